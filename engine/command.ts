@@ -1,0 +1,88 @@
+/**
+ * A command is one row in its family's table: everything that dispatch, COMMAND, COMMAND DOCS, prefetch, metrics and
+ * docs/commands.md know about it derives from the row. The name is the row's key in the table; a subcommand's row is
+ * keyed `'OBJECT ENCODING'`.
+ */
+import type { Execution } from './execution.ts'
+
+export interface CommandSpec<Context> {
+  /** As in Redis: the exact count of arguments with the command's name, or minus the least count. For subcommands the container's name counts too. */
+  readonly arity: number
+  /** Redis's command flags, in Redis's order. */
+  readonly flags: readonly CommandFlag[]
+  readonly keys: KeySpec
+  /** ACL categories beyond those that Redis derives from flags (`string`, `hash`, `keyspace`, `connection`, `dangerous`, …). */
+  readonly categories: readonly string[]
+  readonly group: CommandGroup
+  readonly since: string
+  readonly complexity: string
+  /** For people: the arguments after the name, in the notation of Redis's documentation. */
+  readonly syntax: string
+  readonly summary: string
+  /** What execution needs of cold keys: `value` (default: the whole value is prefetched), `none` (metadata is enough), or `field` (one chunk per field argument, for large hashes). */
+  readonly needs?: 'value' | 'none' | 'field'
+  readonly handler: (context: Context) => void
+}
+
+export type EngineCommand = CommandSpec<Execution>
+
+export type CommandGroup = 'string' | 'hash' | 'bitmap' | 'generic' | 'connection' | 'server' | 'transactions'
+
+export type CommandFlag =
+  | 'write'
+  | 'readonly'
+  | 'denyoom'
+  | 'admin'
+  | 'noscript'
+  | 'loading'
+  | 'stale'
+  | 'fast'
+  | 'blocking'
+  | 'skip_monitor'
+  | 'skip_slowlog'
+  | 'no_auth'
+  | 'no_async_loading'
+  | 'no_multi'
+  | 'allow_busy'
+  | 'random'
+  | 'movablekeys'
+  | 'sort_for_script'
+  | 'may_replicate'
+
+/** Where a request's keys stand: `first`, `last` and `step` as in Redis's COMMAND reply (`last` may be negative: from the end). */
+export interface KeySpec {
+  readonly first: number
+  readonly last: number
+  readonly step: number
+  /** Redis's access flags for COMMAND INFO and GETKEYSANDFLAGS, per key specification. */
+  readonly access: readonly KeyAccess[]
+}
+
+export interface KeyAccess {
+  readonly first: number
+  readonly last: number
+  readonly step: number
+  /** `RO`, `RW`, `OW` or `RM`, then what is done: `access`, `update`, `insert`, `delete`, `variable_flags`. */
+  readonly flags: readonly string[]
+}
+
+export const noKeys: KeySpec = { first: 0, last: 0, step: 0, access: [] }
+
+export function keyAt(index: number, ...flags: readonly string[]): KeySpec {
+  return keysIn(index, index, 1, ...flags)
+}
+
+export function keysFrom(first: number, step: number, ...flags: readonly string[]): KeySpec {
+  return keysIn(first, -1, step, ...flags)
+}
+
+export function keysIn(first: number, last: number, step: number, ...flags: readonly string[]): KeySpec {
+  return { first, last, step, access: [{ first, last: last < 0 ? last : last - first, step, flags }] }
+}
+
+/** Several keys that are used differently: `SET`-like source and target. */
+export function keysEach(...access: readonly KeyAccess[]): KeySpec {
+  const first = access[0]?.first ?? 0
+  const last = access.at(-1)?.first ?? 0
+  return { first, last, step: 1, access }
+}

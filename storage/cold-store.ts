@@ -1,0 +1,43 @@
+/**
+ * Where cold values rest: bytes under increasing ids that the tier assigns. A contract with two implementations
+ * (LevelDB; memory for tests and simulation) and one suite.
+ *
+ * Ids are never reused: an overwrite is a put of a new id and a later delete of the old one, so that a durable
+ * checkpoint never sees a value change under it. Ids are positive integers below 2^48.
+ */
+export interface ColdStore {
+  /** The stored bytes, or undefined when the id is unknown. */
+  read(id: number): Promise<Buffer | undefined>
+  /** As `read`, for several ids in one piece of work; results in the order of `ids`. */
+  readMany(ids: readonly number[]): Promise<(Buffer | undefined)[]>
+  /** Applies puts and deletes atomically. Not durable before a later `sync` resolves. One call at a time (the caller awaits). */
+  write(batch: ColdBatch): Promise<void>
+  /** When it resolves, every `write` resolved before the call is durable, whatever crashes. */
+  sync(): Promise<void>
+  /** Deletes every id at or above `id`: what a crash left behind that no checkpoint knows. */
+  clearFrom(id: number): Promise<void>
+  stats(): ColdStoreStats
+  close(): Promise<void>
+}
+
+export interface ColdBatch {
+  readonly puts: readonly ColdPut[]
+  readonly deletes: readonly number[]
+}
+
+export interface ColdPut {
+  readonly id: number
+  readonly bytes: Buffer
+}
+
+export interface ColdStoreStats {
+  /** Files in level 0; writers slow down at 8 and stop at 12. 0 where there are no levels. */
+  readonly level0Files: number
+  /** Bytes on disk, as far as known. */
+  readonly diskBytes: number
+  /** Memory that the store itself may hold (caches, write buffers), for the memory budget. */
+  readonly memoryBytes: number
+  readonly reads: number
+  readonly writes: number
+  readonly deletes: number
+}

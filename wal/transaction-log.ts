@@ -1,0 +1,70 @@
+/**
+ * The transaction log: how a change lasts. A contract with one conformance suite (`test/contract/transaction-log.ts`).
+ *
+ * An LSN is the number of a record: 1, 2, 3, … without gaps. Payloads are opaque bytes. `append` is synchronous and
+ * only buffers; `flush` starts making the buffered group durable; `onCommitted` says up to where records are durable.
+ * One group is in flight at a time and the next one forms meanwhile (group commit, no timers).
+ */
+export interface TransactionLog {
+  /** LSN of the newest appended record; 0 when the log is empty. */
+  readonly appended: number
+  /** Every record with an LSN up to this one is committed: durable under the sync policy in force. */
+  readonly committed: number
+  /** LSN of the oldest record that can still be read, or appended + 1 when none can. */
+  readonly first: number
+  /** Bytes appended and not yet committed, for back-pressure. */
+  readonly pendingBytes: number
+  /** Set by the owner. Called whenever `committed` has moved, never from inside `append`. */
+  onCommitted: (committed: number) => void
+  /** Set by the owner. Called once, when a write or sync failed: nothing will be committed any more. */
+  onFailed: (failure: Error) => void
+  /** Copies `payload[start, end)` into the forming group and returns its LSN. Throws `LogFailed` after a failure. */
+  append(payload: Buffer, start: number, end: number): number
+  /** Starts writing the forming group unless one is being written. Cheap when there is nothing to do; called once per turn. */
+  flush(): void
+  /** Committed records with an LSN above `after`, in order, without gaps, up to `committed`; then ends. Payloads are valid until the next step. */
+  read(after: number): AsyncIterable<LogRecord[]>
+  /** Drops records up to and including `upTo`; may keep more. */
+  trim(upTo: number): Promise<void>
+  setSyncPolicy(policy: SyncPolicy): void
+  stats(): LogStats
+  /** Commits what was appended, then closes. */
+  close(): Promise<void>
+}
+
+export interface LogRecord {
+  readonly lsn: number
+  readonly payload: Buffer
+}
+
+/** `always`: committed means synced to disk. `everysec`, `no`: committed means written to the operating system; synced each second, or when it likes. */
+export type SyncPolicy = 'always' | 'everysec' | 'no'
+
+export interface LogStats {
+  readonly segments: number
+  readonly bytes: number
+  readonly groups: number
+  readonly records: number
+  readonly writtenBytes: number
+  readonly lastGroupRecords: number
+  /** Milliseconds that the last group took to become committed. */
+  readonly lastCommitMs: number
+  readonly failed: boolean
+}
+
+/** The log can commit no more: a write or a sync failed, or the disk is full. */
+export class LogFailed extends Error {
+  override readonly name = 'LogFailed'
+}
+
+/** Bytes in the middle of the log are damaged: refuse to start, and say where. */
+export class LogCorrupt extends Error {
+  override readonly name = 'LogCorrupt'
+  readonly file: string
+  readonly offset: number
+  constructor(message: string, file: string, offset: number) {
+    super(`${message} (${file}, offset ${offset})`)
+    this.file = file
+    this.offset = offset
+  }
+}
