@@ -1,0 +1,252 @@
+/**
+ * The record of a key: everything the server knows without touching the value. It stays in memory while the value is
+ * cold, so that EXISTS, TYPE, TTL, STRLEN, HLEN, DEL and SCAN cost no I/O.
+ *
+ * 32-bit words:
+ *   0  key length (16 bits; 0 and the long-key bit: the length is a word before the key), type, encoding, ttl, long key, resident
+ *   1  length: a string's bytes, a collection's elements
+ *   2  LSN of the last mutation, lower 32 bits
+ *   3  LSN, upper 16 bits; database; flags
+ *   4  resident: ref of the value · cold: value id, lower 32 bits · chunked: number of the collection
+ *   5  resident, chunked: access clock (as Redis's 24-bit LRU or LFU field) · cold: value id, upper 16 bits; ghost epoch
+ *   6–8 only with a ttl: expiry in ms (lower, upper), position in the database's list of keys that expire
+ * then the key's bytes.
+ */
+import { type Arena, entryKind } from '../memory/arena.ts'
+
+export type TypeNumber = 0 | 1 | 2
+export const noType: TypeNumber = 0
+export const stringType: TypeNumber = 1
+export const hashType: TypeNumber = 2
+
+/** How a value is laid out. `rawString` is a plain string that was changed in place: OBJECT ENCODING says so, as Redis does. */
+export const plainString = 0
+export const rawString = 1
+export const packedHash = 2
+export const chunkedHash = 3
+
+export const ttlBit = 1 << 24
+const longKeyBit = 1 << 25
+const residentBit = 1 << 26
+/** In word 3. */
+export const liveFlag = 1 << 20
+/** The catalog does not know the entry as it is. */
+export const dirtyFlag = 1 << 21
+/** The catalog knows some state of this key: its deletion must be told. */
+export const catalogedFlag = 1 << 22
+/** The resident value has no identical copy in the cold store. */
+export const valueDirtyFlag = 1 << 23
+
+const longKeyMin = 0xffff
+const two32 = 2 ** 32
+
+export class Entries {
+  readonly arena: Arena
+
+  constructor(arena: Arena) {
+    this.arena = arena
+  }
+
+  /** A new entry without a value. */
+  create(db: number, type: TypeNumber, key: Uint8Array, start: number, end: number, withTtl: boolean): number {
+    const length = end - start
+    const long = length >= longKeyMin
+    const ref = this.arena.allocate((withTtl ? 36 : 24) + (long ? 4 : 0) + length, entryKind)
+    const words = this.arena.words(ref)
+    const w = this.arena.wordAt(ref)
+    words[w] = (long ? longKeyBit : length) | (type << 16) | (withTtl ? ttlBit : 0)
+    words[w + 1] = 0
+    words[w + 2] = 0
+    words[w + 3] = (db << 16) | liveFlag
+    words[w + 4] = 0
+    words[w + 5] = 0
+    if (withTtl) {
+      words[w + 6] = 0
+      words[w + 7] = 0
+      words[w + 8] = 0
+    }
+    if (long) words[w + (withTtl ? 9 : 6)] = length
+    const bytes = this.arena.bytes(ref)
+    let at = this.keyStart(ref)
+    if (length <= 32) for (let i = start; i < end; i++) bytes[at++] = key[i]
+    else bytes.set(key.subarray(start, end), at)
+    return ref
+  }
+
+  /** A copy with room for a ttl; the caller makes everybody point to it and releases the old one. */
+  copyWithTtl(ref: number): number {
+    const keyStart = this.keyStart(ref)
+    const copy = this.create(this.db(ref), this.type(ref), this.arena.bytes(ref), keyStart, keyStart + this.keyLength(ref), true)
+    const from = this.arena.words(ref)
+    const f = this.arena.wordAt(ref)
+    const to = this.arena.words(copy)
+    const t = this.arena.wordAt(copy)
+    to[t] = from[f] | ttlBit
+    for (let i = 1; i < 6; i++) to[t + i] = from[f + i]
+    return copy
+  }
+
+  release(ref: number): void {
+    this.arena.words(ref)[this.arena.wordAt(ref) + 3] = 0
+    this.arena.release(ref)
+  }
+
+  /** Whether a remembered ref is still some key's entry. */
+  isLive(ref: number): boolean {
+    return this.arena.isSlot(ref, entryKind) && (this.arena.words(ref)[this.arena.wordAt(ref) + 3] & liveFlag) !== 0
+  }
+
+  keyLength(ref: number): number {
+    const words = this.arena.words(ref)
+    const w = this.arena.wordAt(ref)
+    const first = words[w]
+    return (first & longKeyBit) === 0 ? first & 0xffff : words[w + ((first & ttlBit) === 0 ? 6 : 9)]
+  }
+
+  /** Where in `arena.bytes(ref)` the key begins. */
+  keyStart(ref: number): number {
+    const first = this.arena.words(ref)[this.arena.wordAt(ref)]
+    return this.arena.at(ref) + ((first & ttlBit) === 0 ? 24 : 36) + ((first & longKeyBit) === 0 ? 0 : 4)
+  }
+
+  hasKey(ref: number, key: Uint8Array, start: number, end: number): boolean {
+    const length = end - start
+    const words = this.arena.words(ref)
+    const w = this.arena.wordAt(ref)
+    const first = words[w]
+    if ((first & longKeyBit) === 0 ? (first & 0xffff) !== length : words[w + ((first & ttlBit) === 0 ? 6 : 9)] !== length) return false
+    const bytes = this.arena.bytes(ref)
+    let at = this.keyStart(ref)
+    if (length > 64) return bytes.compare(key, start, end, at, at + length) === 0
+    for (let i = start; i < end; i++) if (bytes[at++] !== key[i]) return false
+    return true
+  }
+
+  type(ref: number): TypeNumber {
+    return ((this.arena.words(ref)[this.arena.wordAt(ref)] >>> 16) & 15) as TypeNumber
+  }
+
+  encoding(ref: number): number {
+    return (this.arena.words(ref)[this.arena.wordAt(ref)] >>> 20) & 15
+  }
+
+  setTypeAndEncoding(ref: number, type: TypeNumber, encoding: number): void {
+    const words = this.arena.words(ref)
+    const w = this.arena.wordAt(ref)
+    words[w] = (words[w] & 0xff00ffff) | (type << 16) | (encoding << 20)
+  }
+
+  length(ref: number): number {
+    return this.arena.words(ref)[this.arena.wordAt(ref) + 1]
+  }
+
+  setLength(ref: number, length: number): void {
+    this.arena.words(ref)[this.arena.wordAt(ref) + 1] = length
+  }
+
+  lsn(ref: number): number {
+    const words = this.arena.words(ref)
+    const w = this.arena.wordAt(ref)
+    return words[w + 2] + (words[w + 3] & 0xffff) * two32
+  }
+
+  setLsn(ref: number, lsn: number): void {
+    const words = this.arena.words(ref)
+    const w = this.arena.wordAt(ref)
+    words[w + 2] = lsn % two32
+    words[w + 3] = (words[w + 3] & 0xffff0000) | (lsn / two32)
+  }
+
+  /** The physical database. */
+  db(ref: number): number {
+    return (this.arena.words(ref)[this.arena.wordAt(ref) + 3] >>> 16) & 15
+  }
+
+  flag(ref: number, flag: number): boolean {
+    return (this.arena.words(ref)[this.arena.wordAt(ref) + 3] & flag) !== 0
+  }
+
+  setFlag(ref: number, flag: number): void {
+    this.arena.words(ref)[this.arena.wordAt(ref) + 3] |= flag
+  }
+
+  clearFlag(ref: number, flag: number): void {
+    this.arena.words(ref)[this.arena.wordAt(ref) + 3] &= ~flag
+  }
+
+  isResident(ref: number): boolean {
+    return (this.arena.words(ref)[this.arena.wordAt(ref)] & residentBit) !== 0
+  }
+
+  /** Ref of a resident value, or number of a chunked collection. */
+  value(ref: number): number {
+    return this.arena.words(ref)[this.arena.wordAt(ref) + 4]
+  }
+
+  setResident(ref: number, value: number, access: number): void {
+    const words = this.arena.words(ref)
+    const w = this.arena.wordAt(ref)
+    words[w] |= residentBit
+    words[w + 4] = value
+    words[w + 5] = access
+  }
+
+  setCold(ref: number, valueId: number, ghostEpoch: number): void {
+    const words = this.arena.words(ref)
+    const w = this.arena.wordAt(ref)
+    words[w] &= ~residentBit
+    words[w + 4] = valueId % two32
+    words[w + 5] = (((ghostEpoch & 0xffff) << 16) | (valueId / two32)) >>> 0
+  }
+
+  /** A cold entry's value id. */
+  valueId(ref: number): number {
+    const words = this.arena.words(ref)
+    const w = this.arena.wordAt(ref)
+    return words[w + 4] + (words[w + 5] & 0xffff) * two32
+  }
+
+  ghostEpoch(ref: number): number {
+    return this.arena.words(ref)[this.arena.wordAt(ref) + 5] >>> 16
+  }
+
+  access(ref: number): number {
+    return this.arena.words(ref)[this.arena.wordAt(ref) + 5]
+  }
+
+  setAccess(ref: number, access: number): void {
+    this.arena.words(ref)[this.arena.wordAt(ref) + 5] = access
+  }
+
+  hasTtlRoom(ref: number): boolean {
+    return (this.arena.words(ref)[this.arena.wordAt(ref)] & ttlBit) !== 0
+  }
+
+  /** Milliseconds since the epoch, or 0 for a key that does not expire. */
+  expireAt(ref: number): number {
+    const words = this.arena.words(ref)
+    const w = this.arena.wordAt(ref)
+    return (words[w] & ttlBit) === 0 ? 0 : words[w + 6] + words[w + 7] * two32
+  }
+
+  /** Needs room for a ttl. */
+  setExpireAt(ref: number, expireAt: number): void {
+    const words = this.arena.words(ref)
+    const w = this.arena.wordAt(ref)
+    words[w + 6] = expireAt % two32
+    words[w + 7] = expireAt / two32
+  }
+
+  ttlPosition(ref: number): number {
+    return this.arena.words(ref)[this.arena.wordAt(ref) + 8]
+  }
+
+  setTtlPosition(ref: number, position: number): void {
+    this.arena.words(ref)[this.arena.wordAt(ref) + 8] = position
+  }
+
+  /** Bytes that the entry takes in the arena. */
+  footprint(ref: number): number {
+    return this.arena.capacity(ref)
+  }
+}

@@ -1,0 +1,133 @@
+/**
+ * A resident value: a slot with a header of 16 bytes and the value's bytes behind it.
+ *
+ * 32-bit words: 0 owner (ref of the key's entry) · 1 position in the residency queue · 2 id of the identical copy in the
+ * cold store, lower 32 bits, 0 when there is none · 3 id, upper 16 bits; frequency (2 bits), queue (2 bits), chunk bit.
+ */
+import { type Arena, valueKind } from '../memory/arena.ts'
+
+export const valueHeaderBytes = 16
+const two32 = 2 ** 32
+const frequencyShift = 16
+const frequencyMask = 3 << frequencyShift
+const queueShift = 18
+const queueMask = 3 << queueShift
+const chunkBit = 1 << 20
+const sharedBit = 1 << 21
+
+/** Queues of the demotion policy; 0 is none. */
+export type QueueNumber = 0 | 1 | 2
+
+export class Values {
+  readonly arena: Arena
+
+  constructor(arena: Arena) {
+    this.arena = arena
+  }
+
+  create(owner: number, size: number, isChunk: boolean): number {
+    const ref = this.arena.allocate(valueHeaderBytes + size, valueKind)
+    const words = this.arena.words(ref)
+    const w = this.arena.wordAt(ref)
+    words[w] = owner
+    words[w + 1] = 0
+    words[w + 2] = 0
+    words[w + 3] = isChunk ? chunkBit : 0
+    return ref
+  }
+
+  release(ref: number): void {
+    this.arena.release(ref)
+  }
+
+  /** Where in `arena.bytes(ref)` the value's own bytes begin. */
+  start(ref: number): number {
+    return this.arena.at(ref) + valueHeaderBytes
+  }
+
+  bytes(ref: number): Buffer {
+    return this.arena.bytes(ref)
+  }
+
+  /** Bytes of value that fit without moving. */
+  room(ref: number): number {
+    return this.arena.capacity(ref) - valueHeaderBytes
+  }
+
+  /** A slot with more (or less) room, holding the first `keep` bytes and the whole header; the old slot is released. */
+  moved(ref: number, size: number, keep: number): number {
+    const to = this.arena.allocate(valueHeaderBytes + size, valueKind)
+    const from = this.arena.at(ref)
+    this.arena.bytes(ref).copy(this.arena.bytes(to), this.arena.at(to), from, from + valueHeaderBytes + keep)
+    const words = this.arena.words(to)
+    words[this.arena.wordAt(to) + 3] &= ~sharedBit
+    this.arena.release(ref)
+    return to
+  }
+
+  owner(ref: number): number {
+    return this.arena.words(ref)[this.arena.wordAt(ref)]
+  }
+
+  setOwner(ref: number, owner: number): void {
+    this.arena.words(ref)[this.arena.wordAt(ref)] = owner
+  }
+
+  isChunk(ref: number): boolean {
+    return (this.arena.words(ref)[this.arena.wordAt(ref) + 3] & chunkBit) !== 0
+  }
+
+  /** A reply refers to the bytes: they may be released, but not changed in place. */
+  isShared(ref: number): boolean {
+    return (this.arena.words(ref)[this.arena.wordAt(ref) + 3] & sharedBit) !== 0
+  }
+
+  share(ref: number): void {
+    this.arena.words(ref)[this.arena.wordAt(ref) + 3] |= sharedBit
+  }
+
+  id(ref: number): number {
+    const words = this.arena.words(ref)
+    const w = this.arena.wordAt(ref)
+    return words[w + 2] + (words[w + 3] & 0xffff) * two32
+  }
+
+  setId(ref: number, id: number): void {
+    const words = this.arena.words(ref)
+    const w = this.arena.wordAt(ref)
+    words[w + 2] = id % two32
+    words[w + 3] = (words[w + 3] & 0xffff0000) | (id / two32)
+  }
+
+  frequency(ref: number): number {
+    return (this.arena.words(ref)[this.arena.wordAt(ref) + 3] & frequencyMask) >>> frequencyShift
+  }
+
+  setFrequency(ref: number, frequency: number): void {
+    const words = this.arena.words(ref)
+    const w = this.arena.wordAt(ref) + 3
+    words[w] = (words[w] & ~frequencyMask) | (frequency << frequencyShift)
+  }
+
+  /** Counts a use, up to 3. */
+  touch(ref: number): void {
+    const words = this.arena.words(ref)
+    const w = this.arena.wordAt(ref) + 3
+    if ((words[w] & frequencyMask) !== frequencyMask) words[w] += 1 << frequencyShift
+  }
+
+  queue(ref: number): QueueNumber {
+    return ((this.arena.words(ref)[this.arena.wordAt(ref) + 3] & queueMask) >>> queueShift) as QueueNumber
+  }
+
+  queuePosition(ref: number): number {
+    return this.arena.words(ref)[this.arena.wordAt(ref) + 1]
+  }
+
+  setQueue(ref: number, queue: QueueNumber, position: number): void {
+    const words = this.arena.words(ref)
+    const w = this.arena.wordAt(ref)
+    words[w + 1] = position
+    words[w + 3] = (words[w + 3] & ~queueMask) | (queue << queueShift)
+  }
+}

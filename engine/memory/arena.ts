@@ -1,0 +1,267 @@
+/**
+ * Memory off the V8 heap for keys and values: a slab allocator over a few large regions.
+ *
+ * A region is 64 MiB, cut into runs of 64 KiB; a run serves slots of one size class, either all entries or all values.
+ * A ref is a 32-bit number: below `largeBase` it counts 8-byte units through the regions; above it names a large block
+ * with a buffer of its own. 0 is no ref. An empty run goes back to be used for any class.
+ *
+ * Access is by `bytes(ref)[at(ref) + n]` or `words(ref)[wordAt(ref) + n]`: no object is made per record.
+ * Every slot is aligned to 8 bytes. It does not zero memory, and knows nothing of what the slots hold.
+ */
+
+const regionBytes = 64 * 1024 * 1024
+const runBytes = 64 * 1024
+const runUnits = runBytes / 8 // 2^13
+const runsPerRegion = regionBytes / runBytes
+const largeBase = 0xf0000000
+const none = 0xffffffff
+
+/** What a run's slots hold; entries are never mixed with values, so that a stale entry ref is recognised. */
+export type Kind = 0 | 1
+export const entryKind: Kind = 0
+export const valueKind: Kind = 1
+
+/** Slots above this many bytes get a buffer of their own. */
+export const slotBytesMax = 32 * 1024
+
+const classSizes = makeClassSizes()
+const classCount = classSizes.length
+const classOfUnits = makeClassOfUnits()
+const noClass = 255
+
+export class Arena {
+  readonly #bytes: Buffer[] = []
+  readonly #words: Uint32Array[] = []
+  readonly #largeBytes: (Buffer | undefined)[] = []
+  readonly #largeWords: (Uint32Array | undefined)[] = []
+  readonly #largeFree: number[] = []
+
+  /** Per run: size class + kind * classCount, live slots, never-used watermark, head of the free list (slot + 1), neighbours in its list. */
+  #runClass = new Uint8Array(0)
+  #runLive = new Uint16Array(0)
+  #runBump = new Uint16Array(0)
+  #runFree = new Uint16Array(0)
+  #runNext = new Uint32Array(0)
+  #runPrevious = new Uint32Array(0)
+  #runCount = 0
+  readonly #emptyRuns: number[] = []
+  /** Per class and kind: first run with a free slot. */
+  readonly #partial = new Uint32Array(classCount * 2).fill(none)
+
+  #usedRuns = 0
+  #largeTotal = 0
+  #liveTotal = 0
+  readonly #limitRuns: number
+
+  constructor(limitBytes = largeBase * 8) {
+    this.#limitRuns = Math.floor(limitBytes / runBytes)
+  }
+
+  /** Bytes of memory taken: whole runs in use and large blocks. */
+  get reservedBytes(): number {
+    return this.#usedRuns * runBytes + this.#largeTotal
+  }
+
+  /** Bytes in live slots and large blocks. */
+  get liveBytes(): number {
+    return this.#liveTotal + this.#largeTotal
+  }
+
+  /** Bytes of runs that were used once and stand empty: resident, but free for anything. */
+  get idleBytes(): number {
+    return this.#emptyRuns.length * runBytes
+  }
+
+  /** A slot of at least `size` bytes, contents arbitrary. Throws when 30 GiB are in use. */
+  allocate(size: number, kind: Kind): number {
+    if (size > slotBytesMax) return this.#allocateLarge(size)
+    const sizeClass = classOfUnits[(size + 7) >>> 3]
+    const list = sizeClass + kind * classCount
+    let run = this.#partial[list]
+    if (run === none) run = this.#takeRun(sizeClass, list)
+    const slotSize = classSizes[sizeClass]
+    const free = this.#runFree[run]
+    let slot: number
+    if (free !== 0) {
+      slot = free - 1
+      const ref = run * runUnits + (slot * slotSize) / 8
+      this.#runFree[run] = this.#words[ref >>> 23][((ref & 0x7fffff) << 1) >>> 0]
+    } else slot = this.#runBump[run]++
+    const live = ++this.#runLive[run]
+    if (live === slotsPerRun(slotSize)) this.#unlink(run, list)
+    this.#liveTotal += slotSize
+    return run * runUnits + (slot * slotSize) / 8
+  }
+
+  release(ref: number): void {
+    if (ref >= largeBase) {
+      this.#releaseLarge(ref)
+      return
+    }
+    const run = ref >>> 13
+    const list = this.#runClass[run]
+    const slotSize = classSizes[list % classCount]
+    const slot = ((ref - run * runUnits) * 8) / slotSize
+    this.#words[ref >>> 23][((ref & 0x7fffff) << 1) >>> 0] = this.#runFree[run]
+    this.#runFree[run] = slot + 1
+    this.#liveTotal -= slotSize
+    const live = --this.#runLive[run]
+    if (live === slotsPerRun(slotSize) - 1) this.#link(run, list)
+    if (live === 0) this.#giveRunBack(run, list)
+  }
+
+  /** Bytes that the slot can hold. */
+  capacity(ref: number): number {
+    if (ref >= largeBase) return (this.#largeBytes[ref - largeBase] as Buffer).length
+    return classSizes[this.#runClass[ref >>> 13] % classCount]
+  }
+
+  /** The buffer that a ref's slot lies in. */
+  bytes(ref: number): Buffer {
+    return ref < largeBase ? this.#bytes[ref >>> 23] : (this.#largeBytes[ref - largeBase] as Buffer)
+  }
+
+  /** Where in `bytes(ref)` the slot begins. */
+  at(ref: number): number {
+    return ref < largeBase ? (ref & 0x7fffff) << 3 : 0
+  }
+
+  /** The same memory as 32-bit words. */
+  words(ref: number): Uint32Array {
+    return ref < largeBase ? this.#words[ref >>> 23] : (this.#largeWords[ref - largeBase] as Uint32Array)
+  }
+
+  wordAt(ref: number): number {
+    return ref < largeBase ? (ref & 0x7fffff) << 1 : 0
+  }
+
+  /** Whether a slot this large has a buffer of its own, which replies may share. */
+  isLarge(ref: number): boolean {
+    return ref >= largeBase
+  }
+
+  /** Whether a remembered ref still points at the start of a slot of this kind that has been in use. */
+  isSlot(ref: number, kind: Kind): boolean {
+    if (ref >= largeBase) return false
+    const run = ref >>> 13
+    if (run >= this.#runCount) return false
+    const list = this.#runClass[run]
+    if (list === noClass || list >= classCount !== (kind === valueKind)) return false
+    const offset = (ref - run * runUnits) * 8
+    const slotSize = classSizes[list % classCount]
+    return offset % slotSize === 0 && offset / slotSize < this.#runBump[run]
+  }
+
+  /** The size that a slot for `size` bytes really takes. */
+  static roundedSize(size: number): number {
+    return size > slotBytesMax ? (size + 7) & ~7 : classSizes[classOfUnits[(size + 7) >>> 3]]
+  }
+
+  #takeRun(sizeClass: number, list: number): number {
+    const run = this.#emptyRuns.pop() ?? this.#newRun()
+    this.#runClass[run] = list
+    this.#runLive[run] = 0
+    this.#runBump[run] = run === 0 ? Math.ceil(8 / classSizes[sizeClass]) : 0
+    this.#runFree[run] = 0
+    this.#usedRuns++
+    if (run === 0) this.#runLive[run] = 1
+    this.#link(run, list)
+    return run
+  }
+
+  #newRun(): number {
+    const run = this.#runCount
+    if (run >= this.#limitRuns) throw new Error(`arena: all ${(this.#limitRuns * runBytes) / 2 ** 30} GiB are in use`)
+    if (run % runsPerRegion === 0) {
+      const memory = new ArrayBuffer(regionBytes)
+      this.#bytes.push(Buffer.from(memory))
+      this.#words.push(new Uint32Array(memory))
+    }
+    if (run === this.#runClass.length) this.#growRuns()
+    this.#runCount = run + 1
+    return run
+  }
+
+  #growRuns(): void {
+    const length = Math.max(runsPerRegion, this.#runClass.length * 2)
+    this.#runClass = grown(this.#runClass, new Uint8Array(length))
+    this.#runLive = grown(this.#runLive, new Uint16Array(length))
+    this.#runBump = grown(this.#runBump, new Uint16Array(length))
+    this.#runFree = grown(this.#runFree, new Uint16Array(length))
+    this.#runNext = grown(this.#runNext, new Uint32Array(length))
+    this.#runPrevious = grown(this.#runPrevious, new Uint32Array(length))
+  }
+
+  #giveRunBack(run: number, list: number): void {
+    this.#unlink(run, list)
+    this.#runClass[run] = noClass
+    this.#emptyRuns.push(run)
+    this.#usedRuns--
+  }
+
+  #link(run: number, list: number): void {
+    const head = this.#partial[list]
+    this.#runNext[run] = head
+    this.#runPrevious[run] = none
+    if (head !== none) this.#runPrevious[head] = run
+    this.#partial[list] = run
+  }
+
+  #unlink(run: number, list: number): void {
+    const next = this.#runNext[run]
+    const previous = this.#runPrevious[run]
+    if (previous === none) this.#partial[list] = next
+    else this.#runNext[previous] = next
+    if (next !== none) this.#runPrevious[next] = previous
+  }
+
+  #allocateLarge(size: number): number {
+    const memory = new ArrayBuffer((size + 7) & ~7)
+    const id = this.#largeFree.pop() ?? this.#largeBytes.length
+    this.#largeBytes[id] = Buffer.from(memory)
+    this.#largeWords[id] = new Uint32Array(memory)
+    this.#largeTotal += memory.byteLength
+    return largeBase + id
+  }
+
+  #releaseLarge(ref: number): void {
+    const id = ref - largeBase
+    this.#largeTotal -= (this.#largeBytes[id] as Buffer).length
+    this.#largeBytes[id] = undefined
+    this.#largeWords[id] = undefined
+    this.#largeFree.push(id)
+  }
+}
+
+function slotsPerRun(slotSize: number): number {
+  return (runBytes / slotSize) | 0
+}
+
+/** 8-byte steps up to 256 bytes, then about an eighth more each time, chosen to divide a run well. */
+function makeClassSizes(): number[] {
+  const sizes: number[] = []
+  for (let size = 16; size <= 256; size += 8) sizes.push(size)
+  let slots = (runBytes / 256) | 0
+  while (slots > 2) {
+    slots = Math.min(slots - 1, Math.floor(slots / 1.12))
+    const size = ((runBytes / slots) | 0) & ~7
+    if (size <= slotBytesMax) sizes.push(size)
+  }
+  if (sizes[sizes.length - 1] !== slotBytesMax) sizes.push(slotBytesMax)
+  return sizes
+}
+
+function makeClassOfUnits(): Uint8Array {
+  const table = new Uint8Array(slotBytesMax / 8 + 1)
+  let sizeClass = 0
+  for (let units = 0; units < table.length; units++) {
+    while (classSizes[sizeClass] < units * 8) sizeClass++
+    table[units] = sizeClass
+  }
+  return table
+}
+
+function grown<T extends Uint8Array | Uint16Array | Uint32Array>(from: T, to: T): T {
+  to.set(from)
+  return to
+}
