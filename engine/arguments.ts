@@ -1,0 +1,144 @@
+/**
+ * The arguments of one request, as ranges of one buffer: no object per argument. The connection's parser fills it, one
+ * instance serves all requests of a connection, and nothing in it outlives the request: who keeps an argument copies it.
+ * Argument 0 is the command's name.
+ */
+import { parseDouble } from './double.ts'
+import { isInt64, parseBigInteger, parseInteger } from './integer.ts'
+
+const keptRoom = 1024
+
+export class Arguments {
+  buffer: Buffer = Buffer.alloc(0)
+  count = 0
+  starts = new Int32Array(16)
+  ends = new Int32Array(16)
+
+  /** Arguments made of texts (UTF-8) or bytes: for tests, tools and requests that the server itself makes. */
+  static of(...parts: readonly (string | number | Uint8Array)[]): Arguments {
+    const made = new Arguments()
+    const bytes = parts.map((part) => (part instanceof Uint8Array ? part : Buffer.from(String(part))))
+    made.buffer = Buffer.concat(bytes)
+    let at = 0
+    for (const part of bytes) {
+      made.push(at, at + part.length)
+      at += part.length
+    }
+    return made
+  }
+
+  start(index: number): number {
+    return this.starts[index]!
+  }
+
+  end(index: number): number {
+    return this.ends[index]!
+  }
+
+  /** The length of the argument in bytes. */
+  length(index: number): number {
+    return this.ends[index]! - this.starts[index]!
+  }
+
+  /** Whether the argument is this word of ASCII, in whatever case. `word` is written in capitals, or in small letters: either will do. */
+  is(index: number, word: string): boolean {
+    const start = this.starts[index]!
+    const length = word.length
+    if (this.ends[index]! - start !== length) return false
+    const buffer = this.buffer
+    for (let i = 0; i < length; i++) {
+      const wanted = word.charCodeAt(i)
+      const found = buffer[start + i]!
+      if (found !== wanted) {
+        const letter = wanted | 0x20
+        if ((found | 0x20) !== letter || letter < 0x61 || letter > 0x7a) return false
+      }
+    }
+    return true
+  }
+
+  /** Whether two arguments are the same bytes. */
+  same(index: number, other: number): boolean {
+    return this.buffer.compare(this.buffer, this.starts[other]!, this.ends[other]!, this.starts[index]!, this.ends[index]!) === 0
+  }
+
+  /** The argument as an integer by Redis's strict rules, or NaN when it is none or is not within ±(2^53 − 1). */
+  integer(index: number): number {
+    return parseInteger(this.buffer, this.starts[index]!, this.ends[index]!)
+  }
+
+  /** The argument as a signed 64-bit integer, or undefined when it is none. */
+  bigInteger(index: number): bigint | undefined {
+    return parseBigInteger(this.buffer, this.starts[index]!, this.ends[index]!)
+  }
+
+  isInt64(index: number): boolean {
+    return isInt64(this.buffer, this.starts[index]!, this.ends[index]!)
+  }
+
+  /** The argument as a float as Redis reads one: ±Infinity for `inf`, NaN when it is not a float or is `nan`. */
+  float(index: number): number {
+    return parseDouble(this.buffer, this.starts[index]!, this.ends[index]!)
+  }
+
+  /** A copy as text, for rare use. `latin1` keeps every byte apart. */
+  string(index: number, encoding: 'utf8' | 'latin1' = 'utf8'): string {
+    return this.buffer.toString(encoding, this.starts[index]!, this.ends[index]!)
+  }
+
+  /** A view, valid as long as the request: for rare use. */
+  bytes(index: number): Buffer {
+    return this.buffer.subarray(this.starts[index]!, this.ends[index]!)
+  }
+
+  /** A copy that outlives the request, for a request that is queued or waits long. */
+  clone(): Arguments {
+    const copy = new Arguments()
+    if (this.count === 0) return copy
+    let first = this.starts[0]!
+    let last = this.ends[0]!
+    for (let i = 1; i < this.count; i++) {
+      if (this.starts[i]! < first) first = this.starts[i]!
+      if (this.ends[i]! > last) last = this.ends[i]!
+    }
+    copy.buffer = Buffer.from(this.buffer.subarray(first, last))
+    for (let i = 0; i < this.count; i++) copy.push(this.starts[i]! - first, this.ends[i]! - first)
+    return copy
+  }
+
+  /** Forgets the arguments, and the room that an uncommonly long request needed. */
+  clear(): void {
+    this.count = 0
+    if (this.starts.length > keptRoom) {
+      this.starts = new Int32Array(16)
+      this.ends = new Int32Array(16)
+    }
+  }
+
+  push(start: number, end: number): void {
+    const index = this.count
+    if (index === this.starts.length) this.#grow()
+    this.starts[index] = start
+    this.ends[index] = end
+    this.count = index + 1
+  }
+
+  /** The same bytes now lie in `buffer`, `by` places further on (or back, if negative). */
+  move(buffer: Buffer, by: number): void {
+    this.buffer = buffer
+    if (by === 0) return
+    for (let i = 0; i < this.count; i++) {
+      this.starts[i]! += by
+      this.ends[i]! += by
+    }
+  }
+
+  #grow(): void {
+    const starts = new Int32Array(this.starts.length * 2)
+    const ends = new Int32Array(this.ends.length * 2)
+    starts.set(this.starts)
+    ends.set(this.ends)
+    this.starts = starts
+    this.ends = ends
+  }
+}

@@ -1,0 +1,355 @@
+/**
+ * What waits to leave a connection: bytes written into chunks of 16 KB from a pool that all connections share (an idle
+ * connection holds none), with large values between them by reference. Replies leave in the order they were written.
+ *
+ * Some replies may leave only when the log has committed up to an LSN. `hold` notes where such a reply begins; nothing from
+ * there on leaves earlier, whatever it is. The notes' LSNs increase: a reply that needs an older LSN than one before it
+ * waits behind that one anyway.
+ *
+ * Positions are counts of bytes since the connection began. What was taken stays in memory until `settle` says it has left.
+ */
+import { formatInteger } from './integer.ts'
+
+export const chunkBytes = 16 * 1024
+
+/** Free chunks. It keeps at most `freeMax` of them and leaves the rest to the garbage collector. */
+export class ChunkPool {
+  /** Chunks in use, for the memory budget. */
+  used = 0
+  readonly #free: Buffer[] = []
+  readonly #freeMax: number
+
+  constructor(freeMax = 256) {
+    this.#freeMax = freeMax
+  }
+
+  acquire(): Buffer {
+    this.used++
+    return this.#free.pop() ?? Buffer.allocUnsafeSlow(chunkBytes)
+  }
+
+  release(chunk: Buffer): void {
+    this.used--
+    if (this.#free.length < this.#freeMax) this.#free.push(chunk)
+  }
+}
+
+interface Piece {
+  readonly bytes: Buffer
+  start: number
+  end: number
+  /** The pool gets `bytes` back when this piece has left: it is the last one of its chunk. */
+  owner: boolean
+}
+
+const none = Buffer.alloc(0)
+/** Room for the header of an aggregate whose length comes later: a type, ten digits or fewer, CR, LF. */
+const headerRoom = 13
+
+/** Completes the header begun at `at` (its type, then a factor for the count) and returns its end. */
+function writeHeader(bytes: Buffer, at: number, n: number): number {
+  const end = formatInteger(bytes, at + 1, n * bytes[at + 1]!)
+  bytes[end] = 0x0d
+  bytes[end + 1] = 0x0a
+  return end + 2
+}
+
+export class OutputBuffer {
+  /** The chunk being written: `chunk[at, …)` is free once `room` has said so. */
+  chunk: Buffer = none
+  at = 0
+  /** While set, what is written is forgotten as room is needed; the rest when it is unset. */
+  #discardFrom = -1
+  /** Position of `chunk[0]`, if it were counted. */
+  #base = 0
+  /** Where the bytes in `chunk` begin that are in no piece yet. */
+  #start = 0
+  #pieces: Piece[] = []
+  #settling: Buffer[] = []
+  #referencedBytes = 0
+  #heldFrom: Float64Array = new Float64Array(4)
+  #heldLsn: Float64Array = new Float64Array(4)
+  #heldFirst = 0
+  #heldCount = 0
+  #taken = 0
+  readonly #pool: ChunkPool
+
+  constructor(pool: ChunkPool = new ChunkPool()) {
+    this.#pool = pool
+  }
+
+  /** Bytes written since the connection began. */
+  get position(): number {
+    return this.#base + this.at
+  }
+
+  /** Position up to which `take` has handed out. */
+  get taken(): number {
+    return this.#taken
+  }
+
+  /** Bytes written and not yet taken. */
+  get pendingBytes(): number {
+    return this.#base + this.at - this.#taken
+  }
+
+  /** Bytes of memory that wait here, values held by reference included. */
+  get memoryBytes(): number {
+    let chunks = this.chunk === none ? 0 : 1
+    for (const piece of this.#pieces) if (piece.owner) chunks++
+    return (chunks + this.#settling.length) * chunkBytes + this.#referencedBytes
+  }
+
+  get discarding(): boolean {
+    return this.#discardFrom >= 0
+  }
+
+  /** Between setting and unsetting, what is written leaves no trace (a client that asked for no replies). */
+  set discarding(on: boolean) {
+    if (on === this.#discardFrom >= 0) return
+    if (on) {
+      this.#discardFrom = this.position
+      return
+    }
+    this.rewindTo(this.#discardFrom)
+    this.#discardFrom = -1
+  }
+
+  /** Makes `chunk[at, at + bytes)` writable; `bytes` is at most the size of a chunk. */
+  room(bytes: number): void {
+    if (this.chunk.length - this.at < bytes) this.#turnOver(bytes)
+  }
+
+  #turnOver(bytes: number): void {
+    if (this.#discardFrom >= 0) {
+      this.rewindTo(this.#discardFrom)
+      if (this.chunk.length - this.at >= bytes) return
+    }
+    const position = this.position
+    this.#seal(true)
+    this.chunk = this.#pool.acquire()
+    this.at = 0
+    this.#start = 0
+    this.#base = position
+  }
+
+  /** Makes a piece of what is in no piece yet. `owner` if the chunk will not be written to again. */
+  #seal(owner: boolean): void {
+    if (this.chunk === none) return
+    if (this.at > this.#start) this.#pieces.push({ bytes: this.chunk, start: this.#start, end: this.at, owner })
+    else if (owner) this.#abandon(this.chunk)
+    this.#start = this.at
+  }
+
+  /** The chunk being written is given up with nothing new in it: an earlier piece of it may still be on its way. */
+  #abandon(chunk: Buffer): void {
+    for (let i = this.#pieces.length - 1; i >= 0; i--) {
+      const piece = this.#pieces[i]!
+      if (piece.bytes === chunk) {
+        piece.owner = true
+        return
+      }
+    }
+    this.#settling.push(chunk)
+  }
+
+  /** Copies `from[start, end)`, of any length. */
+  copy(from: Uint8Array, start: number, end: number): void {
+    let next = start
+    while (next < end) {
+      this.room(1)
+      const length = Math.min(end - next, this.chunk.length - this.at)
+      this.chunk.set(from.subarray(next, next + length), this.at)
+      this.at += length
+      next += length
+    }
+  }
+
+  /** Appends `from[start, end)` without copying it. It must not change until it has left. */
+  share(from: Buffer, start: number, end: number): void {
+    if (this.#discardFrom >= 0 || end <= start) return
+    this.#seal(false)
+    this.#pieces.push({ bytes: from, start, end, owner: false })
+    this.#base += end - start
+    this.#referencedBytes += end - start
+  }
+
+  /**
+   * Reserves room for the header of an aggregate: `type`, then a count that `fill` multiplies by `factor`. Returns the
+   * token for `fill`. Reservations are filled last first, or taken back together by `rewindTo`.
+   */
+  reserve(type: number, factor: number): number {
+    this.room(headerRoom)
+    const token = this.position
+    this.chunk[this.at] = type
+    this.chunk[this.at + 1] = factor
+    this.at += headerRoom
+    return token
+  }
+
+  /** Writes the header that `token` stands for, with the count `n`, and closes the gap. */
+  fill(token: number, n: number): void {
+    if (this.#discardFrom >= 0) return
+    let from = this.#base + this.#start
+    if (token >= from) {
+      const at = token - this.#base
+      const end = writeHeader(this.chunk, at, n)
+      this.chunk.copyWithin(end, at + headerRoom, this.at)
+      this.at -= at + headerRoom - end
+      return
+    }
+    for (let i = this.#pieces.length - 1; i >= 0; i--) {
+      const piece = this.#pieces[i]!
+      from -= piece.end - piece.start
+      if (token < from) continue
+      const at = piece.start + token - from
+      const end = writeHeader(piece.bytes, at, n)
+      const gap = at + headerRoom - end
+      piece.bytes.copyWithin(at + gap, at, end)
+      if (at > piece.start) this.#pieces.splice(i, 0, { bytes: piece.bytes, start: piece.start, end: at, owner: false })
+      piece.start = at + gap
+      this.#base -= gap
+      return
+    }
+  }
+
+  /** Forgets everything written after `position`, which must not have been taken. */
+  rewindTo(position: number): void {
+    let from = this.#base + this.#start
+    if (position >= from) {
+      this.at = position - this.#base
+      return
+    }
+    while (from > position) {
+      const piece = this.#pieces.pop()!
+      from -= piece.end - piece.start
+      if (from < position) {
+        const end = piece.start + position - from
+        this.#forget(piece, end)
+        piece.end = end
+        this.#pieces.push(piece)
+        break
+      }
+      this.#forget(piece, piece.start)
+      if (piece.owner) this.#abandon(piece.bytes)
+    }
+    this.at = this.#start
+    this.#base = position - this.at
+  }
+
+  #forget(piece: Piece, end: number): void {
+    if (piece.bytes !== this.chunk && piece.bytes.length !== chunkBytes) this.#referencedBytes -= piece.end - end
+  }
+
+  /** What was written since `from` may leave only when `committed` reaches `lsn`. */
+  hold(lsn: number, from: number): void {
+    const count = this.#heldCount
+    const mask = this.#heldLsn.length - 1
+    if (count > 0 && lsn <= this.#heldLsn[(this.#heldFirst + count - 1) & mask]!) return
+    if (count > mask) {
+      this.#growHeld()
+      this.hold(lsn, from)
+      return
+    }
+    const place = (this.#heldFirst + count) & mask
+    this.#heldFrom[place] = from
+    this.#heldLsn[place] = lsn
+    this.#heldCount = count + 1
+  }
+
+  #growHeld(): void {
+    const size = this.#heldLsn.length
+    const from = new Float64Array(size * 2)
+    const lsn = new Float64Array(size * 2)
+    for (let i = 0; i < this.#heldCount; i++) {
+      from[i] = this.#heldFrom[(this.#heldFirst + i) & (size - 1)]!
+      lsn[i] = this.#heldLsn[(this.#heldFirst + i) & (size - 1)]!
+    }
+    this.#heldFrom = from
+    this.#heldLsn = lsn
+    this.#heldFirst = 0
+  }
+
+  /** Whether anything here waits for an LSN beyond those released. */
+  get holding(): boolean {
+    return this.#heldCount > 0
+  }
+
+  /** LSN that the first held reply waits for; 0 when nothing is held. */
+  get heldLsn(): number {
+    return this.#heldCount > 0 ? this.#heldLsn[this.#heldFirst]! : 0
+  }
+
+  /** Drops the notes that `committed` satisfies. Returns the position up to which bytes may leave. */
+  release(committed: number): number {
+    const mask = this.#heldLsn.length - 1
+    while (this.#heldCount > 0 && this.#heldLsn[this.#heldFirst]! <= committed) {
+      this.#heldFirst = (this.#heldFirst + 1) & mask
+      this.#heldCount--
+    }
+    return this.#heldCount > 0 ? this.#heldFrom[this.#heldFirst]! : this.position
+  }
+
+  /** Appends to `views` what may leave under `committed`, and counts it as taken. Returns how many bytes that is. */
+  takeSendable(committed: number, views: Uint8Array[]): number {
+    if (this.#discardFrom >= 0) this.rewindTo(this.#discardFrom)
+    const limit = this.#heldCount === 0 ? this.#base + this.at : this.release(committed)
+    const bytes = limit - this.#taken
+    if (bytes <= 0) return 0
+    if (this.#pieces.length > 0) this.#takePieces(limit, views)
+    if (limit > this.#taken) {
+      const end = limit - this.#base
+      views.push(this.chunk.subarray(this.#start, end))
+      this.#start = end
+      this.#taken = limit
+    }
+    return bytes
+  }
+
+  #takePieces(limit: number, views: Uint8Array[]): void {
+    let whole = 0
+    for (const piece of this.#pieces) {
+      const left = limit - this.#taken
+      const length = piece.end - piece.start
+      if (left <= 0) break
+      const sent = Math.min(left, length)
+      views.push(piece.bytes.subarray(piece.start, piece.start + sent))
+      this.#forget(piece, piece.end - sent)
+      piece.start += sent
+      this.#taken += sent
+      if (sent < length) break
+      whole++
+      if (piece.owner) this.#settling.push(piece.bytes)
+    }
+    if (whole === this.#pieces.length) this.#pieces = []
+    else if (whole > 0) this.#pieces.splice(0, whole)
+  }
+
+  /** All that was taken has left: its chunks go back to the pool, the one being written too if there is nothing in it. */
+  settle(): void {
+    while (this.#settling.length > 0) this.#pool.release(this.#settling.pop()!)
+    if (this.#pieces.length > 0 || this.at > this.#start || this.chunk === none) return
+    this.#pool.release(this.chunk)
+    this.#base += this.at
+    this.chunk = none
+    this.at = 0
+    this.#start = 0
+  }
+
+  /** All that was written and not taken, as one buffer, held or not: for replies that go elsewhere than to a client. */
+  takeAll(): Buffer {
+    const views: Uint8Array[] = []
+    this.takeSendable(Number.POSITIVE_INFINITY, views)
+    const bytes = Buffer.concat(views)
+    this.settle()
+    return bytes
+  }
+
+  /** Forgets everything: the connection is gone. */
+  clear(): void {
+    this.#discardFrom = -1
+    this.#heldCount = 0
+    this.rewindTo(this.#taken)
+    this.settle()
+  }
+}

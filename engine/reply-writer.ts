@@ -1,0 +1,280 @@
+/**
+ * Writes replies in RESP2 or RESP3 into a connection's output. A handler says what it answers (a map, a set, a double) and
+ * this class knows what that looks like in the client's protocol. Nothing here allocates for common replies.
+ *
+ * An aggregate's header says how many elements follow: `array(n)` before them, or `arrayDeferred()` before and
+ * `resolve(token, n)` after them, the innermost first. `rewindTo` takes back what a failed handler had begun.
+ */
+import { formatDouble } from './double.ts'
+import { formatInteger } from './integer.ts'
+import { chunkBytes, OutputBuffer } from './output-buffer.ts'
+
+export type Protocol = 2 | 3
+
+/** Values of at least this many bytes are worth a reference rather than a copy, where the caller can promise that they do not change. */
+export const sharedBytesMin = 32 * 1024
+/** Up to this length a loop over bytes beats TypedArray.set with its view. */
+const loopBytesMax = 96
+
+const dollar = 0x24
+const star = 0x2a
+const colon = 0x3a
+const plus = 0x2b
+const dash = 0x2d
+const percent = 0x25
+const tilde = 0x7e
+const greater = 0x3e
+const comma = 0x2c
+const hash = 0x23
+const equals = 0x3d
+const parenthesis = 0x28
+const cr = 0x0d
+const lf = 0x0a
+
+const okReply = Buffer.from('+OK\r\n')
+const queuedReply = Buffer.from('+QUEUED\r\n')
+const nilReply = Buffer.from('_\r\n')
+const nilBulk = Buffer.from('$-1\r\n')
+const nilArrayReply = Buffer.from('*-1\r\n')
+const emptyBulk = Buffer.from('$0\r\n\r\n')
+/** A type, a minus, sixteen digits, CR, LF. */
+const headerBytesMax = 20
+
+export class ReplyWriter {
+  /** Set by the session: what HELLO agreed on. */
+  protocol: Protocol = 2
+  /** Called with the text of each error reply, for statistics. */
+  onError: ((text: string) => void) | undefined
+  readonly output: OutputBuffer
+
+  constructor(output: OutputBuffer = new OutputBuffer()) {
+    this.output = output
+  }
+
+  /** Bytes written since the connection began. */
+  get position(): number {
+    return this.output.position
+  }
+
+  /** Takes back everything written after `position`. */
+  rewindTo(position: number): void {
+    this.output.rewindTo(position)
+  }
+
+  ok(): void {
+    this.#short(okReply)
+  }
+
+  queued(): void {
+    this.#short(queuedReply)
+  }
+
+  /** A simple string: `+text`. */
+  status(text: string): void {
+    this.#line(plus, text)
+  }
+
+  /** An error: `-text`. The text begins with its code (`ERR …`, `WRONGTYPE …`); line ends in it become spaces. */
+  error(text: string): void {
+    this.onError?.(text)
+    this.#line(dash, /[\r\n]/.test(text) ? text.replace(/[\r\n]/g, ' ') : text)
+  }
+
+  /** An integer that is safe in a JS number. */
+  integer(n: number): void {
+    this.#header(colon, n)
+  }
+
+  bigInteger(n: bigint): void {
+    this.#line(colon, n.toString())
+  }
+
+  /** The bytes `buffer[start, end)` as a bulk string, copied. */
+  bulk(buffer: Uint8Array, start: number, end: number): void {
+    const length = end - start
+    if (length > loopBytesMax) {
+      this.#header(dollar, length)
+      this.#large(buffer, start, end)
+      return
+    }
+    const output = this.output
+    if (output.chunk.length - output.at < length + 8) output.room(length + 8)
+    const chunk = output.chunk
+    let at = output.at
+    chunk[at++] = dollar
+    if (length < 10) {
+      chunk[at++] = 0x30 + length
+    } else {
+      const tens = (length / 10) | 0
+      chunk[at++] = 0x30 + tens
+      chunk[at++] = 0x30 + length - tens * 10
+    }
+    chunk[at++] = cr
+    chunk[at++] = lf
+    for (let i = start; i < end; i++) chunk[at++] = buffer[i]!
+    chunk[at++] = cr
+    chunk[at++] = lf
+    output.at = at
+  }
+
+  /** Like `bulk`, without a copy if the value is large: the caller promises that the bytes do not change until they are sent. */
+  bulkShared(buffer: Buffer, start: number, end: number): void {
+    if (end - start < sharedBytesMin) {
+      this.bulk(buffer, start, end)
+      return
+    }
+    this.#header(dollar, end - start)
+    this.output.share(buffer, start, end)
+    this.#lineEnd()
+  }
+
+  /** A bulk string made of text, as UTF-8. */
+  text(text: string): void {
+    if (text.length === 0) {
+      this.#short(emptyBulk)
+      return
+    }
+    this.#textBulk(dollar, '', text)
+  }
+
+  nil(): void {
+    this.#short(this.protocol === 3 ? nilReply : nilBulk)
+  }
+
+  /** Where RESP2 answers a null array (a blocked command that ran out of time, an aborted EXEC). */
+  nilArray(): void {
+    this.#short(this.protocol === 3 ? nilReply : nilArrayReply)
+  }
+
+  /** The header of an array: `n` elements follow. */
+  array(n: number): void {
+    this.#header(star, n)
+  }
+
+  /** The header of a map: `n` pairs follow. */
+  map(n: number): void {
+    if (this.protocol === 3) this.#header(percent, n)
+    else this.#header(star, 2 * n)
+  }
+
+  set(n: number): void {
+    this.#header(this.protocol === 3 ? tilde : star, n)
+  }
+
+  /** The header of a message that answers no request. */
+  push(n: number): void {
+    this.#header(this.protocol === 3 ? greater : star, n)
+  }
+
+  double(n: number): void {
+    const text = formatDouble(n)
+    if (this.protocol === 3) this.#line(comma, text)
+    else this.text(text)
+  }
+
+  boolean(value: boolean): void {
+    if (this.protocol === 3) this.#line(hash, value ? 't' : 'f')
+    else this.#header(colon, value ? 1 : 0)
+  }
+
+  /** Text for people; `format` has three letters: `txt` or `mkd`. */
+  verbatim(format: string, text: string): void {
+    if (this.protocol === 3) this.#textBulk(equals, `${format}:`, text)
+    else this.text(text)
+  }
+
+  /** An integer of any size, in decimal. */
+  bigNumber(n: bigint): void {
+    if (this.protocol === 3) this.#line(parenthesis, n.toString())
+    else this.text(n.toString())
+  }
+
+  /** An array whose length comes later: pass the token to `resolve`. */
+  arrayDeferred(): number {
+    return this.output.reserve(star, 1)
+  }
+
+  mapDeferred(): number {
+    return this.protocol === 3 ? this.output.reserve(percent, 1) : this.output.reserve(star, 2)
+  }
+
+  setDeferred(): number {
+    return this.output.reserve(this.protocol === 3 ? tilde : star, 1)
+  }
+
+  /** `n` elements (pairs, for a map) were written since the token was given. */
+  resolve(token: number, n: number): void {
+    this.output.fill(token, n)
+  }
+
+  /** Bytes that are a reply already. */
+  raw(buffer: Uint8Array, start: number, end: number): void {
+    this.output.copy(buffer, start, end)
+  }
+
+  #short(reply: Uint8Array): void {
+    const output = this.output
+    const length = reply.length
+    if (output.chunk.length - output.at < length) output.room(length)
+    const { chunk, at } = output
+    for (let i = 0; i < length; i++) chunk[at + i] = reply[i]!
+    output.at = at + length
+  }
+
+  #header(type: number, n: number): void {
+    const output = this.output
+    if (output.chunk.length - output.at < headerBytesMax) output.room(headerBytesMax)
+    const chunk = output.chunk
+    let at = output.at
+    chunk[at] = type
+    at = formatInteger(chunk, at + 1, n)
+    chunk[at] = cr
+    chunk[at + 1] = lf
+    output.at = at + 2
+  }
+
+  #lineEnd(): void {
+    const output = this.output
+    output.room(2)
+    output.chunk[output.at++] = cr
+    output.chunk[output.at++] = lf
+  }
+
+  /** A short text between a type and a line end. */
+  #line(type: number, text: string): void {
+    const output = this.output
+    const bytesMax = 3 * text.length + 3
+    if (bytesMax > chunkBytes) {
+      output.room(1)
+      output.chunk[output.at++] = type
+      this.#long(Buffer.from(text))
+      return
+    }
+    output.room(bytesMax)
+    output.chunk[output.at++] = type
+    output.at += output.chunk.write(text, output.at)
+    this.#lineEnd()
+  }
+
+  #textBulk(type: number, prefix: string, text: string): void {
+    const output = this.output
+    const length = prefix.length + Buffer.byteLength(text)
+    this.#header(type, length)
+    if (length + 2 > chunkBytes) {
+      this.#long(Buffer.from(prefix + text))
+      return
+    }
+    output.room(length + 2)
+    output.at += output.chunk.write(prefix + text, output.at)
+    this.#lineEnd()
+  }
+
+  #long(bytes: Uint8Array): void {
+    this.#large(bytes, 0, bytes.length)
+  }
+
+  #large(bytes: Uint8Array, start: number, end: number): void {
+    this.output.copy(bytes, start, end)
+    this.#lineEnd()
+  }
+}
