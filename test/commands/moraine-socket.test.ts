@@ -1,0 +1,29 @@
+/** The transcripts against Moraine as a user starts it, through a socket. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { moraineIsBuilt, type ServerProcess, startMoraine } from '../integration/processes.ts'
+import { SocketTarget } from './socket-target.ts'
+import { describeMismatches, loadTranscripts, runSection } from './transcript.ts'
+
+describe.skipIf(!moraineIsBuilt)('transcripts against Moraine through a socket', () => {
+  let server: ServerProcess
+  let target: SocketTarget
+  beforeAll(async () => {
+    server = await startMoraine('--appendfsync', 'no')
+    target = new SocketTarget('moraine', server.port)
+  })
+  afterAll(async () => {
+    await target?.close()
+    await server?.stop()
+  })
+
+  for (const transcript of loadTranscripts(new URL('./', import.meta.url))) {
+    describe(transcript.path.split('/').at(-1) as string, () => {
+      for (const section of transcript.sections) {
+        it.skipIf(section.only === 'redis')(`[${section.commands.join(', ')}] ${section.title}`, async () => {
+          const mismatches = await runSection(target, section)
+          expect(mismatches, describeMismatches(transcript, mismatches)).toHaveLength(0)
+        })
+      }
+    })
+  }
+})

@@ -1,0 +1,110 @@
+/**
+ * Server processes for tests: redis-server where it is installed, and Moraine from `dist`. Each listens on 127.0.0.1 on
+ * a port of its own, with a directory of its own that is removed at the end.
+ */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+
+export interface ServerProcess {
+  readonly port: number
+  readonly pid: number
+  readonly directory: string
+  /** Ends the process (SIGKILL by default) and removes the directory. */
+  stop(signal?: NodeJS.Signals): Promise<void>
+}
+
+export const moraineMain = new URL('../../dist/server/main.js', import.meta.url).pathname
+export const moraineIsBuilt = existsSync(moraineMain)
+export const redisIsInstalled = spawnSync('redis-server', ['--version']).status === 0
+
+const startTimeoutMs = 20_000
+const portAttemptsMax = 5
+
+/** redis-server without persistence, DEBUG allowed from this machine. `flags` follow the defaults and win over them. */
+export async function startRedis(...flags: readonly string[]): Promise<ServerProcess> {
+  const directory = await mkdtemp(join(tmpdir(), 'moraine-redis-'))
+  for (let attempt = 1; ; attempt++) {
+    const port = await freePort()
+    const defaults = ['--port', `${port}`, '--bind', '127.0.0.1', '--dir', directory, '--save', '', '--appendonly', 'no']
+    const child = spawn('redis-server', [...defaults, '--enable-debug-command', 'local', ...flags], { stdio: ['ignore', 'pipe', 'pipe'] })
+    try {
+      await readyLine(child, (line) => (line.includes('Ready to accept connections') ? port : undefined))
+      return running(child, port, directory)
+    } catch (error) {
+      // Another process may have taken the port since it was found free.
+      if (attempt === portAttemptsMax) throw error
+    }
+  }
+}
+
+/** Moraine as built, on a free port of the system's choice. Pass `--dir` to keep the data across starts: then it is not removed. */
+export async function startMoraine(...flags: readonly string[]): Promise<ServerProcess> {
+  const directory = await mkdtemp(join(tmpdir(), 'moraine-'))
+  const defaults = ['--port', '0', '--bind', '127.0.0.1', '--dir', directory, '--enable-debug-command', 'local']
+  const child = spawn(process.execPath, [moraineMain, ...defaults, ...flags], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const port = await readyLine(child, (line) => {
+    if (!line.includes('Ready to accept connections')) return undefined
+    return (JSON.parse(line) as { port: number }).port
+  })
+  return running(child, port, directory)
+}
+
+function running(child: ChildProcess, port: number, directory: string): ServerProcess {
+  return {
+    port,
+    pid: child.pid as number,
+    directory,
+    async stop(signal = 'SIGKILL') {
+      if (child.exitCode === null && child.signalCode === null) {
+        const ended = new Promise((resolve) => child.once('exit', resolve))
+        child.kill(signal)
+        await ended
+      }
+      await rm(directory, { recursive: true, force: true })
+    },
+  }
+}
+
+/** Waits for the line of output in which `port` finds the port; rejects with all output if the process ends before. */
+function readyLine(child: ChildProcess, port: (line: string) => number | undefined): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const output: string[] = []
+    const timer = setTimeout(() => fail(`not ready within ${startTimeoutMs} ms`), startTimeoutMs)
+    const fail = (reason: string): void => {
+      clearTimeout(timer)
+      child.kill('SIGKILL')
+      reject(new Error(`${child.spawnfile}: ${reason}\n${output.join('\n')}`))
+    }
+    child.once('error', (error) => fail(error.message))
+    child.once('exit', (code, signal) => fail(`ended with ${code ?? signal}`))
+    for (const stream of [child.stdout, child.stderr]) {
+      if (stream === null) continue
+      createInterface({ input: stream }).on('line', (line) => {
+        const found = port(line)
+        // What follows is read, so that the process never blocks on a full pipe, and dropped.
+        if (found === undefined) {
+          if (output.length < 200) output.push(line)
+          return
+        }
+        clearTimeout(timer)
+        resolve(found)
+      })
+    }
+  })
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer()
+    probe.once('error', reject)
+    probe.listen(0, '127.0.0.1', () => {
+      const { port } = probe.address() as { port: number }
+      probe.close(() => resolve(port))
+    })
+  })
+}
