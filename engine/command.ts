@@ -3,6 +3,7 @@
  * docs/commands.md know about it derives from the row. The name is the row's key in the table; a subcommand's row is
  * keyed `'OBJECT ENCODING'`.
  */
+import type { Arguments } from './arguments.ts'
 import type { Execution } from './execution.ts'
 
 export interface CommandSpec<Context> {
@@ -20,9 +21,11 @@ export interface CommandSpec<Context> {
   readonly syntax: string
   readonly summary: string
   /** What execution needs of cold keys: `value` (default: the whole value is prefetched), `none` (metadata is enough), or `field` (one chunk per field argument, for large hashes). */
-  readonly needs?: 'value' | 'none' | 'field'
+  readonly needs?: Need | ((args: Arguments) => Need)
   readonly handler: (context: Context) => void
 }
+
+export type Need = 'value' | 'none' | 'field'
 
 export type EngineCommand = CommandSpec<Execution>
 

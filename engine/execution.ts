@@ -1,0 +1,176 @@
+/**
+ * What a handler works with: the request's arguments, the keyspace to look into, the mutator to change it through, and
+ * the writer for its reply. One instance serves every request, so that none allocates.
+ *
+ * A handler never sees a cold value: the values that its command's row asks for were fetched before. It sees no socket,
+ * no log, no RESP version, and no clock but `now`, which stands still during a request.
+ */
+import type { Arguments } from './arguments.ts'
+import { hashType, stringType } from './keyspace/entries.ts'
+import type { Keyspace } from './keyspace/keyspace.ts'
+import type { Mutator } from './mutation/mutator.ts'
+import type { Random } from './random.ts'
+import type { ReplyWriter } from './reply-writer.ts'
+
+/** What `readString` and its like return when the key holds another type; the error is written already. */
+export const wrongType = -1
+const wrongTypeText = 'WRONGTYPE Operation against a key holding the wrong kind of value'
+/** Replies at least this long refer to the value instead of copying it. */
+const sharedBytesMin = 32 * 1024
+
+export class Execution {
+  readonly keyspace: Keyspace
+  readonly mutator: Mutator
+  readonly random: Random
+  readonly limits: EngineLimits
+  args!: Arguments
+  reply!: ReplyWriter
+  /** Milliseconds since the epoch. */
+  now = 0
+  /** The session's database as clients number it, and the physical one behind it. */
+  database = 0
+  db = 0
+  /** LSN of the newest change that the reply may reveal. */
+  revealed = 0
+  /** Whether uses count: not for CLIENT NO-TOUCH. */
+  touches = true
+  hits = 0
+  misses = 0
+  expired = 0
+
+  constructor(keyspace: Keyspace, mutator: Mutator, random: Random, limits: EngineLimits) {
+    this.keyspace = keyspace
+    this.mutator = mutator
+    this.random = random
+    this.limits = limits
+  }
+
+  /** The entry of the key that is argument `index`, 0 when there is none; for commands that change it. An expired key is deleted on the way. */
+  find(index: number): number {
+    const { args } = this
+    return this.findKey(this.db, args.buffer, args.starts[index], args.ends[index])
+  }
+
+  /** As `find` for any bytes and any physical database. */
+  findKey(db: number, key: Buffer, start: number, end: number): number {
+    const { keyspace } = this
+    const ref = keyspace.find(db, key, start, end)
+    if (ref === 0) {
+      const lsn = keyspace.lastMissLsn()
+      if (lsn > this.revealed) this.revealed = lsn
+      return 0
+    }
+    const { entries } = keyspace
+    if (entries.hasTtlRoom(ref) && this.#expire(ref)) return 0
+    const lsn = entries.lsn(ref)
+    if (lsn > this.revealed) this.revealed = lsn
+    return ref
+  }
+
+  /** As `find`, for commands that read: counts a hit or a miss, and the use. */
+  read(index: number): number {
+    const ref = this.find(index)
+    if (ref === 0) this.misses++
+    else {
+      this.hits++
+      this.touch(ref)
+    }
+    return ref
+  }
+
+  /** The entry of a string to read; 0 when missing, `wrongType` when it is something else (and the error is written). */
+  readString(index: number): number {
+    const ref = this.read(index)
+    return ref === 0 || this.keyspace.entries.type(ref) === stringType ? ref : this.#refuse()
+  }
+
+  /** The entry of a string to change. */
+  findString(index: number): number {
+    const ref = this.find(index)
+    return ref === 0 || this.keyspace.entries.type(ref) === stringType ? ref : this.#refuse()
+  }
+
+  readHash(index: number): number {
+    const ref = this.read(index)
+    return ref === 0 || this.keyspace.entries.type(ref) === hashType ? ref : this.#refuse()
+  }
+
+  findHash(index: number): number {
+    const ref = this.find(index)
+    return ref === 0 || this.keyspace.entries.type(ref) === hashType ? ref : this.#refuse()
+  }
+
+  /** Counts a use of a value, for the demotion policy and OBJECT IDLETIME. */
+  touch(ref: number): void {
+    if (!this.touches) return
+    const { entries, values, access } = this.keyspace
+    if (!entries.isResident(ref)) return
+    entries.setAccess(ref, access.used(entries.access(ref)))
+    const value = entries.value(ref)
+    if (value !== 0 && entries.encoding(ref) < 3) values.touch(value)
+  }
+
+  /** A reply that depends on the whole keyspace waits for everything. */
+  revealAll(): void {
+    this.revealed = Number.MAX_SAFE_INTEGER
+  }
+
+  /** The buffer that a resident string lies in. */
+  stringBytes(ref: number): Buffer {
+    return this.keyspace.values.bytes(this.keyspace.entries.value(ref))
+  }
+
+  stringStart(ref: number): number {
+    return this.keyspace.values.start(this.keyspace.entries.value(ref))
+  }
+
+  stringEnd(ref: number): number {
+    return this.stringStart(ref) + this.keyspace.entries.length(ref)
+  }
+
+  /** Replies with a whole resident string. */
+  replyString(ref: number): void {
+    const { entries, values, arena } = this.keyspace
+    const value = entries.value(ref)
+    const start = values.start(value)
+    const length = entries.length(ref)
+    if (length >= sharedBytesMin && arena.isLarge(value)) {
+      values.share(value)
+      this.reply.bulkShared(values.bytes(value), start, start + length)
+    } else this.reply.bulk(values.bytes(value), start, start + length)
+  }
+
+  /** Sets the key that is argument `index` to a string. `expireAt`: ms, 0 for never, or `keepTtl`. Returns the entry. */
+  putString(index: number, value: Uint8Array, start: number, end: number, expireAt: number): number {
+    const { args } = this
+    return this.mutator.putString(this.db, args.buffer, args.starts[index], args.ends[index], value, start, end, expireAt)
+  }
+
+  /** Deletes the key that is argument `index`; false when there is none. */
+  delete(index: number): boolean {
+    const ref = this.find(index)
+    if (ref === 0) return false
+    this.mutator.deleteEntry(ref)
+    return true
+  }
+
+  #expire(ref: number): boolean {
+    const expireAt = this.keyspace.entries.expireAt(ref)
+    if (expireAt === 0 || expireAt > this.now) return false
+    this.expired++
+    this.mutator.deleteEntry(ref)
+    return true
+  }
+
+  #refuse(): number {
+    this.reply.error(wrongTypeText)
+    return wrongType
+  }
+}
+
+/** What handlers need to know of the configuration. */
+export interface EngineLimits {
+  hashMaxListpackEntries: number
+  hashMaxListpackValue: number
+  protoMaxBulkBytes: number
+}

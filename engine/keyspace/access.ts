@@ -1,0 +1,54 @@
+/**
+ * How long ago and how often a key was used, in 24 bits, as Redis keeps it ("Key eviction" in Redis's documentation):
+ * under an LRU policy seconds modulo 2^24; under an LFU policy 16 bits of minutes and a logarithmic counter of 8 bits.
+ */
+import type { Random } from '../random.ts'
+
+const lfuInitial = 5
+
+export class AccessClock {
+  lfu = false
+  lfuLogFactor = 10
+  lfuDecayMinutes = 1
+  readonly #random: Random
+  #seconds = 0
+  #minutes = 0
+
+  constructor(random: Random) {
+    this.#random = random
+  }
+
+  /** Told the time once per turn of the event loop. */
+  tick(nowMs: number): void {
+    this.#seconds = Math.floor(nowMs / 1000) % 2 ** 24
+    this.#minutes = Math.floor(nowMs / 60_000) & 0xffff
+  }
+
+  /** The field of a key that was just made. */
+  initial(): number {
+    return this.lfu ? (this.#minutes << 8) | lfuInitial : this.#seconds
+  }
+
+  /** The field after one more use. */
+  used(access: number): number {
+    return this.lfu ? (this.#minutes << 8) | this.#increment(this.frequency(access)) : this.#seconds
+  }
+
+  idleSeconds(access: number): number {
+    return (this.#seconds - access + 2 ** 24) % 2 ** 24
+  }
+
+  /** The decayed logarithmic counter. */
+  frequency(access: number): number {
+    const counter = access & 0xff
+    if (this.lfuDecayMinutes === 0) return counter
+    const elapsed = (this.#minutes - ((access >>> 8) & 0xffff) + 0x10000) & 0xffff
+    return Math.max(0, counter - Math.floor(elapsed / this.lfuDecayMinutes))
+  }
+
+  #increment(counter: number): number {
+    if (counter === 255) return 255
+    const chance = 1 / (Math.max(0, counter - lfuInitial) * this.lfuLogFactor + 1)
+    return this.#random.nextUint32() / 2 ** 32 < chance ? counter + 1 : counter
+  }
+}

@@ -1,0 +1,11 @@
+/** One physical database: its index, and the list of its entries that have a ttl. */
+import { KeyIndex } from './key-index.ts'
+import { RefList } from './ref-list.ts'
+
+export class Database {
+  index = new KeyIndex()
+  /** Entries that have a ttl. */
+  expiring = new RefList()
+  /** LSN of the last FLUSHDB. */
+  flushedLsn = 0
+}

@@ -1,0 +1,276 @@
+/**
+ * All keys of a shard: an index per database, entries and resident values in one arena. It finds, makes and removes;
+ * it records nothing and decides nothing. Changes go through the mutator, which is the only caller of what changes here
+ * (the tier alone makes values cold and resident again, which changes no meaning).
+ *
+ * Databases are physical: SWAPDB exchanges the numbers that clients see, in `logical`, and moves no key.
+ */
+import { Arena } from '../memory/arena.ts'
+import type { Random } from '../random.ts'
+import type { ChunkedHash } from '../types/chunked-hash.ts'
+import { AccessClock } from './access.ts'
+import { Database } from './database.ts'
+import { catalogedFlag, chunkedHash, dirtyFlag, Entries, type TypeNumber, valueDirtyFlag } from './entries.ts'
+import { KeyHash } from './key-hash.ts'
+import { KeyIndex, type RefMatcher } from './key-index.ts'
+import type { KeyspaceObserver } from './observer.ts'
+import { RefList } from './ref-list.ts'
+import { UncommittedDeletions } from './uncommitted-deletions.ts'
+import { Values } from './values.ts'
+
+export const databaseCount = 16
+
+export class Keyspace implements RefMatcher {
+  readonly arena: Arena
+  readonly entries: Entries
+  readonly values: Values
+  readonly access: AccessClock
+  readonly deletions = new UncommittedDeletions()
+  readonly databases: readonly Database[] = Array.from({ length: databaseCount }, () => new Database())
+  /** Physical database of each number that clients use. */
+  readonly logical = Uint8Array.from({ length: databaseCount }, (_, i) => i)
+  /** LSN of the last SWAPDB. */
+  logicalLsn = 0
+  /** Large hashes by the number in their entry's value word. */
+  readonly collections: (ChunkedHash | undefined)[] = []
+  observer: KeyspaceObserver
+  readonly #freeCollections: number[] = []
+  readonly #hash: KeyHash
+  readonly #random: Random
+
+  // The last look-up: a command that finds a key and then changes it hashes and probes once.
+  #key: Uint8Array = new Uint8Array(0)
+  #keyStart = -1
+  #keyEnd = -1
+  #keyDb = -1
+  #keyHash = 0
+  #keyRef = 0
+
+  constructor(random: Random, observer: KeyspaceObserver) {
+    this.arena = new Arena()
+    this.entries = new Entries(this.arena)
+    this.values = new Values(this.arena)
+    this.access = new AccessClock(random)
+    this.observer = observer
+    this.#hash = new KeyHash(random)
+    this.#random = random
+  }
+
+  /** Bytes of memory that keys, values and their bookkeeping take. */
+  get memoryBytes(): number {
+    let bytes = this.arena.reservedBytes
+    for (const db of this.databases) bytes += db.index.bytes + db.expiring.bytes
+    return bytes
+  }
+
+  get size(): number {
+    let size = 0
+    for (const db of this.databases) size += db.index.size
+    return size
+  }
+
+  /** The entry of a key, expired or not; 0 when there is none. */
+  find(db: number, key: Uint8Array, start: number, end: number): number {
+    if (start === this.#keyStart && key === this.#key && end === this.#keyEnd && db === this.#keyDb) return this.#keyRef
+    this.#key = key
+    this.#keyStart = start
+    this.#keyEnd = end
+    this.#keyDb = db
+    const hash = this.#hash.of(key, start, end)
+    this.#keyHash = hash
+    const ref = this.databases[db].index.probe(hash, this)
+    this.#keyRef = ref
+    return ref
+  }
+
+  /** Forgets the remembered look-up: its bytes may have changed. Called when a new request begins. */
+  forgetLookUp(): void {
+    this.#keyStart = -1
+  }
+
+  matches(ref: number): boolean {
+    return this.entries.hasKey(ref, this.#key, this.#keyStart, this.#keyEnd)
+  }
+
+  /** LSN of an uncommitted deletion of the key that was looked up last, 0 when there is none. */
+  lastMissLsn(): number {
+    const flushed = this.databases[this.#keyDb].flushedLsn
+    return Math.max(flushed, this.deletions.lsnOf(this.#keyDb, this.#keyHash))
+  }
+
+  /** A new entry for a key that `find` did not find; it has no value yet. `withTtl` makes room for an expiry. */
+  insert(db: number, type: TypeNumber, key: Uint8Array, start: number, end: number, withTtl: boolean): number {
+    if (this.find(db, key, start, end) !== 0) throw new Error('keyspace: the key exists')
+    const ref = this.entries.create(db, type, key, start, end, withTtl)
+    this.databases[db].index.insert(this.#keyHash, ref)
+    this.#keyRef = ref
+    return ref
+  }
+
+  /** Removes an entry with its value. `lsn` is remembered until it is committed; 0 at recovery. */
+  remove(ref: number, lsn: number): void {
+    const entries = this.entries
+    const db = entries.db(ref)
+    const hash = this.hashOf(ref)
+    if (lsn !== 0) this.deletions.add(db, hash, lsn)
+    if (entries.flag(ref, catalogedFlag)) this.observer.removed(ref, lsn)
+    this.databases[db].index.remove(hash, ref)
+    this.#dropTtl(ref)
+    this.dropValue(ref)
+    entries.release(ref)
+    this.#keyStart = -1
+  }
+
+  /** Releases the value, resident or cold, and leaves an entry without one. */
+  dropValue(ref: number): void {
+    const entries = this.entries
+    if (entries.encoding(ref) === chunkedHash) this.#dropCollection(ref)
+    else if (entries.isResident(ref)) {
+      const value = entries.value(ref)
+      if (value === 0) return
+      const id = this.values.id(value)
+      if (id !== 0) this.observer.stale(id)
+      this.observer.released(value)
+      this.values.release(value)
+    } else {
+      const id = entries.valueId(ref)
+      if (id !== 0) this.observer.stale(id)
+    }
+    entries.setResident(ref, 0, 0)
+  }
+
+  /** Gives an entry a slot of `size` bytes for its value, in place of what it had; returns the slot. */
+  makeValue(ref: number, size: number): number {
+    const entries = this.entries
+    const access = entries.isResident(ref) && entries.value(ref) !== 0 ? this.access.used(entries.access(ref)) : this.access.initial()
+    this.dropValue(ref)
+    const value = this.values.create(ref, size, false)
+    entries.setResident(ref, value, access)
+    this.observer.resident(value)
+    return value
+  }
+
+  /** Makes room for `size` bytes in a resident value, keeping its first `keep`; returns the slot, which may be another. */
+  resizeValue(ref: number, size: number, keep: number): number {
+    const value = this.entries.value(ref)
+    if (size <= this.values.room(value) && !this.values.isShared(value)) return value
+    const moved = this.values.moved(value, size, keep)
+    this.setValue(ref, moved)
+    this.observer.moved(value, moved)
+    return moved
+  }
+
+  /** Points an entry at the slot that its value has moved to. */
+  setValue(ref: number, value: number): void {
+    this.entries.setResident(ref, value, this.entries.access(ref))
+  }
+
+  /** The value has changed: it is hot, its stored copy stale, its entry unknown to the catalog as it is. */
+  valueChanged(ref: number, lsn: number): void {
+    const value = this.entries.value(ref)
+    const id = this.values.id(value)
+    if (id !== 0) {
+      this.values.setId(value, 0)
+      this.observer.stale(id)
+    }
+    this.entries.setFlag(ref, valueDirtyFlag)
+    this.changed(ref, lsn)
+  }
+
+  /** The entry has changed. */
+  changed(ref: number, lsn: number): void {
+    this.entries.setLsn(ref, lsn)
+    if (this.entries.flag(ref, dirtyFlag)) return
+    this.entries.setFlag(ref, dirtyFlag)
+    this.observer.dirtied(ref)
+  }
+
+  /** Sets or (0) clears the expiry; returns the entry, which moves when it had no room for one. */
+  setExpireAt(ref: number, expireAt: number): number {
+    const entries = this.entries
+    if (expireAt === 0) {
+      if (entries.hasTtlRoom(ref) && entries.expireAt(ref) !== 0) {
+        this.#dropTtl(ref)
+        entries.setExpireAt(ref, 0)
+      }
+      return ref
+    }
+    if (entries.hasTtlRoom(ref)) {
+      if (entries.expireAt(ref) === 0) entries.setTtlPosition(ref, this.databases[entries.db(ref)].expiring.push(ref))
+      entries.setExpireAt(ref, expireAt)
+      return ref
+    }
+    return this.#moveForTtl(ref, expireAt)
+  }
+
+  /** Empties a database at once and hands its former contents over to be released in slices. */
+  detach(db: number, lsn: number): Database {
+    const database = this.databases[db]
+    const former = new Database()
+    former.index = database.index
+    former.expiring = database.expiring
+    database.index = new KeyIndex()
+    database.expiring = new RefList()
+    database.flushedLsn = lsn
+    this.#keyStart = -1
+    return former
+  }
+
+  /** Releases an entry of a detached database. */
+  releaseDetached(ref: number): void {
+    this.dropValue(ref)
+    this.entries.release(ref)
+  }
+
+  addCollection(hash: ChunkedHash): number {
+    const number = this.nextCollectionNumber()
+    this.collections[number] = hash
+    return number
+  }
+
+  /** The number that the next collection will get. */
+  nextCollectionNumber(): number {
+    return this.#freeCollections.pop() ?? this.collections.length
+  }
+
+  hashOf(ref: number): number {
+    const start = this.entries.keyStart(ref)
+    return this.#hash.of(this.arena.bytes(ref), start, start + this.entries.keyLength(ref))
+  }
+
+  randomEntry(db: number): number {
+    return this.databases[db].index.random(this.#random.nextUint32(), this.#random.nextUint32())
+  }
+
+  #dropCollection(ref: number): void {
+    const number = this.entries.value(ref)
+    const collection = this.collections[number]
+    if (collection === undefined) return
+    this.collections[number] = undefined
+    this.#freeCollections.push(number)
+    this.entries.setTypeAndEncoding(ref, this.entries.type(ref), 0)
+    this.observer.collectionDropped(collection)
+  }
+
+  #dropTtl(ref: number): void {
+    const entries = this.entries
+    if (entries.expireAt(ref) === 0) return
+    const position = entries.ttlPosition(ref)
+    const moved = this.databases[entries.db(ref)].expiring.removeAt(position)
+    if (moved !== 0) entries.setTtlPosition(moved, position)
+  }
+
+  #moveForTtl(ref: number, expireAt: number): number {
+    const entries = this.entries
+    const db = this.databases[entries.db(ref)]
+    const copy = entries.copyWithTtl(ref)
+    entries.setExpireAt(copy, expireAt)
+    entries.setTtlPosition(copy, db.expiring.push(copy))
+    db.index.replace(this.hashOf(ref), ref, copy)
+    if (entries.encoding(copy) !== chunkedHash && entries.isResident(copy) && entries.value(copy) !== 0) this.values.setOwner(entries.value(copy), copy)
+    entries.release(ref)
+    if (this.#keyRef === ref) this.#keyRef = copy
+    if (entries.flag(copy, dirtyFlag)) this.observer.dirtied(copy)
+    return copy
+  }
+}

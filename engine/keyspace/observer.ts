@@ -1,0 +1,37 @@
+/**
+ * What the tier and the checkpoint need to hear of the keyspace. Calls come in the middle of a change: an observer takes
+ * notes and calls nothing back.
+ */
+import type { ChunkedHash } from '../types/chunked-hash.ts'
+import type { Database } from './database.ts'
+
+export interface KeyspaceObserver {
+  /** A value has come into memory. */
+  resident(value: number): void
+  /** A resident value lies in another slot now. */
+  moved(from: number, to: number): void
+  /** A resident value leaves memory; its slot is about to be released. */
+  released(value: number): void
+  /** The cold store's copy under this id is of no more use, once no checkpoint needs it. */
+  stale(valueId: number): void
+  /** An entry differs from what the catalog knows, for the first time since it was told, or moved while it did. */
+  dirtied(entry: number): void
+  /** An entry that the catalog knows is about to be removed. */
+  removed(entry: number, lsn: number): void
+  /** A large collection has lost its key; its chunks are to be released in slices. */
+  collectionDropped(collection: ChunkedHash): void
+  /** A database was emptied; its former contents are to be released in slices. */
+  flushed(former: Database, db: number): void
+}
+
+/** For a keyspace without a tier. */
+export const noObserver: KeyspaceObserver = {
+  resident() {},
+  moved() {},
+  released() {},
+  stale() {},
+  dirtied() {},
+  removed() {},
+  collectionDropped() {},
+  flushed() {},
+}

@@ -1,0 +1,236 @@
+/**
+ * The one gate for change. Every operation names one key, records itself for the log and applies itself to the
+ * keyspace; executing, following and recovering all come through here, so a handler cannot forget to log.
+ *
+ * What one request changes between `begin` and the next is one record: atomic in the log. Operations need their key's
+ * value in memory where they change a part of it. They check no limits, read no clock and draw no chance.
+ */
+import { hashType, plainString, rawString, stringType } from '../keyspace/entries.ts'
+import type { Keyspace } from '../keyspace/keyspace.ts'
+import { type FieldSource, type HashLimits, HashOperations } from './hash-operations.ts'
+import {
+  appendOp,
+  deleteOp,
+  expireOp,
+  expiresFlag,
+  flushOp,
+  hashDeleteOp,
+  hashSetOp,
+  keepTtlFlag,
+  putStringOp,
+  recordVersion,
+  setRangeOp,
+  swapOp,
+} from './operations.ts'
+import { RecordBuffer } from './record-buffer.ts'
+
+/** `putString`'s way to leave the expiry as it is. */
+export const keepTtl = -1
+
+export class Mutator {
+  readonly keyspace: Keyspace
+  readonly record = new RecordBuffer()
+  /** Whether operations are written to the record: not while a record is replayed, nor without a log. */
+  recording = true
+  /** Changes since the start, as INFO's rdb_changes_since_last_save counts. */
+  changes = 0
+  readonly #hashes: HashOperations
+  #lsn = 0
+  #operations = 0
+
+  constructor(keyspace: Keyspace, limits: HashLimits) {
+    this.keyspace = keyspace
+    this.#hashes = new HashOperations(keyspace, limits)
+  }
+
+  /** LSN that the changes made now carry. */
+  get lsn(): number {
+    return this.#lsn
+  }
+
+  /** Starts a record that will get this LSN. */
+  begin(lsn: number): void {
+    this.#lsn = lsn
+    this.#operations = 0
+    if (this.record.end !== 0) this.record.clear()
+  }
+
+  /** Operations since `begin`. */
+  get operations(): number {
+    return this.#operations
+  }
+
+  /** Sets a key to a string, whatever it was. `expireAt` is in ms, 0 for never, or `keepTtl`. Returns the entry. */
+  putString(db: number, key: Uint8Array, ks: number, ke: number, value: Uint8Array, vs: number, ve: number, expireAt: number): number {
+    if (this.recording) {
+      const record = this.#operation(putStringOp, db, key, ks, ke)
+      record.byte(expireAt > 0 ? expiresFlag : expireAt === keepTtl ? keepTtlFlag : 0)
+      if (expireAt > 0) record.u48(expireAt)
+      record.range(value, vs, ve)
+    } else this.#operations++
+    this.changes++
+    const { keyspace } = this
+    const { entries, values } = keyspace
+    let ref = keyspace.find(db, key, ks, ke)
+    const length = ve - vs
+    if (ref === 0) ref = keyspace.insert(db, stringType, key, ks, ke, expireAt > 0)
+    if (entries.type(ref) !== stringType || !entries.isResident(ref) || entries.value(ref) === 0 || !this.#fits(ref, length)) keyspace.makeValue(ref, length)
+    else entries.setAccess(ref, keyspace.access.used(entries.access(ref)))
+    entries.setTypeAndEncoding(ref, stringType, plainString)
+    const slot = entries.value(ref)
+    const bytes = values.bytes(slot)
+    let at = values.start(slot)
+    if (length <= 32) for (let i = vs; i < ve; i++) bytes[at++] = value[i]
+    else bytes.set(vs === 0 && ve === value.length ? value : value.subarray(vs, ve), at)
+    entries.setLength(ref, length)
+    if (expireAt !== keepTtl) ref = keyspace.setExpireAt(ref, expireAt)
+    keyspace.valueChanged(ref, this.#lsn)
+    return ref
+  }
+
+  /** Removes a key; false when there is none. */
+  delete(db: number, key: Uint8Array, ks: number, ke: number): boolean {
+    const ref = this.keyspace.find(db, key, ks, ke)
+    if (ref === 0) return false
+    if (this.recording) this.#operation(deleteOp, db, key, ks, ke)
+    else this.#operations++
+    this.changes++
+    this.keyspace.remove(ref, this.#lsn)
+    return true
+  }
+
+  deleteEntry(ref: number): void {
+    this.#operationOn(deleteOp, ref)
+    this.changes++
+    this.keyspace.remove(ref, this.#lsn)
+  }
+
+  /** Sets the expiry in ms since the epoch, 0 for never. Returns the entry, which may have moved. */
+  expire(ref: number, expireAt: number): number {
+    if (this.#operationOn(expireOp, ref)) this.record.u48(expireAt)
+    this.changes++
+    const entry = this.keyspace.setExpireAt(ref, expireAt)
+    this.keyspace.changed(entry, this.#lsn)
+    return entry
+  }
+
+  /** Appends to a resident string. */
+  append(ref: number, value: Uint8Array, vs: number, ve: number): void {
+    if (this.#operationOn(appendOp, ref)) this.record.range(value, vs, ve)
+    this.changes++
+    this.#write(ref, this.keyspace.entries.length(ref), value, vs, ve)
+  }
+
+  /** Overwrites a part of a resident string, padding with zero bytes up to `offset`. */
+  setRange(ref: number, offset: number, value: Uint8Array, vs: number, ve: number): void {
+    if (this.#operationOn(setRangeOp, ref)) {
+      this.record.varint(offset)
+      this.record.range(value, vs, ve)
+    }
+    this.changes++
+    this.#write(ref, offset, value, vs, ve)
+  }
+
+  /** Sets fields of a hash, making it when the key is missing. `pairs` gives them one by one. Returns how many were new. */
+  hashSet(db: number, key: Uint8Array, ks: number, ke: number, pairs: FieldSource): number {
+    const ref = this.keyspace.find(db, key, ks, ke)
+    if (this.recording) {
+      const record = this.#operation(hashSetOp, db, key, ks, ke)
+      record.varint(pairs.count)
+      for (let i = 0; i < pairs.count; i++) {
+        record.range(pairs.buffer(i), pairs.fieldStart(i), pairs.fieldEnd(i))
+        record.range(pairs.buffer(i), pairs.valueStart(i), pairs.valueEnd(i))
+      }
+    } else this.#operations++
+    this.changes += pairs.count
+    const entry = ref !== 0 ? ref : this.keyspace.insert(db, hashType, key, ks, ke, false)
+    return this.#hashes.set(entry, pairs, this.#lsn)
+  }
+
+  /** Deletes fields of a hash, and the key with the last one. Returns how many there were. */
+  hashDelete(ref: number, fields: FieldSource): number {
+    if (this.#operationOn(hashDeleteOp, ref)) {
+      this.record.varint(fields.count)
+      for (let i = 0; i < fields.count; i++) this.record.range(fields.buffer(i), fields.fieldStart(i), fields.fieldEnd(i))
+    }
+    const deleted = this.#hashes.delete(ref, fields, this.#lsn)
+    this.changes += deleted
+    if (this.keyspace.entries.length(ref) === 0) this.keyspace.remove(ref, this.#lsn)
+    return deleted
+  }
+
+  /** Empties a physical database. */
+  flush(db: number): void {
+    this.#databaseOperation(flushOp, db)
+    const database = this.keyspace.databases[db]
+    this.changes += database.index.size
+    this.keyspace.observer.flushed(this.keyspace.detach(db, this.#lsn), db)
+  }
+
+  /** Exchanges two of the numbers that clients know databases by. */
+  swap(a: number, b: number): void {
+    if (this.#databaseOperation(swapOp, a)) this.record.byte(b)
+    this.changes++
+    const { logical } = this.keyspace
+    const physical = logical[a]
+    logical[a] = logical[b]
+    logical[b] = physical
+    this.keyspace.logicalLsn = this.#lsn
+  }
+
+  #fits(ref: number, length: number): boolean {
+    const { entries, values } = this.keyspace
+    const value = entries.value(ref)
+    const room = values.room(value)
+    return length <= room && room - length <= 16 + (room >>> 3) && !values.isShared(value)
+  }
+
+  #write(ref: number, offset: number, value: Uint8Array, vs: number, ve: number): void {
+    const { keyspace } = this
+    const { entries, values } = keyspace
+    const before = entries.length(ref)
+    const length = Math.max(before, offset + (ve - vs))
+    const grows = length > values.room(entries.value(ref))
+    // A string that grows is likely to grow again: half as much more, up to a mebibyte, as Redis's sds does by doubling.
+    const slot = keyspace.resizeValue(ref, grows ? length + Math.min(length >>> 1, 1024 * 1024) : length, before)
+    const bytes = values.bytes(slot)
+    const start = values.start(slot)
+    if (offset > before) bytes.fill(0, start + before, start + offset)
+    bytes.set(value.subarray(vs, ve), start + offset)
+    entries.setLength(ref, length)
+    entries.setTypeAndEncoding(ref, stringType, rawString)
+    entries.setAccess(ref, keyspace.access.used(entries.access(ref)))
+    keyspace.valueChanged(ref, this.#lsn)
+  }
+
+  #operation(operation: number, db: number, key: Uint8Array, ks: number, ke: number): RecordBuffer {
+    const { record } = this
+    if (record.end === 0) record.byte(recordVersion)
+    record.byte(operation)
+    record.byte(db)
+    record.range(key, ks, ke)
+    this.#operations++
+    return record
+  }
+
+  #databaseOperation(operation: number, db: number): boolean {
+    this.#operations++
+    if (!this.recording) return false
+    if (this.record.end === 0) this.record.byte(recordVersion)
+    this.record.byte(operation)
+    this.record.byte(db)
+    return true
+  }
+
+  /** As `#operation` for a known entry; false when nothing is recorded. */
+  #operationOn(operation: number, ref: number): boolean {
+    if (!this.recording) {
+      this.#operations++
+      return false
+    }
+    const { entries, arena } = this.keyspace
+    const start = entries.keyStart(ref)
+    this.#operation(operation, entries.db(ref), arena.bytes(ref), start, start + entries.keyLength(ref))
+    return true
+  }
+}

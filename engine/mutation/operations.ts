@@ -1,0 +1,19 @@
+/**
+ * The operations that a log record is made of; docs/formats/mutations.md has the byte tables. Each names one key of one
+ * physical database and carries all it needs; a flush and a swap name databases.
+ */
+export const recordVersion = 1
+
+export const putStringOp = 1
+export const deleteOp = 2
+export const expireOp = 3
+export const appendOp = 4
+export const setRangeOp = 5
+export const hashSetOp = 6
+export const hashDeleteOp = 7
+export const flushOp = 8
+export const swapOp = 9
+
+/** In putString's flags. */
+export const expiresFlag = 1
+export const keepTtlFlag = 2

@@ -1,0 +1,52 @@
+/** Where the mutations of one request are gathered as bytes, to become one log record. Reused; grows as needed. */
+const keptBytes = 1024 * 1024
+
+export class RecordBuffer {
+  bytes = Buffer.allocUnsafeSlow(4096)
+  end = 0
+
+  clear(): void {
+    this.end = 0
+    if (this.bytes.length > keptBytes) this.bytes = Buffer.allocUnsafeSlow(4096)
+  }
+
+  byte(value: number): void {
+    if (this.end === this.bytes.length) this.#grow(1)
+    this.bytes[this.end++] = value
+  }
+
+  varint(value: number): void {
+    if (this.bytes.length - this.end < 8) this.#grow(8)
+    let rest = value
+    while (rest >= 0x80) {
+      this.bytes[this.end++] = (rest % 0x80) | 0x80
+      rest = Math.floor(rest / 0x80)
+    }
+    this.bytes[this.end++] = rest
+  }
+
+  /** An unsigned integer below 2^48, 6 bytes, little-endian. */
+  u48(value: number): void {
+    if (this.bytes.length - this.end < 6) this.#grow(6)
+    this.end = this.bytes.writeUIntLE(value, this.end, 6)
+  }
+
+  /** Length as a varint, then the bytes. */
+  range(bytes: Uint8Array, start: number, end: number): void {
+    const length = end - start
+    this.varint(length)
+    if (this.bytes.length - this.end < length) this.#grow(length)
+    if (length <= 32) {
+      const into = this.bytes
+      let at = this.end
+      for (let i = start; i < end; i++) into[at++] = bytes[i]
+    } else this.bytes.set(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end), this.end)
+    this.end += length
+  }
+
+  #grow(room: number): void {
+    const more = Buffer.allocUnsafeSlow(Math.max(this.bytes.length * 2, this.end + room))
+    this.bytes.copy(more, 0, 0, this.end)
+    this.bytes = more
+  }
+}

@@ -1,0 +1,215 @@
+/**
+ * Applies log records to a keyspace that may already hold their effects, wholly or for some keys: a mutation is applied
+ * only if its record is newer than what its key shows. So a fuzzy checkpoint and the log after it give the exact state.
+ *
+ * What a record does to a key is decided before any of the record is applied: its second mutation of a key must not be
+ * taken for old because of the first. A large hash decides chunk by chunk.
+ */
+import { chunkedHash } from '../keyspace/entries.ts'
+import type { Keyspace } from '../keyspace/keyspace.ts'
+import type { FieldSource } from './field-source.ts'
+import { keepTtl, type Mutator } from './mutator.ts'
+import {
+  appendOp,
+  deleteOp,
+  expireOp,
+  expiresFlag,
+  flushOp,
+  hashDeleteOp,
+  hashSetOp,
+  keepTtlFlag,
+  putStringOp,
+  recordVersion,
+  setRangeOp,
+  swapOp,
+} from './operations.ts'
+import { RecordReader } from './record-reader.ts'
+
+/** Sees each mutation of a record without applying it. */
+export interface MutationVisitor {
+  /** `buffer[start, end)` is the key. `fields` is set for hash operations. Returns nothing of interest. */
+  mutation(operation: number, db: number, buffer: Buffer, start: number, end: number, fields: FieldSource | undefined): void
+}
+
+export class Replay {
+  readonly #keyspace: Keyspace
+  readonly #mutator: Mutator
+  readonly #reader = new RecordReader()
+  readonly #fields = new ReplayFields()
+  #fresh: boolean[] = []
+
+  constructor(keyspace: Keyspace, mutator: Mutator) {
+    this.#keyspace = keyspace
+    this.#mutator = mutator
+  }
+
+  /** Applies one record. Every value that it changes in part must be resident: see `needs`. */
+  apply(lsn: number, payload: Buffer): void {
+    this.#keyspace.forgetLookUp()
+    this.#decide(lsn, payload)
+    this.#mutator.begin(lsn)
+    const reader = this.#begin(payload)
+    for (let i = 0; reader.at < reader.end; i++) this.#step(reader, this.#fresh[i])
+    this.#keyspace.forgetLookUp()
+  }
+
+  /** Shows a record's keys, to tell which cold values must be fetched first. */
+  visit(payload: Buffer, visitor: MutationVisitor): void {
+    this.#keyspace.forgetLookUp()
+    const reader = this.#begin(payload)
+    while (reader.at < reader.end) {
+      const operation = reader.byte()
+      const db = reader.byte()
+      if (operation === flushOp) continue
+      if (operation === swapOp) {
+        reader.byte()
+        continue
+      }
+      reader.range()
+      const { start, stop } = reader
+      const fields = this.#skip(operation, reader)
+      visitor.mutation(operation, db, payload, start, stop, fields)
+    }
+  }
+
+  #begin(payload: Buffer): RecordReader {
+    const reader = this.#reader
+    reader.open(payload, 0, payload.length)
+    const version = reader.byte()
+    if (version !== recordVersion) throw new Error(`log record of version ${version}: written by a newer Moraine`)
+    return reader
+  }
+
+  #decide(lsn: number, payload: Buffer): void {
+    const fresh = this.#fresh
+    let count = 0
+    const reader = this.#begin(payload)
+    const keyspace = this.#keyspace
+    while (reader.at < reader.end) {
+      const operation = reader.byte()
+      const db = reader.byte()
+      if (operation === flushOp) {
+        fresh[count++] = keyspace.databases[db].flushedLsn < lsn
+        continue
+      }
+      if (operation === swapOp) {
+        reader.byte()
+        fresh[count++] = keyspace.logicalLsn < lsn
+        continue
+      }
+      reader.range()
+      const ref = keyspace.find(db, payload, reader.start, reader.stop)
+      this.#skip(operation, reader)
+      const byChunk = ref !== 0 && (operation === hashSetOp || operation === hashDeleteOp) && keyspace.entries.encoding(ref) === chunkedHash
+      fresh[count++] = keyspace.databases[db].flushedLsn < lsn && (ref === 0 || byChunk || keyspace.entries.lsn(ref) < lsn)
+    }
+  }
+
+  #skip(operation: number, reader: RecordReader): FieldSource | undefined {
+    if (operation === putStringOp) {
+      if ((reader.byte() & expiresFlag) !== 0) reader.u48()
+      reader.range()
+    } else if (operation === expireOp) reader.u48()
+    else if (operation === appendOp) reader.range()
+    else if (operation === setRangeOp) {
+      reader.varint()
+      reader.range()
+    } else if (operation === hashSetOp || operation === hashDeleteOp) {
+      this.#fields.read(reader, operation === hashSetOp)
+      return this.#fields
+    } else if (operation !== deleteOp) throw new Error(`log record holds an unknown operation ${operation}: written by a newer Moraine`)
+    return undefined
+  }
+
+  #step(reader: RecordReader, fresh: boolean): void {
+    const mutator = this.#mutator
+    const operation = reader.byte()
+    const db = reader.byte()
+    if (operation === flushOp) {
+      if (fresh) mutator.flush(db)
+      return
+    }
+    if (operation === swapOp) {
+      const other = reader.byte()
+      if (fresh) mutator.swap(db, other)
+      return
+    }
+    reader.range()
+    const { bytes, start, stop } = reader
+    if (operation === putStringOp) {
+      const flags = reader.byte()
+      const expireAt = (flags & expiresFlag) !== 0 ? reader.u48() : (flags & keepTtlFlag) !== 0 ? keepTtl : 0
+      reader.range()
+      if (fresh) mutator.putString(db, bytes, start, stop, bytes, reader.start, reader.stop, expireAt)
+      return
+    }
+    const ref = this.#keyspace.find(db, bytes, start, stop)
+    if (operation === deleteOp) {
+      if (fresh && ref !== 0) mutator.deleteEntry(ref)
+    } else if (operation === hashSetOp) {
+      this.#fields.read(reader, true)
+      if (fresh) mutator.hashSet(db, bytes, start, stop, this.#fields)
+    } else if (operation === hashDeleteOp) {
+      this.#fields.read(reader, false)
+      if (fresh && ref !== 0) mutator.hashDelete(ref, this.#fields)
+    } else this.#stepInString(operation, reader, fresh ? ref : 0, fresh && ref === 0 ? db : -1, start, stop)
+  }
+
+  /** APPEND, SETRANGE and EXPIRE. On a missing key (a later record deletes it again) a string is begun anew. */
+  #stepInString(operation: number, reader: RecordReader, ref: number, missingDb: number, start: number, stop: number): void {
+    const mutator = this.#mutator
+    if (operation === expireOp) {
+      const expireAt = reader.u48()
+      if (ref !== 0) mutator.expire(ref, expireAt)
+      return
+    }
+    const offset = operation === setRangeOp ? reader.varint() : -1
+    reader.range()
+    const entry = missingDb >= 0 ? mutator.putString(missingDb, reader.bytes, start, stop, reader.bytes, 0, 0, 0) : ref
+    if (entry === 0) return
+    if (operation === appendOp) mutator.append(entry, reader.bytes, reader.start, reader.stop)
+    else mutator.setRange(entry, offset, reader.bytes, reader.start, reader.stop)
+  }
+}
+
+/** The field ranges of one hash operation in a record. */
+class ReplayFields implements FieldSource {
+  count = 0
+  #buffer: Buffer = Buffer.alloc(0)
+  #ranges = new Int32Array(64)
+
+  read(reader: RecordReader, withValues: boolean): void {
+    this.#buffer = reader.bytes
+    this.count = reader.varint()
+    if (this.#ranges.length < this.count * 4) this.#ranges = new Int32Array(this.count * 8)
+    for (let i = 0; i < this.count; i++) {
+      reader.range()
+      this.#ranges[i * 4] = reader.start
+      this.#ranges[i * 4 + 1] = reader.stop
+      if (!withValues) continue
+      reader.range()
+      this.#ranges[i * 4 + 2] = reader.start
+      this.#ranges[i * 4 + 3] = reader.stop
+    }
+  }
+
+  buffer(): Buffer {
+    return this.#buffer
+  }
+
+  fieldStart(index: number): number {
+    return this.#ranges[index * 4]
+  }
+
+  fieldEnd(index: number): number {
+    return this.#ranges[index * 4 + 1]
+  }
+
+  valueStart(index: number): number {
+    return this.#ranges[index * 4 + 2]
+  }
+
+  valueEnd(index: number): number {
+    return this.#ranges[index * 4 + 3]
+  }
+}
