@@ -1,0 +1,367 @@
+/**
+ * The cold store over LevelDB (classic-level). Key: the id as 8 bytes, big-endian, so that values arrive in key order;
+ * value: the bytes as given. The record under id 0 says what the database is (docs/formats/cold-value.md).
+ *
+ * Durability (docs/decisions/0002-cold-store-durability.md). A synced write makes earlier writes durable only if they
+ * stand in the same log file, and LevelDB changes to a new file, without syncing the old one, whenever its write buffer
+ * is full. So `#bufferedBytesMax` bounds from above what the write buffer can hold: while that is below its size no
+ * change can have happened and `sync` is one synced write; otherwise `sync` makes LevelDB flush the buffer into a table.
+ *
+ * A failed write may leave half a record in the log file, behind which LevelDB would find nothing after a crash. So after
+ * a failure nothing is written or called durable before the buffer is flushed and a new log file begun.
+ *
+ * At most `readsInFlight` reads, one write and one sync hold a thread of the pool at a time.
+ */
+import { ClassicLevel } from 'classic-level'
+import type { Clock } from './clock.ts'
+import { ColdReadQueue } from './cold-read-queue.ts'
+import type { ColdBatch, ColdStore, ColdStoreStats } from './cold-store.ts'
+import { ColdStoreUnusable, levelLogNumbers, prepareLevelDirectory } from './level-directory.ts'
+
+export interface LevelColdStoreOptions {
+  readonly clock: Clock
+  /** Memory that LevelDB fills before it writes a table; up to twice this is held. 64 MiB unless told. */
+  readonly writeBufferBytes?: number
+  /** Size of a table file. 32 MiB unless told. */
+  readonly tableBytes?: number
+  /** Cache of uncompressed blocks. 8 MiB unless told: memory belongs to hot values. */
+  readonly cacheBytes?: number
+  /** Tables kept open at a time; the first 1000 are mapped and need no file descriptor. 4096 unless told. */
+  readonly openTablesMax?: number
+  /** Reads that may hold a thread at a time. 3 unless told. */
+  readonly readsInFlight?: number
+}
+
+export interface LevelColdStoreStats extends ColdStoreStats {
+  /** Milliseconds that writes were held back because level 0 was nearly full. */
+  readonly heldBackMs: number
+  /** Pieces of work that the reads were merged into. */
+  readonly readJobs: number
+  readonly readsWaiting: number
+  /** Syncs that took one synced write, and syncs that had to flush the write buffer. */
+  readonly logSyncs: number
+  readonly flushes: number
+  /** A write failed and the write buffer could not be flushed since: nothing can be written. */
+  readonly writable: boolean
+}
+
+/** A write or a sync failed. Reads go on. Writing is tried again with the next call. */
+export class ColdStoreWriteFailed extends Error {
+  override readonly name = 'ColdStoreWriteFailed'
+  readonly code: 'ENOSPC' | 'EIO'
+  constructor(message: string, cause?: unknown) {
+    super(`cold store: ${message}`, { cause })
+    this.code = /No space left on device|Disk quota exceeded/.test(message) ? 'ENOSPC' : 'EIO'
+  }
+}
+
+const FORMAT_VERSION = 1
+const FORMAT_MAGIC = 'MORACOLD'
+const FORMAT_KEY = keyOf(0)
+/** A range above every key, so that compacting it does nothing but flush the write buffer. */
+const ABOVE_ALL = [Buffer.of(0xff, 0xfe), Buffer.of(0xff, 0xff)] as const
+/** LevelDB delays writes at 8 files in level 0 and stops them at 12. */
+const LEVEL0_FILES_MAX = 6
+const HOLD_BACK_POLL_MS = 5
+/** Then LevelDB may say itself what is wrong, e.g. that compaction has failed. */
+const HOLD_BACK_MS_MAX = 5000
+const IDS_PER_READ_MAX = 16
+const IDS_PER_CLEAR = 4096
+/** Index and Bloom filter of an open table, as a share of its size. */
+const TABLE_OVERHEAD_SHARE = 0.015
+
+export class LevelColdStore implements ColdStore {
+  readonly #db: ClassicLevel<Buffer, Buffer>
+  readonly #directory: string
+  readonly #clock: Clock
+  readonly #writeBufferBytes: number
+  readonly #tableBytes: number
+  readonly #cacheBytes: number
+  readonly #openTablesMax: number
+  readonly #queue: ColdReadQueue
+  #closed = false
+  #reads = 0
+  #readJobs = 0
+  #writes = 0
+  #deletes = 0
+  #heldBackMs = 0
+  #logSyncs = 0
+  #flushes = 0
+  /** Failed writes and syncs so far, and how many of them a flush has put behind us. */
+  #failures = 0
+  #failuresMended = 0
+  #newestId = 0
+  /** Upper bound of the bytes in LevelDB's write buffer since it was last known to be empty; the part of it still being written. */
+  #bufferedBytesMax = 0
+  #writingBytesMax = 0
+  #lastSync: Promise<void> = Promise.resolve()
+
+  private constructor(db: ClassicLevel<Buffer, Buffer>, directory: string, options: LevelColdStoreOptions) {
+    this.#db = db
+    this.#directory = directory
+    this.#clock = options.clock
+    this.#writeBufferBytes = options.writeBufferBytes ?? 64 << 20
+    this.#tableBytes = options.tableBytes ?? 32 << 20
+    this.#cacheBytes = options.cacheBytes ?? 8 << 20
+    this.#openTablesMax = options.openTablesMax ?? 4096
+    this.#queue = new ColdReadQueue({
+      job: (ids) => this.#readJob(ids),
+      afterTurn: (work) => options.clock.afterTurn(work),
+      jobsMax: options.readsInFlight ?? 3,
+      idsPerJobMax: IDS_PER_READ_MAX,
+    })
+  }
+
+  /** Opens the store in a directory of its own, making both when missing. Throws `ColdStoreUnusable`. */
+  static async open(directory: string, options: LevelColdStoreOptions): Promise<LevelColdStore> {
+    await prepareLevelDirectory(directory)
+    const db = new ClassicLevel<Buffer, Buffer>(directory, { keyEncoding: 'buffer', valueEncoding: 'buffer' })
+    const store = new LevelColdStore(db, directory, options)
+    try {
+      await db.open({
+        compression: false,
+        writeBufferSize: store.#writeBufferBytes,
+        maxFileSize: store.#tableBytes,
+        cacheSize: store.#cacheBytes,
+        maxOpenFiles: store.#openTablesMax,
+        blockSize: 4096,
+      })
+    } catch (failure) {
+      throw openFailure(directory, failure as LevelError)
+    }
+    try {
+      await checkFormat(db, directory)
+    } catch (failure) {
+      await db.close()
+      throw failure
+    }
+    return store
+  }
+
+  /** Readers of one id may share the Buffer: it must not be changed. */
+  read(id: number): Promise<Buffer | undefined> {
+    if (this.#closed) return Promise.reject(closedError())
+    this.#reads++
+    return this.#queue.read(id)
+  }
+
+  readMany(ids: readonly number[]): Promise<(Buffer | undefined)[]> {
+    return Promise.all(ids.map((id) => this.read(id)))
+  }
+
+  /** Rejects with `ColdStoreWriteFailed`, and then nothing of the batch is visible. */
+  async write(batch: ColdBatch): Promise<void> {
+    this.#assertOpen()
+    await this.#holdBack()
+    this.#assertOpen()
+    if (this.#failures > this.#failuresMended) await this.#flush()
+    const operations: Operation[] = []
+    for (const put of batch.puts) {
+      operations.push({ type: 'put', key: keyOf(put.id), value: put.bytes })
+      if (put.id > this.#newestId) this.#newestId = put.id
+    }
+    for (const id of batch.deletes) operations.push({ type: 'del', key: keyOf(id) })
+    await this.#apply(operations)
+    this.#writes += batch.puts.length
+    this.#deletes += batch.deletes.length
+  }
+
+  /** Rejects with `ColdStoreWriteFailed`: then earlier writes may be lost by a crash. */
+  async sync(): Promise<void> {
+    this.#assertOpen()
+    this.#lastSync = this.#lastSync.then(
+      () => this.#syncNow(),
+      () => this.#syncNow(),
+    )
+    return this.#lastSync
+  }
+
+  async clearFrom(id: number): Promise<void> {
+    let from = keyOf(id)
+    while (true) {
+      this.#assertOpen()
+      const keys = await this.#db.keys({ gte: from, limit: IDS_PER_CLEAR, fillCache: false }).all()
+      if (keys.length === 0) return
+      await this.#holdBack()
+      if (this.#failures > this.#failuresMended) await this.#flush()
+      await this.#apply(keys.map((key) => ({ type: 'del', key })))
+      this.#deletes += keys.length
+      from = keys[keys.length - 1]!
+    }
+  }
+
+  stats(): LevelColdStoreStats {
+    const tables = this.#closed ? 0 : tableBytes(this.#db.getProperty('leveldb.stats'))
+    const openTables = Math.min(tables, this.#openTablesMax * this.#tableBytes)
+    return {
+      level0Files: this.#closed ? 0 : this.#level0Files(),
+      diskBytes: tables + this.#bufferedBytesMax,
+      memoryBytes: this.#cacheBytes + 2 * this.#writeBufferBytes + Math.ceil(openTables * TABLE_OVERHEAD_SHARE),
+      reads: this.#reads,
+      writes: this.#writes,
+      deletes: this.#deletes,
+      heldBackMs: this.#heldBackMs,
+      readJobs: this.#readJobs,
+      readsWaiting: this.#queue.waiting,
+      logSyncs: this.#logSyncs,
+      flushes: this.#flushes,
+      writable: this.#failures === this.#failuresMended,
+    }
+  }
+
+  /** Waits for what is under way. Does not sync. */
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    await this.#lastSync.catch(() => undefined)
+    await this.#db.close()
+  }
+
+  async #readJob(ids: readonly number[]): Promise<(Buffer | undefined)[]> {
+    this.#readJobs++
+    if (ids.length === 1) return [await this.#db.get(keyOf(ids[0]!))]
+    return this.#db.getMany(ids.map(keyOf))
+  }
+
+  async #apply(operations: Operation[]): Promise<void> {
+    let bytesMax = 0
+    for (const operation of operations) bytesMax += bufferBytesMax(operation)
+    this.#bufferedBytesMax += bytesMax
+    this.#writingBytesMax = bytesMax
+    try {
+      await this.#db.batch(operations)
+    } catch (failure) {
+      throw this.#writeFailure(failure as LevelError)
+    } finally {
+      this.#writingBytesMax = 0
+    }
+  }
+
+  async #holdBack(): Promise<void> {
+    if (this.#level0Files() < LEVEL0_FILES_MAX) return
+    const from = this.#clock.monotonicMs()
+    let heldMs = 0
+    while (!this.#closed && heldMs < HOLD_BACK_MS_MAX && this.#level0Files() >= LEVEL0_FILES_MAX) {
+      await new Promise<void>((resolve) => this.#clock.after(HOLD_BACK_POLL_MS, resolve))
+      heldMs = this.#clock.monotonicMs() - from
+    }
+    this.#heldBackMs += heldMs
+  }
+
+  async #syncNow(): Promise<void> {
+    if (this.#canSyncLog()) {
+      await this.#syncLog()
+      this.#logSyncs++
+      // Asked again: writes that came meanwhile may have made LevelDB change the file under the synced one.
+      if (this.#canSyncLog()) return
+    }
+    await this.#flush()
+  }
+
+  #canSyncLog(): boolean {
+    return this.#failures === this.#failuresMended && this.#bufferedBytesMax <= this.#writeBufferBytes
+  }
+
+  /**
+   * One synced write: the removal of a key that never was. Just above the newest id, so that it does not widen the
+   * range of the table it ends up in (tables that overlap no other skip level 0).
+   */
+  async #syncLog(): Promise<void> {
+    try {
+      await this.#db.del(Buffer.concat([keyOf(this.#newestId), Buffer.of(0)]), { sync: true })
+    } catch (failure) {
+      throw this.#writeFailure(failure as LevelError)
+    }
+  }
+
+  /** Moves the write buffer into a durable table and begins a new log file. */
+  async #flush(): Promise<void> {
+    const failures = this.#failures
+    const bytesMax = this.#bufferedBytesMax
+    const newestLog = (await levelLogNumbers(this.#directory)).at(-1) ?? 0
+    // A write under way may land on either side.
+    this.#bufferedBytesMax = this.#writingBytesMax
+    try {
+      await this.#db.compactRange(ABOVE_ALL[0], ABOVE_ALL[1])
+      // LevelDB reports no failure of that; a write does, if its background work has failed.
+      await this.#syncLog()
+      const oldestLog = (await levelLogNumbers(this.#directory))[0] ?? 0
+      if (oldestLog <= newestLog) throw new ColdStoreWriteFailed('the write buffer could not be flushed')
+    } catch (failure) {
+      this.#bufferedBytesMax += bytesMax
+      throw failure
+    }
+    this.#flushes++
+    this.#failuresMended = failures
+  }
+
+  #writeFailure(failure: LevelError): Error {
+    this.#failures++
+    return new ColdStoreWriteFailed(failure.cause?.message ?? failure.message, failure)
+  }
+
+  #level0Files(): number {
+    return Number(this.#db.getProperty('leveldb.num-files-at-level0'))
+  }
+
+  #assertOpen(): void {
+    if (this.#closed) throw closedError()
+  }
+}
+
+type Operation = { type: 'put'; key: Buffer; value: Buffer } | { type: 'del'; key: Buffer }
+type LevelError = Error & { code?: string; cause?: Error & { code?: string } }
+
+function keyOf(id: number): Buffer {
+  const key = Buffer.allocUnsafe(8)
+  key[0] = 0
+  key[1] = 0
+  key.writeUIntBE(id, 2, 6)
+  return key
+}
+
+/**
+ * No more than this can an operation add to LevelDB's write buffer: key, value, lengths and sequence number (46 bytes with
+ * an 8-byte key), a skip list node of full height (104) with alignment (7), in blocks of 4096 of which a quarter may stay unused.
+ */
+function bufferBytesMax(operation: Operation): number {
+  const valueBytes = operation.type === 'put' ? operation.value.length : 0
+  return Math.ceil((valueBytes + 160) * 1.34)
+}
+
+/** Sum of the sizes in LevelDB's table of levels; it gives whole MiB. */
+function tableBytes(levels: string): number {
+  let mebibytes = 0
+  for (const row of levels.matchAll(/^\s*\d+\s+\d+\s+(\d+)/gm)) mebibytes += Number(row[1])
+  return mebibytes * 1048576
+}
+
+async function checkFormat(db: ClassicLevel<Buffer, Buffer>, directory: string): Promise<void> {
+  const format = await db.get(FORMAT_KEY)
+  if (format === undefined) {
+    if ((await db.keys({ limit: 1 }).all()).length > 0)
+      throw new ColdStoreUnusable(directory, 'foreign', 'is a LevelDB database of something else')
+    const fresh = Buffer.alloc(12)
+    fresh.write(FORMAT_MAGIC, 'latin1')
+    fresh.writeUInt32LE(FORMAT_VERSION, 8)
+    await db.put(FORMAT_KEY, fresh, { sync: true })
+    return
+  }
+  if (format.length < 12 || format.toString('latin1', 0, 8) !== FORMAT_MAGIC) {
+    throw new ColdStoreUnusable(directory, 'foreign', 'is a LevelDB database of something else')
+  }
+  const version = format.readUInt32LE(8)
+  if (version !== FORMAT_VERSION) {
+    throw new ColdStoreUnusable(directory, 'version', `has format ${version}, this program knows ${FORMAT_VERSION}`)
+  }
+}
+
+function closedError(): Error {
+  return new Error('the cold store is closed')
+}
+
+function openFailure(directory: string, failure: LevelError): Error {
+  const reason = failure.cause ?? failure
+  if (reason.code === 'LEVEL_LOCKED') return new ColdStoreUnusable(directory, 'locked', 'is in use by another process', failure)
+  return new ColdStoreUnusable(directory, 'corrupt', reason.message, failure)
+}

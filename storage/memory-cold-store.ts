@@ -1,0 +1,161 @@
+/**
+ * A cold store in memory, for tests and simulation. What LevelDB may do at a crash it does on demand: batches that no
+ * `sync` covered are lost, except a prefix of them that chance picks; a batch survives whole or not at all.
+ *
+ * The contents live in a `MemoryColdDisk`, which outlives the stores opened on it: a restart is a new store over the
+ * same disk. A crash ends every store opened before it: what they had under way never settles, as in a process that is gone.
+ */
+import type { Random } from '../engine/random.ts'
+import type { Clock } from './clock.ts'
+import type { ColdBatch, ColdStore, ColdStoreStats } from './cold-store.ts'
+
+export type ColdOperation = 'read' | 'write' | 'sync'
+
+export interface MemoryColdStoreOptions {
+  readonly clock: Clock
+  /** How long each operation takes. Asked once per operation. */
+  readonly delayMs: (operation: ColdOperation) => number
+}
+
+/** What survives a restart, and the handle by which a test breaks things. */
+export class MemoryColdDisk {
+  /** What a reader sees now. */
+  contents = new Map<number, Buffer>()
+  #durable = new Map<number, Buffer>()
+  /** Batches since the last sync, oldest first; `#applied` counts all batches ever, so that a sync knows which it covers. */
+  #unsynced: ColdBatch[] = []
+  #applied = 0
+  #crashes = 0
+  readonly #failures = new Map<ColdOperation, { code: string; left: number }>()
+
+  /** Grows with each crash: a store opened earlier is dead. */
+  get crashes(): number {
+    return this.#crashes
+  }
+
+  /** Batches that a crash could lose. */
+  get unsyncedBatches(): number {
+    return this.#unsynced.length
+  }
+
+  /** Lets the next `times` operations of a kind fail with `code`; 0 mends it. */
+  fail(operation: ColdOperation, code: 'ENOSPC' | 'EIO', times = Number.POSITIVE_INFINITY): void {
+    this.#failures.set(operation, { code, left: times })
+  }
+
+  /** Throws if a failure was ordered. */
+  check(operation: ColdOperation): void {
+    const failure = this.#failures.get(operation)
+    if (failure === undefined || failure.left === 0) return
+    failure.left--
+    throw Object.assign(new Error(`${failure.code}: ${operation} failed on demand`), { code: failure.code })
+  }
+
+  /** Applies a batch, not durably. Copies the bytes. Returns the count of batches applied so far. */
+  apply(batch: ColdBatch): number {
+    const copy = { puts: batch.puts.map((put) => ({ id: put.id, bytes: Buffer.from(put.bytes) })), deletes: [...batch.deletes] }
+    applyTo(this.contents, copy)
+    this.#unsynced.push(copy)
+    return ++this.#applied
+  }
+
+  get applied(): number {
+    return this.#applied
+  }
+
+  /** Makes the first `applied` batches durable. */
+  makeDurable(applied: number): void {
+    const first = this.#applied - this.#unsynced.length
+    for (const batch of this.#unsynced.splice(0, Math.max(0, applied - first))) applyTo(this.#durable, batch)
+  }
+
+  /** Loses unsynced batches but for a prefix of random length, and ends the stores opened so far. */
+  crash(random: Random): void {
+    const survivors = random.nextUint32() % (this.#unsynced.length + 1)
+    this.makeDurable(this.#applied - this.#unsynced.length + survivors)
+    this.#unsynced = []
+    this.contents = new Map(this.#durable)
+    this.#crashes++
+  }
+}
+
+export class MemoryColdStore implements ColdStore {
+  readonly #disk: MemoryColdDisk
+  readonly #options: MemoryColdStoreOptions | undefined
+  readonly #crashes: number
+  #closed = false
+  #reads = 0
+  #writes = 0
+  #deletes = 0
+
+  /** Without options every operation takes one microtask. */
+  constructor(disk = new MemoryColdDisk(), options?: MemoryColdStoreOptions) {
+    this.#disk = disk
+    this.#options = options
+    this.#crashes = disk.crashes
+  }
+
+  async read(id: number): Promise<Buffer | undefined> {
+    return (await this.readMany([id]))[0]
+  }
+
+  readMany(ids: readonly number[]): Promise<(Buffer | undefined)[]> {
+    return this.#perform('read', () => {
+      this.#reads += ids.length
+      return ids.map((id) => copied(this.#disk.contents.get(id)))
+    })
+  }
+
+  write(batch: ColdBatch): Promise<void> {
+    return this.#perform('write', () => {
+      this.#disk.apply(batch)
+      this.#writes += batch.puts.length
+      this.#deletes += batch.deletes.length
+    })
+  }
+
+  sync(): Promise<void> {
+    const covered = this.#disk.applied
+    return this.#perform('sync', () => this.#disk.makeDurable(covered))
+  }
+
+  clearFrom(id: number): Promise<void> {
+    return this.#perform('write', () => {
+      const deletes = [...this.#disk.contents.keys()].filter((each) => each >= id)
+      this.#disk.apply({ puts: [], deletes })
+      this.#deletes += deletes.length
+    })
+  }
+
+  stats(): ColdStoreStats {
+    let bytes = 0
+    for (const value of this.#disk.contents.values()) bytes += 8 + value.length
+    return { level0Files: 0, diskBytes: bytes, memoryBytes: 0, reads: this.#reads, writes: this.#writes, deletes: this.#deletes }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+  }
+
+  /** Waits as long as the operation takes, then does it or throws what a test ordered. Never settles once the disk has crashed. */
+  async #perform<T>(operation: ColdOperation, work: () => T): Promise<T> {
+    if (this.#closed) throw new Error('the cold store is closed')
+    const delayMs = this.#options?.delayMs(operation) ?? 0
+    await new Promise<void>((resolve) => {
+      if (this.#options === undefined || delayMs === 0) resolve()
+      else this.#options.clock.after(delayMs, resolve)
+    })
+    if (this.#disk.crashes !== this.#crashes) return new Promise<T>(() => undefined)
+    this.#disk.check(operation)
+    return work()
+  }
+}
+
+function applyTo(contents: Map<number, Buffer>, batch: ColdBatch): void {
+  for (const put of batch.puts) contents.set(put.id, put.bytes)
+  for (const id of batch.deletes) contents.delete(id)
+}
+
+function copied(bytes: Buffer | undefined): Buffer | undefined {
+  return bytes === undefined ? undefined : Buffer.from(bytes)
+}

@@ -1,0 +1,157 @@
+import { mkdtemp, readdir, rm, truncate, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { ClassicLevel } from 'classic-level'
+import { afterAll, describe, expect, it } from 'vitest'
+import type { Clock } from '../../storage/clock.ts'
+import type { ColdStore } from '../../storage/cold-store.ts'
+import type { LevelColdStoreOptions } from '../../storage/level-cold-store.ts'
+import { LevelColdStore } from '../../storage/level-cold-store.ts'
+import { levelLogNumbers, wipeLevelDirectory } from '../../storage/level-directory.ts'
+import { describeColdStore } from './cold-store.ts'
+
+const clock: Clock = {
+  wallMs: () => Date.now(),
+  monotonicMs: () => performance.now(),
+  afterTurn: (work) => void setImmediate(work),
+  after: (delayMs, work) => {
+    const timer = setTimeout(work, delayMs)
+    return { cancel: () => clearTimeout(timer) }
+  },
+}
+
+const root = await mkdtemp(join(tmpdir(), 'moraine-cold-'))
+const directories = new WeakMap<ColdStore, string>()
+let made = 0
+
+afterAll(() => rm(root, { recursive: true, force: true }))
+
+function freshDirectory(): string {
+  return join(root, `${++made}`)
+}
+
+async function open(directory: string, options: Partial<LevelColdStoreOptions> = {}): Promise<LevelColdStore> {
+  const store = await LevelColdStore.open(directory, { clock, ...options })
+  directories.set(store, directory)
+  return store
+}
+
+describeColdStore('LevelColdStore', {
+  fresh: () => open(freshDirectory()),
+  reopen: async (store) => {
+    await store.close()
+    return open(directories.get(store)!)
+  },
+})
+
+function puts(from: number, count: number, bytes: number) {
+  return Array.from({ length: count }, (_, i) => ({ id: from + i, bytes: Buffer.alloc(bytes, from + i) }))
+}
+
+describe('LevelColdStore', () => {
+  it('reads what is asked for in one turn in few jobs, each id once', async () => {
+    const store = await open(freshDirectory())
+    await store.write({ puts: puts(1, 200, 10), deletes: [] })
+    await Promise.all(Array.from({ length: 192 }, (_, i) => store.read((i % 96) + 1)))
+    expect(store.stats().readJobs).toBe(6)
+    await Promise.all([store.read(1), store.read(2), store.read(3)])
+    expect(store.stats().readJobs).toBe(9)
+    await store.close()
+  })
+
+  it('syncs the log while the write buffer cannot have changed, and flushes the buffer otherwise', async () => {
+    const directory = freshDirectory()
+    const store = await open(directory, { writeBufferBytes: 1 << 20 })
+    await store.write({ puts: puts(1, 100, 400), deletes: [] })
+    await store.sync()
+    expect(store.stats()).toMatchObject({ logSyncs: 1, flushes: 0 })
+    const [firstLog] = await levelLogNumbers(directory)
+    for (let i = 0; i < 20; i++) await store.write({ puts: puts(101 + i * 200, 200, 400), deletes: [] })
+    await store.sync()
+    expect(store.stats().flushes).toBe(1)
+    expect((await levelLogNumbers(directory))[0]).toBeGreaterThan(firstLog!)
+    await store.write({ puts: puts(9000, 1, 400), deletes: [] })
+    await store.sync()
+    expect(store.stats()).toMatchObject({ logSyncs: 2, flushes: 1, writable: true })
+    await store.close()
+  })
+
+  it('never calls the log synced once LevelDB could have left it, whatever the values', async () => {
+    for (const bytes of [0, 1, 30, 400, 1025, 4097, 70_000]) {
+      const directory = freshDirectory()
+      const store = await open(directory, { writeBufferBytes: 1 << 20 })
+      const [firstLog] = await levelLogNumbers(directory)
+      let id = 1
+      while (true) {
+        const logSyncs = store.stats().logSyncs
+        await store.write({ puts: puts(id, 32, bytes), deletes: [] })
+        id += 32
+        const log = (await levelLogNumbers(directory)).at(-1)
+        await store.sync()
+        const byLog = store.stats().logSyncs > logSyncs && store.stats().flushes === 0
+        if (byLog) expect(log).toBe(firstLog)
+        else break
+      }
+      expect(store.stats().flushes).toBe(1)
+      await store.close()
+    }
+  })
+
+  it('refuses a directory that another store has open', async () => {
+    const directory = freshDirectory()
+    const store = await open(directory)
+    await expect(open(directory)).rejects.toMatchObject({ name: 'ColdStoreUnusable', reason: 'locked' })
+    await store.close()
+    await (await open(directory)).close()
+  })
+
+  it('refuses what is not a cold store', async () => {
+    const foreign = freshDirectory()
+    const db = new ClassicLevel(foreign)
+    await db.put('key', 'value')
+    await db.close()
+    await expect(open(foreign)).rejects.toMatchObject({ reason: 'foreign' })
+
+    const papers = freshDirectory()
+    await (await open(papers)).close()
+    await wipeLevelDirectory(papers)
+    await writeFile(join(papers, 'thesis.txt'), 'text')
+    await expect(open(papers)).rejects.toThrow(/thesis\.txt/)
+
+    const newer = freshDirectory()
+    const next = new ClassicLevel<Buffer, Buffer>(newer, { keyEncoding: 'buffer', valueEncoding: 'buffer' })
+    await next.put(Buffer.alloc(8), Buffer.from('MORACOLD\x02\0\0\0', 'latin1'))
+    await next.close()
+    await expect(open(newer)).rejects.toMatchObject({ reason: 'version' })
+  })
+
+  it('refuses a damaged store, and one whose CURRENT file is lost', async () => {
+    const directory = freshDirectory()
+    const store = await open(directory, { writeBufferBytes: 1 << 20 })
+    for (let i = 0; i < 8; i++) await store.write({ puts: puts(1 + i * 1000, 1000, 400), deletes: [] })
+    await store.close()
+    const names = await readdir(directory)
+    expect(names.some((name) => name.endsWith('.ldb'))).toBe(true)
+    await truncate(join(directory, names.find((name) => name.startsWith('MANIFEST'))!), 20)
+    await expect(open(directory)).rejects.toMatchObject({ reason: 'corrupt' })
+    await rm(join(directory, 'CURRENT'))
+    await expect(open(directory)).rejects.toThrow(/no CURRENT file/)
+    await wipeLevelDirectory(directory)
+    const fresh = await open(directory)
+    expect(await fresh.read(1)).toBeUndefined()
+    await fresh.close()
+  })
+
+  it('never lets level 0 reach the size at which LevelDB slows down', async () => {
+    const store = await open(freshDirectory(), { writeBufferBytes: 1 << 20, tableBytes: 1 << 20 })
+    let level0Most = 0
+    for (let i = 0; i < 120; i++) {
+      await store.write({ puts: puts(1 + i * 250, 250, 1000), deletes: [1 + i * 100] })
+      level0Most = Math.max(level0Most, store.stats().level0Files)
+    }
+    expect(level0Most).toBeLessThan(8)
+    expect(store.stats().diskBytes).toBeGreaterThan(20 << 20)
+    expect(store.stats().memoryBytes).toBeGreaterThan((8 << 20) + (2 << 20))
+    await store.close()
+  })
+})
