@@ -22,7 +22,10 @@ export interface TransactionLog {
   append(payload: Buffer, start: number, end: number): number
   /** Starts writing the forming group unless one is being written. Cheap when there is nothing to do; called once per turn. */
   flush(): void
-  /** Committed records with an LSN above `after`, in order, without gaps, up to `committed`; then ends. Payloads are valid until the next step. */
+  /**
+   * Committed records with an LSN above `after`, in order, without gaps, up to `committed`; then ends. Payloads are valid until the next step.
+   * Throws `LogTrimmed` when record `after + 1` has been trimmed.
+   */
   read(after: number): AsyncIterable<LogRecord[]>
   /** Drops records up to and including `upTo`; may keep more. */
   trim(upTo: number): Promise<void>
@@ -55,6 +58,17 @@ export interface LogStats {
 /** The log can commit no more: a write or a sync failed, or the disk is full. */
 export class LogFailed extends Error {
   override readonly name = 'LogFailed'
+}
+
+/** The record asked for has been trimmed away. */
+export class LogTrimmed extends Error {
+  override readonly name = 'LogTrimmed'
+  /** LSN of the oldest record that can still be read. */
+  readonly first: number
+  constructor(wanted: number, first: number) {
+    super(`record ${wanted} has been trimmed from the log, which now begins with record ${first}`)
+    this.first = first
+  }
 }
 
 /** Bytes in the middle of the log are damaged: refuse to start, and say where. */

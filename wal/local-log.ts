@@ -1,0 +1,334 @@
+/**
+ * The transaction log on this machine's disk: group commit over preallocated segments (`docs/formats/log.md`,
+ * `docs/decisions/0001-local-log.md`).
+ *
+ * One group is written while the next one forms; under `always` a group is one durable write. A frame vouches for
+ * `#synced`, the LSN up to which all is durable, which is what tells a torn tail from damage when the log is opened.
+ *
+ * Invariants: `committed` never goes back; under `always` it never passes `#synced`. The first failed write or sync ends all
+ * committing: nothing is retried, because after a failed sync the kernel may report pages as clean that never arrived.
+ */
+import type { Random } from '../engine/random.ts'
+import type { Clock, Timer } from '../storage/clock.ts'
+import type { FileSystem } from '../storage/file-system.ts'
+import type { CrashHook } from './crash-points.ts'
+import { GroupBuffer } from './group-buffer.ts'
+import { readRecords } from './log-reader.ts'
+import { FRAME_HEADER_BYTES, KIND_CLOSED, logSeed, sealFrame } from './record.ts'
+import { recoverLog } from './recovery.ts'
+import { SEGMENT_HEADER_BYTES } from './segment.ts'
+import { beginSegment, SegmentFiles } from './segment-files.ts'
+import { SpareSegments } from './spare-segments.ts'
+import type { LogRecord, LogStats, SyncPolicy, TransactionLog } from './transaction-log.ts'
+import { LogCorrupt, LogFailed } from './transaction-log.ts'
+
+const SEGMENT_BYTES = 64 << 20
+const FRAME_BYTES_MAX = 64 << 10
+const GROUP_BUFFER_BYTES = 256 << 10
+const SPARES_MAX = 4
+const EVERYSEC_MS = 1000
+/** Largest payload: lengths on disk are 32 bits, and a record has to fit a Buffer together with its frame. */
+const RECORD_BYTES_MAX = 2 ** 31
+
+export interface LocalLogOptions {
+  readonly files: FileSystem
+  readonly clock: Clock
+  /** Draws the id of a new log. */
+  readonly random: Random
+  /** Holds the segments and nothing else of the log; made when missing. The caller keeps other processes away. */
+  readonly directory: string
+  readonly syncPolicy: SyncPolicy
+  /** The id of the log that belongs here; another one is refused. A new log gets this id, or one from `random`. */
+  readonly logId?: bigint
+  /** A record that is known from elsewhere to have been committed: a log that ends before it has lost its end and is refused. */
+  readonly knownCommitted?: number
+  /** Where the LSNs of a new log begin; 1 unless told. */
+  readonly firstLsn?: number
+  /** Size of a segment's file; 64 MiB unless told. A multiple of 4096, at least two pages. */
+  readonly segmentBytes?: number
+  /** Told of the progress of opening, in bytes of segments. */
+  readonly onProgress?: (bytesDone: number, bytesTotal: number) => void
+  readonly crashPoint?: CrashHook
+}
+
+export class LocalLog implements TransactionLog {
+  onCommitted: (committed: number) => void = () => undefined
+  onFailed: (failure: Error) => void = () => undefined
+  /** The id that all checksums of this log start from. */
+  readonly logId: bigint
+  readonly #files: FileSystem
+  readonly #clock: Clock
+  readonly #segments: SegmentFiles
+  readonly #spares: SpareSegments
+  readonly #crashPoint: CrashHook
+  readonly #seed: number
+  #policy: SyncPolicy
+  #forming: GroupBuffer
+  /** The group being written, or an empty one. */
+  #flying: GroupBuffer
+  #appended: number
+  #committed: number
+  /** Every record up to this LSN is durable. */
+  #synced: number
+  /** The commit loop, while it runs. */
+  #running: Promise<void> | undefined
+  #syncTimer: Timer | undefined
+  #failure: LogFailed | undefined
+  #closed = false
+  #groups = 0
+  #records = 0
+  #writtenBytes = 0
+  #lastGroupRecords = 0
+  #lastCommitMs = 0
+
+  private constructor(options: LocalLogOptions, logId: bigint, segments: SegmentFiles, spares: SpareSegments, lastLsn: number) {
+    this.logId = logId
+    this.#files = options.files
+    this.#clock = options.clock
+    this.#segments = segments
+    this.#spares = spares
+    this.#crashPoint = options.crashPoint ?? noCrashPoint
+    this.#seed = logSeed(logId)
+    this.#policy = options.syncPolicy
+    const frameBytesMax = Math.min(FRAME_BYTES_MAX, (options.segmentBytes ?? SEGMENT_BYTES) - SEGMENT_HEADER_BYTES)
+    this.#forming = new GroupBuffer(this.#seed, frameBytesMax, GROUP_BUFFER_BYTES)
+    this.#flying = new GroupBuffer(this.#seed, frameBytesMax, GROUP_BUFFER_BYTES)
+    this.#appended = lastLsn
+    this.#committed = lastLsn
+    this.#synced = lastLsn
+    this.#forming.vouched = lastLsn
+  }
+
+  /**
+   * Opens the log in `options.directory`, or makes a new one. Cuts what a crash tore off the end; throws `LogCorrupt`, with file
+   * and offset, for any other damage, a foreign log id, or a newer format.
+   */
+  static async open(options: LocalLogOptions): Promise<LocalLog> {
+    const { files, directory, segmentBytes = SEGMENT_BYTES, crashPoint = noCrashPoint } = options
+    if (segmentBytes % 4096 !== 0 || segmentBytes < 2 * SEGMENT_HEADER_BYTES) throw new RangeError(`segments of ${segmentBytes} bytes`)
+    await files.makeDirectory(directory)
+    const found = await recoverLog({ files, directory, logId: options.logId, onProgress: options.onProgress, crashPoint })
+    if (found.lastLsn < (options.knownCommitted ?? 0)) {
+      const what = `the log ends with record ${found.lastLsn}, but record ${options.knownCommitted} had been committed`
+      throw new LogCorrupt(what, found.segments.at(-1)?.path ?? directory, found.end)
+    }
+    const logId = found.logId ?? options.logId ?? randomLogId(options.random)
+    const spares = new SpareSegments(files, directory, segmentBytes, SPARES_MAX, crashPoint)
+    await spares.adopt(found.spares)
+    const segmentOptions = { files, directory, logId, segmentBytes, crashPoint }
+    if (found.segments.length > 0) {
+      const list = found.segments.map(({ path, header }) => ({
+        firstLsn: header.firstLsn,
+        path,
+        bytes: header.segmentBytes,
+        readers: 0,
+      }))
+      // Names that the last run gave may be known to this process only.
+      await files.syncDirectory(directory)
+      const active = await files.open(list.at(-1)!.path, { write: true, durable: true })
+      const segments = new SegmentFiles(segmentOptions, spares, list, found.end, active)
+      return new LocalLog(options, logId, segments, spares, found.lastLsn)
+    }
+    const firstLsn = options.firstLsn ?? 1
+    const { segment, file } = await beginSegment(segmentOptions, await spares.take(0), firstLsn)
+    const segments = new SegmentFiles(segmentOptions, spares, [segment], SEGMENT_HEADER_BYTES, file)
+    return new LocalLog(options, logId, segments, spares, firstLsn - 1)
+  }
+
+  get appended(): number {
+    return this.#appended
+  }
+
+  get committed(): number {
+    return this.#committed
+  }
+
+  /** Every record up to this LSN is on the disk, whatever the sync policy. */
+  get synced(): number {
+    return this.#synced
+  }
+
+  get first(): number {
+    return this.#segments.firstLsn
+  }
+
+  get pendingBytes(): number {
+    return this.#forming.fill + this.#flying.fill
+  }
+
+  /** Why no segment could be made ahead of need, if so. Not a failure yet: the present segment still has room. */
+  get spareFailure(): Error | undefined {
+    return this.#spares.failure
+  }
+
+  append(payload: Buffer, start: number, end: number): number {
+    if (this.#failure !== undefined || this.#closed) throw this.#failure ?? new LogFailed('the log is closed')
+    if (end - start > RECORD_BYTES_MAX) throw new RangeError(`a record of ${end - start} bytes; the log takes ${RECORD_BYTES_MAX}`)
+    const lsn = this.#appended + 1
+    this.#forming.append(payload, start, end, lsn)
+    this.#appended = lsn
+    return lsn
+  }
+
+  flush(): void {
+    if (this.#running === undefined && this.#forming.records > 0 && this.#failure === undefined) this.#running = this.#run()
+  }
+
+  read(after: number): AsyncIterable<LogRecord[]> {
+    return readRecords(this.#files, this.#segments, this.#seed, after, this.#committed)
+  }
+
+  trim(upTo: number): Promise<void> {
+    return this.#segments.trim(Math.min(upTo, this.#synced))
+  }
+
+  setSyncPolicy(policy: SyncPolicy): void {
+    this.#policy = policy
+    if (policy === 'always') this.#startSync()
+    else if (policy === 'everysec') this.#scheduleSync()
+  }
+
+  stats(): LogStats {
+    return {
+      segments: this.#segments.count,
+      bytes: this.#segments.bytes,
+      groups: this.#groups,
+      records: this.#records,
+      writtenBytes: this.#writtenBytes,
+      lastGroupRecords: this.#lastGroupRecords,
+      lastCommitMs: this.#lastCommitMs,
+      failed: this.#failure !== undefined,
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.flush()
+    this.#closed = true
+    await this.#running
+    this.#syncTimer?.cancel()
+    await this.#spares.stop()
+    await this.#segments.settle()
+    try {
+      if (!this.#failure) await this.#markClosed()
+      await this.#segments.closeActive()
+    } catch (error) {
+      this.#fail(error as Error)
+    }
+    if (this.#failure) throw this.#failure
+  }
+
+  /** Writes groups one after the other for as long as there are any. Never rejects. */
+  async #run(): Promise<void> {
+    try {
+      let writing: Promise<void> | undefined = this.#startGroup()
+      while (writing) {
+        await writing
+        const committed = this.#finishGroup()
+        // The disk gets its next group before the owner is told of this one, which may take a while.
+        writing = this.#forming.records > 0 ? this.#startGroup() : undefined
+        this.#committed = committed
+        this.onCommitted(committed)
+        if (!writing && this.#forming.records > 0) writing = this.#startGroup()
+      }
+    } catch (error) {
+      this.#fail(error as Error)
+    } finally {
+      this.#running = undefined
+    }
+  }
+
+  #startGroup(): Promise<void> {
+    const group = this.#forming
+    this.#forming = this.#flying
+    this.#flying = group
+    group.vouched = this.#synced
+    group.finish()
+    return this.#writeGroup(group, this.#clock.monotonicMs())
+  }
+
+  async #writeGroup(group: GroupBuffer, startMs: number): Promise<void> {
+    this.#crashPoint('group:before-write')
+    const durable = this.#policy === 'always'
+    if (durable && !this.#segments.isClean) await this.#segments.sync()
+    if (group.fill <= this.#segments.room) await this.#segments.write(group.bytes.subarray(0, group.fill), durable)
+    else await this.#writeAcrossSegments(group, durable)
+    // The policy may have become stricter meanwhile.
+    if (this.#policy === 'always' && !this.#segments.isClean) await this.#segments.sync()
+    this.#crashPoint('group:written')
+    this.#lastCommitMs = this.#clock.monotonicMs() - startMs
+  }
+
+  /** Writes as many whole frames as fit, begins the next segment, and so on. */
+  async #writeAcrossSegments(group: GroupBuffer, durable: boolean): Promise<void> {
+    const ends = [...group.frameStarts.slice(1), group.fill]
+    let from = 0
+    for (let next = 0; next < ends.length; ) {
+      let to = from
+      let after = next
+      while (after < ends.length && ends[after]! - from <= this.#segments.room) to = ends[after++]!
+      if (to > from) await this.#segments.write(group.bytes.subarray(from, to), durable)
+      else await this.#segments.rotate(group.bytes.readUIntLE(from + 16, 6), ends[next]! - from)
+      from = to
+      next = after
+    }
+  }
+
+  /** Books the group that has been written; returns the LSN that is now committed. */
+  #finishGroup(): number {
+    const group = this.#flying
+    const { lastLsn } = group
+    this.#groups += 1
+    this.#records += group.records
+    this.#writtenBytes += group.fill
+    this.#lastGroupRecords = group.records
+    if (this.#segments.isClean) this.#synced = lastLsn
+    else if (this.#policy === 'everysec') this.#scheduleSync()
+    group.reset()
+    return lastLsn
+  }
+
+  #scheduleSync(): void {
+    if (this.#syncTimer || this.#segments.isClean) return
+    this.#syncTimer = this.#clock.after(EVERYSEC_MS, () => {
+      this.#syncTimer = undefined
+      this.#startSync()
+    })
+  }
+
+  /** Syncs what has been written, in the background. */
+  #startSync(): void {
+    if (this.#failure || this.#closed || this.#segments.isClean) return
+    const written = this.#committed
+    this.#segments.sync().then(
+      () => {
+        this.#synced = Math.max(this.#synced, written)
+        if (this.#policy === 'everysec' && !this.#segments.isClean) this.#scheduleSync()
+      },
+      (error: Error) => this.#fail(error),
+    )
+  }
+
+  /** Makes everything durable and says so in the log, if there is room for the mark. */
+  async #markClosed(): Promise<void> {
+    await this.#segments.sync()
+    this.#synced = this.#committed
+    const mark = Buffer.alloc(FRAME_HEADER_BYTES)
+    sealFrame(mark, 0, FRAME_HEADER_BYTES, this.#seed, KIND_CLOSED, this.#committed + 1, this.#synced, 0)
+    if (mark.length <= this.#segments.room) await this.#segments.write(mark, true)
+    this.#crashPoint('close:marked')
+  }
+
+  #fail(cause: Error): void {
+    if (this.#failure) return
+    this.#failure = new LogFailed(`the log can commit no more: ${cause.message}`, { cause })
+    this.#syncTimer?.cancel()
+    this.onFailed(this.#failure)
+  }
+}
+
+function noCrashPoint(): void {}
+
+function randomLogId(random: Random): bigint {
+  return (BigInt(random.nextUint32()) << 32n) | BigInt(random.nextUint32())
+}
