@@ -1,0 +1,116 @@
+/**
+ * Settings of Redis 7.0 that change nothing here. Most are known so that stock configuration files load and tools may
+ * read and write them; those that promise something Moraine does not do (`only`) are refused unless they ask for nothing.
+ */
+import { savePoints } from './compound.ts'
+import { choice, int32Max, int64Max, integer, memory, only, text, words, yesNo } from './setting.ts'
+
+const inert = { effective: false } as const
+const inertAtStart = { when: 'start', effective: false } as const
+const mib = 1024 * 1024
+
+const thresholds = {
+  'list-max-listpack-size': integer(-2, -(int32Max + 1n), int32Max, 'Limit of a compact list.', {
+    ...inert,
+    aliases: ['list-max-ziplist-size'],
+  }),
+  'list-compress-depth': integer(0, 0n, int32Max, 'Uncompressed nodes at the ends of a list.', inert),
+  'set-max-intset-entries': integer(512, 0n, int64Max, 'Members up to which a set of integers is compact.', inert),
+  'zset-max-listpack-entries': integer(128, 0n, int64Max, 'Members up to which a sorted set is compact.', {
+    ...inert,
+    aliases: ['zset-max-ziplist-entries'],
+  }),
+  'zset-max-listpack-value': memory(64, 0n, int64Max, 'Bytes of the longest member of a compact sorted set.', {
+    ...inert,
+    aliases: ['zset-max-ziplist-value'],
+  }),
+  'hll-sparse-max-bytes': memory(3000, 0n, int64Max, 'Limit of a sparse HyperLogLog.', inert),
+  'stream-node-max-bytes': memory(4096, 0n, int64Max, 'Bytes of a node of a stream.', inert),
+  'stream-node-max-entries': integer(100, 0n, int64Max, 'Entries of a node of a stream.', inert),
+}
+
+const persistence = {
+  save: savePoints(
+    'Redis writes snapshots at these points; here checkpoints follow `checkpoint-log-bytes` and `checkpoint-interval-seconds`.',
+    inert,
+  ),
+  dbfilename: text('dump.rdb', "Name of Redis's snapshot.", { when: 'protected', effective: false }),
+  appendfilename: text('appendonly.aof', "Name of Redis's log.", inertAtStart),
+  appenddirname: text('appendonlydir', "Folder of Redis's log.", inertAtStart),
+  'aof-load-truncated': yesNo(true, 'A torn end of the log is always cut.', inert),
+  'aof-use-rdb-preamble': yesNo(true, 'The log has no preamble.', inert),
+  'aof-rewrite-incremental-fsync': yesNo(true, 'The log is not rewritten.', inert),
+  'aof-timestamp-enabled': yesNo(false, 'Records have LSNs.', inert),
+  'auto-aof-rewrite-percentage': integer(100, 0n, int32Max, 'The log is not rewritten: checkpoints trim it.', inert),
+  'auto-aof-rewrite-min-size': memory(64 * mib, 0n, int64Max, 'The log is not rewritten: checkpoints trim it.', inert),
+  'no-appendfsync-on-rewrite': yesNo(false, 'The log is not rewritten.', inert),
+  'stop-writes-on-bgsave-error': yesNo(true, 'Writes stop when the log fails, always.', inert),
+  rdbcompression: yesNo(true, 'See `tier-compression`.', inert),
+  rdbchecksum: yesNo(true, 'Everything on disk has checksums.', inertAtStart),
+  'rdb-del-sync-files': yesNo(false, 'There are no such files.', inert),
+  'rdb-save-incremental-fsync': yesNo(true, 'There are no snapshots.', inert),
+  'sanitize-dump-payload': choice(['no', 'yes', 'clients'], 'no', 'There is no RESTORE.', inert),
+}
+
+const processes = {
+  'set-proc-title': yesNo(true, 'The process keeps its title.', inertAtStart),
+  'proc-title-template': text('{title} {listen-addr} {server-mode}', 'The process keeps its title.', inert),
+  'always-show-logo': yesNo(false, 'There is no logo.', inertAtStart),
+  pidfile: text('', 'No file is written.', inertAtStart),
+  supervised: choice(['upstart', 'systemd', 'auto', 'no'], 'no', 'Run it in the foreground under any supervisor.', inertAtStart),
+  daemonize: only('no', 'run it in the foreground under a supervisor'),
+  'syslog-enabled': only('no', 'logs go to standard output or logfile'),
+  'oom-score-adj': choice(['no', 'yes', 'relative', 'absolute'], 'no', 'The score stays as it is.', inert),
+  'oom-score-adj-values': words('0 200 800', 'The score stays as it is.', inert),
+  'disable-thp': yesNo(true, 'Huge pages stay as they are.', inertAtStart),
+  'crash-log-enabled': yesNo(true, 'Failures are always logged.', inert),
+  'crash-memcheck-enabled': yesNo(true, 'There is no such check.', inert),
+  'io-threads': integer(1, 1n, 128n, 'Sockets are served by the event loop.', inertAtStart),
+  'io-threads-do-reads': yesNo(false, 'Sockets are served by the event loop.', inertAtStart),
+  'jemalloc-bg-thread': yesNo(true, 'There is no jemalloc.', inert),
+  'dynamic-hz': yesNo(true, 'Background work follows need.', inert),
+  activerehashing: yesNo(true, 'The index grows in small steps, always.', inert),
+  'shutdown-on-sigterm': words('default', 'SIGTERM always commits and makes a checkpoint.', inert),
+  'shutdown-on-sigint': words('default', 'SIGINT always commits and makes a checkpoint.', inert),
+  'busy-reply-threshold': integer(5000, 0n, int64Max, 'There are no scripts.', { ...inert, aliases: ['lua-time-limit'] }),
+  'maxmemory-eviction-tenacity': integer(10, 0n, 100n, 'Reclaim works in slices of fixed length.', inert),
+  'tracking-table-max-keys': integer(1_000_000, 0n, int64Max, 'There is no client-side caching.', inert),
+  'acllog-max-len': integer(128, 0n, int64Max, 'There are no ACL users.', inert),
+  'acl-pubsub-default': choice(['allchannels', 'resetchannels'], 'resetchannels', 'There are no ACL users.', inert),
+  aclfile: only('', 'there are no ACL users'),
+  'enable-protected-configs': choice(['no', 'yes', 'local'], 'no', 'Protected settings are fixed at start.', inertAtStart),
+  'enable-module-command': choice(['no', 'yes', 'local'], 'no', 'There are no modules.', inertAtStart),
+}
+
+const defragmentation = {
+  activedefrag: yesNo(false, 'Slabs are compacted as needed.', inert),
+  'active-defrag-ignore-bytes': memory(100 * mib, 1n, int64Max, 'Slabs are compacted as needed.', inert),
+  'active-defrag-threshold-lower': integer(10, 0n, 1000n, 'Slabs are compacted as needed.', inert),
+  'active-defrag-threshold-upper': integer(100, 0n, 1000n, 'Slabs are compacted as needed.', inert),
+  'active-defrag-cycle-min': integer(1, 1n, 99n, 'Slabs are compacted as needed.', inert),
+  'active-defrag-cycle-max': integer(25, 1n, 99n, 'Slabs are compacted as needed.', inert),
+  'active-defrag-max-scan-fields': integer(1000, 1n, int64Max, 'Slabs are compacted as needed.', inert),
+}
+
+const replication = {
+  replicaof: only('', 'this is a single server'),
+  'cluster-enabled': only('no', 'this is a single server'),
+  'tls-port': only('0', 'connections are not encrypted'),
+  'replica-serve-stale-data': yesNo(true, 'There are no replicas.', inert),
+  'replica-read-only': yesNo(true, 'There are no replicas.', inert),
+  'replica-lazy-flush': yesNo(false, 'There are no replicas.', inert),
+  'replica-priority': integer(100, 0n, int32Max, 'There are no replicas.', inert),
+  'replica-ignore-maxmemory': yesNo(true, 'There are no replicas.', inert),
+  'repl-diskless-sync': yesNo(true, 'There are no replicas.', inert),
+  'repl-diskless-sync-delay': integer(5, 0n, int32Max, 'There are no replicas.', inert),
+  'repl-diskless-sync-max-replicas': integer(0, 0n, int32Max, 'There are no replicas.', inert),
+  'repl-diskless-load': choice(['disabled', 'on-empty-db', 'swapdb'], 'disabled', 'There are no replicas.', inert),
+  'repl-disable-tcp-nodelay': yesNo(false, 'There are no replicas.', inert),
+  'repl-backlog-size': memory(mib, 1n, int64Max, 'There are no replicas.', inert),
+  'repl-backlog-ttl': integer(3600, 0n, int64Max, 'There are no replicas.', inert),
+  'repl-timeout': integer(60, 1n, int32Max, 'There are no replicas.', inert),
+  'min-replicas-to-write': integer(0, 0n, 0n, 'There are no replicas.', inert),
+  'min-replicas-max-lag': integer(10, 0n, int32Max, 'There are no replicas.', inert),
+}
+
+export const acceptedSettings = { ...thresholds, ...persistence, ...processes, ...defragmentation, ...replication }
