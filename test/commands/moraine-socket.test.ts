@@ -1,6 +1,7 @@
 /** The transcripts against Moraine as a user starts it, through a socket. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { moraineIsBuilt, type ServerProcess, startMoraine } from '../integration/processes.ts'
+import type { ServerProcess } from '../integration/processes.ts'
+import { moraineIsBuilt, startMoraine } from '../integration/processes.ts'
 import { SocketTarget } from './socket-target.ts'
 import { describeMismatches, loadTranscripts, runSection } from './transcript.ts'
 

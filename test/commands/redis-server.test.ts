@@ -3,9 +3,11 @@
  * files instead of failing (then read the difference before committing it).
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { redisIsInstalled, type ServerProcess, startRedis } from '../integration/processes.ts'
+import type { ServerProcess } from '../integration/processes.ts'
+import { redisIsInstalled, startRedis } from '../integration/processes.ts'
 import { SocketTarget } from './socket-target.ts'
-import { describeMismatches, loadTranscripts, type Mismatch, runSection, updateTranscript } from './transcript.ts'
+import type { Mismatch } from './transcript.ts'
+import { describeMismatches, loadTranscripts, runSection, updateTranscript } from './transcript.ts'
 
 const update = process.env.UPDATE_TRANSCRIPTS === '1'
 

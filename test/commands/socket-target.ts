@@ -1,5 +1,6 @@
 /** A server behind a TCP port as a transcript target: redis-server or Moraine, this class does not care which. */
-import { connect, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
+import { connect } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { encodeRequest, formatInline } from './notation.ts'
 import { RespDecoder } from './resp-decoder.ts'
@@ -102,9 +103,14 @@ export class SocketTarget implements Target {
   }
 
   async #command(...parts: readonly string[]): Promise<Exclude<Received, 'closed'>> {
-    if (this.#control === undefined || this.#control.closed) this.#control = await Connection.open(this.#port, this.#host)
-    this.#control.send(encodeRequest(parts.map((part) => Buffer.from(part, 'latin1'))))
-    const received = await this.#control.receive()
+    const request = encodeRequest(parts.map((part) => Buffer.from(part, 'latin1')))
+    let received: Received = 'closed'
+    // A section may have killed the control connection (CLIENT KILL): the second attempt opens a new one.
+    for (let attempt = 1; received === 'closed' && attempt <= 2; attempt++) {
+      if (this.#control === undefined || this.#control.closed) this.#control = await Connection.open(this.#port, this.#host)
+      this.#control.send(request)
+      received = await this.#control.receive()
+    }
     if (received === 'closed') throw new Error(`${parts.join(' ')}: the server closed the connection`)
     if (received.reply.type === 'error') throw new Error(`${parts.join(' ')}: ${formatInline(received.reply)}`)
     return received

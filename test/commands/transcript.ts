@@ -15,7 +15,9 @@
  *   ~unordered pairs                   the same, where the innermost array holds names and values in turn
  *   ~match <regular expression>        stands for the next reply: the whole reply in inline notation matches
  *   ~receive b                         a reply that connection b did not ask for (MONITOR) or waited for (CLIENT PAUSE)
+ *   ~until <regular expression>        the next request is sent again and again until its reply matches
  *   ~for 1..9                          the next request is sent for each number, written {i} in it; same reply each time
+ *   {a*70000}                          in a request: the character so many times
  *   ~advance 1500ms                    that much time passes on the server's clock
  *   ~redis-only <reason>               the next request, or the section that follows, is an intended difference
  *   ~moraine-only <reason>
@@ -23,6 +25,8 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { encode, encodeRequest, format, formatInline, parseReplies, splitArguments } from './notation.ts'
 import type { Decoded, Reply } from './resp-decoder.ts'
+
+const untilTimeoutMs = 10_000
 
 export type Product = 'redis' | 'moraine'
 export type Received = Decoded | 'closed'
@@ -63,6 +67,7 @@ interface Exchange {
   readonly repeat: readonly [number, number] | undefined
   readonly order: 'exact' | 'any' | 'pairs'
   readonly match: RegExp | undefined
+  readonly until: boolean
   /** The lines after the request that write the expected replies; `bodyEnd` is exclusive. Counted from 1. */
   bodyEnd: number
   readonly body: string[]
@@ -106,6 +111,7 @@ interface Directives {
   only?: Product
   order?: 'any' | 'pairs'
   match?: RegExp
+  until?: boolean
   repeat?: readonly [number, number]
 }
 
@@ -144,8 +150,10 @@ class TranscriptParser {
       if (rest === '') throw new Error(`~${word} needs a reason`)
       this.#next.only = word === 'redis-only' ? 'redis' : 'moraine'
     } else if (word === 'unordered') this.#next.order = rest === 'pairs' ? 'pairs' : 'any'
-    else if (word === 'match') this.#next.match = new RegExp(`^(?:${rest})$`)
-    else if (word === 'receive') this.#request(rest, undefined, false, number)
+    else if (word === 'match' || word === 'until') {
+      this.#next.match = new RegExp(`^(?:${rest})$`)
+      this.#next.until = word === 'until'
+    } else if (word === 'receive') this.#request(rest, undefined, false, number)
     else if (word === 'for') this.#next.repeat = rest.split('..').map(Number) as [number, number]
     else if (word === 'advance') {
       const duration = /^(\d+)ms$/.exec(rest)
@@ -156,9 +164,9 @@ class TranscriptParser {
   }
 
   #request(connection: string, request: string | undefined, raw: boolean, line: number): void {
-    const { only, order, match, repeat } = this.#next
+    const { only, order = 'exact', match, until = false, repeat } = this.#next
     this.#next = {}
-    this.#exchange = { line, only, connection, request, raw, repeat, order: order ?? 'exact', match, bodyEnd: line + 1, body: [] }
+    this.#exchange = { line, only, connection, request, raw, repeat, order, match, until, bodyEnd: line + 1, body: [] }
     this.#add(this.#exchange)
   }
 
@@ -201,14 +209,20 @@ async function runExchange(target: Target, exchange: Exchange): Promise<Mismatch
   const [from, to] = exchange.repeat ?? [0, 0]
   for (let index = from; index <= to; index++) {
     const request = exchange.request?.replaceAll('{i}', String(index))
-    if (request !== undefined) {
-      const parts = splitArguments(request)
-      await target.send(exchange.connection, exchange.raw ? Buffer.concat(parts as Buffer[]) : encodeRequest(parts))
-    }
-    const mismatch = await compare(target, exchange, request ?? `~receive ${exchange.connection}`)
+    const end = performance.now() + untilTimeoutMs
+    let mismatch: Mismatch | undefined
+    do {
+      if (request !== undefined) await target.send(exchange.connection, requestBytes(request, exchange.raw))
+      mismatch = await compare(target, exchange, request ?? `~receive ${exchange.connection}`)
+    } while (mismatch !== undefined && exchange.until && performance.now() < end)
     if (mismatch !== undefined) return mismatch
   }
   return undefined
+}
+
+function requestBytes(request: string, raw: boolean): Buffer {
+  const parts = splitArguments(request.replace(/\{(.)\*(\d+)\}/g, (_, character: string, count: string) => character.repeat(Number(count))))
+  return raw ? Buffer.concat(parts as Buffer[]) : encodeRequest(parts)
 }
 
 async function compare(target: Target, exchange: Exchange, request: string): Promise<Mismatch | undefined> {
@@ -217,11 +231,11 @@ async function compare(target: Target, exchange: Exchange, request: string): Pro
   if (exchange.body[0] === '(nothing)') return undefined
   const closed = exchange.body.at(-1) === '(closed)'
   const expected = parseReplies((closed ? exchange.body.slice(0, -1) : exchange.body).join('\n'))
-  const wanted = Math.max(expected.length, closed ? 0 : 1)
+  const wanted = Math.max(expected.length, 1)
   const received: Received[] = []
   try {
-    for (let count = 0; count < wanted && received.at(-1) !== 'closed'; count++) received.push(await target.receive(exchange.connection))
-    if (closed && received.at(-1) !== 'closed') received.push(await target.receive(exchange.connection))
+    const enough = (): boolean => received.at(-1) === 'closed' || (!closed && received.length === wanted)
+    while (!enough()) received.push(await target.receive(exchange.connection))
   } catch (error) {
     return wrong([...received.map(show), `(${(error as Error).message})`].join('\n'))
   }
@@ -229,7 +243,7 @@ async function compare(target: Target, exchange: Exchange, request: string): Pro
   if (exchange.match !== undefined) {
     const first = received[0]
     const inline = first === undefined || first === 'closed' ? '(closed)' : formatInline(first.reply)
-    return exchange.match.test(inline) ? undefined : wrong(inline)
+    return exchange.match.test(inline) && closed === (received.at(-1) === 'closed') ? undefined : wrong(inline)
   }
   const same = closed === (received.at(-1) === 'closed') && expected.every((reply, index) => sameReply(exchange, reply, received[index]))
   return same && expected.length === received.length - (closed ? 1 : 0) ? undefined : wrong(actual, actual)

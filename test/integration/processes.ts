@@ -2,7 +2,8 @@
  * Server processes for tests: redis-server where it is installed, and Moraine from `dist`. Each listens on 127.0.0.1 on
  * a port of its own, with a directory of its own that is removed at the end.
  */
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
