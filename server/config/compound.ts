@@ -22,7 +22,7 @@ export interface OutputBufferLimits {
 /** `save <seconds> <changes> …`; the empty word means none. Lines of a file add up after the first. */
 export function savePoints(summary: string, options: Options): Setting<string> {
   const parse = (words: readonly string[], previous: string, adding: boolean): string => {
-    if (words.length === 1 && words[0] === '') return ''
+    if (words.join('') === '') return ''
     const whole = words.length % 2 === 0 && words.every((word, at) => /^[0-9]+$/.test(word) && (at % 2 === 1 || Number(word) > 0))
     if (!whole) throw new Refused('Invalid save parameters')
     return adding && previous !== '' ? `${previous} ${words.join(' ')}` : words.join(' ')
@@ -71,7 +71,7 @@ function limitText(limit: OutputBufferLimit): string {
 /** Numbers between 0 and 100, or one empty word for none. */
 export function percentiles(fallback: readonly number[], summary: string, options: Options = {}): Setting<readonly number[]> {
   const parse = (words: readonly string[]): readonly number[] => {
-    if (words.length === 1 && words[0] === '') return []
+    if (words.join('') === '') return []
     return words.map((word) => {
       if (!/^([-+]?([0-9]+\.?[0-9]*|\.[0-9]+)|0x[0-9a-f]+)$/i.test(word))
         throw new Refused('Invalid latency-tracking-info-percentiles parameters')

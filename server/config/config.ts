@@ -95,7 +95,8 @@ export class Config {
   #read(name: SettingName, value: string, changes: Map<SettingName, unknown>): string | undefined {
     const setting = settingOf(name)
     try {
-      changes.set(name, setting.parse(setting.manyWords ? value.split(' ') : [value], this.values[name], false))
+      const many = value === '' ? [] : value.split(' ')
+      changes.set(name, setting.parse(setting.manyWords ? many : [value], this.values[name], false))
       return undefined
     } catch (problem) {
       if (problem instanceof Refused) return problem.message
