@@ -51,7 +51,7 @@ export function isInt64(buffer: Uint8Array, start: number, end: number): boolean
 /** The value of `buffer[start, end)` over the whole range of a signed 64-bit integer, or undefined. */
 export function parseBigInteger(buffer: Uint8Array, start: number, end: number): bigint | undefined {
   const value = parseInteger(buffer, start, end)
-  if (value === value) return BigInt(value)
+  if (!Number.isNaN(value)) return BigInt(value)
   if (!isInt64(buffer, start, end)) return undefined
   const negative = buffer[start] === minus
   let magnitude = 0n

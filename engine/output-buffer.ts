@@ -12,10 +12,10 @@ import { formatInteger } from './integer.ts'
 
 export const chunkBytes = 16 * 1024
 
-/** Free chunks. It keeps at most `freeMax` of them and leaves the rest to the garbage collector. */
+/** Free chunks, and the count of all memory that connections use. It keeps at most `freeMax` chunks and leaves the rest to the garbage collector. */
 export class ChunkPool {
-  /** Chunks in use, for the memory budget. */
-  used = 0
+  /** Bytes in use: chunks, larger buffers, and values held by reference. */
+  usedBytes = 0
   readonly #free: Buffer[] = []
   readonly #freeMax: number
 
@@ -24,13 +24,20 @@ export class ChunkPool {
   }
 
   acquire(): Buffer {
-    this.used++
+    this.usedBytes += chunkBytes
     return this.#free.pop() ?? Buffer.allocUnsafeSlow(chunkBytes)
   }
 
-  release(chunk: Buffer): void {
-    this.used--
-    if (this.#free.length < this.#freeMax) this.#free.push(chunk)
+  /** A buffer of another size than a chunk's. */
+  acquireLarge(bytes: number): Buffer {
+    this.usedBytes += bytes
+    return Buffer.allocUnsafeSlow(bytes)
+  }
+
+  /** Takes back what `acquire` or `acquireLarge` gave. */
+  release(buffer: Buffer): void {
+    this.usedBytes -= buffer.length
+    if (buffer.length === chunkBytes && this.#free.length < this.#freeMax) this.#free.push(buffer)
   }
 }
 
@@ -40,6 +47,8 @@ interface Piece {
   end: number
   /** The pool gets `bytes` back when this piece has left: it is the last one of its chunk. */
   owner: boolean
+  /** Held by reference: in no chunk of ours. */
+  readonly shared: boolean
 }
 
 const none = Buffer.alloc(0)
@@ -136,7 +145,7 @@ export class OutputBuffer {
   /** Makes a piece of what is in no piece yet. `owner` if the chunk will not be written to again. */
   #seal(owner: boolean): void {
     if (this.chunk === none) return
-    if (this.at > this.#start) this.#pieces.push({ bytes: this.chunk, start: this.#start, end: this.at, owner })
+    if (this.at > this.#start) this.#pieces.push({ bytes: this.chunk, start: this.#start, end: this.at, owner, shared: false })
     else if (owner) this.#abandon(this.chunk)
     this.#start = this.at
   }
@@ -169,9 +178,10 @@ export class OutputBuffer {
   share(from: Buffer, start: number, end: number): void {
     if (this.#discardFrom >= 0 || end <= start) return
     this.#seal(false)
-    this.#pieces.push({ bytes: from, start, end, owner: false })
+    this.#pieces.push({ bytes: from, start, end, owner: false, shared: true })
     this.#base += end - start
     this.#referencedBytes += end - start
+    this.#pool.usedBytes += end - start
   }
 
   /**
@@ -206,7 +216,7 @@ export class OutputBuffer {
       const end = writeHeader(piece.bytes, at, n)
       const gap = at + headerRoom - end
       piece.bytes.copyWithin(at + gap, at, end)
-      if (at > piece.start) this.#pieces.splice(i, 0, { bytes: piece.bytes, start: piece.start, end: at, owner: false })
+      if (at > piece.start) this.#pieces.splice(i, 0, { bytes: piece.bytes, start: piece.start, end: at, owner: false, shared: false })
       piece.start = at + gap
       this.#base -= gap
       return
@@ -237,8 +247,11 @@ export class OutputBuffer {
     this.#base = position - this.at
   }
 
+  /** `piece` ends at `end` from now on; what it held by reference is no longer counted. */
   #forget(piece: Piece, end: number): void {
-    if (piece.bytes !== this.chunk && piece.bytes.length !== chunkBytes) this.#referencedBytes -= piece.end - end
+    if (!piece.shared) return
+    this.#referencedBytes -= piece.end - end
+    this.#pool.usedBytes -= piece.end - end
   }
 
   /** What was written since `from` may leave only when `committed` reaches `lsn`. */
@@ -293,7 +306,8 @@ export class OutputBuffer {
   /** Appends to `views` what may leave under `committed`, and counts it as taken. Returns how many bytes that is. */
   takeSendable(committed: number, views: Uint8Array[]): number {
     if (this.#discardFrom >= 0) this.rewindTo(this.#discardFrom)
-    const limit = this.#heldCount === 0 ? this.#base + this.at : this.release(committed)
+    const position = this.#base + this.at
+    const limit = this.#heldCount === 0 ? position : Math.min(position, this.release(committed))
     const bytes = limit - this.#taken
     if (bytes <= 0) return 0
     if (this.#pieces.length > 0) this.#takePieces(limit, views)
@@ -345,11 +359,18 @@ export class OutputBuffer {
     return bytes
   }
 
-  /** Forgets everything: the connection is gone. */
+  /** Forgets everything: the connection is gone. Its chunks may still be in the system's hands, so the pool does not get them back. */
   clear(): void {
     this.#discardFrom = -1
     this.#heldCount = 0
-    this.rewindTo(this.#taken)
-    this.settle()
+    this.#pool.usedBytes -= this.memoryBytes
+    this.#referencedBytes = 0
+    this.#pieces = []
+    this.#settling = []
+    this.#base = this.position
+    this.#taken = this.#base
+    this.chunk = none
+    this.at = 0
+    this.#start = 0
   }
 }

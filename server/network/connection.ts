@@ -1,0 +1,308 @@
+/**
+ * One client's byte side: requests are cut from what arrives and given to a handler one after the other, replies gather in
+ * the output and leave at the end of the turn, in order, those of uncommitted writes when the log has them.
+ *
+ * Memory stays bounded by looking away: while a request waits, or while replies pile up because the client does not read,
+ * no request is parsed, and what arrives beyond a little is left with the operating system.
+ * It knows no command and no session: the handler does.
+ */
+import type { Arguments } from '../../engine/arguments.ts'
+import type { ChunkPool } from '../../engine/output-buffer.ts'
+import { OutputBuffer } from '../../engine/output-buffer.ts'
+import { ReplyWriter } from '../../engine/reply-writer.ts'
+import type { ParserLimits } from '../resp/request-parser.ts'
+import { RequestParser } from '../resp/request-parser.ts'
+import type { Pipe, PipeOwner } from './network.ts'
+import type { Turn, TurnMember } from './turn.ts'
+
+/** What became of a request: go on, keep its bytes until `resume` is called, or close when the replies so far have been sent. */
+export type RequestOutcome = 'next' | 'wait' | 'close'
+
+export interface RequestHandler {
+  /** Executes one request. The arguments are valid until this returns, or if it returns `wait`, until `resume`. */
+  request(connection: Connection, args: Arguments): RequestOutcome
+  /** The client is gone; called once. */
+  closed(connection: Connection): void
+}
+
+/** Limits that all connections share; they may be changed while the server runs. */
+export interface ConnectionLimits extends ParserLimits {
+  /** While this much waits to leave, no further request is parsed: the client does not read, or the log is behind. */
+  outputPauseBytes: number
+  /** More bytes than this waiting to leave close the client (`client-output-buffer-limit`); 0: no limit. */
+  outputHardBytes: number
+  /** More than this for `outputSoftMs` without a break close the client too; 0: no limit. */
+  outputSoftBytes: number
+  outputSoftMs: number
+  /** Silence after which a client is closed (`timeout`); 0: never. */
+  idleMs: number
+}
+
+/** Counts over all connections since the start. */
+export interface TrafficCounts {
+  inputBytes: number
+  outputBytes: number
+}
+
+/** What all connections share, and who wants to know when one is gone. */
+export interface ConnectionHost {
+  readonly turn: Turn
+  readonly pool: ChunkPool
+  readonly limits: ConnectionLimits
+  readonly counts: TrafficCounts
+  /** Gives a new connection its handler. */
+  open(connection: Connection): RequestHandler
+  left(connection: Connection): void
+}
+
+/** While parsing has stopped, this much is still read ahead. */
+const readAheadBytes = 256 * 1024
+
+const views: Uint8Array[] = []
+
+export class Connection implements PipeOwner, TurnMember {
+  readonly id: number
+  readonly pipe: Pipe
+  readonly output: OutputBuffer
+  readonly reply: ReplyWriter
+  readonly openedMs: number
+  /** When a request last arrived, by the turn's clock. */
+  lastActiveMs: number
+  /** Whether the turn will flush this connection, and whether it watches it for held replies: the turn's own flags. */
+  dirty = false
+  held = false
+  readonly #host: ConnectionHost
+  readonly #turn: Turn
+  readonly #parser: RequestParser
+  readonly #limits: ConnectionLimits
+  readonly #traffic: TrafficCounts
+  readonly #handler: RequestHandler
+  /** Where the replies of the request in hand begin. */
+  #requestFrom = 0
+  #running = false
+  #waiting = false
+  /** Parsing has stopped because too much waits to leave. */
+  #choked = false
+  #paused = false
+  /** Nothing more is read; the pipe ends when all replies have left. */
+  #closing = false
+  #closed = false
+  /** When the output first exceeded the soft limit, or -1. */
+  #softSinceMs = -1
+
+  constructor(id: number, pipe: Pipe, host: ConnectionHost) {
+    this.id = id
+    this.pipe = pipe
+    this.#host = host
+    this.#turn = host.turn
+    this.#limits = host.limits
+    this.#traffic = host.counts
+    this.output = new OutputBuffer(host.pool)
+    this.reply = new ReplyWriter(this.output)
+    this.#parser = new RequestParser(host.pool, host.limits)
+    this.openedMs = host.turn.nowMs
+    this.lastActiveMs = host.turn.nowMs
+    this.#handler = host.open(this)
+  }
+
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  get waiting(): boolean {
+    return this.#waiting
+  }
+
+  get heldLsn(): number {
+    return this.#closed ? 0 : this.output.heldLsn
+  }
+
+  /** Bytes of input that wait to be parsed. */
+  get queryBytes(): number {
+    return this.#parser.unparsedBytes
+  }
+
+  /** Memory of this connection's buffers in bytes. */
+  get memoryBytes(): number {
+    return this.#parser.memoryBytes + this.output.memoryBytes
+  }
+
+  /** Until a client has authenticated (where it must), it may send small requests only. */
+  set authenticated(authenticated: boolean) {
+    this.#parser.authenticated = authenticated
+  }
+
+  /** Begins to read. */
+  start(): void {
+    this.pipe.start(this)
+  }
+
+  /** The replies of the request in hand may leave only when the log has committed `lsn`. */
+  hold(lsn: number): void {
+    if (lsn > this.#turn.committed) this.output.hold(lsn, this.#requestFrom)
+  }
+
+  /** The request that returned `wait` is done: its replies are written. Goes on with the next one. */
+  resume(): void {
+    if (!this.#waiting) return
+    this.#waiting = false
+    if (this.#closed) return
+    this.#turn.mark(this)
+    if (!this.#running) this.#run()
+  }
+
+  /** Something was written that answers no request (a message, a notice): sends it at the end of the turn. */
+  wrote(): void {
+    if (!this.#closed) this.#turn.mark(this)
+  }
+
+  /** Reads no further request, and closes once all replies so far have left. */
+  closeAfterReply(): void {
+    this.#closing = true
+    this.wrote()
+  }
+
+  /** Closes at once; replies that have not left are lost. */
+  close(): void {
+    this.pipe.destroy()
+    this.onClose(undefined)
+  }
+
+  onData(bytes: Buffer, start: number, end: number): void {
+    this.#traffic.inputBytes += end - start
+    if (this.#closing || this.#closed) return
+    this.lastActiveMs = this.#turn.nowMs
+    this.#parser.feed(bytes, start, end)
+    if (this.#waiting || this.#choked || this.#running) {
+      this.#parser.retain(this.#waiting)
+      if (this.#parser.unparsedBytes > readAheadBytes) this.#pause()
+      return
+    }
+    this.#run()
+  }
+
+  #run(): void {
+    const { output } = this
+    this.#running = true
+    while (!this.#closing && !this.#closed) {
+      if (output.pendingBytes >= this.#limits.outputPauseBytes) {
+        this.#choke()
+        break
+      }
+      const found = this.#parser.next()
+      if (found === 'more') break
+      if (found === 'failure') {
+        this.#refuse(this.#parser.failure)
+        break
+      }
+      this.#requestFrom = output.position
+      const outcome = this.#handler.request(this, this.#parser.args)
+      if (outcome === 'next') continue
+      if (outcome === 'wait') this.#waiting = true
+      else this.#closing = true
+      break
+    }
+    this.#running = false
+    if (this.#closed) return
+    if (this.#closing) this.#parser.close()
+    else this.#parser.retain(this.#waiting)
+    if (this.#paused && !this.#waiting && !this.#choked) this.#unpause()
+    if (this.#closing || output.pendingBytes > 0) this.#turn.mark(this)
+  }
+
+  #refuse(failure: string): void {
+    if (failure === '') {
+      this.close()
+      return
+    }
+    this.reply.onError?.(failure)
+    const line = Buffer.from(`-${failure.replace(/[\r\n]/g, ' ')}\r\n`, 'latin1')
+    this.output.copy(line, 0, line.length)
+    this.#closing = true
+  }
+
+  #choke(): void {
+    this.#choked = true
+    this.#pause()
+  }
+
+  #pause(): void {
+    if (this.#paused) return
+    this.#paused = true
+    this.pipe.pause()
+  }
+
+  #unpause(): void {
+    this.#paused = false
+    this.pipe.resume()
+  }
+
+  flush(committed: number): void {
+    if (this.#closed) return
+    if (this.pipe.pendingBytes === 0 && this.#send(committed)) this.output.settle()
+    const pending = this.output.pendingBytes + this.pipe.pendingBytes
+    if (this.output.holding) this.#turn.hold(this)
+    if (pending > 0 && this.#exceedsLimit(pending)) {
+      this.close()
+      return
+    }
+    if (this.#closing) {
+      if (this.output.pendingBytes === 0) this.pipe.end()
+    } else if (this.#choked && pending < this.#limits.outputPauseBytes / 2) {
+      this.#choked = false
+      if (!this.#waiting) this.#run()
+    }
+  }
+
+  /** True when nothing that was sent is still on its way to the system. */
+  #send(committed: number): boolean {
+    const bytes = this.output.takeSendable(committed, views)
+    if (bytes === 0) return true
+    this.#traffic.outputBytes += bytes
+    const taken = this.pipe.write(views)
+    views.length = 0
+    return taken
+  }
+
+  #exceedsLimit(pending: number): boolean {
+    const { outputHardBytes, outputSoftBytes, outputSoftMs } = this.#limits
+    if (outputHardBytes > 0 && pending > outputHardBytes) return true
+    if (outputSoftBytes === 0 || pending <= outputSoftBytes) {
+      this.#softSinceMs = -1
+      return false
+    }
+    if (this.#softSinceMs < 0) this.#softSinceMs = this.#turn.nowMs
+    return this.#turn.nowMs - this.#softSinceMs > outputSoftMs
+  }
+
+  /** Called about once a second: closes a client that has been silent, or has not read its replies, for too long. */
+  sweep(): void {
+    if (this.#closed) return
+    const { idleMs } = this.#limits
+    const idle = idleMs > 0 && !this.#waiting && this.#turn.nowMs - this.lastActiveMs > idleMs
+    if (idle || this.#exceedsLimit(this.output.pendingBytes + this.pipe.pendingBytes)) this.close()
+  }
+
+  onDrain(): void {
+    if (this.#closed) return
+    this.output.settle()
+    this.flush(this.#turn.committed)
+  }
+
+  /** The client has said all it had to say: what it has been promised is still sent, but a request that waits is given up. */
+  onEnd(): void {
+    if (this.#closed) return
+    if (this.#waiting || this.output.pendingBytes + this.pipe.pendingBytes === 0) this.close()
+    else this.closeAfterReply()
+  }
+
+  onClose(_failure: string | undefined): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#waiting = false
+    this.#parser.close()
+    this.output.clear()
+    this.#host.left(this)
+    this.#handler.closed(this)
+  }
+}

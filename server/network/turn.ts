@@ -1,0 +1,103 @@
+/**
+ * One turn of the event loop, as the network sees it. Requests that arrive in a turn are executed as they come; their
+ * replies leave together at its end: first the hooks (the log starts to write what the turn appended), then one write per
+ * connection that has something to send. Connections whose replies wait for the log are remembered, and visited when it
+ * has committed more.
+ */
+import type { Clock } from '../../storage/clock.ts'
+
+/** What the turn knows of a connection. The two flags are the turn's own. */
+export interface TurnMember {
+  dirty: boolean
+  held: boolean
+  /** LSN that its first held reply waits for; 0 when it holds nothing. */
+  readonly heldLsn: number
+  /** Sends what may be sent under `committed`. */
+  flush(committed: number): void
+}
+
+export class Turn {
+  /** Replies that wait for an LSN up to this one may leave. */
+  committed = 0
+  /** The monotonic clock when the latest turn ended, or at the latest `tick`: good to a second or so, and free. */
+  nowMs: number
+  #dirty: TurnMember[] = []
+  #flushing: TurnMember[] = []
+  #held: TurnMember[] = []
+  #scheduled = false
+  readonly #clock: Clock
+  readonly #hooks: (() => void)[] = []
+  readonly #run = (): void => this.#end()
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+    this.nowMs = clock.monotonicMs()
+  }
+
+  /** How many connections hold replies back. */
+  get heldCount(): number {
+    return this.#held.length
+  }
+
+  /** Runs `hook` at the end of every turn that has work, before anything is sent, in the order of registration. */
+  beforeFlush(hook: () => void): void {
+    this.#hooks.push(hook)
+  }
+
+  /** Makes sure that the turn's end comes, for work that no connection waits for. */
+  schedule(): void {
+    if (this.#scheduled) return
+    this.#scheduled = true
+    this.#clock.afterTurn(this.#run)
+  }
+
+  /** `member` has something to send. */
+  mark(member: TurnMember): void {
+    if (member.dirty) return
+    member.dirty = true
+    this.#dirty.push(member)
+    if (!this.#scheduled) this.schedule()
+  }
+
+  /** `member` holds replies back: it is flushed when they may leave. */
+  hold(member: TurnMember): void {
+    if (member.held) return
+    member.held = true
+    this.#held.push(member)
+  }
+
+  /** The log has committed up to `committed`: sends what waited for it, now. */
+  released(committed: number): void {
+    if (committed <= this.committed) return
+    this.committed = committed
+    const held = this.#held
+    let kept = 0
+    for (let i = 0; i < held.length; i++) {
+      const member = held[i]!
+      if (member.heldLsn > 0 && member.heldLsn <= committed) member.flush(committed)
+      if (member.heldLsn > 0) held[kept++] = member
+      else member.held = false
+    }
+    held.length = kept
+  }
+
+  /** Refreshes `nowMs` while nothing happens. */
+  tick(): void {
+    this.nowMs = this.#clock.monotonicMs()
+  }
+
+  #end(): void {
+    this.#scheduled = false
+    this.nowMs = this.#clock.monotonicMs()
+    for (const hook of this.#hooks) hook()
+    const flushing = this.#dirty
+    this.#dirty = this.#flushing
+    this.#flushing = flushing
+    for (let i = 0; i < flushing.length; i++) {
+      const member = flushing[i]!
+      member.dirty = false
+      member.flush(this.committed)
+    }
+    flushing.length = 0
+  }
+}
