@@ -67,14 +67,14 @@ class NodeFile implements File {
     return new Promise((resolve, reject) => {
       let done = 0
       const step = (error: NodeJS.ErrnoException | null, written: number): void => {
-        if (error) return reject(error)
         done += written
-        if (done === bytes.length) return resolve()
-        if (written === 0) return reject(ioError('EIO', `write stopped after ${done} of ${bytes.length} bytes`))
-        fs.write(descriptor, bytes, done, Math.min(bytes.length - done, CHUNK_BYTES_MAX), position + done, step)
+        if (error) reject(error)
+        else if (done === bytes.length) resolve()
+        else if (written === 0) reject(ioError('EIO', `write stopped after ${done} of ${bytes.length} bytes`))
+        else fs.write(descriptor, bytes, done, Math.min(bytes.length - done, CHUNK_BYTES_MAX), position + done, step)
       }
-      if (bytes.length === 0) return resolve()
-      fs.write(descriptor, bytes, 0, Math.min(bytes.length, CHUNK_BYTES_MAX), position, step)
+      if (bytes.length === 0) resolve()
+      else fs.write(descriptor, bytes, 0, Math.min(bytes.length, CHUNK_BYTES_MAX), position, step)
     })
   }
 
@@ -83,13 +83,13 @@ class NodeFile implements File {
     return new Promise((resolve, reject) => {
       let done = 0
       const step = (error: NodeJS.ErrnoException | null, bytesRead: number): void => {
-        if (error) return reject(error)
         done += bytesRead
-        if (bytesRead === 0 || done === into.length) return resolve(done)
-        fs.read(descriptor, into, done, Math.min(into.length - done, CHUNK_BYTES_MAX), position + done, step)
+        if (error) reject(error)
+        else if (bytesRead === 0 || done === into.length) resolve(done)
+        else fs.read(descriptor, into, done, Math.min(into.length - done, CHUNK_BYTES_MAX), position + done, step)
       }
-      if (into.length === 0) return resolve(0)
-      fs.read(descriptor, into, 0, Math.min(into.length, CHUNK_BYTES_MAX), position, step)
+      if (into.length === 0) resolve(0)
+      else fs.read(descriptor, into, 0, Math.min(into.length, CHUNK_BYTES_MAX), position, step)
     })
   }
 
