@@ -1,0 +1,174 @@
+/**
+ * The catalog: the checkpoint's journal of metadata, an append-only file of checksummed blocks of records. This file
+ * holds its layout (docs/formats/catalog.md), its names on disk, and the shape in which records pass in and out.
+ *
+ * Invariants: a block's checksums are seeded with the file's generation and hold its sequence number, so a block of
+ * another file, or one left over from before, is never taken for this one's; a marker is the last record of its block.
+ */
+import { crc32 } from 'node:zlib'
+import type { FileSystem } from './file-system.ts'
+
+export const CATALOG_VERSION = 1
+export const FILE_HEADER_BYTES = 24
+export const BLOCK_HEADER_BYTES = 28
+/** A block is no longer than this, headers included, unless a single record is. */
+export const BLOCK_BYTES_MAX = 256 * 1024
+export const MARKER_BYTES = 39
+export const U48_LIMIT = 2 ** 48
+
+export const RECORD_ENTRY = 1
+export const RECORD_TOMBSTONE = 2
+export const RECORD_COLLECTION = 3
+export const RECORD_CHUNK = 4
+export const RECORD_DATABASES = 5
+export const RECORD_FREED = 6
+export const RECORD_MARKER = 7
+/** Set in an entry's kind byte: an expiry follows; the value's bytes follow instead of its id. */
+export const ENTRY_EXPIRES = 0x10
+export const ENTRY_INLINE = 0x20
+
+const FILE_MAGIC = 'MORACATL'
+const BLOCK_MAGIC = 0x4b4c424d
+/** `BLOCK_MAGIC` as it stands in a file, for searching. */
+export const BLOCK_MAGIC_BYTES = Buffer.from('MBLK', 'latin1')
+const BLOCK_HAS_MARKER = 1
+
+/**
+ * Receives records in the order in which they were written. Bytes are ranges of buffers that are valid only during the
+ * call. LSNs and ids are integers below 2^48; `expireAt` is in milliseconds since the Unix epoch, 0 for none.
+ */
+export interface CatalogVisitor {
+  /** `length`: bytes of a string, or a collection's cardinality. `valueId` is 0 when the value itself is given, in `inline`. */
+  entry(
+    db: number,
+    type: number,
+    encoding: number,
+    flags: number,
+    lsn: number,
+    expireAt: number,
+    length: number,
+    valueId: number,
+    key: Buffer,
+    keyStart: number,
+    keyEnd: number,
+    inline: Buffer,
+    inlineStart: number,
+    inlineEnd: number,
+  ): void
+  /** The key was deleted at `lsn`. */
+  tombstone(db: number, lsn: number, key: Buffer, keyStart: number, keyEnd: number): void
+  collection(collectionId: number, chunks: number, level: number): void
+  chunk(collectionId: number, chunkNumber: number, valueId: number, lsn: number, count: number, bytes: number): void
+  /** Which physical database each logical one is as of `lsn`, and at which LSN each physical one was last flushed. */
+  databases(lsn: number, physical: ArrayLike<number>, flushedLsns: ArrayLike<number>): void
+  /** A cold value to be deleted once the marker after it is durable. */
+  freed(valueId: number): void
+}
+
+/** Ends a checkpoint: what stands before it counts. */
+export interface CatalogMarker {
+  readonly checkpointLsn: number
+  readonly nextValueId: number
+  readonly nextCollectionId: number
+  readonly entryCount: number
+  readonly wallMs: number
+  /** Eight bytes that name the log whose LSNs these are. */
+  readonly logId: Buffer
+}
+
+/** Where a catalog ends, for going on with it. */
+export interface CatalogPosition {
+  readonly generation: number
+  /** Offset of the next block. */
+  readonly offset: number
+  /** Sequence number of the next block. */
+  readonly sequence: number
+  /** Records so far, markers included. */
+  readonly records: number
+}
+
+/** Bytes before a marker are damaged: refuse to start, and say where. */
+export class CatalogCorrupt extends Error {
+  override readonly name = 'CatalogCorrupt'
+  readonly file: string
+  readonly offset: number
+  constructor(message: string, file: string, offset: number) {
+    super(`${message} (${file}, offset ${offset})`)
+    this.file = file
+    this.offset = offset
+  }
+}
+
+/** The catalog was written by a newer program. */
+export class CatalogVersionUnsupported extends Error {
+  override readonly name = 'CatalogVersionUnsupported'
+}
+
+export function catalogPath(directory: string, generation: number): string {
+  return `${directory}/catalog-${String(generation).padStart(10, '0')}.log`
+}
+
+/** Generations that have a file in the directory, ascending. */
+export async function catalogGenerations(files: FileSystem, directory: string): Promise<number[]> {
+  const generations: number[] = []
+  for (const name of await files.list(directory)) {
+    const match = /^catalog-(\d{10,})\.log$/.exec(name)
+    if (match !== null) generations.push(Number(match[1]))
+  }
+  return generations.sort((a, b) => a - b)
+}
+
+/** Seed of the checksums of a generation. */
+export function generationSeed(generation: number): number {
+  const bytes = Buffer.alloc(6)
+  bytes.writeUIntLE(generation, 0, 6)
+  return crc32(bytes)
+}
+
+export function fileHeader(generation: number): Buffer {
+  const header = Buffer.alloc(FILE_HEADER_BYTES)
+  header.write(FILE_MAGIC, 'latin1')
+  header.writeUInt32LE(CATALOG_VERSION, 8)
+  header.writeUIntLE(generation, 12, 6)
+  header.writeUInt32LE(crc32(header.subarray(0, 20)), 20)
+  return header
+}
+
+/** The version in a file's header, or 0 if the header is not that of this generation. */
+export function fileHeaderVersion(header: Buffer, generation: number): number {
+  if (header.length < FILE_HEADER_BYTES || header.toString('latin1', 0, 8) !== FILE_MAGIC) return 0
+  if (crc32(header.subarray(0, 20)) !== header.readUInt32LE(20)) return 0
+  return header.readUIntLE(12, 6) === generation ? header.readUInt32LE(8) : 0
+}
+
+export interface BlockHeader {
+  readonly payloadBytes: number
+  readonly sequence: number
+  readonly records: number
+  readonly hasMarker: boolean
+  readonly payloadCrc: number
+}
+
+/** Writes the header of the block whose payload already stands in `block[BLOCK_HEADER_BYTES, end)`. */
+export function writeBlockHeader(block: Buffer, end: number, sequence: number, records: number, hasMarker: boolean, seed: number): void {
+  block.writeUInt32LE(BLOCK_MAGIC, 0)
+  block.writeUInt32LE(end - BLOCK_HEADER_BYTES, 4)
+  block.writeUInt32LE(sequence, 8)
+  block.writeUInt32LE(records, 12)
+  block.writeUInt32LE(hasMarker ? BLOCK_HAS_MARKER : 0, 16)
+  block.writeUInt32LE(crc32(block.subarray(BLOCK_HEADER_BYTES, end)), 20)
+  block.writeUInt32LE(crc32(block.subarray(0, 24), seed), 24)
+}
+
+/** The header at `at`, or undefined if none of this generation stands there. */
+export function readBlockHeader(bytes: Buffer, at: number, seed: number): BlockHeader | undefined {
+  if (at + BLOCK_HEADER_BYTES > bytes.length || bytes.readUInt32LE(at) !== BLOCK_MAGIC) return undefined
+  if (crc32(bytes.subarray(at, at + 24), seed) !== bytes.readUInt32LE(at + 24)) return undefined
+  return {
+    payloadBytes: bytes.readUInt32LE(at + 4),
+    sequence: bytes.readUInt32LE(at + 8),
+    records: bytes.readUInt32LE(at + 12),
+    hasMarker: (bytes.readUInt32LE(at + 16) & BLOCK_HAS_MARKER) !== 0,
+    payloadCrc: bytes.readUInt32LE(at + 20),
+  }
+}

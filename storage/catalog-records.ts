@@ -1,0 +1,159 @@
+/**
+ * Catalog records from bytes: a loop over a block's payload that calls a visitor and allocates nothing per record.
+ * It trusts the checksums for the contents, but never reads outside the payload.
+ */
+import type { CatalogMarker, CatalogVisitor } from './catalog-format.ts'
+import {
+  ENTRY_EXPIRES,
+  ENTRY_INLINE,
+  MARKER_BYTES,
+  RECORD_CHUNK,
+  RECORD_COLLECTION,
+  RECORD_DATABASES,
+  RECORD_ENTRY,
+  RECORD_FREED,
+  RECORD_MARKER,
+  RECORD_TOMBSTONE,
+} from './catalog-format.ts'
+
+/** Where the next field is; shared by the functions below, which run one at a time. */
+let cursor = 0
+
+const NOTHING = Buffer.alloc(0)
+
+/**
+ * Visits the records of `bytes[start, end)`; markers are passed over. Returns the offset of a record that it cannot
+ * make sense of, or `end`.
+ */
+export function visitRecords(bytes: Buffer, start: number, end: number, visitor: CatalogVisitor): number {
+  cursor = start
+  while (cursor < end) {
+    const at = cursor
+    const kind = bytes[cursor++]!
+    switch (kind & 0x0f) {
+      case RECORD_ENTRY:
+        if (!visitEntry(bytes, end, kind, visitor)) return at
+        break
+      case RECORD_TOMBSTONE:
+        if (!visitTombstone(bytes, end, visitor)) return at
+        break
+      case RECORD_COLLECTION:
+        visitor.collection(takeU48(bytes), takeVarint(bytes), takeVarint(bytes))
+        break
+      case RECORD_CHUNK:
+        visitor.chunk(takeU48(bytes), takeVarint(bytes), takeU48(bytes), takeU48(bytes), takeVarint(bytes), takeVarint(bytes))
+        break
+      case RECORD_DATABASES:
+        visitDatabases(bytes, visitor)
+        break
+      case RECORD_FREED:
+        visitor.freed(takeU48(bytes))
+        break
+      case RECORD_MARKER:
+        cursor = at + MARKER_BYTES
+        break
+      default:
+        return at
+    }
+    if (!(cursor <= end)) return at
+  }
+  return end
+}
+
+/** The marker that ends a payload, or undefined if it does not end in one. */
+export function readMarker(payload: Buffer): CatalogMarker | undefined {
+  const at = payload.length - MARKER_BYTES
+  if (at < 0 || payload[at] !== RECORD_MARKER) return undefined
+  return {
+    checkpointLsn: payload.readUIntLE(at + 1, 6),
+    nextValueId: payload.readUIntLE(at + 7, 6),
+    nextCollectionId: payload.readUIntLE(at + 13, 6),
+    entryCount: payload.readUIntLE(at + 19, 6),
+    wallMs: payload.readUIntLE(at + 25, 6),
+    logId: Buffer.from(payload.subarray(at + 31, at + 39)),
+  }
+}
+
+function visitEntry(bytes: Buffer, end: number, kind: number, visitor: CatalogVisitor): boolean {
+  const at = cursor
+  cursor += 4
+  const lsn = takeU48(bytes)
+  const expireAt = (kind & ENTRY_EXPIRES) === 0 ? 0 : takeVarint(bytes)
+  const length = takeVarint(bytes)
+  const valueId = (kind & ENTRY_INLINE) === 0 ? takeU48(bytes) : 0
+  const keyBytes = takeVarint(bytes)
+  const keyStart = cursor
+  const keyEnd = keyStart + keyBytes
+  cursor = keyEnd
+  let inline: Buffer = NOTHING
+  let inlineStart = 0
+  if ((kind & ENTRY_INLINE) !== 0) {
+    const inlineBytes = takeVarint(bytes)
+    inline = bytes
+    inlineStart = cursor
+    cursor += inlineBytes
+  }
+  if (!(cursor <= end)) return false
+  const inlineEnd = inline === bytes ? cursor : 0
+  const next = cursor
+  visitor.entry(
+    bytes[at]!,
+    bytes[at + 1]!,
+    bytes[at + 2]!,
+    bytes[at + 3]!,
+    lsn,
+    expireAt,
+    length,
+    valueId,
+    bytes,
+    keyStart,
+    keyEnd,
+    inline,
+    inlineStart,
+    inlineEnd,
+  )
+  cursor = next
+  return true
+}
+
+function visitTombstone(bytes: Buffer, end: number, visitor: CatalogVisitor): boolean {
+  const db = bytes[cursor++]!
+  const lsn = takeU48(bytes)
+  const keyBytes = takeVarint(bytes)
+  const keyStart = cursor
+  cursor += keyBytes
+  if (!(cursor <= end)) return false
+  visitor.tombstone(db, lsn, bytes, keyStart, cursor)
+  return true
+}
+
+function visitDatabases(bytes: Buffer, visitor: CatalogVisitor): void {
+  const lsn = takeU48(bytes)
+  const count = bytes[cursor++]!
+  const physical = new Uint8Array(bytes.subarray(cursor, cursor + count))
+  cursor += count
+  const flushedLsns = new Float64Array(count)
+  for (let i = 0; i < count; i++) flushedLsns[i] = takeU48(bytes)
+  visitor.databases(lsn, physical, flushedLsns)
+}
+
+function takeU48(bytes: Buffer): number {
+  const at = cursor
+  cursor = at + 6
+  const low = (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0
+  return low + (bytes[at + 4]! | (bytes[at + 5]! << 8)) * 0x100000000
+}
+
+/** Little-endian base 128, up to 2^53 − 1. */
+function takeVarint(bytes: Buffer): number {
+  let byte = bytes[cursor++]!
+  if (byte < 128) return byte
+  let value = byte & 127
+  let scale = 128
+  do {
+    byte = bytes[cursor++]!
+    value += (byte & 127) * scale
+    scale *= 128
+  } while (byte >= 128)
+  return value
+}
