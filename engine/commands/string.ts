@@ -1,8 +1,22 @@
-/** Commands on strings: the whole value, counters and ranges. Bits are in `bitmap.ts`. Texts and rules as in Redis 7.0. */
-import { type EngineCommand, keyAt } from '../command.ts'
-import { type Execution, wrongType } from '../execution.ts'
+/**
+ * Commands on whole strings. Counters are in `string-counters.ts`, parts of strings in `string-ranges.ts`, bits in
+ * `bitmap.ts`. Texts and rules as in Redis 7.0.
+ */
+import type { Arguments } from '../arguments.ts'
+import type { EngineCommand, Need } from '../command.ts'
+import { keyAt, keysFrom } from '../command.ts'
+import type { Execution } from '../execution.ts'
+import { wrongType } from '../execution.ts'
+import { stringType } from '../keyspace/entries.ts'
 import { keepTtl } from '../mutation/mutator.ts'
-import { noExpiry, readExpiry, syntaxError } from './expiry-option.ts'
+import { syntaxError, wrongArgumentCount } from './errors.ts'
+import type { Unit } from './expiry-option.ts'
+import { ExpiryOption, invalidExpiry, milliseconds, positiveExpireAt, seconds } from './expiry-option.ts'
+import { lcsCommands } from './lcs.ts'
+import { stringCounterCommands } from './string-counters.ts'
+import { stringRangeCommands } from './string-ranges.ts'
+
+const expiry = new ExpiryOption()
 
 export const stringCommands = {
   GET: {
@@ -17,6 +31,135 @@ export const stringCommands = {
     summary: 'Returns the string value of a key.',
     handler: get,
   },
+  SET: {
+    arity: -3,
+    flags: ['write', 'denyoom'],
+    keys: keyAt(1, 'RW', 'access', 'update', 'variable_flags'),
+    categories: ['string'],
+    group: 'string',
+    since: '1.0.0',
+    complexity: 'O(1)',
+    syntax: 'key value [NX | XX] [GET] [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL]',
+    summary: 'Sets a key to a string, whatever it held.',
+    needs: setNeeds,
+    handler: set,
+  },
+  SETNX: {
+    arity: 3,
+    flags: ['write', 'denyoom', 'fast'],
+    keys: keyAt(1, 'OW', 'insert'),
+    categories: ['string'],
+    group: 'string',
+    since: '1.0.0',
+    complexity: 'O(1)',
+    syntax: 'key value',
+    summary: 'Sets a key that does not exist.',
+    needs: 'none',
+    handler: setnx,
+  },
+  SETEX: {
+    arity: 4,
+    flags: ['write', 'denyoom'],
+    keys: keyAt(1, 'OW', 'update'),
+    categories: ['string'],
+    group: 'string',
+    since: '2.0.0',
+    complexity: 'O(1)',
+    syntax: 'key seconds value',
+    summary: 'Sets a key and its time to live in seconds.',
+    needs: 'none',
+    handler: setex,
+  },
+  PSETEX: {
+    arity: 4,
+    flags: ['write', 'denyoom'],
+    keys: keyAt(1, 'OW', 'update'),
+    categories: ['string'],
+    group: 'string',
+    since: '2.6.0',
+    complexity: 'O(1)',
+    syntax: 'key milliseconds value',
+    summary: 'Sets a key and its time to live in milliseconds.',
+    needs: 'none',
+    handler: psetex,
+  },
+  GETSET: {
+    arity: 3,
+    flags: ['write', 'denyoom', 'fast'],
+    keys: keyAt(1, 'RW', 'access', 'update'),
+    categories: ['string'],
+    group: 'string',
+    since: '1.0.0',
+    complexity: 'O(1)',
+    syntax: 'key value',
+    summary: 'Sets a key and returns its former value.',
+    handler: getset,
+  },
+  GETDEL: {
+    arity: 2,
+    flags: ['write', 'fast'],
+    keys: keyAt(1, 'RW', 'access', 'delete'),
+    categories: ['string'],
+    group: 'string',
+    since: '6.2.0',
+    complexity: 'O(1)',
+    syntax: 'key',
+    summary: 'Returns the string value of a key and deletes the key.',
+    handler: getdel,
+  },
+  GETEX: {
+    arity: -2,
+    flags: ['write', 'fast'],
+    keys: keyAt(1, 'RW', 'access', 'update'),
+    categories: ['string'],
+    group: 'string',
+    since: '6.2.0',
+    complexity: 'O(1)',
+    syntax: 'key [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | PERSIST]',
+    summary: 'Returns the string value of a key and changes when it expires.',
+    handler: getex,
+  },
+  MGET: {
+    arity: -2,
+    flags: ['readonly', 'fast'],
+    keys: keysFrom(1, 1, 'RO', 'access'),
+    categories: ['string'],
+    group: 'string',
+    since: '1.0.0',
+    complexity: 'O(N) where N is the number of keys',
+    syntax: 'key [key ...]',
+    summary: 'Returns the string values of several keys.',
+    handler: mget,
+  },
+  MSET: {
+    arity: -3,
+    flags: ['write', 'denyoom'],
+    keys: keysFrom(1, 2, 'OW', 'update'),
+    categories: ['string'],
+    group: 'string',
+    since: '1.0.1',
+    complexity: 'O(N) where N is the number of keys',
+    syntax: 'key value [key value ...]',
+    summary: 'Sets several keys at once.',
+    needs: 'none',
+    handler: mset,
+  },
+  MSETNX: {
+    arity: -3,
+    flags: ['write', 'denyoom'],
+    keys: keysFrom(1, 2, 'OW', 'insert'),
+    categories: ['string'],
+    group: 'string',
+    since: '1.0.1',
+    complexity: 'O(N) where N is the number of keys',
+    syntax: 'key value [key value ...]',
+    summary: 'Sets several keys at once, unless one of them exists.',
+    needs: 'none',
+    handler: msetnx,
+  },
+  ...stringCounterCommands,
+  ...stringRangeCommands,
+  ...lcsCommands,
 } as const satisfies Record<string, EngineCommand>
 
 function get(x: Execution): void {
@@ -24,4 +167,166 @@ function get(x: Execution): void {
   if (entry === wrongType) return
   if (entry === 0) x.reply.nil()
   else x.replyString(entry)
+}
+
+function setNeeds(args: Arguments): Need {
+  for (let i = 3; i < args.count; i++) if (args.is(i, 'GET')) return 'value'
+  return 'none'
+}
+
+function set(x: Execution): void {
+  if (x.args.count === 3) {
+    store(x, 2, 0)
+    x.reply.ok()
+  } else setWithOptions(x)
+}
+
+function setWithOptions(x: Execution): void {
+  const { args, reply } = x
+  let onlyNew = false
+  let onlyOld = false
+  let returnsOld = false
+  expiry.reset()
+  for (let i = 3; i < args.count; ) {
+    const taken = expiry.take(args, i, 'KEEPTTL')
+    i += taken === 0 ? 1 : taken
+    if (taken !== 0) continue
+    if (args.is(i - 1, 'NX') && !onlyOld) onlyNew = true
+    else if (args.is(i - 1, 'XX') && !onlyNew) onlyOld = true
+    else if (args.is(i - 1, 'GET')) returnsOld = true
+    else {
+      reply.error(syntaxError)
+      return
+    }
+  }
+  const expireAt = expiry.isTime ? expiry.expireAt(x, 'set') : expiry.isKeepTtl ? keepTtl : 0
+  if (expireAt === invalidExpiry) return
+  const entry = returnsOld ? x.readString(1) : x.find(1)
+  if (entry === wrongType) return
+  if (returnsOld) {
+    if (entry === 0) reply.nil()
+    else x.replyString(entry)
+  }
+  if (entry === 0 ? onlyOld : onlyNew) {
+    if (!returnsOld) reply.nil()
+    return
+  }
+  if (expiry.isTime && expireAt <= x.now) x.delete(1)
+  else store(x, 2, expireAt)
+  if (!returnsOld) reply.ok()
+}
+
+/** Sets the key to argument `value`. */
+function store(x: Execution, value: number, expireAt: number): void {
+  const { args } = x
+  x.putString(1, args.buffer, args.starts[value], args.ends[value], expireAt)
+}
+
+function setnx(x: Execution): void {
+  if (x.find(1) !== 0) {
+    x.reply.integer(0)
+    return
+  }
+  store(x, 2, 0)
+  x.reply.integer(1)
+}
+
+function setex(x: Execution): void {
+  setExpiring(x, seconds, 'setex')
+}
+
+function psetex(x: Execution): void {
+  setExpiring(x, milliseconds, 'psetex')
+}
+
+function setExpiring(x: Execution, unit: Unit, command: string): void {
+  const expireAt = positiveExpireAt(x, 2, unit, x.now, command)
+  if (expireAt === invalidExpiry) return
+  store(x, 3, expireAt)
+  x.reply.ok()
+}
+
+function getset(x: Execution): void {
+  const entry = x.readString(1)
+  if (entry === wrongType) return
+  if (entry === 0) x.reply.nil()
+  else x.replyString(entry)
+  store(x, 2, 0)
+}
+
+function getdel(x: Execution): void {
+  const entry = x.readString(1)
+  if (entry === wrongType) return
+  if (entry === 0) {
+    x.reply.nil()
+    return
+  }
+  x.replyString(entry)
+  x.mutator.deleteEntry(entry)
+}
+
+function getex(x: Execution): void {
+  const { args, reply } = x
+  expiry.reset()
+  for (let i = 2; i < args.count; ) {
+    const taken = expiry.take(args, i, 'PERSIST')
+    if (taken === 0) {
+      reply.error(syntaxError)
+      return
+    }
+    i += taken
+  }
+  const entry = x.readString(1)
+  if (entry === wrongType) return
+  if (entry === 0) {
+    reply.nil()
+    return
+  }
+  const expireAt = expiry.isTime ? expiry.expireAt(x, 'getex') : 0
+  if (expireAt === invalidExpiry) return
+  x.replyString(entry)
+  if (expiry.isTime) {
+    if (expireAt <= x.now) x.mutator.deleteEntry(entry)
+    else x.mutator.expire(entry, expireAt)
+  } else if (expiry.isPersist && x.keyspace.entries.expireAt(entry) !== 0) x.mutator.expire(entry, 0)
+}
+
+function mget(x: Execution): void {
+  const { args, reply } = x
+  const { entries } = x.keyspace
+  reply.array(args.count - 1)
+  for (let i = 1; i < args.count; i++) {
+    const entry = x.read(i)
+    if (entry === 0 || entries.type(entry) !== stringType) reply.nil()
+    else x.replyString(entry)
+  }
+}
+
+function mset(x: Execution): void {
+  if (!hasPairs(x, 'mset')) return
+  storePairs(x)
+  x.reply.ok()
+}
+
+function msetnx(x: Execution): void {
+  if (!hasPairs(x, 'msetnx')) return
+  for (let i = 1; i < x.args.count; i += 2) {
+    if (x.find(i) !== 0) {
+      x.reply.integer(0)
+      return
+    }
+  }
+  storePairs(x)
+  x.reply.integer(1)
+}
+
+function hasPairs(x: Execution, command: string): boolean {
+  if (x.args.count % 2 === 1) return true
+  x.reply.error(wrongArgumentCount(command))
+  return false
+}
+
+function storePairs(x: Execution): void {
+  const { args } = x
+  for (let i = 1; i < args.count; i += 2) x.putString(i, args.buffer, args.starts[i + 1], args.ends[i + 1], 0)
 }

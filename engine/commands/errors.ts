@@ -1,0 +1,20 @@
+/** Error replies that several families give: Redis 7.0's texts, to the letter. */
+
+export const syntaxError = 'ERR syntax error'
+export const notAnInteger = 'ERR value is not an integer or out of range'
+export const notAnInt = 'ERR value is out of range, value must between -2147483648 and 2147483647'
+export const notAFloat = 'ERR value is not a valid float'
+export const wouldOverflow = 'ERR increment or decrement would overflow'
+export const wouldBeInfinite = 'ERR increment would produce NaN or Infinity'
+export const stringTooLong = 'ERR string exceeds maximum allowed size (proto-max-bulk-len)'
+export const noSuchKey = 'ERR no such key'
+export const sameObject = 'ERR source and destination objects are the same'
+export const databaseOutOfRange = 'ERR DB index is out of range'
+
+export function wrongArgumentCount(command: string): string {
+  return `ERR wrong number of arguments for '${command}' command`
+}
+
+export function invalidExpireTime(command: string): string {
+  return `ERR invalid expire time in '${command}' command`
+}
