@@ -179,7 +179,7 @@ export class LocalLog implements TransactionLog {
   }
 
   trim(upTo: number): Promise<void> {
-    return this.#segments.trim(Math.min(upTo, this.#synced))
+    return this.#segments.trim(Math.min(upTo, this.#committed))
   }
 
   setSyncPolicy(policy: SyncPolicy): void {
@@ -267,8 +267,13 @@ export class LocalLog implements TransactionLog {
       let to = from
       let after = next
       while (after < ends.length && ends[after]! - from <= this.#segments.room) to = ends[after++]!
-      if (to > from) await this.#segments.write(group.bytes.subarray(from, to), durable)
-      else await this.#segments.rotate(group.bytes.readUIntLE(from + 16, 6), ends[next]! - from)
+      if (to > from) {
+        await this.#segments.write(group.bytes.subarray(from, to), durable)
+      } else {
+        const firstLsn = group.bytes.readUIntLE(from + 16, 6)
+        await this.#segments.rotate(firstLsn, ends[next]! - from)
+        this.#synced = firstLsn - 1
+      }
       from = to
       next = after
     }

@@ -7,7 +7,7 @@ import { LogCorrupt } from './transaction-log.ts'
 
 /** Frames start here: a page of its own keeps the header away from later writes. */
 export const SEGMENT_HEADER_BYTES = 4096
-export const FORMAT_VERSION = 1
+const FORMAT_VERSION = 1
 const FIELDS_BYTES = 64
 const MAGIC = Buffer.from('MRNLOG\x1a\n', 'latin1')
 const NAME = /^([0-9a-f]{12})\.log$/
@@ -20,11 +20,11 @@ export interface SegmentHeader {
   readonly segmentBytes: number
 }
 
-/** A header page. */
-export function encodeSegmentHeader(header: SegmentHeader): Buffer {
+/** A header page; of another version only where a test needs one. */
+export function encodeSegmentHeader(header: SegmentHeader, version = FORMAT_VERSION): Buffer {
   const page = Buffer.alloc(SEGMENT_HEADER_BYTES)
   MAGIC.copy(page, 0)
-  page.writeUInt32LE(FORMAT_VERSION, 8)
+  page.writeUInt32LE(version, 8)
   page.writeBigUInt64LE(header.logId, 16)
   page.writeUIntLE(header.firstLsn, 24, 6)
   page.writeUIntLE(header.segmentBytes, 32, 6)

@@ -1,0 +1,51 @@
+import { describe, expect, it } from 'vitest'
+import { MemoryLog, MemoryLogDisk } from '../../wal/memory-log.ts'
+import { ManualClock } from '../simulation/manual-clock.ts'
+import { SeededRandom } from '../simulation/seeded-random.ts'
+import { appendText, transactionLogSuite } from './transaction-log.ts'
+
+transactionLogSuite('memory', async () => {
+  const disk = new MemoryLogDisk()
+  const random = new SeededRandom(4)
+  const clock = new ManualClock()
+  return {
+    open: async () => new MemoryLog(disk, { clock }),
+    crash: async () => disk.crash(random),
+    failNextGroup: (log) => (log as MemoryLog).failNext(new Error('told to')),
+    stop: async () => undefined,
+  }
+})
+
+describe('the memory log', () => {
+  it('holds commits back until released', async () => {
+    const log = new MemoryLog(new MemoryLogDisk(), { clock: new ManualClock() })
+    log.hold()
+    appendText(log, 'x')
+    log.flush()
+    await Promise.resolve()
+    await Promise.resolve()
+    expect(log.committed).toBe(0)
+    log.release()
+    expect(log.committed).toBe(1)
+  })
+
+  it('commits when its schedule says so, with the time that took', () => {
+    const clock = new ManualClock()
+    const log = new MemoryLog(new MemoryLogDisk(), { clock, schedule: (work) => clock.after(5, work) })
+    appendText(log, 'x')
+    log.flush()
+    clock.advance(4)
+    expect(log.committed).toBe(0)
+    clock.advance(1)
+    expect(log.committed).toBe(1)
+    expect(log.stats().lastCommitMs).toBe(5)
+  })
+
+  it('is dead after a crash of its disk', () => {
+    const disk = new MemoryLogDisk()
+    const log = new MemoryLog(disk, { clock: new ManualClock() })
+    disk.crash(new SeededRandom(1))
+    expect(() => appendText(log, 'x')).toThrow('lost in a crash')
+    expect(new MemoryLog(disk, { clock: new ManualClock() }).appended).toBe(0)
+  })
+})
