@@ -33,6 +33,8 @@ export class Keyspace implements RefMatcher {
   logicalLsn = 0
   /** Large hashes by the number in their entry's value word. */
   readonly collections: (ChunkedHash | undefined)[] = []
+  /** The id in the catalog of the next collection. */
+  nextCollectionId = 1
   observer: KeyspaceObserver
   readonly #freeCollections: number[] = []
   readonly #hash: KeyHash
@@ -222,15 +224,12 @@ export class Keyspace implements RefMatcher {
     this.entries.release(ref)
   }
 
-  addCollection(hash: ChunkedHash): number {
-    const number = this.nextCollectionNumber()
-    this.collections[number] = hash
-    return number
-  }
-
-  /** The number that the next collection will get. */
+  /** Takes a number for a collection: its place in `collections`. */
   nextCollectionNumber(): number {
-    return this.#freeCollections.pop() ?? this.collections.length
+    const free = this.#freeCollections.pop()
+    if (free !== undefined) return free
+    this.collections.push(undefined)
+    return this.collections.length - 1
   }
 
   hashOf(ref: number): number {

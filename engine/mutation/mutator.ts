@@ -7,7 +7,9 @@
  */
 import { hashType, plainString, rawString, stringType } from '../keyspace/entries.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
-import { type FieldSource, type HashLimits, HashOperations } from './hash-operations.ts'
+import type { Random } from '../random.ts'
+import type { FieldSource } from './field-source.ts'
+import { type HashLimits, HashOperations } from './hash-operations.ts'
 import {
   appendOp,
   deleteOp,
@@ -38,9 +40,9 @@ export class Mutator {
   #lsn = 0
   #operations = 0
 
-  constructor(keyspace: Keyspace, limits: HashLimits) {
+  constructor(keyspace: Keyspace, limits: HashLimits, random: Random) {
     this.keyspace = keyspace
-    this.#hashes = new HashOperations(keyspace, limits)
+    this.#hashes = new HashOperations(keyspace, limits, random)
   }
 
   /** LSN that the changes made now carry. */

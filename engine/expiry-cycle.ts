@@ -1,0 +1,52 @@
+/**
+ * Active expiry: walks the lists of keys that have a ttl and deletes those whose time has come, a bounded number at a
+ * time, whichever database they are in. Keys that nobody asks for go this way; those that somebody asks for go at once.
+ */
+import type { Execution } from './execution.ts'
+import { databaseCount } from './keyspace/keyspace.ts'
+
+export class ExpiryCycle {
+  #db = 0
+  #position = 0
+  /** Keys looked at and found expired in the present walk over all lists. */
+  #seen = 0
+  #found = 0
+  /** Share of expired keys among those looked at in the last whole walk. */
+  staleShare = 0
+
+  /** Looks at up to `count` keys and deletes the expired ones among them; returns how many that were. */
+  step(x: Execution, count: number): number {
+    const { keyspace, mutator } = x
+    let left = count
+    let deleted = 0
+    let databasesLeft = databaseCount
+    while (left > 0 && databasesLeft > 0) {
+      const { expiring } = keyspace.databases[this.#db]
+      if (this.#position >= expiring.length) {
+        this.#nextDatabase()
+        databasesLeft--
+        continue
+      }
+      left--
+      this.#seen++
+      const ref = expiring.at(this.#position)
+      if (keyspace.entries.expireAt(ref) <= x.now) {
+        // The last key of the list takes the place of the deleted one: the position stays.
+        mutator.deleteEntry(ref)
+        deleted++
+      } else this.#position++
+    }
+    this.#found += deleted
+    x.expired += deleted
+    return deleted
+  }
+
+  #nextDatabase(): void {
+    this.#position = 0
+    this.#db = (this.#db + 1) % databaseCount
+    if (this.#db !== 0) return
+    this.staleShare = this.#seen === 0 ? 0 : this.#found / this.#seen
+    this.#seen = 0
+    this.#found = 0
+  }
+}
