@@ -228,12 +228,12 @@ export class RequestParser {
   /** Adds to the connection's own buffer, moving what is still needed if there is no room at its end. */
   #append(bytes: Buffer, start: number, end: number): void {
     const length = end - start
+    const needed = this.#end - this.#start + length
+    if (needed > this.#limits.queryBytesMax) {
+      this.#overflowed = true
+      return
+    }
     if (this.#end + length > this.#buffer.length) {
-      const needed = this.#end - this.#start + length
-      if (needed > this.#limits.queryBytesMax) {
-        this.#overflowed = true
-        return
-      }
       if (needed <= this.#buffer.length && this.#start >= this.#buffer.length / 2) this.#moveTo(this.#buffer)
       else this.#moveTo(this.#roomFor(needed))
     }

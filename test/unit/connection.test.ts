@@ -1,0 +1,335 @@
+import { describe, expect, it } from 'vitest'
+import type { Arguments } from '../../engine/arguments.ts'
+import { ChunkPool } from '../../engine/output-buffer.ts'
+import type { ConnectionHost, RequestHandler, RequestOutcome } from '../../server/network/connection.ts'
+import { Connection } from '../../server/network/connection.ts'
+import { defaultLimits } from '../../server/network/listener.ts'
+import type { Pipe, PipeOwner } from '../../server/network/network.ts'
+import { Turn } from '../../server/network/turn.ts'
+import { ManualClock } from '../simulation/manual-clock.ts'
+
+/** A pipe whose other side is the test. */
+class TestPipe implements Pipe {
+  readonly remoteAddress = 'client:1'
+  readonly localAddress = 'server:2'
+  /** Whether the system takes writes at once. */
+  taking = true
+  pendingBytes = 0
+  paused = false
+  ended = false
+  destroyed = false
+  readonly writes: string[] = []
+  #owner: PipeOwner | undefined
+  #untaken: readonly Uint8Array[] = []
+
+  start(owner: PipeOwner): void {
+    this.#owner = owner
+  }
+
+  write(views: readonly Uint8Array[]): boolean {
+    if (this.taking) {
+      this.writes.push(Buffer.concat(views).toString())
+      return true
+    }
+    this.#untaken = [...views]
+    this.pendingBytes = views.reduce((sum, view) => sum + view.length, 0)
+    return false
+  }
+
+  pause(): void {
+    this.paused = true
+  }
+
+  resume(): void {
+    this.paused = false
+  }
+
+  end(): void {
+    this.ended = true
+  }
+
+  destroy(): void {
+    this.destroyed = true
+  }
+
+  /** The client sends. */
+  deliver(text: string): void {
+    const lent = Buffer.from(text)
+    this.#owner?.onData(lent, 0, lent.length)
+    lent.fill(0)
+  }
+
+  /** The client reads what the system had not taken. */
+  drain(): void {
+    this.writes.push(Buffer.concat(this.#untaken).toString())
+    this.pendingBytes = 0
+    this.#owner?.onDrain()
+  }
+
+  finish(): void {
+    this.#owner?.onEnd()
+  }
+}
+
+/** Answers each request with its words; `W` writes (a new LSN, held), `R` reads what `W` wrote, `PAUSE` waits, `BIG n` is long. */
+class TestHandler implements RequestHandler {
+  appended = 0
+  closes = 0
+  readonly seen: string[] = []
+  waitingArgs: Arguments | undefined
+
+  request(connection: Connection, args: Arguments): RequestOutcome {
+    const words = Array.from({ length: args.count }, (_, i) => args.string(i)).join(' ')
+    this.seen.push(words)
+    if (args.is(0, 'PAUSE')) {
+      this.waitingArgs = args
+      return 'wait'
+    }
+    if (args.is(0, 'BIG')) connection.reply.status('b'.repeat(args.integer(1)))
+    else connection.reply.status(words)
+    if (args.is(0, 'W')) this.appended++
+    if (args.is(0, 'W') || args.is(0, 'R')) connection.hold(this.appended)
+    return args.is(0, 'QUIT') ? 'close' : 'next'
+  }
+
+  closed(): void {
+    this.closes++
+  }
+}
+
+function open(change: Partial<ReturnType<typeof defaultLimits>> = {}) {
+  const clock = new ManualClock()
+  const turn = new Turn(clock)
+  const pool = new ChunkPool()
+  const pipe = new TestPipe()
+  const handler = new TestHandler()
+  const gone: Connection[] = []
+  const host: ConnectionHost = {
+    turn,
+    pool,
+    limits: { ...defaultLimits(), ...change },
+    counts: { inputBytes: 0, outputBytes: 0 },
+    open: () => handler,
+    left: (connection) => gone.push(connection),
+  }
+  const connection = new Connection(7, pipe, host)
+  connection.start()
+  return { clock, turn, pool, pipe, handler, gone, host, connection }
+}
+
+/** Lets the turn end. */
+const turnOver = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
+describe('Connection', () => {
+  it('answers all requests of a turn in one write, after the hooks', async () => {
+    const { turn, pipe, pool, host } = open()
+    const order: string[] = []
+    turn.beforeFlush(() => order.push(`hook ${pipe.writes.length}`))
+    turn.beforeFlush(() => order.push('second'))
+    const pieces = ['PING\r\n*2\r\n$1\r\na\r\n$1\r\n', 'b\r\nPING 2\r\n']
+    for (const piece of pieces) pipe.deliver(piece)
+    expect(pipe.writes).toEqual([])
+    await turnOver()
+    expect(pipe.writes).toEqual(['+PING\r\n+a b\r\n+PING 2\r\n'])
+    expect(order).toEqual(['hook 0', 'second'])
+    expect(pool.usedBytes).toBe(0)
+    expect(host.counts).toEqual({ inputBytes: pieces.join('').length, outputBytes: 22 })
+  })
+
+  it('holds back replies until the log has committed, and what follows them', async () => {
+    const { turn, pipe } = open()
+    pipe.deliver('PING\r\nW 1\r\nPING 2\r\nW 2\r\nR 2\r\nPING 3\r\n')
+    await turnOver()
+    expect(pipe.writes).toEqual(['+PING\r\n'])
+    expect(turn.heldCount).toBe(1)
+    turn.released(1)
+    expect(pipe.writes.slice(1)).toEqual(['+W 1\r\n+PING 2\r\n'])
+    turn.released(2)
+    expect(pipe.writes.slice(2)).toEqual(['+W 2\r\n+R 2\r\n+PING 3\r\n'])
+    expect(turn.heldCount).toBe(0)
+    pipe.deliver('R 3\r\n')
+    await turnOver()
+    expect(pipe.writes.slice(3)).toEqual(['+R 3\r\n'])
+  })
+
+  it('visits only the connections that a commit releases', async () => {
+    const clock = new ManualClock()
+    const turn = new Turn(clock)
+    const flushed: string[] = []
+    const member = (name: string, heldLsn: number) => ({
+      dirty: false,
+      held: false,
+      heldLsn,
+      flush(): void {
+        flushed.push(name)
+        this.heldLsn = 0
+      },
+    })
+    turn.hold(member('a', 3))
+    turn.hold(member('b', 5))
+    turn.hold(member('c', 4))
+    turn.released(4)
+    expect([flushed, turn.heldCount]).toEqual([['a', 'c'], 1])
+    turn.released(4)
+    turn.released(5)
+    expect([flushed, turn.heldCount]).toEqual([['a', 'c', 'b'], 0])
+  })
+
+  it('keeps a waiting request, and parses nothing until it goes on', async () => {
+    const { pipe, handler, connection, pool } = open()
+    pipe.deliver('PING\r\n*2\r\n$5\r\nPAUSE\r\n$3\r\nkey\r\nPI')
+    for (let i = 0; i < 500; i++) pipe.deliver(`NG ${'x'.repeat(100)}\r\nPI`)
+    await turnOver()
+    expect(pipe.writes).toEqual(['+PING\r\n'])
+    expect(handler.seen).toEqual(['PING', 'PAUSE key'])
+    expect(handler.waitingArgs?.string(1)).toBe('key')
+    expect(connection.queryBytes).toBeGreaterThan(50_000)
+    connection.reply.status('done')
+    connection.resume()
+    await turnOver()
+    expect(handler.seen).toHaveLength(502)
+    expect(pipe.writes.join('').startsWith('+PING\r\n+done\r\n+PING xxx')).toBe(true)
+    pipe.deliver('NG\r\n')
+    await turnOver()
+    expect(pool.usedBytes).toBe(0)
+  })
+
+  it('stops reading when too much arrives while a request waits', () => {
+    const { pipe, connection } = open()
+    pipe.deliver('PAUSE\r\n')
+    for (let i = 0; i < 10 && !pipe.paused; i++) pipe.deliver('PING\r\n'.repeat(10_000))
+    expect(pipe.paused).toBe(true)
+    expect(connection.memoryBytes).toBeLessThan(1_000_000)
+    connection.resume()
+    expect(pipe.paused).toBe(false)
+  })
+
+  it('executes nothing more for a client that does not read, and goes on when it does', async () => {
+    const { pipe, handler, connection } = open({ outputPauseBytes: 100_000 })
+    pipe.taking = false
+    const requests = Array.from({ length: 200 }, (_, i) => `BIG ${1000 + i}\r\n`).join('')
+    for (let i = 0; i < 5; i++) {
+      pipe.deliver(requests)
+      await turnOver()
+    }
+    const executed = handler.seen.length
+    expect(executed).toBeLessThan(250)
+    expect(pipe.paused).toBe(true)
+    expect(connection.memoryBytes).toBeLessThan(400_000)
+    while (handler.seen.length < 1000) {
+      pipe.drain()
+      await turnOver()
+    }
+    pipe.taking = true
+    pipe.drain()
+    await turnOver()
+    expect(pipe.paused).toBe(false)
+    expect(pipe.writes.join('')).toBe(Array.from({ length: 1000 }, (_, i) => `+${'b'.repeat(1000 + (i % 200))}\r\n`).join(''))
+  })
+
+  it('closes after the last reply when the handler says so, even if that reply is held', async () => {
+    const { turn, pipe, handler } = open()
+    pipe.deliver('W\r\nQUIT\r\nPING\r\n')
+    pipe.deliver('PING\r\n')
+    await turnOver()
+    expect([pipe.writes, pipe.ended]).toEqual([[], false])
+    turn.released(1)
+    expect([pipe.writes, pipe.ended]).toEqual([['+W\r\n+QUIT\r\n'], true])
+    expect(handler.seen).toEqual(['W', 'QUIT'])
+  })
+
+  it('answers a protocol error and closes', async () => {
+    const { pipe } = open()
+    pipe.deliver('PING\r\n*1\r\n$a\r\nPING\r\n')
+    await turnOver()
+    expect([pipe.writes, pipe.ended]).toEqual([['+PING\r\n-ERR Protocol error: invalid bulk length\r\n'], true])
+  })
+
+  it('closes without a word a client that exceeds the query buffer', () => {
+    const { pipe, handler } = open({ queryBytesMax: 50_000 })
+    pipe.deliver('*1\r\n$100000\r\n')
+    pipe.deliver('x'.repeat(30_000))
+    expect(pipe.destroyed).toBe(false)
+    pipe.deliver('x'.repeat(30_000))
+    expect([pipe.destroyed, pipe.writes, handler.closes]).toEqual([true, [], 1])
+  })
+
+  it('closes at once a client whose replies exceed the hard limit', async () => {
+    const { pipe, pool, handler } = open({ outputHardBytes: 10_000 })
+    pipe.taking = false
+    pipe.deliver('BIG 20000\r\n')
+    await turnOver()
+    expect([pipe.destroyed, handler.closes, pool.usedBytes]).toEqual([true, 1, 0])
+  })
+
+  it('closes a client that stays above the soft limit for too long', async () => {
+    const { clock, turn, pipe, connection } = open({ outputSoftBytes: 1000, outputSoftMs: 5000 })
+    pipe.taking = false
+    pipe.deliver('BIG 20000\r\n')
+    await turnOver()
+    const later = (ms: number): void => {
+      clock.advance(ms)
+      turn.tick()
+      connection.sweep()
+    }
+    later(4000)
+    expect(pipe.destroyed).toBe(false)
+    later(2000)
+    expect(pipe.destroyed).toBe(true)
+  })
+
+  it('closes a silent client, but not one whose request waits', async () => {
+    const { clock, turn, pipe, connection } = open({ idleMs: 10_000 })
+    const later = (ms: number): void => {
+      clock.advance(ms)
+      turn.tick()
+      connection.sweep()
+    }
+    later(9000)
+    pipe.deliver('PAUSE\r\n')
+    await turnOver()
+    later(60_000)
+    expect(pipe.destroyed).toBe(false)
+    connection.resume()
+    later(1)
+    expect(pipe.destroyed).toBe(true)
+  })
+
+  it('sends what it promised to a client that has said all', async () => {
+    const { turn, pipe } = open()
+    pipe.deliver('W\r\n')
+    pipe.finish()
+    await turnOver()
+    expect([pipe.writes, pipe.ended, pipe.destroyed]).toEqual([[], false, false])
+    turn.released(1)
+    expect([pipe.writes, pipe.ended]).toEqual([['+W\r\n'], true])
+  })
+
+  it('gives up a waiting request when its client leaves', () => {
+    const { pipe, handler, gone, connection, pool } = open()
+    pipe.deliver('PAUSE\r\nPING\r\n')
+    pipe.finish()
+    expect([pipe.destroyed, handler.closes, gone]).toEqual([true, 1, [connection]])
+    connection.resume()
+    connection.close()
+    expect([handler.seen, handler.closes, pool.usedBytes]).toEqual([['PAUSE'], 1, 0])
+  })
+
+  it('is forgotten by the turn when it closes while holding replies', async () => {
+    const { turn, pipe, connection } = open()
+    pipe.deliver('W\r\n')
+    await turnOver()
+    connection.close()
+    turn.released(1)
+    expect([turn.heldCount, pipe.writes]).toEqual([0, []])
+  })
+
+  it('sends what answers no request', async () => {
+    const { pipe, connection } = open()
+    connection.reply.push(1)
+    connection.reply.text('news')
+    connection.wrote()
+    await turnOver()
+    expect(pipe.writes).toEqual(['*1\r\n$4\r\nnews\r\n'])
+  })
+})
