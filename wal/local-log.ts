@@ -250,10 +250,9 @@ export class LocalLog implements TransactionLog {
   async #writeGroup(group: GroupBuffer, startMs: number): Promise<void> {
     this.#crashPoint('group:before-write')
     const durable = this.#policy === 'always'
-    if (durable && !this.#segments.isClean) await this.#segments.sync()
     if (group.fill <= this.#segments.room) await this.#segments.write(group.bytes.subarray(0, group.fill), durable)
     else await this.#writeAcrossSegments(group, durable)
-    // The policy may have become stricter meanwhile.
+    // The policy may have become stricter meanwhile, or just before: what was only written has to follow.
     if (this.#policy === 'always' && !this.#segments.isClean) await this.#segments.sync()
     this.#crashPoint('group:written')
     this.#lastCommitMs = this.#clock.monotonicMs() - startMs

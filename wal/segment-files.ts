@@ -116,6 +116,8 @@ export class SegmentFiles {
     const { segment, file } = await beginSegment(this.#options, spare, firstLsn)
     await this.closeActive()
     this.#durable = file
+    // A segment without records has the name of its successor, and has just been replaced by it.
+    if (this.#active.firstLsn === firstLsn) this.#segments.pop()
     this.#segments.push(segment)
     this.#end = SEGMENT_HEADER_BYTES
   }
