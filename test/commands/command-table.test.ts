@@ -102,7 +102,9 @@ describe.skipIf(!redisIsInstalled || !moraineIsBuilt)('the command table beside 
   it('COMMAND LIST names what it has', async () => {
     const reply = await ask(moraine, 'COMMAND', 'LIST')
     const names = 'items' in reply ? reply.items.map((item) => ('text' in item ? item.text.toString() : '')) : []
-    expect(names).toEqual(expect.arrayContaining(redisCommands.filter((name) => !name.includes('|')).map((name) => name.toLowerCase())))
-    expect(await ask(moraine, 'COMMAND', 'COUNT')).toEqual({ type: 'integer', text: Buffer.from(String(names.length)) })
+    expect(names).toEqual(expect.arrayContaining(redisCommands.map((name) => name.toLowerCase())))
+    // The list has the subcommands too, the count has not.
+    const containers = names.filter((name) => !name.includes('|'))
+    expect(await ask(moraine, 'COMMAND', 'COUNT')).toEqual({ type: 'integer', text: Buffer.from(String(containers.length)) })
   })
 })
