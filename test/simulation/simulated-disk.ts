@@ -87,7 +87,7 @@ export class SimulatedDisk implements FileSystem {
     this.#failures.push({ operation, code })
   }
 
-  /** From now on files can grow by this many bytes together before ENOSPC; removing a file does not give its bytes back. */
+  /** From now on files can grow by this many bytes together before ENOSPC; removing a file gives its bytes back at once. */
   limitFreeBytes(bytes: number): void {
     this.#freeBytes = bytes
   }
@@ -221,6 +221,7 @@ export class SimulatedDisk implements FileSystem {
     const data = this.#entries.get(path)
     if (!data) return
     this.#entries.delete(path)
+    this.#freeBytes += data.size
     this.#changes.push({ kind: 'remove', data, from: path, to: path })
   }
 
