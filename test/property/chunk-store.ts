@@ -18,6 +18,14 @@ interface WriteOut {
   readonly valueId: number
 }
 
+interface Batch {
+  readonly rows: Map<number, Row>
+  readonly written: WriteOut[]
+  readonly lsn: number
+  /** What nobody needs once the batch lasts. */
+  readonly stale: number[]
+}
+
 interface Mutation {
   readonly lsn: number
   readonly field: string
@@ -41,6 +49,7 @@ export class ChunkStore implements ChunkObserver {
   #stale: number[] = []
   readonly #log: Mutation[] = []
   #writing: WriteOut[] = []
+  #batch: Batch | undefined
   /** LSNs of the last two batches. */
   #batchLsns = [0, 0]
 
@@ -118,32 +127,41 @@ export class ChunkStore implements ChunkObserver {
     if (ref !== undefined) this.hash.evict(ref)
   }
 
-  /** A batch as the table's contract has it: the state of the whole hash as of now. */
-  checkpoint(lasts: boolean): void {
+  /** Starts a batch as the table's contract has it: the state of the whole hash as of now, on its way to the disk. */
+  beginCheckpoint(): void {
+    if (this.#batch !== undefined) return
     const rows = new Map(this.catalog)
-    const inBatch: WriteOut[] = []
+    const written: WriteOut[] = []
     this.hash.eachDirty((chunkHash, ref, lsn, count, bytes) => {
       const valueId = this.#copy(ref, bytes)
       rows.set(chunkHash, { valueId, lsn, count, bytes })
-      inBatch.push({ firstHash: chunkHash, lsn, valueId })
+      written.push({ firstHash: chunkHash, lsn, valueId })
       return true
     })
     this.hash.eachCatalogDirty((chunkHash, valueId, lsn, count, bytes) => {
       if (valueId === 0) rows.delete(chunkHash)
       else rows.set(chunkHash, { valueId, lsn, count, bytes })
     })
+    this.#batch = { rows, written, lsn: this.lsn, stale: this.#stale }
+    this.#stale = []
+  }
+
+  completeCheckpoint(lasts: boolean): void {
+    const batch = this.#batch
+    if (batch === undefined) return
+    this.#batch = undefined
     if (!lasts) {
-      for (const { valueId } of inBatch) this.copies.delete(valueId)
+      for (const { valueId } of batch.written) this.copies.delete(valueId)
+      this.#stale.push(...batch.stale)
       return
     }
-    this.catalog = rows
-    for (const id of this.#stale) this.copies.delete(id)
-    this.#stale = []
-    for (const { firstHash: chunkHash, lsn, valueId } of inBatch) {
-      if (!this.hash.stored(chunkHash, lsn, valueId, true)) throw new Error('nothing changed, yet not stored')
+    this.catalog = batch.rows
+    for (const id of batch.stale) this.copies.delete(id)
+    for (const { firstHash: chunkHash, lsn, valueId } of batch.written) {
+      if (!this.hash.stored(chunkHash, lsn, valueId, true)) this.#stale.push(valueId)
     }
     this.hash.clearCatalogDirty()
-    this.#batchLsns = [this.#batchLsns[1], this.lsn]
+    this.#batchLsns = [this.#batchLsns[1], batch.lsn]
   }
 
   /** All memory is lost; catalog, copies and log are not. The log is replayed from before the last batch, to try what is ahead of it. */
@@ -151,6 +169,7 @@ export class ChunkStore implements ChunkObserver {
     this.values = new Values(new Arena())
     this.resident.clear()
     this.#writing = []
+    this.#batch = undefined
     this.hash = new ChunkedHash(this.values, ownerWord, 1, seed, this, this.bytesMax)
     const kept = new Set<number>()
     for (const [chunkHash, row] of this.catalog) {
@@ -193,6 +212,12 @@ export class ChunkStore implements ChunkObserver {
       if (this.values.id(ref) !== 0) throw new Error('a dirty chunk has an id')
       return true
     })
+    for (const ref of this.resident) {
+      const id = this.values.id(ref)
+      const start = this.values.start(ref)
+      const bytes = this.values.bytes(ref).subarray(start, start + usedBytes(this.values.bytes(ref), start))
+      if (id !== 0 && this.copies.get(id)?.equals(bytes) !== true) throw new Error(`a clean chunk is not what copy ${id} is`)
+    }
     if (dirty !== this.hash.dirtyChunks) throw new Error(`${dirty} chunks are dirty, not ${this.hash.dirtyChunks}`)
   }
 

@@ -18,7 +18,8 @@ const step = fc.oneof(
   { weight: 2, arbitrary: fc.record({ do: fc.constant('begin' as const) }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('complete' as const) }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('evict' as const), nth: fc.nat(50) }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('checkpoint' as const), lasts: fc.boolean() }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('beginCheckpoint' as const) }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('completeCheckpoint' as const), lasts: fc.boolean() }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('restart' as const) }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('scan' as const), count: fc.integer({ min: 1, max: 12 }) }) },
 )
@@ -63,7 +64,8 @@ function run(store: ChunkStore, scan: RunningScan, s: Step): void {
   else if (s.do === 'begin') store.beginWriteOut()
   else if (s.do === 'complete') store.completeWriteOut()
   else if (s.do === 'evict') store.evict(s.nth)
-  else if (s.do === 'checkpoint') store.checkpoint(s.lasts)
+  else if (s.do === 'beginCheckpoint') store.beginCheckpoint()
+  else if (s.do === 'completeCheckpoint') store.completeCheckpoint(s.lasts)
   else if (s.do === 'restart') store.restart()
   else scan.advance(store, s.count)
 }

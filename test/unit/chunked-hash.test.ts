@@ -18,7 +18,8 @@ function filled(fields: number, bytesMax = chunkBytesMax): ChunkStore {
 }
 
 function makeCold(store: ChunkStore): void {
-  store.checkpoint(true)
+  store.beginCheckpoint()
+  store.completeCheckpoint(true)
   for (const ref of [...store.resident]) store.hash.evict(ref)
 }
 
@@ -103,6 +104,30 @@ describe('a large hash', () => {
     store.beginWriteOut()
     store.completeWriteOut()
     expect(rows().length).toBe(1)
+  })
+
+  it('does not join a chunk that replay has yet to bring up to date to one that is ahead of it', () => {
+    const store = new ChunkStore(64)
+    for (let i = 0; i < 40; i++) store.set(`field:${i}`, 'a value')
+    store.beginCheckpoint()
+    store.completeCheckpoint(true)
+    const rows = [...store.catalog].sort(([a], [b]) => a - b)
+    const namesOf = (index: number): string[] =>
+      [...store.model.keys()].filter((name) => {
+        const hash = fieldHash(Buffer.from(name), 0, name.length, seed)
+        return hash >= rows[index][0] && (index + 1 === rows.length || hash < rows[index + 1][0])
+      })
+    for (const emptied of [true, false]) {
+      const hash = new ChunkedHash(store.values, 1, 1, seed, nobody, 1024)
+      for (const [index, [firstHash, row]] of rows.entries()) {
+        hash.restoreChunk(firstHash, row.valueId, index === 1 ? 10 : 50, row.count, row.bytes)
+        hash.admit(firstHash, row.valueId, store.copies.get(row.valueId) as Buffer)
+      }
+      const names = namesOf(1).map((name) => Buffer.from(name))
+      for (const name of emptied ? names : names.slice(1)) hash.delete(name, 0, name.length, 20)
+      expect(names.length).toBeGreaterThan(1)
+      for (const name of names) expect(hash.chunkLsnFor(name, 0, name.length)).toBe(20)
+    }
   })
 
   it('keeps a value of many megabytes by itself', () => {
