@@ -30,6 +30,8 @@ export class ColdReadQueue {
   readonly #startJobs = () => this.#dispatch()
   #scheduled = false
   #running = 0
+  #paused = false
+  #onIdle: () => void = () => undefined
 
   constructor(options: ColdReadQueueOptions) {
     this.#options = options
@@ -63,10 +65,25 @@ export class ColdReadQueue {
     return promise
   }
 
+  /** Starts no more jobs, and resolves when none runs. Reads may still be asked for: they wait. */
+  async pause(): Promise<void> {
+    this.#paused = true
+    if (this.#running > 0) {
+      await new Promise<void>((resolve) => {
+        this.#onIdle = resolve
+      })
+    }
+  }
+
+  resume(): void {
+    this.#paused = false
+    this.#dispatch()
+  }
+
   /** Spreads what waits evenly over the free jobs: few reads run side by side, many in chunks. */
   #dispatch(): void {
     this.#scheduled = false
-    while (this.#waiting.size > 0 && this.#running < this.#options.jobsMax) {
+    while (!this.#paused && this.#waiting.size > 0 && this.#running < this.#options.jobsMax) {
       const share = Math.ceil(this.#waiting.size / (this.#options.jobsMax - this.#running))
       this.#start(Math.min(share, this.#options.idsPerJobMax))
     }
@@ -94,6 +111,7 @@ export class ColdReadQueue {
       else await this.#runEach(ids, reads)
     }
     this.#running--
+    if (this.#running === 0) this.#onIdle()
     this.#dispatch()
   }
 

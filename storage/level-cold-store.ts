@@ -16,7 +16,10 @@ import { ClassicLevel } from 'classic-level'
 import type { Clock } from './clock.ts'
 import { ColdReadQueue } from './cold-read-queue.ts'
 import type { ColdBatch, ColdStore, ColdStoreStats } from './cold-store.ts'
-import { ColdStoreUnusable, levelLogNumbers, prepareLevelDirectory } from './level-directory.ts'
+import { freeDiskBytes, levelLogNumbers, prepareLevelDirectory } from './level-directory.ts'
+import type { LevelError } from './level-failure.ts'
+import { ColdStoreWriteFailed, openFailure } from './level-failure.ts'
+import { checkFormat, keyOf } from './level-format.ts'
 
 export interface LevelColdStoreOptions {
   readonly clock: Clock
@@ -28,6 +31,10 @@ export interface LevelColdStoreOptions {
   readonly cacheBytes?: number
   /** Tables kept open at a time; the first 1000 are mapped and need no file descriptor. 4096 unless told. */
   readonly openTablesMax?: number
+  /** Writes are refused before less than this is left on the disk, so that LevelDB can always flush and be opened again. Two write buffers and 8 MiB unless told. */
+  readonly diskReserveBytes?: number
+  /** Asked for the bytes left on the disk of a directory; the operating system unless told. */
+  readonly freeDiskBytes?: (directory: string) => Promise<number>
   /** Reads that may hold a thread at a time. 3 unless told. */
   readonly readsInFlight?: number
 }
@@ -45,19 +52,6 @@ export interface LevelColdStoreStats extends ColdStoreStats {
   readonly writable: boolean
 }
 
-/** A write or a sync failed. Reads go on. Writing is tried again with the next call. */
-export class ColdStoreWriteFailed extends Error {
-  override readonly name = 'ColdStoreWriteFailed'
-  readonly code: 'ENOSPC' | 'EIO'
-  constructor(message: string, cause?: unknown) {
-    super(`cold store: ${message}`, { cause })
-    this.code = /No space left on device|Disk quota exceeded/.test(message) ? 'ENOSPC' : 'EIO'
-  }
-}
-
-const FORMAT_VERSION = 1
-const FORMAT_MAGIC = 'MORACOLD'
-const FORMAT_KEY = keyOf(0)
 /** A range above every key, so that compacting it does nothing but flush the write buffer. */
 const ABOVE_ALL = [Buffer.of(0xff, 0xfe), Buffer.of(0xff, 0xff)] as const
 /** LevelDB delays writes at 8 files in level 0 and stops them at 12. */
@@ -67,6 +61,8 @@ const HOLD_BACK_POLL_MS = 5
 const HOLD_BACK_MS_MAX = 5000
 const IDS_PER_READ_MAX = 16
 const IDS_PER_CLEAR = 4096
+/** Room for what LevelDB writes besides the values when it mends a failure. */
+const MEND_MARGIN_BYTES = 8 << 20
 /** Index and Bloom filter of an open table, as a share of its size. */
 const TABLE_OVERHEAD_SHARE = 0.015
 
@@ -78,6 +74,8 @@ export class LevelColdStore implements ColdStore {
   readonly #tableBytes: number
   readonly #cacheBytes: number
   readonly #openTablesMax: number
+  readonly #diskReserveBytes: number
+  readonly #freeDiskBytes: (directory: string) => Promise<number>
   readonly #queue: ColdReadQueue
   #closed = false
   #reads = 0
@@ -95,6 +93,7 @@ export class LevelColdStore implements ColdStore {
   #bufferedBytesMax = 0
   #writingBytesMax = 0
   #lastSync: Promise<void> = Promise.resolve()
+  #mending: Promise<void> | undefined
 
   private constructor(db: ClassicLevel<Buffer, Buffer>, directory: string, options: LevelColdStoreOptions) {
     this.#db = db
@@ -104,6 +103,8 @@ export class LevelColdStore implements ColdStore {
     this.#tableBytes = options.tableBytes ?? 32 << 20
     this.#cacheBytes = options.cacheBytes ?? 8 << 20
     this.#openTablesMax = options.openTablesMax ?? 4096
+    this.#diskReserveBytes = options.diskReserveBytes ?? 2 * this.#writeBufferBytes + MEND_MARGIN_BYTES
+    this.#freeDiskBytes = options.freeDiskBytes ?? freeDiskBytes
     this.#queue = new ColdReadQueue({
       job: (ids) => this.#readJob(ids),
       afterTurn: (work) => options.clock.afterTurn(work),
@@ -117,18 +118,7 @@ export class LevelColdStore implements ColdStore {
     await prepareLevelDirectory(directory)
     const db = new ClassicLevel<Buffer, Buffer>(directory, { keyEncoding: 'buffer', valueEncoding: 'buffer' })
     const store = new LevelColdStore(db, directory, options)
-    try {
-      await db.open({
-        compression: false,
-        writeBufferSize: store.#writeBufferBytes,
-        maxFileSize: store.#tableBytes,
-        cacheSize: store.#cacheBytes,
-        maxOpenFiles: store.#openTablesMax,
-        blockSize: 4096,
-      })
-    } catch (failure) {
-      throw openFailure(directory, failure as LevelError)
-    }
+    await store.#openLevel()
     try {
       await checkFormat(db, directory)
     } catch (failure) {
@@ -154,7 +144,9 @@ export class LevelColdStore implements ColdStore {
     this.#assertOpen()
     await this.#holdBack()
     this.#assertOpen()
-    if (this.#failures > this.#failuresMended) await this.#flush()
+    await this.#mend()
+    // Deletions may always pass: they are how room is made.
+    if (batch.puts.length > 0) await this.#requireRoom(this.#diskReserveBytes)
     const operations: Operation[] = []
     for (const put of batch.puts) {
       operations.push({ type: 'put', key: keyOf(put.id), value: put.bytes })
@@ -183,7 +175,7 @@ export class LevelColdStore implements ColdStore {
       const keys = await this.#db.keys({ gte: from, limit: IDS_PER_CLEAR, fillCache: false }).all()
       if (keys.length === 0) return
       await this.#holdBack()
-      if (this.#failures > this.#failuresMended) await this.#flush()
+      await this.#mend()
       await this.#apply(keys.map((key) => ({ type: 'del', key })))
       this.#deletes += keys.length
       from = keys[keys.length - 1]!
@@ -191,10 +183,10 @@ export class LevelColdStore implements ColdStore {
   }
 
   stats(): LevelColdStoreStats {
-    const tables = this.#closed ? 0 : tableBytes(this.#db.getProperty('leveldb.stats'))
+    const tables = this.#isOpen() ? tableBytes(this.#db.getProperty('leveldb.stats')) : 0
     const openTables = Math.min(tables, this.#openTablesMax * this.#tableBytes)
     return {
-      level0Files: this.#closed ? 0 : this.#level0Files(),
+      level0Files: this.#level0Files(),
       diskBytes: tables + this.#bufferedBytesMax,
       memoryBytes: this.#cacheBytes + 2 * this.#writeBufferBytes + Math.ceil(openTables * TABLE_OVERHEAD_SHARE),
       reads: this.#reads,
@@ -214,7 +206,22 @@ export class LevelColdStore implements ColdStore {
     if (this.#closed) return
     this.#closed = true
     await this.#lastSync.catch(() => undefined)
+    await this.#mending?.catch(() => undefined)
     await this.#db.close()
+  }
+
+  #openLevel(): Promise<void> {
+    const options = {
+      compression: false,
+      writeBufferSize: this.#writeBufferBytes,
+      maxFileSize: this.#tableBytes,
+      cacheSize: this.#cacheBytes,
+      maxOpenFiles: this.#openTablesMax,
+      blockSize: 4096,
+    }
+    return this.#db.open(options).catch((failure: LevelError) => {
+      throw openFailure(this.#directory, failure)
+    })
   }
 
   async #readJob(ids: readonly number[]): Promise<(Buffer | undefined)[]> {
@@ -255,7 +262,8 @@ export class LevelColdStore implements ColdStore {
       // Asked again: writes that came meanwhile may have made LevelDB change the file under the synced one.
       if (this.#canSyncLog()) return
     }
-    await this.#flush()
+    if (this.#failures > this.#failuresMended) await this.#mend()
+    else await this.#flush()
   }
 
   #canSyncLog(): boolean {
@@ -295,13 +303,62 @@ export class LevelColdStore implements ColdStore {
     this.#failuresMended = failures
   }
 
+  /** After a failure: makes writing safe again, or throws. Nothing to do otherwise. */
+  #mend(): Promise<void> {
+    if (this.#failures === this.#failuresMended) return Promise.resolve()
+    this.#mending ??= this.#mendNow().finally(() => {
+      this.#mending = undefined
+    })
+    return this.#mending
+  }
+
+  /** Not tried before there is room for the write buffer: LevelDB takes no write any more once a flush has failed. */
+  async #mendNow(): Promise<void> {
+    const needed = Math.min(this.#bufferedBytesMax, 2 * this.#writeBufferBytes) + MEND_MARGIN_BYTES
+    await this.#requireRoom(needed)
+    if (this.#isOpen()) {
+      try {
+        return await this.#flush()
+      } catch (failure) {
+        if ((failure as ColdStoreWriteFailed).code !== 'ENOSPC') throw failure
+      }
+    }
+    await this.#reopen()
+  }
+
+  async #requireRoom(needed: number): Promise<void> {
+    const free = await this.#freeDiskBytes(this.#directory)
+    if (free < needed) throw new ColdStoreWriteFailed(`No space left on device: ${free} bytes free, ${needed} needed`)
+  }
+
+  /** LevelDB forgets a failed flush only so. Opening moves the logs into tables, durably; they hold every write that was resolved. */
+  async #reopen(): Promise<void> {
+    const failures = this.#failures
+    await this.#queue.pause()
+    try {
+      await this.#db.close()
+      await this.#openLevel()
+    } catch (failure) {
+      throw new ColdStoreWriteFailed((failure as Error).message, failure)
+    } finally {
+      this.#queue.resume()
+    }
+    this.#bufferedBytesMax = 0
+    this.#failuresMended = failures
+  }
+
   #writeFailure(failure: LevelError): Error {
     this.#failures++
     return new ColdStoreWriteFailed(failure.cause?.message ?? failure.message, failure)
   }
 
   #level0Files(): number {
-    return Number(this.#db.getProperty('leveldb.num-files-at-level0'))
+    return this.#isOpen() ? Number(this.#db.getProperty('leveldb.num-files-at-level0')) : 0
+  }
+
+  /** Not so while closed, or being opened again. */
+  #isOpen(): boolean {
+    return !this.#closed && this.#db.status === 'open'
   }
 
   #assertOpen(): void {
@@ -310,15 +367,6 @@ export class LevelColdStore implements ColdStore {
 }
 
 type Operation = { type: 'put'; key: Buffer; value: Buffer } | { type: 'del'; key: Buffer }
-type LevelError = Error & { code?: string; cause?: Error & { code?: string } }
-
-function keyOf(id: number): Buffer {
-  const key = Buffer.allocUnsafe(8)
-  key[0] = 0
-  key[1] = 0
-  key.writeUIntBE(id, 2, 6)
-  return key
-}
 
 /**
  * No more than this can an operation add to LevelDB's write buffer: key, value, lengths and sequence number (46 bytes with
@@ -336,32 +384,6 @@ function tableBytes(levels: string): number {
   return mebibytes * 1048576
 }
 
-async function checkFormat(db: ClassicLevel<Buffer, Buffer>, directory: string): Promise<void> {
-  const format = await db.get(FORMAT_KEY)
-  if (format === undefined) {
-    if ((await db.keys({ limit: 1 }).all()).length > 0)
-      throw new ColdStoreUnusable(directory, 'foreign', 'is a LevelDB database of something else')
-    const fresh = Buffer.alloc(12)
-    fresh.write(FORMAT_MAGIC, 'latin1')
-    fresh.writeUInt32LE(FORMAT_VERSION, 8)
-    await db.put(FORMAT_KEY, fresh, { sync: true })
-    return
-  }
-  if (format.length < 12 || format.toString('latin1', 0, 8) !== FORMAT_MAGIC) {
-    throw new ColdStoreUnusable(directory, 'foreign', 'is a LevelDB database of something else')
-  }
-  const version = format.readUInt32LE(8)
-  if (version !== FORMAT_VERSION) {
-    throw new ColdStoreUnusable(directory, 'version', `has format ${version}, this program knows ${FORMAT_VERSION}`)
-  }
-}
-
 function closedError(): Error {
   return new Error('the cold store is closed')
-}
-
-function openFailure(directory: string, failure: LevelError): Error {
-  const reason = failure.cause ?? failure
-  if (reason.code === 'LEVEL_LOCKED') return new ColdStoreUnusable(directory, 'locked', 'is in use by another process', failure)
-  return new ColdStoreUnusable(directory, 'corrupt', reason.message, failure)
 }

@@ -3,23 +3,9 @@
  * to open, and how to empty it. LevelDB itself would start an empty database over tables whose CURRENT file was lost,
  * and then remove those tables; so that is refused here.
  */
-import { mkdir, open, readdir, rm } from 'node:fs/promises'
+import { mkdir, open, readdir, rm, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
-
-/** Why a directory cannot serve as a cold store. */
-export type UnusableReason = 'locked' | 'corrupt' | 'foreign' | 'version'
-
-/** The cold store cannot be opened: another process has it, it is damaged, it is something else, or it is newer than this program. */
-export class ColdStoreUnusable extends Error {
-  override readonly name = 'ColdStoreUnusable'
-  readonly reason: UnusableReason
-  readonly directory: string
-  constructor(directory: string, reason: UnusableReason, message: string, cause?: unknown) {
-    super(`cold store in ${directory}: ${message}`, { cause })
-    this.reason = reason
-    this.directory = directory
-  }
-}
+import { ColdStoreUnusable } from './level-failure.ts'
 
 const LEVEL_FILE = /^(CURRENT|LOCK|LOG|LOG\.old|MANIFEST-\d+|\d+\.(log|ldb|sst|dbtmp))$/
 const TABLE_FILE = /^\d+\.(ldb|sst)$/
@@ -60,4 +46,10 @@ export async function wipeLevelDirectory(directory: string): Promise<void> {
   } finally {
     await handle.close()
   }
+}
+
+/** Bytes that can still be written to the disk under the directory. */
+export async function freeDiskBytes(directory: string): Promise<number> {
+  const { bavail, bsize } = await statfs(directory)
+  return bavail * bsize
 }

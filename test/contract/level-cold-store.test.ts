@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm, truncate, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readlink, rm, symlink, truncate, unlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ClassicLevel } from 'classic-level'
@@ -153,5 +153,61 @@ describe('LevelColdStore', () => {
     expect(store.stats().diskBytes).toBeGreaterThan(20 << 20)
     expect(store.stats().memoryBytes).toBeGreaterThan((8 << 20) + (2 << 20))
     await store.close()
+  })
+
+  it('refuses values, not deletions, when the disk is nearly full, and goes on when there is room', async () => {
+    let free = 1 << 30
+    const store = await open(freshDirectory(), { freeDiskBytes: async () => free, diskReserveBytes: 1 << 20 })
+    await store.write({ puts: puts(1, 10, 100), deletes: [] })
+    free = 1 << 19
+    await expect(store.write({ puts: puts(11, 1, 100), deletes: [] })).rejects.toMatchObject({ code: 'ENOSPC' })
+    await store.write({ puts: [], deletes: [1] })
+    await store.sync()
+    expect(await store.read(11)).toBeUndefined()
+    expect((await store.read(10))?.length).toBe(100)
+    expect(store.stats().writable).toBe(true)
+    free = 1 << 30
+    await store.write({ puts: puts(11, 1, 100), deletes: [] })
+    expect((await store.read(11))?.length).toBe(100)
+    await store.close()
+  })
+
+  it('loses nothing when LevelDB cannot write a table, reads on, and mends itself once it can', async () => {
+    const directory = freshDirectory()
+    let free = 1 << 30
+    const store = await open(directory, { writeBufferBytes: 1 << 20, freeDiskBytes: async () => free, diskReserveBytes: 0 })
+    // Tables that LevelDB will make lead to a device that is always full.
+    for (let number = 4; number < 200; number++) await symlink('/dev/full', join(directory, `${String(number).padStart(6, '0')}.ldb`))
+    let written = 0
+    const writeOn = async () => {
+      await store.write({ puts: puts(written + 1, 100, 1000), deletes: [] })
+      written += 100
+    }
+    const failure = await (async () => {
+      while (written < 100_000) await writeOn()
+    })().catch((error: unknown) => error)
+    expect(failure).toMatchObject({ name: 'ColdStoreWriteFailed', code: 'ENOSPC' })
+    expect(written).toBeGreaterThan(500)
+    expect(store.stats().writable).toBe(false)
+    free = 0
+    await expect(writeOn()).rejects.toMatchObject({ code: 'ENOSPC' })
+    await expect(store.sync()).rejects.toMatchObject({ code: 'ENOSPC' })
+    expect((await store.read(written))?.length).toBe(1000)
+    free = 1 << 30
+    await expect(writeOn()).rejects.toMatchObject({ code: 'ENOSPC' })
+    for (const name of await readdir(directory)) {
+      const target = await readlink(join(directory, name)).catch(() => undefined)
+      if (target === '/dev/full') await unlink(join(directory, name))
+    }
+    await writeOn()
+    await store.sync()
+    expect(store.stats().writable).toBe(true)
+    const next = await (async () => {
+      await store.close()
+      return open(directory)
+    })()
+    const ids = Array.from({ length: written }, (_, i) => i + 1)
+    expect((await next.readMany(ids)).findIndex((bytes, i) => bytes?.length !== 1000 || bytes[0] !== (ids[i]! & 255))).toBe(-1)
+    await next.close()
   })
 })
