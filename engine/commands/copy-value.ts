@@ -1,0 +1,108 @@
+/**
+ * A value under another key: what COPY, RENAME and MOVE do. The log gets mutations that carry the whole value, since a
+ * mutation may not look at another key.
+ *
+ * The source's bytes are read in place while the destination is written: making or releasing the destination's slots
+ * moves no other slot, and the two are different keys.
+ */
+import type { Execution } from '../execution.ts'
+import { chunkedHash, rawString, stringType } from '../keyspace/entries.ts'
+import type { FieldSource } from '../mutation/field-source.ts'
+import { PackedCursor, packedHeaderBytes, readPair, usedBytes } from '../types/packed-fields.ts'
+
+/** Fields of a large hash are copied in mutations of about so many. */
+const batchFields = 1024
+const nothing = Buffer.alloc(0)
+
+/**
+ * Sets `key[ks, ke)` of the physical database `toDb` to the value and expiry of the entry `from`, whatever it held. The
+ * source's value is resident, and is not the destination. Refs of the destination are stale afterwards.
+ */
+export function copyValue(x: Execution, from: number, toDb: number, key: Buffer, ks: number, ke: number): void {
+  const { mutator, keyspace } = x
+  const { entries } = keyspace
+  const expireAt = entries.expireAt(from)
+  if (entries.type(from) === stringType) {
+    const to = mutator.putString(toDb, key, ks, ke, x.stringBytes(from), x.stringStart(from), x.stringEnd(from), expireAt)
+    // Nothing appended makes the copy `raw`, as the source is.
+    if (entries.encoding(from) === rawString) mutator.append(to, nothing, 0, 0)
+    return
+  }
+  mutator.delete(toDb, key, ks, ke)
+  if (entries.encoding(from) === chunkedHash) copyChunkedHash(x, from, toDb, key, ks, ke)
+  else copyPackedHash(x, from, toDb, key, ks, ke)
+  if (expireAt !== 0) mutator.expire(keyspace.find(toDb, key, ks, ke), expireAt)
+}
+
+function copyPackedHash(x: Execution, from: number, toDb: number, key: Buffer, ks: number, ke: number): void {
+  const { values, entries } = x.keyspace
+  const value = entries.value(from)
+  const bytes = values.bytes(value)
+  const start = values.start(value)
+  const end = start + usedBytes(bytes, start)
+  const pairs = new PairList()
+  const pair = new PackedCursor()
+  for (let at = start + packedHeaderBytes; at < end; at = pair.next) {
+    readPair(bytes, at, pair)
+    pairs.add(bytes, pair)
+  }
+  x.mutator.hashSet(toDb, key, ks, ke, pairs)
+}
+
+function copyChunkedHash(x: Execution, from: number, toDb: number, key: Buffer, ks: number, ke: number): void {
+  const hash = x.keyspace.collections[x.keyspace.entries.value(from)]
+  if (hash === undefined) throw new Error('copy: a large hash without its collection')
+  const pairs = new PairList()
+  let cursor = 0
+  do {
+    pairs.clear()
+    cursor = hash.scan(cursor, batchFields, (bytes, pair) => pairs.add(bytes, pair))
+    x.mutator.hashSet(toDb, key, ks, ke, pairs)
+  } while (cursor !== 0)
+}
+
+/** Pairs that lie in other buffers. */
+class PairList implements FieldSource {
+  count = 0
+  readonly #buffers: Buffer[] = []
+  /** Per pair: where its field begins and ends, and its value. */
+  #places = new Int32Array(64)
+
+  clear(): void {
+    this.count = 0
+  }
+
+  add(buffer: Buffer, pair: PackedCursor): void {
+    const at = this.count * 4
+    if (at === this.#places.length) {
+      const more = new Int32Array(at * 2)
+      more.set(this.#places)
+      this.#places = more
+    }
+    this.#buffers[this.count++] = buffer
+    this.#places[at] = pair.fieldStart
+    this.#places[at + 1] = pair.fieldEnd
+    this.#places[at + 2] = pair.valueStart
+    this.#places[at + 3] = pair.valueEnd
+  }
+
+  buffer(index: number): Buffer {
+    return this.#buffers[index]
+  }
+
+  fieldStart(index: number): number {
+    return this.#places[index * 4]
+  }
+
+  fieldEnd(index: number): number {
+    return this.#places[index * 4 + 1]
+  }
+
+  valueStart(index: number): number {
+    return this.#places[index * 4 + 2]
+  }
+
+  valueEnd(index: number): number {
+    return this.#places[index * 4 + 3]
+  }
+}

@@ -1,0 +1,247 @@
+/**
+ * Commands on keys of any type: whether they exist, and under which name. Expiry is in `expire.ts`, walks over keys in
+ * `scan.ts`, whole databases in `database.ts`, OBJECT in `object.ts`.
+ */
+import type { EngineCommand } from '../command.ts'
+import { keyAt, keysEach, keysFrom } from '../command.ts'
+import type { Execution } from '../execution.ts'
+import { typeName } from '../keyspace/type-name.ts'
+import { copyValue } from './copy-value.ts'
+import { databaseCommands } from './database.ts'
+import { readDatabase } from './database-number.ts'
+import { noSuchKey, sameObject, syntaxError } from './errors.ts'
+import { expireCommands } from './expire.ts'
+import { peek } from './look-up.ts'
+import { objectCommands } from './object.ts'
+import { scanCommands } from './scan.ts'
+
+export const keyCommands = {
+  DEL: {
+    arity: -2,
+    flags: ['write'],
+    keys: keysFrom(1, 1, 'RM', 'delete'),
+    categories: ['keyspace'],
+    group: 'generic',
+    since: '1.0.0',
+    complexity: 'O(N) where N is the number of keys',
+    syntax: 'key [key ...]',
+    summary: 'Deletes keys.',
+    needs: 'none',
+    handler: del,
+  },
+  UNLINK: {
+    arity: -2,
+    flags: ['write', 'fast'],
+    keys: keysFrom(1, 1, 'RM', 'delete'),
+    categories: ['keyspace'],
+    group: 'generic',
+    since: '4.0.0',
+    complexity: 'O(N) where N is the number of keys',
+    syntax: 'key [key ...]',
+    summary: 'Deletes keys; the same as DEL here, which never takes long.',
+    needs: 'none',
+    handler: del,
+  },
+  EXISTS: {
+    arity: -2,
+    flags: ['readonly', 'fast'],
+    keys: keysFrom(1, 1, 'RO'),
+    categories: ['keyspace'],
+    group: 'generic',
+    since: '1.0.0',
+    complexity: 'O(N) where N is the number of keys',
+    syntax: 'key [key ...]',
+    summary: 'Counts the keys that exist.',
+    needs: 'none',
+    handler: exists,
+  },
+  TYPE: {
+    arity: 2,
+    flags: ['readonly', 'fast'],
+    keys: keyAt(1, 'RO'),
+    categories: ['keyspace'],
+    group: 'generic',
+    since: '1.0.0',
+    complexity: 'O(1)',
+    syntax: 'key',
+    summary: 'Returns the type of a key.',
+    needs: 'none',
+    handler: type,
+  },
+  TOUCH: {
+    arity: -2,
+    flags: ['readonly', 'fast'],
+    keys: keysFrom(1, 1, 'RO'),
+    categories: ['keyspace'],
+    group: 'generic',
+    since: '3.2.1',
+    complexity: 'O(N) where N is the number of keys',
+    syntax: 'key [key ...]',
+    summary: 'Counts the keys that exist, and a use of each.',
+    needs: 'none',
+    handler: touch,
+  },
+  RENAME: {
+    arity: 3,
+    flags: ['write'],
+    keys: keysEach(
+      { first: 1, last: 0, step: 1, flags: ['RW', 'access', 'delete'] },
+      { first: 2, last: 0, step: 1, flags: ['OW', 'update'] },
+    ),
+    categories: ['keyspace'],
+    group: 'generic',
+    since: '1.0.0',
+    complexity: 'O(N) where N is the size of the value, which is logged again',
+    syntax: 'key newkey',
+    summary: 'Gives a key another name.',
+    handler: rename,
+  },
+  RENAMENX: {
+    arity: 3,
+    flags: ['write', 'fast'],
+    keys: keysEach(
+      { first: 1, last: 0, step: 1, flags: ['RW', 'access', 'delete'] },
+      { first: 2, last: 0, step: 1, flags: ['OW', 'insert'] },
+    ),
+    categories: ['keyspace'],
+    group: 'generic',
+    since: '1.0.0',
+    complexity: 'O(N) where N is the size of the value, which is logged again',
+    syntax: 'key newkey',
+    summary: 'Gives a key another name, unless that exists.',
+    handler: renamenx,
+  },
+  COPY: {
+    arity: -3,
+    flags: ['write', 'denyoom'],
+    keys: keysEach({ first: 1, last: 0, step: 1, flags: ['RO', 'access'] }, { first: 2, last: 0, step: 1, flags: ['OW', 'update'] }),
+    categories: ['keyspace'],
+    group: 'generic',
+    since: '6.2.0',
+    complexity: 'O(N) where N is the size of the value',
+    syntax: 'source destination [DB destination-db] [REPLACE]',
+    summary: 'Copies a value to another key.',
+    handler: copy,
+  },
+  MOVE: {
+    arity: 3,
+    flags: ['write', 'fast'],
+    keys: keyAt(1, 'RW', 'access', 'update'),
+    categories: ['keyspace'],
+    group: 'generic',
+    since: '1.0.0',
+    complexity: 'O(N) where N is the size of the value, which is logged again',
+    syntax: 'key db',
+    summary: 'Moves a key to another database.',
+    handler: move,
+  },
+  ...expireCommands,
+  ...scanCommands,
+  ...databaseCommands,
+  ...objectCommands,
+} as const satisfies Record<string, EngineCommand>
+
+function del(x: Execution): void {
+  const { count } = x.args
+  let deleted = 0
+  for (let i = 1; i < count; i++) if (x.delete(i)) deleted++
+  x.reply.integer(deleted)
+}
+
+function exists(x: Execution): void {
+  const { count } = x.args
+  let existing = 0
+  for (let i = 1; i < count; i++) if (peek(x, i) !== 0) existing++
+  x.reply.integer(existing)
+}
+
+function type(x: Execution): void {
+  const entry = peek(x, 1)
+  x.reply.status(entry === 0 ? 'none' : typeName(x.keyspace.entries.type(entry)))
+}
+
+function touch(x: Execution): void {
+  const { count } = x.args
+  let existing = 0
+  for (let i = 1; i < count; i++) if (x.read(i) !== 0) existing++
+  x.reply.integer(existing)
+}
+
+function rename(x: Execution): void {
+  const { args, reply } = x
+  const entry = x.find(1)
+  if (entry === 0) {
+    reply.error(noSuchKey)
+    return
+  }
+  if (!args.same(1, 2)) transfer(x, entry, x.db, 2)
+  reply.ok()
+}
+
+function renamenx(x: Execution): void {
+  const { args, reply } = x
+  const entry = x.find(1)
+  if (entry === 0) {
+    reply.error(noSuchKey)
+    return
+  }
+  if (args.same(1, 2) || x.find(2) !== 0) {
+    reply.integer(0)
+    return
+  }
+  transfer(x, entry, x.db, 2)
+  reply.integer(1)
+}
+
+/** Moves a value to the key that is argument `index`, in a physical database. */
+function transfer(x: Execution, entry: number, db: number, index: number): void {
+  const { args } = x
+  copyValue(x, entry, db, args.buffer, args.start(index), args.end(index))
+  x.mutator.deleteEntry(entry)
+}
+
+function copy(x: Execution): void {
+  const { args, reply, keyspace } = x
+  let database = x.database
+  let replaces = false
+  for (let i = 3; i < args.count; i++) {
+    if (args.is(i, 'REPLACE')) replaces = true
+    else if (args.is(i, 'DB') && i + 1 < args.count) {
+      database = readDatabase(x, ++i)
+      if (database < 0) return
+    } else {
+      reply.error(syntaxError)
+      return
+    }
+  }
+  const db = keyspace.logical[database]
+  if (db === x.db && args.same(1, 2)) {
+    reply.error(sameObject)
+    return
+  }
+  const entry = x.read(1)
+  if (entry === 0 || (x.findKey(db, args.buffer, args.start(2), args.end(2)) !== 0 && !replaces)) {
+    reply.integer(0)
+    return
+  }
+  copyValue(x, entry, db, args.buffer, args.start(2), args.end(2))
+  reply.integer(1)
+}
+
+function move(x: Execution): void {
+  const { args, reply } = x
+  const database = readDatabase(x, 2)
+  if (database < 0) return
+  const db = x.keyspace.logical[database]
+  if (db === x.db) {
+    reply.error(sameObject)
+    return
+  }
+  const entry = x.find(1)
+  if (entry === 0 || x.findKey(db, args.buffer, args.start(1), args.end(1)) !== 0) {
+    reply.integer(0)
+    return
+  }
+  transfer(x, entry, db, 1)
+  reply.integer(1)
+}

@@ -1,0 +1,184 @@
+/**
+ * Walks over a database's keys: SCAN, KEYS, RANDOMKEY. Expired keys are passed over. What they show depends on every
+ * key, so their replies wait for everything that is not committed yet.
+ */
+import type { EngineCommand } from '../command.ts'
+import { noKeys } from '../command.ts'
+import type { Execution } from '../execution.ts'
+import { globMatches } from '../glob.ts'
+import { typeName } from '../keyspace/type-name.ts'
+import { notAnInteger, syntaxError } from './errors.ts'
+
+const invalidCursor = 'ERR invalid cursor'
+const defaultCount = 10
+/** Cursors are hashes. */
+const cursorEnd = 2 ** 32
+const uint64Max = 2n ** 64n - 1n
+
+export const scanCommands = {
+  SCAN: {
+    arity: -2,
+    flags: ['readonly'],
+    keys: noKeys,
+    categories: ['keyspace'],
+    group: 'generic',
+    since: '2.8.0',
+    complexity: 'O(COUNT) for every call, O(N) for the whole walk, where N is the number of keys',
+    syntax: 'cursor [MATCH pattern] [COUNT count] [TYPE type]',
+    summary: 'Walks over the keys of the database in steps.',
+    handler: scan,
+  },
+  KEYS: {
+    arity: 2,
+    flags: ['readonly'],
+    keys: noKeys,
+    categories: ['keyspace', 'dangerous'],
+    group: 'generic',
+    since: '1.0.0',
+    complexity: 'O(N) where N is the number of keys',
+    syntax: 'pattern',
+    summary: 'Returns all keys that match a pattern.',
+    handler: keys,
+  },
+  RANDOMKEY: {
+    arity: 1,
+    flags: ['readonly'],
+    keys: noKeys,
+    categories: ['keyspace'],
+    group: 'generic',
+    since: '1.0.0',
+    complexity: 'O(1)',
+    syntax: '',
+    summary: 'Returns some key of the database.',
+    handler: randomkey,
+  },
+} as const satisfies Record<string, EngineCommand>
+
+interface ScanOptions {
+  count: number
+  /** Argument that holds the pattern; 0 for none. */
+  pattern: number
+  /** Argument that names the type; 0 for none. */
+  type: number
+}
+
+function scan(x: Execution): void {
+  const cursor = readCursor(x, 1)
+  if (cursor < 0) {
+    x.reply.error(invalidCursor)
+    return
+  }
+  const options = readOptions(x)
+  if (options === undefined) return
+  x.revealAll()
+  const { index } = x.keyspace.databases[x.db]
+  const found: number[] = []
+  let visited = 0
+  let next = cursor
+  // The index ends a call early where it finds nothing; here a call goes on for as long as it has met no key.
+  if (cursor < cursorEnd && index.size > 0) {
+    do {
+      next = index.scan(next, options.count - visited, (entry) => {
+        visited++
+        if (passes(x, entry, options)) found.push(entry)
+      })
+    } while (next !== 0 && visited < options.count)
+  } else next = 0
+  x.reply.array(2)
+  x.reply.text(String(next))
+  x.reply.array(found.length)
+  for (const entry of found) replyKey(x, entry)
+}
+
+function readOptions(x: Execution): ScanOptions | undefined {
+  const { args, reply } = x
+  const options: ScanOptions = { count: defaultCount, pattern: 0, type: 0 }
+  for (let i = 2; i < args.count; i += 2) {
+    const complete = i + 1 < args.count
+    if (complete && args.is(i, 'COUNT')) {
+      const count = args.bigInteger(i + 1)
+      if (count === undefined) {
+        reply.error(notAnInteger)
+        return undefined
+      }
+      if (count < 1n) {
+        reply.error(syntaxError)
+        return undefined
+      }
+      options.count = Math.min(Number(count), Number.MAX_SAFE_INTEGER)
+    } else if (complete && args.is(i, 'MATCH')) options.pattern = i + 1
+    else if (complete && args.is(i, 'TYPE')) options.type = i + 1
+    else {
+      reply.error(syntaxError)
+      return undefined
+    }
+  }
+  return options
+}
+
+/** By the rules of C's strtoul, which Redis reads cursors with; -1 for what is no cursor. Hashes end at 2^32, other cursors are beyond every key. */
+function readCursor(x: Execution, index: number): number {
+  const text = x.args.string(index, 'latin1')
+  if (text === '') return 0
+  const parts = /^([+-]?)(\d+)$/.exec(text)
+  if (parts === null) return -1
+  const magnitude = BigInt(parts[2] as string)
+  if (magnitude > uint64Max) return -1
+  return Number(parts[1] === '-' ? BigInt.asUintN(64, -magnitude) : magnitude)
+}
+
+function passes(x: Execution, entry: number, options: ScanOptions): boolean {
+  const { entries } = x.keyspace
+  if (options.type !== 0 && !x.args.is(options.type, typeName(entries.type(entry)))) return false
+  return (options.pattern === 0 || matches(x, entry, options.pattern)) && !isExpired(x, entry)
+}
+
+function matches(x: Execution, entry: number, pattern: number): boolean {
+  const { entries, arena } = x.keyspace
+  const start = entries.keyStart(entry)
+  const { args } = x
+  return globMatches(args.buffer, args.start(pattern), args.end(pattern), arena.bytes(entry), start, start + entries.keyLength(entry))
+}
+
+function isExpired(x: Execution, entry: number): boolean {
+  const expireAt = x.keyspace.entries.expireAt(entry)
+  return expireAt !== 0 && expireAt <= x.now
+}
+
+function replyKey(x: Execution, entry: number): void {
+  const { entries, arena } = x.keyspace
+  const start = entries.keyStart(entry)
+  x.reply.bulk(arena.bytes(entry), start, start + entries.keyLength(entry))
+}
+
+function keys(x: Execution): void {
+  x.revealAll()
+  const { index } = x.keyspace.databases[x.db]
+  const { args, reply } = x
+  const matchesAll = args.length(1) === 1 && args.buffer[args.start(1)] === 0x2a
+  const header = reply.arrayDeferred()
+  let count = 0
+  index.scan(0, Number.MAX_SAFE_INTEGER, (entry) => {
+    if (isExpired(x, entry) || !(matchesAll || matches(x, entry, 1))) return
+    replyKey(x, entry)
+    count++
+  })
+  reply.resolve(header, count)
+}
+
+function randomkey(x: Execution): void {
+  x.revealAll()
+  for (;;) {
+    const entry = x.keyspace.randomEntry(x.db)
+    if (entry === 0) {
+      x.reply.nil()
+      return
+    }
+    if (!isExpired(x, entry)) {
+      replyKey(x, entry)
+      return
+    }
+    x.expired++
+    x.mutator.deleteEntry(entry)
+  }
+}
