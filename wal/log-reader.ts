@@ -4,7 +4,7 @@
  *
  * Every frame is checked again while it is read: what was intact when the log was opened may have rotted since.
  */
-import type { FileSystem } from '../storage/file-system.ts'
+import type { File, FileSystem } from '../storage/file-system.ts'
 import { FRAME_HEADER_BYTES, FrameHeader, RECORD_HEADER_BYTES } from './record.ts'
 import { SEGMENT_HEADER_BYTES } from './segment.ts'
 import type { Segment, SegmentFiles } from './segment-files.ts'
@@ -30,7 +30,8 @@ export async function* readRecords(
   try {
     for (;;) {
       const following = segments.after(segment)?.firstLsn
-      yield* readSegment(files, segment, seed, after, until, following)
+      const file = await openSegment(files, segments, segment, Math.max(after + 1, segment.firstLsn))
+      yield* readSegment(file, segment, seed, after, until, following)
       if (following === undefined || following > until) return
       const next = segments.after(segment)
       if (next?.firstLsn !== following) throw new LogTrimmed(following, segments.firstLsn)
@@ -43,15 +44,25 @@ export async function* readRecords(
   }
 }
 
+/** Opens a segment that may have been trimmed just before its file could be opened. */
+async function openSegment(files: FileSystem, segments: SegmentFiles, segment: Segment, wanted: number): Promise<File> {
+  try {
+    return await files.open(segment.path, { write: false })
+  } catch (error) {
+    const gone = (error as NodeJS.ErrnoException).code === 'ENOENT' && segments.firstLsn > wanted
+    throw gone ? new LogTrimmed(wanted, segments.firstLsn) : error
+  }
+}
+
+/** Closes `file` when it is done. */
 async function* readSegment(
-  files: FileSystem,
+  file: File,
   segment: Segment,
   seed: number,
   after: number,
   until: number,
   nextFirstLsn: number | undefined,
 ): AsyncGenerator<LogRecord[]> {
-  const file = await files.open(segment.path, { write: false })
   const reader = new SegmentReader(file, SEGMENT_HEADER_BYTES, segment.bytes, PIECE_BYTES)
   const header = new FrameHeader()
   const last = Math.min(until, nextFirstLsn === undefined ? until : nextFirstLsn - 1)

@@ -205,6 +205,20 @@ describe('the segments of the local log', () => {
     ).rejects.toThrow('has been trimmed')
   })
 
+  it('tells a reader whose segment is trimmed before its file is open', async () => {
+    const { disk, open } = machine()
+    const log = await open()
+    await fill(log, 60)
+    disk.failNext('open', 'ENOENT')
+    const first = log.read(0)[Symbol.asyncIterator]().next()
+    const trimming = log.trim(60)
+    await expect(first).rejects.toThrow('has been trimmed')
+    await trimming
+    const lost = log.read(log.first - 1)[Symbol.asyncIterator]()
+    disk.lose(`/log/${(await disk.list('/log')).find((name) => name.endsWith('.log'))}`)
+    await expect(lost.next()).rejects.toMatchObject({ code: 'ENOENT' })
+  })
+
   it('give a record larger than a segment one of its own', async () => {
     const { disk, open } = machine()
     const log = await open()
