@@ -1,0 +1,223 @@
+/**
+ * The engine's commands in one process: no socket, no log, a clock that stands until it is moved. Requests are words
+ * (`run('SET k v')`) and replies come decoded. Dispatch is a short stand-in of the server's: names, counts of arguments,
+ * containers. What belongs to the server (SELECT, HELLO 3, MULTI, EXEC, two parameters of CONFIG SET) does just what
+ * transcripts of the engine's commands ask of it.
+ */
+import { Arguments } from '../../engine/arguments.ts'
+import type { EngineCommand } from '../../engine/command.ts'
+import { Execution } from '../../engine/execution.ts'
+import { databaseCount, Keyspace } from '../../engine/keyspace/keyspace.ts'
+import { noObserver } from '../../engine/keyspace/observer.ts'
+import { Mutator } from '../../engine/mutation/mutator.ts'
+import type { Random } from '../../engine/random.ts'
+import { ReplyWriter } from '../../engine/reply-writer.ts'
+import { formatInline, splitArguments } from './notation.ts'
+import type { Decoded, Reply } from './resp-decoder.ts'
+import { RespDecoder } from './resp-decoder.ts'
+import type { Received, Target } from './transcript.ts'
+
+export type CommandTables = Readonly<Record<string, EngineCommand>>
+
+const startMs = Date.UTC(2026, 0, 2, 3, 4, 5)
+
+/** Marsaglia's xorshift32: enough for tests. */
+export class SeededRandom implements Random {
+  #state: number
+
+  constructor(seed: number) {
+    this.#state = seed >>> 0 || 1
+  }
+
+  nextUint32(): number {
+    let state = this.#state
+    state ^= state << 13
+    state ^= state >>> 17
+    state ^= state << 5
+    this.#state = state >>> 0
+    return this.#state
+  }
+}
+
+/** An engine with its clock. LSNs count requests; nothing is ever uncommitted. */
+export class InProcessEngine {
+  readonly tables: CommandTables
+  readonly keyspace: Keyspace
+  readonly mutator: Mutator
+  readonly execution: Execution
+  #lsn = 0
+
+  constructor(tables: CommandTables, seed = 1) {
+    this.tables = tables
+    const limits = { hashMaxListpackEntries: 128, hashMaxListpackValue: 64, protoMaxBulkBytes: 512 * 1024 * 1024 }
+    const random = new SeededRandom(seed)
+    this.keyspace = new Keyspace(random, noObserver)
+    this.mutator = new Mutator(this.keyspace, limits, random)
+    this.execution = new Execution(this.keyspace, this.mutator, random, limits)
+    this.execution.now = startMs
+    this.keyspace.access.tick(startMs)
+  }
+
+  advance(ms: number): void {
+    this.execution.now += ms
+    this.keyspace.access.tick(this.execution.now)
+  }
+
+  connect(): InProcessSession {
+    return new InProcessSession(this)
+  }
+
+  execute(command: EngineCommand, args: Arguments, reply: ReplyWriter, database: number): void {
+    const { execution: x, keyspace } = this
+    x.args = args
+    x.reply = reply
+    x.database = database
+    x.db = keyspace.logical[database]
+    x.revealed = 0
+    keyspace.forgetLookUp()
+    this.mutator.begin(++this.#lsn)
+    command.handler(x)
+    keyspace.deletions.committed(this.#lsn)
+  }
+}
+
+export class InProcessSession {
+  readonly engine: InProcessEngine
+  readonly reply = new ReplyWriter()
+  readonly #decoder = new RespDecoder()
+  /** Requests since MULTI. */
+  #queue: Arguments[] | undefined
+  database = 0
+
+  constructor(engine: InProcessEngine) {
+    this.engine = engine
+  }
+
+  /** One request in redis-cli's quoting; the reply in the transcripts' notation, on one line. */
+  run(line: string): string {
+    return formatInline(this.ask(...splitArguments(line)))
+  }
+
+  /** One request of several arguments, text or bytes. */
+  ask(...parts: readonly (string | number | Uint8Array)[]): Reply {
+    return this.exchange(Arguments.of(...parts)).reply
+  }
+
+  exchange(args: Arguments): Decoded {
+    this.#dispatch(args)
+    this.#decoder.push(this.reply.output.takeAll())
+    const decoded = this.#decoder.next()
+    if (decoded === undefined || this.#decoder.undecodedBytes > 0) throw new Error('not exactly one reply')
+    return decoded
+  }
+
+  #dispatch(args: Arguments): void {
+    const { tables } = this.engine
+    const own = args.string(0).toUpperCase()
+    if (this.#serverCommand(own, args)) return
+    const row = tables[own]
+    if (row === undefined) {
+      const following = Array.from({ length: args.count - 1 }, (_, i) => `'${args.string(i + 1)}' `).join('')
+      this.reply.error(`ERR unknown command '${args.string(0)}', with args beginning with: ${following}`)
+      return
+    }
+    const subcommand = args.count > 1 ? `${own} ${args.string(1).toUpperCase()}` : own
+    const found = tables[subcommand]
+    const command = found ?? row
+    const name = (found === undefined ? own : subcommand).toLowerCase().replace(' ', '|')
+    const { arity } = command
+    if (arity >= 0 ? args.count !== arity : args.count < -arity) this.reply.error(`ERR wrong number of arguments for '${name}' command`)
+    else this.engine.execute(command, args, this.reply, this.database)
+  }
+
+  #serverCommand(name: string, args: Arguments): boolean {
+    const { reply } = this
+    if (name === 'EXEC' && this.#queue !== undefined) this.#executeQueue(this.#queue)
+    else if (this.#queue !== undefined) {
+      this.#queue.push(args.clone())
+      reply.queued()
+    } else if (name === 'MULTI') {
+      this.#queue = []
+      reply.ok()
+    } else if (name === 'SELECT' && args.integer(1) >= 0 && args.integer(1) < databaseCount) {
+      this.database = args.integer(1)
+      reply.ok()
+    } else if (name === 'HELLO' && args.is(1, '3')) {
+      reply.protocol = 3
+      reply.map(1)
+      reply.text('proto')
+      reply.integer(3)
+    } else if (name === 'CONFIG' && args.is(1, 'SET')) this.#configure(args.string(2), args.string(3))
+    else return false
+    return true
+  }
+
+  #executeQueue(queue: readonly Arguments[]): void {
+    this.#queue = undefined
+    this.reply.array(queue.length)
+    for (const args of queue) this.#dispatch(args)
+  }
+
+  #configure(parameter: string, value: string): void {
+    const { keyspace, execution } = this.engine
+    if (parameter === 'maxmemory-policy') keyspace.access.lfu = value.endsWith('lfu')
+    else if (parameter === 'proto-max-bulk-len') execution.limits.protoMaxBulkBytes = Number.parseInt(value, 10) * 1024 * 1024
+    else throw new Error(`the engine has no parameter ${parameter}`)
+    this.reply.ok()
+  }
+}
+
+/** The engine as a target of transcripts. */
+export class InProcessTarget implements Target {
+  readonly product = 'moraine'
+  readonly #tables: CommandTables
+  readonly #sessions = new Map<string, InProcessSession>()
+  readonly #replies = new Map<string, Received[]>()
+  #engine: InProcessEngine
+
+  constructor(tables: CommandTables) {
+    this.#tables = tables
+    this.#engine = new InProcessEngine(tables)
+  }
+
+  async send(connection: string, request: Uint8Array): Promise<void> {
+    let session = this.#sessions.get(connection)
+    if (session === undefined) {
+      session = this.#engine.connect()
+      this.#sessions.set(connection, session)
+      this.#replies.set(connection, [])
+    }
+    this.#replies.get(connection)?.push(session.exchange(argumentsOf(request)))
+  }
+
+  async receive(connection: string): Promise<Received> {
+    const reply = this.#replies.get(connection)?.shift()
+    if (reply === undefined) throw new Error(`no reply for connection ${connection}`)
+    return reply
+  }
+
+  unreceived(connection: string): number {
+    return this.#replies.get(connection)?.length ?? 0
+  }
+
+  async reset(): Promise<void> {
+    this.#sessions.clear()
+    this.#replies.clear()
+    this.#engine = new InProcessEngine(this.#tables)
+  }
+
+  async advance(ms: number): Promise<void> {
+    this.#engine.advance(ms)
+  }
+
+  async close(): Promise<void> {}
+}
+
+/** A request is written like a reply: an array of bulk strings. */
+function argumentsOf(request: Uint8Array): Arguments {
+  const decoder = new RespDecoder()
+  decoder.push(request)
+  const reply = decoder.next()?.reply
+  if (reply === undefined || !('items' in reply)) throw new Error('not a request')
+  return Arguments.of(...reply.items.map((item) => ('text' in item ? item.text : Buffer.alloc(0))))
+}
