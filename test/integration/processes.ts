@@ -21,7 +21,8 @@ export interface ServerProcess {
 
 export const moraineMain = new URL('../../dist/server/main.js', import.meta.url).pathname
 export const moraineIsBuilt = existsSync(moraineMain)
-export const redisIsInstalled = spawnSync('redis-server', ['--version']).status === 0
+const redisServer = 'redis-server'
+export const redisIsInstalled = spawnSync(redisServer, ['--version']).status === 0
 
 const startTimeoutMs = 20_000
 const portAttemptsMax = 5
@@ -32,7 +33,7 @@ export async function startRedis(...flags: readonly string[]): Promise<ServerPro
   for (let attempt = 1; ; attempt++) {
     const port = await freePort()
     const defaults = ['--port', `${port}`, '--bind', '127.0.0.1', '--dir', directory, '--save', '', '--appendonly', 'no']
-    const child = spawn('redis-server', [...defaults, '--enable-debug-command', 'local', ...flags], { stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(redisServer, [...defaults, '--enable-debug-command', 'local', ...flags], { stdio: ['ignore', 'pipe', 'pipe'] })
     try {
       await readyLine(child, (line) => (line.includes('Ready to accept connections') ? port : undefined))
       return running(child, port, directory)

@@ -244,7 +244,7 @@ export const randomSession: fc.Arbitrary<RandomSession> = fc
   .map((session) => ({ ...session, [fc.toStringMethod]: () => describeSession(session) }))
 
 /** The session as a transcript would show it. */
-export function describeSession(session: RandomSession): string {
+function describeSession(session: RandomSession): string {
   const settings = [
     `> CONFIG SET hash-max-listpack-entries ${session.listpackEntriesMax}`,
     `> HELLO ${session.protocols.a}`,
