@@ -20,12 +20,16 @@ export interface CommandSpec<Context> {
   /** For people: the arguments after the name, in the notation of Redis's documentation. */
   readonly syntax: string
   readonly summary: string
-  /** What execution needs of cold keys: `value` (default: the whole value is prefetched), `none` (metadata is enough), or `field` (one chunk per field argument, for large hashes). */
+  /** What execution needs of cold values; `value` unless told. */
   readonly needs?: Need | ((args: Arguments) => Need)
   readonly handler: (context: Context) => void
 }
 
-export type Need = 'value' | 'none' | 'field'
+/**
+ * What is prefetched: the whole value, nothing (metadata is enough), or of a large hash only the chunks of the field
+ * behind the key, of all fields behind it, of every second argument behind it, or those that a scan's cursor meets next.
+ */
+export type Need = 'value' | 'none' | 'field' | 'fields' | 'pairs' | 'scan'
 
 export type EngineCommand = CommandSpec<Execution>
 

@@ -61,6 +61,15 @@ export class ReplyWriter {
     this.output.rewindTo(position)
   }
 
+  /** While set, replies leave no trace: the client asked for none. */
+  get discarding(): boolean {
+    return this.output.discarding
+  }
+
+  set discarding(on: boolean) {
+    this.output.discarding = on
+  }
+
   ok(): void {
     this.#short(okReply)
   }

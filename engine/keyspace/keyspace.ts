@@ -33,6 +33,8 @@ export class Keyspace implements RefMatcher {
   logicalLsn = 0
   /** Large hashes by the number in their entry's value word. */
   readonly collections: (ChunkedHash | undefined)[] = []
+  /** Entries whose value is cold. */
+  coldCount = 0
   /** The id in the catalog of the next collection. */
   nextCollectionId = 1
   observer: KeyspaceObserver
@@ -136,7 +138,10 @@ export class Keyspace implements RefMatcher {
       this.values.release(value)
     } else {
       const id = entries.valueId(ref)
-      if (id !== 0) this.observer.stale(id)
+      if (id !== 0) {
+        this.observer.stale(id)
+        this.coldCount--
+      }
     }
     entries.setResident(ref, 0, 0)
   }

@@ -20,6 +20,7 @@ export type QueueNumber = 0 | 1 | 2
 
 export class Values {
   readonly arena: Arena
+  #capacityChange = 0
 
   constructor(arena: Arena) {
     this.arena = arena
@@ -57,12 +58,20 @@ export class Values {
   /** A slot with more (or less) room, holding the first `keep` bytes and the whole header; the old slot is released. */
   moved(ref: number, size: number, keep: number): number {
     const to = this.arena.allocate(valueHeaderBytes + size, valueKind)
+    this.#capacityChange += this.arena.capacity(to) - this.arena.capacity(ref)
     const from = this.arena.at(ref)
     this.arena.bytes(ref).copy(this.arena.bytes(to), this.arena.at(to), from, from + valueHeaderBytes + keep)
     const words = this.arena.words(to)
     words[this.arena.wordAt(to) + 3] &= ~sharedBit
     this.arena.release(ref)
     return to
+  }
+
+  /** Bytes that slots grew by in `moved` since the last call: for whoever keeps sums of them. */
+  takeCapacityChange(): number {
+    const change = this.#capacityChange
+    this.#capacityChange = 0
+    return change
   }
 
   owner(ref: number): number {

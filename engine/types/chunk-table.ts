@@ -208,6 +208,15 @@ export class ChunkTable {
     return 0
   }
 
+  /** Visits the rows of all clean chunks: what a catalog that begins anew must be told. */
+  eachRow(visit: VisitRow): void {
+    const directory = this.directory
+    for (let at = directory.first(); at >= 0; at = directory.after(at)) {
+      if ((directory.flags(at) & valueDirty) !== 0) continue
+      visit(directory.firstHash(at), directory.valueId(at), directory.lsn(at), directory.count(at), directory.bytes(at))
+    }
+  }
+
   /** Visits the rows that the catalog has otherwise or not, dirty chunks' excepted. Removed chunks come with value id 0. */
   eachCatalogDirty(visit: VisitRow): void {
     const directory = this.directory

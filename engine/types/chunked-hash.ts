@@ -289,6 +289,11 @@ export class ChunkedHash {
     return this.#table.stored(firstHash, lsn, valueId, cataloged)
   }
 
+  /** Visits the rows of all clean chunks, whether the catalog has them or not. */
+  eachRow(visit: VisitRow): void {
+    this.#table.eachRow(visit)
+  }
+
   /** See `ChunkTable.eachCatalogDirty`. */
   eachCatalogDirty(visit: VisitRow): void {
     this.#table.eachCatalogDirty(visit)

@@ -245,7 +245,7 @@ export class RequestParser {
   #roomFor(needed: number): Buffer {
     if (needed <= chunkBytes) return this.#pool.acquire()
     const announced = this.#bulk < 0 ? needed : this.#at - this.#start + this.#bulk + readBytesMax
-    return this.#pool.acquireLarge(announced > needed ? Math.min(announced, 2 * needed) : 2 * needed)
+    return this.#pool.acquireLarge(announced > needed ? Math.min(announced, 4 * needed) : 2 * needed)
   }
 
   /** Moves what is still needed to the beginning of `target`, which may be the present buffer. */

@@ -1,0 +1,133 @@
+/**
+ * All commands by name, looked up in the request's bytes without making a string. Each has one runtime record: its row,
+ * what dispatch asks of it precomputed, and its counters.
+ */
+import type { Arguments } from '../engine/arguments.ts'
+import type { CommandSpec, EngineCommand, Need } from '../engine/command.ts'
+import type { Execution } from '../engine/execution.ts'
+import { CommandStats } from './command-stats.ts'
+import type { Session } from './session.ts'
+
+export type SessionCommand = CommandSpec<Session>
+
+export interface Command {
+  /** In lower case; a subcommand's is `container|name`. */
+  readonly name: string
+  readonly spec: EngineCommand | SessionCommand
+  readonly runs: (x: Execution) => void
+  readonly serves: ((session: Session) => void) | undefined
+  readonly isWrite: boolean
+  readonly denyOom: boolean
+  readonly noAuth: boolean
+  readonly noMulti: boolean
+  readonly whileLoading: boolean
+  readonly hasKeys: boolean
+  readonly needs: Need | ((args: Arguments) => Need)
+  readonly stats: CommandStats
+  /** Of a container. */
+  readonly subcommands: CommandTable | undefined
+}
+
+const noHandler = (): void => undefined
+
+export class CommandTable {
+  readonly #slots: (Command | undefined)[]
+  readonly #all: Command[] = []
+
+  constructor(engine: Record<string, EngineCommand>, session: Record<string, SessionCommand>) {
+    const rows = [...Object.entries(engine), ...Object.entries(session)]
+    const size = 2 ** Math.ceil(Math.log2(rows.length * 4 + 4))
+    this.#slots = new Array(size).fill(undefined)
+    for (const [name, spec] of rows) {
+      if (name.includes(' ')) continue
+      this.#add(makeCommand(name.toLowerCase(), spec, name in session, subcommandsOf(name, engine, session)))
+    }
+  }
+
+  /** In the order of the tables. */
+  get all(): readonly Command[] {
+    return this.#all
+  }
+
+  /** The command named by argument `index`, in any case; undefined when there is none. */
+  find(args: Arguments, index: number): Command | undefined {
+    const { buffer } = args
+    const start = args.starts[index]
+    const end = args.ends[index]
+    let hash = end - start
+    for (let i = start; i < end; i++) hash = (Math.imul(hash, 31) + (buffer[i] | 0x20)) | 0
+    const slots = this.#slots
+    for (let at = hash & (slots.length - 1); ; at = (at + 1) & (slots.length - 1)) {
+      const command = slots[at]
+      if (command === undefined) return undefined
+      if (isNamed(command.name, buffer, start, end)) return command
+    }
+  }
+
+  named(name: string): Command | undefined {
+    const lower = name.toLowerCase()
+    return this.#all.find((command) => command.name === lower)
+  }
+
+  #add(command: Command): void {
+    const own = command.name.slice(command.name.indexOf('|') + 1)
+    let hash = own.length
+    for (let i = 0; i < own.length; i++) hash = (Math.imul(hash, 31) + (own.charCodeAt(i) | 0x20)) | 0
+    let at = hash & (this.#slots.length - 1)
+    while (this.#slots[at] !== undefined) at = (at + 1) & (this.#slots.length - 1)
+    this.#slots[at] = command
+    this.#all.push(command)
+  }
+}
+
+function isNamed(name: string, buffer: Buffer, start: number, end: number): boolean {
+  const from = name.indexOf('|') + 1
+  if (name.length - from !== end - start) return false
+  for (let i = start; i < end; i++) {
+    const byte = buffer[i]
+    const lower = byte >= 65 && byte <= 90 ? byte | 0x20 : byte
+    if (name.charCodeAt(from + i - start) !== lower) return false
+  }
+  return true
+}
+
+function subcommandsOf(
+  name: string,
+  engine: Record<string, EngineCommand>,
+  session: Record<string, SessionCommand>,
+): CommandTable | undefined {
+  const pick = <T>(rows: Record<string, T>): Record<string, T> =>
+    Object.fromEntries(
+      Object.entries(rows)
+        .filter(([key]) => key.startsWith(`${name} `))
+        .map(([key, row]) => [`${name}|${key.slice(name.length + 1)}`, row]),
+    )
+  const engineRows = pick(engine)
+  const sessionRows = pick(session)
+  if (Object.keys(engineRows).length + Object.keys(sessionRows).length === 0) return undefined
+  return new CommandTable(engineRows, sessionRows)
+}
+
+function makeCommand(
+  name: string,
+  spec: EngineCommand | SessionCommand,
+  ofSession: boolean,
+  subcommands: CommandTable | undefined,
+): Command {
+  const has = (flag: string): boolean => (spec.flags as readonly string[]).includes(flag)
+  return {
+    name,
+    spec,
+    runs: ofSession ? noHandler : (spec as EngineCommand).handler,
+    serves: ofSession ? (spec as SessionCommand).handler : undefined,
+    isWrite: has('write'),
+    denyOom: has('denyoom'),
+    noAuth: has('no_auth'),
+    noMulti: has('no_multi'),
+    whileLoading: has('loading'),
+    hasKeys: spec.keys.first > 0,
+    needs: spec.needs ?? (spec.keys.first > 0 ? 'value' : 'none'),
+    stats: new CommandStats(),
+    subcommands,
+  }
+}

@@ -1,0 +1,86 @@
+/**
+ * Where requests wait that may not run yet, for reasons other than cold values: CLIENT PAUSE, and writers while memory is
+ * short. Readers pass unless everything is paused. Waiting sessions are retried in the order they came.
+ */
+import type { Clock, Timer } from '../storage/clock.ts'
+import type { Command } from './command-table.ts'
+import type { Session } from './session.ts'
+
+export type PauseMode = 'all' | 'write'
+
+export class Gate {
+  /** Says whether writers must wait for memory. */
+  memoryShort: () => boolean = () => false
+  /** Requests that had to wait for memory since the start. */
+  throttled = 0
+  #waiting: Session[] = []
+  #pauseMode: PauseMode = 'all'
+  #pausedUntilMs = 0
+  #timer: Timer | undefined
+  readonly #clock: Clock
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  get waiting(): number {
+    return this.#waiting.length
+  }
+
+  get paused(): PauseMode | undefined {
+    return this.#pausedUntilMs > this.#clock.monotonicMs() ? this.#pauseMode : undefined
+  }
+
+  get pauseLeftMs(): number {
+    return Math.max(0, Math.ceil(this.#pausedUntilMs - this.#clock.monotonicMs()))
+  }
+
+  /** True when the request must wait; the session will be told to `retry`. */
+  holdsBack(session: Session, command: Command): boolean {
+    if (this.#pausedUntilMs !== 0 && this.#isPaused(session, command)) {
+      this.#waiting.push(session)
+      return true
+    }
+    if (command.denyOom && this.memoryShort()) {
+      this.throttled++
+      this.#waiting.push(session)
+      return true
+    }
+    return false
+  }
+
+  /** A longer or stricter pause in force is kept, as in Redis. */
+  pause(durationMs: number, mode: PauseMode): void {
+    const until = this.#clock.monotonicMs() + durationMs
+    this.#pauseMode = this.paused === 'all' ? 'all' : mode
+    if (until > this.#pausedUntilMs) this.#pausedUntilMs = until
+    this.#timer?.cancel()
+    this.#timer = this.#clock.after(this.#pausedUntilMs - this.#clock.monotonicMs(), () => this.unpause())
+  }
+
+  unpause(): void {
+    this.#timer?.cancel()
+    this.#pausedUntilMs = 0
+    this.retry()
+  }
+
+  /** Lets all who wait try again. */
+  retry(): void {
+    const waiting = this.#waiting
+    if (waiting.length === 0) return
+    this.#waiting = []
+    for (const session of waiting) session.retry()
+  }
+
+  close(): void {
+    this.#timer?.cancel()
+    this.#waiting = []
+  }
+
+  #isPaused(session: Session, command: Command): boolean {
+    if (this.paused === undefined) return false
+    if (command.name === 'client' || command.name.startsWith('client|')) return false
+    if (this.#pauseMode === 'all') return true
+    return command.isWrite || (command.name === 'exec' && session.transaction.queued.some((queued) => queued.command.isWrite))
+  }
+}

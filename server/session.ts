@@ -1,0 +1,226 @@
+/**
+ * One client's side of its requests: who it is, which database and protocol it speaks, what it has queued and watched;
+ * and the way of each request through dispatch: known? allowed? in time? prefetch, execute, hold the reply.
+ *
+ * Requests of one client run in order: one that must wait (for a cold value, for memory, for the end of a pause) holds
+ * back its own client and nobody else.
+ */
+import type { Arguments } from '../engine/arguments.ts'
+import type { ReplyWriter } from '../engine/reply-writer.ts'
+import type { Command } from './command-table.ts'
+import { unknownCommand, unknownSubcommand, wrongArity } from './dispatch-errors.ts'
+import type { Connection, RequestHandler, RequestOutcome } from './network/connection.ts'
+import type { Server } from './server.ts'
+import { Transaction } from './transaction.ts'
+
+export type ReplyMode = 'on' | 'off' | 'skip'
+
+export class Session implements RequestHandler {
+  readonly server: Server
+  readonly connection: Connection
+  readonly id: number
+  readonly reply: ReplyWriter
+  readonly transaction = new Transaction()
+  args!: Arguments
+  /** The command being executed. */
+  command: Command | undefined
+  database = 0
+  name = ''
+  libraryName = ''
+  libraryVersion = ''
+  user = 'default'
+  authenticated: boolean
+  replyMode: ReplyMode = 'on'
+  skipNext = false
+  monitoring = false
+  noEvict = false
+  noTouch = false
+  lastCommandName = 'NULL'
+  /** LSN of this client's newest write. */
+  lastWriteLsn = 0
+  commandsExecuted = 0
+  #closeAfter = false
+  /** Set by a handler that answers later. */
+  #deferred = false
+
+  constructor(server: Server, connection: Connection) {
+    this.server = server
+    this.connection = connection
+    this.id = connection.id
+    this.reply = connection.reply
+    this.authenticated = server.config.values.requirepass === ''
+    connection.authenticated = this.authenticated
+  }
+
+  request(_connection: Connection, args: Arguments): RequestOutcome {
+    this.args = args
+    const command = this.#resolve(args)
+    if (command === undefined) return this.#outcome()
+    return this.#admit(command)
+  }
+
+  closed(): void {
+    this.server.sessionClosed(this)
+  }
+
+  /** Executes the request in hand, now that what it waited for has come. */
+  retry(): void {
+    if (this.connection.closed || this.command === undefined) return
+    const outcome = this.#admit(this.command)
+    if (outcome === 'wait') return
+    if (outcome === 'close') this.connection.closeAfterReply()
+    this.connection.resume()
+  }
+
+  /** For handlers: the reply comes later; the returned function takes what writes it. */
+  defer(): (write: () => void) => void {
+    this.#deferred = true
+    return (write) => {
+      if (this.connection.closed) return
+      write()
+      this.#applyReplyMode()
+      this.connection.resume()
+    }
+  }
+
+  closeAfterReply(): void {
+    this.#closeAfter = true
+  }
+
+  /** Back to how a new connection is: RESET. */
+  reset(): void {
+    this.transaction.discard()
+    this.database = 0
+    this.name = ''
+    this.replyMode = 'on'
+    this.skipNext = false
+    this.noEvict = false
+    this.noTouch = false
+    this.reply.protocol = 2
+    this.server.monitors.delete(this)
+    this.monitoring = false
+    this.authenticated = this.server.config.values.requirepass === ''
+    this.connection.authenticated = this.authenticated
+  }
+
+  #resolve(args: Arguments): Command | undefined {
+    const container = this.server.commands.find(args, 0)
+    if (container === undefined) return this.#refuse(unknownCommand(args), undefined)
+    let command = container
+    if (container.subcommands !== undefined && args.count > 1) {
+      const subcommand = container.subcommands.find(args, 1)
+      if (subcommand === undefined) return this.#refuse(unknownSubcommand(container.name, args), container)
+      command = subcommand
+    }
+    const { arity } = command.spec
+    if (arity > 0 ? args.count !== arity : args.count < -arity) return this.#refuse(wrongArity(command.name), command)
+    if (!this.authenticated && !command.noAuth) return this.#refuse('NOAUTH Authentication required.', command)
+    return command
+  }
+
+  /** Lets a known command run, queue, wait, or not. */
+  #admit(command: Command): RequestOutcome {
+    const { server } = this
+    this.command = command
+    if (this.transaction.open && !this.transaction.endsWith(command)) {
+      if (command.noMulti) this.#refuse('ERR Command not allowed inside a transaction', command)
+      else if (this.#mayRun(command)) this.transaction.queue(command, this.args, this.reply)
+      return this.#outcome()
+    }
+    if (server.gate.holdsBack(this, command)) return 'wait'
+    if (!this.#mayRun(command)) return this.#outcome()
+    const { tier, keyspace } = server.primary
+    keyspace.forgetLookUp()
+    const cold = tier.hasCold ? this.#cold(command) : undefined
+    if (cold !== undefined) {
+      tier.fetch(cold).then(
+        () => {
+          tier.admit(cold)
+          this.retry()
+          tier.settle()
+        },
+        (failure: Error) => this.#coldReadFailed(failure),
+      )
+      return 'wait'
+    }
+    this.execute(command, this.args)
+    return this.#outcome()
+  }
+
+  /** The cold values to fetch before the command may run. */
+  #cold(command: Command): ReturnType<Server['primary']['coldNeeds']> {
+    const { primary } = this.server
+    if (command.name !== 'exec') return primary.coldNeeds(command, this.args, this.database, undefined)
+    return this.transaction.coldNeeds(primary, this.database)
+  }
+
+  /** Runs a command and holds its reply for the log. Also for the commands of a transaction. */
+  execute(command: Command, args: Arguments): void {
+    const { server, reply } = this
+    const { primary } = server
+    const outerArgs = this.args
+    this.args = args
+    if (server.monitors.size > 0) server.feedMonitors(this, args, command)
+    const errorsBefore = reply.errors
+    const startMs = server.clock.monotonicMs()
+    if (command.serves === undefined) {
+      primary.x.touches = !this.noTouch
+      const lsn = primary.run(command, args, reply, this.database)
+      if (lsn !== 0) this.hold(lsn, command.isWrite)
+    } else command.serves(this)
+    const us = (server.clock.monotonicMs() - startMs) * 1000
+    command.stats.add(us)
+    if (reply.errors !== errorsBefore) command.stats.failed++
+    server.executed(this, command, args, us)
+    this.commandsExecuted++
+    this.args = outerArgs
+  }
+
+  /** The replies of the request in hand leave when the log has committed `lsn`. */
+  hold(lsn: number, written: boolean): void {
+    this.connection.hold(lsn)
+    if (written) this.lastWriteLsn = lsn
+    this.server.turn.schedule()
+  }
+
+  #mayRun(command: Command): boolean {
+    const refusal = this.server.refusal(command, this)
+    if (refusal === undefined) return true
+    this.#refuse(refusal, command)
+    return false
+  }
+
+  #refuse(text: string, command: Command | undefined): undefined {
+    this.transaction.refused()
+    if (command !== undefined) command.stats.rejected++
+    this.reply.error(text)
+    return undefined
+  }
+
+  #coldReadFailed(failure: Error): void {
+    this.server.coldReadFailed(failure)
+    if (this.connection.closed) return
+    this.#refuse(`ERR a cold value could not be read: ${failure.message}`, this.command)
+    this.connection.resume()
+  }
+
+  #outcome(): RequestOutcome {
+    if (this.#deferred) {
+      this.#deferred = false
+      return 'wait'
+    }
+    this.#applyReplyMode()
+    if (this.#closeAfter) return 'close'
+    return 'next'
+  }
+
+  /** CLIENT REPLY: the writer's output forgets what a silent client is not to see. */
+  #applyReplyMode(): void {
+    if (this.replyMode === 'on' && !this.skipNext) {
+      this.connection.output.discarding = false
+      return
+    }
+    this.connection.output.discarding = this.replyMode === 'off' || this.skipNext
+    this.skipNext = false
+  }
+}

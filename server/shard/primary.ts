@@ -1,0 +1,103 @@
+/**
+ * The primary of a shard: executes requests on its keyspace and appends what they changed to the log, one record each.
+ * Everything about a request that is not its client's side is here: prefetch, execute, append. The reply waits for the
+ * LSN that `run` returns.
+ */
+import type { Arguments } from '../../engine/arguments.ts'
+import type { Need } from '../../engine/command.ts'
+import { type EngineLimits, Execution } from '../../engine/execution.ts'
+import type { Keyspace } from '../../engine/keyspace/keyspace.ts'
+import type { Mutator } from '../../engine/mutation/mutator.ts'
+import type { Random } from '../../engine/random.ts'
+import type { ReplyWriter } from '../../engine/reply-writer.ts'
+import type { ColdSet, Tier } from '../../storage/tier.ts'
+import type { TransactionLog } from '../../wal/transaction-log.ts'
+import type { Command } from '../command-table.ts'
+
+export class Primary {
+  readonly keyspace: Keyspace
+  readonly mutator: Mutator
+  readonly log: TransactionLog
+  readonly tier: Tier
+  readonly x: Execution
+  /** While above 0, requests belong to one record, which `endUnit` appends. */
+  #unitDepth = 0
+  #unitRevealed = 0
+
+  constructor(keyspace: Keyspace, mutator: Mutator, log: TransactionLog, tier: Tier, random: Random, limits: EngineLimits) {
+    this.keyspace = keyspace
+    this.mutator = mutator
+    this.log = log
+    this.tier = tier
+    this.x = new Execution(keyspace, mutator, random, limits)
+  }
+
+  /** The time that requests see until the next call; once per turn. */
+  tick(nowMs: number): void {
+    this.x.now = nowMs
+    this.keyspace.access.tick(nowMs)
+  }
+
+  /** Adds the cold values that a command needs to `into` (made when undefined); undefined when all is in memory. */
+  coldNeeds(command: Command, args: Arguments, database: number, into: ColdSet | undefined): ColdSet | undefined {
+    if (!this.tier.hasCold) return into
+    const need: Need = typeof command.needs === 'function' ? command.needs(args) : command.needs
+    if (need === 'none' || !command.hasKeys) return into
+    const { first, last, step } = command.spec.keys
+    const db = this.keyspace.logical[database]
+    const end = last < 0 ? args.count + last : last
+    let set = into
+    for (let i = first; i <= end && i < args.count; i += step) {
+      const ref = this.keyspace.find(db, args.buffer, args.starts[i], args.ends[i])
+      if (ref !== 0) set = this.tier.coldOf(ref, need, args, i, set)
+    }
+    return set
+  }
+
+  /** Executes a request. Returns the LSN that must be committed before its reply may leave; 0 when it may leave at once. */
+  run(command: Command, args: Arguments, reply: ReplyWriter, database: number): number {
+    const { x } = this
+    this.#prepare(args, reply, database)
+    if (this.#unitDepth === 0) this.mutator.begin(this.log.appended + 1)
+    command.runs(x)
+    if (this.#unitDepth > 0) {
+      if (x.revealed > this.#unitRevealed) this.#unitRevealed = x.revealed
+      return 0
+    }
+    return this.#commitPoint(x.revealed)
+  }
+
+  /** From here to `endUnit` all requests are one record: EXEC. */
+  beginUnit(): void {
+    if (this.#unitDepth++ > 0) return
+    this.#unitRevealed = 0
+    this.mutator.begin(this.log.appended + 1)
+  }
+
+  /** Appends the unit's record; returns as `run` does. */
+  endUnit(): number {
+    return --this.#unitDepth > 0 ? 0 : this.#commitPoint(this.#unitRevealed)
+  }
+
+  /** Makes a change of the server's own (an expiry, an eviction) as one record. */
+  change(work: (x: Execution) => void): number {
+    this.mutator.begin(this.log.appended + 1)
+    work(this.x)
+    return this.#commitPoint(0)
+  }
+
+  #prepare(args: Arguments, reply: ReplyWriter, database: number): void {
+    const { x } = this
+    x.args = args
+    x.reply = reply
+    x.database = database
+    x.db = this.keyspace.logical[database]
+    x.revealed = this.keyspace.logicalLsn
+  }
+
+  #commitPoint(revealed: number): number {
+    const { mutator, log } = this
+    if (mutator.operations > 0) return log.append(mutator.record.bytes, 0, mutator.record.end)
+    return revealed > log.committed ? Math.min(revealed, log.appended) : 0
+  }
+}

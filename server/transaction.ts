@@ -1,0 +1,117 @@
+/**
+ * What a client has queued since MULTI and watches since WATCH. A watched key is remembered with the LSN of its last
+ * change: EXEC is refused when any shows another one. Queued requests keep copies of their arguments.
+ */
+import { Arguments } from '../engine/arguments.ts'
+import type { Keyspace } from '../engine/keyspace/keyspace.ts'
+import type { ReplyWriter } from '../engine/reply-writer.ts'
+import type { ColdSet } from '../storage/tier.ts'
+import type { Command } from './command-table.ts'
+import type { Primary } from './shard/primary.ts'
+
+export interface Queued {
+  readonly command: Command
+  readonly args: Arguments
+}
+
+interface Watched {
+  readonly db: number
+  readonly key: Buffer
+  /** Of the key's last change; -1 for a key that was missing, -2 for one that had expired. */
+  readonly lsn: number
+}
+
+/** Commands that act on the transaction instead of joining it. */
+const endings = new Set(['multi', 'exec', 'discard', 'watch', 'quit', 'reset'])
+
+export class Transaction {
+  open = false
+  /** A request was refused: EXEC will be, too. */
+  failed = false
+  queued: Queued[] = []
+  #watched: Watched[] = []
+
+  get watchedCount(): number {
+    return this.#watched.length
+  }
+
+  endsWith(command: Command): boolean {
+    return endings.has(command.name)
+  }
+
+  queue(command: Command, args: Arguments, reply: ReplyWriter): void {
+    this.queued.push({ command, args: copyOf(args) })
+    reply.queued()
+  }
+
+  refused(): void {
+    if (this.open) this.failed = true
+  }
+
+  /** Forgets everything, watched keys included. */
+  discard(): void {
+    this.open = false
+    this.failed = false
+    this.queued = []
+    this.#watched = []
+  }
+
+  watch(keyspace: Keyspace, db: number, key: Buffer, now: number): void {
+    if (this.#watched.some((watched) => watched.db === db && watched.key.equals(key))) return
+    this.#watched.push({ db, key: Buffer.from(key), lsn: seen(keyspace, db, key, now) })
+  }
+
+  unwatch(): void {
+    this.#watched = []
+  }
+
+  /** Whether a watched key has changed or expired since. */
+  isBroken(keyspace: Keyspace, now: number): boolean {
+    for (const { db, key, lsn } of this.#watched) {
+      const present = seen(keyspace, db, key, now)
+      if (present !== lsn && !(lsn === expired && present === missing)) return true
+    }
+    return false
+  }
+
+  /** The cold values that the queued requests need, together. */
+  coldNeeds(primary: Primary, database: number): ColdSet | undefined {
+    if (this.failed) return undefined
+    let set: ColdSet | undefined
+    let selected = database
+    const swaps = this.queued.some(({ command }) => command.name === 'swapdb')
+    for (const { command, args } of this.queued) {
+      if (command.name === 'select') selected = args.integer(1)
+      if (!(selected >= 0 && selected < 16)) selected = database
+      // After a SWAPDB inside the transaction a number may mean any database.
+      if (swaps) for (let i = 0; i < 16; i++) set = primary.coldNeeds(command, args, i, set)
+      else set = primary.coldNeeds(command, args, selected, set)
+    }
+    return set
+  }
+}
+
+const missing = -1
+const expired = -2
+
+function seen(keyspace: Keyspace, db: number, key: Buffer, now: number): number {
+  keyspace.forgetLookUp()
+  const ref = keyspace.find(db, key, 0, key.length)
+  if (ref === 0) return missing
+  const expireAt = keyspace.entries.expireAt(ref)
+  return expireAt !== 0 && expireAt <= now ? expired : keyspace.entries.lsn(ref)
+}
+
+export function copyOf(args: Arguments): Arguments {
+  const copy = new Arguments()
+  let bytes = 0
+  for (let i = 0; i < args.count; i++) bytes += args.length(i)
+  copy.buffer = Buffer.allocUnsafe(bytes)
+  let at = 0
+  for (let i = 0; i < args.count; i++) {
+    args.buffer.copy(copy.buffer, at, args.starts[i], args.ends[i])
+    copy.push(at, at + args.length(i))
+    at += args.length(i)
+  }
+  return copy
+}

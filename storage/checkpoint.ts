@@ -1,0 +1,160 @@
+/**
+ * A checkpoint makes the cold store and the catalog hold everything up to an LSN, durably, so that the log below it can
+ * go. It is fuzzy: while it runs the server goes on, and keys are written as of different, later LSNs, which replay
+ * recognises by each key's own LSN.
+ *
+ * Order, each step durable before the next: values in the cold store · the catalog's rows and its marker · the log
+ * trimmed · values that the marker no longer refers to deleted. A crash between any two loses nothing.
+ */
+import { CatalogWriter, removeOlderCatalogs } from './catalog-writer.ts'
+import type { Clock } from './clock.ts'
+import type { ColdStore } from './cold-store.ts'
+import type { FileSystem } from './file-system.ts'
+import type { Tier } from './tier.ts'
+import type { WriteOut } from './write-out.ts'
+import type { Keyspace } from '../engine/keyspace/keyspace.ts'
+
+const deletesPerBatch = 1000
+const entriesPerSlice = 256
+/** A catalog with this many times as many records as there are keys is written anew. */
+const recordsPerEntryMax = 2
+const recordsMin = 100_000
+
+/** What a checkpoint needs of the log. */
+export interface CheckpointLog {
+  readonly appended: number
+  readonly id: Uint8Array
+  committed(lsn: number): Promise<void>
+  trim(upTo: number): Promise<void>
+}
+
+export interface CheckpointResult {
+  readonly lsn: number
+  readonly entries: number
+  readonly deleted: number
+  readonly durationMs: number
+}
+
+export class Checkpointer {
+  /** LSN of the last checkpoint that is durable. */
+  lastLsn: number
+  /** When it ended, in ms since the epoch; 0 for never since the start. */
+  lastWallMs = 0
+  failure: Error | undefined
+  readonly #keyspace: Keyspace
+  readonly #tier: Tier
+  readonly #writeOut: WriteOut
+  readonly #store: ColdStore
+  readonly #files: FileSystem
+  readonly #directory: string
+  readonly #clock: Clock
+  readonly #log: CheckpointLog
+  /** Ids that the last marker says are to be deleted. */
+  #toDelete: number[] = []
+
+  constructor(options: {
+    keyspace: Keyspace
+    tier: Tier
+    writeOut: WriteOut
+    store: ColdStore
+    files: FileSystem
+    directory: string
+    clock: Clock
+    log: CheckpointLog
+    lastLsn: number
+  }) {
+    this.#keyspace = options.keyspace
+    this.#tier = options.tier
+    this.#writeOut = options.writeOut
+    this.#store = options.store
+    this.#files = options.files
+    this.#directory = options.directory
+    this.#clock = options.clock
+    this.#log = options.log
+    this.lastLsn = options.lastLsn
+  }
+
+  /** Takes a checkpoint; the caller runs one at a time and no step of the write-out beside it. Rejects when a disk or the log fails: the last checkpoint then stands. */
+  async run(): Promise<CheckpointResult> {
+    const startMs = this.#clock.monotonicMs()
+    try {
+      const renewed = await this.#renewCatalog()
+      const lsn = this.#log.appended
+      await this.#writeAll()
+      this.#writeOut.tellDeletions()
+      const freed = this.#takeStales()
+      await this.#log.committed(this.#log.appended)
+      await this.#store.sync()
+      const { catalog } = this.#writeOut
+      const wallMs = this.#clock.wallMs()
+      await catalog.marker(lsn, this.#writeOut.nextValueId, this.#keyspace.nextCollectionId, this.#keyspace.size, wallMs, this.#log.id)
+      this.#toDelete = this.#toDelete.concat(freed)
+      this.lastLsn = lsn
+      this.lastWallMs = wallMs
+      this.failure = undefined
+      if (renewed !== undefined) await this.#retire(renewed)
+      await this.#log.trim(lsn)
+      const deleted = await this.#deleteFreed()
+      return { lsn, entries: this.#keyspace.size, deleted, durationMs: this.#clock.monotonicMs() - startMs }
+    } catch (failure) {
+      this.failure = failure as Error
+      throw failure
+    }
+  }
+
+  /** Everything that is dirty now, and nothing that becomes so meanwhile. */
+  async #writeAll(): Promise<void> {
+    let left = this.#tier.dirty.length
+    while (left > 0) {
+      const looked = await this.#writeOut.step(left)
+      if (looked === 0 && this.#tier.dirty.length === 0) break
+      left -= looked
+    }
+  }
+
+  #takeStales(): number[] {
+    const freed = this.#tier.stales
+    this.#tier.stales = []
+    for (const id of freed) this.#writeOut.catalog.freed(id)
+    return freed
+  }
+
+  /** Begins a new catalog when the present one holds too much that is no longer so. Returns the former one. */
+  async #renewCatalog(): Promise<CatalogWriter | undefined> {
+    const former = this.#writeOut.catalog
+    if (former.records < recordsMin || former.records < this.#keyspace.size * recordsPerEntryMax) return undefined
+    this.#writeOut.catalog = await CatalogWriter.create(this.#files, this.#directory, former.generation + 1)
+    this.#tier.databasesChanged = false
+    this.#writeOut.tellDatabases()
+    const found: number[] = []
+    for (const database of this.#keyspace.databases) {
+      let cursor = 0
+      do {
+        found.length = 0
+        cursor = database.index.scan(cursor, entriesPerSlice, (ref) => found.push(ref))
+        for (const ref of found) this.#writeOut.retell(ref)
+        if (this.#writeOut.catalog.pendingBytes > 4 * 1024 * 1024) await this.#writeOut.catalog.flush()
+        else await new Promise<void>((resolve) => this.#clock.afterTurn(resolve))
+        // What was deleted meanwhile may have been told before.
+        this.#writeOut.tellDeletions()
+      } while (cursor !== 0)
+    }
+    return former
+  }
+
+  async #retire(former: CatalogWriter): Promise<void> {
+    await former.close()
+    await removeOlderCatalogs(this.#files, this.#directory, this.#writeOut.catalog.generation)
+  }
+
+  async #deleteFreed(): Promise<number> {
+    let deleted = 0
+    while (this.#toDelete.length > 0) {
+      const deletes = this.#toDelete.slice(0, deletesPerBatch)
+      await this.#store.write({ puts: [], deletes })
+      this.#toDelete = this.#toDelete.slice(deletes.length)
+      deleted += deletes.length
+    }
+    return deleted
+  }
+}

@@ -1,0 +1,54 @@
+/**
+ * Large things that lost their key, to be released a little at a time: chunks of a deleted hash, entries of a flushed
+ * database. Nobody can see them any more; only their memory and their stored copies remain.
+ */
+import type { Database } from '../engine/keyspace/database.ts'
+import type { Keyspace } from '../engine/keyspace/keyspace.ts'
+import type { ChunkedHash } from '../engine/types/chunked-hash.ts'
+
+const perStep = 64
+
+export class LoosePieces {
+  readonly #keyspace: Keyspace
+  readonly #collections: ChunkedHash[] = []
+  readonly #databases: { readonly database: Database; cursor: number }[] = []
+  readonly #found: number[] = []
+
+  constructor(keyspace: Keyspace) {
+    this.#keyspace = keyspace
+  }
+
+  get any(): boolean {
+    return this.#collections.length > 0 || this.#databases.length > 0
+  }
+
+  /** Pieces that wait, for INFO's lazyfree_pending_objects. */
+  get count(): number {
+    let count = this.#collections.length
+    for (const { database } of this.#databases) count += database.index.size
+    return count
+  }
+
+  addCollection(collection: ChunkedHash): void {
+    this.#collections.push(collection)
+  }
+
+  addDatabase(database: Database): void {
+    if (database.index.size > 0) this.#databases.push({ database, cursor: 0 })
+  }
+
+  /** Releases a few pieces. */
+  step(): void {
+    const collection = this.#collections[0]
+    if (collection !== undefined) {
+      if (collection.releaseSome(perStep)) this.#collections.shift()
+      return
+    }
+    const flushed = this.#databases[0]
+    if (flushed === undefined) return
+    this.#found.length = 0
+    flushed.cursor = flushed.database.index.scan(flushed.cursor, perStep, (ref) => this.#found.push(ref))
+    for (const ref of this.#found) this.#keyspace.releaseDetached(ref)
+    if (flushed.cursor === 0) this.#databases.shift()
+  }
+}

@@ -1,0 +1,119 @@
+/**
+ * One knob: `maxmemory` bounds everything that grows with data or load. Values, entries, indexes and the tier's lists are
+ * counted as they are; clients' buffers and the log's as they report; the cold store's caches as its options say. What is
+ * left for data has marks: where background cooling begins, where values are dropped, where writers wait.
+ */
+import type { Keyspace } from '../engine/keyspace/keyspace.ts'
+import type { Room, Tier } from './tier.ts'
+
+export interface BudgetSettings {
+  /** 0: no limit. */
+  maxmemoryBytes: number
+  coolStartPercent: number
+  dropPercent: number
+  throttlePercent: number
+}
+
+const sliceMs = 1
+/** Slack of the arena that is worth compacting: whole runs that stand half empty. */
+const slackShare = 1.1
+const slackBytes = 8 * 1024 * 1024
+
+export class MemoryBudget {
+  readonly settings: BudgetSettings
+  peakBytes = 0
+  /** The last attempt to make room found nothing that could go. */
+  stuck = false
+  readonly #keyspace: Keyspace
+  readonly #tier: Tier
+  /** Memory outside of the keyspace and the tier: buffers of clients and log, the store's caches. */
+  readonly #others: () => number
+  readonly #nowMs: () => number
+  readonly #compact: () => boolean
+
+  constructor(options: {
+    settings: BudgetSettings
+    keyspace: Keyspace
+    tier: Tier
+    others: () => number
+    nowMs: () => number
+    /** Moves values together so that runs of the arena become free; false when there is nothing to gain. */
+    compact: () => boolean
+  }) {
+    this.settings = options.settings
+    this.#keyspace = options.keyspace
+    this.#tier = options.tier
+    this.#others = options.others
+    this.#nowMs = options.nowMs
+    this.#compact = options.compact
+  }
+
+  get usedBytes(): number {
+    const used = this.#keyspace.memoryBytes + this.#tier.memoryBytes + this.#others()
+    if (used > this.peakBytes) this.peakBytes = used
+    return used
+  }
+
+  get limited(): boolean {
+    return this.settings.maxmemoryBytes > 0
+  }
+
+  /** Whether background cooling is due. */
+  get wantsCooling(): boolean {
+    return this.limited && this.usedBytes > this.#mark(this.settings.coolStartPercent)
+  }
+
+  /** Whether values must be dropped. */
+  get wantsRoom(): boolean {
+    return this.limited && this.usedBytes > this.#mark(this.settings.dropPercent)
+  }
+
+  /** Whether writers must wait until values have been dropped. */
+  get isShort(): boolean {
+    return this.limited && !this.stuck && this.usedBytes > this.#mark(this.settings.throttlePercent)
+  }
+
+  /** Whether the limit is reached and nothing can be demoted: deletion by policy, or an error, must follow. */
+  get isExhausted(): boolean {
+    return this.limited && this.usedBytes > this.settings.maxmemoryBytes && (this.stuck || !this.#tier.settings.demotes)
+  }
+
+  /** How much room there is for values that come back. */
+  room(): Room {
+    if (!this.limited) return 'ample'
+    const used = this.usedBytes
+    if (used < this.#mark(this.settings.coolStartPercent)) return 'ample'
+    return used < this.#mark((this.settings.dropPercent + this.settings.throttlePercent) / 2) ? 'some' : 'none'
+  }
+
+  /** Drops cool values for about a millisecond, until there is room. Returns whether there is work left that can be done. */
+  makeRoom(): boolean {
+    if (!this.#tier.settings.demotes || !this.wantsRoom) {
+      this.stuck = false
+      return false
+    }
+    const until = this.#nowMs() + sliceMs
+    let hot = 0
+    for (let i = 0; this.wantsRoom; i++) {
+      if (this.#hasSlack() && this.#compact()) continue
+      const gained = this.#tier.demoteOne()
+      if (gained < 0) {
+        this.stuck = this.#tier.dirty.length === 0 && !this.#tier.loose.any
+        return false
+      }
+      if (gained === 0 && ++hot > 256) return false
+      if ((i & 15) === 15 && this.#nowMs() > until) return true
+    }
+    this.stuck = false
+    return false
+  }
+
+  #hasSlack(): boolean {
+    const { arena } = this.#keyspace
+    return arena.reservedBytes > arena.liveBytes * slackShare + slackBytes
+  }
+
+  #mark(percent: number): number {
+    return (this.settings.maxmemoryBytes * percent) / 100
+  }
+}

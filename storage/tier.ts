@@ -1,0 +1,337 @@
+/**
+ * Hot, cool, cold: which values are in memory. The tier hears of every change to the keyspace, fetches what requests need,
+ * chooses what leaves, and hands what has changed to the write-out, which makes hot values cool ahead of need. Under
+ * pressure only cool values leave, by dropping bytes: no I/O.
+ *
+ * It changes no meaning: a value is the same hot, cool or cold. It runs in slices, between requests, never inside one.
+ */
+import type { Arguments } from '../engine/arguments.ts'
+import type { Need } from '../engine/command.ts'
+import type { Database } from '../engine/keyspace/database.ts'
+import { chunkedHash, valueDirtyFlag } from '../engine/keyspace/entries.ts'
+import type { Keyspace } from '../engine/keyspace/keyspace.ts'
+import type { KeyspaceObserver } from '../engine/keyspace/observer.ts'
+import type { ChunkedHash } from '../engine/types/chunked-hash.ts'
+import { fieldHash } from '../engine/types/field-hashes.ts'
+import type { Clock } from './clock.ts'
+import { ColdSet } from './cold-set.ts'
+import type { ColdStore } from './cold-store.ts'
+import { LoosePieces } from './loose-pieces.ts'
+import { RefQueue } from './ref-queue.ts'
+import { Residency } from './residency.ts'
+import { Tombstones } from './tombstones.ts'
+import { decodedLength, LARGE_VALUE_BYTES, type ValueCodec } from './value-codec.ts'
+
+export type { ColdSet } from './cold-set.ts'
+
+export type PromotePolicy = 'second' | 'always' | 'never'
+
+/** May be changed while the server runs. */
+export interface TierSettings {
+  /** Whether values may become cold for lack of memory. Without, those that a restart left cold still can be read. */
+  demotes: boolean
+  /** Values smaller than this never leave memory: they ride along in the catalog. */
+  valueBytesMin: number
+  promote: PromotePolicy
+}
+
+export interface TierCounts {
+  coldReads: number
+  coldReadBytes: number
+  /** Cold reads that found the same value on its way already. */
+  sharedReads: number
+  promotions: number
+  demotions: number
+  demotedBytes: number
+  /** Reads that were served without promotion. */
+  passed: number
+}
+
+/** While memory is this far below the budget's limits, whatever is read stays. */
+export type Room = 'ample' | 'some' | 'none'
+
+const scanChunksAhead = 8
+
+export class Tier implements KeyspaceObserver {
+  readonly counts: TierCounts = {
+    coldReads: 0,
+    coldReadBytes: 0,
+    sharedReads: 0,
+    promotions: 0,
+    demotions: 0,
+    demotedBytes: 0,
+    passed: 0,
+  }
+  readonly settings: TierSettings
+  readonly residency: Residency
+  /** Entries that the catalog does not know as they are, in the order in which they became so. */
+  readonly dirty = new RefQueue()
+  /** Deleted keys that the catalog still knows. */
+  readonly tombstones = new Tombstones()
+  /** What was cut off and is released in slices. */
+  readonly loose: LoosePieces
+  /** Ids in the cold store that became useless since the last checkpoint. */
+  stales: number[] = []
+  /** Databases were flushed or swapped since the catalog was told. */
+  databasesChanged = false
+  /** A chunk of a large hash has been cold since the start. */
+  chunksWereCold = false
+  /** Says how much room there is for values to come back. */
+  room: () => Room = () => 'ample'
+  readonly #keyspace: Keyspace
+  readonly #store: ColdStore | undefined
+  readonly #codec: ValueCodec
+  readonly #clock: Clock
+  readonly #reads = new Map<number, Promise<Buffer>>()
+  /** Entries that were fetched for the request in hand, with the epoch at which each was last seen. */
+  readonly #visitors: number[] = []
+  readonly #coldReadMs: (ms: number) => void
+
+  constructor(
+    keyspace: Keyspace,
+    store: ColdStore | undefined,
+    codec: ValueCodec,
+    clock: Clock,
+    settings: TierSettings,
+    coldReadMs: (ms: number) => void,
+  ) {
+    this.#keyspace = keyspace
+    this.#store = store
+    this.#codec = codec
+    this.#clock = clock
+    this.settings = settings
+    this.#coldReadMs = coldReadMs
+    this.residency = new Residency(keyspace.values)
+    this.loose = new LoosePieces(keyspace)
+  }
+
+  /** Whether a request may meet a cold value at all. */
+  get hasCold(): boolean {
+    return this.#keyspace.coldCount > 0 || this.chunksWereCold
+  }
+
+  get readsInFlight(): number {
+    return this.#reads.size
+  }
+
+  /** Memory for the tier's own bookkeeping. */
+  get memoryBytes(): number {
+    return this.residency.memoryBytes + this.dirty.bytes + this.tombstones.bytes + this.stales.length * 8
+  }
+
+  /** Whether a value is worth moving: smaller ones stay in memory, and in the catalog. */
+  isMovable(value: number): boolean {
+    return this.#keyspace.values.room(value) >= this.settings.valueBytesMin
+  }
+
+  // What the keyspace tells.
+
+  resident(value: number): void {
+    if (!this.settings.demotes) return
+    if (!this.isMovable(value)) return
+    this.residency.enter(value)
+    this.residency.passed(this.#keyspace.arena.capacity(value), this.residency.bytes)
+  }
+
+  moved(_from: number, to: number): void {
+    this.residency.moved(to)
+  }
+
+  released(value: number): void {
+    this.residency.leave(value)
+  }
+
+  stale(valueId: number): void {
+    if (this.#store !== undefined) this.stales.push(valueId)
+  }
+
+  dirtied(entry: number): void {
+    if (this.#store !== undefined) this.dirty.push(entry)
+  }
+
+  removed(entry: number, lsn: number): void {
+    const { entries, arena } = this.#keyspace
+    const start = entries.keyStart(entry)
+    this.tombstones.add(entries.db(entry), lsn, arena.bytes(entry), start, start + entries.keyLength(entry))
+  }
+
+  collectionDropped(collection: ChunkedHash): void {
+    this.loose.addCollection(collection)
+  }
+
+  flushed(former: Database): void {
+    this.databasesChanged = true
+    this.loose.addDatabase(former)
+  }
+
+  // Prefetch.
+
+  /** Adds to `set` what a command needs of a key that is cold, wholly or in part. Makes the set when it is needed. */
+  coldOf(ref: number, need: Need, args: Arguments, keyIndex: number, set: ColdSet | undefined): ColdSet | undefined {
+    const { entries } = this.#keyspace
+    if (entries.encoding(ref) === chunkedHash) {
+      const hash = this.#keyspace.collections[entries.value(ref)] as ChunkedHash
+      return hash.coldChunks === 0 ? set : coldChunks(hash, need, args, keyIndex, set)
+    }
+    if (entries.isResident(ref)) return set
+    const made = set ?? new ColdSet()
+    made.addValue(ref, entries.valueId(ref))
+    return made
+  }
+
+  /** Reads what the set names; one read per value however many wait for it. Rejects when a value cannot be read. */
+  async fetch(set: ColdSet): Promise<void> {
+    set.values = await Promise.all(set.items.map((item) => this.#read(item.id)))
+  }
+
+  /** Puts what was fetched in its place, unless it has changed meanwhile. The request must run before anything else does. */
+  admit(set: ColdSet): void {
+    const keyspace = this.#keyspace
+    const { entries, values } = keyspace
+    for (let i = 0; i < set.items.length; i++) {
+      const { entry, hash, firstHash, id } = set.items[i]
+      const bytes = set.values[i]
+      if (bytes === undefined) continue
+      if (hash !== undefined) {
+        hash.admit(firstHash, id, bytes)
+        continue
+      }
+      if (!entries.isLive(entry) || entries.isResident(entry) || entries.valueId(entry) !== id) continue
+      const epoch = entries.ghostEpoch(entry)
+      const value = values.create(entry, bytes.length, false)
+      values.bytes(value).set(bytes, values.start(value))
+      values.setId(value, id)
+      entries.setResident(entry, value, keyspace.access.initial())
+      entries.clearFlag(entry, valueDirtyFlag)
+      keyspace.coldCount--
+      this.resident(value)
+      this.#visitors.push(entry, epoch)
+    }
+  }
+
+  /** After the request: what it fetched stays if it deserves to, or if it was changed; the rest is cold again. */
+  settle(): void {
+    const visitors = this.#visitors
+    if (visitors.length === 0) return
+    const { entries, values } = this.#keyspace
+    for (let i = 0; i < visitors.length; i += 2) {
+      const entry = visitors[i]
+      if (!entries.isLive(entry) || entries.encoding(entry) === chunkedHash || !entries.isResident(entry)) continue
+      const value = entries.value(entry)
+      if (value === 0 || values.id(value) === 0) continue
+      if (this.#staysAfter(visitors[i + 1])) {
+        this.counts.promotions++
+        this.residency.leave(value)
+        if (this.settings.demotes) this.residency.promote(value)
+      } else {
+        this.counts.passed++
+        this.residency.leave(value)
+        this.#makeCold(entry, value)
+      }
+    }
+    visitors.length = 0
+  }
+
+  // Demotion.
+
+  /**
+   * Makes one value cold, the one that is needed least. Returns the bytes gained, 0 when the next victim is hot still
+   * (the write-out is behind), -1 when there is nothing to demote.
+   */
+  demoteOne(): number {
+    const value = this.residency.nextVictim()
+    if (value === 0) return -1
+    const keyspace = this.#keyspace
+    const bytes = keyspace.arena.capacity(value)
+    if (keyspace.values.isChunk(value)) {
+      const hash = keyspace.collections[keyspace.values.owner(value)]
+      if (hash === undefined || !hash.evict(value)) {
+        this.residency.postpone(value)
+        return 0
+      }
+      this.chunksWereCold = true
+    } else {
+      if (keyspace.values.id(value) === 0) {
+        this.residency.postpone(value)
+        return 0
+      }
+      this.#makeCold(keyspace.values.owner(value), value)
+    }
+    this.counts.demotions++
+    this.counts.demotedBytes += bytes
+    return bytes
+  }
+
+  #makeCold(entry: number, value: number): void {
+    const { entries, values } = this.#keyspace
+    entries.setCold(entry, values.id(value), this.residency.epoch)
+    values.release(value)
+    this.#keyspace.coldCount++
+  }
+
+  #staysAfter(epoch: number): boolean {
+    if (this.settings.promote === 'never' && this.settings.demotes) return false
+    const room = this.room()
+    if (room === 'none') return false
+    return room === 'ample' || this.settings.promote === 'always' || this.residency.isRecent(epoch)
+  }
+
+  #read(id: number): Promise<Buffer> {
+    const known = this.#reads.get(id)
+    if (known !== undefined) {
+      this.counts.sharedReads++
+      return known
+    }
+    const reading = this.#readAndDecode(id)
+    this.#reads.set(id, reading)
+    return reading
+  }
+
+  async #readAndDecode(id: number): Promise<Buffer> {
+    const startMs = this.#clock.monotonicMs()
+    try {
+      const stored = await (this.#store as ColdStore).read(id)
+      if (stored === undefined) throw new Error(`value ${id} is missing from the cold store`)
+      const bytes =
+        decodedLength(stored) > LARGE_VALUE_BYTES ? await this.#codec.decodeLarge(id, stored) : this.#codec.decode(id, stored)
+      this.counts.coldReads++
+      this.counts.coldReadBytes += bytes.length
+      this.residency.passed(bytes.length, this.residency.bytes)
+      return bytes
+    } finally {
+      this.#reads.delete(id)
+      this.#coldReadMs(this.#clock.monotonicMs() - startMs)
+    }
+  }
+}
+
+function coldChunks(hash: ChunkedHash, need: Need, args: Arguments, keyIndex: number, set: ColdSet | undefined): ColdSet | undefined {
+  let made = set
+  const add = (firstHash: number, id: number): undefined => {
+    made ??= new ColdSet()
+    made.addChunk(hash, firstHash, id)
+  }
+  if (need === 'value') hash.eachCold(add)
+  else if (need === 'scan') {
+    let left = scanChunksAhead
+    const cursor = args.integer(keyIndex + 1)
+    hash.eachCold((firstHash, id) => {
+      add(firstHash, id)
+      return --left > 0 ? undefined : false
+    }, cursor >= 0 && cursor < 2 ** 32 ? cursor : 0)
+  } else {
+    const last = need === 'field' ? keyIndex + 1 : args.count - 1
+    for (let i = keyIndex + 1; i <= last; i += need === 'pairs' ? 2 : 1) {
+      const id = hash.coldChunkFor(args.buffer, args.starts[i], args.ends[i])
+      if (id === 0) continue
+      hash.eachCold(
+        (firstHash, valueId) => {
+          add(firstHash, valueId)
+          return false
+        },
+        fieldHash(args.buffer, args.starts[i], args.ends[i], hash.seed),
+      )
+    }
+  }
+  return made
+}

@@ -1,0 +1,40 @@
+/** Deletions that the catalog has yet to hear of, as bytes: database, LSN and key, one after the other. */
+import { RecordBuffer } from '../engine/mutation/record-buffer.ts'
+import { RecordReader } from '../engine/mutation/record-reader.ts'
+import type { CatalogWriter } from './catalog-writer.ts'
+
+export class Tombstones {
+  readonly #pending = new RecordBuffer()
+  readonly #reader = new RecordReader()
+  #count = 0
+
+  get count(): number {
+    return this.#count
+  }
+
+  get bytes(): number {
+    return this.#pending.bytes.length
+  }
+
+  add(db: number, lsn: number, key: Buffer, start: number, end: number): void {
+    this.#pending.byte(db)
+    this.#pending.u48(lsn)
+    this.#pending.range(key, start, end)
+    this.#count++
+  }
+
+  /** Tells the catalog all of them. */
+  drain(catalog: CatalogWriter): void {
+    if (this.#count === 0) return
+    const reader = this.#reader
+    reader.open(this.#pending.bytes, 0, this.#pending.end)
+    while (reader.at < reader.end) {
+      const db = reader.byte()
+      const lsn = reader.u48()
+      reader.range()
+      catalog.tombstone(db, lsn, reader.bytes, reader.start, reader.stop)
+    }
+    this.#pending.clear()
+    this.#count = 0
+  }
+}

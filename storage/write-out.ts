@@ -1,0 +1,339 @@
+/**
+ * Writes out what has changed: values to the cold store, and to the catalog where each key's value is. Both the
+ * background cooling ahead of memory pressure and the checkpoint are this one thing, so nothing is written twice.
+ *
+ * It takes entries from the tier's dirty list in order, copies each at one moment (bytes into a batch under a new value
+ * id, metadata into the catalog), and writes the batch once the log has committed everything in it: nothing uncommitted
+ * reaches the cold store. A value that has changed before its batch was written stays hot; its copy is stale.
+ *
+ * It is the only writer of the catalog and of the cold store, and runs one step at a time.
+ */
+import { chunkedHash, catalogedFlag, dirtyFlag, type Entries, packedHash, stringType, valueDirtyFlag } from '../engine/keyspace/entries.ts'
+import { databaseCount, type Keyspace } from '../engine/keyspace/keyspace.ts'
+import type { ChunkedHash } from '../engine/types/chunked-hash.ts'
+import { usedBytes } from '../engine/types/packed-fields.ts'
+import type { CatalogWriter } from './catalog-writer.ts'
+import type { Clock } from './clock.ts'
+import type { ColdPut, ColdStore } from './cold-store.ts'
+import { LARGE_VALUE_BYTES, type ValueCodec } from './value-codec.ts'
+import type { Tier } from './tier.ts'
+
+const batchBytesMax = 512 * 1024
+const batchEntriesMax = 4096
+/** How long one stretch of copying may hold the event loop. */
+const sliceMs = 1
+/** A large hash is told to the catalog when so few chunks are dirty that all can be copied at one moment. */
+const chunksAtOnce = 256
+const chunksPerRound = 128
+/** Rounds beyond one per chunk after which a hash that is changed faster than it is written is copied all the same. */
+const partialRoundsMax = 16
+const nothing = Buffer.alloc(0)
+
+export interface WriteOutCounts {
+  values: number
+  valueBytes: number
+  storedBytes: number
+  batches: number
+  /** Values that had changed before their copy was written. */
+  outdated: number
+}
+
+/** A batch and what is to be noted when it has been written. */
+interface Batch {
+  readonly puts: ColdPut[]
+  readonly large: Promise<ColdPut>[]
+  /** Per value: entry, LSN, id. */
+  readonly entries: number[]
+  readonly chunks: { readonly entry: number; readonly hash: ChunkedHash; readonly firstHash: number; readonly lsn: number; readonly id: number }[]
+  bytes: number
+  count: number
+  lsn: number
+}
+
+export class WriteOut {
+  readonly counts: WriteOutCounts = { values: 0, valueBytes: 0, storedBytes: 0, batches: 0, outdated: 0 }
+  catalog: CatalogWriter
+  nextValueId: number
+  readonly #keyspace: Keyspace
+  readonly #entries: Entries
+  readonly #tier: Tier
+  readonly #store: ColdStore
+  readonly #codec: ValueCodec
+  readonly #clock: Clock
+  readonly #committed: (lsn: number) => Promise<void>
+  #space = Buffer.allocUnsafeSlow(batchBytesMax + LARGE_VALUE_BYTES)
+  #inFlightBytes = 0
+  /** A large hash whose dirty chunks are written batch by batch, before it is told as a whole. */
+  #partial = 0
+  #partialRounds = 0
+
+  constructor(options: {
+    keyspace: Keyspace
+    tier: Tier
+    store: ColdStore
+    codec: ValueCodec
+    clock: Clock
+    catalog: CatalogWriter
+    nextValueId: number
+    /** Resolves when the log has committed an LSN; rejects when it never will. */
+    committed: (lsn: number) => Promise<void>
+  }) {
+    this.#keyspace = options.keyspace
+    this.#entries = options.keyspace.entries
+    this.#tier = options.tier
+    this.#store = options.store
+    this.#codec = options.codec
+    this.#clock = options.clock
+    this.catalog = options.catalog
+    this.nextValueId = options.nextValueId
+    this.#committed = options.committed
+  }
+
+  /** Bytes on their way to the cold store. */
+  get inFlightBytes(): number {
+    return this.#inFlightBytes
+  }
+
+  get memoryBytes(): number {
+    return this.#space.length + this.#inFlightBytes + this.catalog.pendingBytes
+  }
+
+  /** Writes one batch from the head of the dirty list. `left` bounds how many entries are looked at; returns how many were. Rejects when a disk fails; nothing is lost then. */
+  async step(left: number): Promise<number> {
+    const batch: Batch = { puts: [], large: [], entries: [], chunks: [], bytes: 0, count: 0, lsn: 0 }
+    const looked = await this.#collect(batch, left)
+    if (batch.count > 0) await this.#write(batch)
+    if (this.catalog.pendingBytes > 4 * batchBytesMax) await this.catalog.flush()
+    return looked
+  }
+
+  /** Tells the catalog what is due besides changed entries: which databases were flushed or swapped, which keys deleted. */
+  tellDeletions(): void {
+    const tier = this.#tier
+    if (tier.databasesChanged) {
+      tier.databasesChanged = false
+      this.tellDatabases()
+    }
+    tier.tombstones.drain(this.catalog)
+  }
+
+  tellDatabases(): void {
+    const { logical, logicalLsn, databases } = this.#keyspace
+    const flushedLsns = Array.from({ length: databaseCount }, (_, i) => databases[i].flushedLsn)
+    this.catalog.databases(logicalLsn, logical, flushedLsns)
+  }
+
+  /** Tells the catalog of an entry that it knows already or that has nothing unwritten: for a new generation. */
+  retell(ref: number): void {
+    const entries = this.#entries
+    if (!entries.isLive(ref) || entries.flag(ref, dirtyFlag)) return
+    if (entries.encoding(ref) === chunkedHash) this.#retellChunks(ref)
+    else this.#tellEntry(ref, this.#storedId(ref))
+  }
+
+  async #collect(batch: Batch, left: number): Promise<number> {
+    const { dirty } = this.#tier
+    let looked = 0
+    let until = this.#clock.monotonicMs() + sliceMs
+    this.tellDeletions()
+    while (looked < left && batch.bytes < batchBytesMax && batch.count < batchEntriesMax) {
+      const ref = this.#partial !== 0 ? this.#partial : dirty.shift()
+      if (ref === 0) break
+      this.#partial = 0
+      this.#take(ref, batch)
+      if (this.#partial === 0) {
+        looked++
+        this.#partialRounds = 0
+      }
+      if ((looked & 15) !== 0 || this.#clock.monotonicMs() < until) continue
+      await new Promise<void>((resolve) => this.#clock.afterTurn(resolve))
+      until = this.#clock.monotonicMs() + sliceMs
+      this.tellDeletions()
+    }
+    return looked
+  }
+
+  #take(ref: number, batch: Batch): void {
+    const entries = this.#entries
+    if (!entries.isLive(ref) || !entries.flag(ref, dirtyFlag)) return
+    const lsn = entries.lsn(ref)
+    if (lsn <= this.#keyspace.databases[entries.db(ref)].flushedLsn) return
+    if (lsn > batch.lsn) batch.lsn = lsn
+    if (entries.encoding(ref) === chunkedHash) {
+      this.#takeChunks(ref, batch)
+      return
+    }
+    const hasCopy = !entries.isResident(ref) || !entries.flag(ref, valueDirtyFlag)
+    if (hasCopy || !this.#tier.isMovable(entries.value(ref))) {
+      this.#tellEntry(ref, this.#storedId(ref))
+      return
+    }
+    const id = this.nextValueId++
+    const value = entries.value(ref)
+    const { values } = this.#keyspace
+    this.#put(batch, id, value, values.start(value), values.start(value) + this.#valueLength(ref))
+    batch.entries.push(ref, lsn, id)
+    this.#tellEntry(ref, id)
+  }
+
+  /** Writes dirty chunks, a batch at a time; with the last of them the hash is told to the catalog as it is at that moment. */
+  #takeChunks(ref: number, batch: Batch): void {
+    const entries = this.#entries
+    const { values } = this.#keyspace
+    const hash = this.#keyspace.collections[entries.value(ref)] as ChunkedHash
+    const takeAll = hash.dirtyChunks <= chunksAtOnce || this.#partialRounds > partialRoundsMax + hash.chunkCount / chunksPerRound
+    const known = new Map<number, number>()
+    hash.eachDirty((firstHash, value, lsn) => {
+      const id = this.nextValueId++
+      const start = values.start(value)
+      this.#put(batch, id, value, start, start + usedBytes(values.bytes(value), start))
+      if (lsn > batch.lsn) batch.lsn = lsn
+      batch.chunks.push({ entry: ref, hash, firstHash, lsn, id })
+      known.set(firstHash, id)
+      return takeAll || known.size < chunksPerRound ? undefined : false
+    })
+    if (!takeAll) {
+      this.#partial = ref
+      this.#partialRounds++
+      return
+    }
+    this.#tellEntry(ref, hash.id)
+    this.catalog.collection(hash.id, hash.chunkCount, hash.seed)
+    hash.eachCatalogDirty((firstHash, id, lsn, count, bytes) => this.catalog.chunk(hash.id, firstHash, id, lsn, count, bytes))
+    hash.eachDirty((firstHash, _value, lsn, count, bytes) => {
+      this.catalog.chunk(hash.id, firstHash, known.get(firstHash) as number, lsn, count, bytes)
+      return undefined
+    })
+    hash.clearCatalogDirty()
+  }
+
+  #retellChunks(ref: number): void {
+    const hash = this.#keyspace.collections[this.#entries.value(ref)] as ChunkedHash
+    this.#tellEntry(ref, hash.id)
+    this.catalog.collection(hash.id, hash.chunkCount, hash.seed)
+    hash.eachRow((firstHash, id, lsn, count, bytes) => this.catalog.chunk(hash.id, firstHash, id, lsn, count, bytes))
+  }
+
+  #put(batch: Batch, id: number, value: number, start: number, end: number): void {
+    const { values } = this.#keyspace
+    const bytes = values.bytes(value)
+    const length = end - start
+    this.counts.values++
+    this.counts.valueBytes += length
+    if (length > LARGE_VALUE_BYTES) {
+      // The bytes are read while the server goes on: a change must make a copy.
+      values.share(value)
+      batch.large.push(this.#codec.encodeLarge(bytes, start, end).then((stored) => ({ id, bytes: stored })))
+    } else {
+      const stored = this.#codec.encode(bytes, start, end, this.#space, batch.bytes)
+      batch.puts.push({ id, bytes: stored })
+    }
+    batch.bytes += length + 16
+    batch.count++
+  }
+
+  /** Length of the bytes that would be stored. */
+  #valueLength(ref: number): number {
+    const entries = this.#entries
+    if (entries.type(ref) === stringType) return entries.length(ref)
+    const value = entries.value(ref)
+    return entries.encoding(ref) === packedHash && entries.isResident(ref)
+      ? usedBytes(this.#keyspace.values.bytes(value), this.#keyspace.values.start(value))
+      : entries.length(ref)
+  }
+
+  /** Id of the stored copy, 0 when there is none. */
+  #storedId(ref: number): number {
+    const entries = this.#entries
+    return entries.isResident(ref) ? this.#keyspace.values.id(entries.value(ref)) : entries.valueId(ref)
+  }
+
+  /** Writes an entry's row; with id 0 the value goes with it. */
+  #tellEntry(ref: number, id: number): void {
+    const entries = this.#entries
+    const { arena, values } = this.#keyspace
+    const keyStart = entries.keyStart(ref)
+    let inline: Buffer = nothing
+    let inlineStart = 0
+    let inlineEnd = 0
+    if (id === 0) {
+      const value = entries.value(ref)
+      inline = values.bytes(value)
+      inlineStart = values.start(value)
+      inlineEnd = inlineStart + this.#valueLength(ref)
+    }
+    this.catalog.entry(
+      entries.db(ref),
+      entries.type(ref),
+      entries.encoding(ref),
+      0,
+      entries.lsn(ref),
+      entries.expireAt(ref),
+      entries.length(ref),
+      id,
+      arena.bytes(ref),
+      keyStart,
+      keyStart + entries.keyLength(ref),
+      inline,
+      inlineStart,
+      inlineEnd,
+    )
+    entries.clearFlag(ref, dirtyFlag)
+    entries.setFlag(ref, catalogedFlag)
+  }
+
+  async #write(batch: Batch): Promise<void> {
+    this.#inFlightBytes += batch.bytes
+    try {
+      const large = await Promise.all(batch.large)
+      await this.#committed(batch.lsn)
+      const puts = large.length === 0 ? batch.puts : [...batch.puts, ...large]
+      await this.#store.write({ puts, deletes: [] })
+      this.counts.batches++
+      for (const put of puts) this.counts.storedBytes += put.bytes.length
+      this.#written(batch)
+    } catch (failure) {
+      this.#notWritten(batch)
+      throw failure
+    } finally {
+      this.#inFlightBytes -= batch.bytes
+    }
+  }
+
+  #written(batch: Batch): void {
+    const entries = this.#entries
+    const { values } = this.#keyspace
+    for (let i = 0; i < batch.entries.length; i += 3) {
+      const ref = batch.entries[i]
+      const id = batch.entries[i + 2]
+      if (entries.isLive(ref) && entries.lsn(ref) === batch.entries[i + 1] && entries.isResident(ref) && entries.flag(ref, valueDirtyFlag)) {
+        values.setId(entries.value(ref), id)
+        entries.clearFlag(ref, valueDirtyFlag)
+      } else {
+        this.counts.outdated++
+        this.#tier.stale(id)
+      }
+    }
+    for (const { hash, firstHash, lsn, id } of batch.chunks) {
+      if (hash.stored(firstHash, lsn, id, true)) continue
+      this.counts.outdated++
+      this.#tier.stale(id)
+    }
+  }
+
+  /** The catalog was told of values that are not there: all of them must be told again before the next marker. */
+  #notWritten(batch: Batch): void {
+    const entries = this.#entries
+    for (let i = 0; i < batch.entries.length; i += 3) {
+      const ref = batch.entries[i]
+      if (!entries.isLive(ref) || entries.flag(ref, dirtyFlag)) continue
+      entries.setFlag(ref, dirtyFlag)
+      this.#tier.dirtied(ref)
+    }
+    for (const { entry } of batch.chunks) {
+      if (!entries.isLive(entry) || entries.flag(entry, dirtyFlag)) continue
+      entries.setFlag(entry, dirtyFlag)
+      this.#tier.dirtied(entry)
+    }
+  }
+}
