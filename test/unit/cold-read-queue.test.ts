@@ -1,0 +1,116 @@
+import { describe, expect, it } from 'vitest'
+import { ColdReadQueue } from '../../storage/cold-read-queue.ts'
+
+interface Job {
+  readonly ids: readonly number[]
+  finish(): void
+  fail(message: string): void
+}
+
+/** A queue whose jobs and turns end when the test says so. Values are the ids as text. */
+function queueOf(jobsMax: number, idsPerJobMax = 16) {
+  const jobs: Job[] = []
+  let turn: (() => void)[] = []
+  const queue = new ColdReadQueue({
+    jobsMax,
+    idsPerJobMax,
+    afterTurn: (work) => void turn.push(work),
+    job: (ids) =>
+      new Promise((resolve, reject) => {
+        jobs.push({
+          ids,
+          finish: () => resolve(ids.map((id) => (id === 0 ? undefined : Buffer.from(`${id}`)))),
+          fail: (message) => reject(new Error(message)),
+        })
+      }),
+  })
+  const endTurn = () => {
+    const works = turn
+    turn = []
+    for (const work of works) work()
+  }
+  return { queue, jobs, endTurn }
+}
+
+describe('ColdReadQueue', () => {
+  it('starts nothing before the turn ends, then spreads the reads over the jobs', async () => {
+    const { queue, jobs, endTurn } = queueOf(3)
+    const reads = [1, 2, 3, 4, 5, 2, 1].map((id) => queue.read(id))
+    expect(jobs).toHaveLength(0)
+    endTurn()
+    expect(jobs.map((job) => job.ids)).toEqual([[1, 2], [3, 4], [5]])
+    for (const job of jobs) job.finish()
+    expect((await Promise.all(reads)).map(String)).toEqual(['1', '2', '3', '4', '5', '2', '1'])
+    expect(queue.running).toBe(0)
+  })
+
+  it('never runs more jobs than allowed nor more ids in one, and keeps the order', async () => {
+    const { queue, jobs, endTurn } = queueOf(2, 4)
+    const reads = Array.from({ length: 20 }, (_, i) => queue.read(i + 1))
+    endTurn()
+    let done = 0
+    const order: number[] = []
+    while (order.length < 20) {
+      expect(queue.running).toBeLessThanOrEqual(2)
+      const job = jobs[done++]!
+      expect(job.ids.length).toBeLessThanOrEqual(4)
+      order.push(...job.ids)
+      job.finish()
+      await reads[job.ids[0]! - 1]
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    expect(order).toEqual(Array.from({ length: 20 }, (_, i) => i + 1))
+    expect(queue.waiting).toBe(0)
+  })
+
+  it('does not let a read join one that has started', async () => {
+    const { queue, jobs, endTurn } = queueOf(2)
+    const first = queue.read(1)
+    endTurn()
+    const second = queue.read(1)
+    endTurn()
+    expect(jobs.map((job) => job.ids)).toEqual([[1], [1]])
+    jobs[1]!.finish()
+    expect(String(await second)).toBe('1')
+    jobs[0]!.finish()
+    expect(String(await first)).toBe('1')
+  })
+
+  it('lets a failure hit only the read that it concerns', async () => {
+    const { queue, jobs, endTurn } = queueOf(1)
+    const settled = Promise.allSettled([queue.read(1), queue.read(2), queue.read(0)])
+    endTurn()
+    jobs[0]!.fail('some block is damaged')
+    const outcomes = [() => jobs[1]!.finish(), () => jobs[2]!.fail('block 2 is damaged'), () => jobs[3]!.finish()]
+    for (let i = 0; i < outcomes.length; i++) {
+      while (jobs.length < i + 2) await new Promise((resolve) => setImmediate(resolve))
+      outcomes[i]!()
+    }
+    const [one, two, none] = await settled
+    expect(one).toMatchObject({ status: 'fulfilled', value: Buffer.from('1') })
+    expect(two).toMatchObject({ status: 'rejected', reason: { message: 'block 2 is damaged' } })
+    expect(none).toMatchObject({ status: 'fulfilled', value: undefined })
+  })
+
+  it('pauses once the running jobs are done, and holds what is asked for meanwhile', async () => {
+    const { queue, jobs, endTurn } = queueOf(2)
+    const before = queue.read(1)
+    endTurn()
+    let paused = false
+    const pausing = queue.pause().then(() => {
+      paused = true
+    })
+    const during = queue.read(2)
+    endTurn()
+    expect(paused).toBe(false)
+    jobs[0]!.finish()
+    await before
+    await pausing
+    expect(jobs).toHaveLength(1)
+    queue.resume()
+    expect(jobs).toHaveLength(2)
+    jobs[1]!.finish()
+    expect(String(await during)).toBe('2')
+    await queue.pause()
+  })
+})
