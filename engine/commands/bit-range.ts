@@ -2,7 +2,7 @@
 import type { Execution } from '../execution.ts'
 import { parseInteger } from '../integer.ts'
 import { syntaxError } from './errors.ts'
-import { readPosition } from './string-ranges.ts'
+import { isBackward, readPosition } from './string-ranges.ts'
 
 const badOffset = 'ERR bit offset is not an integer or out of range'
 
@@ -11,6 +11,8 @@ export interface BitRange {
   readonly from: number
   readonly to: number
 }
+
+const emptyRange: BitRange = { from: 0, to: -1 }
 
 export function wholeRange(bytes: number): BitRange {
   return { from: 0, to: bytes * 8 - 1 }
@@ -35,21 +37,35 @@ function checkedOffset(x: Execution, offset: number): number {
   return -1
 }
 
-/**
- * The arguments start, end and unit from `index` on as a range of a string of so many bytes; negative numbers count from
- * the end, an end that is not given is the string's. Undefined when they are wrong; the error is then written.
- */
-export function readBitRange(x: Execution, index: number, bytes: number): BitRange | undefined {
-  const { args, reply } = x
-  const start = readPosition(x, index)
+/** BITCOUNT's arguments start, end and unit, from 2 on, as a range of a string of so many bytes. Undefined when they are wrong; the error is then written. */
+export function readCountRange(x: Execution, bytes: number): BitRange | undefined {
+  const start = readPosition(x, 2)
   if (Number.isNaN(start)) return undefined
-  const end = index + 1 < args.count ? readPosition(x, index + 1) : -1
+  const end = readPosition(x, 3)
   if (Number.isNaN(end)) return undefined
-  const isBits = index + 2 < args.count && args.is(index + 2, 'BIT')
-  if (index + 2 < args.count && !isBits && !args.is(index + 2, 'BYTE')) {
-    reply.error(syntaxError)
-    return undefined
-  }
+  if (isBackward(x, 2, start, end)) return emptyRange
+  return isUnit(x, 4) ? rangeOf(start, end, x.args.count > 4 && x.args.is(4, 'BIT'), bytes) : undefined
+}
+
+/** BITPOS's arguments start, end and unit, from 3 on; without an end the string's counts. The unit is checked before the end. */
+export function readSearchRange(x: Execution, bytes: number): BitRange | undefined {
+  const { args } = x
+  const start = readPosition(x, 3)
+  if (Number.isNaN(start) || !isUnit(x, 5)) return undefined
+  const end = args.count > 4 ? readPosition(x, 4) : -1
+  return Number.isNaN(end) ? undefined : rangeOf(start, end, args.count > 5 && args.is(5, 'BIT'), bytes)
+}
+
+/** Whether argument `index` is a unit or is not given; if not, the error is written. */
+function isUnit(x: Execution, index: number): boolean {
+  const { args } = x
+  if (index >= args.count || args.is(index, 'BIT') || args.is(index, 'BYTE')) return true
+  x.reply.error(syntaxError)
+  return false
+}
+
+/** Negative numbers count from the string's end. */
+function rangeOf(start: number, end: number, isBits: boolean, bytes: number): BitRange {
   const length = isBits ? bytes * 8 : bytes
   const from = Math.max(0, start < 0 ? length + start : start)
   const to = Math.min(Math.max(0, end < 0 ? length + end : end), length - 1)

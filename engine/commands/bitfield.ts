@@ -231,7 +231,7 @@ function changeBigInteger(x: Execution, entry: number, isSet: boolean, operand: 
       x.reply.nil()
       return
     }
-    if (mode === saturate) after = after > max || (isSet && !signed) ? max : min
+    if (mode === saturate) after = after > max || (isSet && (!signed || wrapsRound(max, operand))) ? max : min
     else after = signed ? BigInt.asIntN(bits, after) : BigInt.asUintN(bits, after)
   }
   if (after !== before) {
@@ -242,6 +242,11 @@ function changeBigInteger(x: Execution, entry: number, isSet: boolean, operand: 
     storeTouched(x, entry)
   }
   x.reply.bigInteger(isSet ? before : after)
+}
+
+/** Redis finds a number too large by its distance from `max`; for the most negative ones that does not fit 64 bits, and they pass for too large. */
+function wrapsRound(max: bigint, operand: bigint): boolean {
+  return max - operand >= 1n << 63n
 }
 
 /** The value of `field`; the bits behind the string's end are clear. */

@@ -7,7 +7,7 @@ import { keyAt } from '../command.ts'
 import type { Execution } from '../execution.ts'
 import { wrongType } from '../execution.ts'
 import { valueHeaderBytes } from '../keyspace/values.ts'
-import { readBitOffset, readBitRange, wholeRange } from './bit-range.ts'
+import { readBitOffset, readCountRange, readSearchRange, wholeRange } from './bit-range.ts'
 import { bitfieldCommands } from './bitfield.ts'
 import { notAnInteger, syntaxError } from './errors.ts'
 import { createEmpty } from './string-ranges.ts'
@@ -137,7 +137,7 @@ function bitcount(x: Execution): void {
     return
   }
   const length = x.keyspace.entries.length(entry)
-  const range = args.count === 2 ? wholeRange(length) : readBitRange(x, 2, length)
+  const range = args.count === 2 ? wholeRange(length) : readCountRange(x, length)
   if (range === undefined) return
   reply.integer(range.from > range.to ? 0 : countBits(x, entry, range.from, range.to))
 }
@@ -192,7 +192,7 @@ function bitpos(x: Execution): void {
     return
   }
   const length = x.keyspace.entries.length(entry)
-  const range = args.count === 3 ? wholeRange(length) : readBitRange(x, 3, length)
+  const range = args.count === 3 ? wholeRange(length) : readSearchRange(x, length)
   if (range === undefined) return
   const { from, to } = range
   if (from > to) {

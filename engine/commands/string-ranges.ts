@@ -123,7 +123,7 @@ function getrange(x: Execution): void {
   const length = entry === 0 ? 0 : x.keyspace.entries.length(entry)
   const from = Math.max(0, start < 0 ? length + start : start)
   const to = Math.min(Math.max(0, end < 0 ? length + end : end), length - 1)
-  if ((start < 0 && end < 0 && start > end) || from > to) x.reply.text('')
+  if (from > to || isBackward(x, 2, start, end)) x.reply.text('')
   else replyPart(x, entry, from, to + 1)
 }
 
@@ -147,4 +147,11 @@ export function readPosition(x: Execution, index: number): number {
   if (x.args.isInt64(index)) return x.args.buffer[x.args.start(index)] === 0x2d ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY
   x.reply.error(notAnInteger)
   return Number.NaN
+}
+
+/** Whether both positions, of argument `index` and the next, count from the end and the first is the later: an empty range wherever they lie. */
+export function isBackward(x: Execution, index: number, start: number, end: number): boolean {
+  if (start >= 0 || end >= 0) return false
+  if (start !== end || start !== Number.NEGATIVE_INFINITY) return start > end
+  return (x.args.bigInteger(index) as bigint) > (x.args.bigInteger(index + 1) as bigint)
 }
