@@ -6,10 +6,9 @@
  * write-out began, so that a write-out as of that LSN is known to be current. Chunk 0 begins at hash 0 and is never removed.
  *
  * The catalog (the rows in the cold store) follows in batches. A batch is a state of the whole hash if it holds, as of one
- * moment, the rows of `eachCatalogDirty` and, with their bytes, all chunks of `eachDirty`. A stale copy may be deleted once
- * the next batch lasts.
+ * moment, the rows of `eachCatalogDirty` and, with their bytes, all chunks of `eachDirty`. A copy may be deleted once a batch
+ * lasts that began after it was told `stale`.
  */
-
 import type { Values } from '../keyspace/values.ts'
 import { valueHeaderBytes } from '../keyspace/values.ts'
 import { Arena, slotBytesMax } from '../memory/arena.ts'
@@ -121,7 +120,7 @@ export class ChunkTable {
     if (lsn > directory.lsn(at)) directory.setLsn(at, lsn)
     const flags = directory.flags(at)
     if ((flags & valueDirty) !== 0) return
-    directory.setFlags(at, (flags | valueDirty) & ~told)
+    directory.setFlags(at, flags | valueDirty)
     this.#dirty++
     this.#outdate(at)
     this.values.setId(ref, 0)
@@ -179,7 +178,7 @@ export class ChunkTable {
 
   /**
    * A write-out of the chunk as of `lsn` is complete under `valueId`. True if that is what the chunk holds: it is clean. False if it has
-   * changed since: the id is nobody's, but if it is `cataloged` already it may be deleted only after the next batch.
+   * changed since: the copy is stale, and the caller's to delete (if it is `cataloged` already, after a later batch).
    */
   stored(chunkHash: number, lsn: number, valueId: number, cataloged: boolean): boolean {
     const directory = this.directory
@@ -217,7 +216,7 @@ export class ChunkTable {
     }
   }
 
-  /** Visits the rows that the catalog has otherwise or not, dirty chunks' excepted. Removed chunks come with value id 0. */
+  /** Visits the rows that the catalog has otherwise or not at all, dirty chunks' excepted. Removed chunks come with value id 0. */
   eachCatalogDirty(visit: VisitRow): void {
     const directory = this.directory
     for (const chunkHash of this.#removed.keys()) {

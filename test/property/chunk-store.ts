@@ -164,6 +164,10 @@ export class ChunkStore implements ChunkObserver {
     this.#batchLsns = [this.#batchLsns[1], batch.lsn]
   }
 
+  forgetLog(): void {
+    this.#log.length = 0
+  }
+
   /** All memory is lost; catalog, copies and log are not. The log is replayed from before the last batch, to try what is ahead of it. */
   restart(): void {
     this.values = new Values(new Arena())
@@ -218,6 +222,7 @@ export class ChunkStore implements ChunkObserver {
       const bytes = this.values.bytes(ref).subarray(start, start + usedBytes(this.values.bytes(ref), start))
       if (id !== 0 && this.copies.get(id)?.equals(bytes) !== true) throw new Error(`a clean chunk is not what copy ${id} is`)
     }
+    for (const { valueId } of this.catalog.values()) if (!this.copies.has(valueId)) throw new Error(`the catalog wants copy ${valueId}`)
     if (dirty !== this.hash.dirtyChunks) throw new Error(`${dirty} chunks are dirty, not ${this.hash.dirtyChunks}`)
   }
 

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { ChunkStore } from './chunk-store.ts'
 
-const runs = Number(process.env.MORAINE_RUNS ?? 1) * 100
+const runs = Math.ceil(60 * Number(process.env.MORAINE_TEST_SCALE ?? 1))
 
 const name = fc.nat(90).map((n) => `field:${n}`)
 const value = fc.oneof(
@@ -81,6 +81,13 @@ describe('a large hash', () => {
           store.check()
         }
         expect(store.contents(7)).toEqual(store.model)
+        store.restart()
+        expect(store.contents(1000)).toEqual(store.model)
+        for (let i = 0; i < 3; i++) {
+          store.beginCheckpoint()
+          store.completeCheckpoint(true)
+        }
+        store.forgetLog()
         store.restart()
         expect(store.contents(1000)).toEqual(store.model)
         while (!store.hash.releaseSome(3)) expect(store.hash.chunkCount).toBeGreaterThan(0)
