@@ -1,8 +1,8 @@
 /**
  * OBJECT: what a value is made of, where it is, and how often it is used. None of it counts as a use.
  *
- * ENCODING answers as Redis would for the same value; whether a short string is an integer only its bytes can tell. A cold
- * value has no clock of its own: its idle time and frequency are those of a key that nobody used.
+ * ENCODING answers as Redis would for the same value; whether a short string is an integer only its bytes can tell. Of a
+ * cold value nobody knows when it was used last: its idle time and frequency are answered as 0.
  */
 import type { EngineCommand } from '../command.ts'
 import { keyAt, noKeys } from '../command.ts'
@@ -47,7 +47,7 @@ export const objectCommands = {
     ...about,
     since: '2.2.3',
     summary: 'Returns how a value is represented.',
-    needs: 'field',
+    needs: 'fields',
     handler: encoding,
   },
   'OBJECT FREQ': { ...about, since: '4.0.0', summary: 'Returns how often a key is used, on a logarithmic scale.', handler: freq },
