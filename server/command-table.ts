@@ -22,6 +22,8 @@ export interface Command {
   readonly noMulti: boolean
   readonly whileLoading: boolean
   readonly hasKeys: boolean
+  readonly skipsMonitor: boolean
+  readonly skipsSlowlog: boolean
   readonly needs: Need | ((args: Arguments) => Need)
   readonly stats: CommandStats
   /** Of a container. */
@@ -126,6 +128,8 @@ function makeCommand(
     noMulti: has('no_multi'),
     whileLoading: has('loading'),
     hasKeys: spec.keys.first > 0,
+    skipsMonitor: has('skip_monitor'),
+    skipsSlowlog: has('skip_slowlog'),
     needs: spec.needs ?? (spec.keys.first > 0 ? 'value' : 'none'),
     stats: new CommandStats(),
     subcommands,

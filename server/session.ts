@@ -161,7 +161,7 @@ export class Session implements RequestHandler {
     const outerArgs = this.args
     this.args = args
     if (server.monitors.size > 0) server.feedMonitors(this, args, command)
-    const errorsBefore = reply.errors
+    const errorsBefore = server.stats.errors
     const startMs = server.clock.monotonicMs()
     if (command.serves === undefined) {
       primary.x.touches = !this.noTouch
@@ -170,7 +170,7 @@ export class Session implements RequestHandler {
     } else command.serves(this)
     const us = (server.clock.monotonicMs() - startMs) * 1000
     command.stats.add(us)
-    if (reply.errors !== errorsBefore) command.stats.failed++
+    if (server.stats.errors !== errorsBefore) command.stats.failed++
     server.executed(this, command, args, us)
     this.commandsExecuted++
     this.args = outerArgs

@@ -6,13 +6,13 @@
  * Order, each step durable before the next: values in the cold store · the catalog's rows and its marker · the log
  * trimmed · values that the marker no longer refers to deleted. A crash between any two loses nothing.
  */
+import type { Keyspace } from '../engine/keyspace/keyspace.ts'
 import { CatalogWriter, removeOlderCatalogs } from './catalog-writer.ts'
 import type { Clock } from './clock.ts'
 import type { ColdStore } from './cold-store.ts'
 import type { FileSystem } from './file-system.ts'
 import type { Tier } from './tier.ts'
 import type { WriteOut } from './write-out.ts'
-import type { Keyspace } from '../engine/keyspace/keyspace.ts'
 
 const deletesPerBatch = 1000
 const entriesPerSlice = 256
@@ -44,6 +44,7 @@ export class Checkpointer {
   readonly #keyspace: Keyspace
   readonly #tier: Tier
   readonly #writeOut: WriteOut
+  #catalog: CatalogWriter
   readonly #store: ColdStore
   readonly #files: FileSystem
   readonly #directory: string
@@ -56,6 +57,7 @@ export class Checkpointer {
     keyspace: Keyspace
     tier: Tier
     writeOut: WriteOut
+    catalog: CatalogWriter
     store: ColdStore
     files: FileSystem
     directory: string
@@ -66,6 +68,7 @@ export class Checkpointer {
     this.#keyspace = options.keyspace
     this.#tier = options.tier
     this.#writeOut = options.writeOut
+    this.#catalog = options.catalog
     this.#store = options.store
     this.#files = options.files
     this.#directory = options.directory
@@ -85,9 +88,9 @@ export class Checkpointer {
       const freed = this.#takeStales()
       await this.#log.committed(this.#log.appended)
       await this.#store.sync()
-      const { catalog } = this.#writeOut
       const wallMs = this.#clock.wallMs()
-      await catalog.marker(lsn, this.#writeOut.nextValueId, this.#keyspace.nextCollectionId, this.#keyspace.size, wallMs, this.#log.id)
+      const { nextCollectionId, size } = this.#keyspace
+      await this.#catalog.marker(lsn, this.#writeOut.nextValueId, nextCollectionId, size, wallMs, this.#log.id)
       this.#toDelete = this.#toDelete.concat(freed)
       this.lastLsn = lsn
       this.lastWallMs = wallMs
@@ -100,6 +103,16 @@ export class Checkpointer {
       this.failure = failure as Error
       throw failure
     }
+  }
+
+  /** Records in the present catalog. */
+  get catalogRecords(): number {
+    return this.#catalog.records
+  }
+
+  /** Ends the catalog's file; what no marker covers is dropped. */
+  close(): Promise<void> {
+    return this.#catalog.close()
   }
 
   /** Everything that is dirty now, and nothing that becomes so meanwhile. */
@@ -115,15 +128,16 @@ export class Checkpointer {
   #takeStales(): number[] {
     const freed = this.#tier.stales
     this.#tier.stales = []
-    for (const id of freed) this.#writeOut.catalog.freed(id)
+    for (const id of freed) this.#catalog.freed(id)
     return freed
   }
 
   /** Begins a new catalog when the present one holds too much that is no longer so. Returns the former one. */
   async #renewCatalog(): Promise<CatalogWriter | undefined> {
-    const former = this.#writeOut.catalog
+    const former = this.#catalog
     if (former.records < recordsMin || former.records < this.#keyspace.size * recordsPerEntryMax) return undefined
-    this.#writeOut.catalog = await CatalogWriter.create(this.#files, this.#directory, former.generation + 1)
+    this.#catalog = await CatalogWriter.create(this.#files, this.#directory, former.generation + 1)
+    this.#writeOut.catalog = this.#catalog
     this.#tier.databasesChanged = false
     this.#writeOut.tellDatabases()
     const found: number[] = []
@@ -133,7 +147,7 @@ export class Checkpointer {
         found.length = 0
         cursor = database.index.scan(cursor, entriesPerSlice, (ref) => found.push(ref))
         for (const ref of found) this.#writeOut.retell(ref)
-        if (this.#writeOut.catalog.pendingBytes > 4 * 1024 * 1024) await this.#writeOut.catalog.flush()
+        if (this.#catalog.pendingBytes > 4 * 1024 * 1024) await this.#catalog.flush()
         else await new Promise<void>((resolve) => this.#clock.afterTurn(resolve))
         // What was deleted meanwhile may have been told before.
         this.#writeOut.tellDeletions()
@@ -144,7 +158,7 @@ export class Checkpointer {
 
   async #retire(former: CatalogWriter): Promise<void> {
     await former.close()
-    await removeOlderCatalogs(this.#files, this.#directory, this.#writeOut.catalog.generation)
+    await removeOlderCatalogs(this.#files, this.#directory, this.#catalog.generation)
   }
 
   async #deleteFreed(): Promise<number> {

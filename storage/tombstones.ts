@@ -1,7 +1,7 @@
 /** Deletions that the catalog has yet to hear of, as bytes: database, LSN and key, one after the other. */
 import { RecordBuffer } from '../engine/mutation/record-buffer.ts'
 import { RecordReader } from '../engine/mutation/record-reader.ts'
-import type { CatalogWriter } from './catalog-writer.ts'
+import type { CatalogSink } from './no-catalog.ts'
 
 export class Tombstones {
   readonly #pending = new RecordBuffer()
@@ -24,7 +24,7 @@ export class Tombstones {
   }
 
   /** Tells the catalog all of them. */
-  drain(catalog: CatalogWriter): void {
+  drain(catalog: CatalogSink): void {
     if (this.#count === 0) return
     const reader = this.#reader
     reader.open(this.#pending.bytes, 0, this.#pending.end)

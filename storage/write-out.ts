@@ -12,9 +12,9 @@ import { chunkedHash, catalogedFlag, dirtyFlag, type Entries, packedHash, string
 import { databaseCount, type Keyspace } from '../engine/keyspace/keyspace.ts'
 import type { ChunkedHash } from '../engine/types/chunked-hash.ts'
 import { usedBytes } from '../engine/types/packed-fields.ts'
-import type { CatalogWriter } from './catalog-writer.ts'
 import type { Clock } from './clock.ts'
 import type { ColdPut, ColdStore } from './cold-store.ts'
+import type { CatalogSink } from './no-catalog.ts'
 import { LARGE_VALUE_BYTES, type ValueCodec } from './value-codec.ts'
 import type { Tier } from './tier.ts'
 
@@ -52,7 +52,7 @@ interface Batch {
 
 export class WriteOut {
   readonly counts: WriteOutCounts = { values: 0, valueBytes: 0, storedBytes: 0, batches: 0, outdated: 0 }
-  catalog: CatalogWriter
+  catalog: CatalogSink
   nextValueId: number
   readonly #keyspace: Keyspace
   readonly #entries: Entries
@@ -73,7 +73,7 @@ export class WriteOut {
     store: ColdStore
     codec: ValueCodec
     clock: Clock
-    catalog: CatalogWriter
+    catalog: CatalogSink
     nextValueId: number
     /** Resolves when the log has committed an LSN; rejects when it never will. */
     committed: (lsn: number) => Promise<void>
@@ -105,6 +105,14 @@ export class WriteOut {
     if (batch.count > 0) await this.#write(batch)
     if (this.catalog.pendingBytes > 4 * batchBytesMax) await this.catalog.flush()
     return looked
+  }
+
+  /** Deletes the stale values at once: for a server without checkpoints, which nothing can make need them. */
+  async deleteStales(): Promise<void> {
+    const deletes = this.#tier.stales
+    if (deletes.length === 0) return
+    this.#tier.stales = []
+    await this.#store.write({ puts: [], deletes })
   }
 
   /** Tells the catalog what is due besides changed entries: which databases were flushed or swapped, which keys deleted. */

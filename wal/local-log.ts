@@ -211,6 +211,10 @@ export class LocalLog implements TransactionLog {
     await this.#segments.settle()
     try {
       if (!this.#failure) await this.#markClosed()
+    } catch (error) {
+      this.#fail(error as Error)
+    }
+    try {
       await this.#segments.closeActive()
     } catch (error) {
       this.#fail(error as Error)

@@ -122,12 +122,13 @@ export class SegmentFiles {
     this.#end = SEGMENT_HEADER_BYTES
   }
 
+  /** Closes the last segment's files, both of them even if one fails. */
   async closeActive(): Promise<void> {
     await this.#syncing?.catch(() => undefined)
-    const open = [this.#durable, this.#plain]
+    const closing = [this.#durable?.close(), this.#plain?.close()]
     this.#durable = undefined
     this.#plain = undefined
-    for (const file of open) await file?.close()
+    for (const closed of await Promise.allSettled(closing)) if (closed.status === 'rejected') throw closed.reason
   }
 
   /** The segment that holds `lsn`, or the first one after it; keep it with `readers` while it is open. */

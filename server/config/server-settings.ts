@@ -6,7 +6,7 @@ const mib = 1024 * 1024
 const atStart = { when: 'start' } as const
 
 export const networkSettings = {
-  port: integer(6379, 0n, 65535n, 'TCP port to listen on; 0 listens on none.', atStart),
+  port: integer(6379, 0n, 65535n, 'TCP port to listen on; 0 lets the system choose one.', atStart),
   bind: words(
     '127.0.0.1 -::1',
     'Addresses to listen on. One that begins with `-` may be missing on this machine. `*` is every IPv4 address.',

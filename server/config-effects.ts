@@ -1,0 +1,61 @@
+/** What a changed setting does to the parts that keep a copy of it, at the start and after CONFIG SET. */
+import type { Values } from './config/settings.ts'
+import type { Server } from './server.ts'
+import { budgetSettings, tierSettings } from './shard/shard.ts'
+
+export function applyConfig(server: Server): void {
+  const { config } = server
+  const apply = (): undefined => applyAll(server, config.values)
+  apply()
+  const names = [
+    'maxclients',
+    'timeout',
+    'proto-max-bulk-len',
+    'client-query-buffer-limit',
+    'client-output-buffer-limit',
+    'hash-max-listpack-entries',
+    'hash-max-listpack-value',
+    'maxmemory',
+    'maxmemory-policy',
+    'lfu-log-factor',
+    'lfu-decay-time',
+    'tier-cool-start-percent',
+    'tier-drop-percent',
+    'tier-throttle-percent',
+    'tier-min-value-size',
+    'tier-promote',
+    'appendfsync',
+    'loglevel',
+  ] as const
+  for (const name of names) config.onChange(name, apply)
+  config.onChange('requirepass', (password) => {
+    if (password === '') for (const session of server.sessions.values()) session.authenticated = true
+    return undefined
+  })
+}
+
+function applyAll(server: Server, values: Values): undefined {
+  const { limits } = server.listener
+  limits.clientsMax = values.maxclients
+  limits.idleMs = values.timeout * 1000
+  limits.bulkBytesMax = Number(values['proto-max-bulk-len'])
+  limits.queryBytesMax = Number(values['client-query-buffer-limit'])
+  const { normal } = values['client-output-buffer-limit']
+  limits.outputHardBytes = normal.hardBytes
+  limits.outputSoftBytes = normal.softBytes
+  limits.outputSoftMs = normal.softSeconds * 1000
+  server.limits.hashMaxListpackEntries = values['hash-max-listpack-entries']
+  server.limits.hashMaxListpackValue = values['hash-max-listpack-value']
+  server.limits.protoMaxBulkBytes = Number(values['proto-max-bulk-len'])
+  server.log.setLevel(values.loglevel)
+  const { shard } = server
+  if (shard === undefined) return undefined
+  Object.assign(shard.budget.settings, budgetSettings(values))
+  Object.assign(shard.primary.tier.settings, tierSettings(values))
+  const { access } = shard.primary.keyspace
+  access.lfu = values['maxmemory-policy'].endsWith('lfu')
+  access.lfuLogFactor = values['lfu-log-factor']
+  access.lfuDecayMinutes = values['lfu-decay-time']
+  if (values.appendonly) shard.primary.log.setSyncPolicy(values.appendfsync)
+  return undefined
+}

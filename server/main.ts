@@ -1,0 +1,96 @@
+#!/usr/bin/env node
+/** The program: reads the configuration, gives the server the real ports, starts it, and stops it in reverse on a signal. */
+import { readFileSync } from 'node:fs'
+import { lockDirectory } from '../storage/directory-lock.ts'
+import { LevelColdStore } from '../storage/level-cold-store.ts'
+import { wipeLevelDirectory } from '../storage/level-directory.ts'
+import { NodeFileSystem } from '../storage/node-file-system.ts'
+import { Config } from './config/config.ts'
+import { textInstead } from './config/help.ts'
+import { ConfigError, loadConfig } from './config/load.ts'
+import type { Values } from './config/settings.ts'
+import { createLog } from './logging.ts'
+import { TcpNetwork } from './network/tcp-network.ts'
+import type { Ports } from './ports.ts'
+import { progressTo } from './progress.ts'
+import { realClock } from './real-clock.ts'
+import { SystemRandom } from './real-random.ts'
+import { Server } from './server.ts'
+
+// The log's writes, the cold store's reads, its write and its sync each hold a thread: there is always one for the log.
+process.env['UV_THREADPOOL_SIZE'] ??= '8'
+
+async function main(): Promise<void> {
+  const argv = process.argv.slice(2)
+  const version = readVersion()
+  const text = textInstead(argv, version)
+  if (text !== undefined) {
+    process.stdout.write(text)
+    return
+  }
+  const { values, path } = loadConfig(argv, version)
+  const config = new Config(values, path)
+  const terminal = process.stdout.isTTY === true && values.logfile === ''
+  const log = createLog({ level: values.loglevel, file: values.logfile, terminal })
+  const files = new NodeFileSystem()
+  await files.makeDirectory(values.dir)
+  const lock = await lockDirectory(values.dir)
+  const ports: Ports = {
+    clock: realClock,
+    random: new SystemRandom(),
+    files,
+    network: new TcpNetwork(),
+    log,
+    progress: progressTo({ clock: realClock, log, terminal: terminal ? process.stdout : undefined }),
+    openColdStore: (directory, fresh) => openColdStore(directory, fresh, values),
+    residentBytes: () => process.memoryUsage.rss(),
+  }
+  log.info(`Moraine ${version} starting`, { pid: process.pid, node: process.version, dir: values.dir })
+  const server = await Server.start(ports, config)
+  const shutDown = async (reason: string): Promise<void> => {
+    log.info(`Stopping: ${reason}`)
+    await server.stop()
+    await lock.release()
+    log.info('Stopped; bye')
+    process.exit(0)
+  }
+  server.onShutdown = () => void shutDown('SHUTDOWN')
+  process.once('SIGTERM', () => void shutDown('SIGTERM'))
+  process.once('SIGINT', () => void shutDown('SIGINT'))
+  const { shard } = server
+  log.info('Ready to accept connections', {
+    port: server.port,
+    keys: shard?.primary.keyspace.size,
+    replayed: shard?.recoveredRecords,
+    loadMs: Math.round(shard?.recoveryMs ?? 0),
+  })
+}
+
+async function openColdStore(directory: string, fresh: boolean, values: Values): Promise<LevelColdStore> {
+  if (fresh) await wipeLevelDirectory(directory)
+  const limit = Number(values.maxmemory)
+  const share = limit === 0 ? Number.POSITIVE_INFINITY : limit / 16
+  const writeBufferBytes = Math.max(2 ** 20, Math.min(Number(values['tier-write-buffer']), share))
+  return LevelColdStore.open(directory, {
+    clock: realClock,
+    writeBufferBytes,
+    cacheBytes: Number(values['tier-cache']),
+    readsInFlight: values['tier-reads-in-flight'],
+  })
+}
+
+function readVersion(): string {
+  for (const up of ['..', '../..']) {
+    try {
+      return (JSON.parse(readFileSync(new URL(`${up}/package.json`, import.meta.url), 'utf8')) as { version: string }).version
+    } catch {
+      // Compiled, it lies one folder deeper.
+    }
+  }
+  return 'unknown'
+}
+
+main().catch((failure: Error) => {
+  process.stderr.write(failure instanceof ConfigError ? `${failure.message}\n` : `Moraine cannot start: ${failure.stack ?? failure.message}\n`)
+  process.exit(1)
+})

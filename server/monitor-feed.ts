@@ -1,0 +1,33 @@
+/** MONITOR: one status line for each command that any client has executed, with Redis's quoting. */
+import type { Arguments } from '../engine/arguments.ts'
+import type { Session } from './session.ts'
+
+export class MonitorFeed {
+  send(monitors: ReadonlySet<Session>, session: Session, args: Arguments, wallMs: number): void {
+    const seconds = Math.floor(wallMs / 1000)
+    const micros = String((wallMs % 1000) * 1000).padStart(6, '0')
+    let line = `${seconds}.${micros} [${session.database} ${session.connection.pipe.remoteAddress}]`
+    for (let i = 0; i < args.count; i++) line += ` ${quoted(args.bytes(i))}`
+    for (const monitor of monitors) {
+      if (monitor === session) continue
+      monitor.reply.status(line)
+      monitor.connection.wrote()
+    }
+  }
+}
+
+/** As Redis's sdscatrepr: printable ASCII as it is, the rest escaped. */
+export function quoted(bytes: Uint8Array): string {
+  let text = '"'
+  for (const byte of bytes) {
+    if (byte === 0x5c || byte === 0x22) text += `\\${String.fromCharCode(byte)}`
+    else if (byte === 0x0a) text += '\\n'
+    else if (byte === 0x0d) text += '\\r'
+    else if (byte === 0x09) text += '\\t'
+    else if (byte === 0x07) text += '\\a'
+    else if (byte === 0x08) text += '\\b'
+    else if (byte >= 0x20 && byte < 0x7f) text += String.fromCharCode(byte)
+    else text += `\\x${byte.toString(16).padStart(2, '0')}`
+  }
+  return `${text}"`
+}

@@ -1,0 +1,15 @@
+/** The clock of this machine: `Clock` over Node's timers. */
+import type { Clock, Timer } from '../storage/clock.ts'
+
+export const realClock: Clock = {
+  wallMs: () => Date.now(),
+  monotonicMs: () => performance.now(),
+  afterTurn: (work) => {
+    setImmediate(work)
+  },
+  after: (delayMs, work): Timer => {
+    const timer = setTimeout(work, delayMs)
+    timer.unref()
+    return { cancel: () => clearTimeout(timer) }
+  },
+}

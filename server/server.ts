@@ -1,0 +1,229 @@
+/**
+ * The server: a shard, its clients, and what dispatch asks about both. `start` opens everything in order and `stop`
+ * closes it in reverse; in between, all it does happens in answer to the network, the log or the clock.
+ *
+ * It listens before the shard is open, and answers LOADING meanwhile.
+ */
+import type { EngineLimits } from '../engine/execution.ts'
+import type { Clock } from '../storage/clock.ts'
+import { allCommands } from './commands/tables.ts'
+import type { Command, CommandTable } from './command-table.ts'
+import type { Config } from './config/config.ts'
+import type { Values } from './config/settings.ts'
+import { applyConfig } from './config-effects.ts'
+import { Gate } from './gate.ts'
+import { LatencyMonitor } from './latency-monitor.ts'
+import type { Log } from './logging.ts'
+import { MonitorFeed } from './monitor-feed.ts'
+import type { Connection, RequestHandler } from './network/connection.ts'
+import { defaultLimits, Listener } from './network/listener.ts'
+import { Turn } from './network/turn.ts'
+import type { Ports } from './ports.ts'
+import { Session } from './session.ts'
+import { Maintenance } from './shard/maintenance.ts'
+import type { Primary } from './shard/primary.ts'
+import { closeShard, openShard, type Shard } from './shard/shard.ts'
+import { Slowlog } from './slowlog.ts'
+import { ServerStats } from './stats.ts'
+import type { Arguments } from '../engine/arguments.ts'
+
+const loadingText = 'LOADING Redis is loading the dataset in memory'
+const outOfMemoryText = "OOM command not allowed when used memory > 'maxmemory'."
+
+export class Server {
+  readonly ports: Ports
+  readonly config: Config
+  readonly clock: Clock
+  readonly log: Log
+  readonly commands: CommandTable = allCommands()
+  readonly limits: EngineLimits
+  readonly turn: Turn
+  readonly listener: Listener
+  readonly gate: Gate
+  readonly stats = new ServerStats()
+  readonly slowlog = new Slowlog()
+  readonly latency = new LatencyMonitor()
+  readonly monitors = new Set<Session>()
+  readonly sessions = new Map<number, Session>()
+  readonly startedWallMs: number
+  readonly runId: string
+  /** Set by SHUTDOWN; `main.ts` or a test ends the process or itself. */
+  onShutdown: () => void = () => undefined
+  /** Undefined while loading. */
+  shard: Shard | undefined
+  maintenance!: Maintenance
+  port = 0
+  logFailure: Error | undefined
+  readonly #feed = new MonitorFeed()
+  #stopping: Promise<void> | undefined
+
+  constructor(ports: Ports, config: Config) {
+    this.ports = ports
+    this.config = config
+    this.clock = ports.clock
+    this.log = ports.log
+    this.limits = {
+      hashMaxListpackEntries: config.values['hash-max-listpack-entries'],
+      hashMaxListpackValue: config.values['hash-max-listpack-value'],
+      protoMaxBulkBytes: Number(config.values['proto-max-bulk-len']),
+    }
+    this.startedWallMs = ports.clock.wallMs()
+    this.runId = Array.from({ length: 5 }, () => ports.random.nextUint32().toString(16).padStart(8, '0')).join('')
+    this.turn = new Turn(ports.clock)
+    this.gate = new Gate(ports.clock)
+    this.listener = new Listener(ports.network, this.turn, ports.clock, defaultLimits(), (connection) => this.#openSession(connection))
+  }
+
+  /** Resolves when the server serves. Rejects, with everything closed again, when it cannot. */
+  static async start(ports: Ports, config: Config): Promise<Server> {
+    const server = new Server(ports, config)
+    try {
+      await server.#start()
+    } catch (failure) {
+      await server.stop().catch(() => undefined)
+      throw failure
+    }
+    return server
+  }
+
+  /** The shard's primary; only called when the server has loaded. */
+  get primary(): Primary {
+    return (this.shard as Shard).primary
+  }
+
+  get isLoading(): boolean {
+    return this.shard === undefined
+  }
+
+  /** Stops accepting, commits what was appended, and closes everything. Acknowledged writes are in the log. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop()
+    return this.#stopping
+  }
+
+  /** Why a known command may not run now; undefined when it may. */
+  refusal(command: Command, session: Session): string | undefined {
+    if (this.shard === undefined) return command.whileLoading ? undefined : loadingText
+    const writes = command.isWrite || (command.name === 'exec' && session.transaction.queued.some((queued) => queued.command.isWrite))
+    if (this.logFailure !== undefined && writes) return `MISCONF Errors writing to the AOF file: ${this.logFailure.message}`
+    if (command.denyOom && this.shard.budget.isExhausted && this.#mustRefuseForMemory()) return outOfMemoryText
+    return undefined
+  }
+
+  /** Bookkeeping after each executed command. */
+  executed(session: Session, command: Command, args: Arguments, us: number): void {
+    this.stats.commands++
+    session.lastCommandName = command.name
+    const { values } = this.config
+    const slower = values['slowlog-log-slower-than']
+    if (slower >= 0 && us >= slower && !command.skipsSlowlog) this.slowlog.add(session, args, us, this.clock.wallMs(), values['slowlog-max-len'])
+    const threshold = values['latency-monitor-threshold']
+    if (threshold > 0 && us >= threshold * 1000) this.latency.add('command', Math.round(us / 1000), this.clock.wallMs())
+  }
+
+  feedMonitors(session: Session, args: Arguments, command: Command): void {
+    if (command.skipsMonitor) return
+    this.#feed.send(this.monitors, session, args, this.clock.wallMs())
+  }
+
+  sessionClosed(session: Session): void {
+    this.sessions.delete(session.id)
+    this.monitors.delete(session)
+  }
+
+  coldReadFailed(failure: Error): void {
+    this.stats.coldReadFailures++
+    this.log.error('A cold value could not be read', { error: failure })
+  }
+
+  #openSession(connection: Connection): RequestHandler {
+    const session = new Session(this, connection)
+    session.reply.onError = this.stats.countError
+    this.sessions.set(session.id, session)
+    return session
+  }
+
+  async #start(): Promise<void> {
+    const { values } = this.config
+    applyConfig(this)
+    await this.#listen(values)
+    if (values.unixsocket !== '') await this.listener.listen({ path: values.unixsocket, backlog: values['tcp-backlog'] })
+    const shard = await openShard(
+      this.ports,
+      values,
+      this.limits,
+      () => this.listener.memoryBytes,
+      (ms) => this.stats.coldReadMs(ms),
+    )
+    this.#connectShard(shard)
+  }
+
+  /** On every address of `bind`; one that begins with `-` may be missing on this machine. */
+  async #listen(values: Values): Promise<void> {
+    let failure: Error | undefined
+    for (const word of values.bind.split(/\s+/).filter((each) => each !== '')) {
+      const host = word.replace(/^-/, '')
+      const options = { port: this.port === 0 ? values.port : this.port, backlog: values['tcp-backlog'], keepAliveMs: values['tcp-keepalive'] * 1000 }
+      try {
+        const listening = await this.listener.listen(host === '*' ? options : { ...options, host: host === '::*' ? '::' : host })
+        this.port = listening.port
+      } catch (cause) {
+        if (!word.startsWith('-')) throw cause
+        failure = cause as Error
+      }
+    }
+    if (this.port === 0 && failure !== undefined) throw failure
+  }
+
+  #connectShard(shard: Shard): void {
+    const { log } = shard.primary
+    this.maintenance = new Maintenance(shard, this.clock, this.config, this.log)
+    this.turn.committed = log.committed
+    log.onCommitted = (committed) => {
+      shard.primary.keyspace.deletions.committed(committed)
+      shard.waiters.committed(committed)
+      this.turn.released(committed)
+    }
+    log.onFailed = (failure) => this.#logFailed(shard, failure)
+    this.gate.memoryShort = () => shard.budget.isShort
+    this.maintenance.onRoom = () => this.gate.retry()
+    this.maintenance.onAppended = () => this.turn.schedule()
+    this.turn.beforeFlush(() => this.#turnEnds(shard))
+    shard.primary.tick(this.clock.wallMs())
+    this.maintenance.start()
+    this.shard = shard
+  }
+
+  #turnEnds(shard: Shard): void {
+    const { primary } = shard
+    primary.log.flush()
+    if (primary.log.committed > this.turn.committed) this.turn.released(primary.log.committed)
+    this.maintenance.turnEnded()
+    primary.tick(this.clock.wallMs())
+  }
+
+  #logFailed(shard: Shard, failure: Error): void {
+    this.logFailure = failure
+    shard.waiters.failed(failure)
+    this.log.error('The log failed: nothing will be acknowledged any more, reads go on', { error: failure })
+    // Whoever waits for a commit would wait for ever; what was written may or may not be there after a restart.
+    for (const session of [...this.sessions.values()]) if (session.connection.heldLsn > 0) session.connection.close()
+  }
+
+  #mustRefuseForMemory(): boolean {
+    return this.config.values['maxmemory-policy'] === 'noeviction'
+  }
+
+  async #stop(): Promise<void> {
+    await this.listener.stopAccepting()
+    const { shard } = this
+    if (shard !== undefined) {
+      await this.maintenance.stop()
+      shard.primary.log.flush()
+      if (this.logFailure === undefined) await shard.waiters.wait(shard.primary.log.appended).catch(() => undefined)
+    }
+    this.gate.close()
+    await this.listener.close()
+    if (shard !== undefined) await closeShard(shard)
+  }
+}

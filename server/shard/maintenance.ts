@@ -1,0 +1,217 @@
+/**
+ * What a shard does beside its requests: at the end of each turn a slice of making room; ten times a second a slice of
+ * expiry, longer while many keys have expired; and one job at a time of writing out: cooling when memory fills, a
+ * checkpoint when the log has grown, time has passed, or somebody asks.
+ */
+import { evictOne } from '../../engine/eviction.ts'
+import { ExpiryCycle } from '../../engine/expiry-cycle.ts'
+import type { CheckpointResult } from '../../storage/checkpoint.ts'
+import type { Clock, Timer } from '../../storage/clock.ts'
+import type { Config } from '../config/config.ts'
+import type { Log } from '../logging.ts'
+import type { Shard } from './shard.ts'
+
+const tickMs = 100
+const sliceMs = 1
+const keysPerStep = 64
+const entriesPerStep = 4096
+/** Stale ids that make a checkpoint worth while, to get their disk space back. */
+const stalesMax = 1_000_000
+/** Pause after a failure before the disk is tried again. */
+const retryMs = 1000
+
+export class Maintenance {
+  /** Called when requests that were held back for memory may be tried again. */
+  onRoom: () => void = () => undefined
+  /** Called when a record was appended outside of any request. */
+  onAppended: () => void = () => undefined
+  activeExpiry = true
+  evictedKeys = 0
+  checkpoints = 0
+  lastCheckpoint: CheckpointResult | undefined
+  checkpointRunning = false
+  readonly #shard: Shard
+  readonly #clock: Clock
+  readonly #config: Config
+  readonly #log: Log
+  readonly #expiry = new ExpiryCycle()
+  #timer: Timer | undefined
+  #busy: Promise<void> | undefined
+  #wanted: { readonly resolve: (result: CheckpointResult) => void; readonly reject: (failure: Error) => void }[] = []
+  #lastAttemptMs: number
+  #retryAtMs = 0
+  #sliceScheduled = false
+  #stopped = false
+  #writtenAtCheckpoint = 0
+
+  constructor(shard: Shard, clock: Clock, config: Config, log: Log) {
+    this.#shard = shard
+    this.#clock = clock
+    this.#config = config
+    this.#log = log
+    this.#lastAttemptMs = clock.monotonicMs()
+  }
+
+  /** Share of expired keys that are still there, as the last walk found it. */
+  get staleShare(): number {
+    return this.#expiry.staleShare
+  }
+
+  start(): void {
+    this.#timer = this.#clock.after(tickMs, () => this.#tick())
+  }
+
+  /** Ends the present job, then does nothing more. */
+  async stop(): Promise<void> {
+    this.#stopped = true
+    this.#timer?.cancel()
+    await this.#busy
+    for (const each of this.#wanted.splice(0)) each.reject(new Error('the server is stopping'))
+  }
+
+  /** At the end of a turn: makes room if it is needed. */
+  turnEnded(): void {
+    const { budget } = this.#shard
+    if (!budget.wantsRoom && !this.#shard.primary.tier.loose.any) return
+    this.#slice()
+  }
+
+  /** Resolves when a checkpoint that begins after this call is durable. */
+  checkpoint(): Promise<CheckpointResult> {
+    if (this.#shard.checkpointer === undefined) return Promise.reject(new Error('there is no log'))
+    return new Promise((resolve, reject) => {
+      this.#wanted.push({ resolve, reject })
+      this.#retryAtMs = 0
+      this.#poke()
+    })
+  }
+
+  #tick(): void {
+    if (this.#stopped) return
+    this.#shard.primary.tick(this.#clock.wallMs())
+    if (this.activeExpiry) this.#expire()
+    this.#slice()
+    this.#timer = this.#clock.after(tickMs, () => this.#tick())
+  }
+
+  /** One slice of expiry; goes on in the next turn while most of what it sees has expired. */
+  #expire(): void {
+    if (this.#stopped) return
+    const { primary } = this.#shard
+    const until = this.#clock.monotonicMs() + sliceMs
+    let looked = 0
+    let deleted = 0
+    while (this.#clock.monotonicMs() < until) {
+      let found = 0
+      primary.change((x) => {
+        found = this.#expiry.step(x, keysPerStep)
+      })
+      looked += keysPerStep
+      deleted += found
+      if (found === 0) break
+    }
+    if (deleted > 0) this.onAppended()
+    if (deleted * 10 > looked) this.#clock.afterTurn(() => this.#expire())
+  }
+
+  #slice(): void {
+    this.#sliceScheduled = false
+    const { budget, primary } = this.#shard
+    const { loose } = primary.tier
+    const until = this.#clock.monotonicMs() + sliceMs
+    while (loose.any && this.#clock.monotonicMs() < until) loose.step()
+    const more = budget.makeRoom()
+    if (budget.isExhausted) this.#evict()
+    if (!budget.isShort) this.onRoom()
+    this.#poke()
+    if ((more || loose.any) && !this.#sliceScheduled) {
+      this.#sliceScheduled = true
+      this.#clock.afterTurn(() => this.#slice())
+    }
+  }
+
+  /** Deletes keys as `maxmemory-policy` says, until memory suffices or a millisecond has passed. */
+  #evict(): void {
+    const policy = this.#config.values['maxmemory-policy']
+    if (policy === 'noeviction') return
+    const { primary, budget } = this.#shard
+    const until = this.#clock.monotonicMs() + sliceMs
+    const samples = this.#config.values['maxmemory-samples']
+    let evicted = 0
+    while (budget.isExhausted && this.#clock.monotonicMs() < until) {
+      let found = false
+      primary.change((x) => {
+        found = evictOne(x, policy, samples)
+      })
+      if (!found) break
+      evicted++
+    }
+    if (evicted === 0) return
+    this.evictedKeys += evicted
+    this.onAppended()
+  }
+
+  /** Starts the next job of writing out, if one is due and none is under way. */
+  #poke(): void {
+    if (this.#busy !== undefined || this.#stopped || this.#shard.writeOut === undefined) return
+    if (this.#clock.monotonicMs() < this.#retryAtMs) return
+    const job = this.#checkpointIsDue() ? this.#runCheckpoint() : this.#coolingIsDue() ? this.#cool() : undefined
+    if (job === undefined) return
+    this.#busy = job.finally(() => {
+      this.#busy = undefined
+      this.#poke()
+    })
+  }
+
+  #coolingIsDue(): boolean {
+    const { budget, primary } = this.#shard
+    return primary.tier.settings.demotes && primary.tier.dirty.length > 0 && budget.wantsCooling
+  }
+
+  async #cool(): Promise<void> {
+    try {
+      await this.#shard.writeOut?.step(entriesPerStep)
+      if (this.#shard.checkpointer === undefined) await this.#shard.writeOut?.deleteStales()
+      this.turnEnded()
+    } catch (failure) {
+      this.#failed('writing values to the cold store failed', failure as Error)
+    }
+  }
+
+  #checkpointIsDue(): boolean {
+    const { checkpointer, primary } = this.#shard
+    if (checkpointer === undefined) return false
+    if (this.#wanted.length > 0) return true
+    if (primary.log.appended === checkpointer.lastLsn) return false
+    if (primary.tier.stales.length > stalesMax) return true
+    if (primary.log.stats().writtenBytes - this.#writtenAtCheckpoint > Number(this.#config.values['checkpoint-log-bytes'])) return true
+    const intervalMs = this.#config.values['checkpoint-interval-seconds'] * 1000
+    return intervalMs > 0 && this.#clock.monotonicMs() - this.#lastAttemptMs > intervalMs
+  }
+
+  async #runCheckpoint(): Promise<void> {
+    const asked = this.#wanted
+    this.#wanted = []
+    this.#lastAttemptMs = this.#clock.monotonicMs()
+    this.checkpointRunning = true
+    const { writtenBytes } = this.#shard.primary.log.stats()
+    try {
+      const result = await (this.#shard.checkpointer as NonNullable<Shard['checkpointer']>).run()
+      this.checkpoints++
+      this.#writtenAtCheckpoint = writtenBytes
+      this.lastCheckpoint = result
+      this.#log.info('Checkpoint done', { ...result })
+      for (const each of asked) each.resolve(result)
+    } catch (failure) {
+      this.#failed('Checkpoint failed', failure as Error)
+      for (const each of asked) each.reject(failure as Error)
+    } finally {
+      this.checkpointRunning = false
+    }
+  }
+
+  #failed(what: string, failure: Error): void {
+    this.#retryAtMs = this.#clock.monotonicMs() + retryMs
+    this.#log.error(what, { error: failure })
+  }
+}

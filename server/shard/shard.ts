@@ -1,0 +1,189 @@
+/**
+ * A shard put together: keyspace, tier, cold store, log, checkpoint and budget, opened from a data directory and closed
+ * again. What runs in the background (cooling, checkpoints, expiry, making room) is `maintenance.ts`.
+ */
+import { noObserver } from '../../engine/keyspace/observer.ts'
+import { Keyspace } from '../../engine/keyspace/keyspace.ts'
+import { Mutator } from '../../engine/mutation/mutator.ts'
+import type { EngineLimits } from '../../engine/execution.ts'
+import { CatalogWriter } from '../../storage/catalog-writer.ts'
+import { Checkpointer } from '../../storage/checkpoint.ts'
+import type { ColdStore } from '../../storage/cold-store.ts'
+import { MemoryBudget } from '../../storage/memory-budget.ts'
+import { noCatalog } from '../../storage/no-catalog.ts'
+import { Tier } from '../../storage/tier.ts'
+import { ValueCodec } from '../../storage/value-codec.ts'
+import { WriteOut } from '../../storage/write-out.ts'
+import { LocalLog } from '../../wal/local-log.ts'
+import { NoLog } from '../../wal/no-log.ts'
+import type { TransactionLog } from '../../wal/transaction-log.ts'
+import type { Values } from '../config/settings.ts'
+import type { Ports } from '../ports.ts'
+import { CommitWaiters } from './commit-waiters.ts'
+import { Primary } from './primary.ts'
+import { LogReplay, restoreCatalog } from './recovery.ts'
+
+/** Memory that the log's buffers may take. */
+const logBytes = 4 * 1024 * 1024
+
+export interface Shard {
+  readonly primary: Primary
+  readonly budget: MemoryBudget
+  readonly waiters: CommitWaiters
+  readonly codec: ValueCodec
+  /** Undefined without a tier (`appendonly no` and `tier-enabled no`). */
+  readonly store: ColdStore | undefined
+  readonly writeOut: WriteOut | undefined
+  /** Undefined without a log: nothing is to survive. */
+  readonly checkpointer: Checkpointer | undefined
+  readonly recoveredRecords: number
+  readonly recoveryMs: number
+}
+
+/** `clientBytes` tells the memory of clients' buffers; `coldReadMs` hears how long each cold read took. */
+export async function openShard(
+  ports: Ports,
+  values: Values,
+  limits: EngineLimits,
+  clientBytes: () => number,
+  coldReadMs: (ms: number) => void,
+): Promise<Shard> {
+  const { clock, files, random, progress } = ports
+  const startMs = clock.monotonicMs()
+  const durable = values.appendonly
+  // Without a log nothing here is to be found again, and nothing that an earlier, durable run left may be touched.
+  const directory = durable ? values.dir : `${values.dir}/volatile`
+  await files.makeDirectory(directory)
+  const keyspace = new Keyspace(random, noObserver)
+  const mutator = new Mutator(keyspace, limits, random)
+  mutator.recording = durable
+  keyspace.access.tick(clock.wallMs())
+  const usesStore = durable || values['tier-enabled']
+  const codec = new ValueCodec({
+    compressMinBytes: values['tier-compression'] === 'none' ? Number.POSITIVE_INFINITY : Number(values['tier-compression-min-size']),
+  })
+  const store = usesStore ? await ports.openColdStore(`${directory}/cold`, !durable) : undefined
+  const tier = new Tier(keyspace, store, codec, clock, tierSettings(values), coldReadMs)
+  const restored = durable ? await restoreCatalog(files, directory, keyspace, tier, progress) : undefined
+  const log = durable ? await openLog(ports, values, restored?.marker.logId, restored?.marker.checkpointLsn ?? 0) : new NoLog()
+  const nextValueId = restored?.marker.nextValueId ?? 1
+  if (store !== undefined) await store.clearFrom(nextValueId)
+  tier.stales = [...(restored?.freedIds ?? [])]
+  keyspace.observer = tier
+  const waiters = new CommitWaiters(log.committed)
+  const catalog = !durable
+    ? undefined
+    : restored !== undefined
+      ? await CatalogWriter.resume(files, directory, restored.end)
+      : await CatalogWriter.create(files, directory, 1)
+  const writeOut =
+    store === undefined
+      ? undefined
+      : new WriteOut({
+          keyspace,
+          tier,
+          store,
+          codec,
+          clock,
+          catalog: catalog ?? noCatalog,
+          nextValueId,
+          committed: (lsn) => (durable ? waiters.wait(lsn) : Promise.resolve()),
+        })
+  const budget = new MemoryBudget({
+    settings: budgetSettings(values),
+    keyspace,
+    tier,
+    others: () => clientBytes() + log.pendingBytes + (durable ? logBytes : 0) + (store?.stats().memoryBytes ?? 0) + (writeOut?.memoryBytes ?? 0),
+    nowMs: () => clock.monotonicMs(),
+    compact: () => false,
+  })
+  tier.room = () => budget.room()
+  const replayed = await new LogReplay(keyspace, mutator, tier).run(log, restored?.marker.checkpointLsn ?? 0, clock, progress, async () => {
+    while (budget.makeRoom() || (budget.isShort && (await (writeOut as WriteOut).step(4096)) > 0)) await new Promise<void>((resolve) => clock.afterTurn(resolve))
+  })
+  const checkpointer =
+    catalog !== undefined && writeOut !== undefined && store !== undefined
+      ? new Checkpointer({
+          keyspace,
+          tier,
+          writeOut,
+          catalog,
+          store,
+          files,
+          directory,
+          clock,
+          lastLsn: restored?.marker.checkpointLsn ?? 0,
+          log: checkpointLog(log, waiters),
+        })
+      : undefined
+  const primary = new Primary(keyspace, mutator, log, tier, random, limits)
+  return {
+    primary,
+    budget,
+    waiters,
+    codec,
+    store,
+    writeOut,
+    checkpointer,
+    recoveredRecords: replayed,
+    recoveryMs: clock.monotonicMs() - startMs,
+  }
+}
+
+export async function closeShard(shard: Shard): Promise<void> {
+  await shard.primary.log.close()
+  await shard.checkpointer?.close()
+  await shard.store?.close()
+}
+
+export function tierSettings(values: Values): Tier['settings'] {
+  return {
+    demotes: values['tier-enabled'],
+    valueBytesMin: Number(values['tier-min-value-size']),
+    promote: values['tier-promote'] as Tier['settings']['promote'],
+  }
+}
+
+export function budgetSettings(values: Values): MemoryBudget['settings'] {
+  return {
+    maxmemoryBytes: Number(values.maxmemory),
+    coolStartPercent: values['tier-cool-start-percent'],
+    dropPercent: values['tier-drop-percent'],
+    throttlePercent: values['tier-throttle-percent'],
+  }
+}
+
+function openLog(ports: Ports, values: Values, logId: Buffer | undefined, knownCommitted: number): Promise<LocalLog> {
+  const progress = { shown: undefined as ReturnType<Ports['progress']> | undefined }
+  return LocalLog.open({
+    files: ports.files,
+    clock: ports.clock,
+    random: ports.random,
+    directory: `${values.dir}/log`,
+    syncPolicy: values.appendfsync as 'always' | 'everysec' | 'no',
+    segmentBytes: Number(values['log-segment-bytes']),
+    knownCommitted,
+    ...(logId === undefined ? {} : { logId: logId.readBigUInt64LE() }),
+    onProgress: (done, total) => {
+      progress.shown ??= ports.progress('log scan', total, 'bytes')
+      progress.shown.update(done)
+      if (done >= total) progress.shown.finish()
+    },
+  })
+}
+
+function checkpointLog(log: TransactionLog, waiters: CommitWaiters): ConstructorParameters<typeof Checkpointer>[0]['log'] {
+  const id = Buffer.alloc(8)
+  if (log instanceof LocalLog) id.writeBigUInt64LE(log.logId)
+  return {
+    get appended() {
+      return log.appended
+    },
+    id,
+    committed: (lsn) => {
+      log.flush()
+      return waiters.wait(lsn)
+    },
+    trim: (upTo) => log.trim(upTo),
+  }
+}

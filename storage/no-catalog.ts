@@ -1,0 +1,20 @@
+/** What the write-out tells of, and the catalog of a server that keeps nothing: it listens and forgets. */
+import type { CatalogVisitor } from './catalog-format.ts'
+
+export interface CatalogSink extends CatalogVisitor {
+  readonly pendingBytes: number
+  flush(): Promise<void>
+}
+
+const forget = (): void => undefined
+
+export const noCatalog: CatalogSink = {
+  pendingBytes: 0,
+  flush: () => Promise.resolve(),
+  entry: forget,
+  tombstone: forget,
+  collection: forget,
+  chunk: forget,
+  databases: forget,
+  freed: forget,
+}
