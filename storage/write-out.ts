@@ -44,7 +44,7 @@ interface Batch {
   readonly large: Promise<ColdPut>[]
   /** Per value: entry, LSN, id. */
   readonly entries: number[]
-  readonly chunks: { readonly entry: number; readonly hash: ChunkedHash; readonly firstHash: number; readonly lsn: number; readonly id: number }[]
+  readonly chunks: { readonly entry: number; readonly hash: ChunkedHash; readonly firstHash: number; readonly lsn: number; readonly id: number; readonly told: boolean }[]
   bytes: number
   count: number
   lsn: number
@@ -196,7 +196,7 @@ export class WriteOut {
       const start = values.start(value)
       this.#put(batch, id, value, start, start + usedBytes(values.bytes(value), start))
       if (lsn > batch.lsn) batch.lsn = lsn
-      batch.chunks.push({ entry: ref, hash, firstHash, lsn, id })
+      batch.chunks.push({ entry: ref, hash, firstHash, lsn, id, told: takeAll })
       known.set(firstHash, id)
       return takeAll || known.size < chunksPerRound ? undefined : false
     })
@@ -322,8 +322,8 @@ export class WriteOut {
         this.#tier.stale(id)
       }
     }
-    for (const { hash, firstHash, lsn, id } of batch.chunks) {
-      if (hash.stored(firstHash, lsn, id, true)) continue
+    for (const { hash, firstHash, lsn, id, told } of batch.chunks) {
+      if (hash.stored(firstHash, lsn, id, told)) continue
       this.counts.outdated++
       this.#tier.stale(id)
     }

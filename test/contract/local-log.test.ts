@@ -1,14 +1,16 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { expect, it } from 'vitest'
 import type { File, FileSystem, OpenOptions } from '../../storage/file-system.ts'
 import { NodeFileSystem } from '../../storage/node-file-system.ts'
 import { LocalLog } from '../../wal/local-log.ts'
 import type { SyncPolicy } from '../../wal/transaction-log.ts'
+import { LogTrimmed } from '../../wal/transaction-log.ts'
 import { ManualClock } from '../simulation/manual-clock.ts'
 import { SeededRandom } from '../simulation/seeded-random.ts'
 import { SimulatedDisk } from '../simulation/simulated-disk.ts'
-import { transactionLogSuite } from './transaction-log.ts'
+import { appendText, committed, readAll, transactionLogSuite } from './transaction-log.ts'
 
 const SEGMENT_BYTES = 16 << 10
 
@@ -16,6 +18,51 @@ for (const syncPolicy of ['always', 'everysec', 'no'] as const) {
   transactionLogSuite(`local, ${syncPolicy}, node`, () => onNode(syncPolicy))
 }
 transactionLogSuite('local, always, simulated disk', onSimulatedDisk)
+
+it('appends, reads, trims and changes its policy all at once on real files', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'moraine-log-'))
+  const options = { files: new NodeFileSystem(), clock: new ManualClock(), random: new SeededRandom(8), directory, segmentBytes: 64 << 10 }
+  const log = await LocalLog.open({ ...options, syncPolicy: 'always' })
+  const text = (lsn: number): string => `record ${lsn} `.padEnd(20 + ((lsn * 7919) % 3000), '.')
+  let appending = true
+  let readings = 0
+  const reader = async (): Promise<void> => {
+    while (appending) {
+      // A reading that finds nothing takes no turn of the event loop, and would leave none to the appender.
+      await new Promise(setImmediate)
+      const after = Math.max(log.first - 1, log.committed - 200)
+      try {
+        for (const [index, [lsn, found]] of (await readAll(log, after)).entries()) {
+          expect(lsn).toBe(after + 1 + index)
+          expect(found).toBe(text(lsn))
+        }
+        readings += 1
+      } catch (error) {
+        if (!(error instanceof LogTrimmed)) throw error
+      }
+    }
+  }
+  const appender = async (): Promise<void> => {
+    const trims: Promise<void>[] = []
+    for (let round = 0; round < 300; round += 1) {
+      for (let i = 0; i <= round % 17; i += 1) appendText(log, text(log.appended + 1))
+      await committed(log, log.appended)
+      if (round % 20 === 0) trims.push(log.trim(log.committed - 100))
+      if (round % 30 === 0) log.setSyncPolicy((['no', 'always', 'everysec'] as const)[(round / 30) % 3]!)
+    }
+    await Promise.all(trims)
+    appending = false
+  }
+  await Promise.all([appender(), reader(), reader()])
+  expect(readings).toBeGreaterThan(0)
+  expect(log.first).toBeGreaterThan(1000)
+  const { appended, first } = log
+  await log.close()
+  const again = await LocalLog.open({ ...options, syncPolicy: 'always' })
+  expect((await readAll(again, first - 1)).map(([lsn, found]) => found === text(lsn))).toEqual(Array(appended - first + 1).fill(true))
+  await again.close()
+  await rm(directory, { recursive: true })
+})
 
 /** On real files. A crash of the process is played by opening the files again while the old log lies idle. */
 async function onNode(syncPolicy: SyncPolicy) {

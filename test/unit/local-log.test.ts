@@ -323,6 +323,30 @@ describe('opening the local log', () => {
     expect((await readAll(last, 2))[0]![1].trim()).toBe('new')
   })
 
+  it('is not misled by a value that is a copy of the log itself', async () => {
+    const { disk, open, crash } = machine()
+    const log = await open()
+    await fill(log, 8)
+    const copy = disk.contents(FIRST)
+    for (let shift = 0; shift < 8; shift += 1) appendText(log, '.'.repeat(shift) + copy.toString('latin1'))
+    await committed(log, 16)
+    crash()
+    // The first byte of the first copy's record goes: what follows is full of intact frames of this very log.
+    disk.damage('/log/000000000009.log', (bytes) => {
+      bytes[SEGMENT_HEADER_BYTES + 40]! ^= 1
+    })
+    disk.lose('/log/00000000000a.log')
+    for (const name of await disk.list('/log')) {
+      const lsn = Number.parseInt(name, 16)
+      if (name.endsWith('.log') && lsn > 9) disk.lose(`/log/${name}`)
+    }
+    const again = await open()
+    expect(again.appended).toBe(8)
+    await fill(again, 1)
+    await again.close()
+    expect((await open()).appended).toBe(9)
+  })
+
   it('notices what rots after it was opened', async () => {
     const { disk, open } = machine()
     const log = await open()
