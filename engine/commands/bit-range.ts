@@ -7,7 +7,7 @@ import { isBackward, readPosition } from './string-ranges.ts'
 const badOffset = 'ERR bit offset is not an integer or out of range'
 
 /** Bits from `from` to `to`, both included; empty when `from` is the larger. */
-export interface BitRange {
+interface BitRange {
   readonly from: number
   readonly to: number
 }

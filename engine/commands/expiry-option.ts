@@ -9,7 +9,7 @@ import type { Execution } from '../execution.ts'
 import { invalidExpireTime, notAnInteger } from './errors.ts'
 
 /** Latest expiry that is kept, in ms since the epoch. */
-export const expireAtMax = 2 ** 48 - 1
+const expireAtMax = 2 ** 48 - 1
 /** An expiry could not be read; the error is written already. */
 export const invalidExpiry = Number.NEGATIVE_INFINITY
 

@@ -4,7 +4,7 @@
  */
 import type { Random } from '../../engine/random.ts'
 
-export type Part = string | number | Uint8Array
+type Part = string | number | Uint8Array
 
 const numbers = ['0', '1', '-1', '2', '7', '8', '-3', '100', '-100', '9223372036854775807', '-9223372036854775808', 'x', '']
 const limits = ['9007199254740993', '-9007199254740993', '4503599627370496', '-4503599627370497', '4294967296', '-2147483649']
