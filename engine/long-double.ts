@@ -25,6 +25,11 @@ const textBytesMax = 5 * 1024
 const powerMax = 4940
 const powerMin = -4970
 
+/** A double and the little-endian words that it is made of: its exponent is in the upper one. */
+const double = new Float64Array(1)
+const doubleWords = new Uint32Array(double.buffer)
+const doubleBias = 1023
+
 const decimal = /^([+-]?)(\d*)(?:\.(\d*))?(?:e([+-]?\d+))?$/i
 const hexadecimal = /^([+-]?)0x([\da-f]*)(?:\.([\da-f]*))?(?:p([+-]?\d+))?$/i
 const infinite = /^([+-]?)inf(?:inity)?$/i
@@ -131,6 +136,11 @@ function shiftedToEven(magnitude: bigint, bits: number, sticky: boolean): bigint
 }
 
 function bitLength(magnitude: bigint): number {
+  double[0] = Number(magnitude)
+  const exponent = (doubleWords[1] >>> 20) - doubleBias
+  if (exponent < 0) return 0
+  // As a double it may have been rounded up to the next power of two, or not have fitted.
+  if (exponent <= doubleBias) return magnitude >> BigInt(exponent) === 0n ? exponent : exponent + 1
   const hex = magnitude.toString(16)
   return hex.length * 4 - Math.clz32(Number.parseInt(hex[0] as string, 16)) + 28
 }
