@@ -241,11 +241,12 @@ export class RequestParser {
     this.#end += length
   }
 
-  /** A buffer for `needed` bytes and, within reason, for those that were announced. */
+  /** A buffer for `needed` bytes and, within reason, for those that were announced: up to four times as much, and no more than that if nothing follows. */
   #roomFor(needed: number): Buffer {
     if (needed <= chunkBytes) return this.#pool.acquire()
-    const announced = this.#bulk < 0 ? needed : this.#at - this.#start + this.#bulk + readBytesMax
-    return this.#pool.acquireLarge(announced > needed ? Math.min(announced, 4 * needed) : 2 * needed)
+    const announced = this.#bulk < 0 ? 0 : this.#at - this.#start + this.#bulk + readBytesMax
+    const wanted = Math.min(announced, 4 * needed)
+    return this.#pool.acquireLarge(this.#left === 1 && announced > needed ? wanted : Math.max(2 * needed, wanted))
   }
 
   /** Moves what is still needed to the beginning of `target`, which may be the present buffer. */
