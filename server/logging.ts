@@ -3,7 +3,7 @@
  * people; into a file or a pipe they are JSON, one object a line. Lines are written synchronously, so that the last words before
  * a crash are not lost; nothing on the path of a request logs.
  */
-import type { DestinationStream } from 'pino'
+import type { DestinationStream, Logger } from 'pino'
 import { destination, pino } from 'pino'
 import { PinoPretty } from 'pino-pretty'
 
