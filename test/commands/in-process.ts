@@ -1,7 +1,7 @@
 /**
  * The engine's commands in one process: no socket, no log, a clock that stands until it is moved. Requests are words
  * (`run('SET k v')`) and replies come decoded. Dispatch is a short stand-in of the server's: names, counts of arguments,
- * containers. What belongs to the server (SELECT, HELLO 3, MULTI, EXEC, two parameters of CONFIG SET) does just what
+ * containers. What belongs to the server (SELECT, HELLO 3, MULTI, EXEC, a few parameters of CONFIG SET) does just what
  * transcripts of the engine's commands ask of it.
  */
 import { Arguments } from '../../engine/arguments.ts'
@@ -49,7 +49,7 @@ export class InProcessEngine {
 
   constructor(tables: CommandTables, seed = 1) {
     this.tables = tables
-    const limits = { hashMaxListpackEntries: 128, hashMaxListpackValue: 64, protoMaxBulkBytes: 512 * 1024 * 1024 }
+    const limits = { hashMaxListpackEntries: 512, hashMaxListpackValue: 64, protoMaxBulkBytes: 512 * 1024 * 1024 }
     const random = new SeededRandom(seed)
     this.keyspace = new Keyspace(random, noObserver)
     this.mutator = new Mutator(this.keyspace, limits, random)
@@ -162,6 +162,8 @@ export class InProcessSession {
     const { keyspace, execution } = this.engine
     if (parameter === 'maxmemory-policy') keyspace.access.lfu = value.endsWith('lfu')
     else if (parameter === 'proto-max-bulk-len') execution.limits.protoMaxBulkBytes = Number.parseInt(value, 10) * 1024 * 1024
+    else if (/^hash-max-(listpack|ziplist)-entries$/.test(parameter)) execution.limits.hashMaxListpackEntries = Number(value)
+    else if (/^hash-max-(listpack|ziplist)-value$/.test(parameter)) execution.limits.hashMaxListpackValue = Number(value)
     else throw new Error(`the engine has no parameter ${parameter}`)
     this.reply.ok()
   }
