@@ -73,16 +73,17 @@ export class Entries {
     return ref
   }
 
-  /** A copy with room for a ttl; the caller makes everybody point to it and releases the old one. */
-  copyWithTtl(ref: number): number {
+  /** A copy in another slot, with room for a ttl if told; the caller makes everybody point to it and releases the old one. */
+  copy(ref: number, withTtl: boolean): number {
     const keyStart = this.keyStart(ref)
-    const copy = this.create(this.db(ref), this.type(ref), this.arena.bytes(ref), keyStart, keyStart + this.keyLength(ref), true)
+    const copy = this.create(this.db(ref), this.type(ref), this.arena.bytes(ref), keyStart, keyStart + this.keyLength(ref), withTtl)
     const from = this.arena.words(ref)
     const f = this.arena.wordAt(ref)
     const to = this.arena.words(copy)
     const t = this.arena.wordAt(copy)
-    to[t] = from[f] | ttlBit
-    for (let i = 1; i < 6; i++) to[t + i] = from[f + i]
+    const hadTtl = (from[f] & ttlBit) !== 0
+    to[t] = withTtl ? from[f] | ttlBit : from[f]
+    for (let i = 1; i < (hadTtl ? 9 : 6); i++) to[t + i] = from[f + i]
     return copy
   }
 

@@ -210,6 +210,30 @@ export class Keyspace implements RefMatcher {
     return this.#moveForTtl(ref, expireAt)
   }
 
+  /** Moves an entry to another slot of its size, so that its run of the arena may become free. */
+  relocateEntry(ref: number): void {
+    const { entries } = this
+    const copy = entries.copy(ref, entries.hasTtlRoom(ref))
+    if (entries.expireAt(copy) !== 0) this.databases[entries.db(ref)].expiring.set(entries.ttlPosition(copy), copy)
+    this.#redirect(ref, copy)
+    // A write-out that is under way will not find the entry any more: it must be told again.
+    this.changed(copy, entries.lsn(copy))
+  }
+
+  /** Moves a resident value to another slot of its size. */
+  relocateValue(value: number): void {
+    const { entries, values } = this
+    const owner = values.owner(value)
+    if (values.isChunk(value)) {
+      this.collections[owner]?.relocate(value)
+      return
+    }
+    const room = values.room(value)
+    const moved = values.moved(value, room, room)
+    entries.setResident(owner, moved, entries.access(owner))
+    this.observer.moved(value, moved)
+  }
+
   /** Empties a database at once and hands its former contents over to be released in slices. */
   detach(db: number, lsn: number): Database {
     const database = this.databases[db]
@@ -265,16 +289,21 @@ export class Keyspace implements RefMatcher {
   }
 
   #moveForTtl(ref: number, expireAt: number): number {
-    const entries = this.entries
-    const db = this.databases[entries.db(ref)]
-    const copy = entries.copyWithTtl(ref)
+    const { entries } = this
+    const copy = entries.copy(ref, true)
     entries.setExpireAt(copy, expireAt)
-    entries.setTtlPosition(copy, db.expiring.push(copy))
-    db.index.replace(this.hashOf(ref), ref, copy)
+    entries.setTtlPosition(copy, this.databases[entries.db(ref)].expiring.push(copy))
+    this.#redirect(ref, copy)
+    return copy
+  }
+
+  /** Everybody who pointed at `ref` points at `copy`; `ref` is released. */
+  #redirect(ref: number, copy: number): void {
+    const { entries } = this
+    this.databases[entries.db(ref)].index.replace(this.hashOf(ref), ref, copy)
     if (entries.encoding(copy) !== chunkedHash && entries.isResident(copy) && entries.value(copy) !== 0) this.values.setOwner(entries.value(copy), copy)
     entries.release(ref)
     if (this.#keyRef === ref) this.#keyRef = copy
     if (entries.flag(copy, dirtyFlag)) this.observer.dirtied(copy)
-    return copy
   }
 }

@@ -15,6 +15,9 @@ const queueMask = 3 << queueShift
 const chunkBit = 1 << 20
 const sharedBit = 1 << 21
 
+/** Word 3 of a slot that holds no value. */
+const vacant = 0xffffffff
+
 /** Queues of the demotion policy; 0 is none. */
 export type QueueNumber = 0 | 1 | 2
 
@@ -38,7 +41,13 @@ export class Values {
   }
 
   release(ref: number): void {
+    this.arena.words(ref)[this.arena.wordAt(ref) + 3] = vacant
     this.arena.release(ref)
+  }
+
+  /** Whether a slot that was in use once holds a value now. */
+  isLive(ref: number): boolean {
+    return this.arena.words(ref)[this.arena.wordAt(ref) + 3] !== vacant
   }
 
   /** Where in `arena.bytes(ref)` the value's own bytes begin. */
@@ -63,7 +72,7 @@ export class Values {
     this.arena.bytes(ref).copy(this.arena.bytes(to), this.arena.at(to), from, from + valueHeaderBytes + keep)
     const words = this.arena.words(to)
     words[this.arena.wordAt(to) + 3] &= ~sharedBit
-    this.arena.release(ref)
+    this.release(ref)
     return to
   }
 

@@ -48,6 +48,9 @@ export class Arena {
   /** Per class and kind: first run with a free slot. */
   readonly #partial = new Uint32Array(classCount * 2).fill(none)
 
+  /** The run being emptied, which gives out no slots. */
+  #draining = -1
+  #drainCursor = 0
   #usedRuns = 0
   #largeTotal = 0
   #liveTotal = 0
@@ -108,6 +111,50 @@ export class Arena {
     const live = --this.#runLive[run]
     if (live === slotsPerRun(slotSize) - 1) this.#link(run, list)
     if (live === 0) this.#giveRunBack(run, list)
+  }
+
+  /**
+   * Chooses a run that is at most `fullShare` full, whose class has free slots elsewhere, and gives out none of its slots
+   * until `endDrain`. -1 when there is none among the next `look` runs.
+   */
+  beginDrain(fullShare: number, look: number): number {
+    for (let i = 0; i < look && i < this.#runCount; i++) {
+      this.#drainCursor = this.#drainCursor + 1 < this.#runCount ? this.#drainCursor + 1 : 1
+      const run = this.#drainCursor
+      if (run >= this.#runCount) return -1
+      const list = this.#runClass[run]
+      if (list === noClass) continue
+      const slots = slotsPerRun(classSizes[list % classCount])
+      if (this.#runLive[run] > slots * fullShare || this.#runLive[run] === slots) continue
+      this.#unlink(run, list)
+      if (this.#partial[list] === none) {
+        this.#link(run, list)
+        continue
+      }
+      this.#draining = run
+      return run
+    }
+    return -1
+  }
+
+  runKind(run: number): Kind {
+    return this.#runClass[run] >= classCount ? valueKind : entryKind
+  }
+
+  /** Appends to `refs` every slot of a run that has ever been in use; the caller can tell which still are. */
+  slotsOf(run: number, refs: number[]): void {
+    const units = classSizes[this.#runClass[run] % classCount] / 8
+    for (let slot = 0; slot < this.#runBump[run]; slot++) refs.push(run * runUnits + slot * units)
+  }
+
+  /** True when the run became empty. */
+  endDrain(run: number): boolean {
+    const drained = this.#draining === -1
+    if (!drained) {
+      this.#draining = -1
+      this.#link(run, this.#runClass[run])
+    }
+    return drained
   }
 
   /** Bytes that the slot can hold. */
@@ -193,7 +240,8 @@ export class Arena {
   }
 
   #giveRunBack(run: number, list: number): void {
-    this.#unlink(run, list)
+    if (this.#draining === run) this.#draining = -1
+    else this.#unlink(run, list)
     this.#runClass[run] = noClass
     this.#emptyRuns.push(run)
     this.#usedRuns--

@@ -93,6 +93,14 @@ export class ChunkTable {
     return this.#moved(at, from, capacity, packedWithRoom(this.values, from, needed))
   }
 
+  /** Moves a resident chunk to another slot of its size. */
+  relocate(valueRef: number): void {
+    const at = this.directory.find(firstHash(this.values.bytes(valueRef), this.values.start(valueRef)))
+    const room = this.values.room(valueRef)
+    const capacity = this.values.arena.capacity(valueRef)
+    this.#moved(at, valueRef, capacity, this.values.moved(valueRef, room, room))
+  }
+
   /** Gives room back when most of it stands empty. */
   trim(at: number): void {
     const from = this.directory.ref(at)

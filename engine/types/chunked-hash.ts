@@ -279,6 +279,11 @@ export class ChunkedHash {
     return this.#table.evict(valueRef)
   }
 
+  /** See `ChunkTable.relocate`. */
+  relocate(valueRef: number): void {
+    this.#table.relocate(valueRef)
+  }
+
   /** See `ChunkTable.eachDirty`. */
   eachDirty(visit: VisitDirty, fromHash = 0): number {
     return this.#table.eachDirty(visit, fromHash)

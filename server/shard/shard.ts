@@ -2,6 +2,7 @@
  * A shard put together: keyspace, tier, cold store, log, checkpoint and budget, opened from a data directory and closed
  * again. What runs in the background (cooling, checkpoints, expiry, making room) is `maintenance.ts`.
  */
+import { Compactor } from '../../engine/keyspace/compactor.ts'
 import { noObserver } from '../../engine/keyspace/observer.ts'
 import { Keyspace } from '../../engine/keyspace/keyspace.ts'
 import { Mutator } from '../../engine/mutation/mutator.ts'
@@ -89,13 +90,14 @@ export async function openShard(
           nextValueId,
           committed: (lsn) => (durable ? waiters.wait(lsn) : Promise.resolve()),
         })
+  const compactor = new Compactor(keyspace)
   const budget = new MemoryBudget({
     settings: budgetSettings(values),
     keyspace,
     tier,
     others: () => clientBytes() + log.pendingBytes + (durable ? logBytes : 0) + (store?.stats().memoryBytes ?? 0) + (writeOut?.memoryBytes ?? 0),
     nowMs: () => clock.monotonicMs(),
-    compact: () => false,
+    compact: () => compactor.step(),
   })
   tier.room = () => budget.room()
   const replayed = await new LogReplay(keyspace, mutator, tier).run(log, restored?.marker.checkpointLsn ?? 0, clock, progress, async () => {
