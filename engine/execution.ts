@@ -156,7 +156,7 @@ export class Execution {
 
   #expire(ref: number): boolean {
     const expireAt = this.keyspace.entries.expireAt(ref)
-    if (expireAt === 0 || expireAt > this.now) return false
+    if (expireAt === 0 || expireAt >= this.now) return false
     this.expired++
     this.mutator.deleteEntry(ref)
     return true

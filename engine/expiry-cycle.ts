@@ -30,7 +30,7 @@ export class ExpiryCycle {
       left--
       this.#seen++
       const ref = expiring.at(this.#position)
-      if (keyspace.entries.expireAt(ref) <= x.now) {
+      if (keyspace.entries.expireAt(ref) < x.now) {
         // The last key of the list takes the place of the deleted one: the position stays.
         mutator.deleteEntry(ref)
         deleted++

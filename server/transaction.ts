@@ -99,7 +99,7 @@ function seen(keyspace: Keyspace, db: number, key: Buffer, now: number): number 
   const ref = keyspace.find(db, key, 0, key.length)
   if (ref === 0) return missing
   const expireAt = keyspace.entries.expireAt(ref)
-  return expireAt !== 0 && expireAt <= now ? expired : keyspace.entries.lsn(ref)
+  return expireAt !== 0 && expireAt < now ? expired : keyspace.entries.lsn(ref)
 }
 
 export function copyOf(args: Arguments): Arguments {

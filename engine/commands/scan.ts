@@ -142,7 +142,7 @@ function matches(x: Execution, entry: number, pattern: number): boolean {
 
 function isExpired(x: Execution, entry: number): boolean {
   const expireAt = x.keyspace.entries.expireAt(entry)
-  return expireAt !== 0 && expireAt <= x.now
+  return expireAt !== 0 && expireAt < x.now
 }
 
 function replyKey(x: Execution, entry: number): void {
