@@ -1,0 +1,257 @@
+/**
+ * Commands on fields of hashes and on whole hashes. Counters are in `hash-counters.ts`, parts of hashes (a random one,
+ * one after the other) in `hash-random.ts` and `hash-scan.ts`. Texts and rules as in Redis 7.0.
+ */
+import type { EngineCommand } from '../command.ts'
+import { keyAt } from '../command.ts'
+import type { Execution } from '../execution.ts'
+import { wrongType } from '../execution.ts'
+import type { ReplyWriter } from '../reply-writer.ts'
+import type { PackedCursor } from '../types/packed-fields.ts'
+import { wrongArgumentCount } from './errors.ts'
+import { ArgumentFields, eachPair, findPair, found } from './hash-fields.ts'
+
+const fields = new ArgumentFields()
+
+const field = {
+  categories: ['hash'],
+  group: 'hash',
+  since: '2.0.0',
+  complexity: 'O(1)',
+  needs: 'field',
+} as const
+
+const whole = {
+  arity: 2,
+  flags: ['readonly'],
+  keys: keyAt(1, 'RO', 'access'),
+  categories: ['hash'],
+  group: 'hash',
+  since: '2.0.0',
+  complexity: 'O(N) where N is the number of fields in the hash',
+  syntax: 'key',
+} as const
+
+export const hashCommands = {
+  HSET: {
+    ...field,
+    arity: -4,
+    flags: ['write', 'denyoom', 'fast'],
+    keys: keyAt(1, 'RW', 'update'),
+    complexity: 'O(N) where N is the number of fields being set',
+    syntax: 'key field value [field value ...]',
+    summary: 'Sets fields of a hash.',
+    needs: 'pairs',
+    handler: hset,
+  },
+  HSETNX: {
+    ...field,
+    arity: 4,
+    flags: ['write', 'denyoom', 'fast'],
+    keys: keyAt(1, 'RW', 'insert'),
+    syntax: 'key field value',
+    summary: 'Sets a field of a hash that does not exist.',
+    handler: hsetnx,
+  },
+  HMSET: {
+    ...field,
+    arity: -4,
+    flags: ['write', 'denyoom', 'fast'],
+    keys: keyAt(1, 'RW', 'update'),
+    complexity: 'O(N) where N is the number of fields being set',
+    syntax: 'key field value [field value ...]',
+    summary: 'Sets fields of a hash; HSET says how many were new.',
+    needs: 'pairs',
+    handler: hmset,
+  },
+  HGET: {
+    ...field,
+    arity: 3,
+    flags: ['readonly', 'fast'],
+    keys: keyAt(1, 'RO', 'access'),
+    syntax: 'key field',
+    summary: 'Returns the value of a field.',
+    handler: hget,
+  },
+  HMGET: {
+    ...field,
+    arity: -3,
+    flags: ['readonly', 'fast'],
+    keys: keyAt(1, 'RO', 'access'),
+    complexity: 'O(N) where N is the number of fields asked for',
+    syntax: 'key field [field ...]',
+    summary: 'Returns the values of several fields.',
+    needs: 'fields',
+    handler: hmget,
+  },
+  HDEL: {
+    ...field,
+    arity: -3,
+    flags: ['write', 'fast'],
+    keys: keyAt(1, 'RW', 'delete'),
+    complexity: 'O(N) where N is the number of fields to be deleted',
+    syntax: 'key field [field ...]',
+    summary: 'Deletes fields, and the hash with its last one.',
+    needs: 'fields',
+    handler: hdel,
+  },
+  HEXISTS: {
+    ...field,
+    arity: 3,
+    flags: ['readonly', 'fast'],
+    keys: keyAt(1, 'RO'),
+    syntax: 'key field',
+    summary: 'Tells whether a field exists.',
+    handler: hexists,
+  },
+  HSTRLEN: {
+    ...field,
+    arity: 3,
+    flags: ['readonly', 'fast'],
+    keys: keyAt(1, 'RO'),
+    since: '3.2.0',
+    syntax: 'key field',
+    summary: 'Returns the length of the value of a field in bytes.',
+    handler: hstrlen,
+  },
+  HLEN: {
+    ...whole,
+    flags: ['readonly', 'fast'],
+    keys: keyAt(1, 'RO'),
+    complexity: 'O(1)',
+    summary: 'Returns the number of fields in a hash.',
+    needs: 'none',
+    handler: hlen,
+  },
+  HGETALL: {
+    ...whole,
+    summary: 'Returns all fields of a hash and their values.',
+    handler: hgetall,
+  },
+  HKEYS: {
+    ...whole,
+    summary: 'Returns the names of all fields of a hash.',
+    handler: hkeys,
+  },
+  HVALS: {
+    ...whole,
+    summary: 'Returns the values of all fields of a hash.',
+    handler: hvals,
+  },
+} as const satisfies Record<string, EngineCommand>
+
+function hset(x: Execution): void {
+  const added = setFields(x, 'hset')
+  if (added >= 0) x.reply.integer(added)
+}
+
+function hmset(x: Execution): void {
+  if (setFields(x, 'hmset') >= 0) x.reply.ok()
+}
+
+/** Returns how many fields were new, -1 when the error is written already. */
+function setFields(x: Execution, command: string): number {
+  const { args } = x
+  if (args.count % 2 === 1) {
+    x.reply.error(wrongArgumentCount(command))
+    return -1
+  }
+  if (x.findHash(1) === wrongType) return -1
+  return x.mutator.hashSet(x.db, args.buffer, args.starts[1], args.ends[1], fields.from(args, 2, 2))
+}
+
+function hsetnx(x: Execution): void {
+  const { args } = x
+  const entry = x.findHash(1)
+  if (entry === wrongType) return
+  if (entry !== 0 && findPair(x, entry, 2) !== undefined) {
+    x.reply.integer(0)
+    return
+  }
+  x.mutator.hashSet(x.db, args.buffer, args.starts[1], args.ends[1], fields.from(args, 2, 2))
+  x.reply.integer(1)
+}
+
+function hget(x: Execution): void {
+  const entry = x.readHash(1)
+  if (entry !== wrongType) replyValue(x, entry, 2)
+}
+
+function hmget(x: Execution): void {
+  const entry = x.readHash(1)
+  if (entry === wrongType) return
+  const { count } = x.args
+  x.reply.array(count - 2)
+  for (let i = 2; i < count; i++) replyValue(x, entry, i)
+}
+
+/** Replies with the value of the field that is argument `index`. */
+function replyValue(x: Execution, entry: number, index: number): void {
+  const bytes = entry === 0 ? undefined : findPair(x, entry, index)
+  if (bytes === undefined) x.reply.nil()
+  else x.reply.bulk(bytes, found.valueStart, found.valueEnd)
+}
+
+function hdel(x: Execution): void {
+  const entry = x.findHash(1)
+  if (entry === wrongType) return
+  const { args } = x
+  let first = 2
+  if (entry !== 0) while (first < args.count && findPair(x, entry, first) === undefined) first++
+  x.reply.integer(entry === 0 || first === args.count ? 0 : x.mutator.hashDelete(entry, fields.from(args, first, 1)))
+}
+
+function hexists(x: Execution): void {
+  const entry = x.readHash(1)
+  if (entry !== wrongType) x.reply.integer(entry !== 0 && findPair(x, entry, 2) !== undefined ? 1 : 0)
+}
+
+function hstrlen(x: Execution): void {
+  const entry = x.readHash(1)
+  if (entry !== wrongType) x.reply.integer(entry !== 0 && findPair(x, entry, 2) !== undefined ? found.valueEnd - found.valueStart : 0)
+}
+
+function hlen(x: Execution): void {
+  const entry = x.readHash(1)
+  if (entry !== wrongType) x.reply.integer(entry === 0 ? 0 : x.keyspace.entries.length(entry))
+}
+
+/** Where the visits below write. */
+let reply: ReplyWriter
+
+function hgetall(x: Execution): void {
+  const entry = x.readHash(1)
+  if (entry === wrongType) return
+  reply = x.reply
+  reply.map(entry === 0 ? 0 : x.keyspace.entries.length(entry))
+  if (entry !== 0) eachPair(x, entry, replyFieldAndValue)
+}
+
+function hkeys(x: Execution): void {
+  replyEach(x, replyFieldOf)
+}
+
+function hvals(x: Execution): void {
+  replyEach(x, replyValueOf)
+}
+
+function replyEach(x: Execution, visit: (bytes: Buffer, pair: PackedCursor) => void): void {
+  const entry = x.readHash(1)
+  if (entry === wrongType) return
+  reply = x.reply
+  reply.array(entry === 0 ? 0 : x.keyspace.entries.length(entry))
+  if (entry !== 0) eachPair(x, entry, visit)
+}
+
+function replyFieldAndValue(bytes: Buffer, pair: PackedCursor): void {
+  reply.bulk(bytes, pair.fieldStart, pair.fieldEnd)
+  reply.bulk(bytes, pair.valueStart, pair.valueEnd)
+}
+
+function replyFieldOf(bytes: Buffer, pair: PackedCursor): void {
+  reply.bulk(bytes, pair.fieldStart, pair.fieldEnd)
+}
+
+function replyValueOf(bytes: Buffer, pair: PackedCursor): void {
+  reply.bulk(bytes, pair.valueStart, pair.valueEnd)
+}
