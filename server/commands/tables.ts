@@ -3,6 +3,7 @@ import { bitfieldCommands } from '../../engine/commands/bitfield.ts'
 import { bitmapCommands } from '../../engine/commands/bitmap.ts'
 import { databaseCommands } from '../../engine/commands/database.ts'
 import { expireCommands } from '../../engine/commands/expire.ts'
+import { hashCommands } from '../../engine/commands/hash.ts'
 import { keyCommands } from '../../engine/commands/key.ts'
 import { lcsCommands } from '../../engine/commands/lcs.ts'
 import { objectCommands } from '../../engine/commands/object.ts'
@@ -21,6 +22,7 @@ export const engineTables = {
   ...lcsCommands,
   ...bitmapCommands,
   ...bitfieldCommands,
+  ...hashCommands,
   ...keyCommands,
   ...expireCommands,
   ...scanCommands,
