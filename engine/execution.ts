@@ -172,5 +172,7 @@ export class Execution {
 export interface EngineLimits {
   hashMaxListpackEntries: number
   hashMaxListpackValue: number
+  /** A chunk of a large hash above this is split; the engine's own limit unless told. */
+  hashChunkBytesMax?: number | undefined
   protoMaxBulkBytes: number
 }

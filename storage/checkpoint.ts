@@ -11,14 +11,13 @@ import { CatalogWriter, removeOlderCatalogs } from './catalog-writer.ts'
 import type { Clock } from './clock.ts'
 import type { ColdStore } from './cold-store.ts'
 import type { FileSystem } from './file-system.ts'
+import { defaultSizes, type Sizes } from './sizes.ts'
 import type { Tier } from './tier.ts'
 import type { WriteOut } from './write-out.ts'
 
-const deletesPerBatch = 1000
 const entriesPerSlice = 256
 /** A catalog with this many times as many records as there are keys is written anew. */
 const recordsPerEntryMax = 2
-const recordsMin = 100_000
 
 /** What a checkpoint needs of the log. */
 export interface CheckpointLog {
@@ -50,6 +49,7 @@ export class Checkpointer {
   readonly #directory: string
   readonly #clock: Clock
   readonly #log: CheckpointLog
+  readonly #sizes: Sizes
   /** Ids that the last marker says are to be deleted. */
   #toDelete: number[] = []
 
@@ -64,6 +64,7 @@ export class Checkpointer {
     clock: Clock
     log: CheckpointLog
     lastLsn: number
+    sizes?: Sizes
   }) {
     this.#keyspace = options.keyspace
     this.#tier = options.tier
@@ -75,6 +76,7 @@ export class Checkpointer {
     this.#clock = options.clock
     this.#log = options.log
     this.lastLsn = options.lastLsn
+    this.#sizes = options.sizes ?? defaultSizes
   }
 
   /** Takes a checkpoint; the caller runs one at a time and no step of the write-out beside it. Rejects when a disk or the log fails: the last checkpoint then stands. */
@@ -135,7 +137,7 @@ export class Checkpointer {
   /** Begins a new catalog when the present one holds too much that is no longer so. Returns the former one. */
   async #renewCatalog(): Promise<CatalogWriter | undefined> {
     const former = this.#catalog
-    if (former.records < recordsMin || former.records < this.#keyspace.size * recordsPerEntryMax) return undefined
+    if (former.records < this.#sizes.catalogRecordsMin || former.records < this.#keyspace.size * recordsPerEntryMax) return undefined
     this.#catalog = await CatalogWriter.create(this.#files, this.#directory, former.generation + 1)
     this.#writeOut.catalog = this.#catalog
     this.#tier.databasesChanged = false
@@ -164,7 +166,7 @@ export class Checkpointer {
   async #deleteFreed(): Promise<number> {
     let deleted = 0
     while (this.#toDelete.length > 0) {
-      const deletes = this.#toDelete.slice(0, deletesPerBatch)
+      const deletes = this.#toDelete.slice(0, this.#sizes.deletesPerBatch)
       await this.#store.write({ puts: [], deletes })
       this.#toDelete = this.#toDelete.slice(deletes.length)
       deleted += deletes.length

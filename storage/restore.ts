@@ -12,6 +12,7 @@ import type { Tier } from './tier.ts'
 export class KeyspaceRestore implements CatalogVisitor {
   readonly #keyspace: Keyspace
   readonly #tier: Tier
+  readonly #hashChunkBytes: number | undefined
   /** Large hashes by their id in the catalog. */
   readonly #hashes = new Map<number, ChunkedHash>()
   /** Entries that were told of a hash that is yet to be described. */
@@ -20,9 +21,10 @@ export class KeyspaceRestore implements CatalogVisitor {
   readonly freedIds: number[] = []
 
   /** While it runs, the keyspace must have no observer. */
-  constructor(keyspace: Keyspace, tier: Tier) {
+  constructor(keyspace: Keyspace, tier: Tier, hashChunkBytes?: number) {
     this.#keyspace = keyspace
     this.#tier = tier
+    this.#hashChunkBytes = hashChunkBytes
   }
 
   entry(
@@ -81,7 +83,7 @@ export class KeyspaceRestore implements CatalogVisitor {
     if (ref === undefined) return
     this.#awaiting.delete(collectionId)
     const number = keyspace.nextCollectionNumber()
-    const hash = new ChunkedHash(keyspace.values, number, collectionId, seed, chunkObserver(keyspace))
+    const hash = new ChunkedHash(keyspace.values, number, collectionId, seed, chunkObserver(keyspace), this.#hashChunkBytes)
     keyspace.collections[number] = hash
     keyspace.entries.setTypeAndEncoding(ref, keyspace.entries.type(ref), chunkedHash)
     keyspace.entries.setResident(ref, number, keyspace.access.initial())

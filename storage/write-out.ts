@@ -15,16 +15,12 @@ import { usedBytes } from '../engine/types/packed-fields.ts'
 import type { Clock } from './clock.ts'
 import type { ColdPut, ColdStore } from './cold-store.ts'
 import type { CatalogSink } from './no-catalog.ts'
+import { defaultSizes, type Sizes } from './sizes.ts'
 import { LARGE_VALUE_BYTES, type ValueCodec } from './value-codec.ts'
 import type { Tier } from './tier.ts'
 
-const batchBytesMax = 512 * 1024
-const batchEntriesMax = 4096
 /** How long one stretch of copying may hold the event loop. */
 const sliceMs = 1
-/** A large hash is told to the catalog when so few chunks are dirty that all can be copied at one moment. */
-const chunksAtOnce = 256
-const chunksPerRound = 128
 /** Rounds beyond one per chunk after which a hash that is changed faster than it is written is copied all the same. */
 const partialRoundsMax = 16
 const nothing = Buffer.alloc(0)
@@ -61,7 +57,8 @@ export class WriteOut {
   readonly #codec: ValueCodec
   readonly #clock: Clock
   readonly #committed: (lsn: number) => Promise<void>
-  #space = Buffer.allocUnsafeSlow(batchBytesMax + LARGE_VALUE_BYTES)
+  readonly #sizes: Sizes
+  readonly #space: Buffer
   #inFlightBytes = 0
   /** A large hash whose dirty chunks are written batch by batch, before it is told as a whole. */
   #partial = 0
@@ -77,6 +74,7 @@ export class WriteOut {
     nextValueId: number
     /** Resolves when the log has committed an LSN; rejects when it never will. */
     committed: (lsn: number) => Promise<void>
+    sizes?: Sizes
   }) {
     this.#keyspace = options.keyspace
     this.#entries = options.keyspace.entries
@@ -87,6 +85,8 @@ export class WriteOut {
     this.catalog = options.catalog
     this.nextValueId = options.nextValueId
     this.#committed = options.committed
+    this.#sizes = options.sizes ?? defaultSizes
+    this.#space = Buffer.allocUnsafeSlow(this.#sizes.batchBytes + LARGE_VALUE_BYTES)
   }
 
   /** Bytes on their way to the cold store. */
@@ -103,7 +103,7 @@ export class WriteOut {
     const batch: Batch = { puts: [], large: [], entries: [], chunks: [], bytes: 0, count: 0, lsn: 0 }
     const looked = await this.#collect(batch, left)
     if (batch.count > 0) await this.#write(batch)
-    if (this.catalog.pendingBytes > 4 * batchBytesMax) await this.catalog.flush()
+    if (this.catalog.pendingBytes > 4 * this.#sizes.batchBytes) await this.catalog.flush()
     return looked
   }
 
@@ -144,7 +144,7 @@ export class WriteOut {
     let looked = 0
     let until = this.#clock.monotonicMs() + sliceMs
     this.tellDeletions()
-    while (looked < left && batch.bytes < batchBytesMax && batch.count < batchEntriesMax) {
+    while (looked < left && batch.bytes < this.#sizes.batchBytes && batch.count < this.#sizes.batchEntries) {
       const ref = this.#partial !== 0 ? this.#partial : dirty.shift()
       if (ref === 0) break
       this.#partial = 0
@@ -189,6 +189,7 @@ export class WriteOut {
     const entries = this.#entries
     const { values } = this.#keyspace
     const hash = this.#keyspace.collections[entries.value(ref)] as ChunkedHash
+    const { chunksAtOnce, chunksPerRound } = this.#sizes
     const takeAll = hash.dirtyChunks <= chunksAtOnce || this.#partialRounds > partialRoundsMax + hash.chunkCount / chunksPerRound
     const known = new Map<number, number>()
     hash.eachDirty((firstHash, value, lsn) => {

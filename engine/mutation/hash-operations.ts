@@ -16,6 +16,8 @@ import type { FieldSource } from './field-source.ts'
 export interface HashLimits {
   hashMaxListpackEntries: number
   hashMaxListpackValue: number
+  /** A chunk of a large hash above this is split; `chunkBytesMax` unless told. */
+  hashChunkBytesMax?: number | undefined
 }
 
 export class HashOperations {
@@ -135,10 +137,11 @@ export class HashOperations {
     const id = keyspace.nextCollectionId++
     const seed = this.#random.nextUint32()
     const access = entries.access(entry)
+    const chunkBytes = this.#limits.hashChunkBytesMax
     const hash =
       entries.encoding(entry) === packedHash
-        ? ChunkedHash.fromPacked(entries.value(entry), lsn, keyspace.values, number, id, seed, this.#chunks)
-        : new ChunkedHash(keyspace.values, number, id, seed, this.#chunks)
+        ? ChunkedHash.fromPacked(entries.value(entry), lsn, keyspace.values, number, id, seed, this.#chunks, chunkBytes)
+        : new ChunkedHash(keyspace.values, number, id, seed, this.#chunks, chunkBytes)
     keyspace.dropValue(entry)
     keyspace.collections[number] = hash
     entries.setTypeAndEncoding(entry, hashType, chunkedHash)

@@ -34,10 +34,11 @@ export async function restoreCatalog(
   keyspace: Keyspace,
   tier: Tier,
   progress: StartProgress,
+  hashChunkBytes?: number,
 ): Promise<Restored | undefined> {
   const reader = await openCatalog(files, directory)
   if (reader === undefined) return undefined
-  const restore = new KeyspaceRestore(keyspace, tier)
+  const restore = new KeyspaceRestore(keyspace, tier, hashChunkBytes)
   let shown: ReturnType<StartProgress> | undefined
   await reader.read(restore, (done, total) => {
     shown ??= progress('catalog', total, 'bytes')

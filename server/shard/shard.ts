@@ -12,6 +12,7 @@ import { Checkpointer } from '../../storage/checkpoint.ts'
 import type { ColdStore } from '../../storage/cold-store.ts'
 import { MemoryBudget } from '../../storage/memory-budget.ts'
 import { noCatalog } from '../../storage/no-catalog.ts'
+import { defaultSizes, type Sizes } from '../../storage/sizes.ts'
 import { Tier } from '../../storage/tier.ts'
 import { ValueCodec } from '../../storage/value-codec.ts'
 import { WriteOut } from '../../storage/write-out.ts'
@@ -48,6 +49,7 @@ export async function openShard(
   limits: EngineLimits,
   clientBytes: () => number,
   coldReadMs: (ms: number) => void,
+  sizes: Sizes = defaultSizes,
 ): Promise<Shard> {
   const { clock, files, random, progress } = ports
   const startMs = clock.monotonicMs()
@@ -65,7 +67,7 @@ export async function openShard(
   })
   const store = usesStore ? await ports.openColdStore(`${directory}/cold`, !durable) : undefined
   const tier = new Tier(keyspace, store, codec, clock, tierSettings(values), coldReadMs)
-  const restored = durable ? await restoreCatalog(files, directory, keyspace, tier, progress) : undefined
+  const restored = durable ? await restoreCatalog(files, directory, keyspace, tier, progress, sizes.hashChunkBytes) : undefined
   const log = durable ? await openLog(ports, values, restored?.marker.logId, restored?.marker.checkpointLsn ?? 0) : new NoLog()
   const nextValueId = restored?.marker.nextValueId ?? 1
   if (store !== undefined) await store.clearFrom(nextValueId)
@@ -89,6 +91,7 @@ export async function openShard(
           catalog: catalog ?? noCatalog,
           nextValueId,
           committed: (lsn) => (durable ? waiters.wait(lsn) : Promise.resolve()),
+          sizes,
         })
   const compactor = new Compactor(keyspace)
   const budget = new MemoryBudget({
@@ -116,6 +119,7 @@ export async function openShard(
           clock,
           lastLsn: restored?.marker.checkpointLsn ?? 0,
           log: checkpointLog(log, waiters),
+          sizes,
         })
       : undefined
   const primary = new Primary(keyspace, mutator, log, tier, random, limits)

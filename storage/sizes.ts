@@ -1,0 +1,26 @@
+/** Sizes of pieces of work that no setting governs. The server takes the defaults; tests make them tiny, to meet every seam often. */
+export interface Sizes {
+  /** A chunk of a large hash above this is split. Undefined: the engine's own. */
+  readonly hashChunkBytes: number | undefined
+  /** Bytes of values that go to the cold store together. */
+  readonly batchBytes: number
+  readonly batchEntries: number
+  /** A large hash is told to the catalog when so few chunks are dirty that all can be copied at one moment. */
+  readonly chunksAtOnce: number
+  /** Dirty chunks of a larger one that are written at a time before that. */
+  readonly chunksPerRound: number
+  /** Records below which a catalog is not worth writing anew. */
+  readonly catalogRecordsMin: number
+  /** Values that are deleted from the cold store together. */
+  readonly deletesPerBatch: number
+}
+
+export const defaultSizes: Sizes = {
+  hashChunkBytes: undefined,
+  batchBytes: 512 * 1024,
+  batchEntries: 4096,
+  chunksAtOnce: 256,
+  chunksPerRound: 128,
+  catalogRecordsMin: 100_000,
+  deletesPerBatch: 1000,
+}

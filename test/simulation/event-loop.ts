@@ -1,0 +1,105 @@
+/**
+ * Time and order for a simulation: one queue of events, each run alone, with all its microtasks, before the next. Time
+ * passes from event to event, and a little each time somebody reads the monotonic clock, so that work in slices ends its
+ * slices. A process that crashes takes its events with it: whatever it waited for never comes.
+ */
+import type { Clock, Timer } from '../../storage/clock.ts'
+
+const startWallMs = 1_700_000_000_000
+/** What reading the clock costs: stands for the work done in between. */
+const readMs = 0.02
+
+interface Event {
+  readonly dueMs: number
+  readonly work: () => void
+  cancelled: boolean
+}
+
+export class EventLoop {
+  nowMs = 0
+  /** What the wall clock is ahead of its start plus `nowMs`. */
+  wallSkewMs = 0
+  events = 0
+  /** In the order of their time; those of one moment in the order in which they were scheduled. */
+  readonly #queue: Event[] = []
+
+  schedule(delayMs: number, work: () => void): Timer {
+    const event: Event = { dueMs: this.nowMs + Math.max(0, delayMs), work, cancelled: false }
+    let low = 0
+    let high = this.#queue.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if ((this.#queue[middle] as Event).dueMs <= event.dueMs) low = middle + 1
+      else high = middle
+    }
+    this.#queue.splice(low, 0, event)
+    return {
+      cancel: () => {
+        event.cancelled = true
+      },
+    }
+  }
+
+  /** A clock whose callbacks end with its process. */
+  process(): ProcessClock {
+    return new ProcessClock(this)
+  }
+
+  /** Runs events until `done` says so. Rejects when nothing is left to happen, or after `limitMs` of simulated time. */
+  async run(done: () => boolean, limitMs = 120_000): Promise<void> {
+    const until = this.nowMs + limitMs
+    await microtasks()
+    while (!done()) {
+      const event = this.#queue.shift()
+      if (event === undefined) throw new Error('the simulation stands still: nothing is scheduled')
+      if (event.cancelled) continue
+      if (event.dueMs > until) throw new Error(`the simulation made no progress for ${limitMs} ms`)
+      if (event.dueMs > this.nowMs) this.nowMs = event.dueMs
+      this.events++
+      event.work()
+      await microtasks()
+    }
+  }
+}
+
+export class ProcessClock implements Clock {
+  readonly #loop: EventLoop
+  #alive = true
+
+  constructor(loop: EventLoop) {
+    this.#loop = loop
+  }
+
+  get alive(): boolean {
+    return this.#alive
+  }
+
+  /** The process is gone: nothing that it scheduled happens any more. */
+  kill(): void {
+    this.#alive = false
+  }
+
+  wallMs(): number {
+    return startWallMs + Math.floor(this.#loop.nowMs + this.#loop.wallSkewMs)
+  }
+
+  monotonicMs(): number {
+    this.#loop.nowMs += readMs
+    return this.#loop.nowMs
+  }
+
+  afterTurn(work: () => void): void {
+    this.after(0, work)
+  }
+
+  after(delayMs: number, work: () => void): Timer {
+    return this.#loop.schedule(delayMs, () => {
+      if (this.#alive) work()
+    })
+  }
+}
+
+/** Resolves when no microtask is left. */
+function microtasks(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
+}

@@ -1,0 +1,132 @@
+/**
+ * A simulated machine with the whole server on it: a disk for catalog and log, a cold store, a clock and a network. It can
+ * lose power at any operation of either disk; what was synced survives, of the rest what chance picks, and the server can
+ * be started again on it.
+ */
+import type { Random } from '../../engine/random.ts'
+import type { Config } from '../../server/config/config.ts'
+import type { Log, LogFields } from '../../server/logging.ts'
+import type { Ports } from '../../server/ports.ts'
+import { Server } from '../../server/server.ts'
+import { MemoryColdDisk, MemoryColdStore } from '../../storage/memory-cold-store.ts'
+import type { Sizes } from '../../storage/sizes.ts'
+import type { EventLoop, ProcessClock } from './event-loop.ts'
+import type { Observer } from './observer.ts'
+import { SimulatedDisk } from './simulated-disk.ts'
+import type { SimulatedNetwork } from './simulated-network.ts'
+
+export interface MachineOptions {
+  readonly loop: EventLoop
+  readonly random: Random
+  readonly network: SimulatedNetwork
+  readonly observer: Observer
+  readonly config: () => Config
+  readonly sizes: Sizes
+  /** Longest time that an operation of a disk takes. */
+  readonly diskMsMax: number
+}
+
+export class Machine {
+  readonly disk: SimulatedDisk
+  readonly coldDisk = new MemoryColdDisk()
+  readonly log = new CapturedLog()
+  readonly #options: MachineOptions
+  #clock: ProcessClock
+  server: Server | undefined
+  /** Why the start failed, or what else went wrong inside. */
+  failure: Error | undefined
+  /** Operations of the cold store until power is lost; 0 for none. */
+  coldCrashIn = 0
+
+  constructor(options: MachineOptions) {
+    this.#options = options
+    this.#clock = options.loop.process()
+    this.disk = new SimulatedDisk(options.random, { schedule: (work) => this.#clock.after(this.#delayMs(), work) })
+  }
+
+  get isOff(): boolean {
+    return this.disk.isOff
+  }
+
+  /** Starts the server; returns when it serves, has failed, or power was lost. */
+  async start(): Promise<void> {
+    const { loop, random, network, observer, config, sizes } = this.#options
+    this.server = undefined
+    this.failure = undefined
+    observer.log = undefined
+    const ports: Ports = {
+      clock: this.#clock,
+      random,
+      files: this.disk.mount(),
+      network: network.host('server'),
+      log: this.log,
+      progress: () => ({ update: () => undefined, finish: () => undefined }),
+      openColdStore: async () => observer.watch(new MemoryColdStore(this.coldDisk, { clock: this.#clock, delayMs: () => this.#coldDelayMs() })),
+      residentBytes: () => 0,
+    }
+    Server.start(ports, config(), sizes).then(
+      (server) => {
+        this.server = server
+      },
+      (failure: Error) => {
+        this.failure = failure
+      },
+    )
+    await loop.run(() => this.server !== undefined || this.failure !== undefined || this.isOff)
+  }
+
+  /** Stops the server in order; returns when it has stopped, or power was lost. */
+  async stop(): Promise<void> {
+    let stopped = false
+    this.server?.stop().then(
+      () => {
+        stopped = true
+      },
+      (failure: Error) => {
+        this.failure = failure
+        stopped = true
+      },
+    )
+    await this.#options.loop.run(() => stopped || this.isOff)
+    if (!this.isOff) this.server = undefined
+  }
+
+  /** Loses power if it has it, decides what survives, and is ready to start again. */
+  crash(): void {
+    this.#clock.kill()
+    this.#options.network.crash('server')
+    this.#clock = this.#options.loop.process()
+    this.disk.crash()
+    this.coldDisk.crash(this.#options.random)
+    this.coldCrashIn = 0
+    this.server = undefined
+  }
+
+  #delayMs(): number {
+    return ((this.#options.random.nextUint32() % 1000) / 1000) * this.#options.diskMsMax
+  }
+
+  #coldDelayMs(): number {
+    if (this.coldCrashIn > 0 && --this.coldCrashIn === 0) this.disk.powerOff()
+    return this.#delayMs()
+  }
+}
+
+/** Keeps what would be printed. */
+class CapturedLog implements Log {
+  readonly errors: string[] = []
+
+  error(text: string, fields?: LogFields): void {
+    const error = fields?.['error']
+    this.errors.push(error instanceof Error ? `${text}: ${error.stack}` : text)
+  }
+
+  warn(): void {}
+  info(): void {}
+  debug(): void {}
+  setLevel(): void {}
+
+  with(): Log {
+    return this
+  }
+}

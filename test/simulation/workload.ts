@@ -1,0 +1,147 @@
+/** Random requests for the simulation: few keys in few databases, so that requests meet each other; values of all sizes, each with a token of its own. */
+import type { Random } from '../../engine/random.ts'
+
+export const databases = 3
+const stringKeys = 18
+const hashKeys = 5
+
+/** Every key that the workload can touch. */
+export const allKeys: readonly string[] = [
+  ...Array.from({ length: stringKeys }, (_, i) => `s${i}`),
+  ...Array.from({ length: hashKeys }, (_, i) => `h${i}`),
+]
+
+export class Workload {
+  readonly #random: Random
+  /** Fields of the largest hash. */
+  readonly fieldsMax: number
+  #token = 0
+
+  constructor(random: Random) {
+    this.#random = random
+    this.fieldsMax = 4 + this.below(this.below(3) === 0 ? 400 : 40)
+  }
+
+  below(n: number): number {
+    return this.#random.nextUint32() % n
+  }
+
+  /** True once in `n` times. */
+  once(n: number): boolean {
+    return this.below(n) === 0
+  }
+
+  pick<T>(choices: readonly T[]): T {
+    return choices[this.below(choices.length)] as T
+  }
+
+  /** What a client sends next: one request, or a transaction. */
+  next(): string[][] {
+    if (!this.once(8)) return [this.request()]
+    const requests = Array.from({ length: 1 + this.below(5) }, () => this.#plainRequest())
+    return [...(this.once(4) ? [['WATCH', this.#key()]] : []), ['MULTI'], ...requests, [this.once(12) ? 'DISCARD' : 'EXEC']]
+  }
+
+  request(): string[] {
+    if (this.once(40)) return ['SELECT', `${this.below(databases)}`]
+    if (this.once(60)) return this.pick([['DBSIZE'], ['KEYS', '*']])
+    if (this.once(40)) return ['HGETALL', this.#hashKey()]
+    return this.#plainRequest()
+  }
+
+  /** One whose reply is known byte for byte. */
+  #plainRequest(): string[] {
+    if (this.once(250)) return this.pick([['FLUSHDB'], ['SWAPDB', `${this.below(databases)}`, `${this.below(databases)}`]])
+    return this.once(3) ? this.#hashRequest() : this.once(4) ? this.#keyRequest() : this.#stringRequest()
+  }
+
+  #stringRequest(): string[] {
+    const key = this.#stringKey()
+    return this.pick<() => string[]>([
+      () => ['SET', key, this.#value()],
+      () => ['SET', key, this.#value()],
+      () => ['SET', key, this.#value(), ...this.pick([['NX'], ['XX'], ['GET'], ['KEEPTTL'], ['PX', `${1 + this.below(300)}`], ['PX', '90000', 'GET']])],
+      () => ['GET', key],
+      () => ['GET', key],
+      () => ['MGET', key, this.#stringKey()],
+      () => ['MSET', key, this.#value(), this.#stringKey(), this.#value()],
+      () => ['STRLEN', key],
+      () => ['GETRANGE', key, `${this.below(20)}`, `${20 + this.below(50)}`],
+      () => ['APPEND', key, this.#mark()],
+      () => ['APPEND', key, this.#mark()],
+      () => ['SETRANGE', key, `${this.below(300)}`, this.#mark()],
+      () => ['INCRBY', this.once(5) ? key : `s${this.below(3)}`, `${this.below(100) - 50}`],
+      () => ['GETSET', key, this.once(2) ? `${this.below(1000)}` : this.#value()],
+      () => ['GETDEL', key],
+    ])()
+  }
+
+  #hashRequest(): string[] {
+    const key = this.#hashKey()
+    const some = (part: () => string[]): string[] => Array.from({ length: 1 + this.below(this.once(6) ? 40 : 4) }, part).flat()
+    return this.pick<() => string[]>([
+      () => ['HSET', key, ...some(() => [this.#field(), this.#fieldValue()])],
+      () => ['HSET', key, ...some(() => [this.#field(), this.#fieldValue()])],
+      () => ['HSET', key, this.#field(), this.#fieldValue()],
+      () => ['HDEL', key, ...some(() => [this.#field()])],
+      () => ['HSET', key, `n${this.below(4)}`, `${this.below(100) - 50}`],
+      () => ['HGET', key, this.#field()],
+      () => ['HMGET', key, ...some(() => [this.#field()])],
+      () => ['HLEN', key],
+    ])()
+  }
+
+  #keyRequest(): string[] {
+    const key = this.#key()
+    return this.pick<() => string[]>([
+      () => ['DEL', key, ...(this.once(3) ? [this.#key()] : [])],
+      () => ['EXISTS', key, this.#key()],
+      () => ['TYPE', key],
+      () => ['PTTL', key],
+      () => ['PEXPIRE', key, `${this.pick([-1, 5, 20, 100, 500, 60_000, 90_000])}`],
+      () => ['PEXPIRE', key, `${60_000 + this.below(1000)}`],
+      () => ['PERSIST', key],
+      () => ['RENAME', key, this.#key()],
+      () => ['MOVE', key, `${this.below(databases)}`],
+      () => this.#copy(key),
+      () => this.#copy(key),
+    ])()
+  }
+
+  /** COPY with its database always named; onto the same key is a mistake, so the target is one of another database's. */
+  #copy(key: string): string[] {
+    const to = this.#key()
+    if (to === key) return ['EXISTS', key]
+    return ['COPY', key, to, 'DB', `${this.below(databases)}`, ...(this.once(2) ? ['REPLACE'] : [])]
+  }
+
+  #value(): string {
+    const length = this.below(this.once(40) ? (this.once(4) ? 45_000 : 4000) : this.once(3) ? 400 : 60)
+    return `${this.#mark()}${String.fromCharCode(97 + this.below(26)).repeat(length)}`
+  }
+
+  #fieldValue(): string {
+    return this.once(5) ? `${this.below(1000)}` : `${this.#mark()}${'.'.repeat(this.below(this.once(30) ? 600 : 30))}`
+  }
+
+  #mark(): string {
+    this.#token++
+    return `<${this.#token}>`
+  }
+
+  #field(): string {
+    return this.once(10) ? `n${this.below(4)}` : `f${this.below(this.fieldsMax)}`
+  }
+
+  #stringKey(): string {
+    return this.once(50) ? this.#hashKey() : `s${this.below(stringKeys)}`
+  }
+
+  #hashKey(): string {
+    return this.once(50) ? `s${this.below(stringKeys)}` : `h${this.below(hashKeys)}`
+  }
+
+  #key(): string {
+    return this.once(3) ? this.#hashKey() : this.#stringKey()
+  }
+}
