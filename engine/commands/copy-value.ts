@@ -7,8 +7,8 @@
  */
 import type { Execution } from '../execution.ts'
 import { chunkedHash, rawString, stringType } from '../keyspace/entries.ts'
-import type { FieldSource } from '../mutation/field-source.ts'
 import { PackedCursor, packedHeaderBytes, readPair, usedBytes } from '../types/packed-fields.ts'
+import { PairList } from './pair-list.ts'
 
 /** Fields of a large hash are copied in mutations of about so many. */
 const batchFields = 1024
@@ -59,50 +59,4 @@ function copyChunkedHash(x: Execution, from: number, toDb: number, key: Buffer, 
     cursor = hash.scan(cursor, batchFields, (bytes, pair) => pairs.add(bytes, pair))
     x.mutator.hashSet(toDb, key, ks, ke, pairs)
   } while (cursor !== 0)
-}
-
-/** Pairs that lie in other buffers. */
-class PairList implements FieldSource {
-  count = 0
-  readonly #buffers: Buffer[] = []
-  /** Per pair: where its field begins and ends, and its value. */
-  #places = new Int32Array(64)
-
-  clear(): void {
-    this.count = 0
-  }
-
-  add(buffer: Buffer, pair: PackedCursor): void {
-    const at = this.count * 4
-    if (at === this.#places.length) {
-      const more = new Int32Array(at * 2)
-      more.set(this.#places)
-      this.#places = more
-    }
-    this.#buffers[this.count++] = buffer
-    this.#places[at] = pair.fieldStart
-    this.#places[at + 1] = pair.fieldEnd
-    this.#places[at + 2] = pair.valueStart
-    this.#places[at + 3] = pair.valueEnd
-  }
-
-  buffer(index: number): Buffer {
-    return this.#buffers[index]
-  }
-
-  fieldStart(index: number): number {
-    return this.#places[index * 4]
-  }
-
-  fieldEnd(index: number): number {
-    return this.#places[index * 4 + 1]
-  }
-
-  valueStart(index: number): number {
-    return this.#places[index * 4 + 2]
-  }
-
-  valueEnd(index: number): number {
-    return this.#places[index * 4 + 3]
-  }
 }

@@ -9,7 +9,10 @@ import { wrongType } from '../execution.ts'
 import type { ReplyWriter } from '../reply-writer.ts'
 import type { PackedCursor } from '../types/packed-fields.ts'
 import { wrongArgumentCount } from './errors.ts'
+import { hashCounterCommands } from './hash-counters.ts'
 import { ArgumentFields, eachPair, findPair, found } from './hash-fields.ts'
+import { hashRandomCommands } from './hash-random.ts'
+import { hashScanCommands } from './hash-scan.ts'
 
 const fields = new ArgumentFields()
 
@@ -138,6 +141,9 @@ export const hashCommands = {
     summary: 'Returns the values of all fields of a hash.',
     handler: hvals,
   },
+  ...hashCounterCommands,
+  ...hashRandomCommands,
+  ...hashScanCommands,
 } as const satisfies Record<string, EngineCommand>
 
 function hset(x: Execution): void {

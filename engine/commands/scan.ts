@@ -7,13 +7,11 @@ import { noKeys } from '../command.ts'
 import type { Execution } from '../execution.ts'
 import { globMatches } from '../glob.ts'
 import { typeName } from '../keyspace/type-name.ts'
-import { notAnInteger, syntaxError } from './errors.ts'
+import type { ScanOptions } from './scan-arguments.ts'
+import { invalidCursor, readCursor, readScanOptions } from './scan-arguments.ts'
 
-const invalidCursor = 'ERR invalid cursor'
-const defaultCount = 10
 /** Cursors are hashes. */
 const cursorEnd = 2 ** 32
-const uint64Max = 2n ** 64n - 1n
 
 export const scanCommands = {
   SCAN: {
@@ -54,21 +52,13 @@ export const scanCommands = {
   },
 } as const satisfies Record<string, EngineCommand>
 
-interface ScanOptions {
-  count: number
-  /** Argument that holds the pattern; 0 for none. */
-  pattern: number
-  /** Argument that names the type; 0 for none. */
-  type: number
-}
-
 function scan(x: Execution): void {
   const cursor = readCursor(x, 1)
   if (cursor < 0) {
     x.reply.error(invalidCursor)
     return
   }
-  const options = readOptions(x)
+  const options = readScanOptions(x, 2, true)
   if (options === undefined) return
   x.revealAll()
   const { index } = x.keyspace.databases[x.db]
@@ -88,43 +78,6 @@ function scan(x: Execution): void {
   x.reply.text(String(next))
   x.reply.array(found.length)
   for (const entry of found) replyKey(x, entry)
-}
-
-function readOptions(x: Execution): ScanOptions | undefined {
-  const { args, reply } = x
-  const options: ScanOptions = { count: defaultCount, pattern: 0, type: 0 }
-  for (let i = 2; i < args.count; i += 2) {
-    const complete = i + 1 < args.count
-    if (complete && args.is(i, 'COUNT')) {
-      const count = args.bigInteger(i + 1)
-      if (count === undefined) {
-        reply.error(notAnInteger)
-        return undefined
-      }
-      if (count < 1n) {
-        reply.error(syntaxError)
-        return undefined
-      }
-      options.count = Math.min(Number(count), Number.MAX_SAFE_INTEGER)
-    } else if (complete && args.is(i, 'MATCH')) options.pattern = i + 1
-    else if (complete && args.is(i, 'TYPE')) options.type = i + 1
-    else {
-      reply.error(syntaxError)
-      return undefined
-    }
-  }
-  return options
-}
-
-/** By the rules of C's strtoul, which Redis reads cursors with; -1 for what is no cursor. Hashes end at 2^32, other cursors are beyond every key. */
-function readCursor(x: Execution, index: number): number {
-  const text = x.args.string(index, 'latin1')
-  if (text === '') return 0
-  const parts = /^([+-]?)(\d+)$/.exec(text)
-  if (parts === null) return -1
-  const magnitude = BigInt(parts[2] as string)
-  if (magnitude > uint64Max) return -1
-  return Number(parts[1] === '-' ? BigInt.asUintN(64, -magnitude) : magnitude)
 }
 
 function passes(x: Execution, entry: number, options: ScanOptions): boolean {

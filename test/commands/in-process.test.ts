@@ -1,4 +1,4 @@
-/** The transcripts of strings, bits, keys and expiry against the engine alone. Sections that need more of a server than that are left out. */
+/** The transcripts of strings, hashes, bits, keys and expiry against the engine alone. Sections that need more of a server than that are left out. */
 import { afterAll, describe, expect, it } from 'vitest'
 import { bitmapCommands } from '../../engine/commands/bitmap.ts'
 import { hashCommands } from '../../engine/commands/hash.ts'
@@ -9,9 +9,9 @@ import { InProcessTarget } from './in-process.ts'
 import { describeMismatches, loadTranscripts, runSection } from './transcript.ts'
 
 const tables: CommandTables = { ...stringCommands, ...bitmapCommands, ...keyCommands, ...hashCommands }
-const files = ['strings.txt', 'bits.txt', 'keys.txt', 'expiry.txt']
-/** SELECT's errors, and keys that go without anybody asking for them. */
-const serversOwn = ['Sixteen databases', 'Active expiry removes what nobody asks for']
+const files = ['strings.txt', 'hashes.txt', 'bits.txt', 'keys.txt', 'expiry.txt']
+/** SELECT's errors, keys that go without anybody asking for them, CONFIG GET. */
+const serversOwn = ['Sixteen databases', 'Active expiry removes what nobody asks for', "The thresholds' older names"]
 
 describe('transcripts against the engine in process', () => {
   const target = new InProcessTarget(tables)

@@ -1,0 +1,162 @@
+/**
+ * HRANDFIELD: fields at random, each as likely as any other, whatever the hash's form. Few out of many are looked up by
+ * rank; many, or some of a small hash, are taken in one walk (Knuth, The Art of Computer Programming 2, 3.4.2, algorithm S).
+ */
+import type { EngineCommand } from '../command.ts'
+import { keyAt } from '../command.ts'
+import type { Execution } from '../execution.ts'
+import { wrongType } from '../execution.ts'
+import { chunkedHash } from '../keyspace/entries.ts'
+import type { PackedCursor } from '../types/packed-fields.ts'
+import { readPairAtRank } from '../types/packed-fields.ts'
+import { notAnInteger, syntaxError } from './errors.ts'
+import { eachPair, found, largeHash } from './hash-fields.ts'
+import { PairList } from './pair-list.ts'
+
+const countOutOfRange = 'ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807'
+const outOfRange = 'ERR value is out of range'
+const int64Min = -(2n ** 63n)
+const pairsMax = 2n ** 62n - 1n
+/** As many fields as one reply repeats at most: Redis goes on until memory ends. */
+const repeatsMax = 2 ** 24
+/** A walk over the hash is worth it from one field wanted of so many. */
+const walkRatio = 8
+
+export const hashRandomCommands = {
+  HRANDFIELD: {
+    arity: -2,
+    flags: ['readonly'],
+    keys: keyAt(1, 'RO', 'access'),
+    categories: ['hash'],
+    group: 'hash',
+    since: '6.2.0',
+    complexity: 'O(N) where N is the number of fields asked for',
+    syntax: 'key [count [WITHVALUES]]',
+    summary: 'Returns fields at random: distinct ones, or with a negative count independent ones.',
+    handler: hrandfield,
+  },
+} as const satisfies Record<string, EngineCommand>
+
+function hrandfield(x: Execution): void {
+  if (x.args.count > 2) {
+    hrandfieldWithCount(x)
+    return
+  }
+  const entry = x.readHash(1)
+  if (entry === wrongType) return
+  if (entry === 0) {
+    x.reply.nil()
+    return
+  }
+  const bytes = pairAtRank(x, entry, below(x, x.keyspace.entries.length(entry)))
+  x.reply.bulk(bytes, found.fieldStart, found.fieldEnd)
+}
+
+function hrandfieldWithCount(x: Execution): void {
+  const { args, reply } = x
+  const count = args.bigInteger(2)
+  const withValues = args.count === 4 && args.is(3, 'WITHVALUES')
+  const refusal = refusalOf(count, args.count > 3, withValues)
+  if (refusal !== undefined) {
+    reply.error(refusal)
+    return
+  }
+  const entry = x.readHash(1)
+  if (entry === wrongType) return
+  const wanted = Number(count)
+  if (entry === 0 || wanted === 0) reply.array(0)
+  else if (wanted < 0) replyRepeatable(x, entry, -wanted, withValues)
+  else replyDistinct(x, entry, Math.min(wanted, x.keyspace.entries.length(entry)), withValues)
+}
+
+function refusalOf(count: bigint | undefined, hasOptions: boolean, withValues: boolean): string | undefined {
+  if (count === undefined) return notAnInteger
+  if (count === int64Min) return countOutOfRange
+  if (hasOptions && !withValues) return syntaxError
+  return withValues && (count > pairsMax || count < -pairsMax) ? outOfRange : undefined
+}
+
+/** Each field drawn from all of them. */
+function replyRepeatable(x: Execution, entry: number, wanted: number, withValues: boolean): void {
+  if (wanted > repeatsMax) {
+    x.reply.error(outOfRange)
+    return
+  }
+  const { length, walks } = extent(x, entry, wanted)
+  beginPairs(x, wanted, withValues)
+  if (!walks) {
+    for (let i = 0; i < wanted; i++) replyPair(x, pairAtRank(x, entry, below(x, length)), found, withValues)
+    return
+  }
+  const pairs = new PairList()
+  eachPair(x, entry, (bytes, pair) => pairs.add(bytes, pair))
+  for (let i = 0; i < wanted; i++) {
+    const drawn = below(x, length)
+    pairs.read(drawn, found)
+    replyPair(x, pairs.buffer(drawn), found, withValues)
+  }
+}
+
+/** No field twice; `wanted` is at most how many there are. */
+function replyDistinct(x: Execution, entry: number, wanted: number, withValues: boolean): void {
+  const { length, walks } = extent(x, entry, wanted)
+  beginPairs(x, wanted, withValues)
+  if (!walks) {
+    for (const rank of distinctBelow(x, length, wanted)) replyPair(x, pairAtRank(x, entry, rank), found, withValues)
+    return
+  }
+  let ahead = length
+  let missing = wanted
+  eachPair(x, entry, (bytes, pair) => {
+    if (below(x, ahead--) >= missing) return
+    missing--
+    replyPair(x, bytes, pair, withValues)
+  })
+}
+
+function extent(x: Execution, entry: number, wanted: number): { length: number; walks: boolean } {
+  const { entries } = x.keyspace
+  const length = entries.length(entry)
+  return { length, walks: wanted * walkRatio >= length || (wanted > 1 && entries.encoding(entry) !== chunkedHash) }
+}
+
+/** Robert Floyd's sample: every set of `wanted` numbers below `end` is as likely as any other. */
+function distinctBelow(x: Execution, end: number, wanted: number): Set<number> {
+  const chosen = new Set<number>()
+  for (let last = end - wanted; last < end; last++) {
+    const drawn = below(x, last + 1)
+    chosen.add(chosen.has(drawn) ? last : drawn)
+  }
+  return chosen
+}
+
+/** A number at random, from 0 to below `end`. */
+function below(x: Execution, end: number): number {
+  return Math.floor((x.random.nextUint32() / 2 ** 32) * end)
+}
+
+/** The buffer in which `found` then says where the pair is. */
+function pairAtRank(x: Execution, entry: number, rank: number): Buffer {
+  const { entries, values } = x.keyspace
+  if (entries.encoding(entry) === chunkedHash) {
+    const bytes = largeHash(x, entry).atRank(rank, found)
+    if (bytes !== undefined) return bytes
+  } else {
+    const value = entries.value(entry)
+    const bytes = values.bytes(value)
+    if (readPairAtRank(bytes, values.start(value), rank, found)) return bytes
+  }
+  throw new Error('hash: fewer fields than its length says')
+}
+
+/** Pairs are flat in RESP2 and nested in RESP3. */
+function beginPairs(x: Execution, count: number, withValues: boolean): void {
+  x.reply.array(withValues && x.reply.protocol === 2 ? 2 * count : count)
+}
+
+function replyPair(x: Execution, bytes: Buffer, pair: PackedCursor, withValues: boolean): void {
+  const { reply } = x
+  if (withValues && reply.protocol === 3) reply.array(2)
+  reply.bulk(bytes, pair.fieldStart, pair.fieldEnd)
+  if (withValues) reply.bulk(bytes, pair.valueStart, pair.valueEnd)
+}
