@@ -102,12 +102,7 @@ export class Execution {
 
   /** Counts a use of a value, for the demotion policy and OBJECT IDLETIME. */
   touch(ref: number): void {
-    if (!this.touches) return
-    const { entries, values, access } = this.keyspace
-    if (!entries.isResident(ref)) return
-    entries.setAccess(ref, access.used(entries.access(ref)))
-    const value = entries.value(ref)
-    if (value !== 0 && entries.encoding(ref) < 3) values.touch(value)
+    if (this.touches) this.keyspace.touch(ref)
   }
 
   /** A reply that depends on the whole keyspace waits for everything. */

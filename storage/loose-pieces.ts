@@ -49,6 +49,8 @@ export class LoosePieces {
     this.#found.length = 0
     flushed.cursor = flushed.database.index.scan(flushed.cursor, perStep, (ref) => this.#found.push(ref))
     for (const ref of this.#found) this.#keyspace.releaseDetached(ref)
-    if (flushed.cursor === 0) this.#databases.shift()
+    if (flushed.cursor !== 0) return
+    flushed.database.index.clear()
+    this.#databases.shift()
   }
 }

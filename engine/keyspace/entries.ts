@@ -13,6 +13,7 @@
  * then the key's bytes.
  */
 import { type Arena, entryKind } from '../memory/arena.ts'
+import type { AccessClock } from './access.ts'
 
 export type TypeNumber = 0 | 1 | 2
 export const noType: TypeNumber = 0
@@ -217,6 +218,16 @@ export class Entries {
 
   setAccess(ref: number, access: number): void {
     this.arena.words(ref)[this.arena.wordAt(ref) + 5] = access
+  }
+
+  /** Notes a use of a key whose value is in memory; returns the value if it is one piece, else 0. */
+  touch(ref: number, access: AccessClock): number {
+    const words = this.arena.words(ref)
+    const w = this.arena.wordAt(ref)
+    const first = words[w]
+    if ((first & residentBit) === 0) return 0
+    words[w + 5] = access.used(words[w + 5])
+    return ((first >>> 20) & 15) === chunkedHash ? 0 : words[w + 4]
   }
 
   hasTtlRoom(ref: number): boolean {

@@ -26,7 +26,7 @@ export class Keyspace implements RefMatcher {
   readonly values: Values
   readonly access: AccessClock
   readonly deletions = new UncommittedDeletions()
-  readonly databases: readonly Database[] = Array.from({ length: databaseCount }, () => new Database())
+  readonly databases: readonly Database[]
   /** Physical database of each number that clients use. */
   readonly logical = Uint8Array.from({ length: databaseCount }, (_, i) => i)
   /** LSN of the last SWAPDB. */
@@ -52,6 +52,7 @@ export class Keyspace implements RefMatcher {
 
   constructor(random: Random, observer: KeyspaceObserver) {
     this.arena = new Arena()
+    this.databases = Array.from({ length: databaseCount }, () => new Database(this.arena))
     this.entries = new Entries(this.arena)
     this.values = new Values(this.arena)
     this.access = new AccessClock(random)
@@ -167,6 +168,12 @@ export class Keyspace implements RefMatcher {
     return moved
   }
 
+  /** Counts a use of the key, and of its value if that is one piece in memory; chunks count for themselves. */
+  touch(ref: number): void {
+    const value = this.entries.touch(ref, this.access)
+    if (value !== 0) this.values.touch(value)
+  }
+
   /** Points an entry at the slot that its value has moved to. */
   setValue(ref: number, value: number): void {
     this.entries.setResident(ref, value, this.entries.access(ref))
@@ -237,10 +244,10 @@ export class Keyspace implements RefMatcher {
   /** Empties a database at once and hands its former contents over to be released in slices. */
   detach(db: number, lsn: number): Database {
     const database = this.databases[db]
-    const former = new Database()
+    const former = new Database(this.arena)
     former.index = database.index
     former.expiring = database.expiring
-    database.index = new KeyIndex()
+    database.index = new KeyIndex(this.arena)
     database.expiring = new RefList()
     database.flushedLsn = lsn
     this.#keyStart = -1

@@ -1,7 +1,8 @@
 /**
  * Memory off the V8 heap for keys and values: a slab allocator over a few large regions.
  *
- * A region is 64 MiB, cut into runs of 64 KiB; a run serves slots of one size class, either all entries or all values.
+ * A region is 64 MiB, cut into runs of 64 KiB; a run serves slots of one size class, holding
+ * all entries, all values or all tables of indexes.
  * A ref is a 32-bit number: below `largeBase` it counts 8-byte units through the regions; above it names a large block
  * with a buffer of its own. 0 is no ref. An empty run goes back to be used for any class.
  *
@@ -16,10 +17,12 @@ const runsPerRegion = regionBytes / runBytes
 const largeBase = 0xf0000000
 const none = 0xffffffff
 
-/** What a run's slots hold; entries are never mixed with values, so that a stale entry ref is recognised. */
-export type Kind = 0 | 1
+/** What a run's slots hold; kinds are never mixed, so that a stale entry ref is recognised. Tables are the indexes'. */
+export type Kind = 0 | 1 | 2
 export const entryKind: Kind = 0
 export const valueKind: Kind = 1
+export const tableKind: Kind = 2
+const kindCount = 3
 
 /** Slots above this many bytes get a buffer of their own. */
 export const slotBytesMax = 32 * 1024
@@ -46,7 +49,7 @@ export class Arena {
   #runCount = 0
   readonly #emptyRuns: number[] = []
   /** Per class and kind: first run with a free slot. */
-  readonly #partial = new Uint32Array(classCount * 2).fill(none)
+  readonly #partial = new Uint32Array(classCount * kindCount).fill(none)
 
   /** The run being emptied, which gives out no slots. */
   #draining = -1
@@ -115,7 +118,7 @@ export class Arena {
 
   /**
    * Chooses a run that is at most `fullShare` full, whose class has free slots elsewhere, and gives out none of its slots
-   * until `endDrain`. -1 when there is none among the next `look` runs.
+   * until `endDrain`. Tables stay where they are. -1 when there is none among the next `look` runs.
    */
   beginDrain(fullShare: number, look: number): number {
     for (let i = 0; i < look && i < this.#runCount; i++) {
@@ -123,7 +126,7 @@ export class Arena {
       const run = this.#drainCursor
       if (run >= this.#runCount) return -1
       const list = this.#runClass[run]
-      if (list === noClass) continue
+      if (list === noClass || kindOf(list) === tableKind) continue
       const slots = slotsPerRun(classSizes[list % classCount])
       if (this.#runLive[run] > slots * fullShare || this.#runLive[run] === slots) continue
       this.#unlink(run, list)
@@ -138,7 +141,7 @@ export class Arena {
   }
 
   runKind(run: number): Kind {
-    return this.#runClass[run] >= classCount ? valueKind : entryKind
+    return kindOf(this.#runClass[run])
   }
 
   /** Appends to `refs` every slot of a run that has ever been in use; the caller can tell which still are. */
@@ -193,7 +196,7 @@ export class Arena {
     const run = ref >>> 13
     if (run >= this.#runCount) return false
     const list = this.#runClass[run]
-    if (list === noClass || list >= classCount !== (kind === valueKind)) return false
+    if (list === noClass || kindOf(list) !== kind) return false
     const offset = (ref - run * runUnits) * 8
     const slotSize = classSizes[list % classCount]
     return offset % slotSize === 0 && offset / slotSize < this.#runBump[run]
@@ -279,6 +282,10 @@ export class Arena {
     this.#largeWords[id] = undefined
     this.#largeFree.push(id)
   }
+}
+
+function kindOf(list: number): Kind {
+  return Math.floor(list / classCount) as Kind
 }
 
 function slotsPerRun(slotSize: number): number {

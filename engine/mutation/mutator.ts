@@ -26,6 +26,9 @@ import {
 } from './operations.ts'
 import { RecordBuffer } from './record-buffer.ts'
 
+/** Up to here copying byte by byte beats making a view. */
+const loopBytesMax = 96
+
 /** `putString`'s way to leave the expiry as it is. */
 export const keepTtl = -1
 
@@ -82,7 +85,7 @@ export class Mutator {
     const slot = entries.value(ref)
     const bytes = values.bytes(slot)
     let at = values.start(slot)
-    if (length <= 32) for (let i = vs; i < ve; i++) bytes[at++] = value[i]
+    if (length <= loopBytesMax) for (let i = vs; i < ve; i++) bytes[at++] = value[i]
     else bytes.set(vs === 0 && ve === value.length ? value : value.subarray(vs, ve), at)
     entries.setLength(ref, length)
     if (expireAt !== keepTtl) ref = keyspace.setExpireAt(ref, expireAt)

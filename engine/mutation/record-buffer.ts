@@ -1,5 +1,7 @@
 /** Where the mutations of one request are gathered as bytes, to become one log record. Reused; grows as needed. */
 const keptBytes = 1024 * 1024
+/** Up to here copying byte by byte beats making a view. */
+const loopBytesMax = 96
 
 export class RecordBuffer {
   bytes = Buffer.allocUnsafeSlow(4096)
@@ -36,7 +38,7 @@ export class RecordBuffer {
     const length = end - start
     this.varint(length)
     if (this.bytes.length - this.end < length) this.#grow(length)
-    if (length <= 32) {
+    if (length <= loopBytesMax) {
       const into = this.bytes
       let at = this.end
       for (let i = start; i < end; i++) into[at++] = bytes[i]
