@@ -11,6 +11,7 @@ import { CatalogWriter, removeOlderCatalogs } from './catalog-writer.ts'
 import type { Clock } from './clock.ts'
 import type { ColdStore } from './cold-store.ts'
 import type { FileSystem } from './file-system.ts'
+import type { RefQueue } from './ref-queue.ts'
 import { defaultSizes, type Sizes } from './sizes.ts'
 import type { Tier } from './tier.ts'
 import type { WriteOut } from './write-out.ts'
@@ -24,6 +25,8 @@ export interface CheckpointLog {
   readonly appended: number
   readonly id: Uint8Array
   committed(lsn: number): Promise<void>
+  /** Makes what is committed durable, should the sync policy not have. */
+  sync(): Promise<void>
   trim(upTo: number): Promise<void>
 }
 
@@ -82,18 +85,24 @@ export class Checkpointer {
   /** Takes a checkpoint; the caller runs one at a time and no step of the write-out beside it. Rejects when a disk or the log fails: the last checkpoint then stands. */
   async run(): Promise<CheckpointResult> {
     const startMs = this.#clock.monotonicMs()
+    let freed: number[] = []
     try {
       const renewed = await this.#renewCatalog()
       const lsn = this.#log.appended
+      // What becomes stale from here on may be what this checkpoint's rows refer to: it stays until the next.
+      freed = this.#tier.stales
+      this.#tier.stales = []
       await this.#writeAll()
       this.#writeOut.tellDeletions()
-      const freed = this.#takeStales()
+      for (const id of freed) this.#catalog.freed(id)
       await this.#log.committed(this.#log.appended)
+      await this.#log.sync()
       await this.#store.sync()
       const wallMs = this.#clock.wallMs()
       const { nextCollectionId, size } = this.#keyspace
       await this.#catalog.marker(lsn, this.#writeOut.nextValueId, nextCollectionId, size, wallMs, this.#log.id)
       this.#toDelete = this.#toDelete.concat(freed)
+      freed = []
       this.lastLsn = lsn
       this.lastWallMs = wallMs
       this.failure = undefined
@@ -103,6 +112,7 @@ export class Checkpointer {
       return { lsn, entries: this.#keyspace.size, deleted, durationMs: this.#clock.monotonicMs() - startMs }
     } catch (failure) {
       this.failure = failure as Error
+      this.#tier.stales = this.#tier.stales.concat(freed)
       throw failure
     }
   }
@@ -119,19 +129,15 @@ export class Checkpointer {
 
   /** Everything that is dirty now, and nothing that becomes so meanwhile. */
   async #writeAll(): Promise<void> {
-    let left = this.#tier.dirty.length
-    while (left > 0) {
-      const looked = await this.#writeOut.step(left)
-      if (looked === 0 && this.#tier.dirty.length === 0) break
-      left -= looked
-    }
+    const { dirty, dirtyMovers } = this.#tier
+    await this.#write(dirty)
+    // Those of them that got a ttl meanwhile have moved from one queue to the other.
+    await this.#write(dirtyMovers)
   }
 
-  #takeStales(): number[] {
-    const freed = this.#tier.stales
-    this.#tier.stales = []
-    for (const id of freed) this.#catalog.freed(id)
-    return freed
+  async #write(queue: RefQueue): Promise<void> {
+    let left = queue.length
+    while (this.#writeOut.hasPartial || (left > 0 && queue.length > 0)) left -= await this.#writeOut.step(left, queue)
   }
 
   /** Begins a new catalog when the present one holds too much that is no longer so. Returns the former one. */

@@ -1,7 +1,10 @@
 /**
  * One knob: `maxmemory` bounds everything that grows with data or load. Values, entries, indexes and the tier's lists are
- * counted as they are; clients' buffers and the log's as they report; the cold store's caches as its options say. What is
- * left for data has marks: where background cooling begins, where values are dropped, where writers wait.
+ * counted as they are; clients' buffers and the log's as they report; the cold store's caches as its options say. What
+ * the rest leaves for values has marks: where background cooling begins, where values are dropped, where writers wait.
+ *
+ * Keys cannot leave memory. When they fill it, values keep an eighth beside them, and the limit gives way by a tenth and
+ * 100 MB before writes are refused: a process without any key has about half of that.
  */
 import type { Keyspace } from '../engine/keyspace/keyspace.ts'
 import type { Room, Tier } from './tier.ts'
@@ -15,6 +18,10 @@ export interface BudgetSettings {
 }
 
 const sliceMs = 1
+/** How far the limit gives way to keys, and what values keep of it. */
+const overdraftShare = 0.1
+const overdraftBytes = 100 * 1024 * 1024
+const valuesShareMin = 1 / 8
 /** Slack of the arena that is worth compacting: whole runs that stand half empty. */
 const slackShare = 1.1
 const slackBytes = 8 * 1024 * 1024
@@ -70,12 +77,15 @@ export class MemoryBudget {
 
   /** Whether writers must wait until values have been dropped. */
   get isShort(): boolean {
-    return this.limited && !this.stuck && this.usedBytes > this.#mark(this.settings.throttlePercent)
+    return this.limited && this.#tier.settings.demotes && !this.stuck && this.usedBytes > this.#mark(this.settings.throttlePercent)
   }
 
   /** Whether the limit is reached and nothing can be demoted: deletion by policy, or an error, must follow. */
   get isExhausted(): boolean {
-    return this.limited && this.usedBytes > this.settings.maxmemoryBytes && (this.stuck || !this.#tier.settings.demotes)
+    if (!this.limited) return false
+    const { maxmemoryBytes } = this.settings
+    if (!this.#tier.settings.demotes) return this.usedBytes > maxmemoryBytes
+    return this.stuck && this.usedBytes > maxmemoryBytes * (1 + overdraftShare) + overdraftBytes
   }
 
   /** How much room there is for values that come back. */
@@ -98,7 +108,7 @@ export class MemoryBudget {
       if (this.#hasSlack() && this.#compact()) continue
       const gained = this.#tier.demoteOne()
       if (gained < 0) {
-        this.stuck = this.#tier.dirty.length === 0 && !this.#tier.loose.any
+        this.stuck = !this.#tier.hasDirty && !this.#tier.loose.any
         return false
       }
       if (gained === 0 && ++hot > 256) return false
@@ -113,7 +123,14 @@ export class MemoryBudget {
     return arena.reservedBytes > arena.liveBytes * slackShare + slackBytes
   }
 
+  /** A share of what is left for values once all else has its place. */
   #mark(percent: number): number {
-    return (this.settings.maxmemoryBytes * percent) / 100
+    const { maxmemoryBytes } = this.settings
+    const fixed = this.usedBytes - this.#tier.residency.bytes
+    const limit = Math.min(
+      Math.max(maxmemoryBytes, fixed + maxmemoryBytes * valuesShareMin),
+      maxmemoryBytes * (1 + overdraftShare) + overdraftBytes,
+    )
+    return fixed + (Math.max(0, limit - fixed) * percent) / 100
   }
 }

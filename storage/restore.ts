@@ -69,6 +69,7 @@ export class KeyspaceRestore implements CatalogVisitor {
     entries.setFlag(ref, catalogedFlag)
     const placed = keyspace.setExpireAt(ref, expireAt)
     if (placed !== ref && this.#awaiting.get(valueId) === ref) this.#awaiting.set(valueId, placed)
+    if (encoding !== chunkedHash && valueId === 0) this.#moveIfLarge(placed)
   }
 
   tombstone(db: number, _lsn: number, key: Buffer, keyStart: number, keyEnd: number): void {
@@ -134,9 +135,15 @@ export class KeyspaceRestore implements CatalogVisitor {
     const value = keyspace.makeValue(ref, end - start)
     inline.copy(values.bytes(value), values.start(value), start, end)
     entries.setFlag(ref, valueDirtyFlag)
+  }
+
+  /** A value that has outgrown the catalog, because the setting has changed since, is to be written out. */
+  #moveIfLarge(ref: number): void {
+    const { entries } = this.#keyspace
+    const value = entries.value(ref)
     if (!this.#tier.isMovable(value)) return
-    // The setting has changed since: this value has outgrown the catalog.
     this.#tier.resident(value)
+    if (entries.flag(ref, dirtyFlag)) return
     entries.setFlag(ref, dirtyFlag)
     this.#tier.dirtied(ref)
   }

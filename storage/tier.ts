@@ -14,7 +14,7 @@ import type { KeyspaceObserver } from '../engine/keyspace/observer.ts'
 import type { ChunkedHash } from '../engine/types/chunked-hash.ts'
 import { fieldHash } from '../engine/types/field-hashes.ts'
 import type { Clock } from './clock.ts'
-import { ColdSet } from './cold-set.ts'
+import { type ColdItem, ColdSet } from './cold-set.ts'
 import type { ColdStore } from './cold-store.ts'
 import { LoosePieces } from './loose-pieces.ts'
 import { RefQueue } from './ref-queue.ts'
@@ -66,6 +66,8 @@ export class Tier implements KeyspaceObserver {
   readonly residency: Residency
   /** Entries that the catalog does not know as they are, in the order in which they became so. */
   readonly dirty = new RefQueue()
+  /** Entries that moved while they were dirty. Each is older than it looks: a checkpoint that began before it moved must not miss it. */
+  readonly dirtyMovers = new RefQueue()
   /** Deleted keys that the catalog still knows. */
   readonly tombstones = new Tombstones()
   /** What was cut off and is released in slices. */
@@ -114,9 +116,14 @@ export class Tier implements KeyspaceObserver {
     return this.#reads.size
   }
 
+  /** Whether the catalog lags behind. */
+  get hasDirty(): boolean {
+    return this.dirty.length > 0 || this.dirtyMovers.length > 0
+  }
+
   /** Memory for the tier's own bookkeeping. */
   get memoryBytes(): number {
-    return this.residency.memoryBytes + this.dirty.bytes + this.tombstones.bytes + this.stales.length * 8
+    return this.residency.memoryBytes + this.dirty.bytes + this.dirtyMovers.bytes + this.tombstones.bytes + this.stales.length * 8
   }
 
   /** Whether a value is worth moving: smaller ones stay in memory, and in the catalog. */
@@ -147,6 +154,10 @@ export class Tier implements KeyspaceObserver {
 
   dirtied(entry: number): void {
     if (this.#store !== undefined) this.dirty.push(entry)
+  }
+
+  dirtyMoved(entry: number): void {
+    if (this.#store !== undefined) this.dirtyMovers.push(entry)
   }
 
   removed(entry: number, lsn: number): void {
@@ -181,7 +192,16 @@ export class Tier implements KeyspaceObserver {
 
   /** Reads what the set names; one read per value however many wait for it. Rejects when a value cannot be read. */
   async fetch(set: ColdSet): Promise<void> {
-    set.values = await Promise.all(set.items.map((item) => this.#read(item.id)))
+    set.values = await Promise.all(set.items.map((item) => this.#read(item.id).catch((failure: Error) => this.#unlessOutdated(item, failure))))
+  }
+
+  /** A value that was replaced while it was read may be gone from the store, and is wanted no more. */
+  #unlessOutdated({ entry, hash, firstHash, id }: ColdItem, failure: Error): undefined {
+    const { entries } = this.#keyspace
+    const isCurrent =
+      hash !== undefined ? hash.coldChunkAt(firstHash) === id : entries.isLive(entry) && !entries.isResident(entry) && entries.valueId(entry) === id
+    if (isCurrent) throw failure
+    return undefined
   }
 
   /** Puts what was fetched in its place, unless it has changed meanwhile. The request must run before anything else does. */

@@ -15,6 +15,7 @@ import { usedBytes } from '../engine/types/packed-fields.ts'
 import type { Clock } from './clock.ts'
 import type { ColdPut, ColdStore } from './cold-store.ts'
 import type { CatalogSink } from './no-catalog.ts'
+import type { RefQueue } from './ref-queue.ts'
 import { defaultSizes, type Sizes } from './sizes.ts'
 import { LARGE_VALUE_BYTES, type ValueCodec } from './value-codec.ts'
 import type { Tier } from './tier.ts'
@@ -98,10 +99,20 @@ export class WriteOut {
     return this.#space.length + this.#inFlightBytes + this.catalog.pendingBytes
   }
 
-  /** Writes one batch from the head of the dirty list. `left` bounds how many entries are looked at; returns how many were. Rejects when a disk fails; nothing is lost then. */
-  async step(left: number): Promise<number> {
+  /** A large hash has been written in part: the next step goes on with it, whatever its queue. */
+  get hasPartial(): boolean {
+    return this.#partial !== 0
+  }
+
+  /** Entries that wait to be written, one that is half written included. */
+  get waiting(): number {
+    return this.#tier.dirty.length + (this.#partial === 0 ? 0 : 1)
+  }
+
+  /** Writes one batch from the head of `queue`, or of one that is not empty. `left` bounds how many entries are looked at; returns how many were. Rejects when a disk fails; nothing is lost then. */
+  async step(left: number, queue = this.#tier.dirty.length > 0 ? this.#tier.dirty : this.#tier.dirtyMovers): Promise<number> {
     const batch: Batch = { puts: [], large: [], entries: [], chunks: [], bytes: 0, count: 0, lsn: 0 }
-    const looked = await this.#collect(batch, left)
+    const looked = await this.#collect(batch, left, queue)
     if (batch.count > 0) await this.#write(batch)
     if (this.catalog.pendingBytes > 4 * this.#sizes.batchBytes) await this.catalog.flush()
     return looked
@@ -134,18 +145,21 @@ export class WriteOut {
   /** Tells the catalog of an entry that it knows already or that has nothing unwritten: for a new generation. */
   retell(ref: number): void {
     const entries = this.#entries
-    if (!entries.isLive(ref) || entries.flag(ref, dirtyFlag)) return
-    if (entries.encoding(ref) === chunkedHash) this.#retellChunks(ref)
-    else this.#tellEntry(ref, this.#storedId(ref))
+    if (!entries.isLive(ref)) return
+    const isDirty = entries.flag(ref, dirtyFlag)
+    if (entries.encoding(ref) === chunkedHash) {
+      // Of a hash that is dirty only what has changed will be told: the rest must be told here.
+      this.#retellChunks(ref)
+      if (isDirty) entries.setFlag(ref, dirtyFlag)
+    } else if (!isDirty) this.#tellEntry(ref, this.#storedId(ref))
   }
 
-  async #collect(batch: Batch, left: number): Promise<number> {
-    const { dirty } = this.#tier
+  async #collect(batch: Batch, left: number, queue: RefQueue): Promise<number> {
     let looked = 0
     let until = this.#clock.monotonicMs() + sliceMs
     this.tellDeletions()
     while (looked < left && batch.bytes < this.#sizes.batchBytes && batch.count < this.#sizes.batchEntries) {
-      const ref = this.#partial !== 0 ? this.#partial : dirty.shift()
+      const ref = this.#partial !== 0 ? this.#partial : queue.shift()
       if (ref === 0) break
       this.#partial = 0
       this.#take(ref, batch)
@@ -165,7 +179,7 @@ export class WriteOut {
     const entries = this.#entries
     if (!entries.isLive(ref) || !entries.flag(ref, dirtyFlag)) return
     const lsn = entries.lsn(ref)
-    if (lsn <= this.#keyspace.databases[entries.db(ref)].flushedLsn) return
+    if (this.#keyspace.isDetached(ref)) return
     if (lsn > batch.lsn) batch.lsn = lsn
     if (entries.encoding(ref) === chunkedHash) {
       this.#takeChunks(ref, batch)

@@ -304,16 +304,28 @@ export class LocalLog implements TransactionLog {
     })
   }
 
+  /** Resolves when every record that is committed now is on the disk, whatever the sync policy. Rejects when the disk fails. */
+  async sync(): Promise<void> {
+    if (this.#failure) throw this.#failure
+    const written = this.#committed
+    if (this.#synced >= written) return
+    try {
+      await this.#segments.sync()
+    } catch (error) {
+      this.#fail(error as Error)
+      throw this.#failure
+    }
+    this.#synced = Math.max(this.#synced, written)
+  }
+
   /** Syncs what has been written, in the background. */
   #startSync(): void {
     if (this.#failure || this.#closed || this.#segments.isClean) return
-    const written = this.#committed
-    this.#segments.sync().then(
+    this.sync().then(
       () => {
-        this.#synced = Math.max(this.#synced, written)
         if (this.#policy === 'everysec' && !this.#segments.isClean) this.#scheduleSync()
       },
-      (error: Error) => this.#fail(error),
+      () => undefined,
     )
   }
 

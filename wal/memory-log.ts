@@ -147,6 +147,11 @@ export class MemoryLog implements TransactionLog {
 
   setSyncPolicy(_policy: SyncPolicy): void {}
 
+  /** What is committed here lasts. */
+  async sync(): Promise<void> {
+    if (this.#failure) throw this.#failure
+  }
+
   stats(): LogStats {
     return {
       segments: 1,

@@ -40,6 +40,10 @@ export class NoLog implements TransactionLog {
     // Nothing is synced.
   }
 
+  async sync(): Promise<void> {
+    // There is nothing to sync.
+  }
+
   stats(): LogStats {
     const records = this.#appended
     return { segments: 0, bytes: 0, groups: 0, records, writtenBytes: 0, lastGroupRecords: 0, lastCommitMs: 0, failed: false }

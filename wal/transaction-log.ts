@@ -30,6 +30,8 @@ export interface TransactionLog {
   /** Drops records up to and including `upTo`; may keep more. */
   trim(upTo: number): Promise<void>
   setSyncPolicy(policy: SyncPolicy): void
+  /** When it resolves, every record committed before the call is on the disk, whatever the sync policy. Rejects when a sync fails, which is a failure of the log. */
+  sync(): Promise<void>
   stats(): LogStats
   /** Commits what was appended, then closes. */
   close(): Promise<void>

@@ -220,6 +220,7 @@ export class Keyspace implements RefMatcher {
   /** Moves an entry to another slot of its size, so that its run of the arena may become free. */
   relocateEntry(ref: number): void {
     const { entries } = this
+    if (this.isDetached(ref)) return
     const copy = entries.copy(ref, entries.hasTtlRoom(ref))
     if (entries.expireAt(copy) !== 0) this.databases[entries.db(ref)].expiring.set(entries.ttlPosition(copy), copy)
     this.#redirect(ref, copy)
@@ -252,6 +253,14 @@ export class Keyspace implements RefMatcher {
     database.flushedLsn = lsn
     this.#keyStart = -1
     return former
+  }
+
+  /** Whether a live entry belongs to a database that was flushed: nobody can find it, and it waits to be released. */
+  isDetached(ref: number): boolean {
+    const { entries } = this
+    const { index, flushedLsn } = this.databases[entries.db(ref)]
+    // One record may flush and set keys again: then only the index can tell.
+    return entries.lsn(ref) <= flushedLsn && !index.holds(this.hashOf(ref), ref)
   }
 
   /** Releases an entry of a detached database. */
@@ -311,6 +320,6 @@ export class Keyspace implements RefMatcher {
     if (entries.encoding(copy) !== chunkedHash && entries.isResident(copy) && entries.value(copy) !== 0) this.values.setOwner(entries.value(copy), copy)
     entries.release(ref)
     if (this.#keyRef === ref) this.#keyRef = copy
-    if (entries.flag(copy, dirtyFlag)) this.observer.dirtied(copy)
+    if (entries.flag(copy, dirtyFlag)) this.observer.dirtyMoved(copy)
   }
 }

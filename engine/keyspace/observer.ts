@@ -14,8 +14,10 @@ export interface KeyspaceObserver {
   released(value: number): void
   /** The cold store's copy under this id is of no more use, once no checkpoint needs it. */
   stale(valueId: number): void
-  /** An entry differs from what the catalog knows, for the first time since it was told, or moved while it did. */
+  /** An entry differs from what the catalog knows, for the first time since it was told. */
   dirtied(entry: number): void
+  /** An entry that the catalog does not know as it is has moved: the ref that was dirtied is dead. */
+  dirtyMoved(entry: number): void
   /** An entry that the catalog knows is about to be removed. */
   removed(entry: number, lsn: number): void
   /** A large collection has lost its key; its chunks are to be released in slices. */
@@ -31,6 +33,7 @@ export const noObserver: KeyspaceObserver = {
   released() {},
   stale() {},
   dirtied() {},
+  dirtyMoved() {},
   removed() {},
   collectionDropped() {},
   flushed() {},

@@ -367,12 +367,15 @@ export class ChunkedHash {
     return right
   }
 
-  /** Joins a chunk that has become small to a neighbour, if there is room. An empty one goes, whatever its neighbours are. */
+  /**
+   * Joins a chunk that has become small to a neighbour, if there is room. The neighbour must be resident, even where nothing moves
+   * into it: its range grows, and whoever made the chunks of several fields resident counts on all of them.
+   */
   #merge(at: number, lsn: number): boolean {
     const directory = this.#table.directory
     const before = directory.before(at)
     // A neighbour that is ahead of this mutation (during replay) would bring its LSN over fields that are not as far.
-    if (before >= 0 && directory.count(at) === 0 && directory.lsn(before) <= lsn) {
+    if (before >= 0 && directory.count(at) === 0 && directory.ref(before) !== 0 && directory.lsn(before) <= lsn) {
       this.#table.remove(at)
       return true
     }

@@ -28,6 +28,7 @@ export class Maintenance {
   activeExpiry = true
   evictedKeys = 0
   checkpoints = 0
+  checkpointFailures = 0
   lastCheckpoint: CheckpointResult | undefined
   checkpointRunning = false
   readonly #shard: Shard
@@ -165,7 +166,7 @@ export class Maintenance {
 
   #coolingIsDue(): boolean {
     const { budget, primary } = this.#shard
-    return primary.tier.settings.demotes && primary.tier.dirty.length > 0 && budget.wantsCooling
+    return primary.tier.settings.demotes && primary.tier.hasDirty && budget.wantsCooling
   }
 
   async #cool(): Promise<void> {
@@ -203,6 +204,7 @@ export class Maintenance {
       this.#log.info('Checkpoint done', { ...result })
       for (const each of asked) each.resolve(result)
     } catch (failure) {
+      this.checkpointFailures++
       this.#failed('Checkpoint failed', failure as Error)
       for (const each of asked) each.reject(failure as Error)
     } finally {

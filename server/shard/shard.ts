@@ -94,11 +94,12 @@ export async function openShard(
           sizes,
         })
   const compactor = new Compactor(keyspace)
+  const storeBytes = polled(clock, () => store?.stats().memoryBytes ?? 0)
   const budget = new MemoryBudget({
     settings: budgetSettings(values),
     keyspace,
     tier,
-    others: () => clientBytes() + log.pendingBytes + (durable ? logBytes : 0) + (store?.stats().memoryBytes ?? 0) + (writeOut?.memoryBytes ?? 0),
+    others: () => clientBytes() + log.pendingBytes + (durable ? logBytes : 0) + storeBytes() + (writeOut?.memoryBytes ?? 0),
     nowMs: () => clock.monotonicMs(),
     compact: () => compactor.step(),
   })
@@ -190,6 +191,21 @@ function checkpointLog(log: TransactionLog, waiters: CommitWaiters): Constructor
       log.flush()
       return waiters.wait(lsn)
     },
+    sync: () => log.sync(),
     trim: (upTo) => log.trim(upTo),
+  }
+}
+
+/** A figure that is dear to ask for, asked for at most four times a second. */
+function polled(clock: Ports['clock'], ask: () => number): () => number {
+  let figure = ask()
+  let askedMs = clock.monotonicMs()
+  return () => {
+    const nowMs = clock.monotonicMs()
+    if (nowMs - askedMs > 250) {
+      figure = ask()
+      askedMs = nowMs
+    }
+    return figure
   }
 }

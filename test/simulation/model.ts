@@ -98,6 +98,7 @@ export class Model {
   }
 
   swap(a: number, b: number): void {
+    if (a === b) return
     const physical = this.#logical[a] as number
     this.#logical[a] = this.#logical[b] as number
     this.#logical[b] = physical
