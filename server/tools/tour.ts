@@ -1,0 +1,160 @@
+/**
+ * `npm run tour`: Moraine shown on real data. Loads an English dictionary and the world's cities into a server with little
+ * memory, shows what is in memory and what on disk, kills the server with -9 while it is being written to, starts it
+ * again, and looks for everything that it had acknowledged. Exit code 0 only if all of it is there.
+ *
+ *     npm run tour                two minutes at most
+ *     npm run tour -- --quick     a few thousand entries
+ *     npm run tour -- --keep      leaves the data where it is and says where
+ */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Cities } from './real-data/cities.ts'
+import { openCities } from './real-data/cities.ts'
+import type { DataEntry } from './real-data/entry.ts'
+import type { WordNet } from './real-data/wordnet.ts'
+import { glossCount, openWordNet, wordCount } from './real-data/wordnet.ts'
+import type { ServerProcess } from './tour/server-process.ts'
+import { startServer } from './tour/server-process.ts'
+import { count, heading, progress, rows, say } from './tour/tell.ts'
+import { showTiers, showWord } from './tour/views.ts'
+import type { Written } from './tour/writers.ts'
+import { checkAll, connectionCount, writeAll } from './tour/writers.ts'
+
+const quick = process.argv.includes('--quick')
+const keep = process.argv.includes('--keep')
+const maxmemory = quick ? '24mb' : '64mb'
+const entriesMax = quick ? 4000 : Number.POSITIVE_INFINITY
+/** The server is killed when this share of the cities has been acknowledged. */
+const killShare = 0.3 + 0.5 * Math.random()
+const killDelayMsMax = 5
+
+async function main(): Promise<boolean> {
+  const wordNet = await openWordNet()
+  const cities = await openCities()
+  const directory = await mkdtemp(join(tmpdir(), 'moraine-tour-'))
+  const servers: ServerProcess[] = []
+  try {
+    return await tour(wordNet, cities, directory, servers)
+  } finally {
+    for (const server of servers) server.kill('SIGKILL')
+    await Promise.all(servers.map((server) => server.ended))
+    if (keep) say(`The data is in ${directory}; serve it with: npm start -- --dir ${directory}`)
+    else await rm(directory, { recursive: true, force: true })
+  }
+}
+
+async function tour(wordNet: WordNet, cities: Cities, directory: string, servers: ServerProcess[]): Promise<boolean> {
+  heading(`A server with ${maxmemory} of memory for data`)
+  const first = await startServer(directory, maxmemory)
+  servers.push(first)
+  say(`Process ${first.pid} listens on port ${first.port}. It tells a client "OK" only when the write is on disk.`)
+
+  heading(`WordNet ${wordNet.version}, an English dictionary`)
+  const dictionary = await load(first, 'words', dictionaryOf(wordNet), Math.min(glossCount, entriesMax) + Math.min(wordCount, entriesMax))
+  await showWord(first.port, 'moraine')
+  await showTiers(first.port, dictionary.acknowledged)
+
+  heading('The cities of the world, and a kill -9 in the middle')
+  const { written, underLoad } = await loadAndKill(first, cities)
+  say(`Killed process ${first.pid} without warning: no file was closed, no buffer written.`)
+  rows([
+    ['acknowledged before', `${count(dictionary.acknowledged.length)} of the dictionary, ${count(written.acknowledged.length)} cities`],
+    ['on their way', `${written.unanswered.length} cities: sent, but nobody was told that they are safe`],
+  ])
+
+  heading('Start it again')
+  const promised = [...dictionary.acknowledged, ...written.acknowledged]
+  const second = await startServer(directory, maxmemory)
+  servers.push(second)
+  const { keys, replayed, loadMs } = second.ready
+  say(
+    `Ready after ${count(loadMs)} ms with ${count(keys)} keys; ${count(replayed)} changes came from the log. Values were not read: they stay on disk.`,
+  )
+  await showTiers(second.port, promised)
+
+  heading('Is everything there?')
+  const bar = progress('look up', promised.length, 'entries')
+  const checked = await checkAll(second.port, promised, bar.update)
+  bar.finish()
+  const unknown = await checkAll(second.port, written.unanswered, () => undefined)
+  rows([
+    ['acknowledged, found as written', count(checked.whole)],
+    ['acknowledged, missing', count(checked.absent)],
+    ['acknowledged, not as written', count(checked.different)],
+    ['never acknowledged, there all the same', `${unknown.whole} (allowed: they had reached the disk, the answer had not left)`],
+    ['never acknowledged, absent', `${unknown.absent} (allowed: nobody was told otherwise)`],
+    ['half a city', count(unknown.different)],
+  ])
+  await showWord(second.port, 'persistence')
+  await showTiers(second.port, promised)
+  return verdict(promised.length, checked.whole, unknown.different, checked.example ?? unknown.example, underLoad)
+}
+
+function verdict(promised: number, whole: number, half: number, example: string | undefined, underLoad: boolean): boolean {
+  heading('What happened')
+  const good = whole === promised && half === 0 && underLoad
+  if (good) {
+    say(
+      `The server was killed while ${connectionCount} clients wrote. Every one of the ${count(promised)} entries it had acknowledged is there, whole.`,
+    )
+    say('Each change is one record in a log on disk; the answer waits for the record. The start reads the list of keys and the end of the')
+    say('log; values stay on disk until somebody asks for them.')
+  } else if (!underLoad) say('The server was not under load when it was killed, so this run proves nothing.')
+  else
+    say(
+      `BROKEN PROMISE: ${count(promised - whole)} acknowledged entries are missing or damaged, ${half} are half there; one is ${example}.`,
+    )
+  return good
+}
+
+function* dictionaryOf(wordNet: WordNet): Generator<DataEntry, void> {
+  yield* first(wordNet.glosses(), entriesMax)
+  yield* first(wordNet.words(), entriesMax)
+}
+
+function* first(entries: Iterable<DataEntry>, most: number): Generator<DataEntry, void> {
+  let left = most
+  for (const entry of entries) {
+    if (left-- <= 0) return
+    yield entry
+  }
+}
+
+async function load(server: ServerProcess, name: string, source: Generator<DataEntry, void>, total: number): Promise<Written> {
+  const bar = progress(name, total, 'entries')
+  const written = await writeAll(server.port, source, bar.update)
+  bar.finish()
+  if (written.refusal !== undefined) throw written.refusal
+  if (written.unanswered.length > 0) throw new Error('the server went away while the dictionary was loaded')
+  return written
+}
+
+/** Loads cities until the server is killed, which happens at a moment that nobody has prepared for. */
+async function loadAndKill(server: ServerProcess, cities: Cities): Promise<{ written: Written; underLoad: boolean }> {
+  const total = Math.min(cities.count, entriesMax)
+  const killAt = Math.floor(total * killShare)
+  const bar = progress('cities', total, 'cities')
+  let killed = false
+  const written = await writeAll(server.port, first(cities.entries(), entriesMax), (acknowledged) => {
+    bar.update(acknowledged)
+    if (acknowledged < killAt || killed) return
+    killed = true
+    setTimeout(() => server.kill('SIGKILL'), killDelayMsMax * Math.random())
+  })
+  bar.finish()
+  if (written.refusal !== undefined) throw written.refusal
+  await server.ended
+  return { written, underLoad: written.unanswered.length > 0 }
+}
+
+main().then(
+  (good) => {
+    process.exitCode = good ? 0 : 1
+  },
+  (failure: Error) => {
+    console.error(`The tour ends here: ${failure.message}`)
+    process.exitCode = 1
+  },
+)
