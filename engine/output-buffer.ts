@@ -134,6 +134,11 @@ export class OutputBuffer {
     return (chunks + this.#settling.length) * chunkBytes + this.#referencedBytes
   }
 
+  /** Position up to which what was written stays: where the discarded part begins, if one does. */
+  get keptPosition(): number {
+    return this.#discardFrom >= 0 ? this.#discardFrom : this.#base + this.at
+  }
+
   get discarding(): boolean {
     return this.#discardFrom >= 0
   }

@@ -17,6 +17,7 @@ export interface Command {
   readonly runs: (x: Execution) => void
   readonly serves: ((session: Session) => void) | undefined
   readonly isWrite: boolean
+  readonly isRead: boolean
   readonly denyOom: boolean
   readonly noAuth: boolean
   readonly noMulti: boolean
@@ -66,9 +67,19 @@ export class CommandTable {
     }
   }
 
+  /** By name, in any case; a subcommand's is `container|name`. */
   named(name: string): Command | undefined {
     const lower = name.toLowerCase()
-    return this.#all.find((command) => command.name === lower)
+    for (const command of this.everyOne()) if (command.name === lower) return command
+    return undefined
+  }
+
+  /** Commands, each before its subcommands. */
+  *everyOne(): Generator<Command> {
+    for (const command of this.#all) {
+      yield command
+      if (command.subcommands !== undefined) yield* command.subcommands.all
+    }
   }
 
   #add(command: Command): void {
@@ -123,12 +134,13 @@ function makeCommand(
     runs: ofSession ? noHandler : (spec as EngineCommand).handler,
     serves: ofSession ? (spec as SessionCommand).handler : undefined,
     isWrite: has('write'),
+    isRead: has('readonly'),
     denyOom: has('denyoom'),
     noAuth: has('no_auth'),
     noMulti: has('no_multi'),
     whileLoading: has('loading'),
     hasKeys: spec.keys.first > 0,
-    skipsMonitor: has('skip_monitor'),
+    skipsMonitor: has('skip_monitor') || has('admin'),
     skipsSlowlog: has('skip_slowlog'),
     needs: spec.needs ?? (spec.keys.first > 0 ? 'value' : 'none'),
     stats: new CommandStats(),

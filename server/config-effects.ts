@@ -29,7 +29,11 @@ export function applyConfig(server: Server): void {
   ] as const
   for (const name of names) config.onChange(name, apply)
   config.onChange('requirepass', (password) => {
-    if (password === '') for (const session of server.sessions.values()) session.authenticated = true
+    if (password !== '') return undefined
+    for (const session of server.sessions.values()) {
+      session.authenticated = true
+      session.connection.authenticated = true
+    }
     return undefined
   })
 }

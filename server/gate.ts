@@ -1,10 +1,13 @@
 /**
- * Where requests wait that may not run yet, for reasons other than cold values: CLIENT PAUSE, and writers while memory is
- * short. Readers pass unless everything is paused. Waiting sessions are retried in the order they came.
+ * Where requests wait that may not run yet, for reasons other than cold values: CLIENT PAUSE, DEBUG SLEEP, and writers
+ * while memory is short. Readers pass unless everything is paused. Waiting sessions are retried in the order they came.
  */
 import type { Clock, Timer } from '../storage/clock.ts'
 import type { Command } from './command-table.ts'
 import type { Session } from './session.ts'
+
+/** No timer can be set further ahead. */
+export const timerMsMax = 2 ** 31 - 1
 
 export type PauseMode = 'all' | 'write'
 
@@ -17,6 +20,8 @@ export class Gate {
   #pauseMode: PauseMode = 'all'
   #pausedUntilMs = 0
   #timer: Timer | undefined
+  #stalledUntilMs = 0
+  #stallTimer: Timer | undefined
   readonly #clock: Clock
 
   constructor(clock: Clock) {
@@ -37,6 +42,10 @@ export class Gate {
 
   /** True when the request must wait; the session will be told to `retry`. */
   holdsBack(session: Session, command: Command): boolean {
+    if (this.#stalledUntilMs !== 0) {
+      this.#waiting.push(session)
+      return true
+    }
     if (this.#pausedUntilMs !== 0 && this.#isPaused(session, command)) {
       this.#waiting.push(session)
       return true
@@ -54,12 +63,29 @@ export class Gate {
     const until = this.#clock.monotonicMs() + durationMs
     this.#pauseMode = this.paused === 'all' ? 'all' : mode
     if (until > this.#pausedUntilMs) this.#pausedUntilMs = until
-    this.#timer?.cancel()
-    this.#timer = this.#clock.after(this.#pausedUntilMs - this.#clock.monotonicMs(), () => this.unpause())
+    this.#setTimer()
+  }
+
+  /** Holds back every request for so long, whatever it is: what a server that sleeps looks like. */
+  stall(durationMs: number): void {
+    const until = this.#clock.monotonicMs() + durationMs
+    if (until <= this.#stalledUntilMs) return
+    this.#stalledUntilMs = until
+    this.#stallTimer?.cancel()
+    this.#stallTimer = this.#clock.after(Math.min(durationMs, timerMsMax), () => {
+      this.#stalledUntilMs = 0
+      this.retry()
+    })
+  }
+
+  /** The session is gone. */
+  forget(session: Session): void {
+    if (this.#waiting.length > 0) this.#waiting = this.#waiting.filter((each) => each !== session)
   }
 
   unpause(): void {
     this.#timer?.cancel()
+    this.#timer = undefined
     this.#pausedUntilMs = 0
     this.retry()
   }
@@ -74,12 +100,18 @@ export class Gate {
 
   close(): void {
     this.#timer?.cancel()
+    this.#stallTimer?.cancel()
     this.#waiting = []
+  }
+
+  #setTimer(): void {
+    this.#timer?.cancel()
+    const leftMs = this.#pausedUntilMs - this.#clock.monotonicMs()
+    this.#timer = this.#clock.after(Math.min(leftMs, timerMsMax), () => (leftMs > timerMsMax ? this.#setTimer() : this.unpause()))
   }
 
   #isPaused(session: Session, command: Command): boolean {
     if (this.paused === undefined) return false
-    if (command.name === 'client' || command.name.startsWith('client|')) return false
     if (this.#pauseMode === 'all') return true
     return command.isWrite || (command.name === 'exec' && session.transaction.queued.some((queued) => queued.command.isWrite))
   }

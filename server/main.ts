@@ -1,6 +1,5 @@
 #!/usr/bin/env node
 /** The program: reads the configuration, gives the server the real ports, starts it, and stops it in reverse on a signal. */
-import { readFileSync } from 'node:fs'
 import { lockDirectory } from '../storage/directory-lock.ts'
 import { LevelColdStore } from '../storage/level-cold-store.ts'
 import { wipeLevelDirectory } from '../storage/level-directory.ts'
@@ -16,13 +15,14 @@ import { progressTo } from './progress.ts'
 import { realClock } from './real-clock.ts'
 import { SystemRandom } from './real-random.ts'
 import { Server } from './server.ts'
+import { moraineVersion } from './version.ts'
 
 // The log's writes, the cold store's reads, its write and its sync each hold a thread: there is always one for the log.
 process.env['UV_THREADPOOL_SIZE'] ??= '8'
 
 async function main(): Promise<void> {
   const argv = process.argv.slice(2)
-  const version = readVersion()
+  const version = moraineVersion
   const text = textInstead(argv, version)
   if (text !== undefined) {
     process.stdout.write(text)
@@ -79,18 +79,9 @@ async function openColdStore(directory: string, fresh: boolean, values: Values):
   })
 }
 
-function readVersion(): string {
-  for (const up of ['..', '../..']) {
-    try {
-      return (JSON.parse(readFileSync(new URL(`${up}/package.json`, import.meta.url), 'utf8')) as { version: string }).version
-    } catch {
-      // Compiled, it lies one folder deeper.
-    }
-  }
-  return 'unknown'
-}
-
 main().catch((failure: Error) => {
-  process.stderr.write(failure instanceof ConfigError ? `${failure.message}\n` : `Moraine cannot start: ${failure.stack ?? failure.message}\n`)
+  process.stderr.write(
+    failure instanceof ConfigError ? `${failure.message}\n` : `Moraine cannot start: ${failure.stack ?? failure.message}\n`,
+  )
   process.exit(1)
 })

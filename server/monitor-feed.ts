@@ -7,9 +7,8 @@ export class MonitorFeed {
     const seconds = Math.floor(wallMs / 1000)
     const micros = String((wallMs % 1000) * 1000).padStart(6, '0')
     let line = `${seconds}.${micros} [${session.database} ${session.connection.pipe.remoteAddress}]`
-    for (let i = 0; i < args.count; i++) line += ` ${quoted(args.bytes(i))}`
+    for (let i = 0; i < args.count; i++) line += session.redacted.includes(i) ? ' "(redacted)"' : ` ${quoted(args.bytes(i))}`
     for (const monitor of monitors) {
-      if (monitor === session) continue
       monitor.reply.status(line)
       monitor.connection.wrote()
     }

@@ -4,10 +4,14 @@
  *
  * It listens before the shard is open, and answers LOADING meanwhile.
  */
+
+import type { Arguments } from '../engine/arguments.ts'
 import type { EngineLimits } from '../engine/execution.ts'
 import type { Clock } from '../storage/clock.ts'
-import { allCommands } from './commands/tables.ts'
+import type { Sizes } from '../storage/sizes.ts'
+import { defaultSizes } from '../storage/sizes.ts'
 import type { Command, CommandTable } from './command-table.ts'
+import { allCommands } from './commands/tables.ts'
 import type { Config } from './config/config.ts'
 import type { Values } from './config/settings.ts'
 import { applyConfig } from './config-effects.ts'
@@ -19,13 +23,16 @@ import type { Connection, RequestHandler } from './network/connection.ts'
 import { defaultLimits, Listener } from './network/listener.ts'
 import { Turn } from './network/turn.ts'
 import type { Ports } from './ports.ts'
+import { Rates } from './rates.ts'
+import { Saves } from './saves.ts'
 import { Session } from './session.ts'
 import { Maintenance } from './shard/maintenance.ts'
 import type { Primary } from './shard/primary.ts'
-import { closeShard, openShard, type Shard } from './shard/shard.ts'
+import type { Shard } from './shard/shard.ts'
+import { closeShard, openShard } from './shard/shard.ts'
+import { Shutdown } from './shutdown.ts'
 import { Slowlog } from './slowlog.ts'
 import { ServerStats } from './stats.ts'
-import type { Arguments } from '../engine/arguments.ts'
 
 const loadingText = 'LOADING Redis is loading the dataset in memory'
 const outOfMemoryText = "OOM command not allowed when used memory > 'maxmemory'."
@@ -45,6 +52,9 @@ export class Server {
   readonly latency = new LatencyMonitor()
   readonly monitors = new Set<Session>()
   readonly sessions = new Map<number, Session>()
+  readonly saves: Saves
+  readonly shutdown: Shutdown
+  readonly rates: Rates
   readonly startedWallMs: number
   readonly runId: string
   /** Set by SHUTDOWN; `main.ts` or a test ends the process or itself. */
@@ -55,10 +65,12 @@ export class Server {
   port = 0
   logFailure: Error | undefined
   readonly #feed = new MonitorFeed()
+  readonly #sizes: Sizes
   #stopping: Promise<void> | undefined
 
-  constructor(ports: Ports, config: Config) {
+  constructor(ports: Ports, config: Config, sizes: Sizes = defaultSizes) {
     this.ports = ports
+    this.#sizes = sizes
     this.config = config
     this.clock = ports.clock
     this.log = ports.log
@@ -66,17 +78,22 @@ export class Server {
       hashMaxListpackEntries: config.values['hash-max-listpack-entries'],
       hashMaxListpackValue: config.values['hash-max-listpack-value'],
       protoMaxBulkBytes: Number(config.values['proto-max-bulk-len']),
+      hashChunkBytesMax: sizes.hashChunkBytes,
     }
     this.startedWallMs = ports.clock.wallMs()
     this.runId = Array.from({ length: 5 }, () => ports.random.nextUint32().toString(16).padStart(8, '0')).join('')
+    this.saves = new Saves(ports.clock)
+    this.shutdown = new Shutdown(this)
     this.turn = new Turn(ports.clock)
     this.gate = new Gate(ports.clock)
     this.listener = new Listener(ports.network, this.turn, ports.clock, defaultLimits(), (connection) => this.#openSession(connection))
+    const { counts } = this.listener
+    this.rates = new Rates(ports.clock, () => [this.stats.commands, counts.inputBytes, counts.outputBytes])
   }
 
   /** Resolves when the server serves. Rejects, with everything closed again, when it cannot. */
-  static async start(ports: Ports, config: Config): Promise<Server> {
-    const server = new Server(ports, config)
+  static async start(ports: Ports, config: Config, sizes: Sizes = defaultSizes): Promise<Server> {
+    const server = new Server(ports, config, sizes)
     try {
       await server.#start()
     } catch (failure) {
@@ -103,22 +120,43 @@ export class Server {
 
   /** Why a known command may not run now; undefined when it may. */
   refusal(command: Command, session: Session): string | undefined {
-    if (this.shard === undefined) return command.whileLoading ? undefined : loadingText
+    if (session.monitoring && (command.isWrite || command.isRead)) return "ERR Replica can't interact with the keyspace"
+    if (this.shard === undefined) return command.whileLoading && needsNoShard(command) ? undefined : loadingText
     const writes = command.isWrite || (command.name === 'exec' && session.transaction.queued.some((queued) => queued.command.isWrite))
     if (this.logFailure !== undefined && writes) return `MISCONF Errors writing to the AOF file: ${this.logFailure.message}`
-    if (command.denyOom && this.shard.budget.isExhausted && this.#mustRefuseForMemory()) return outOfMemoryText
+    // What is queued for a transaction could not be executed either.
+    const needsMemory = command.denyOom || (session.transaction.open && !session.transaction.endsWith(command))
+    if (needsMemory && this.shard.budget.isExhausted && this.#mustRefuseForMemory()) return outOfMemoryText
     return undefined
   }
 
   /** Bookkeeping after each executed command. */
   executed(session: Session, command: Command, args: Arguments, us: number): void {
     this.stats.commands++
-    session.lastCommandName = command.name
     const { values } = this.config
     const slower = values['slowlog-log-slower-than']
-    if (slower >= 0 && us >= slower && !command.skipsSlowlog) this.slowlog.add(session, args, us, this.clock.wallMs(), values['slowlog-max-len'])
+    if (slower >= 0 && us >= slower && !command.skipsSlowlog)
+      this.slowlog.add(session, args, us, this.clock.wallMs(), values['slowlog-max-len'])
     const threshold = values['latency-monitor-threshold']
     if (threshold > 0 && us >= threshold * 1000) this.latency.add('command', Math.round(us / 1000), this.clock.wallMs())
+  }
+
+  /** CONFIG RESETSTAT. */
+  resetStats(): void {
+    const { counts } = this.listener
+    this.stats.reset()
+    counts.accepted = 0
+    counts.rejected = 0
+    counts.inputBytes = 0
+    counts.outputBytes = 0
+    for (const command of this.commands.everyOne()) command.stats.reset()
+    if (this.shard === undefined) return
+    const { x } = this.shard.primary
+    x.hits = 0
+    x.misses = 0
+    x.expired = 0
+    this.maintenance.evictedKeys = 0
+    this.gate.throttled = 0
   }
 
   feedMonitors(session: Session, args: Arguments, command: Command): void {
@@ -129,6 +167,7 @@ export class Server {
   sessionClosed(session: Session): void {
     this.sessions.delete(session.id)
     this.monitors.delete(session)
+    this.gate.forget(session)
   }
 
   coldReadFailed(failure: Error): void {
@@ -146,6 +185,7 @@ export class Server {
   async #start(): Promise<void> {
     const { values } = this.config
     applyConfig(this)
+    this.rates.start()
     await this.#listen(values)
     if (values.unixsocket !== '') await this.listener.listen({ path: values.unixsocket, backlog: values['tcp-backlog'] })
     const shard = await openShard(
@@ -154,6 +194,7 @@ export class Server {
       this.limits,
       () => this.listener.memoryBytes,
       (ms) => this.stats.coldReadMs(ms),
+      this.#sizes,
     )
     this.#connectShard(shard)
   }
@@ -163,7 +204,11 @@ export class Server {
     let failure: Error | undefined
     for (const word of values.bind.split(/\s+/).filter((each) => each !== '')) {
       const host = word.replace(/^-/, '')
-      const options = { port: this.port === 0 ? values.port : this.port, backlog: values['tcp-backlog'], keepAliveMs: values['tcp-keepalive'] * 1000 }
+      const options = {
+        port: this.port === 0 ? values.port : this.port,
+        backlog: values['tcp-backlog'],
+        keepAliveMs: values['tcp-keepalive'] * 1000,
+      }
       try {
         const listening = await this.listener.listen(host === '*' ? options : { ...options, host: host === '::*' ? '::' : host })
         this.port = listening.port
@@ -185,9 +230,11 @@ export class Server {
       this.turn.released(committed)
     }
     log.onFailed = (failure) => this.#logFailed(shard, failure)
+    this.saves.checkpoint = () => this.maintenance.checkpoint()
     this.gate.memoryShort = () => shard.budget.isShort
     this.maintenance.onRoom = () => this.gate.retry()
     this.maintenance.onAppended = () => this.turn.schedule()
+    this.turn.onBegin = () => shard.primary.tick(this.clock.wallMs())
     this.turn.beforeFlush(() => this.#turnEnds(shard))
     shard.primary.tick(this.clock.wallMs())
     this.maintenance.start()
@@ -215,6 +262,7 @@ export class Server {
   }
 
   async #stop(): Promise<void> {
+    this.rates.stop()
     await this.listener.stopAccepting()
     const { shard } = this
     if (shard !== undefined) {
@@ -226,4 +274,9 @@ export class Server {
     await this.listener.close()
     if (shard !== undefined) await closeShard(shard)
   }
+}
+
+/** EXEC and what looks at keys have to wait for them. */
+function needsNoShard(command: Command): boolean {
+  return command.serves !== undefined && !command.hasKeys && command.name !== 'exec'
 }

@@ -36,12 +36,19 @@ export class Session implements RequestHandler {
   noEvict = false
   noTouch = false
   lastCommandName = 'NULL'
+  /** Inside EXEC: nothing may wait. */
+  inExec = false
+  /** A handler has put off its reply: the client waits. */
+  blocked = false
+  /** Arguments of the request in hand that neither MONITOR nor SLOWLOG shows. */
+  readonly redacted: number[] = []
   /** LSN of this client's newest write. */
   lastWriteLsn = 0
   commandsExecuted = 0
   #closeAfter = false
-  /** Set by a handler that answers later. */
-  #deferred = false
+  /** Set by a handler that answers later: whether the time until then counts as the command's. */
+  #deferred: 'counted' | 'uncounted' | undefined
+  #onClose: (() => void) | undefined
 
   constructor(server: Server, connection: Connection) {
     this.server = server
@@ -61,26 +68,58 @@ export class Session implements RequestHandler {
 
   closed(): void {
     this.server.sessionClosed(this)
+    const onClose = this.#onClose
+    this.#onClose = undefined
+    onClose?.()
+  }
+
+  get flags(): string {
+    let flags = ''
+    if (this.monitoring) flags += 'O'
+    if (this.transaction.open) flags += 'x'
+    if (this.blocked) flags += 'b'
+    if (this.#closeAfter) flags += 'c'
+    if (this.noEvict) flags += 'e'
+    if (this.noTouch) flags += 'T'
+    return flags === '' ? 'N' : flags
   }
 
   /** Executes the request in hand, now that what it waited for has come. */
   retry(): void {
     if (this.connection.closed || this.command === undefined) return
+    this.server.turn.begin()
     const outcome = this.#admit(this.command)
     if (outcome === 'wait') return
     if (outcome === 'close') this.connection.closeAfterReply()
     this.connection.resume()
   }
 
-  /** For handlers: the reply comes later; the returned function takes what writes it. */
-  defer(): (write: () => void) => void {
-    this.#deferred = true
+  /**
+   * For handlers outside EXEC: the reply comes later; the returned function takes what writes it and may be called in a
+   * later turn only. `counted`: the time until then is the command's. `onClose` is called if the client leaves before.
+   */
+  defer(time: 'counted' | 'uncounted', onClose?: () => void): (write: () => void) => void {
+    const { command, args } = this
+    const startMs = this.server.clock.monotonicMs()
+    this.#deferred = time
+    this.#onClose = onClose
+    this.blocked = true
     return (write) => {
-      if (this.connection.closed) return
+      if (!this.blocked || this.connection.closed) return
+      this.blocked = false
+      this.#onClose = undefined
+      this.server.turn.begin()
       write()
+      if (time === 'counted' && command !== undefined) this.#account(command, args, (this.server.clock.monotonicMs() - startMs) * 1000)
       this.#applyReplyMode()
+      if (this.#closeAfter) this.connection.closeAfterReply()
       this.connection.resume()
     }
+  }
+
+  /** MONITOR and SLOWLOG will not show this argument of the request in hand. */
+  redact(index: number): void {
+    this.redacted.push(index)
   }
 
   closeAfterReply(): void {
@@ -94,6 +133,7 @@ export class Session implements RequestHandler {
     this.name = ''
     this.replyMode = 'on'
     this.skipNext = false
+    this.connection.output.discarding = false
     this.noEvict = false
     this.noTouch = false
     this.reply.protocol = 2
@@ -112,6 +152,7 @@ export class Session implements RequestHandler {
       if (subcommand === undefined) return this.#refuse(unknownSubcommand(container.name, args), container)
       command = subcommand
     }
+    this.lastCommandName = command.name
     const { arity } = command.spec
     if (arity > 0 ? args.count !== arity : args.count < -arity) return this.#refuse(wrongArity(command.name), command)
     if (!this.authenticated && !command.noAuth) return this.#refuse('NOAUTH Authentication required.', command)
@@ -122,29 +163,37 @@ export class Session implements RequestHandler {
   #admit(command: Command): RequestOutcome {
     const { server } = this
     this.command = command
-    if (this.transaction.open && !this.transaction.endsWith(command)) {
-      if (command.noMulti) this.#refuse('ERR Command not allowed inside a transaction', command)
-      else if (this.#mayRun(command)) this.transaction.queue(command, this.args, this.reply)
+    const queues = this.transaction.open && !this.transaction.endsWith(command)
+    if (queues && command.noMulti) {
+      this.#refuse('ERR Command not allowed inside a transaction', command)
       return this.#outcome()
     }
-    if (server.gate.holdsBack(this, command)) return 'wait'
     if (!this.#mayRun(command)) return this.#outcome()
-    const { tier, keyspace } = server.primary
-    keyspace.forgetLookUp()
-    const cold = tier.hasCold ? this.#cold(command) : undefined
-    if (cold !== undefined) {
-      tier.fetch(cold).then(
-        () => {
-          tier.admit(cold)
-          this.retry()
-          tier.settle()
-        },
-        (failure: Error) => this.#coldReadFailed(failure),
-      )
-      return 'wait'
+    if (server.gate.holdsBack(this, command)) return 'wait'
+    if (queues) {
+      this.transaction.queue(command, this.args, this.reply)
+      return this.#outcome()
     }
+    if (!server.isLoading && this.#awaitsCold(command)) return 'wait'
     this.execute(command, this.args)
     return this.#outcome()
+  }
+
+  /** Fetches the cold values that the command needs, if any; the request is then tried again. */
+  #awaitsCold(command: Command): boolean {
+    const { tier, keyspace } = this.server.primary
+    keyspace.forgetLookUp()
+    const cold = tier.hasCold ? this.#cold(command) : undefined
+    if (cold === undefined) return false
+    tier.fetch(cold).then(
+      () => {
+        tier.admit(cold)
+        this.retry()
+        tier.settle()
+      },
+      (failure: Error) => this.#coldReadFailed(failure),
+    )
+    return true
   }
 
   /** The cold values to fetch before the command may run. */
@@ -157,23 +206,27 @@ export class Session implements RequestHandler {
   /** Runs a command and holds its reply for the log. Also for the commands of a transaction. */
   execute(command: Command, args: Arguments): void {
     const { server, reply } = this
-    const { primary } = server
     const outerArgs = this.args
     this.args = args
-    if (server.monitors.size > 0) server.feedMonitors(this, args, command)
     const errorsBefore = server.stats.errors
     const startMs = server.clock.monotonicMs()
     if (command.serves === undefined) {
+      const { primary } = server
       primary.x.touches = !this.noTouch
       const lsn = primary.run(command, args, reply, this.database)
       if (lsn !== 0) this.hold(lsn, command.isWrite)
     } else command.serves(this)
-    const us = (server.clock.monotonicMs() - startMs) * 1000
-    command.stats.add(us)
     if (server.stats.errors !== errorsBefore) command.stats.failed++
-    server.executed(this, command, args, us)
-    this.commandsExecuted++
+    if (this.#deferred !== 'counted') this.#account(command, args, (server.clock.monotonicMs() - startMs) * 1000)
+    if (server.monitors.size > 0) server.feedMonitors(this, args, command)
+    if (this.redacted.length > 0) this.redacted.length = 0
     this.args = outerArgs
+  }
+
+  #account(command: Command, args: Arguments, us: number): void {
+    command.stats.add(us)
+    this.server.executed(this, command, args, us)
+    this.commandsExecuted++
   }
 
   /** The replies of the request in hand leave when the log has committed `lsn`. */
@@ -205,8 +258,8 @@ export class Session implements RequestHandler {
   }
 
   #outcome(): RequestOutcome {
-    if (this.#deferred) {
-      this.#deferred = false
+    if (this.#deferred !== undefined) {
+      this.#deferred = undefined
       return 'wait'
     }
     this.#applyReplyMode()

@@ -24,7 +24,7 @@ export class Slowlog {
       id: this.#nextId++,
       wallSeconds: Math.floor(wallMs / 1000),
       us: Math.round(us),
-      args: shortened(args),
+      args: shortened(args, session.redacted),
       client: remoteAddress,
       clientName: session.name,
     })
@@ -32,12 +32,13 @@ export class Slowlog {
   }
 }
 
-function shortened(args: Arguments): Buffer[] {
+function shortened(args: Arguments, redacted: readonly number[]): Buffer[] {
   const shown = args.count > argumentsMax ? argumentsMax - 1 : args.count
   const copies: Buffer[] = []
   for (let i = 0; i < shown; i++) {
     const length = args.length(i)
-    if (length <= argumentBytesMax) copies.push(Buffer.from(args.bytes(i)))
+    if (redacted.includes(i)) copies.push(Buffer.from('(redacted)'))
+    else if (length <= argumentBytesMax) copies.push(Buffer.from(args.bytes(i)))
     else {
       const head = args.buffer.subarray(args.start(i), args.start(i) + argumentBytesMax)
       copies.push(Buffer.concat([head, Buffer.from(`... (${length - argumentBytesMax} more bytes)`)]))

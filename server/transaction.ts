@@ -35,6 +35,13 @@ export class Transaction {
     return this.#watched.length
   }
 
+  /** Memory of what is queued, in bytes. */
+  get queuedBytes(): number {
+    let bytes = 0
+    for (const { args } of this.queued) bytes += args.buffer.length
+    return bytes
+  }
+
   endsWith(command: Command): boolean {
     return endings.has(command.name)
   }

@@ -1,5 +1,5 @@
 /** MULTI and its kin. EXEC runs what was queued as one unit: one log record, nothing in between. */
-import { noKeys, keysFrom } from '../../engine/command.ts'
+import { keysFrom, noKeys } from '../../engine/command.ts'
 import type { SessionCommand } from '../command-table.ts'
 import type { Session } from '../session.ts'
 
@@ -96,7 +96,9 @@ function exec(session: Session): void {
   transaction.discard()
   reply.array(queued.length)
   primary.beginUnit()
+  session.inExec = true
   for (const { command, args } of queued) session.execute(command, args)
+  session.inExec = false
   const lsn = primary.endUnit()
   if (lsn !== 0) session.hold(lsn, writes)
 }

@@ -171,6 +171,7 @@ export class Connection implements PipeOwner, TurnMember {
   onData(bytes: Buffer, start: number, end: number): void {
     this.#traffic.inputBytes += end - start
     if (this.#closing || this.#closed) return
+    this.#turn.begin()
     this.lastActiveMs = this.#turn.nowMs
     this.#parser.feed(bytes, start, end)
     if (this.#waiting || this.#choked || this.#running) {
@@ -195,7 +196,7 @@ export class Connection implements PipeOwner, TurnMember {
         this.#refuse(this.#parser.failure)
         break
       }
-      this.#requestFrom = output.position
+      this.#requestFrom = output.keptPosition
       const outcome = this.#handler.request(this, this.#parser.args)
       if (outcome === 'next') continue
       if (outcome === 'wait') this.#waiting = true

@@ -39,6 +39,16 @@ export class Turn {
     return this.#held.length
   }
 
+  /** Set by the owner. Called when the first work of a turn arrives. */
+  onBegin: () => void = () => undefined
+
+  /** Work arrives: to be called before any is done. */
+  begin(): void {
+    if (this.#scheduled) return
+    this.schedule()
+    this.onBegin()
+  }
+
   /** Runs `hook` at the end of every turn that has work, before anything is sent, in the order of registration. */
   beforeFlush(hook: () => void): void {
     this.#hooks.push(hook)

@@ -42,6 +42,7 @@ export class Maintenance {
   #lastAttemptMs: number
   #retryAtMs = 0
   #sliceScheduled = false
+  #expiryScheduled = false
   #stopped = false
   #writtenAtCheckpoint = 0
 
@@ -73,13 +74,14 @@ export class Maintenance {
   /** At the end of a turn: makes room if it is needed. */
   turnEnded(): void {
     const { budget } = this.#shard
-    if (!budget.wantsRoom && !this.#shard.primary.tier.loose.any) return
+    if (this.#sliceScheduled || (!budget.wantsRoom && !this.#shard.primary.tier.loose.any)) return
     this.#slice()
   }
 
   /** Resolves when a checkpoint that begins after this call is durable. */
   checkpoint(): Promise<CheckpointResult> {
     if (this.#shard.checkpointer === undefined) return Promise.reject(new Error('there is no log'))
+    if (this.#stopped) return Promise.reject(new Error('the server is stopping'))
     return new Promise((resolve, reject) => {
       this.#wanted.push({ resolve, reject })
       this.#retryAtMs = 0
@@ -90,8 +92,9 @@ export class Maintenance {
   #tick(): void {
     if (this.#stopped) return
     this.#shard.primary.tick(this.#clock.wallMs())
-    if (this.activeExpiry) this.#expire()
-    this.#slice()
+    // What goes on turn by turn already must not be begun a second time.
+    if (this.activeExpiry && !this.#expiryScheduled) this.#expire()
+    if (!this.#sliceScheduled) this.#slice()
     this.#timer = this.#clock.after(tickMs, () => this.#tick())
   }
 
@@ -112,11 +115,16 @@ export class Maintenance {
       if (found === 0) break
     }
     if (deleted > 0) this.onAppended()
-    if (deleted * 10 > looked) this.#clock.afterTurn(() => this.#expire())
+    if (deleted * 10 <= looked) return
+    this.#expiryScheduled = true
+    this.#clock.afterTurn(() => {
+      this.#expiryScheduled = false
+      this.#expire()
+    })
   }
 
   #slice(): void {
-    this.#sliceScheduled = false
+    if (this.#stopped) return
     const { budget, primary } = this.#shard
     const { loose } = primary.tier
     const until = this.#clock.monotonicMs() + sliceMs
@@ -127,7 +135,10 @@ export class Maintenance {
     this.#poke()
     if ((more || loose.any) && !this.#sliceScheduled) {
       this.#sliceScheduled = true
-      this.#clock.afterTurn(() => this.#slice())
+      this.#clock.afterTurn(() => {
+        this.#sliceScheduled = false
+        this.#slice()
+      })
     }
   }
 
@@ -140,6 +151,8 @@ export class Maintenance {
     const samples = this.#config.values['maxmemory-samples']
     let evicted = 0
     while (budget.isExhausted && this.#clock.monotonicMs() < until) {
+      // Deleted keys leave gaps all over: only compaction makes memory of them, and spares other keys.
+      if (budget.compact()) continue
       let found = false
       primary.change((x) => {
         found = evictOne(x, policy, samples)

@@ -1,0 +1,40 @@
+/** Clients as CLIENT LIST describes them, one line each with Redis 7.0's fields, and the filters that CLIENT LIST and CLIENT KILL share. */
+import type { Session } from './session.ts'
+
+export type ClientType = 'normal' | 'master' | 'replica' | 'pubsub'
+
+/** The type that a word names, in any case; undefined when it names none. All clients here are `normal`. */
+export function clientType(word: string): ClientType | undefined {
+  switch (word.toLowerCase()) {
+    case 'normal':
+      return 'normal'
+    case 'slave':
+    case 'replica':
+      return 'replica'
+    case 'pubsub':
+      return 'pubsub'
+    case 'master':
+      return 'master'
+    default:
+      return undefined
+  }
+}
+
+/** One client, without a line end. The file descriptor is not known here and told as 0. */
+export function clientLine(session: Session): string {
+  const { connection, transaction, server } = session
+  const { output, pipe } = connection
+  const nowMs = server.clock.monotonicMs()
+  const seconds = (sinceMs: number): number => Math.max(0, Math.floor((nowMs - sinceMs) / 1000))
+  const outputBytes = output.pendingBytes + pipe.pendingBytes
+  const library =
+    session.libraryName === '' && session.libraryVersion === '' ? '' : ` lib-name=${session.libraryName} lib-ver=${session.libraryVersion}`
+  return (
+    `id=${session.id} addr=${pipe.remoteAddress} laddr=${pipe.localAddress} fd=0 name=${session.name}` +
+    ` age=${seconds(connection.openedMs)} idle=${seconds(connection.lastActiveMs)} flags=${session.flags} db=${session.database}` +
+    ` sub=0 psub=0 ssub=0 multi=${transaction.open ? transaction.queued.length : -1}` +
+    ` qbuf=${connection.queryBytes} qbuf-free=0 argv-mem=0 multi-mem=${transaction.queuedBytes} rbs=0 rbp=0` +
+    ` obl=0 oll=0 omem=${outputBytes} tot-mem=${connection.memoryBytes + transaction.queuedBytes}` +
+    ` events=r cmd=${session.lastCommandName} user=${session.user} redir=-1 resp=${session.reply.protocol}${library}`
+  )
+}

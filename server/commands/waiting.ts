@@ -1,0 +1,98 @@
+/**
+ * WAIT and WAITAOF. A reply to a write leaves only when the log has the write, so there is little to wait for: replicas,
+ * of which there are none, and under `appendfsync everysec` or `no` the disk itself.
+ */
+import { noKeys } from '../../engine/command.ts'
+import type { Timer } from '../../storage/clock.ts'
+import { LocalLog } from '../../wal/local-log.ts'
+import type { SessionCommand } from '../command-table.ts'
+import { timerMsMax } from '../gate.ts'
+import type { Session } from '../session.ts'
+import type { Shard } from '../shard/shard.ts'
+import { notAnInteger, timeoutMs } from './requests.ts'
+
+const about = { keys: noKeys, categories: ['connection'], group: 'generic', complexity: 'O(1)', flags: ['noscript'] } as const
+
+export const waitingCommands = {
+  WAIT: {
+    ...about,
+    arity: 3,
+    since: '3.0.0',
+    syntax: 'numreplicas timeout',
+    summary: 'Waits until so many replicas have the writes of the connection; there are none.',
+    handler: wait,
+  },
+  WAITAOF: {
+    ...about,
+    arity: 4,
+    since: '7.2.0',
+    syntax: 'numlocal numreplicas timeout',
+    summary: 'Waits until the writes of the connection are on the disk.',
+    handler: waitAof,
+  },
+} as const satisfies Record<string, SessionCommand>
+
+function wait(session: Session): void {
+  const { args, reply } = session
+  const replicas = args.bigInteger(1)
+  if (replicas === undefined) {
+    reply.error(notAnInteger)
+    return
+  }
+  const ms = timeoutMs(session, 2)
+  if (ms === undefined) return
+  if (replicas <= 0n || session.inExec) reply.integer(0)
+  else waitFor(session, undefined, ms, () => reply.integer(0))
+}
+
+function waitAof(session: Session): void {
+  const { args, reply, server } = session
+  const local = args.bigInteger(1)
+  const replicas = args.bigInteger(2)
+  if (local === undefined) reply.error(notAnInteger)
+  else if (local < 0n || local > 1n) reply.error('ERR value is out of range, value must between 0 and 1')
+  else if (replicas === undefined) reply.error(notAnInteger)
+  else if (replicas < 0n) reply.error('ERR value is out of range, must be positive')
+  else {
+    const ms = timeoutMs(session, 3)
+    if (ms === undefined) return
+    if (local > 0n && !server.config.values.appendonly) {
+      reply.error('ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.')
+      return
+    }
+    const shard = server.shard as Shard
+    const lsn = session.lastWriteLsn
+    const answer = (): void => {
+      reply.array(2)
+      reply.integer(isSynced(shard, lsn) ? 1 : 0)
+      reply.integer(0)
+    }
+    if (session.inExec || (replicas === 0n && (local === 0n || isSynced(shard, lsn)))) answer()
+    else waitFor(session, replicas === 0n ? synced(shard, lsn) : undefined, ms, answer)
+  }
+}
+
+/** Answers when `event` has come, or after a time (0: never). */
+function waitFor(session: Session, event: Promise<void> | undefined, ms: number, write: () => void): void {
+  let timer: Timer | undefined
+  const answer = session.defer('uncounted', () => timer?.cancel())
+  const end = (): void => {
+    timer?.cancel()
+    answer(write)
+  }
+  if (ms > 0) timer = session.server.clock.after(Math.min(ms, timerMsMax), end)
+  // Without a log nothing is acknowledged any more; the connection is closed by whoever notices that.
+  event?.then(end, () => undefined)
+}
+
+function isSynced({ primary }: Shard, lsn: number): boolean {
+  const { log } = primary
+  return lsn <= (log instanceof LocalLog ? log.synced : log.committed)
+}
+
+/** Resolves when the record is on the disk, whatever the sync policy; other logs commit nothing that is not durable. */
+async function synced({ primary, waiters }: Shard, lsn: number): Promise<void> {
+  primary.log.flush()
+  await waiters.wait(lsn)
+  await primary.log.sync()
+}
