@@ -95,6 +95,11 @@ export class CatalogWriter implements CatalogVisitor {
     return new CatalogWriter(file, position)
   }
 
+  /** Whether a sync has failed: no call can succeed any more. */
+  get isBroken(): boolean {
+    return this.#failure !== undefined
+  }
+
   /** Records in this generation, markers included. */
   get records(): number {
     return this.#records

@@ -55,6 +55,10 @@ export class Checkpointer {
   readonly #sizes: Sizes
   /** Ids that the last marker says are to be deleted. */
   #toDelete: number[] = []
+  /** The present catalog has not been told everything: a marker in it would forget keys. */
+  #isIncomplete = false
+  /** Catalogs that the present one replaces, once it has a marker. */
+  readonly #formers: CatalogWriter[] = []
 
   constructor(options: {
     keyspace: Keyspace
@@ -87,7 +91,7 @@ export class Checkpointer {
     const startMs = this.#clock.monotonicMs()
     let freed: number[] = []
     try {
-      const renewed = await this.#renewCatalog()
+      if (this.#mustRenew()) await this.#renewCatalog()
       const lsn = this.#log.appended
       // What becomes stale from here on may be what this checkpoint's rows refer to: it stays until the next.
       freed = this.#tier.stales
@@ -106,7 +110,7 @@ export class Checkpointer {
       this.lastLsn = lsn
       this.lastWallMs = wallMs
       this.failure = undefined
-      if (renewed !== undefined) await this.#retire(renewed)
+      if (this.#formers.length > 0) await this.#retireFormers()
       await this.#log.trim(lsn)
       const deleted = await this.#deleteFreed()
       return { lsn, entries: this.#keyspace.size, deleted, durationMs: this.#clock.monotonicMs() - startMs }
@@ -123,8 +127,9 @@ export class Checkpointer {
   }
 
   /** Ends the catalog's file; what no marker covers is dropped. */
-  close(): Promise<void> {
-    return this.#catalog.close()
+  async close(): Promise<void> {
+    for (const former of this.#formers.splice(0)) await former.close()
+    await this.#catalog.close()
   }
 
   /** Everything that is dirty now, and nothing that becomes so meanwhile. */
@@ -140,12 +145,20 @@ export class Checkpointer {
     while (this.#writeOut.hasPartial || (left > 0 && queue.length > 0)) left -= await this.#writeOut.step(left, queue)
   }
 
-  /** Begins a new catalog when the present one holds too much that is no longer so. Returns the former one. */
-  async #renewCatalog(): Promise<CatalogWriter | undefined> {
-    const former = this.#catalog
-    if (former.records < this.#sizes.catalogRecordsMin || former.records < this.#keyspace.size * recordsPerEntryMax) return undefined
-    this.#catalog = await CatalogWriter.create(this.#files, this.#directory, former.generation + 1)
-    this.#writeOut.catalog = this.#catalog
+  /** Whether the present catalog is of no more use, or holds too much that is no longer so. */
+  #mustRenew(): boolean {
+    const { records, isBroken } = this.#catalog
+    if (isBroken || this.#isIncomplete) return true
+    return records >= this.#sizes.catalogRecordsMin && records >= this.#keyspace.size * recordsPerEntryMax
+  }
+
+  /** Begins a new catalog and tells it everything but what is dirty. */
+  async #renewCatalog(): Promise<void> {
+    const catalog = await CatalogWriter.create(this.#files, this.#directory, this.#catalog.generation + 1)
+    this.#formers.push(this.#catalog)
+    this.#isIncomplete = true
+    this.#catalog = catalog
+    this.#writeOut.catalog = catalog
     this.#tier.databasesChanged = false
     this.#writeOut.tellDatabases()
     const found: number[] = []
@@ -161,11 +174,12 @@ export class Checkpointer {
         this.#writeOut.tellDeletions()
       } while (cursor !== 0)
     }
-    return former
+    for (const id of this.#toDelete) this.#catalog.freed(id)
+    this.#isIncomplete = false
   }
 
-  async #retire(former: CatalogWriter): Promise<void> {
-    await former.close()
+  async #retireFormers(): Promise<void> {
+    for (const former of this.#formers.splice(0)) await former.close()
     await removeOlderCatalogs(this.#files, this.#directory, this.#catalog.generation)
   }
 

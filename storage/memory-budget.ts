@@ -105,17 +105,27 @@ export class MemoryBudget {
     const until = this.#nowMs() + sliceMs
     let hot = 0
     for (let i = 0; this.wantsRoom; i++) {
-      if (this.#hasSlack() && this.#compact()) continue
+      if ((i & 15) === 15 && this.#nowMs() > until) return true
+      if (this.#hasSlack() && this.#compact()) {
+        if (this.#nowMs() > until) return true
+        continue
+      }
       const gained = this.#tier.demoteOne()
       if (gained < 0) {
+        if (this.compact()) return true
         this.stuck = !this.#tier.hasDirty && !this.#tier.loose.any
         return false
       }
       if (gained === 0 && ++hot > 256) return false
-      if ((i & 15) === 15 && this.#nowMs() > until) return true
     }
     this.stuck = false
     return false
+  }
+
+  /** Makes room by moving values together, however little there is to gain; false when there is nothing. */
+  compact(): boolean {
+    const { arena } = this.#keyspace
+    return arena.reservedBytes > arena.liveBytes * slackShare && this.#compact()
   }
 
   #hasSlack(): boolean {

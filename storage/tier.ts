@@ -142,6 +142,9 @@ export class Tier implements KeyspaceObserver {
 
   moved(_from: number, to: number): void {
     this.residency.moved(to)
+    if (!this.settings.demotes || this.#keyspace.values.queue(to) !== 0) return
+    // Values that begin small and grow become worth moving with a move.
+    if (this.isMovable(to)) this.residency.enter(to)
   }
 
   released(value: number): void {
@@ -272,7 +275,8 @@ export class Tier implements KeyspaceObserver {
       this.chunksWereCold = true
     } else {
       if (keyspace.values.id(value) === 0) {
-        this.residency.postpone(value)
+        // One that has become too small for the store rides along in the catalog, and will never be cool.
+        if (this.isMovable(value)) this.residency.postpone(value)
         return 0
       }
       this.#makeCold(keyspace.values.owner(value), value)

@@ -104,11 +104,6 @@ export class WriteOut {
     return this.#partial !== 0
   }
 
-  /** Entries that wait to be written, one that is half written included. */
-  get waiting(): number {
-    return this.#tier.dirty.length + (this.#partial === 0 ? 0 : 1)
-  }
-
   /** Writes one batch from the head of `queue`, or of one that is not empty. `left` bounds how many entries are looked at; returns how many were. Rejects when a disk fails; nothing is lost then. */
   async step(left: number, queue = this.#tier.dirty.length > 0 ? this.#tier.dirty : this.#tier.dirtyMovers): Promise<number> {
     const batch: Batch = { puts: [], large: [], entries: [], chunks: [], bytes: 0, count: 0, lsn: 0 }

@@ -62,6 +62,20 @@ export class KeyIndex {
     }
   }
 
+  /** Whether the ref is stored under this hash. */
+  holds(hash: number, ref: number): boolean {
+    const number = hash >>> restBits
+    const table = this.#refs[number]
+    if (table === 0) return false
+    const words = this.#arena.words(table)
+    const base = this.#arena.wordAt(table)
+    const capacity = this.#capacities[number]
+    for (let slot = home(hash, capacity); ; slot = slot + 1 === capacity ? 0 : slot + 1) {
+      const found = words[base + slot * 2 + 1]
+      if (found === ref || found === 0) return found === ref
+    }
+  }
+
   /** Adds a ref; the caller has made sure that its key is not there. */
   insert(hash: number, ref: number): void {
     const number = hash >>> restBits

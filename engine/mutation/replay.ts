@@ -3,9 +3,8 @@
  * only if its record is newer than what its key shows. So a fuzzy checkpoint and the log after it give the exact state.
  *
  * What a record does to a key is decided before any of the record is applied: its second mutation of a key must not be
- * taken for old because of the first. A large hash decides chunk by chunk.
+ * taken for old because of the first. A large hash is like any key: its chunks are told to the catalog as of one moment.
  */
-import { chunkedHash } from '../keyspace/entries.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
 import type { FieldSource } from './field-source.ts'
 import { keepTtl, type Mutator } from './mutator.ts'
@@ -36,7 +35,9 @@ export class Replay {
   readonly #mutator: Mutator
   readonly #reader = new RecordReader()
   readonly #fields = new ReplayFields()
-  #fresh: boolean[] = []
+  readonly #fresh: boolean[] = []
+  /** Of each mutation of a key, its database; -1 of others. */
+  readonly #dbs: number[] = []
 
   constructor(keyspace: Keyspace, mutator: Mutator) {
     this.#keyspace = keyspace
@@ -82,6 +83,7 @@ export class Replay {
 
   #decide(lsn: number, payload: Buffer): void {
     const fresh = this.#fresh
+    const dbs = this.#dbs
     let count = 0
     const reader = this.#begin(payload)
     const keyspace = this.#keyspace
@@ -89,19 +91,24 @@ export class Replay {
       const operation = reader.byte()
       const db = reader.byte()
       if (operation === flushOp) {
-        fresh[count++] = keyspace.databases[db].flushedLsn < lsn
+        const { flushedLsn } = keyspace.databases[db]
+        // This very flush has been seen: with it went what the record did before, but not what it did after.
+        if (flushedLsn === lsn) for (let i = 0; i < count; i++) if (dbs[i] === db) fresh[i] = false
+        dbs[count] = -1
+        fresh[count++] = flushedLsn < lsn
         continue
       }
       if (operation === swapOp) {
         reader.byte()
+        dbs[count] = -1
         fresh[count++] = keyspace.logicalLsn < lsn
         continue
       }
       reader.range()
       const ref = keyspace.find(db, payload, reader.start, reader.stop)
       this.#skip(operation, reader)
-      const byChunk = ref !== 0 && (operation === hashSetOp || operation === hashDeleteOp) && keyspace.entries.encoding(ref) === chunkedHash
-      fresh[count++] = keyspace.databases[db].flushedLsn < lsn && (ref === 0 || byChunk || keyspace.entries.lsn(ref) < lsn)
+      dbs[count] = db
+      fresh[count++] = keyspace.databases[db].flushedLsn <= lsn && (ref === 0 || keyspace.entries.lsn(ref) < lsn)
     }
   }
 

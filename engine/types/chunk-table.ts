@@ -93,9 +93,10 @@ export class ChunkTable {
     return this.#moved(at, from, capacity, packedWithRoom(this.values, from, needed))
   }
 
-  /** Moves a resident chunk to another slot of its size. */
+  /** Moves a resident chunk to another slot of its size. Nothing is done with a ref that is no chunk of this table. */
   relocate(valueRef: number): void {
     const at = this.directory.find(firstHash(this.values.bytes(valueRef), this.values.start(valueRef)))
+    if (at < 0 || this.directory.ref(at) !== valueRef) return
     const room = this.values.room(valueRef)
     const capacity = this.values.arena.capacity(valueRef)
     this.#moved(at, valueRef, capacity, this.values.moved(valueRef, room, room))
