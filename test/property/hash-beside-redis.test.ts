@@ -1,0 +1,52 @@
+/** Random sessions on hashes, and on keys that hold them, in process and on redis-server: the same replies. Large thresholds and small. */
+import fc from 'fast-check'
+import { afterAll, beforeAll, describe, it } from 'vitest'
+import { hashCommands } from '../../engine/commands/hash.ts'
+import { keyCommands } from '../../engine/commands/key.ts'
+import { stringCommands } from '../../engine/commands/string.ts'
+import { InProcessTarget } from '../commands/in-process.ts'
+import { SocketTarget } from '../commands/socket-target.ts'
+import type { ServerProcess } from '../integration/processes.ts'
+import { redisIsInstalled, startRedis } from '../integration/processes.ts'
+import { compareServers } from './differential.ts'
+import type { RandomRequest } from './random-commands.ts'
+import { randomSession } from './random-commands.ts'
+
+const runs = Math.ceil(100 * Number(process.env.MORAINE_TEST_SCALE ?? 1))
+const seed = process.env.MORAINE_TEST_SEED === undefined ? Date.now() % 2 ** 31 : Number(process.env.MORAINE_TEST_SEED)
+const others = ['SET', 'GET', 'DEL', 'EXISTS', 'TYPE', 'COPY', 'RENAME', 'RENAMENX', 'OBJECT', 'KEYS', 'SCAN']
+
+/** What the engine alone answers as a server does: no malformed subcommands, no option that reaches another database. */
+function isHashRequest({ parts }: RandomRequest): boolean {
+  const [name, second] = parts.map((part) => String(part).toUpperCase())
+  if (name === 'OBJECT') return second === 'ENCODING' && parts.length === 3
+  return name !== undefined && (name in hashCommands || others.includes(name))
+}
+
+const hashSession = randomSession.map((session) => ({ ...session, requests: session.requests.filter(isHashRequest) }))
+
+describe.skipIf(!redisIsInstalled)(`hashes beside redis-server${redisIsInstalled ? '' : ' (not installed: skipped)'}`, () => {
+  const engine = new InProcessTarget({ ...stringCommands, ...keyCommands, ...hashCommands })
+  let server: ServerProcess
+  let redis: SocketTarget
+  beforeAll(async () => {
+    server = await startRedis()
+    redis = new SocketTarget('redis', server.port)
+  })
+  afterAll(async () => {
+    await redis?.close()
+    await server?.stop()
+  })
+
+  it(
+    `replay: MORAINE_TEST_SEED=${seed} npx vitest run test/property/hash-beside-redis.test.ts`,
+    async () => {
+      const property = fc.asyncProperty(hashSession, async (session) => {
+        const difference = await compareServers(redis, engine, session)
+        if (difference !== undefined) throw new Error(difference)
+      })
+      await fc.assert(property, { seed, numRuns: runs })
+    },
+    60_000 + runs * 1000,
+  )
+})
