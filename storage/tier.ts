@@ -178,6 +178,10 @@ export class Tier implements KeyspaceObserver {
     this.loose.addDatabase(former)
   }
 
+  swapped(): void {
+    this.databasesChanged = true
+  }
+
   // Prefetch.
 
   /** Adds to `set` what a command needs of a key that is cold, wholly or in part. Makes the set when it is needed. */

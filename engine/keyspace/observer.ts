@@ -24,6 +24,8 @@ export interface KeyspaceObserver {
   collectionDropped(collection: ChunkedHash): void
   /** A database was emptied; its former contents are to be released in slices. */
   flushed(former: Database, db: number): void
+  /** Two databases have exchanged their numbers. */
+  swapped(): void
 }
 
 /** For a keyspace without a tier. */
@@ -37,4 +39,5 @@ export const noObserver: KeyspaceObserver = {
   removed() {},
   collectionDropped() {},
   flushed() {},
+  swapped() {},
 }

@@ -181,6 +181,7 @@ export class Mutator {
     logical[a] = logical[b]
     logical[b] = physical
     this.keyspace.logicalLsn = this.#lsn
+    this.keyspace.observer.swapped()
   }
 
   #fits(ref: number, length: number): boolean {

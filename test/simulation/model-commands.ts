@@ -1,8 +1,8 @@
 /** Redis's commands on the model: what each changes and answers. Only what the workload sends; arguments are well-formed. */
 import type { Item, Model } from './model.ts'
 
-/** The reply's bytes as latin1 text, or a judge of them where several answers are right. */
-export type Expected = string | ((raw: string) => boolean)
+/** The reply's bytes as latin1 text, or where several answers are right a judge, who says what is wrong with them. */
+export type Expected = string | ((raw: string) => string | undefined)
 
 const ok = '+OK\r\n'
 const nil = '$-1\r\n'
@@ -115,12 +115,12 @@ const handlers: Readonly<Record<string, Handler>> = {
     const least = model.livingKeys(db).length
     const most = model.size(db)
     model.seenLsn = Math.max(model.seenLsn, model.lsn - 1)
-    return (raw) => /^:\d+\r\n$/.test(raw) && Number(raw.slice(1)) >= least && Number(raw.slice(1)) <= most
+    return (raw) => (/^:\d+\r\n$/.test(raw) && Number(raw.slice(1)) >= least && Number(raw.slice(1)) <= most ? undefined : `not ${least} to ${most}`)
   },
   keys: (model, db) => {
-    const keys = model.livingKeys(db).sort()
+    const keys = model.livingKeys(db)
     model.seenLsn = Math.max(model.seenLsn, model.lsn - 1)
-    return (raw) => sameList(bulks(raw).sort(), keys)
+    return (raw) => difference(bulks(raw), keys)
   },
   flushdb: (model, db) => {
     model.flush(db)
@@ -154,12 +154,12 @@ const handlers: Readonly<Record<string, Handler>> = {
   hmget: onHash((item, [, ...names]) => `*${names.length}\r\n${names.map((name) => bulk(item?.fields.get(name))).join('')}`),
   hlen: onHash((item) => integer(item?.fields.size ?? 0)),
   hgetall: onHash((item) => {
-    const pairs = [...(item?.fields ?? [])].map(([name, value]) => `${name}\n${value}`).sort()
+    const pairs = [...(item?.fields ?? [])].map(([name, value]) => `${name}\n${value}`)
     return (raw) => {
       const found = bulks(raw)
       const joined: string[] = []
       for (let i = 0; i < found.length; i += 2) joined.push(`${found[i]}\n${found[i + 1]}`)
-      return sameList(joined.sort(), pairs)
+      return difference(joined, pairs)
     }
   }),
 }
@@ -216,6 +216,10 @@ function bulks(raw: string): string[] {
   return found
 }
 
-function sameList(a: readonly string[], b: readonly string[]): boolean {
-  return a.length === b.length && a.every((each, i) => each === b[i])
+/** What two lists have not in common, their order aside; undefined when they are the same. */
+function difference(found: readonly string[], expected: readonly string[]): string | undefined {
+  const missing = expected.filter((each) => !found.includes(each))
+  const strange = found.filter((each) => !expected.includes(each))
+  if (missing.length === 0 && strange.length === 0 && found.length === expected.length) return undefined
+  return `missing: ${JSON.stringify(missing)}, not expected: ${JSON.stringify(strange)}, ${found.length} instead of ${expected.length}`
 }

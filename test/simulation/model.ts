@@ -91,6 +91,7 @@ export class Model {
 
   flush(db: number): void {
     const physical = this.#logical[db] as number
+    if (this.#items(db).size === 0) return
     this.#databases[physical] = new Map()
     this.#kept.delete(physical)
     this.#flushedLsn[physical] = this.lsn

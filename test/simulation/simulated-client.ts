@@ -101,7 +101,8 @@ export class SimulatedClient {
     if (!isExec && executed.words.join('\0') !== words.join('\0')) throw new Error(`${shown(words)} is answered with the reply of ${shown(executed.words)}`)
     const [first] = executed.expected
     if (!isExec && typeof first === 'function') {
-      if (!first(raw)) throw new Error(`${shown(words)} → ${shown([raw])} is wrong`)
+      const wrong = first(raw)
+      if (wrong !== undefined) throw new Error(`${shown(words)} → ${shown([raw])}: ${wrong.slice(0, 500)}`)
     } else {
       const whole = isExec ? `*${executed.expected.length}\r\n${executed.expected.join('')}` : (first as string)
       this.#require(words, raw, whole)
