@@ -1,0 +1,46 @@
+/** The rows of docs/commands.md, from the command tables: what dispatch and COMMAND DOCS read. */
+import type { CommandGroup, CommandSpec } from '../../engine/command.ts'
+import { engineTables, sessionTables } from '../commands/tables.ts'
+
+type Row = Omit<CommandSpec<never>, 'handler'>
+
+export const commandHead = ['Command', 'Cold value', 'Complexity', 'Since', 'Meaning'] as const
+
+/** Titles of the groups, in the page's order. */
+const titles: Readonly<Record<CommandGroup, string>> = {
+  string: 'Strings',
+  bitmap: 'Bitmaps',
+  hash: 'Hashes',
+  generic: 'Keys of any type',
+  transactions: 'Transactions',
+  connection: 'Connection',
+  server: 'Server',
+}
+
+const nothing = '–'
+
+/** Title and rows of each group; subcommands stand behind their container. */
+export function commandGroups(): (readonly [title: string, rows: readonly (readonly string[])[]])[] {
+  const all = Object.entries({ ...engineTables, ...sessionTables } as Record<string, Row>)
+  all.sort(([a], [b]) => (a < b ? -1 : 1))
+  return Object.entries(titles).map(([group, title]) => [
+    title,
+    all.filter(([, row]) => row.group === group).map(([name, row]) => cells(name, row)),
+  ])
+}
+
+export function commandCount(): number {
+  return Object.keys({ ...engineTables, ...sessionTables }).filter((name) => !name.includes(' ')).length
+}
+
+function cells(name: string, row: Row): readonly string[] {
+  return [`\`${`${name} ${row.syntax}`.trim()}\``, coldNeed(row), row.complexity, row.since, row.summary]
+}
+
+/** What a command fetches of a key whose value is on disk. */
+function coldNeed({ keys, needs = 'value' }: Row): string {
+  if (keys.first === 0) return nothing
+  if (typeof needs === 'function') return 'depends'
+  if (needs === 'none') return 'not read'
+  return needs === 'value' ? 'read' : needs === 'scan' ? 'read in parts' : 'its chunk'
+}
