@@ -83,10 +83,23 @@ export class ReplyWriter {
     this.#line(plus, text)
   }
 
-  /** An error: `-text`. The text begins with its code (`ERR …`, `WRONGTYPE …`); line ends in it become spaces. */
+  /**
+   * An error: `-text`. The text begins with its code (`ERR …`, `WRONGTYPE …`); line ends in it become spaces. It is sent as
+   * Latin-1, so that bytes of a request that it quotes (`args.string(i, 'latin1')`) come back as they were.
+   */
   error(text: string): void {
     this.onError?.(text)
-    this.#line(dash, /[\r\n]/.test(text) ? text.replace(/[\r\n]/g, ' ') : text)
+    const line = /[\r\n]/.test(text) ? text.replace(/[\r\n]/g, ' ') : text
+    const output = this.output
+    output.room(1)
+    output.chunk[output.at++] = dash
+    if (line.length + 2 > chunkBytes) {
+      this.#long(Buffer.from(line, 'latin1'))
+      return
+    }
+    output.room(line.length + 2)
+    output.at += output.chunk.write(line, output.at, 'latin1')
+    this.#lineEnd()
   }
 
   /** An integer that is safe in a JS number. */

@@ -67,6 +67,7 @@ export class Session implements RequestHandler {
   }
 
   closed(): void {
+    this.transaction.discard()
     this.server.sessionClosed(this)
     const onClose = this.#onClose
     this.#onClose = undefined
@@ -145,7 +146,7 @@ export class Session implements RequestHandler {
 
   #resolve(args: Arguments): Command | undefined {
     const container = this.server.commands.find(args, 0)
-    if (container === undefined) return this.#refuse(unknownCommand(args), undefined)
+    if (container === undefined) return isHttp(args) ? this.#hangUp() : this.#refuse(unknownCommand(args), undefined)
     let command = container
     if (container.subcommands !== undefined && args.count > 1) {
       const subcommand = container.subcommands.find(args, 1)
@@ -246,7 +247,19 @@ export class Session implements RequestHandler {
   #refuse(text: string, command: Command | undefined): undefined {
     this.transaction.refused()
     if (command !== undefined) command.stats.rejected++
-    this.reply.error(text)
+    if (command?.name === 'exec') {
+      this.transaction.discard()
+      this.reply.error(`EXECABORT Transaction discarded because of: ${text.replace(/^ERR /, '')}`)
+    } else this.reply.error(text)
+    return undefined
+  }
+
+  /** A web page has made a browser talk to this port: what follows in its request must not be executed. */
+  #hangUp(): undefined {
+    this.server.log.warn('A client speaks HTTP, perhaps a web page that attacks this server; closed', {
+      client: this.connection.pipe.remoteAddress,
+    })
+    this.connection.close()
     return undefined
   }
 
@@ -276,4 +289,8 @@ export class Session implements RequestHandler {
     this.connection.output.discarding = this.replyMode === 'off' || this.skipNext
     this.skipNext = false
   }
+}
+
+function isHttp(args: Arguments): boolean {
+  return args.is(0, 'POST') || args.is(0, 'HOST:')
 }

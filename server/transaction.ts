@@ -15,10 +15,14 @@ export interface Queued {
 }
 
 interface Watched {
+  /** The database as clients number it, and the physical one that it was. */
+  readonly number: number
   readonly db: number
   readonly key: Buffer
   /** Of the key's last change; -1 for a key that was missing, -2 for one that had expired. */
   readonly lsn: number
+  /** It was missing and has been made since, whatever became of it. */
+  wasMade: boolean
 }
 
 /** Commands that act on the transaction instead of joining it. */
@@ -30,6 +34,8 @@ export class Transaction {
   failed = false
   queued: Queued[] = []
   #watched: Watched[] = []
+  /** Where it asks to be told of writes while it watches keys that are missing. */
+  #watchers: Set<Transaction> | undefined
 
   get watchedCount(): number {
     return this.#watched.length
@@ -60,23 +66,42 @@ export class Transaction {
     this.open = false
     this.failed = false
     this.queued = []
-    this.#watched = []
+    this.unwatch()
   }
 
-  watch(keyspace: Keyspace, db: number, key: Buffer, now: number): void {
-    if (this.#watched.some((watched) => watched.db === db && watched.key.equals(key))) return
-    this.#watched.push({ db, key: Buffer.from(key), lsn: seen(keyspace, db, key, now) })
+  /** `number` is the database as clients number it. */
+  watch(primary: Primary, number: number, key: Buffer): void {
+    const { keyspace, x } = primary
+    const db = keyspace.logical[number]
+    if (this.#watched.some((watched) => watched.number === number && watched.db === db && watched.key.equals(key))) return
+    const lsn = seen(keyspace, db, key, x.now)
+    this.#watched.push({ number, db, key: Buffer.from(key), lsn, wasMade: false })
+    if (lsn > missing) return
+    this.#watchers = primary.missWatchers
+    primary.missWatchers.add(this)
   }
 
   unwatch(): void {
     this.#watched = []
+    this.#watchers?.delete(this)
+    this.#watchers = undefined
   }
 
-  /** Whether a watched key has changed or expired since. */
+  /** Something was written: a missing key may be there for a moment. */
+  noticeMade(keyspace: Keyspace, now: number): void {
+    for (const watched of this.#watched) {
+      if (watched.lsn <= missing && !watched.wasMade) watched.wasMade = seen(keyspace, watched.db, watched.key, now) > missing
+    }
+  }
+
+  /** Whether a watched key has changed or expired since, or is another one after SWAPDB. */
   isBroken(keyspace: Keyspace, now: number): boolean {
-    for (const { db, key, lsn } of this.#watched) {
+    for (const { number, db, key, lsn, wasMade } of this.#watched) {
+      if (wasMade) return true
       const present = seen(keyspace, db, key, now)
       if (present !== lsn && !(lsn === expired && present === missing)) return true
+      const dbNow = keyspace.logical[number]
+      if (dbNow !== db && (lsn > missing || seen(keyspace, dbNow, key, now) > missing)) return true
     }
     return false
   }

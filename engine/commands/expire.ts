@@ -117,7 +117,7 @@ function readConditions(x: Execution): number {
     else if (args.is(i, 'GT')) conditions |= onlyLater
     else if (args.is(i, 'LT')) conditions |= onlySooner
     else {
-      reply.error(`ERR Unsupported option ${args.string(i)}`)
+      reply.error(`ERR Unsupported option ${args.string(i, 'latin1')}`)
       return badConditions
     }
   }

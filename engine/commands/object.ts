@@ -96,7 +96,7 @@ const helpLines = [
 
 /** Reached only by subcommands that are in no row. */
 function object(x: Execution): void {
-  x.reply.error(`ERR unknown subcommand '${x.args.string(1).slice(0, 128)}'. Try OBJECT HELP.`)
+  x.reply.error(`ERR unknown subcommand '${x.args.string(1, 'latin1').slice(0, 128)}'. Try OBJECT HELP.`)
 }
 
 function encoding(x: Execution): void {

@@ -110,7 +110,7 @@ function info(session: Session): void {
   reply.array(args.count - 2)
   for (let i = 2; i < args.count; i++) {
     const command = server.commands.named(args.string(i, 'latin1'))
-    if (command === undefined) reply.nilArray()
+    if (command === undefined) reply.nil()
     else replyInfo(session, command)
   }
 }

@@ -64,7 +64,7 @@ function doctor({ server, reply }: Session): void {
 }
 
 function graph({ args, server, reply }: Session): void {
-  const name = args.string(2)
+  const name = args.string(2, 'latin1')
   const event = server.latency.events.get(name)
   if (event === undefined) reply.error(`ERR No samples available for event '${name}'`)
   else reply.verbatim('txt', latencyGraph(name, event, server.clock.wallMs()))

@@ -87,7 +87,11 @@ function exec(session: Session): void {
   const { primary } = server
   if (transaction.failed || transaction.isBroken(primary.keyspace, primary.x.now)) {
     if (transaction.failed) reply.error('EXECABORT Transaction discarded because of previous errors.')
-    else reply.nilArray()
+    else {
+      // That a key has changed must not be known before the change is committed.
+      session.hold(primary.log.appended, false)
+      reply.nilArray()
+    }
     transaction.discard()
     return
   }
@@ -118,9 +122,7 @@ function watch(session: Session): void {
     return
   }
   const { args, server } = session
-  const { keyspace, x } = server.primary
-  const db = keyspace.logical[session.database]
-  for (let i = 1; i < args.count; i++) session.transaction.watch(keyspace, db, args.bytes(i), x.now)
+  for (let i = 1; i < args.count; i++) session.transaction.watch(server.primary, session.database, args.bytes(i))
   session.reply.ok()
 }
 

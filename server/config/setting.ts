@@ -181,6 +181,8 @@ export function permissions(fallback: number, summary: string, options: Options 
 
 /** Bytes from text such as `100mb`, or undefined when it is none. */
 export function parseMemory(word: string): bigint | undefined {
+  // Redis takes an empty argument for 0.
+  if (word === '') return 0n
   const match = /^([0-9]{1,20})(b|k|kb|m|mb|g|gb)?$/i.exec(word)
   if (match === null) return undefined
   const bytes = BigInt(match[1]) * unitBytes(match[2]?.toLowerCase())

@@ -5,7 +5,8 @@
  */
 import type { Arguments } from '../../engine/arguments.ts'
 import type { Need } from '../../engine/command.ts'
-import { type EngineLimits, Execution } from '../../engine/execution.ts'
+import type { EngineLimits } from '../../engine/execution.ts'
+import { Execution } from '../../engine/execution.ts'
 import type { Keyspace } from '../../engine/keyspace/keyspace.ts'
 import type { Mutator } from '../../engine/mutation/mutator.ts'
 import type { Random } from '../../engine/random.ts'
@@ -13,6 +14,7 @@ import type { ReplyWriter } from '../../engine/reply-writer.ts'
 import type { ColdSet, Tier } from '../../storage/tier.ts'
 import type { TransactionLog } from '../../wal/transaction-log.ts'
 import type { Command } from '../command-table.ts'
+import type { Transaction } from '../transaction.ts'
 
 export class Primary {
   readonly keyspace: Keyspace
@@ -20,6 +22,8 @@ export class Primary {
   readonly log: TransactionLog
   readonly tier: Tier
   readonly x: Execution
+  /** Transactions that watch missing keys; they are told after each write. */
+  readonly missWatchers = new Set<Transaction>()
   /** While above 0, requests belong to one record, which `endUnit` appends. */
   #unitDepth = 0
   #unitRevealed = 0
@@ -60,6 +64,7 @@ export class Primary {
     this.#prepare(args, reply, database)
     if (this.#unitDepth === 0) this.mutator.begin(this.log.appended + 1)
     command.runs(x)
+    if (this.missWatchers.size > 0 && this.mutator.operations > 0) this.#noticeMade()
     if (this.#unitDepth > 0) {
       if (x.revealed > this.#unitRevealed) this.#unitRevealed = x.revealed
       return 0
@@ -84,6 +89,10 @@ export class Primary {
     this.mutator.begin(this.log.appended + 1)
     work(this.x)
     return this.#commitPoint(0)
+  }
+
+  #noticeMade(): void {
+    for (const transaction of this.missWatchers) transaction.noticeMade(this.keyspace, this.x.now)
   }
 
   #prepare(args: Arguments, reply: ReplyWriter, database: number): void {
