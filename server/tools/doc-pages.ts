@@ -2,9 +2,6 @@
  * The pages of docs/ that are generated from tables. `npm run docs` writes them, test/tidy.test.ts fails when they are
  * stale. A further page is one more row here and a function that renders its table.
  */
-
-import type { CommandGroup, CommandSpec } from '../../engine/command.ts'
-import { engineTables, sessionTables } from '../commands/tables.ts'
 import type { Setting } from '../config/setting.ts'
 import { settingGroups } from '../config/settings.ts'
 import type { MetricRow } from '../metrics/metric-table.ts'
@@ -19,39 +16,9 @@ export interface DocPage {
 
 export const docPages: readonly DocPage[] = [
   { path: 'docs/commands.md', render: renderCommands },
-  { path: 'docs/commands.md', render: renderCommands },
   { path: 'docs/configuration.md', render: renderConfiguration },
   { path: 'docs/metrics.md', render: renderMetrics },
 ]
-
-function renderCommands(): string {
-  const rows: [string, Pick<CommandSpec<never>, 'group' | 'syntax' | 'since' | 'complexity' | 'summary' | 'flags'>][] = [
-    ...Object.entries(engineTables),
-    ...Object.entries(sessionTables),
-  ]
-  const groups: readonly CommandGroup[] = ['string', 'hash', 'bitmap', 'generic', 'connection', 'transactions', 'server']
-  const sections = groups.map((group) => {
-    const members = rows.filter(([, row]) => row.group === group).sort(([a], [b]) => (a < b ? -1 : 1))
-    const cells = members.map(([name, row]) => [`\`${`${name} ${row.syntax}`.trim()}\``, row.complexity, row.since, row.summary])
-    return section(headings[group], ['Command', 'Complexity', 'Since Redis', 'What it does'], cells)
-  })
-  return page(
-    'Commands',
-    `These ${rows.filter(([name]) => !name.includes(' ')).length} commands, and the subcommands listed with them, answer as Redis 7.0 does, byte for byte, errors included. Others get
-\`ERR unknown command\`.`,
-    sections,
-  )
-}
-
-const headings: Readonly<Record<CommandGroup, string>> = {
-  string: 'Strings',
-  hash: 'Hashes',
-  bitmap: 'Bitmaps',
-  generic: 'Keys',
-  connection: 'Connections',
-  transactions: 'Transactions',
-  server: 'Server',
-}
 
 function renderConfiguration(): string {
   const sections = Object.entries(settingGroups).map(([group, settings]) => {
@@ -85,7 +52,7 @@ function renderCommands(): string {
 a client the same. *Cold value* says what a command does about a key whose value is on disk: *not read*, for the key's metadata is enough; *read*,
 the whole value; *its chunk*, of a large hash only the pieces of about 4 KiB with the fields asked for; *read in parts*, a few such pieces a call; *depends*, on the
 arguments. What each command does in detail, byte for byte, stands in the transcripts under \`test/commands/\`, which are run against
-redis-server as well.`,
+redis-server as well. Any other command is answered with Redis's \`ERR unknown command\`.`,
     commandGroups().map(([title, rows]) => section(title, commandHead, rows)),
   )
 }
