@@ -1,0 +1,118 @@
+/**
+ * House rules that a linter cannot check, or that are worth checking twice: how files begin, which way imports go, where time
+ * and chance come from, that nothing points at one machine, and that generated pages are what their generators print.
+ */
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, normalize } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { docPages } from '../server/tools/doc-pages.ts'
+
+const root = join(import.meta.dirname, '..')
+const rooms = ['engine', 'storage', 'wal', 'server']
+
+/** Where the world enters: what each file may use, because it implements a port or reads a figure of the process. */
+const worldly: Readonly<Record<string, readonly string[]>> = {
+  'server/main.ts': ['process'],
+  'server/logging.ts': ['process'],
+  'server/figures.ts': ['process'],
+  'server/info/server-sections.ts': ['process'],
+  'server/metrics/process-metrics.ts': ['process'],
+  'server/network/tcp-network.ts': ['process'],
+  'server/real-clock.ts': ['Date', 'performance', 'setImmediate', 'setTimeout'],
+  'storage/directory-lock.ts': ['process'],
+  'wal/memory-log.ts': ['queueMicrotask'],
+}
+const worldlyNames =
+  /(?<![\w.'"`$/-])(?:(?:process|performance|Date)(?=\.\w|\[|\()|(?:setTimeout|setInterval|setImmediate|queueMicrotask)\b(?![\w'"`:]))|(?<=\bnew )Date\b|\bMath\.random\b/g
+
+const files = filesBelow()
+const sources = files.filter((path) => rooms.includes(path.split('/')[0]) && /\.(ts|mjs)$/.test(path))
+
+/** Files below a folder, relative to the project's, without what is installed, built or kept as data. */
+function filesBelow(folder = ''): string[] {
+  return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
+    const path = folder === '' ? entry.name : `${folder}/${entry.name}`
+    if (entry.isDirectory()) return ['node_modules', 'dist', 'data', '.git'].includes(entry.name) ? [] : filesBelow(path)
+    return entry.isFile() ? [path] : []
+  })
+}
+
+function read(path: string): string {
+  return readFileSync(join(root, path), 'utf8')
+}
+
+/** Source text without comments, strings left alone: enough to see which globals are used. */
+function withoutComments(text: string): string {
+  return text.replace(/\/\*[\s\S]*?\*\//g, '').replace(/(^|[\s;,{}])\/\/.*$/gm, '$1')
+}
+
+/** Each file that breaks a rule, with what breaks it. */
+function offenders(paths: readonly string[], find: (path: string) => readonly string[]): string[] {
+  return paths.flatMap((path) => find(path).map((what) => `${path}: ${what}`))
+}
+
+describe('the house', () => {
+  it('has sources to look at', () => {
+    expect(sources.length).toBeGreaterThan(20)
+  })
+
+  it('opens every source file with a comment', () => {
+    const paths = [...sources, ...files.filter((path) => /^bench\/.*\.ts$/.test(path))]
+    expect(offenders(paths, (path) => (/^(#!.*\n)?\/\*\*/.test(read(path)) ? [] : ['no comment at its head']))).toEqual([])
+  })
+
+  it('imports to the left only', () => {
+    const found = offenders(sources, (path) => {
+      const own = rooms.indexOf(path.split('/')[0])
+      const imports = [...read(path).matchAll(/(?:from|import)\s*\(?\s*'(\.[^']*)'/g)].map((match) =>
+        normalize(join(dirname(path), match[1])),
+      )
+      return imports.filter((target) => {
+        const room = rooms.indexOf(target.split('/')[0])
+        return room < 0 ? target !== 'package.json' : room > own
+      })
+    })
+    expect(found).toEqual([])
+  })
+
+  it('keeps the engine free of modules of Node and of waiting', () => {
+    const engine = sources.filter((path) => path.startsWith('engine/'))
+    const impure = /from '(?!\.)[^']*'|\basync\b|\bawait\b/g
+    expect(offenders(engine, (path) => withoutComments(read(path)).match(impure) ?? [])).toEqual([])
+  })
+
+  it('takes time, chance and the process from ports', () => {
+    const paths = sources.filter((path) => !path.startsWith('server/tools/'))
+    const found = offenders(paths, (path) => {
+      const used = new Set(withoutComments(read(path)).match(worldlyNames) ?? [])
+      return [...used].filter((name) => !(worldly[path] ?? []).includes(name))
+    })
+    expect(found).toEqual([])
+  })
+
+  it('allows the world only where it is used', () => {
+    const unused = Object.entries(worldly).flatMap(([path, names]) => {
+      const text = existsSync(join(root, path)) ? withoutComments(read(path)) : ''
+      return names.filter((name) => !new RegExp(`\\b${name}\\b`).test(text)).map((name) => `${path}: ${name}`)
+    })
+    expect(unused).toEqual([])
+  })
+
+  it('has no notes to self', () => {
+    const notes = new RegExp(['TO', 'DO|FIX', 'ME'].join(''), 'g')
+    const texts = files.filter((path) => /\.(ts|mjs|md|json)$/.test(path))
+    expect(offenders(texts, (path) => read(path).match(notes) ?? [])).toEqual([])
+  })
+
+  it('names no path of one machine', () => {
+    const local = /(?<![\w.])\/(tmp|work|root|home)\/\w*/g
+    const texts = files.filter((path) => /\.(ts|mjs|md|json|sh)$/.test(path) && !path.startsWith('test/') && path !== 'package-lock.json')
+    expect(offenders(texts, (path) => read(path).match(local) ?? [])).toEqual([])
+  })
+})
+
+describe('generated pages', () => {
+  it.each(docPages.map((page) => [page.path, page] as const))('%s is fresh (npm run docs)', (path, page) => {
+    expect(existsSync(join(root, path)) ? read(path) : '').toBe(page.render())
+  })
+})
