@@ -21,6 +21,8 @@ export interface LoadOptions {
   /** Answers −1 at the end. */
   readonly nextKey: NextKey
   readonly durationMs?: number
+  /** The load does not go faster than this; as fast as it can without. */
+  readonly perSecondMax?: number
   /** Ends after the first error reply; what is under way is still waited for. */
   readonly stopAtError?: boolean
   readonly onProgress?: (replies: number) => void
@@ -69,6 +71,8 @@ class Run {
   ended = false
   onSilence: (failure: Error) => void = () => undefined
   #untilMs = Number.POSITIVE_INFINITY
+  #startedMs = 0
+  #sent = 0
   #timer: NodeJS.Timeout | undefined
 
   constructor(options: LoadOptions) {
@@ -76,6 +80,7 @@ class Run {
   }
 
   start(nowMs: number): void {
+    this.#startedMs = nowMs
     if (this.options.durationMs !== undefined) this.#untilMs = nowMs + this.options.durationMs
     let seen = -1
     let seenMs = nowMs
@@ -99,7 +104,14 @@ class Run {
     if (this.ended || nowMs >= this.#untilMs) return -1
     const key = this.options.nextKey()
     if (key < 0) this.ended = true
+    else this.#sent++
     return key
+  }
+
+  /** How long to wait before the next batch, so that the load keeps to its rate. */
+  earlyMs(nowMs: number): number {
+    const { perSecondMax } = this.options
+    return perSecondMax === undefined ? 0 : (this.#sent * 1000) / perSecondMax - (nowMs - this.#startedMs)
   }
 }
 
@@ -172,6 +184,9 @@ class Client {
     this.#run.replies += count
     this.#awaited -= count
     if (this.#run.options.stopAtError === true && this.replies.errors > 0) this.#run.ended = true
-    if (this.#awaited === 0 && count > 0) this.#send()
+    if (this.#awaited > 0 || count === 0) return
+    const earlyMs = this.#run.earlyMs(performance.now())
+    if (earlyMs < 1) this.#send()
+    else setTimeout(() => this.#send(), earlyMs)
   }
 }

@@ -57,9 +57,13 @@ async function answer(context: Context): Promise<Answer> {
       {
         aim: 'RSS per hot key: ≤ Redis',
         measured: `${decimal(each(hot.memory), 1)} B, Redis ${decimal(each(redis.memory), 1)} B`,
-        met: each(hot.memory) <= each(redis.memory),
+        met: context.quick ? undefined : each(hot.memory) <= each(redis.memory),
       },
-      { aim: `RSS per cold key: ≤ ${coldBytesMax} B`, measured: `${decimal(each(cold), 1)} B`, met: each(cold) <= coldBytesMax },
+      {
+        aim: `RSS per cold key: ≤ ${coldBytesMax} B`,
+        measured: `${decimal(each(cold), 1)} B`,
+        met: context.quick ? undefined : each(cold) <= coldBytesMax,
+      },
     ],
     tables: [
       {

@@ -18,7 +18,7 @@ export interface Question {
 export interface Aim {
   readonly aim: string
   readonly measured: string
-  /** Undefined when it could not be measured. */
+  /** Undefined when it could not be measured, or on too little to judge. */
   readonly met: boolean | undefined
 }
 
@@ -90,7 +90,7 @@ function markdownAims(aims: readonly Aim[]): string {
 }
 
 function verdict(met: boolean | undefined): string {
-  return met === undefined ? 'not measured' : met ? 'met' : 'missed'
+  return met === undefined ? 'not judged' : met ? 'met' : 'missed'
 }
 
 function machineLine(machine: Machine): string {

@@ -1,5 +1,5 @@
 /** SET and GET beside redis-server, by pipeline and connections, durable and not; the servers take turns. */
-import { fill } from './cold-data.ts'
+import { fill, noCheckpoints } from './cold-data.ts'
 import type { Context } from './context.ts'
 import type { RunningServer } from './processes.ts'
 import { measure } from './redis-benchmark.ts'
@@ -71,7 +71,9 @@ async function compare(context: Context, durable: boolean): Promise<Row[]> {
 
 /** Both servers, with all keys present. */
 export async function pair(context: Context, durable: boolean): Promise<readonly [RunningServer, RunningServer]> {
-  const moraineFlags = durable ? ['--appendonly', 'yes', '--appendfsync', 'always'] : ['--appendonly', 'no', '--tier-enabled', 'no']
+  const moraineFlags = durable
+    ? ['--appendonly', 'yes', '--appendfsync', 'always', ...noCheckpoints]
+    : ['--appendonly', 'no', '--tier-enabled', 'no']
   const redisFlags = durable
     ? ['--appendonly', 'yes', '--appendfsync', 'always', '--auto-aof-rewrite-percentage', '0']
     : ['--appendonly', 'no']
