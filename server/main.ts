@@ -9,6 +9,10 @@ import { textInstead } from './config/help.ts'
 import { ConfigError, loadConfig } from './config/load.ts'
 import type { Values } from './config/settings.ts'
 import { createLog } from './logging.ts'
+import { startMetricsEndpoint } from './metrics/endpoint.ts'
+import { Metrics } from './metrics/metrics.ts'
+import { registerProcessMetrics, watchEventLoopDelay } from './metrics/process-metrics.ts'
+import { registerServerMetrics } from './metrics/server-metrics.ts'
 import { TcpNetwork } from './network/tcp-network.ts'
 import type { Ports } from './ports.ts'
 import { progressTo } from './progress.ts'
@@ -46,10 +50,15 @@ async function main(): Promise<void> {
     residentBytes: () => process.memoryUsage.rss(),
   }
   log.info(`Moraine ${version} starting`, { pid: process.pid, node: process.version, dir: values.dir })
-  const server = await Server.start(ports, config)
+  let server: Server | undefined
+  const metrics =
+    values['metrics-port'] > 0 ? await startMetrics(values, () => (server === undefined ? 'loading' : server.trouble)) : undefined
+  server = await Server.start(ports, config)
+  if (metrics !== undefined) registerServerMetrics(metrics.metrics, server)
   const shutDown = async (reason: string): Promise<void> => {
     log.info(`Stopping: ${reason}`)
     await server.stop()
+    await metrics?.stop()
     await lock.release()
     log.info('Stopped; bye')
     process.exit(0)
@@ -64,6 +73,21 @@ async function main(): Promise<void> {
     replayed: shard?.recoveredRecords,
     loadMs: Math.round(shard?.recoveryMs ?? 0),
   })
+}
+
+async function startMetrics(
+  values: Values,
+  trouble: () => string | undefined,
+): Promise<{ readonly metrics: Metrics; stop(): Promise<void> }> {
+  const metrics = new Metrics()
+  const delay = watchEventLoopDelay()
+  registerProcessMetrics(metrics, delay)
+  const endpoint = await startMetricsEndpoint({ port: values['metrics-port'], bind: values['metrics-bind'], metrics, trouble })
+  const stop = async (): Promise<void> => {
+    await endpoint.close()
+    delay.stop()
+  }
+  return { metrics, stop }
 }
 
 async function openColdStore(directory: string, fresh: boolean, values: Values): Promise<LevelColdStore> {

@@ -37,6 +37,12 @@ import { ServerStats } from './stats.ts'
 const loadingText = 'LOADING Redis is loading the dataset in memory'
 const outOfMemoryText = "OOM command not allowed when used memory > 'maxmemory'."
 
+export interface ServerObservers {
+  /** A group was committed; it took so many ms. */
+  commit: ((ms: number) => void) | undefined
+  coldRead: ((ms: number) => void) | undefined
+}
+
 export class Server {
   readonly ports: Ports
   readonly config: Config
@@ -59,6 +65,8 @@ export class Server {
   readonly runId: string
   /** Set by SHUTDOWN; `main.ts` or a test ends the process or itself. */
   onShutdown: () => void = () => undefined
+  /** Told of single events, for histograms. */
+  readonly observers: ServerObservers = { commit: undefined, coldRead: undefined }
   /** Undefined while loading. */
   shard: Shard | undefined
   maintenance!: Maintenance
@@ -110,6 +118,12 @@ export class Server {
 
   get isLoading(): boolean {
     return this.shard === undefined
+  }
+
+  /** Why the server cannot do all it is there for; undefined when it can. */
+  get trouble(): string | undefined {
+    if (this.shard === undefined) return 'loading'
+    return this.logFailure === undefined ? undefined : `the log has failed: ${this.logFailure.message}`
   }
 
   /** Stops accepting, commits what was appended, and closes everything. Acknowledged writes are in the log. */
@@ -193,7 +207,10 @@ export class Server {
       values,
       this.limits,
       () => this.listener.memoryBytes,
-      (ms) => this.stats.coldReadMs(ms),
+      (ms) => {
+        this.stats.coldReadMs(ms)
+        this.observers.coldRead?.(ms)
+      },
       this.#sizes,
     )
     this.#connectShard(shard)
@@ -225,6 +242,7 @@ export class Server {
     this.maintenance = new Maintenance(shard, this.clock, this.config, this.log)
     this.turn.committed = log.committed
     log.onCommitted = (committed) => {
+      this.observers.commit?.(log.stats().lastCommitMs)
       shard.primary.keyspace.deletions.committed(committed)
       shard.waiters.committed(committed)
       this.turn.released(committed)

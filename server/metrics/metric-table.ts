@@ -13,6 +13,8 @@ export interface MetricRow {
 
 /** Seconds that a sync to disk may take, from fast NVMe to a disk in trouble. */
 const commitBuckets = [0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5]
+/** Seconds that a read of a value from disk may take, its wait for a thread included. */
+const readBuckets = [0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1]
 /** Seconds that a piece of work in the background may take. */
 const workBuckets = [0.01, 0.1, 0.5, 1, 5, 10, 30, 60, 300]
 
@@ -49,14 +51,17 @@ const memory = {
 
 const tier = {
   moraine_tier_values: { kind: 'gauge', help: 'Values by state: hot, cool (with a copy on disk), cold (on disk only).', labels: ['state'] },
-  moraine_tier_value_bytes: { kind: 'gauge', help: 'Bytes of values by state.', labels: ['state'] },
+  moraine_tier_resident_bytes: { kind: 'gauge', help: 'Bytes of values in memory that may leave it.' },
   moraine_tier_reads_total: { kind: 'counter', help: 'Values read from disk for commands.' },
   moraine_tier_shared_reads_total: { kind: 'counter', help: 'Requests that waited for a read another request had begun.' },
+  moraine_tier_failed_reads_total: { kind: 'counter', help: 'Values that could not be read from disk.' },
+  moraine_tier_read_seconds: { kind: 'histogram', help: 'Time to read a value from disk.', buckets: readBuckets },
   moraine_tier_reads_in_flight: { kind: 'gauge', help: 'Reads that are under way.' },
   moraine_tier_cooled_total: { kind: 'counter', help: 'Values copied to disk.' },
   moraine_tier_demoted_total: { kind: 'counter', help: 'Values that left memory.' },
   moraine_tier_promoted_total: { kind: 'counter', help: 'Values that came back to memory.' },
   moraine_tier_throttled_total: { kind: 'counter', help: 'Replies of writes that waited for memory.' },
+  moraine_tier_dirty_entries: { kind: 'gauge', help: 'Keys with changes that only the log has on disk.' },
   moraine_tier_disk_bytes: { kind: 'gauge', help: 'Bytes that the store on disk takes.' },
   moraine_tier_level0_files: { kind: 'gauge', help: 'Files of the store that are not sorted into levels yet; writes slow down at 8.' },
 } as const satisfies Record<string, MetricRow>

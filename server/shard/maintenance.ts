@@ -25,6 +25,7 @@ export class Maintenance {
   onRoom: () => void = () => undefined
   /** Called when a record was appended outside of any request. */
   onAppended: () => void = () => undefined
+  onCheckpoint: (result: CheckpointResult) => void = () => undefined
   activeExpiry = true
   evictedKeys = 0
   checkpoints = 0
@@ -214,6 +215,7 @@ export class Maintenance {
       this.checkpoints++
       this.#writtenAtCheckpoint = writtenBytes
       this.lastCheckpoint = result
+      this.onCheckpoint(result)
       this.#log.info('Checkpoint done', { ...result })
       for (const each of asked) each.resolve(result)
     } catch (failure) {

@@ -1,0 +1,119 @@
+/** Every metric of a running server: where each figure of the table is read. The server knows nothing of it. */
+import { memoryFigures, valuePlaces } from '../figures.ts'
+import type { Server } from '../server.ts'
+import type { Shard } from '../shard/shard.ts'
+import type { CommandFigures } from './command-metrics.ts'
+import { registerCommandMetrics } from './command-metrics.ts'
+import type { Metrics } from './metrics.ts'
+
+/** Registers all but the process's own metrics; the server has loaded. */
+export function registerServerMetrics(metrics: Metrics, server: Server): void {
+  const shard = server.shard as Shard
+  registerClients(metrics, server)
+  registerCommandMetrics(metrics, () => commandFigures(server))
+  registerKeyspace(metrics, server, shard)
+  registerMemory(metrics, server)
+  if (shard.store !== undefined) registerTier(metrics, server, shard)
+  if (server.config.values.appendonly) registerLog(metrics, server, shard)
+}
+
+function* commandFigures(server: Server): Generator<CommandFigures> {
+  for (const { name, stats } of server.commands.everyOne()) {
+    if (stats.calls === 0 && stats.rejected === 0) continue
+    yield { name, calls: stats.calls, microseconds: stats.totalUs, rejectedCalls: stats.rejected, failedCalls: stats.failed }
+  }
+}
+
+function registerClients(metrics: Metrics, { sessions, listener }: Server): void {
+  const { counts } = listener
+  metrics.read({
+    moraine_connected_clients: () => sessions.size,
+    moraine_connections_received_total: () => counts.accepted,
+    moraine_connections_rejected_total: () => counts.rejected,
+    moraine_network_received_bytes_total: () => counts.inputBytes,
+    moraine_network_sent_bytes_total: () => counts.outputBytes,
+  })
+}
+
+function registerKeyspace(metrics: Metrics, server: Server, { primary }: Shard): void {
+  const { keyspace, x } = primary
+  metrics.readRows('moraine_keys', (emit) => {
+    for (const [number, db] of keyspace.logical.entries()) {
+      const { size } = keyspace.databases[db].index
+      if (size > 0) emit([String(number)], size)
+    }
+  })
+  metrics.readRows('moraine_expiring_keys', (emit) => {
+    for (const [number, db] of keyspace.logical.entries()) {
+      const { index, expiring } = keyspace.databases[db]
+      if (index.size > 0) emit([String(number)], expiring.length)
+    }
+  })
+  metrics.read({
+    moraine_expired_keys_total: () => x.expired,
+    moraine_evicted_keys_total: () => server.maintenance.evictedKeys,
+    moraine_keyspace_hits_total: () => x.hits,
+    moraine_keyspace_misses_total: () => x.misses,
+  })
+}
+
+function registerMemory(metrics: Metrics, server: Server): void {
+  metrics.readRows('moraine_memory_bytes', (emit) => {
+    const memory = memoryFigures(server)
+    emit(['keyspace'], memory.keyspaceBytes)
+    emit(['tier'], memory.tierBytes)
+    emit(['store'], memory.storeBytes)
+    emit(['log'], memory.logBytes)
+    emit(['clients'], memory.clientBytes)
+  })
+  metrics.read({ moraine_memory_limit_bytes: () => Number(server.config.values.maxmemory) })
+}
+
+function registerTier(metrics: Metrics, server: Server, { primary, store, writeOut }: Shard): void {
+  const { tier } = primary
+  const { counts } = tier
+  metrics.readRows('moraine_tier_values', (emit) => {
+    const { hot, cool, cold } = valuePlaces(server)
+    emit(['hot'], hot)
+    emit(['cool'], cool)
+    emit(['cold'], cold)
+  })
+  metrics.read({
+    moraine_tier_resident_bytes: () => valuePlaces(server).residentBytes,
+    moraine_tier_reads_total: () => counts.coldReads,
+    moraine_tier_shared_reads_total: () => counts.sharedReads,
+    moraine_tier_failed_reads_total: () => server.stats.coldReadFailures,
+    moraine_tier_reads_in_flight: () => tier.readsInFlight,
+    moraine_tier_cooled_total: () => writeOut?.counts.values ?? 0,
+    moraine_tier_demoted_total: () => counts.demotions,
+    moraine_tier_promoted_total: () => counts.promotions,
+    moraine_tier_throttled_total: () => server.gate.throttled,
+    moraine_tier_dirty_entries: () => tier.dirty.length,
+    moraine_tier_disk_bytes: () => store?.stats().diskBytes ?? 0,
+    moraine_tier_level0_files: () => store?.stats().level0Files ?? 0,
+  })
+  const readSeconds = metrics.histogram('moraine_tier_read_seconds')
+  server.observers.coldRead = (ms) => readSeconds(ms / 1000)
+}
+
+function registerLog(metrics: Metrics, server: Server, { primary, checkpointer }: Shard): void {
+  const { log } = primary
+  metrics.read({
+    moraine_log_appended_lsn: () => log.appended,
+    moraine_log_committed_lsn: () => log.committed,
+    moraine_log_pending_bytes: () => log.pendingBytes,
+    moraine_log_bytes: () => log.stats().bytes,
+    moraine_log_segments: () => log.stats().segments,
+    moraine_log_records_total: () => log.stats().records,
+    moraine_log_groups_total: () => log.stats().groups,
+    moraine_log_written_bytes_total: () => log.stats().writtenBytes,
+    moraine_log_failed: () => (server.logFailure === undefined ? 0 : 1),
+    moraine_checkpoint_lsn: () => checkpointer?.lastLsn ?? 0,
+    moraine_checkpoints_total: () => server.maintenance.checkpoints,
+    moraine_checkpoint_failures_total: () => server.maintenance.checkpointFailures,
+  })
+  const commitSeconds = metrics.histogram('moraine_log_commit_seconds')
+  server.observers.commit = (ms) => commitSeconds(ms / 1000)
+  const checkpointSeconds = metrics.histogram('moraine_checkpoint_seconds')
+  server.maintenance.onCheckpoint = ({ durationMs }) => checkpointSeconds(durationMs / 1000)
+}
