@@ -8,7 +8,7 @@ const uint64Max = 2n ** 64n - 1n
 
 export interface ScanOptions {
   count: number
-  /** Argument that holds the pattern; 0 for none. */
+  /** Argument that holds the pattern; 0 for none, and for `*`, which here alone matches an empty name, too. */
   pattern: number
   /** Argument that names the type; 0 for none. */
   type: number
@@ -31,7 +31,7 @@ export function readScanOptions(x: Execution, first: number, withType: boolean):
         return undefined
       }
       options.count = Math.min(Number(count), Number.MAX_SAFE_INTEGER)
-    } else if (complete && args.is(i, 'MATCH')) options.pattern = i + 1
+    } else if (complete && args.is(i, 'MATCH')) options.pattern = isStar(x, i + 1) ? 0 : i + 1
     else if (complete && withType && args.is(i, 'TYPE')) options.type = i + 1
     else {
       reply.error(syntaxError)
@@ -39,6 +39,10 @@ export function readScanOptions(x: Execution, first: number, withType: boolean):
     }
   }
   return options
+}
+
+function isStar(x: Execution, index: number): boolean {
+  return x.args.length(index) === 1 && x.args.buffer[x.args.start(index)] === 0x2a
 }
 
 /** By the rules of C's strtoul, which Redis reads cursors with; -1 for what is no cursor. Hashes end at 2^32, other cursors are beyond everything. */
