@@ -210,7 +210,9 @@ export class Session implements RequestHandler {
     const outerArgs = this.args
     this.args = args
     const errorsBefore = server.stats.errors
-    const startMs = server.clock.monotonicMs()
+    // Commands of a turn follow each other without a pause: where one ended the next begins, which saves asking twice.
+    const { turn } = server
+    const startMs = turn.nowMs
     if (command.serves === undefined) {
       const { primary } = server
       primary.x.touches = !this.noTouch
@@ -218,7 +220,8 @@ export class Session implements RequestHandler {
       if (lsn !== 0) this.hold(lsn, command.isWrite)
     } else command.serves(this)
     if (server.stats.errors !== errorsBefore) command.stats.failed++
-    if (this.#deferred !== 'counted') this.#account(command, args, (server.clock.monotonicMs() - startMs) * 1000)
+    turn.nowMs = server.clock.monotonicMs()
+    if (this.#deferred !== 'counted') this.#account(command, args, (turn.nowMs - startMs) * 1000)
     if (server.monitors.size > 0) server.feedMonitors(this, args, command)
     if (this.redacted.length > 0) this.redacted.length = 0
     this.args = outerArgs

@@ -37,6 +37,7 @@ export class MemoryBudget {
   readonly #others: () => number
   readonly #nowMs: () => number
   readonly #compact: () => boolean
+  #used = 0
 
   constructor(options: {
     settings: BudgetSettings
@@ -53,12 +54,18 @@ export class MemoryBudget {
     this.#others = options.others
     this.#nowMs = options.nowMs
     this.#compact = options.compact
+    this.measure()
   }
 
+  /** As of the last `measure`: at the end of each turn and wherever memory is freed. */
   get usedBytes(): number {
-    const used = this.#keyspace.memoryBytes + this.#tier.memoryBytes + this.#others()
-    if (used > this.peakBytes) this.peakBytes = used
-    return used
+    return this.#used
+  }
+
+  measure(): number {
+    this.#used = this.#keyspace.memoryBytes + this.#tier.memoryBytes + this.#others()
+    if (this.#used > this.peakBytes) this.peakBytes = this.#used
+    return this.#used
   }
 
   get limited(): boolean {
@@ -98,13 +105,14 @@ export class MemoryBudget {
 
   /** Drops cool values for about a millisecond, until there is room. Returns whether there is work left that can be done. */
   makeRoom(): boolean {
+    this.measure()
     if (!this.#tier.settings.demotes || !this.wantsRoom) {
       this.stuck = false
       return false
     }
     const until = this.#nowMs() + sliceMs
     let hot = 0
-    for (let i = 0; this.wantsRoom; i++) {
+    for (let i = 0; this.wantsRoom; i++, this.measure()) {
       if ((i & 15) === 15 && this.#nowMs() > until) return true
       if (this.#hasSlack() && this.#compact()) {
         if (this.#nowMs() > until) return true

@@ -19,7 +19,7 @@ export interface TurnMember {
 export class Turn {
   /** Replies that wait for an LSN up to this one may leave. */
   committed = 0
-  /** The monotonic clock when the latest turn ended, or at the latest `tick`: good to a second or so, and free. */
+  /** The monotonic clock when the turn began, when the latest command ended in it, or at the latest `tick`: free to read. */
   nowMs: number
   #dirty: TurnMember[] = []
   #flushing: TurnMember[] = []
@@ -46,6 +46,7 @@ export class Turn {
   begin(): void {
     if (this.#scheduled) return
     this.schedule()
+    this.nowMs = this.#clock.monotonicMs()
     this.onBegin()
   }
 

@@ -75,6 +75,7 @@ export class Maintenance {
   /** At the end of a turn: makes room if it is needed. */
   turnEnded(): void {
     const { budget } = this.#shard
+    budget.measure()
     if (this.#sliceScheduled || (!budget.wantsRoom && !this.#shard.primary.tier.loose.any)) return
     this.#slice()
   }
@@ -160,6 +161,7 @@ export class Maintenance {
       })
       if (!found) break
       evicted++
+      budget.measure()
     }
     if (evicted === 0) return
     this.evictedKeys += evicted
