@@ -38,6 +38,8 @@ export class Arena {
   readonly #largeBytes: (Buffer | undefined)[] = []
   readonly #largeWords: (Uint32Array | undefined)[] = []
   readonly #largeFree: number[] = []
+  /** What each large block holds; -1 for one that was released. */
+  readonly #largeKinds: number[] = []
 
   /** Per run: size class + kind * classCount, live slots, never-used watermark, head of the free list (slot + 1), neighbours in its list. */
   #runClass = new Uint8Array(0)
@@ -80,7 +82,7 @@ export class Arena {
 
   /** A slot of at least `size` bytes, contents arbitrary. Throws when 30 GiB are in use. */
   allocate(size: number, kind: Kind): number {
-    if (size > slotBytesMax) return this.#allocateLarge(size)
+    if (size > slotBytesMax) return this.#allocateLarge(size, kind)
     const sizeClass = classOfUnits[(size + 7) >>> 3]
     const list = sizeClass + kind * classCount
     let run = this.#partial[list]
@@ -190,9 +192,9 @@ export class Arena {
     return ref >= largeBase
   }
 
-  /** Whether a remembered ref still points at the start of a slot of this kind that has been in use. */
+  /** Whether a remembered ref still points at the start of a slot of this kind that has been in use, or at a large block. */
   isSlot(ref: number, kind: Kind): boolean {
-    if (ref >= largeBase) return false
+    if (ref >= largeBase) return this.#largeKinds[ref - largeBase] === kind
     const run = ref >>> 13
     if (run >= this.#runCount) return false
     const list = this.#runClass[run]
@@ -266,11 +268,12 @@ export class Arena {
     if (next !== none) this.#runPrevious[next] = previous
   }
 
-  #allocateLarge(size: number): number {
+  #allocateLarge(size: number, kind: Kind): number {
     const memory = new ArrayBuffer((size + 7) & ~7)
     const id = this.#largeFree.pop() ?? this.#largeBytes.length
     this.#largeBytes[id] = Buffer.from(memory)
     this.#largeWords[id] = new Uint32Array(memory)
+    this.#largeKinds[id] = kind
     this.#largeTotal += memory.byteLength
     return largeBase + id
   }
@@ -280,6 +283,7 @@ export class Arena {
     this.#largeTotal -= (this.#largeBytes[id] as Buffer).length
     this.#largeBytes[id] = undefined
     this.#largeWords[id] = undefined
+    this.#largeKinds[id] = -1
     this.#largeFree.push(id)
   }
 }

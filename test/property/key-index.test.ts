@@ -5,7 +5,7 @@ import { KeyIndex } from '../../engine/keyspace/key-index.ts'
 import { Arena } from '../../engine/memory/arena.ts'
 import { SeededRandom } from '../simulation/seeded-random.ts'
 
-const runs = Math.ceil(100 * Number(process.env.MORAINE_TEST_SCALE ?? 1))
+const runs = Math.ceil(40 * Number(process.env.MORAINE_TEST_SCALE ?? 1))
 
 const hash = fc.oneof(
   { weight: 4, arbitrary: fc.nat(2 ** 32 - 1) },

@@ -1,0 +1,127 @@
+/** What must hold in a keyspace at any time between two requests, and its contents in comparable form. */
+import { chunkedHash, hashType, packedHash } from '../../engine/keyspace/entries.ts'
+import type { Keyspace } from '../../engine/keyspace/keyspace.ts'
+import { databaseCount } from '../../engine/keyspace/keyspace.ts'
+import { visitAll } from '../../engine/types/field-hashes.ts'
+import { PackedCursor } from '../../engine/types/packed-fields.ts'
+
+/** One key as a client would find it: type, encoding, expiry and value. `undefined` for a value that is cold. */
+export interface KeyState {
+  readonly type: number
+  readonly encoding: number
+  readonly expireAt: number
+  readonly length: number
+  readonly value: string | ReadonlyMap<string, string> | undefined
+}
+
+export function keyOf(keyspace: Keyspace, ref: number): string {
+  const start = keyspace.entries.keyStart(ref)
+  return keyspace.arena.bytes(ref).toString('latin1', start, start + keyspace.entries.keyLength(ref))
+}
+
+export function stateOf(keyspace: Keyspace, ref: number): KeyState {
+  const { entries } = keyspace
+  return {
+    type: entries.type(ref),
+    encoding: entries.encoding(ref),
+    expireAt: entries.expireAt(ref),
+    length: entries.length(ref),
+    value: valueAt(keyspace, ref),
+  }
+}
+
+function valueAt(keyspace: Keyspace, ref: number): KeyState['value'] {
+  const { entries, values } = keyspace
+  if (entries.encoding(ref) === chunkedHash) return chunkedFields(keyspace, ref)
+  if (!entries.isResident(ref)) return undefined
+  const value = entries.value(ref)
+  const bytes = values.bytes(value)
+  const start = values.start(value)
+  if (entries.encoding(ref) !== packedHash) return bytes.toString('latin1', start, start + entries.length(ref))
+  const fields = new Map<string, string>()
+  const pair = new PackedCursor()
+  visitAll(bytes, start, pair, () => {
+    fields.set(bytes.toString('latin1', pair.fieldStart, pair.fieldEnd), bytes.toString('latin1', pair.valueStart, pair.valueEnd))
+  })
+  return new Map([...fields].sort())
+}
+
+function chunkedFields(keyspace: Keyspace, ref: number): ReadonlyMap<string, string> | undefined {
+  const hash = keyspace.collections[keyspace.entries.value(ref)]
+  if (hash === undefined) throw new Error('a large hash is missing')
+  if (hash.coldChunks > 0) return undefined
+  const fields = new Map<string, string>()
+  hash.scan(0, Number.MAX_SAFE_INTEGER, (bytes, pair) => {
+    const name = bytes.toString('latin1', pair.fieldStart, pair.fieldEnd)
+    if (fields.has(name)) throw new Error(`field ${name} is there twice`)
+    fields.set(name, bytes.toString('latin1', pair.valueStart, pair.valueEnd))
+  })
+  return new Map([...fields].sort())
+}
+
+/** All keys, as `database/key`; databases as clients number them. */
+export function contentsOf(keyspace: Keyspace): Map<string, KeyState> {
+  const contents = new Map<string, KeyState>()
+  for (let number = 0; number < databaseCount; number++) {
+    for (const ref of entriesOf(keyspace, keyspace.logical[number] as number))
+      contents.set(`${number}/${keyOf(keyspace, ref)}`, stateOf(keyspace, ref))
+  }
+  return contents
+}
+
+export function entriesOf(keyspace: Keyspace, db: number): number[] {
+  const refs: number[] = []
+  keyspace.databases[db]?.index.scan(0, Number.MAX_SAFE_INTEGER, (ref) => refs.push(ref))
+  return refs
+}
+
+/** Throws when something points to the wrong place or is counted wrongly. */
+export function checkKeyspace(keyspace: Keyspace): void {
+  const { entries, databases } = keyspace
+  let cold = 0
+  for (let db = 0; db < databaseCount; db++) {
+    const refs = entriesOf(keyspace, db)
+    const expiring = new Set<number>()
+    const { index, expiring: list } = databases[db] as (typeof databases)[number]
+    for (let position = 0; position < list.length; position++) {
+      const ref = list.at(position)
+      if (entries.ttlPosition(ref) !== position || entries.expireAt(ref) === 0) throw new Error('the list of expiring keys is wrong')
+      expiring.add(ref)
+    }
+    if (index.size !== refs.length) throw new Error(`${index.size} keys are counted, ${refs.length} are there`)
+    for (const ref of refs) {
+      checkEntry(keyspace, db, ref)
+      if (expiring.has(ref) !== (entries.expireAt(ref) !== 0)) throw new Error('a key that expires is not in the list, or another is')
+      if (entries.encoding(ref) !== chunkedHash && !entries.isResident(ref)) cold++
+    }
+    if (!refs.some((ref) => expiring.has(ref)) && expiring.size > 0) throw new Error('the list holds keys of nowhere')
+  }
+  if (keyspace.coldCount < cold || (keyspace.coldCount > cold && !wasFlushed(keyspace)))
+    throw new Error(`${keyspace.coldCount} cold values are counted, ${cold} are there`)
+}
+
+/** Then cold values that nobody can find may still wait to be released. */
+function wasFlushed(keyspace: Keyspace): boolean {
+  return keyspace.databases.some((database) => database.flushedLsn > 0)
+}
+
+function checkEntry(keyspace: Keyspace, db: number, ref: number): void {
+  const { entries, values, arena } = keyspace
+  if (!entries.isLive(ref) || entries.db(ref) !== db) throw new Error('a dead entry, or one of another database, is in the index')
+  const start = entries.keyStart(ref)
+  const key = Buffer.from(arena.bytes(ref).subarray(start, start + entries.keyLength(ref)))
+  keyspace.forgetLookUp()
+  if (keyspace.find(db, key, 0, key.length) !== ref) throw new Error(`${key} is not found where it is`)
+  keyspace.forgetLookUp()
+  if (keyspace.isDetached(ref)) throw new Error(`${key} counts as flushed`)
+  if (entries.encoding(ref) === chunkedHash) {
+    if (keyspace.collections[entries.value(ref)]?.length !== entries.length(ref)) throw new Error(`${key}: the length is wrong`)
+  } else if (entries.isResident(ref)) {
+    const value = entries.value(ref)
+    if (!values.isLive(value) || values.owner(value) !== ref || values.isChunk(value)) throw new Error(`${key}: the value is another's`)
+    if (entries.type(ref) === hashType) {
+      const fields = valueAt(keyspace, ref) as ReadonlyMap<string, string>
+      if (fields.size !== entries.length(ref) || fields.size === 0) throw new Error(`${key}: the number of fields is wrong`)
+    } else if (values.room(value) < entries.length(ref)) throw new Error(`${key}: the value does not fit its slot`)
+  }
+}

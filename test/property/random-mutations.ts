@@ -1,0 +1,173 @@
+/** Random mutations, applied to a keyspace through the mutator and to a model of maps. Keys and limits are few and small. */
+import fc from 'fast-check'
+import { chunkedHash, hashType, packedHash, stringType } from '../../engine/keyspace/entries.ts'
+import type { Keyspace } from '../../engine/keyspace/keyspace.ts'
+import { databaseCount } from '../../engine/keyspace/keyspace.ts'
+import type { FieldSource } from '../../engine/mutation/field-source.ts'
+import type { Mutator } from '../../engine/mutation/mutator.ts'
+import { keepTtl } from '../../engine/mutation/mutator.ts'
+import type { KeyState } from './keyspace-check.ts'
+
+/** A large hash begins early, and so does a chunk. */
+export const limits = { hashMaxListpackEntries: 6, hashMaxListpackValue: 40, hashChunkBytesMax: 160 }
+
+interface ModelKey {
+  value: string | Map<string, string>
+  expireAt: number
+}
+
+/** What keys hold, by database as clients number them. Encodings are not the model's. */
+export class KeyspaceModel {
+  databases: Map<string, ModelKey>[] = Array.from({ length: databaseCount }, () => new Map())
+
+  contents(): Map<string, Omit<KeyState, 'encoding'>> {
+    const contents = new Map<string, Omit<KeyState, 'encoding'>>()
+    for (const [number, database] of this.databases.entries()) {
+      for (const [key, { value, expireAt }] of database) {
+        const isString = typeof value === 'string'
+        const length = isString ? value.length : value.size
+        const copy = isString ? value : new Map([...value].sort())
+        contents.set(`${number}/${key}`, { type: isString ? stringType : hashType, expireAt, length, value: copy })
+      }
+    }
+    return contents
+  }
+}
+
+export function withoutEncodings(contents: ReadonlyMap<string, KeyState>): Map<string, Omit<KeyState, 'encoding'>> {
+  return new Map([...contents].map(([key, { type, expireAt, length, value }]) => [key, { type, expireAt, length, value }]))
+}
+
+const db = fc.constantFrom<0 | 1 | 2>(0, 0, 0, 0, 1, 1, 2)
+const key = fc.oneof(
+  { weight: 9, arbitrary: fc.nat(12).map((n) => `key:${n}`) },
+  { weight: 1, arbitrary: fc.constantFrom('', 'k'.repeat(400), 'l'.repeat(33_000), 'm'.repeat(66_000)) },
+)
+const text = fc.oneof(
+  { weight: 8, arbitrary: fc.nat(60).map((n) => 'abcdefghij'.repeat(6).slice(0, n)) },
+  { weight: 1, arbitrary: fc.constantFrom('x'.repeat(3000), 'y'.repeat(33_000)) },
+)
+const field = fc.nat(25).map((n) => `f${n}`)
+const expireAt = fc.constantFrom(0, 0, 5_000_000_000_000, 6_000_000_000_001)
+const when = <T extends string>(what: T) => fc.constant(what)
+
+export const mutation = fc.oneof(
+  { weight: 8, arbitrary: fc.record({ do: when('put'), db, key, text, expireAt: fc.constantFrom(0, 0, keepTtl, 5_000_000_000_000) }) },
+  { weight: 4, arbitrary: fc.record({ do: when('delete'), db, key }) },
+  { weight: 4, arbitrary: fc.record({ do: when('expire'), db, key, expireAt }) },
+  { weight: 4, arbitrary: fc.record({ do: when('append'), db, key, text }) },
+  { weight: 2, arbitrary: fc.record({ do: when('setRange'), db, key, text, offset: fc.nat(80) }) },
+  {
+    weight: 10,
+    arbitrary: fc.record({ do: when('hashSet'), db, key, fields: fc.array(fc.tuple(field, text), { minLength: 1, maxLength: 12 }) }),
+  },
+  { weight: 5, arbitrary: fc.record({ do: when('hashDelete'), db, key, fields: fc.array(field, { minLength: 1, maxLength: 12 }) }) },
+  { weight: 1, arbitrary: fc.record({ do: when('flush'), db }) },
+  { weight: 1, arbitrary: fc.record({ do: when('swap'), db, other: fc.constantFrom<0 | 1 | 2>(0, 1, 2) }) },
+)
+export type Mutation = typeof mutation extends fc.Arbitrary<infer T> ? T : never
+
+class Pairs implements FieldSource {
+  readonly #pairs: readonly (readonly [Buffer, Buffer])[]
+
+  constructor(pairs: readonly (readonly [string, string])[]) {
+    this.#pairs = pairs.map(([name, value]) => [Buffer.from(name, 'latin1'), Buffer.from(value, 'latin1')])
+  }
+
+  get count(): number {
+    return this.#pairs.length
+  }
+
+  /** Field and value stand in one buffer, as the contract wants. */
+  buffer(index: number): Buffer {
+    return Buffer.concat(this.#pairs[index] as readonly Buffer[])
+  }
+
+  fieldStart(): number {
+    return 0
+  }
+
+  fieldEnd(index: number): number {
+    return (this.#pairs[index] as readonly [Buffer, Buffer])[0].length
+  }
+
+  valueStart(index: number): number {
+    return this.fieldEnd(index)
+  }
+
+  valueEnd(index: number): number {
+    const [name, value] = this.#pairs[index] as readonly [Buffer, Buffer]
+    return name.length + value.length
+  }
+}
+
+/** Does what a handler would: checks the type, then changes through the mutator. Both sides or none. */
+export function mutate(keyspace: Keyspace, mutator: Mutator, model: KeyspaceModel, m: Mutation): void {
+  const physical = keyspace.logical[m.db] as number
+  const database = model.databases[m.db] as Map<string, ModelKey>
+  keyspace.forgetLookUp()
+  if (m.do === 'flush') {
+    mutator.flush(physical)
+    database.clear()
+  } else if (m.do === 'swap') {
+    mutator.swap(m.db, m.other)
+    model.databases[m.db] = model.databases[m.other] as Map<string, ModelKey>
+    model.databases[m.other] = database
+  } else mutateKey(keyspace, mutator, database, physical, m)
+}
+
+type KeyMutation = Exclude<Mutation, { do: 'flush' | 'swap' }>
+
+function mutateKey(keyspace: Keyspace, mutator: Mutator, database: Map<string, ModelKey>, physical: number, m: KeyMutation): void {
+  const bytes = Buffer.from(m.key, 'latin1')
+  const known = database.get(m.key)
+  const ref = keyspace.find(physical, bytes, 0, bytes.length)
+  if ((ref === 0) !== (known === undefined)) throw new Error(`${m.key}: there in one of keyspace and model only`)
+  if (m.do === 'put') {
+    const text = Buffer.from(m.text, 'latin1')
+    mutator.putString(physical, bytes, 0, bytes.length, text, 0, text.length, m.expireAt)
+    database.set(m.key, { value: m.text, expireAt: m.expireAt === keepTtl ? (known?.expireAt ?? 0) : m.expireAt })
+  } else if (m.do === 'hashSet') {
+    if (typeof known?.value === 'string') return
+    const value = known?.value ?? new Map<string, string>()
+    mutator.hashSet(physical, bytes, 0, bytes.length, new Pairs(m.fields))
+    for (const [name, text] of m.fields) value.set(name, text)
+    database.set(m.key, { value, expireAt: known?.expireAt ?? 0 })
+  } else if (known === undefined) return
+  else if (m.do === 'delete') {
+    mutator.delete(physical, bytes, 0, bytes.length)
+    database.delete(m.key)
+  } else if (m.do === 'expire') {
+    mutator.expire(ref, m.expireAt)
+    known.expireAt = m.expireAt
+  } else mutateValue(mutator, database, known, ref, m)
+}
+
+function mutateValue(
+  mutator: Mutator,
+  database: Map<string, ModelKey>,
+  known: ModelKey,
+  ref: number,
+  m: Extract<KeyMutation, { do: 'append' | 'setRange' | 'hashDelete' }>,
+): void {
+  const { value } = known
+  if (m.do === 'hashDelete') {
+    if (typeof value === 'string' || !m.fields.some((name) => value.has(name))) return
+    mutator.hashDelete(ref, new Pairs(m.fields.map((name) => [name, ''])))
+    for (const name of m.fields) value.delete(name)
+    if (value.size === 0) database.delete(m.key)
+  } else if (typeof value !== 'string' || m.text === '') return
+  else if (m.do === 'append') {
+    const text = Buffer.from(m.text, 'latin1')
+    mutator.append(ref, text, 0, text.length)
+    known.value = value + m.text
+  } else {
+    const text = Buffer.from(m.text, 'latin1')
+    mutator.setRange(ref, m.offset, text, 0, text.length)
+    known.value = value.slice(0, m.offset).padEnd(m.offset, '\0') + m.text + value.slice(m.offset + m.text.length)
+  }
+}
+
+export function isHashEncoding(encoding: number): boolean {
+  return encoding === packedHash || encoding === chunkedHash
+}
