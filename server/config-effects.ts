@@ -22,6 +22,8 @@ export function applyConfig(server: Server): void {
     'tier-cool-start-percent',
     'tier-drop-percent',
     'tier-throttle-percent',
+    'tier-min-ttl-ms',
+    'tier-max-disk-bytes',
     'tier-min-value-size',
     'tier-promote',
     'appendfsync',

@@ -15,6 +15,8 @@ export interface BudgetSettings {
   coolStartPercent: number
   dropPercent: number
   throttlePercent: number
+  /** Bytes that the cold store may take on disk; 0: no limit. Beyond it nothing more is moved there. */
+  diskBytesMax: number
 }
 
 const sliceMs = 1
@@ -29,6 +31,8 @@ const slackBytes = 8 * 1024 * 1024
 export class MemoryBudget {
   readonly settings: BudgetSettings
   peakBytes = 0
+  /** What the cold store takes on disk, as last known. */
+  diskBytes = 0
   /** The last attempt to make room found nothing that could go. */
   stuck = false
   readonly #keyspace: Keyspace
@@ -72,9 +76,14 @@ export class MemoryBudget {
     return this.settings.maxmemoryBytes > 0
   }
 
+  /** Whether values may still be written to the cold store to make room in memory. */
+  get hasDisk(): boolean {
+    return this.settings.diskBytesMax === 0 || this.diskBytes < this.settings.diskBytesMax
+  }
+
   /** Whether background cooling is due. */
   get wantsCooling(): boolean {
-    return this.limited && this.usedBytes > this.#mark(this.settings.coolStartPercent)
+    return this.limited && this.hasDisk && this.usedBytes > this.#mark(this.settings.coolStartPercent)
   }
 
   /** Whether values must be dropped. */
@@ -84,14 +93,14 @@ export class MemoryBudget {
 
   /** Whether writers must wait until values have been dropped. */
   get isShort(): boolean {
-    return this.limited && this.#tier.settings.demotes && !this.stuck && this.usedBytes > this.#mark(this.settings.throttlePercent)
+    return this.limited && this.#tier.settings.demotes && this.hasDisk && !this.stuck && this.usedBytes > this.#mark(this.settings.throttlePercent)
   }
 
   /** Whether the limit is reached and nothing can be demoted: deletion by policy, or an error, must follow. */
   get isExhausted(): boolean {
     if (!this.limited) return false
     const { maxmemoryBytes } = this.settings
-    if (!this.#tier.settings.demotes) return this.usedBytes > maxmemoryBytes
+    if (!this.#tier.settings.demotes || !this.hasDisk) return this.usedBytes > maxmemoryBytes
     return this.stuck && this.usedBytes > maxmemoryBytes * (1 + overdraftShare) + overdraftBytes
   }
 

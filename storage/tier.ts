@@ -33,6 +33,8 @@ export interface TierSettings {
   /** Values smaller than this never leave memory: they ride along in the catalog. */
   valueBytesMin: number
   promote: PromotePolicy
+  /** Milliseconds that a key must have left to live for its value to be worth moving. */
+  ttlMinMs: number
 }
 
 export interface TierCounts {

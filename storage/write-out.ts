@@ -24,6 +24,8 @@ import type { Tier } from './tier.ts'
 const sliceMs = 1
 /** Rounds beyond one per chunk after which a hash that is changed faster than it is written is copied all the same. */
 const partialRoundsMax = 16
+/** Longer values go to the cold store however soon they expire. */
+const soonGoneBytesMax = 4096
 const nothing = Buffer.alloc(0)
 
 export interface WriteOutCounts {
@@ -181,7 +183,7 @@ export class WriteOut {
       return
     }
     const hasCopy = !entries.isResident(ref) || !entries.flag(ref, valueDirtyFlag)
-    if (hasCopy || !this.#tier.isMovable(entries.value(ref))) {
+    if (hasCopy || !this.#tier.isMovable(entries.value(ref)) || this.#leavesSoon(ref)) {
       this.#tellEntry(ref, this.#storedId(ref))
       return
     }
@@ -248,6 +250,13 @@ export class WriteOut {
     }
     batch.bytes += length + 16
     batch.count++
+  }
+
+  /** Whether the key expires so soon that its value is not worth a place in the cold store: it goes with the row. */
+  #leavesSoon(ref: number): boolean {
+    const expireAt = this.#entries.expireAt(ref)
+    if (expireAt === 0 || expireAt - this.#clock.wallMs() >= this.#tier.settings.ttlMinMs) return false
+    return this.#valueLength(ref) <= soonGoneBytesMax
   }
 
   /** Length of the bytes that would be stored. */

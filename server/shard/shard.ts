@@ -94,7 +94,11 @@ export async function openShard(
           sizes,
         })
   const compactor = new Compactor(keyspace)
-  const storeBytes = polled(clock, () => store?.stats().memoryBytes ?? 0)
+  const storeBytes = polled(clock, () => {
+    const stats = store?.stats()
+    budget.diskBytes = stats?.diskBytes ?? 0
+    return stats?.memoryBytes ?? 0
+  })
   const budget = new MemoryBudget({
     settings: budgetSettings(values),
     keyspace,
@@ -148,6 +152,7 @@ export function tierSettings(values: Values): Tier['settings'] {
     demotes: values['tier-enabled'],
     valueBytesMin: Number(values['tier-min-value-size']),
     promote: values['tier-promote'] as Tier['settings']['promote'],
+    ttlMinMs: values['tier-min-ttl-ms'],
   }
 }
 
@@ -157,6 +162,7 @@ export function budgetSettings(values: Values): MemoryBudget['settings'] {
     coolStartPercent: values['tier-cool-start-percent'],
     dropPercent: values['tier-drop-percent'],
     throttlePercent: values['tier-throttle-percent'],
+    diskBytesMax: Number(values['tier-max-disk-bytes']),
   }
 }
 
