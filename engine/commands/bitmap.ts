@@ -84,7 +84,7 @@ export const bitmapCommands = {
     group: 'bitmap',
     since: '2.6.0',
     complexity: 'O(N) where N is the length of all strings',
-    syntax: 'AND | OR | XOR | NOT destkey key [key ...]',
+    syntax: '<AND | OR | XOR | NOT> destkey key [key ...]',
     summary: 'Combines strings bit by bit.',
     handler: bitop,
   },
