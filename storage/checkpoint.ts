@@ -142,7 +142,7 @@ export class Checkpointer {
 
   async #write(queue: RefQueue): Promise<void> {
     let left = queue.length
-    while (this.#writeOut.hasPartial || (left > 0 && queue.length > 0)) left -= await this.#writeOut.step(left, queue)
+    while (this.#writeOut.hasPartial || (left > 0 && queue.length > 0)) left -= await this.#writeOut.step(Math.max(left, 1), queue)
   }
 
   /** Whether the present catalog is of no more use, or holds too much that is no longer so. */

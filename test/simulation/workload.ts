@@ -84,7 +84,7 @@ export class Workload {
       () => ['HSET', key, ...some(() => [this.#field(), this.#fieldValue()])],
       () => ['HSET', key, this.#field(), this.#fieldValue()],
       () => ['HDEL', key, ...some(() => [this.#field()])],
-      () => ['HSET', key, `n${this.below(4)}`, `${this.below(100) - 50}`],
+      () => ['HINCRBY', key, `n${this.below(4)}`, `${this.below(100) - 50}`],
       () => ['HGET', key, this.#field()],
       () => ['HMGET', key, ...some(() => [this.#field()])],
       () => ['HLEN', key],
