@@ -11,7 +11,10 @@ import type { Clock } from '../../storage/clock.ts'
 
 function capture() {
   let text = ''
-  return { stream: { write: (line: string) => void (text += line) }, text: () => text }
+  const write = (line: string) => {
+    text += line
+  }
+  return { stream: { write }, text: () => text }
 }
 
 describe('the log', () => {
