@@ -31,33 +31,39 @@ const slackBytes = 8 * 1024 * 1024
 export class MemoryBudget {
   readonly settings: BudgetSettings
   peakBytes = 0
-  /** What the cold store takes on disk, as last known. */
-  diskBytes = 0
   /** The last attempt to make room found nothing that could go. */
   stuck = false
   readonly #keyspace: Keyspace
   readonly #tier: Tier
   /** Memory outside of the keyspace and the tier: buffers of clients and log, the store's caches. */
   readonly #others: () => number
+  readonly #diskBytes: () => number
   readonly #nowMs: () => number
   readonly #compact: () => boolean
+  readonly #diskBytes: () => number
   #used = 0
 
   constructor(options: {
     settings: BudgetSettings
     keyspace: Keyspace
     tier: Tier
+    /** What the cold store takes on disk. */
+    diskBytes?: () => number
     others: () => number
     nowMs: () => number
     /** Moves values together so that runs of the arena become free; false when there is nothing to gain. */
     compact: () => boolean
+    /** What the cold store takes on disk, as last known. */
+    diskBytes: () => number
   }) {
     this.settings = options.settings
     this.#keyspace = options.keyspace
     this.#tier = options.tier
     this.#others = options.others
+    this.#diskBytes = options.diskBytes ?? (() => 0)
     this.#nowMs = options.nowMs
     this.#compact = options.compact
+    this.#diskBytes = options.diskBytes
     this.measure()
   }
 
@@ -78,7 +84,7 @@ export class MemoryBudget {
 
   /** Whether values may still be written to the cold store to make room in memory. */
   get hasDisk(): boolean {
-    return this.settings.diskBytesMax === 0 || this.diskBytes < this.settings.diskBytesMax
+    return this.settings.diskBytesMax === 0 || this.#diskBytes() < this.settings.diskBytesMax
   }
 
   /** Whether background cooling is due. */

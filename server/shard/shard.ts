@@ -94,18 +94,16 @@ export async function openShard(
           sizes,
         })
   const compactor = new Compactor(keyspace)
-  const storeBytes = polled(clock, () => {
-    const stats = store?.stats()
-    budget.diskBytes = stats?.diskBytes ?? 0
-    return stats?.memoryBytes ?? 0
-  })
+  const storeStats = polled(clock, () => store?.stats())
   const budget = new MemoryBudget({
     settings: budgetSettings(values),
     keyspace,
     tier,
-    others: () => clientBytes() + log.pendingBytes + (durable ? logBytes : 0) + storeBytes() + (writeOut?.memoryBytes ?? 0),
+    diskBytes: () => disk.bytes,
+    others: () => clientBytes() + log.pendingBytes + (durable ? logBytes : 0) + (storeStats()?.memoryBytes ?? 0) + (writeOut?.memoryBytes ?? 0),
     nowMs: () => clock.monotonicMs(),
     compact: () => compactor.step(),
+    diskBytes: () => storeStats()?.diskBytes ?? 0,
   })
   tier.room = () => budget.room()
   const replayed = await new LogReplay(keyspace, mutator, tier).run(log, restored?.marker.checkpointLsn ?? 0, clock, progress, async () => {
@@ -203,9 +201,9 @@ function checkpointLog(log: TransactionLog, waiters: CommitWaiters): Constructor
 }
 
 /** A figure that is dear to ask for, asked for at most four times a second. */
-function polled(clock: Ports['clock'], ask: () => number): () => number {
-  let figure = ask()
-  let askedMs = clock.monotonicMs()
+function polled<Figure>(clock: Ports['clock'], ask: () => Figure): () => Figure {
+  let figure = 0
+  let askedMs = Number.NEGATIVE_INFINITY
   return () => {
     const nowMs = clock.monotonicMs()
     if (nowMs - askedMs > 250) {
