@@ -50,7 +50,7 @@ export class Gate {
       this.#waiting.push(session)
       return true
     }
-    if (command.denyOom && this.memoryShort()) {
+    if (this.memoryShort() && session.needsMemory(command)) {
       this.throttled++
       this.#waiting.push(session)
       return true

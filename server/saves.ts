@@ -4,7 +4,7 @@
  */
 import type { Clock } from '../storage/clock.ts'
 
-export type SaveKind = 'save' | 'rewrite'
+type SaveKind = 'save' | 'rewrite'
 
 export class Saves {
   running: SaveKind | undefined

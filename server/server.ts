@@ -17,6 +17,7 @@ import type { Values } from './config/settings.ts'
 import { applyConfig } from './config-effects.ts'
 import { Gate } from './gate.ts'
 import { LatencyMonitor } from './latency-monitor.ts'
+import { isLocal } from './local-address.ts'
 import type { Log } from './logging.ts'
 import { MonitorFeed } from './monitor-feed.ts'
 import type { Connection, RequestHandler } from './network/connection.ts'
@@ -35,6 +36,8 @@ import { Slowlog } from './slowlog.ts'
 import { ServerStats } from './stats.ts'
 
 const loadingText = 'LOADING Redis is loading the dataset in memory'
+const protectedText =
+  'DENIED The server is in protected mode: it has no password, so it takes connections from its own machine only. Set a password (requirepass), or turn protected-mode off if nobody but friends can reach it.'
 const outOfMemoryText = "OOM command not allowed when used memory > 'maxmemory'."
 
 export interface ServerObservers {
@@ -139,8 +142,8 @@ export class Server {
     const writes = command.isWrite || (command.name === 'exec' && session.transaction.queued.some((queued) => queued.command.isWrite))
     if (this.logFailure !== undefined && writes) return `MISCONF Errors writing to the AOF file: ${this.logFailure.message}`
     // What is queued for a transaction could not be executed either.
-    const needsMemory = command.denyOom || (session.transaction.open && !session.transaction.endsWith(command))
-    if (needsMemory && this.shard.budget.isExhausted && this.#mustRefuseForMemory()) return outOfMemoryText
+    const queues = session.transaction.open && !session.transaction.endsWith(command)
+    if ((queues || session.needsMemory(command)) && this.shard.budget.isExhausted && this.#mustRefuseForMemory()) return outOfMemoryText
     return undefined
   }
 
@@ -189,10 +192,20 @@ export class Server {
     this.log.error('A cold value could not be read', { error: failure })
   }
 
+  /** Without a password only this machine may connect, unless the owner says otherwise. */
+  #isForeign({ pipe }: Connection): boolean {
+    const { values } = this.config
+    return values['protected-mode'] && values.requirepass === '' && !isLocal(pipe.remoteAddress)
+  }
+
   #openSession(connection: Connection): RequestHandler {
     const session = new Session(this, connection)
     session.reply.onError = this.stats.countError
     this.sessions.set(session.id, session)
+    if (this.#isForeign(connection)) {
+      session.reply.error(protectedText)
+      connection.closeAfterReply()
+    }
     return session
   }
 

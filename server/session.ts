@@ -118,6 +118,11 @@ export class Session implements RequestHandler {
     }
   }
 
+  /** Whether the command, or what EXEC is about to run, may need memory. */
+  needsMemory(command: Command): boolean {
+    return command.denyOom || (command.name === 'exec' && this.transaction.queued.some((queued) => queued.command.denyOom))
+  }
+
   /** MONITOR and SLOWLOG will not show this argument of the request in hand. */
   redact(index: number): void {
     this.redacted.push(index)

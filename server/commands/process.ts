@@ -2,6 +2,7 @@
 import { noKeys } from '../../engine/command.ts'
 import type { SessionCommand } from '../command-table.ts'
 import { timerMsMax } from '../gate.ts'
+import { isLocal } from '../local-address.ts'
 import type { Session } from '../session.ts'
 import { replyHelp, syntaxError, unknownOrWrongArity } from './requests.ts'
 
@@ -63,9 +64,7 @@ function debug(session: Session): void {
 function mayDebug({ connection, server }: Session): boolean {
   const allowed = server.config.values['enable-debug-command']
   if (allowed !== 'local') return allowed === 'yes'
-  const { remoteAddress } = connection.pipe
-  // A Unix socket's address is its path and `:0`.
-  return /^(127\.|\[::1\])/.test(remoteAddress) || remoteAddress.endsWith(':0')
+  return isLocal(connection.pipe.remoteAddress)
 }
 
 /** Redis stops altogether; here every request is held back as long, and the event loop goes on. */

@@ -5,9 +5,9 @@ import { moraineVersion, redisVersion } from '../version.ts'
 import type { InfoLine } from './report.ts'
 
 /** Figures that `server.rates` samples, by their place. */
-export const commandsRate = 0
-export const inputRate = 1
-export const outputRate = 2
+const commandsRate = 0
+const inputRate = 1
+const outputRate = 2
 
 export function* serverSection(server: Server): Generator<InfoLine> {
   const wallMs = server.clock.wallMs()
