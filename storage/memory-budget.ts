@@ -37,7 +37,6 @@ export class MemoryBudget {
   readonly #tier: Tier
   /** Memory outside of the keyspace and the tier: buffers of clients and log, the store's caches. */
   readonly #others: () => number
-  readonly #diskBytes: () => number
   readonly #nowMs: () => number
   readonly #compact: () => boolean
   readonly #diskBytes: () => number
@@ -47,8 +46,6 @@ export class MemoryBudget {
     settings: BudgetSettings
     keyspace: Keyspace
     tier: Tier
-    /** What the cold store takes on disk. */
-    diskBytes?: () => number
     others: () => number
     nowMs: () => number
     /** Moves values together so that runs of the arena become free; false when there is nothing to gain. */
@@ -60,7 +57,6 @@ export class MemoryBudget {
     this.#keyspace = options.keyspace
     this.#tier = options.tier
     this.#others = options.others
-    this.#diskBytes = options.diskBytes ?? (() => 0)
     this.#nowMs = options.nowMs
     this.#compact = options.compact
     this.#diskBytes = options.diskBytes

@@ -99,7 +99,6 @@ export async function openShard(
     settings: budgetSettings(values),
     keyspace,
     tier,
-    diskBytes: () => disk.bytes,
     others: () => clientBytes() + log.pendingBytes + (durable ? logBytes : 0) + (storeStats()?.memoryBytes ?? 0) + (writeOut?.memoryBytes ?? 0),
     nowMs: () => clock.monotonicMs(),
     compact: () => compactor.step(),
@@ -202,8 +201,8 @@ function checkpointLog(log: TransactionLog, waiters: CommitWaiters): Constructor
 
 /** A figure that is dear to ask for, asked for at most four times a second. */
 function polled<Figure>(clock: Ports['clock'], ask: () => Figure): () => Figure {
-  let figure = 0
-  let askedMs = Number.NEGATIVE_INFINITY
+  let figure = ask()
+  let askedMs = clock.monotonicMs()
   return () => {
     const nowMs = clock.monotonicMs()
     if (nowMs - askedMs > 250) {
