@@ -117,7 +117,8 @@ function readConditions(x: Execution): number {
     else if (args.is(i, 'GT')) conditions |= onlyLater
     else if (args.is(i, 'LT')) conditions |= onlySooner
     else {
-      reply.error(`ERR Unsupported option ${args.string(i, 'latin1')}`)
+      // Redis prints the option as C does: up to its first NUL.
+      reply.error(`ERR Unsupported option ${args.string(i, 'latin1').split('\0', 1)[0]}`)
       return badConditions
     }
   }
