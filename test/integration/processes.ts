@@ -15,6 +15,10 @@ export interface ServerProcess {
   readonly port: number
   readonly pid: number
   readonly directory: string
+  /** The fields of Moraine's log line that says it is ready; empty for redis-server. */
+  readonly ready: Readonly<Record<string, unknown>>
+  /** Resolves when the process has ended, with its exit code; null when a signal ended it. */
+  readonly exited: Promise<number | null>
   /** Ends the process (SIGKILL by default) and removes the directory. */
   stop(signal?: NodeJS.Signals): Promise<void>
 }
@@ -36,7 +40,7 @@ export async function startRedis(...flags: readonly string[]): Promise<ServerPro
     const child = spawn(redisServer, [...defaults, '--enable-debug-command', 'local', ...flags], { stdio: ['ignore', 'pipe', 'pipe'] })
     try {
       await readyLine(child, (line) => (line.includes('Ready to accept connections') ? port : undefined))
-      return running(child, port, directory)
+      return running(child, port, directory, {})
     } catch (error) {
       // Another process may have taken the port since it was found free.
       if (attempt === portAttemptsMax) throw error
@@ -49,15 +53,19 @@ export async function startMoraine(...flags: readonly string[]): Promise<ServerP
   const directory = await mkdtemp(join(tmpdir(), 'moraine-'))
   const defaults = ['--port', '0', '--bind', '127.0.0.1', '--dir', directory, '--enable-debug-command', 'local']
   const child = spawn(process.execPath, [moraineMain, ...defaults, ...flags], { stdio: ['ignore', 'pipe', 'pipe'] })
+  let ready: Readonly<Record<string, unknown>> = {}
   const port = await readyLine(child, (line) => {
     if (!line.includes('Ready to accept connections')) return undefined
-    return (JSON.parse(line) as { port: number }).port
+    ready = JSON.parse(line) as Record<string, unknown>
+    return ready['port'] as number
   })
-  return running(child, port, directory)
+  return running(child, port, directory, ready)
 }
 
-function running(child: ChildProcess, port: number, directory: string): ServerProcess {
+function running(child: ChildProcess, port: number, directory: string, ready: Readonly<Record<string, unknown>>): ServerProcess {
   return {
+    ready,
+    exited: child.exitCode !== null ? Promise.resolve(child.exitCode) : new Promise((resolve) => child.once('exit', resolve)),
     port,
     pid: child.pid as number,
     directory,

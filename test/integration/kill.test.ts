@@ -1,0 +1,111 @@
+/**
+ * The real thing: a server under load, killed with SIGKILL again and again, always on the same data directory, with many
+ * times more data than memory. MORAINE_TEST_SEED repeats the load (not its timing); MORAINE_SOAK_MINUTES goes on for longer.
+ */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { Redis } from 'ioredis'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { SeededRandom } from '../simulation/seeded-random.ts'
+import { moraineIsBuilt, type ServerProcess, startMoraine } from './processes.ts'
+import { isHashKey, Writer } from './writer.ts'
+
+const seed = Number(process.env['MORAINE_TEST_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
+const soakMinutes = Number(process.env['MORAINE_SOAK_MINUTES'] ?? 0)
+const kills = 20
+const keysPerWriter = 5000
+const valueBytesMax = 8000
+const samplesPerWriter = 100
+const memory = ['--maxmemory', '12mb', '--tier-cache', '256kb', '--tier-write-buffer', '1mb', '--checkpoint-log-bytes', '16mb', '--log-segment-bytes', '4mb']
+console.log(`the same load again: MORAINE_TEST_SEED=${seed} npx vitest run test/integration/kill.test.ts`)
+
+describe.skipIf(!moraineIsBuilt)('a server that is killed under load', () => {
+  const random = new SeededRandom(seed)
+  const writers = Array.from({ length: 4 }, (_, i) => new Writer(`w${i}`, random, keysPerWriter, valueBytesMax))
+  let directory: string
+  let server: ServerProcess
+
+  beforeAll(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'moraine-kill-'))
+    server = await startMoraine('--dir', directory, ...memory)
+    await Promise.all(writers.map((writer) => writer.populate(server.port)))
+    const client = new Redis(server.port)
+    const info = await client.info('memory')
+    console.log(`${await client.dbsize()} keys; ${/used_memory_human:\S+/.exec(info)?.[0]}`)
+    client.disconnect()
+  }, 120_000)
+
+  afterAll(async () => {
+    await server?.stop()
+    await rm(directory, { recursive: true, force: true })
+  })
+
+  /** Compares what the server has with what the writers know: all that is in doubt, and of the rest `samples` keys each, or all. */
+  async function check(samples: number): Promise<void> {
+    const client = new Redis(server.port)
+    const read = async (key: string, isHash: boolean) => {
+      if (!isHash) return (await client.get(key)) ?? undefined
+      const fields = new Map(Object.entries(await client.hgetall(key)))
+      expect(await client.hlen(key)).toBe(fields.size)
+      return fields.size === 0 ? undefined : fields
+    }
+    try {
+      for (const writer of writers) {
+        await writer.reconcile(read)
+        const keys = samples === Number.POSITIVE_INFINITY ? [...writer.values.keys()] : writer.sample(samples)
+        for (let i = 0; i < keys.length; i += 100) {
+          const some = keys.slice(i, i + 100)
+          const found = await Promise.all(some.map((key) => read(key, isHashKey(key))))
+          expect(some.map((key, j) => writer.difference(key, found[j])).filter((wrong) => wrong !== undefined)).toEqual([])
+        }
+      }
+      expect(await client.dbsize()).toBe(writers.reduce((sum, { values }) => sum + values.size, 0))
+    } finally {
+      client.disconnect()
+    }
+  }
+
+  async function killAndCheck(): Promise<void> {
+    await Promise.all(writers.map((writer) => writer.start(server.port)))
+    await delay(100 + (random.nextUint32() % 700))
+    await server.stop('SIGKILL')
+    await Promise.all(writers.map((writer) => writer.broken()))
+    server = await startMoraine('--dir', directory, ...memory)
+    await check(samplesPerWriter)
+  }
+
+  it(`loses nothing in ${kills} kills`, { timeout: 300_000 }, async () => {
+    for (let kill = 1; kill <= kills; kill++) {
+      const before = acknowledged()
+      await killAndCheck()
+      const { replayed, loadMs } = server.ready
+      console.log(`kill ${kill} of ${kills}: ${acknowledged() - before} acknowledged, ${replayed} records replayed, ready after ${loadMs} ms`)
+    }
+  })
+
+  it.runIf(soakMinutes > 0)(`loses nothing in ${soakMinutes} minutes of kills`, { timeout: (soakMinutes + 5) * 60_000 }, async () => {
+    const untilMs = performance.now() + soakMinutes * 60_000
+    for (let kill = 1; performance.now() < untilMs; kill++) {
+      await killAndCheck()
+      if (kill % 10 === 0) console.log(`kill ${kill}: ${acknowledged()} acknowledged, ${Math.round((untilMs - performance.now()) / 1000)} s left`)
+    }
+  })
+
+  it('stops in order on SIGTERM, loses nothing, and has nothing to replay', { timeout: 120_000 }, async () => {
+    await Promise.all(writers.map((writer) => writer.start(server.port)))
+    await delay(300)
+    process.kill(server.pid, 'SIGTERM')
+    expect(await server.exited).toBe(0)
+    await Promise.all(writers.map((writer) => writer.broken()))
+    await server.stop()
+    server = await startMoraine('--dir', directory, ...memory)
+    console.log(`after SIGTERM: ${server.ready['replayed']} records replayed`)
+    await check(Number.POSITIVE_INFINITY)
+  })
+
+  function acknowledged(): number {
+    return writers.reduce((sum, writer) => sum + writer.acknowledged, 0)
+  }
+})

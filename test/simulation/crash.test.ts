@@ -1,0 +1,40 @@
+/**
+ * Many short simulations, each with its own seed. MORAINE_TEST_SEED sets the first seed, MORAINE_TEST_SCALE multiplies
+ * their number; `npm run simulate` goes on for as long as one likes.
+ */
+import { describe, expect, it } from 'vitest'
+import { type RunResult, simulate } from './simulator.ts'
+
+const runs = Math.ceil(60 * Number(process.env['MORAINE_TEST_SCALE'] ?? 1))
+const batch = 20
+const firstSeed = Number(process.env['MORAINE_TEST_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
+console.log(`the same again: MORAINE_TEST_SEED=${firstSeed} npx vitest run test/simulation/crash.test.ts`)
+
+describe('a server that loses power again and again', () => {
+  const total = { crashes: 0, crashesInRecovery: 0, checkpoints: 0, coldReads: 0, demotions: 0, records: 0 }
+
+  function count(result: RunResult): void {
+    if (result.failure !== undefined) {
+      throw new Error(`the same again: npm run simulate -- --seed ${result.seed} --runs 1`, { cause: result.failure })
+    }
+    for (const name of Object.keys(total) as (keyof typeof total)[]) total[name] += result[name]
+  }
+
+  for (let from = 0; from < runs; from += batch) {
+    const until = Math.min(runs, from + batch)
+    it(`loses nothing that anybody saw: seeds ${firstSeed + from} to ${firstSeed + until - 1}`, { timeout: 300_000 }, async () => {
+      for (let i = from; i < until; i++) count(await simulate(firstSeed + i))
+    })
+  }
+
+  it('was tried in the middle of everything', () => {
+    expect(total.crashes).toBeGreaterThan(runs)
+    for (const found of Object.values(total)) expect(found).toBeGreaterThan(0)
+  })
+
+  it('does the same for the same seed', { timeout: 60_000 }, async () => {
+    const [once, again] = [await simulate(firstSeed), await simulate(firstSeed)]
+    expect(again).toEqual(once)
+    expect((await simulate(firstSeed + 1)).trace).not.toBe(once.trace)
+  })
+})
