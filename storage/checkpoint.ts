@@ -137,11 +137,12 @@ export class Checkpointer {
     const { dirty, dirtyMovers } = this.#tier
     await this.#write(dirty)
     // Those of them that got a ttl meanwhile have moved from one queue to the other.
-    await this.#write(dirtyMovers)
+    while (dirtyMovers.length > 0) await this.#write(dirtyMovers)
   }
 
   async #write(queue: RefQueue): Promise<void> {
-    let left = queue.length
+    // A hash that is half written is in no queue, and counts when it is done.
+    let left = queue.length + (this.#writeOut.hasPartial ? 1 : 0)
     while (this.#writeOut.hasPartial || (left > 0 && queue.length > 0)) left -= await this.#writeOut.step(Math.max(left, 1), queue)
   }
 
