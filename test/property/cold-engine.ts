@@ -28,7 +28,7 @@ export class ColdEngine {
     this.session = this.engine.connect()
     this.#random = new SeededRandom(seed + 1)
     const store = { read: async (id: number) => this.#copies.get(id) } as ColdStore
-    const settings = { demotes: true, valueBytesMin: 0, promote: 'always' } as const
+    const settings = { demotes: true, valueBytesMin: 0, promote: 'always', ttlMinMs: 0 } as const
     this.tier = new Tier(this.engine.keyspace, store, this.#codec, new ManualClock(), settings, () => {})
     this.engine.keyspace.observer = this.tier
   }
