@@ -53,7 +53,11 @@ const seconds = fc.oneof(
   { weight: 5, arbitrary: fc.integer({ min: 1, max: 1_000_000 }).map((thousands) => `${thousands}000`) },
   { weight: 1, arbitrary: fc.constantFrom('0', '-1', 'abc', '', '1.5', '9223372036854775807', '9223372036854775') },
 )
-const milliseconds = seconds.map((text) => (/^[1-9]\d{3,9}$/.test(text) ? `${text}000` : text))
+/** What is too much in seconds is made too much in milliseconds: Moraine keeps no time behind the year 10889. */
+const milliseconds = seconds.map((text) => {
+  if (text === '9223372036854775') return '9223372036854775800'
+  return /^[1-9]\d{3,9}$/.test(text) ? `${text}000` : text
+})
 const pastOrFuture = fc.constantFrom('1', '33177117420', '33177117421', '33177999999', '0', '-1', 'abc', '9223372036854775807')
 const pastOrFutureMs = fc.constantFrom('1', '33177117420000', '33177117420500', '33177117421000', '0', '-1', '', '9223372036854775808')
 const pattern = fc.constantFrom('*', 'k*', 'k?', '[kh][12]', 'k[^1]', '', 'k1', '\\k1', 'none', '*\x00*', 'f*', '?')
