@@ -36,7 +36,7 @@ class Fixture {
   #lsn = 0
 
   constructor() {
-    const settings = { demotes: true, valueBytesMin: 48, promote: 'always' as const }
+    const settings = { demotes: true, valueBytesMin: 48, promote: 'always' as const, ttlMinMs: 0 }
     this.tier = new Tier(this.keyspace, undefined, new ValueCodec(), new ManualClock(), settings, () => undefined)
     this.keyspace.observer = this.tier
   }
