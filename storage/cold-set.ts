@@ -13,6 +13,8 @@ export class ColdSet {
   readonly items: ColdItem[] = []
   /** In the order of the items, once fetched. */
   values: (Buffer | undefined)[] = []
+  /** What was fetched for the same request before: some of it may have become cold again meanwhile. */
+  former: ColdSet | undefined
 
   addValue(entry: number, id: number): void {
     this.items.push({ entry, hash: undefined, firstHash: 0, id })

@@ -215,6 +215,7 @@ export class Tier implements KeyspaceObserver {
 
   /** Puts what was fetched in its place, unless it has changed meanwhile. The request must run before anything else does. */
   admit(set: ColdSet): void {
+    if (set.former !== undefined) this.admit(set.former)
     const keyspace = this.#keyspace
     const { entries, values } = keyspace
     for (let i = 0; i < set.items.length; i++) {
