@@ -7,9 +7,11 @@
  */
 import type { Arguments } from '../engine/arguments.ts'
 import type { ReplyWriter } from '../engine/reply-writer.ts'
+import type { ColdSet } from '../storage/cold-set.ts'
 import type { Command } from './command-table.ts'
 import { unknownCommand, unknownSubcommand, wrongArity } from './dispatch-errors.ts'
 import type { Connection, RequestHandler, RequestOutcome } from './network/connection.ts'
+import type { KeyPreview } from './resp/key-preview.ts'
 import type { Server } from './server.ts'
 import { Transaction } from './transaction.ts'
 
@@ -45,6 +47,8 @@ export class Session implements RequestHandler {
   /** LSN of this client's newest write. */
   lastWriteLsn = 0
   commandsExecuted = 0
+  /** What was fetched for the request that is tried again just now. */
+  #fetched: ColdSet | undefined
   #closeAfter = false
   /** Set by a handler that answers later: whether the time until then counts as the command's. */
   #deferred: 'counted' | 'uncounted' | undefined
@@ -64,6 +68,13 @@ export class Session implements RequestHandler {
     const command = this.#resolve(args)
     if (command === undefined) return this.#outcome()
     return this.#admit(command)
+  }
+
+  upcoming(buffer: Buffer, keys: KeyPreview): void {
+    const { shard } = this.server
+    if (shard === undefined) return
+    const { keyspace } = shard.primary
+    keyspace.warm(keyspace.logical[this.database], buffer, keys.starts, keys.ends, keys.count)
   }
 
   closed(): void {
@@ -191,10 +202,14 @@ export class Session implements RequestHandler {
     keyspace.forgetLookUp()
     const cold = tier.hasCold ? this.#cold(command) : undefined
     if (cold === undefined) return false
+    // Under pressure one value may leave while another is read: a request that needs both keeps what it has got.
+    cold.former = this.#fetched
     tier.fetch(cold).then(
       () => {
         tier.admit(cold)
+        this.#fetched = cold
         this.retry()
+        this.#fetched = undefined
         tier.settle()
       },
       (failure: Error) => this.#coldReadFailed(failure),

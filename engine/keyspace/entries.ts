@@ -28,7 +28,7 @@ export const chunkedHash = 3
 
 export const ttlBit = 1 << 24
 const longKeyBit = 1 << 25
-const residentBit = 1 << 26
+export const residentBit = 1 << 26
 /** In word 3. */
 export const liveFlag = 1 << 20
 /** The catalog does not know the entry as it is. */

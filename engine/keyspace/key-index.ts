@@ -76,6 +76,19 @@ export class KeyIndex {
     }
   }
 
+  /** The ref of an entry that is probably the one under this hash, 0 when the first look shows none. Compares no keys. */
+  guess(hash: number): number {
+    const number = hash >>> restBits
+    const table = this.#refs[number]
+    if (table === 0) return 0
+    const words = this.#arena.words(table)
+    const capacity = this.#capacities[number]
+    const slot = home(hash, capacity)
+    const at = this.#arena.wordAt(table) + slot * 2
+    if (words[at] === hash) return words[at + 1]
+    return slot + 1 < capacity && words[at + 2] === hash ? words[at + 3] : 0
+  }
+
   /** Adds a ref; the caller has made sure that its key is not there. */
   insert(hash: number, ref: number): void {
     const number = hash >>> restBits

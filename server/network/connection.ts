@@ -10,6 +10,7 @@ import type { Arguments } from '../../engine/arguments.ts'
 import type { ChunkPool } from '../../engine/output-buffer.ts'
 import { OutputBuffer } from '../../engine/output-buffer.ts'
 import { ReplyWriter } from '../../engine/reply-writer.ts'
+import { KeyPreview, previewMax } from '../resp/key-preview.ts'
 import type { ParserLimits } from '../resp/request-parser.ts'
 import { RequestParser } from '../resp/request-parser.ts'
 import type { Pipe, PipeOwner } from './network.ts'
@@ -19,6 +20,8 @@ import type { Turn, TurnMember } from './turn.ts'
 export type RequestOutcome = 'next' | 'wait' | 'close'
 
 export interface RequestHandler {
+  /** Requests on these keys are about to come, in order; a hint. */
+  upcoming?(buffer: Buffer, keys: KeyPreview): void
   /** Executes one request. The arguments are valid until this returns, or if it returns `wait`, until `resume`. */
   request(connection: Connection, args: Arguments): RequestOutcome
   /** The client is gone; called once. */
@@ -58,7 +61,11 @@ export interface ConnectionHost {
 /** While parsing has stopped, this much is still read ahead. */
 const readAheadBytes = 256 * 1024
 
+/** Fewer bytes than this hold one request, or little more. */
+const previewBytesMin = 128
+
 const views: Uint8Array[] = []
+const keys = new KeyPreview()
 
 export class Connection implements PipeOwner, TurnMember {
   readonly id: number
@@ -184,12 +191,14 @@ export class Connection implements PipeOwner, TurnMember {
 
   #run(): void {
     const { output } = this
+    let previewed = 0
     this.#running = true
     while (!this.#closing && !this.#closed) {
       if (output.pendingBytes >= this.#limits.outputPauseBytes) {
         this.#choke()
         break
       }
+      if (previewed-- <= 0) previewed = this.#preview()
       const found = this.#parser.next()
       if (found === 'more') break
       if (found === 'failure') {
@@ -209,6 +218,14 @@ export class Connection implements PipeOwner, TurnMember {
     else this.#parser.retain(this.#waiting)
     if (this.#paused && !this.#waiting && !this.#choked) this.#unpause()
     if (this.#closing || output.pendingBytes > 0) this.#turn.mark(this)
+  }
+
+  /** Tells the handler of requests to come, if there are several. Returns after how many requests to look again. */
+  #preview(): number {
+    if (this.#parser.unparsedBytes < previewBytesMin) return previewMax
+    this.#parser.preview(keys)
+    if (keys.count > 1) this.#handler.upcoming?.(this.#parser.buffer, keys)
+    return keys.count - 1
   }
 
   #refuse(failure: string): void {

@@ -11,6 +11,7 @@ import { Arguments } from '../../engine/arguments.ts'
 import { parseInteger } from '../../engine/integer.ts'
 import type { ChunkPool } from '../../engine/output-buffer.ts'
 import { chunkBytes } from '../../engine/output-buffer.ts'
+import type { KeyPreview } from './key-preview.ts'
 import { splitInline } from './inline-request.ts'
 
 /** What `next` found: a whole request, nothing whole yet, or bytes that are no request (see `failure`). */
@@ -113,6 +114,16 @@ export class RequestParser {
     this.#left = 0
     this.args.clear()
     this.#letGo()
+  }
+
+  /** Looks ahead at requests that have arrived and were not found yet. */
+  preview(keys: KeyPreview): void {
+    if (this.#left === 0) keys.look(this.#buffer, this.#at, this.#end)
+    else keys.count = 0
+  }
+
+  get buffer(): Buffer {
+    return this.#buffer
   }
 
   /** Looks for the next request. The one before it is no longer valid. */
