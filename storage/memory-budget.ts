@@ -95,7 +95,13 @@ export class MemoryBudget {
 
   /** Whether writers must wait until values have been dropped. */
   get isShort(): boolean {
-    return this.limited && this.#tier.settings.demotes && this.hasDisk && !this.stuck && this.usedBytes > this.#mark(this.settings.throttlePercent)
+    return (
+      this.limited &&
+      this.#tier.settings.demotes &&
+      this.hasDisk &&
+      !this.stuck &&
+      this.usedBytes > this.#mark(this.settings.throttlePercent)
+    )
   }
 
   /** Whether the limit is reached and nothing can be demoted: deletion by policy, or an error, must follow. */

@@ -2,7 +2,8 @@
  * Rebuilds the keyspace from a catalog: every key's metadata, small values with it, all others cold. Values are not
  * read. What the log holds beyond the catalog's marker is replayed afterwards.
  */
-import { chunkedHash, catalogedFlag, dirtyFlag, type TypeNumber, valueDirtyFlag } from '../engine/keyspace/entries.ts'
+import type { TypeNumber } from '../engine/keyspace/entries.ts'
+import { catalogedFlag, chunkedHash, dirtyFlag, valueDirtyFlag } from '../engine/keyspace/entries.ts'
 import type { Keyspace } from '../engine/keyspace/keyspace.ts'
 import { chunkObserver } from '../engine/mutation/hash-operations.ts'
 import { ChunkedHash } from '../engine/types/chunked-hash.ts'

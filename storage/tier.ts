@@ -14,13 +14,15 @@ import type { KeyspaceObserver } from '../engine/keyspace/observer.ts'
 import type { ChunkedHash } from '../engine/types/chunked-hash.ts'
 import { fieldHash } from '../engine/types/field-hashes.ts'
 import type { Clock } from './clock.ts'
-import { type ColdItem, ColdSet } from './cold-set.ts'
+import type { ColdItem } from './cold-set.ts'
+import { ColdSet } from './cold-set.ts'
 import type { ColdStore } from './cold-store.ts'
 import { LoosePieces } from './loose-pieces.ts'
 import { RefQueue } from './ref-queue.ts'
 import { Residency } from './residency.ts'
 import { Tombstones } from './tombstones.ts'
-import { decodedLength, LARGE_VALUE_BYTES, type ValueCodec } from './value-codec.ts'
+import type { ValueCodec } from './value-codec.ts'
+import { decodedLength, LARGE_VALUE_BYTES } from './value-codec.ts'
 
 export type { ColdSet } from './cold-set.ts'
 
@@ -201,14 +203,18 @@ export class Tier implements KeyspaceObserver {
 
   /** Reads what the set names; one read per value however many wait for it. Rejects when a value cannot be read. */
   async fetch(set: ColdSet): Promise<void> {
-    set.values = await Promise.all(set.items.map((item) => this.#read(item.id).catch((failure: Error) => this.#unlessOutdated(item, failure))))
+    set.values = await Promise.all(
+      set.items.map((item) => this.#read(item.id).catch((failure: Error) => this.#unlessOutdated(item, failure))),
+    )
   }
 
   /** A value that was replaced while it was read may be gone from the store, and is wanted no more. */
   #unlessOutdated({ entry, hash, firstHash, id }: ColdItem, failure: Error): undefined {
     const { entries } = this.#keyspace
     const isCurrent =
-      hash !== undefined ? hash.coldChunkAt(firstHash) === id : entries.isLive(entry) && !entries.isResident(entry) && entries.valueId(entry) === id
+      hash !== undefined
+        ? hash.coldChunkAt(firstHash) === id
+        : entries.isLive(entry) && !entries.isResident(entry) && entries.valueId(entry) === id
     if (isCurrent) throw failure
     return undefined
   }
@@ -323,8 +329,7 @@ export class Tier implements KeyspaceObserver {
     try {
       const stored = await (this.#store as ColdStore).read(id)
       if (stored === undefined) throw new Error(`value ${id} is missing from the cold store`)
-      const bytes =
-        decodedLength(stored) > LARGE_VALUE_BYTES ? await this.#codec.decodeLarge(id, stored) : this.#codec.decode(id, stored)
+      const bytes = decodedLength(stored) > LARGE_VALUE_BYTES ? await this.#codec.decodeLarge(id, stored) : this.#codec.decode(id, stored)
       this.counts.coldReads++
       this.counts.coldReadBytes += bytes.length
       this.residency.passed(bytes.length, this.residency.bytes)
@@ -346,10 +351,13 @@ function coldChunks(hash: ChunkedHash, need: Need, args: Arguments, keyIndex: nu
   else if (need === 'scan') {
     let left = scanChunksAhead
     const cursor = args.integer(keyIndex + 1)
-    hash.eachCold((firstHash, id) => {
-      add(firstHash, id)
-      return --left > 0 ? undefined : false
-    }, cursor >= 0 && cursor < 2 ** 32 ? cursor : 0)
+    hash.eachCold(
+      (firstHash, id) => {
+        add(firstHash, id)
+        return --left > 0 ? undefined : false
+      },
+      cursor >= 0 && cursor < 2 ** 32 ? cursor : 0,
+    )
   } else {
     const last = need === 'field' ? keyIndex + 1 : args.count - 1
     for (let i = keyIndex + 1; i <= last; i += need === 'pairs' ? 2 : 1) {

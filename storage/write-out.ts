@@ -8,17 +8,21 @@
  *
  * It is the only writer of the catalog and of the cold store, and runs one step at a time.
  */
-import { chunkedHash, catalogedFlag, dirtyFlag, type Entries, packedHash, stringType, valueDirtyFlag } from '../engine/keyspace/entries.ts'
-import { databaseCount, type Keyspace } from '../engine/keyspace/keyspace.ts'
+import type { Entries } from '../engine/keyspace/entries.ts'
+import { catalogedFlag, chunkedHash, dirtyFlag, packedHash, stringType, valueDirtyFlag } from '../engine/keyspace/entries.ts'
+import type { Keyspace } from '../engine/keyspace/keyspace.ts'
+import { databaseCount } from '../engine/keyspace/keyspace.ts'
 import type { ChunkedHash } from '../engine/types/chunked-hash.ts'
 import { usedBytes } from '../engine/types/packed-fields.ts'
 import type { Clock } from './clock.ts'
 import type { ColdPut, ColdStore } from './cold-store.ts'
 import type { CatalogSink } from './no-catalog.ts'
 import type { RefQueue } from './ref-queue.ts'
-import { defaultSizes, type Sizes } from './sizes.ts'
-import { LARGE_VALUE_BYTES, type ValueCodec } from './value-codec.ts'
+import type { Sizes } from './sizes.ts'
+import { defaultSizes } from './sizes.ts'
 import type { Tier } from './tier.ts'
+import type { ValueCodec } from './value-codec.ts'
+import { LARGE_VALUE_BYTES } from './value-codec.ts'
 
 /** How long one stretch of copying may hold the event loop. */
 const sliceMs = 1
@@ -43,7 +47,14 @@ interface Batch {
   readonly large: Promise<ColdPut>[]
   /** Per value: entry, LSN, id. */
   readonly entries: number[]
-  readonly chunks: { readonly entry: number; readonly hash: ChunkedHash; readonly firstHash: number; readonly lsn: number; readonly id: number; readonly told: boolean }[]
+  readonly chunks: {
+    readonly entry: number
+    readonly hash: ChunkedHash
+    readonly firstHash: number
+    readonly lsn: number
+    readonly id: number
+    readonly told: boolean
+  }[]
   bytes: number
   count: number
   lsn: number
@@ -333,7 +344,12 @@ export class WriteOut {
     for (let i = 0; i < batch.entries.length; i += 3) {
       const ref = batch.entries[i]
       const id = batch.entries[i + 2]
-      if (entries.isLive(ref) && entries.lsn(ref) === batch.entries[i + 1] && entries.isResident(ref) && entries.flag(ref, valueDirtyFlag)) {
+      if (
+        entries.isLive(ref) &&
+        entries.lsn(ref) === batch.entries[i + 1] &&
+        entries.isResident(ref) &&
+        entries.flag(ref, valueDirtyFlag)
+      ) {
         values.setId(entries.value(ref), id)
         entries.clearFlag(ref, valueDirtyFlag)
       } else {

@@ -12,7 +12,8 @@
  *   6–8 only with a ttl: expiry in ms (lower, upper), position in the database's list of keys that expire
  * then the key's bytes.
  */
-import { type Arena, entryKind } from '../memory/arena.ts'
+import type { Arena } from '../memory/arena.ts'
+import { entryKind } from '../memory/arena.ts'
 import type { AccessClock } from './access.ts'
 
 export type TypeNumber = 0 | 1 | 2

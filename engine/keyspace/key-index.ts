@@ -7,7 +7,8 @@
  * hash, which no growth moves: every key that is there from the first call to the last is met at least once.
  * The tables lie in the arena, whose memory they share and whose locality makes a probe one miss of the cache.
  */
-import { type Arena, tableKind } from '../memory/arena.ts'
+import type { Arena } from '../memory/arena.ts'
+import { tableKind } from '../memory/arena.ts'
 
 const tableBits = 13
 const tableCount = 1 << tableBits

@@ -10,9 +10,11 @@ import type { Random } from '../random.ts'
 import type { ChunkedHash } from '../types/chunked-hash.ts'
 import { AccessClock } from './access.ts'
 import { Database } from './database.ts'
-import { catalogedFlag, chunkedHash, dirtyFlag, Entries, residentBit, type TypeNumber, valueDirtyFlag } from './entries.ts'
+import type { TypeNumber } from './entries.ts'
+import { catalogedFlag, chunkedHash, dirtyFlag, Entries, residentBit, valueDirtyFlag } from './entries.ts'
 import { KeyHash } from './key-hash.ts'
-import { KeyIndex, type RefMatcher } from './key-index.ts'
+import type { RefMatcher } from './key-index.ts'
+import { KeyIndex } from './key-index.ts'
 import type { KeyspaceObserver } from './observer.ts'
 import { RefList } from './ref-list.ts'
 import { UncommittedDeletions } from './uncommitted-deletions.ts'
@@ -346,7 +348,8 @@ export class Keyspace implements RefMatcher {
   #redirect(ref: number, copy: number): void {
     const { entries } = this
     this.databases[entries.db(ref)].index.replace(this.hashOf(ref), ref, copy)
-    if (entries.encoding(copy) !== chunkedHash && entries.isResident(copy) && entries.value(copy) !== 0) this.values.setOwner(entries.value(copy), copy)
+    if (entries.encoding(copy) !== chunkedHash && entries.isResident(copy) && entries.value(copy) !== 0)
+      this.values.setOwner(entries.value(copy), copy)
     entries.release(ref)
     if (this.#keyRef === ref) this.#keyRef = copy
     if (entries.flag(copy, dirtyFlag)) this.observer.dirtyMoved(copy)

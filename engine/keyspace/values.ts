@@ -4,7 +4,8 @@
  * 32-bit words: 0 owner (ref of the key's entry) · 1 position in the residency queue · 2 id of the identical copy in the
  * cold store, lower 32 bits, 0 when there is none · 3 id, upper 16 bits; frequency (2 bits), queue (2 bits), chunk bit.
  */
-import { type Arena, valueKind } from '../memory/arena.ts'
+import type { Arena } from '../memory/arena.ts'
+import { valueKind } from '../memory/arena.ts'
 
 export const valueHeaderBytes = 16
 const two32 = 2 ** 32

@@ -9,7 +9,8 @@ import { hashType, plainString, rawString, stringType } from '../keyspace/entrie
 import type { Keyspace } from '../keyspace/keyspace.ts'
 import type { Random } from '../random.ts'
 import type { FieldSource } from './field-source.ts'
-import { type HashLimits, HashOperations } from './hash-operations.ts'
+import type { HashLimits } from './hash-operations.ts'
+import { HashOperations } from './hash-operations.ts'
 import {
   appendOp,
   deleteOp,
@@ -79,7 +80,8 @@ export class Mutator {
     let ref = keyspace.find(db, key, ks, ke)
     const length = ve - vs
     if (ref === 0) ref = keyspace.insert(db, stringType, key, ks, ke, expireAt > 0)
-    if (entries.type(ref) !== stringType || !entries.isResident(ref) || entries.value(ref) === 0 || !this.#fits(ref, length)) keyspace.makeValue(ref, length)
+    if (entries.type(ref) !== stringType || !entries.isResident(ref) || entries.value(ref) === 0 || !this.#fits(ref, length))
+      keyspace.makeValue(ref, length)
     else entries.setAccess(ref, keyspace.access.used(entries.access(ref)))
     entries.setTypeAndEncoding(ref, stringType, plainString)
     const slot = entries.value(ref)

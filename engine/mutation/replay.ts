@@ -7,7 +7,8 @@
  */
 import type { Keyspace } from '../keyspace/keyspace.ts'
 import type { FieldSource } from './field-source.ts'
-import { keepTtl, type Mutator } from './mutator.ts'
+import type { Mutator } from './mutator.ts'
+import { keepTtl } from './mutator.ts'
 import {
   appendOp,
   deleteOp,

@@ -2,17 +2,19 @@
  * A shard put together: keyspace, tier, cold store, log, checkpoint and budget, opened from a data directory and closed
  * again. What runs in the background (cooling, checkpoints, expiry, making room) is `maintenance.ts`.
  */
-import { Compactor } from '../../engine/keyspace/compactor.ts'
-import { noObserver } from '../../engine/keyspace/observer.ts'
-import { Keyspace } from '../../engine/keyspace/keyspace.ts'
-import { Mutator } from '../../engine/mutation/mutator.ts'
+
 import type { EngineLimits } from '../../engine/execution.ts'
+import { Compactor } from '../../engine/keyspace/compactor.ts'
+import { Keyspace } from '../../engine/keyspace/keyspace.ts'
+import { noObserver } from '../../engine/keyspace/observer.ts'
+import { Mutator } from '../../engine/mutation/mutator.ts'
 import { CatalogWriter } from '../../storage/catalog-writer.ts'
 import { Checkpointer } from '../../storage/checkpoint.ts'
 import type { ColdStore } from '../../storage/cold-store.ts'
 import { MemoryBudget } from '../../storage/memory-budget.ts'
 import { noCatalog } from '../../storage/no-catalog.ts'
-import { defaultSizes, type Sizes } from '../../storage/sizes.ts'
+import type { Sizes } from '../../storage/sizes.ts'
+import { defaultSizes } from '../../storage/sizes.ts'
 import { Tier } from '../../storage/tier.ts'
 import { ValueCodec } from '../../storage/value-codec.ts'
 import { WriteOut } from '../../storage/write-out.ts'
@@ -99,14 +101,16 @@ export async function openShard(
     settings: budgetSettings(values),
     keyspace,
     tier,
-    others: () => clientBytes() + log.pendingBytes + (durable ? logBytes : 0) + (storeStats()?.memoryBytes ?? 0) + (writeOut?.memoryBytes ?? 0),
+    others: () =>
+      clientBytes() + log.pendingBytes + (durable ? logBytes : 0) + (storeStats()?.memoryBytes ?? 0) + (writeOut?.memoryBytes ?? 0),
     nowMs: () => clock.monotonicMs(),
     compact: () => compactor.step(),
     diskBytes: () => storeStats()?.diskBytes ?? 0,
   })
   tier.room = () => budget.room()
   const replayed = await new LogReplay(keyspace, mutator, tier).run(log, restored?.marker.checkpointLsn ?? 0, clock, progress, async () => {
-    while (budget.makeRoom() || (budget.isShort && (await (writeOut as WriteOut).step(4096)) > 0)) await new Promise<void>((resolve) => clock.afterTurn(resolve))
+    while (budget.makeRoom() || (budget.isShort && (await (writeOut as WriteOut).step(4096)) > 0))
+      await new Promise<void>((resolve) => clock.afterTurn(resolve))
   })
   const checkpointer =
     catalog !== undefined && writeOut !== undefined && store !== undefined
