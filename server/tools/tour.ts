@@ -7,6 +7,7 @@
  *     npm run tour -- --quick     a few thousand entries
  *     npm run tour -- --keep      leaves the data where it is and says where
  */
+import { rmSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -35,6 +36,13 @@ async function main(): Promise<boolean> {
   const cities = await openCities()
   const directory = await mkdtemp(join(tmpdir(), 'moraine-tour-'))
   const servers: ServerProcess[] = []
+  const interrupted = (): void => {
+    for (const server of servers) server.kill('SIGKILL')
+    if (!keep) rmSync(directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 })
+    process.exit(130)
+  }
+  process.once('SIGINT', interrupted)
+  process.once('SIGTERM', interrupted)
   try {
     return await tour(wordNet, cities, directory, servers)
   } finally {

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { openCities } from '../../server/tools/real-data/cities.ts'
-import { storingRequest } from '../../server/tools/real-data/entry.ts'
+import { DataMissing, fromPackage, storingRequest } from '../../server/tools/real-data/entry.ts'
 import { glossCount, openWordNet, wordCount } from '../../server/tools/real-data/wordnet.ts'
 import { moraineIsBuilt } from './processes.ts'
 
@@ -35,6 +35,14 @@ describe('the real data', () => {
     expect(keys.size).toBe(cities.count)
     expect(cities.count).toBeGreaterThan(130_000)
   })
+})
+
+it('says what to do when a package is missing', async () => {
+  const missing = fromPackage('no-such-words', () =>
+    Promise.reject(Object.assign(new Error('Cannot find package'), { code: 'ERR_MODULE_NOT_FOUND' })),
+  )
+  await expect(missing).rejects.toThrow(DataMissing)
+  await expect(missing).rejects.toThrow('the package no-such-words is not installed: run "npm install"')
 })
 
 describe.skipIf(!moraineIsBuilt)('npm run tour', () => {
