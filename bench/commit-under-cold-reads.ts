@@ -1,4 +1,5 @@
 /** Does a commit wait for the reads of cold values? One connection SETs durably, alone and while others GET cold values as fast as they can. */
+import type { MetricName } from '../server/metrics/metric-table.ts'
 import { coldData, keysOf, noCheckpoints } from './cold-data.ts'
 import type { Context } from './context.ts'
 import { uniform } from './key-choice.ts'
@@ -98,8 +99,8 @@ async function phase(context: Context, server: RunningServer, readers: number): 
   const reads = await startBackground({ ...common, connections: readers, requests: 1_000_000_000 })
   try {
     const { writes, before, after } = await watchedWrites(context, server)
-    const coldPerSecond = coldReads(before, after, writes.seconds)
-    const readsPerSecond = await reads.stop()
+    const coldPerSecond = perSecond(before, after, writes.seconds, 'moraine_tier_reads_total')
+    const readsPerSecond = perSecond(before, after, writes.seconds, 'moraine_command_calls_total', 'get')
     return { name: `${readers} readers`, writes, serverP99Ms: commitP99Ms(before, after), readsPerSecond, coldPerSecond }
   } finally {
     await reads.stop()
@@ -134,8 +135,8 @@ function commitP99Ms(before: Figures, after: Figures): number | undefined {
   return seconds === undefined ? undefined : seconds * 1000
 }
 
-function coldReads(before: Figures, after: Figures, seconds: number): number | undefined {
-  const earlier = before.read('moraine_tier_reads_total')
-  const later = after.read('moraine_tier_reads_total')
-  return earlier === undefined || later === undefined ? undefined : (later - earlier) / seconds
+function perSecond(before: Figures, after: Figures, seconds: number, name: MetricName, label?: string): number | undefined {
+  const earlier = before.read(name, label) ?? 0
+  const later = after.read(name, label)
+  return later === undefined ? undefined : (later - earlier) / seconds
 }

@@ -3,6 +3,8 @@ import { execFile, spawn } from 'node:child_process'
 import { promisify } from 'node:util'
 
 const run = promisify(execFile)
+/** A server that no longer answers must not hold the benchmark for ever. */
+const runMsMax = 180_000
 
 export interface BenchmarkRun {
   readonly port: number
@@ -23,7 +25,11 @@ export interface BenchmarkSample {
 
 /** Rejects when it fails or prints no figures. */
 export async function measure(options: BenchmarkRun): Promise<BenchmarkSample> {
-  const { stdout, stderr } = await run('redis-benchmark', [...flagsOf(options), '--csv'], { maxBuffer: 2 ** 24 })
+  const { stdout, stderr } = await run('redis-benchmark', [...flagsOf(options), '--csv'], {
+    maxBuffer: 2 ** 24,
+    timeout: runMsMax,
+    killSignal: 'SIGKILL',
+  })
   const row = stdout.split('\n').find((line) => line.startsWith(`"${options.test.toUpperCase()}"`))
   if (row === undefined) throw new Error(`redis-benchmark said: ${stdout}${stderr}`)
   // test, rps, avg, min, p50, p95, p99, max; latencies in ms

@@ -152,6 +152,7 @@ async function fillWatched(context: Context, contender: Contender, keys: number,
     onProgress: (replies) => {
       shown.update(replies)
       const nowMs = performance.now()
+      if (nowMs - seen.atMs < 1000) return
       rates.push([(nowMs - startedMs) / 1000, ((replies - seen.replies) * 1000) / (nowMs - seen.atMs)])
       seen = { replies, atMs: nowMs }
     },
