@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 
 const run = promisify(execFile)
-const moraineMain = fileURLToPath(new URL('../dist/server/main.js', import.meta.url))
+const moraineMain = fileURLToPath(new URL('../dist/server/moraine.cjs', import.meta.url))
 const readyMsMax = 180_000
 const stopMsMax = 120_000
 const readyPollMs = 5

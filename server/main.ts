@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 /** The program: reads the configuration, gives the server the real ports, starts it, and stops it in reverse on a signal. */
 import { lockDirectory } from '../storage/directory-lock.ts'
 import { LevelColdStore } from '../storage/level-cold-store.ts'
@@ -20,9 +19,6 @@ import { realClock } from './real-clock.ts'
 import { SystemRandom } from './real-random.ts'
 import { Server } from './server.ts'
 import { moraineVersion } from './version.ts'
-
-// The log's writes, the cold store's reads, its write and its sync each hold a thread: there is always one for the log.
-process.env['UV_THREADPOOL_SIZE'] ??= '8'
 
 async function main(): Promise<void> {
   const argv = process.argv.slice(2)

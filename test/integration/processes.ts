@@ -23,7 +23,7 @@ export interface ServerProcess {
   stop(signal?: NodeJS.Signals): Promise<void>
 }
 
-export const moraineMain = new URL('../../dist/server/main.js', import.meta.url).pathname
+export const moraineMain = new URL('../../dist/server/moraine.cjs', import.meta.url).pathname
 export const moraineIsBuilt = existsSync(moraineMain)
 const redisServer = 'redis-server'
 export const redisIsInstalled = spawnSync(redisServer, ['--version']).status === 0

@@ -8,7 +8,7 @@ import { existsSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
-const program = fileURLToPath(new URL('../../../dist/server/main.js', import.meta.url))
+const program = fileURLToPath(new URL('../../../dist/server/moraine.cjs', import.meta.url))
 const startTimeoutMs = 30_000
 const keptLines = 20
 
