@@ -76,7 +76,8 @@ export class Maintenance {
   turnEnded(): void {
     const { budget } = this.#shard
     budget.measure()
-    if (this.#sliceScheduled || (!budget.wantsRoom && !this.#shard.primary.tier.loose.any)) return
+    const isDue = budget.wantsRoom || budget.isExhausted || this.#shard.primary.tier.loose.any
+    if (this.#sliceScheduled || !isDue) return
     this.#slice()
   }
 
@@ -154,7 +155,10 @@ export class Maintenance {
     let evicted = 0
     while (budget.isExhausted && this.#clock.monotonicMs() < until) {
       // Deleted keys leave gaps all over: only compaction makes memory of them, and spares other keys.
-      if (budget.compact()) continue
+      if (budget.compact()) {
+        budget.measure()
+        continue
+      }
       let found = false
       primary.change((x) => {
         found = evictOne(x, policy, samples)

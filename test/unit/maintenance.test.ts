@@ -1,0 +1,160 @@
+import { describe, expect, it } from 'vitest'
+import { Compactor } from '../../engine/keyspace/compactor.ts'
+import { Keyspace } from '../../engine/keyspace/keyspace.ts'
+import { noObserver } from '../../engine/keyspace/observer.ts'
+import { Mutator } from '../../engine/mutation/mutator.ts'
+import type { Config } from '../../server/config/config.ts'
+import type { Log } from '../../server/logging.ts'
+import { Maintenance } from '../../server/shard/maintenance.ts'
+import { Primary } from '../../server/shard/primary.ts'
+import type { Shard } from '../../server/shard/shard.ts'
+import { MemoryBudget } from '../../storage/memory-budget.ts'
+import { MemoryColdStore } from '../../storage/memory-cold-store.ts'
+import { noCatalog } from '../../storage/no-catalog.ts'
+import { Tier } from '../../storage/tier.ts'
+import { ValueCodec } from '../../storage/value-codec.ts'
+import { WriteOut } from '../../storage/write-out.ts'
+import { NoLog } from '../../wal/no-log.ts'
+import { ManualClock } from '../simulation/manual-clock.ts'
+import { SeededRandom } from '../simulation/seeded-random.ts'
+
+const scale = Number(process.env.MORAINE_TEST_SCALE ?? 1)
+
+/** Every look at the clock takes a while, and turns end when the test says so. */
+class TurningClock extends ManualClock {
+  #turn: (() => void)[] = []
+  #looks = 0
+
+  override monotonicMs(): number {
+    return super.monotonicMs() + ++this.#looks * 0.1
+  }
+
+  override afterTurn(work: () => void): void {
+    this.#turn.push(work)
+  }
+
+  /** Ends the turn; returns how many pieces of work had waited for it. */
+  endTurn(): number {
+    const turn = this.#turn
+    this.#turn = []
+    for (const work of turn) work()
+    return turn.length
+  }
+}
+
+function fixture(maxmemoryBytes = 0, demotes = false, policy = 'noeviction') {
+  const clock = new TurningClock()
+  const random = new SeededRandom(1)
+  const limits = { hashMaxListpackEntries: 128, hashMaxListpackValue: 64, protoMaxBulkBytes: 1 << 20 }
+  const keyspace = new Keyspace(random, noObserver)
+  const mutator = new Mutator(keyspace, limits, random)
+  mutator.recording = false
+  const store = new MemoryColdStore()
+  const codec = new ValueCodec()
+  const tier = new Tier(keyspace, store, codec, clock, { demotes, valueBytesMin: 64, promote: 'second', ttlMinMs: 0 }, () => undefined)
+  keyspace.observer = tier
+  const primary = new Primary(keyspace, mutator, new NoLog(), tier, random, limits)
+  primary.tick(clock.wallMs())
+  const compactor = new Compactor(keyspace)
+  const settings = { maxmemoryBytes, coolStartPercent: 70, dropPercent: 80, throttlePercent: 90, diskBytesMax: 0 }
+  const budget = new MemoryBudget({
+    settings,
+    keyspace,
+    tier,
+    others: () => 0,
+    nowMs: () => clock.monotonicMs(),
+    compact: () => compactor.step(),
+    diskBytes: () => 0,
+  })
+  const writeOut = new WriteOut({
+    keyspace,
+    tier,
+    store,
+    codec,
+    clock,
+    catalog: noCatalog,
+    nextValueId: 1,
+    committed: async () => undefined,
+  })
+  const config = { values: { 'maxmemory-policy': policy, 'maxmemory-samples': 5 } } as unknown as Config
+  const log = { info() {}, error() {} } as unknown as Log
+  const shard = { primary, budget, writeOut: demotes ? writeOut : undefined, checkpointer: undefined } as unknown as Shard
+  const maintenance = new Maintenance(shard, clock, config, log)
+  const put = (name: string, bytes: number, expireAt: number): void => {
+    const key = Buffer.from(name)
+    primary.change(() => mutator.putString(0, key, 0, key.length, Buffer.alloc(bytes, 120), 0, bytes, expireAt))
+  }
+  return { clock, keyspace, tier, budget, maintenance, writeOut, put }
+}
+
+describe('maintenance', () => {
+  it('deletes a million keys that expire together in many small slices, one at a time', async () => {
+    const { clock, keyspace, maintenance, put } = fixture()
+    const keys = Math.ceil(200_000 * scale)
+    for (let i = 0; i < keys; i++) put(`k${i}`, 1, clock.wallMs() - 1)
+    for (let i = 0; i < 1000; i++) put(`stays${i}`, 1, clock.wallMs() + 1_000_000)
+    maintenance.start()
+    let slices = 0
+    let turns = 0
+    while (keyspace.size > 1000) {
+      expect(++turns).toBeLessThan(keys)
+      // A tick comes again and again while slices are still going on: it must not begin a second row of them.
+      if (turns % 10 === 1) clock.advance(100)
+      const before = keyspace.size
+      const waiting = clock.endTurn()
+      expect(waiting).toBeLessThanOrEqual(2)
+      expect(before - keyspace.size).toBeLessThanOrEqual(64 * 12)
+      if (before > keyspace.size) slices++
+    }
+    expect(slices).toBeGreaterThan(keys / (64 * 12) / 2)
+    await maintenance.stop()
+    for (let i = 0; i < 5; i++) clock.endTurn()
+    expect([keyspace.size, clock.endTurn()]).toEqual([1000, 0])
+  })
+
+  it('evicts no more keys than memory needs, though they lie scattered', async () => {
+    const { clock, keyspace, budget, maintenance, put } = fixture(32 * 1024 * 1024, false, 'allkeys-random')
+    let keys = 0
+    while (budget.measure() <= 33 * 1024 * 1024) put(`k${keys++}`, 300, 0)
+    expect(budget.isExhausted).toBe(true)
+    for (let turns = 0; budget.isExhausted; turns++) {
+      expect(turns).toBeLessThan(20_000)
+      maintenance.turnEnded()
+      clock.endTurn()
+    }
+    expect(maintenance.evictedKeys).toBe(keys - keyspace.size)
+    expect(keyspace.size).toBeGreaterThan(keys * 0.75)
+    await maintenance.stop()
+  })
+})
+
+describe('the memory budget', () => {
+  it('lets writers wait while it is short, and goes on once values have become cold', async () => {
+    const { clock, tier, budget, maintenance, writeOut, put } = fixture(32 * 1024 * 1024, true)
+    expect([budget.room(), budget.isShort, budget.wantsCooling]).toEqual(['ample', false, false])
+    let keys = 0
+    for (budget.measure(); !budget.isShort; budget.measure()) put(`k${keys++}`, 3000, 0)
+    expect([budget.wantsCooling, budget.wantsRoom, budget.room(), budget.isExhausted]).toEqual([true, true, 'none', false])
+    // All is hot yet: nothing can go, but it is not stuck either.
+    budget.makeRoom()
+    expect([budget.isShort, budget.stuck, tier.counts.demotions]).toEqual([true, false, 0])
+    let released = 0
+    maintenance.onRoom = () => released++
+    while ((await Promise.race([writeOut.step(500), turning(clock)])) !== 0);
+    for (let turns = 0; budget.wantsRoom; turns++) {
+      expect(turns).toBeLessThan(5000)
+      maintenance.turnEnded()
+      clock.endTurn()
+    }
+    expect([budget.isShort, released > 0, tier.counts.demotions > 300]).toEqual([false, true, true])
+    await maintenance.stop()
+  })
+})
+
+/** Ends turns for as long as something waits for them. */
+async function turning(clock: TurningClock): Promise<never> {
+  for (;;) {
+    clock.endTurn()
+    await new Promise<void>((resolve) => setImmediate(resolve))
+  }
+}
