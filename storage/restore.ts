@@ -21,6 +21,9 @@ export class KeyspaceRestore implements CatalogVisitor {
   /** Ids that were to be deleted from the cold store, and perhaps were not. */
   readonly freedIds: number[] = []
 
+  /** Entries that came with a value which is worth moving: some are replaced or deleted by later rows. */
+  readonly #movable: number[] = []
+
   /** While it runs, the keyspace must have no observer. */
   constructor(keyspace: Keyspace, tier: Tier, hashChunkBytes?: number) {
     this.#keyspace = keyspace
@@ -70,7 +73,25 @@ export class KeyspaceRestore implements CatalogVisitor {
     entries.setFlag(ref, catalogedFlag)
     const placed = keyspace.setExpireAt(ref, expireAt)
     if (placed !== ref && this.#awaiting.get(valueId) === ref) this.#awaiting.set(valueId, placed)
-    if (encoding !== chunkedHash && valueId === 0) this.#moveIfLarge(placed)
+    if (encoding !== chunkedHash && valueId === 0 && this.#tier.isMovable(entries.value(placed))) this.#movable.push(placed)
+  }
+
+  /**
+   * After the last row: tells the tier of the values that it may move after all, because their keys were to expire soon when
+   * they were told, or because the setting has changed.
+   */
+  finish(): void {
+    const { entries, values } = this.#keyspace
+    for (const ref of this.#movable) {
+      if (!entries.isLive(ref) || entries.encoding(ref) === chunkedHash || !entries.isResident(ref)) continue
+      const value = entries.value(ref)
+      if (value === 0 || values.id(value) !== 0 || values.queue(value) !== 0 || !this.#tier.isMovable(value)) continue
+      this.#tier.resident(value)
+      if (entries.flag(ref, dirtyFlag)) continue
+      entries.setFlag(ref, dirtyFlag)
+      this.#tier.dirtied(ref)
+    }
+    this.#movable.length = 0
   }
 
   tombstone(db: number, _lsn: number, key: Buffer, keyStart: number, keyEnd: number): void {
@@ -136,16 +157,5 @@ export class KeyspaceRestore implements CatalogVisitor {
     const value = keyspace.makeValue(ref, end - start)
     inline.copy(values.bytes(value), values.start(value), start, end)
     entries.setFlag(ref, valueDirtyFlag)
-  }
-
-  /** A value that has outgrown the catalog, because the setting has changed since, is to be written out. */
-  #moveIfLarge(ref: number): void {
-    const { entries } = this.#keyspace
-    const value = entries.value(ref)
-    if (!this.#tier.isMovable(value)) return
-    this.#tier.resident(value)
-    if (entries.flag(ref, dirtyFlag)) return
-    entries.setFlag(ref, dirtyFlag)
-    this.#tier.dirtied(ref)
   }
 }

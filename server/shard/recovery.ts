@@ -46,6 +46,7 @@ export async function restoreCatalog(
     shown.update(done)
   })
   shown?.finish()
+  restore.finish()
   await reader.close()
   keyspace.nextCollectionId = reader.marker.nextCollectionId
   return { marker: reader.marker, end: reader.end, freedIds: restore.freedIds }
