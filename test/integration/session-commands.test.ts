@@ -190,4 +190,16 @@ describe.skipIf(!moraineIsBuilt)('session commands', () => {
       await rm(directory, { recursive: true, force: true })
     }
   })
+
+  it('ends by SHUTDOWN without a log, too', async () => {
+    const volatile = await startMoraine('--appendonly', 'no')
+    try {
+      const client = await open(volatile.port)
+      await client.run('SET k v')
+      expect(await client.run('SAVE')).toContain('the server keeps no log')
+      expect(await client.run('SHUTDOWN')).toBe('closed')
+    } finally {
+      await volatile.stop()
+    }
+  })
 })
