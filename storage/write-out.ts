@@ -344,12 +344,9 @@ export class WriteOut {
     for (let i = 0; i < batch.entries.length; i += 3) {
       const ref = batch.entries[i]
       const id = batch.entries[i + 2]
-      if (
-        entries.isLive(ref) &&
-        entries.lsn(ref) === batch.entries[i + 1] &&
-        entries.isResident(ref) &&
-        entries.flag(ref, valueDirtyFlag)
-      ) {
+      // Another entry may lie there now, even one with the same LSN; but then it is dirty, as is whatever has changed or moved.
+      const isUnchanged = entries.isLive(ref) && !entries.flag(ref, dirtyFlag) && entries.lsn(ref) === batch.entries[i + 1]
+      if (isUnchanged && entries.isResident(ref) && entries.flag(ref, valueDirtyFlag)) {
         values.setId(entries.value(ref), id)
         entries.clearFlag(ref, valueDirtyFlag)
       } else {
