@@ -129,8 +129,10 @@ export class MemoryBudget {
     }
     const until = this.#nowMs() + sliceMs
     let hot = 0
+    let demoted = 0
     for (let i = 0; this.wantsRoom; i++, this.measure()) {
-      if ((i & 15) === 15 && this.#nowMs() > until) return true
+      // Where all that was met is hot, it is the write-out's turn.
+      if ((i & 15) === 15 && this.#nowMs() > until) return demoted > 0
       if (this.#hasSlack() && this.#compact()) {
         if (this.#nowMs() > until) return true
         continue
@@ -141,7 +143,8 @@ export class MemoryBudget {
         this.stuck = !this.#tier.hasDirty && !this.#tier.loose.any
         return false
       }
-      if (gained === 0 && ++hot > 256) return false
+      if (gained > 0) demoted++
+      else if (++hot > 256) return false
     }
     this.stuck = false
     return false
