@@ -4,6 +4,6 @@
  * libuv's thread pool, whose size can be set only before: the log's writes, the cold store's reads, its write and its sync
  * each hold a thread, and there must always be one for the log.
  */
-process.env['UV_THREADPOOL_SIZE'] ??= '8'
+process.env.UV_THREADPOOL_SIZE ??= '8'
 
 void import('./main.ts')

@@ -11,8 +11,8 @@ import { Arguments } from '../../engine/arguments.ts'
 import { parseInteger } from '../../engine/integer.ts'
 import type { ChunkPool } from '../../engine/output-buffer.ts'
 import { chunkBytes } from '../../engine/output-buffer.ts'
-import type { KeyPreview } from './key-preview.ts'
 import { splitInline } from './inline-request.ts'
+import type { KeyPreview } from './key-preview.ts'
 
 /** What `next` found: a whole request, nothing whole yet, or bytes that are no request (see `failure`). */
 export type Found = 'request' | 'more' | 'failure'

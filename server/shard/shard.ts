@@ -95,23 +95,22 @@ export async function openShard(
           committed: (lsn) => (durable ? waiters.wait(lsn) : Promise.resolve()),
           sizes,
         })
-  const compactor = new Compactor(keyspace)
-  const storeStats = polled(clock, () => store?.stats())
-  const budget = new MemoryBudget({
-    settings: budgetSettings(values),
-    keyspace,
-    tier,
-    others: () =>
-      clientBytes() + log.pendingBytes + (durable ? logBytes : 0) + (storeStats()?.memoryBytes ?? 0) + (writeOut?.memoryBytes ?? 0),
-    nowMs: () => clock.monotonicMs(),
-    compact: () => compactor.step(),
-    diskBytes: () => storeStats()?.diskBytes ?? 0,
+  const budget = memoryBudget(ports, values, keyspace, tier, store, () => {
+    return clientBytes() + log.pendingBytes + (durable ? logBytes : 0) + (writeOut?.memoryBytes ?? 0)
   })
   tier.room = () => budget.room()
-  const replayed = await new LogReplay(keyspace, mutator, tier).run(log, restored?.marker.checkpointLsn ?? 0, clock, progress, async () => {
-    while (budget.makeRoom() || (budget.isShort && (await (writeOut as WriteOut).step(4096)) > 0))
+  const makeRoom = async (): Promise<void> => {
+    while (budget.makeRoom() || (budget.isShort && (await (writeOut as WriteOut).step(4096)) > 0)) {
       await new Promise<void>((resolve) => clock.afterTurn(resolve))
-  })
+    }
+  }
+  const recoveredRecords = await new LogReplay(keyspace, mutator, tier).run(
+    log,
+    restored?.marker.checkpointLsn ?? 0,
+    clock,
+    progress,
+    makeRoom,
+  )
   const checkpointer =
     catalog !== undefined && writeOut !== undefined && store !== undefined
       ? new Checkpointer({
@@ -129,17 +128,8 @@ export async function openShard(
         })
       : undefined
   const primary = new Primary(keyspace, mutator, log, tier, random, limits)
-  return {
-    primary,
-    budget,
-    waiters,
-    codec,
-    store,
-    writeOut,
-    checkpointer,
-    recoveredRecords: replayed,
-    recoveryMs: clock.monotonicMs() - startMs,
-  }
+  const recoveryMs = clock.monotonicMs() - startMs
+  return { primary, budget, waiters, codec, store, writeOut, checkpointer, recoveredRecords, recoveryMs }
 }
 
 export async function closeShard(shard: Shard): Promise<void> {
@@ -201,6 +191,28 @@ function checkpointLog(log: TransactionLog, waiters: CommitWaiters): Constructor
     sync: () => log.sync(),
     trim: (upTo) => log.trim(upTo),
   }
+}
+
+/** `buffers` tells the memory of all that is neither data nor the store's. */
+function memoryBudget(
+  ports: Ports,
+  values: Values,
+  keyspace: Keyspace,
+  tier: Tier,
+  store: ColdStore | undefined,
+  buffers: () => number,
+): MemoryBudget {
+  const compactor = new Compactor(keyspace)
+  const storeStats = polled(ports.clock, () => store?.stats())
+  return new MemoryBudget({
+    settings: budgetSettings(values),
+    keyspace,
+    tier,
+    others: () => buffers() + (storeStats()?.memoryBytes ?? 0),
+    nowMs: () => ports.clock.monotonicMs(),
+    compact: () => compactor.step(),
+    diskBytes: () => storeStats()?.diskBytes ?? 0,
+  })
 }
 
 /** A figure that is dear to ask for, asked for at most four times a second. */
