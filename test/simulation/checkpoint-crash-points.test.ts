@@ -110,6 +110,18 @@ describe('a checkpoint', () => {
     }
   })
 
+  it('begins a new catalog after a failed sync', async () => {
+    const shard = new RecoverableShard(3)
+    await shard.open()
+    await shard.change([put('a', 'first')])
+    shard.disk.failNext('sync', 'EIO')
+    await expect(shard.checkpointer.run()).rejects.toThrow('EIO')
+    await shard.checkpointer.run()
+    expect(await catalogGenerations(shard.disk, 'data')).toEqual([2])
+    await shard.crash()
+    await shard.check()
+  })
+
   it('deletes stale values only after its marker, and all of them in the end', async () => {
     const shard = await prepared(5)
     const before = shard.coldDisk.contents.size
