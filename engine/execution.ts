@@ -34,6 +34,8 @@ export class Execution {
   revealed = 0
   /** Whether uses count: not for CLIENT NO-TOUCH. */
   touches = true
+  /** Whether an expired key that is met is deleted: not once the log has failed. It is missing either way. */
+  deletesExpired = true
   hits = 0
   misses = 0
   expired = 0
@@ -152,6 +154,7 @@ export class Execution {
   #expire(ref: number): boolean {
     const expireAt = this.keyspace.entries.expireAt(ref)
     if (expireAt === 0 || expireAt >= this.now) return false
+    if (!this.deletesExpired) return true
     this.expired++
     this.mutator.deleteEntry(ref)
     return true

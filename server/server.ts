@@ -283,6 +283,8 @@ export class Server {
   #logFailed(shard: Shard, failure: Error): void {
     this.logFailure = failure
     shard.waiters.failed(failure)
+    shard.primary.x.deletesExpired = false
+    this.maintenance.mayChange = false
     this.log.error('The log failed: nothing will be acknowledged any more, reads go on', { error: failure })
     // Whoever waits for a commit would wait for ever; what was written may or may not be there after a restart.
     for (const session of [...this.sessions.values()]) if (session.connection.heldLsn > 0) session.connection.close()
@@ -297,6 +299,8 @@ export class Server {
     await this.listener.stopAccepting()
     const { shard } = this
     if (shard !== undefined) {
+      // So that the next start has little to replay. When it fails, the log still has everything.
+      if (shard.checkpointer !== undefined && this.logFailure === undefined) await this.maintenance.checkpoint().catch(() => undefined)
       await this.maintenance.stop()
       shard.primary.log.flush()
       // Without a log everything counts as committed at once, and nobody is told.

@@ -255,6 +255,11 @@ export class Session implements RequestHandler {
 
   /** The replies of the request in hand leave when the log has committed `lsn`. */
   hold(lsn: number, written: boolean): void {
+    // What is not committed now never will be, and a reply that reveals it would wait for ever.
+    if (this.server.logFailure !== undefined && lsn > this.server.primary.log.committed) {
+      this.connection.close()
+      return
+    }
     this.connection.hold(lsn)
     if (written) this.lastWriteLsn = lsn
     this.server.turn.schedule()

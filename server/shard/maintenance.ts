@@ -27,6 +27,8 @@ export class Maintenance {
   onAppended: () => void = () => undefined
   onCheckpoint: (result: CheckpointResult) => void = () => undefined
   activeExpiry = true
+  /** False once the log has failed: expired keys stay, and nothing is evicted. */
+  mayChange = true
   evictedKeys = 0
   checkpoints = 0
   checkpointFailures = 0
@@ -45,7 +47,8 @@ export class Maintenance {
   #sliceScheduled = false
   #expiryScheduled = false
   #stopped = false
-  #writtenAtCheckpoint = 0
+  /** Bytes that had been written to the log then. What a restart had to replay counts too: it was written before. */
+  #writtenAtCheckpoint: number
 
   constructor(shard: Shard, clock: Clock, config: Config, log: Log) {
     this.#shard = shard
@@ -53,6 +56,7 @@ export class Maintenance {
     this.#config = config
     this.#log = log
     this.#lastAttemptMs = clock.monotonicMs()
+    this.#writtenAtCheckpoint = -shard.recoveredBytes
   }
 
   /** Share of expired keys that are still there, as the last walk found it. */
@@ -103,7 +107,7 @@ export class Maintenance {
 
   /** One slice of expiry; goes on in the next turn while most of what it sees has expired. */
   #expire(): void {
-    if (this.#stopped) return
+    if (this.#stopped || !this.mayChange) return
     const { primary } = this.#shard
     const until = this.#clock.monotonicMs() + sliceMs
     let looked = 0
@@ -148,7 +152,7 @@ export class Maintenance {
   /** Deletes keys as `maxmemory-policy` says, until memory suffices or a millisecond has passed. */
   #evict(): void {
     const policy = this.#config.values['maxmemory-policy']
-    if (policy === 'noeviction') return
+    if (policy === 'noeviction' || !this.mayChange) return
     const { primary, budget } = this.#shard
     const until = this.#clock.monotonicMs() + sliceMs
     const samples = this.#config.values['maxmemory-samples']

@@ -59,6 +59,8 @@ export class LogReplay implements MutationVisitor {
   readonly #replay: Replay
   readonly #args = new Arguments()
   #cold: ColdSet | undefined
+  /** Of the records that `run` applied. */
+  bytes = 0
 
   constructor(keyspace: Keyspace, mutator: Mutator, tier: Tier) {
     this.#keyspace = keyspace
@@ -86,6 +88,7 @@ export class LogReplay implements MutationVisitor {
         this.#replay.apply(lsn, payload)
         if (cold !== undefined) this.#tier.settle()
         records++
+        this.bytes += payload.length
         if ((records & 63) !== 0 || clock.monotonicMs() < until) continue
         shown.update(records)
         await makeRoom()

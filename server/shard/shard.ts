@@ -41,6 +41,7 @@ export interface Shard {
   /** Undefined without a log: nothing is to survive. */
   readonly checkpointer: Checkpointer | undefined
   readonly recoveredRecords: number
+  readonly recoveredBytes: number
   readonly recoveryMs: number
 }
 
@@ -104,13 +105,8 @@ export async function openShard(
       await new Promise<void>((resolve) => clock.afterTurn(resolve))
     }
   }
-  const recoveredRecords = await new LogReplay(keyspace, mutator, tier).run(
-    log,
-    restored?.marker.checkpointLsn ?? 0,
-    clock,
-    progress,
-    makeRoom,
-  )
+  const replay = new LogReplay(keyspace, mutator, tier)
+  const recoveredRecords = await replay.run(log, restored?.marker.checkpointLsn ?? 0, clock, progress, makeRoom)
   const checkpointer =
     catalog !== undefined && writeOut !== undefined && store !== undefined
       ? new Checkpointer({
@@ -129,7 +125,7 @@ export async function openShard(
       : undefined
   const primary = new Primary(keyspace, mutator, log, tier, random, limits)
   const recoveryMs = clock.monotonicMs() - startMs
-  return { primary, budget, waiters, codec, store, writeOut, checkpointer, recoveredRecords, recoveryMs }
+  return { primary, budget, waiters, codec, store, writeOut, checkpointer, recoveredRecords, recoveredBytes: replay.bytes, recoveryMs }
 }
 
 export async function closeShard(shard: Shard): Promise<void> {

@@ -9,7 +9,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { SeededRandom } from '../simulation/seeded-random.ts'
-import { moraineIsBuilt, type ServerProcess, startMoraine } from './processes.ts'
+import type { ServerProcess } from './processes.ts'
+import { moraineIsBuilt, startMoraine } from './processes.ts'
 import { isHashKey, Writer } from './writer.ts'
 
 const seed = Number(process.env['MORAINE_TEST_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
@@ -18,7 +19,18 @@ const kills = 20
 const keysPerWriter = 5000
 const valueBytesMax = 8000
 const samplesPerWriter = 100
-const memory = ['--maxmemory', '12mb', '--tier-cache', '256kb', '--tier-write-buffer', '1mb', '--checkpoint-log-bytes', '16mb', '--log-segment-bytes', '4mb']
+const memory = [
+  '--maxmemory',
+  '12mb',
+  '--tier-cache',
+  '256kb',
+  '--tier-write-buffer',
+  '1mb',
+  '--checkpoint-log-bytes',
+  '16mb',
+  '--log-segment-bytes',
+  '4mb',
+]
 console.log(`the same load again: MORAINE_TEST_SEED=${seed} npx vitest run test/integration/kill.test.ts`)
 
 describe.skipIf(!moraineIsBuilt)('a server that is killed under load', () => {
@@ -81,7 +93,9 @@ describe.skipIf(!moraineIsBuilt)('a server that is killed under load', () => {
       const before = acknowledged()
       await killAndCheck()
       const { replayed, loadMs } = server.ready
-      console.log(`kill ${kill} of ${kills}: ${acknowledged() - before} acknowledged, ${replayed} records replayed, ready after ${loadMs} ms`)
+      console.log(
+        `kill ${kill} of ${kills}: ${acknowledged() - before} acknowledged, ${replayed} records replayed, ready after ${loadMs} ms`,
+      )
     }
   })
 
@@ -89,7 +103,8 @@ describe.skipIf(!moraineIsBuilt)('a server that is killed under load', () => {
     const untilMs = performance.now() + soakMinutes * 60_000
     for (let kill = 1; performance.now() < untilMs; kill++) {
       await killAndCheck()
-      if (kill % 10 === 0) console.log(`kill ${kill}: ${acknowledged()} acknowledged, ${Math.round((untilMs - performance.now()) / 1000)} s left`)
+      if (kill % 10 === 0)
+        console.log(`kill ${kill}: ${acknowledged()} acknowledged, ${Math.round((untilMs - performance.now()) / 1000)} s left`)
     }
   })
 

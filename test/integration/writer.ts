@@ -5,9 +5,11 @@
  *
  * Values are remembered by a number and a length, from which their bytes follow.
  */
-import { connect, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
+import { connect } from 'node:net'
 import type { Random } from '../../engine/random.ts'
-import { type Reply, RespDecoder } from '../commands/resp-decoder.ts'
+import type { Reply } from '../commands/resp-decoder.ts'
+import { RespDecoder } from '../commands/resp-decoder.ts'
 
 /** Bytes that no compression makes smaller. */
 const noise = makeNoise(1 << 20)
@@ -132,7 +134,8 @@ export class Writer {
     let wrong = this.#firstDifference(found)
     for (let done = 0; wrong !== undefined; done++) {
       const next = pending[done]
-      if (next === undefined) throw new Error(`${this.name}: ${pending.length} unanswered requests, and no first part of them explains ${wrong}`)
+      if (next === undefined)
+        throw new Error(`${this.name}: ${pending.length} unanswered requests, and no first part of them explains ${wrong}`)
       this.#apply(next)
       wrong = this.#firstDifference(found)
     }
@@ -147,10 +150,12 @@ export class Writer {
   /** What is wrong with a value that the server gave. */
   difference(key: string, found: string | ReadonlyMap<string, string> | undefined): string | undefined {
     const value = this.values.get(key)
-    if (value === undefined || found === undefined) return value === found ? undefined : `${key}: ${shown(found)} instead of ${shown(value)}`
+    if (value === undefined || found === undefined)
+      return value === found ? undefined : `${key}: ${shown(found)} instead of ${shown(value)}`
     if (typeof value === 'string') return found === expand(value) ? undefined : `${key}: ${shown(found)} instead of ${value}`
     if (typeof found === 'string' || found.size !== value.size) return `${key}: ${shown(found)} instead of ${value.size} fields`
-    for (const [field, piece] of value) if (found.get(field) !== expand(piece)) return `${key} ${field}: ${shown(found.get(field))} instead of ${piece}`
+    for (const [field, piece] of value)
+      if (found.get(field) !== expand(piece)) return `${key} ${field}: ${shown(found.get(field))} instead of ${piece}`
     return undefined
   }
 
@@ -178,7 +183,9 @@ export class Writer {
 
   #answered(reply: Reply): void {
     if (reply.type === 'error' || reply.type === 'nilArray') {
-      throw new Error(`${this.name}: ${'text' in reply ? reply.text.toString() : reply.type} in answer to ${this.#pending[0]?.requests[0]?.[0]}`)
+      throw new Error(
+        `${this.name}: ${'text' in reply ? reply.text.toString() : reply.type} in answer to ${this.#pending[0]?.requests[0]?.[0]}`,
+      )
     }
     if (--this.#repliesLeft > 0) return
     const done = this.#pending.shift() as Sent
@@ -248,7 +255,12 @@ export class Writer {
 
   /** Several requests on different keys. */
   #transaction(): Sent {
-    const parts = [this.#increment(`${this.name}:n0`), this.#set(this.#key(0)), this.#setFields(`${this.name}:h0`, 2), this.#append(this.#key(1))]
+    const parts = [
+      this.#increment(`${this.name}:n0`),
+      this.#set(this.#key(0)),
+      this.#setFields(`${this.name}:h0`, 2),
+      this.#append(this.#key(1)),
+    ]
     return {
       requests: [['MULTI'], ...parts.flatMap(({ requests }) => requests), ['EXEC']],
       effects: new Map(parts.flatMap(({ effects }) => [...effects])),

@@ -3,7 +3,8 @@
  * their number; `npm run simulate` goes on for as long as one likes.
  */
 import { describe, expect, it } from 'vitest'
-import { type RunResult, simulate } from './simulator.ts'
+import type { RunResult } from './simulator.ts'
+import { simulate } from './simulator.ts'
 
 const runs = Math.ceil(60 * Number(process.env['MORAINE_TEST_SCALE'] ?? 1))
 const batch = 20

@@ -61,7 +61,8 @@ export class Machine {
       network: network.host('server'),
       log: this.log,
       progress: () => ({ update: () => undefined, finish: () => undefined }),
-      openColdStore: async () => observer.watch(new MemoryColdStore(this.coldDisk, { clock: this.#clock, delayMs: () => this.#coldDelayMs() })),
+      openColdStore: async () =>
+        observer.watch(new MemoryColdStore(this.coldDisk, { clock: this.#clock, delayMs: () => this.#coldDelayMs() })),
       residentBytes: () => 0,
     }
     Server.start(ports, config(), sizes).then(

@@ -23,9 +23,13 @@ async function main(): Promise<void> {
     }
     if (performance.now() - shownMs < progressMs) continue
     shownMs = performance.now()
-    console.log(`${((shownMs - startMs) / 1000).toFixed(0)} s: ${runs} runs, ${failed.length} failed, seed ${result.seed}, ${JSON.stringify(sums)}`)
+    console.log(
+      `${((shownMs - startMs) / 1000).toFixed(0)} s: ${runs} runs, ${failed.length} failed, seed ${result.seed}, ${JSON.stringify(sums)}`,
+    )
   }
-  console.log(`${runs} runs, ${failed.length} failed${failed.length === 0 ? '' : `: seeds ${failed.slice(0, 20).join(', ')}`}; ${JSON.stringify(sums)}`)
+  console.log(
+    `${runs} runs, ${failed.length} failed${failed.length === 0 ? '' : `: seeds ${failed.slice(0, 20).join(', ')}`}; ${JSON.stringify(sums)}`,
+  )
   process.exitCode = failed.length === 0 ? 0 : 1
 }
 

@@ -115,7 +115,8 @@ const handlers: Readonly<Record<string, Handler>> = {
     const least = model.livingKeys(db).length
     const most = model.size(db)
     model.seenLsn = Math.max(model.seenLsn, model.lsn - 1)
-    return (raw) => (/^:\d+\r\n$/.test(raw) && Number(raw.slice(1)) >= least && Number(raw.slice(1)) <= most ? undefined : `not ${least} to ${most}`)
+    return (raw) =>
+      /^:\d+\r\n$/.test(raw) && Number(raw.slice(1)) >= least && Number(raw.slice(1)) <= most ? undefined : `not ${least} to ${most}`
   },
   keys: (model, db) => {
     const keys = model.livingKeys(db)

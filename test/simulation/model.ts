@@ -59,7 +59,10 @@ export class Model {
   get(db: number, key: string): Item | undefined {
     const physical = this.#logical[db] as number
     const item = this.#databases[physical]?.get(key)
-    const lsn = Math.max(this.#logicalLsn, item?.lsn ?? Math.max(this.#flushedLsn[physical] as number, this.#goneLsn.get(`${physical}/${key}`) ?? 0))
+    const lsn = Math.max(
+      this.#logicalLsn,
+      item?.lsn ?? Math.max(this.#flushedLsn[physical] as number, this.#goneLsn.get(`${physical}/${key}`) ?? 0),
+    )
     if (lsn > this.seenLsn) this.seenLsn = lsn
     return item === undefined || this.#hasExpired(item) ? undefined : item
   }

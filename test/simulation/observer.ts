@@ -5,12 +5,14 @@
  */
 import type { Arguments } from '../../engine/arguments.ts'
 import type { ReplyWriter } from '../../engine/reply-writer.ts'
+import type { Server } from '../../server/server.ts'
 import type { ColdBatch, ColdPut, ColdStore } from '../../storage/cold-store.ts'
 import { ValueCodec } from '../../storage/value-codec.ts'
-import type { Server } from '../../server/server.ts'
 import type { TransactionLog } from '../../wal/transaction-log.ts'
-import { emptyState, Model, type State } from './model.ts'
-import { type Expected, modelReply } from './model-commands.ts'
+import type { State } from './model.ts'
+import { emptyState, Model } from './model.ts'
+import type { Expected } from './model-commands.ts'
+import { modelReply } from './model-commands.ts'
 
 /** An executed request and what its client must see. */
 export interface Executed {
@@ -41,7 +43,8 @@ export class Observer {
   /** The server has recovered to `lsn`: goes on from the state as of then. Throws when there was no such state. */
   recovered(lsn: number): void {
     const state = this.#states.get(lsn)
-    if (state === undefined) throw new Error(`recovered to record ${lsn}, known are ${Math.min(...this.#states.keys())}–${Math.max(...this.#states.keys())}`)
+    if (state === undefined)
+      throw new Error(`recovered to record ${lsn}, known are ${Math.min(...this.#states.keys())}–${Math.max(...this.#states.keys())}`)
     this.model.restore(state)
     this.#states = new Map([[lsn, state]])
     for (const [token, at] of this.#tokenLsn) if (at > lsn) this.#tokenLsn.set(token, Number.POSITIVE_INFINITY)
@@ -117,7 +120,8 @@ export class Observer {
     const text = this.#codec.decode(put.id, Buffer.from(put.bytes)).toString('latin1')
     for (const [, token] of text.matchAll(tokens)) {
       const lsn = this.#tokenLsn.get(token as string) ?? Number.POSITIVE_INFINITY
-      if (lsn > this.log.committed) throw new Error(`value <${token}> of record ${lsn} reaches the cold store while ${this.log.committed} is committed`)
+      if (lsn > this.log.committed)
+        throw new Error(`value <${token}> of record ${lsn} reaches the cold store while ${this.log.committed} is committed`)
     }
   }
 
@@ -137,7 +141,9 @@ export class Observer {
     }
     this.records++
     this.#states.set(log.appended, this.model.keep())
-    for (const word of words) for (const [, token] of word.matchAll(tokens)) if (!this.#tokenLsn.has(token as string)) this.#tokenLsn.set(token as string, log.appended)
+    for (const word of words)
+      for (const [, token] of word.matchAll(tokens))
+        if (!this.#tokenLsn.has(token as string)) this.#tokenLsn.set(token as string, log.appended)
   }
 
   #note(address: string, words: readonly string[], expected: Expected, lsn: number): void {

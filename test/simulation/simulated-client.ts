@@ -12,7 +12,13 @@ export interface ReplySeen {
 }
 
 /** Replies that do not come from the keyspace. */
-const plain: Readonly<Record<string, string>> = { select: '+OK\r\n', multi: '+OK\r\n', discard: '+OK\r\n', watch: '+OK\r\n', ping: '+PONG\r\n' }
+const plain: Readonly<Record<string, string>> = {
+  select: '+OK\r\n',
+  multi: '+OK\r\n',
+  discard: '+OK\r\n',
+  watch: '+OK\r\n',
+  ping: '+PONG\r\n',
+}
 
 export class SimulatedClient {
   /** Requests without a reply yet, oldest first. */
@@ -98,7 +104,8 @@ export class SimulatedClient {
     const executed = this.#observer.executed.get(this.#pipe.localAddress)?.shift()
     if (executed === undefined) throw new Error(`not executed, but answered: ${shown(words)} → ${shown([raw])}`)
     const isExec = words[0]?.toLowerCase() === 'exec'
-    if (!isExec && executed.words.join('\0') !== words.join('\0')) throw new Error(`${shown(words)} is answered with the reply of ${shown(executed.words)}`)
+    if (!isExec && executed.words.join('\0') !== words.join('\0'))
+      throw new Error(`${shown(words)} is answered with the reply of ${shown(executed.words)}`)
     const [first] = executed.expected
     if (!isExec && typeof first === 'function') {
       const wrong = first(raw)

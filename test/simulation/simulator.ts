@@ -8,7 +8,8 @@
  * - all keys can be read afterwards, whether hot or cold.
  */
 import { Config } from '../../server/config/config.ts'
-import { defaultSizes, type Sizes } from '../../storage/sizes.ts'
+import type { Sizes } from '../../storage/sizes.ts'
+import { defaultSizes } from '../../storage/sizes.ts'
 import { EventLoop } from './event-loop.ts'
 import { Machine } from './machine.ts'
 import { Observer } from './observer.ts'
@@ -69,7 +70,10 @@ class Simulation {
     const random = new SeededRandom(seed)
     const workload = new Workload(random)
     this.#workload = workload
-    this.#network = new SimulatedNetwork(random, this.#loop.process(), { delayMsMax: 1 + workload.below(4), pieceBytesMax: workload.pick([50, 20_000]) })
+    this.#network = new SimulatedNetwork(random, this.#loop.process(), {
+      delayMsMax: 1 + workload.below(4),
+      pieceBytesMax: workload.pick([50, 20_000]),
+    })
     this.#policy = workload.pick<Policy>(['always', 'always', 'always', 'everysec', 'no'])
     const values = this.#values()
     this.#machine = new Machine({

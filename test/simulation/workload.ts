@@ -60,7 +60,12 @@ export class Workload {
     return this.pick<() => string[]>([
       () => ['SET', key, this.#value()],
       () => ['SET', key, this.#value()],
-      () => ['SET', key, this.#value(), ...this.pick([['NX'], ['XX'], ['GET'], ['KEEPTTL'], ['PX', `${1 + this.below(300)}`], ['PX', '90000', 'GET']])],
+      () => [
+        'SET',
+        key,
+        this.#value(),
+        ...this.pick([['NX'], ['XX'], ['GET'], ['KEEPTTL'], ['PX', `${1 + this.below(300)}`], ['PX', '90000', 'GET']]),
+      ],
       () => ['GET', key],
       () => ['GET', key],
       () => ['MGET', key, this.#stringKey()],

@@ -1,0 +1,126 @@
+/** A simulated server for stories: one machine, clients that ask one thing at a time, and everything checked against the model beside it. */
+import { Config } from '../../server/config/config.ts'
+import type { Server } from '../../server/server.ts'
+import type { Sizes } from '../../storage/sizes.ts'
+import { defaultSizes } from '../../storage/sizes.ts'
+import { EventLoop } from './event-loop.ts'
+import { Machine } from './machine.ts'
+import { Observer } from './observer.ts'
+import { SeededRandom } from './seeded-random.ts'
+import { SimulatedClient } from './simulated-client.ts'
+import { SimulatedNetwork } from './simulated-network.ts'
+
+export interface SceneOptions {
+  readonly config?: Readonly<Record<string, unknown>>
+  readonly sizes?: Partial<Sizes>
+  readonly diskMsMax?: number
+}
+
+export class Scene {
+  readonly loop = new EventLoop()
+  readonly observer = new Observer()
+  readonly machine: Machine
+  readonly #network: SimulatedNetwork
+
+  constructor(seed: number, options: SceneOptions = {}) {
+    const random = new SeededRandom(seed)
+    this.#network = new SimulatedNetwork(random, this.loop.process(), { delayMsMax: 1 })
+    const values = {
+      dir: '/data',
+      bind: '*',
+      maxmemory: 1n << 40n,
+      'log-segment-bytes': 65536,
+      'checkpoint-interval-seconds': 0,
+      ...options.config,
+    }
+    this.machine = new Machine({
+      loop: this.loop,
+      random,
+      network: this.#network,
+      observer: this.observer,
+      config: () => new Config(values as unknown as Partial<Config['values']>),
+      sizes: { ...defaultSizes, ...options.sizes },
+      diskMsMax: options.diskMsMax ?? 1,
+    })
+  }
+
+  get server(): Server {
+    return this.machine.server as Server
+  }
+
+  /** Starts the server on what the machine's disks hold. Rejects when it refuses. */
+  async start(): Promise<void> {
+    await this.machine.start()
+    if (this.machine.failure !== undefined) throw this.machine.failure
+    this.observer.recovered(this.server.primary.log.appended)
+    this.observer.attach(this.server)
+  }
+
+  /** Cuts the power and starts again. */
+  async crashAndStart(): Promise<void> {
+    this.machine.crash()
+    await this.start()
+  }
+
+  async client(): Promise<SceneClient> {
+    let client: SimulatedClient | undefined
+    SimulatedClient.connect(this.#network.host('client'), this.observer, this.server.port).then(
+      (made) => {
+        client = made
+      },
+      () => undefined,
+    )
+    await this.loop.run(() => client !== undefined)
+    return new SceneClient(this, client as unknown as SimulatedClient)
+  }
+
+  async checkpoint(): Promise<void> {
+    await this.settled(this.server.maintenance.checkpoint())
+  }
+
+  /** Lets time pass until a promise is settled, and returns what came of it. */
+  async settled<T>(promise: Promise<T>): Promise<T> {
+    let isSettled = false
+    const settle = (): void => {
+      isSettled = true
+    }
+    promise.then(settle, settle)
+    await this.loop.run(() => isSettled)
+    return promise
+  }
+
+  async pass(ms: number): Promise<void> {
+    let isOver = false
+    this.loop.schedule(ms, () => {
+      isOver = true
+    })
+    await this.loop.run(() => isOver)
+  }
+}
+
+export class SceneClient {
+  readonly raw: SimulatedClient
+  readonly #scene: Scene
+  #last = ''
+
+  constructor(scene: Scene, raw: SimulatedClient) {
+    this.#scene = scene
+    this.raw = raw
+    raw.onReply = ({ raw: reply }) => {
+      this.#last = reply
+    }
+  }
+
+  /** Sends a request and returns the reply's bytes as text, or `closed` when the server closed the connection instead. */
+  async ask(...words: string[]): Promise<string> {
+    this.send(...words)
+    const { raw } = this
+    await this.#scene.loop.run(() => raw.waiting.length === 0 || raw.closed || raw.failure !== undefined)
+    if (raw.failure !== undefined) throw raw.failure
+    return raw.waiting.length > 0 ? 'closed' : this.#last
+  }
+
+  send(...words: string[]): void {
+    this.raw.send(words)
+  }
+}
