@@ -17,6 +17,9 @@ const restSpan = 2 ** restBits
 const restMask = restSpan - 1
 const capacityMin = 4
 const loadMax = 0.84
+/** A random key is drawn among this many neighbours. */
+const randomAmong = 24
+const noWords = new Uint32Array(0)
 
 export interface RefMatcher {
   /** Whether the entry at `ref` is the one that is looked for. */
@@ -157,17 +160,27 @@ export class KeyIndex {
     return 0
   }
 
-  /** The ref of some key, chosen by two random numbers; 0 when there is none. Not exactly uniform: within a table it takes the next used place. */
+  /**
+   * The ref of some key, chosen by two random numbers; 0 when there is none. Nearly uniform: one of the next few keys
+   * behind a random place, so that a key behind a long gap is not chosen much more often than its neighbours.
+   */
   random(r0: number, r1: number): number {
-    if (this.#size === 0) return 0
+    const wanted = Math.min(this.#size, randomAmong)
+    if (wanted === 0) return 0
+    let left = r1 % wanted
     let number = r0 % tableCount
-    while (this.#refs[number] === 0) number = (number + 1) % tableCount
-    const words = this.#arena.words(this.#refs[number])
-    const base = this.#arena.wordAt(this.#refs[number])
-    const capacity = this.#capacities[number]
-    let slot = r1 % capacity
-    while (words[base + slot * 2 + 1] === 0) slot = next(slot, capacity)
-    return words[base + slot * 2 + 1]
+    let slot = Math.floor((r1 / 2 ** 32) * this.#capacities[number])
+    for (;;) {
+      const capacity = this.#capacities[number]
+      const words = capacity === 0 ? noWords : this.#arena.words(this.#refs[number])
+      const base = this.#arena.wordAt(this.#refs[number])
+      for (; slot < capacity; slot++) {
+        const ref = words[base + slot * 2 + 1]
+        if (ref !== 0 && left-- === 0) return ref
+      }
+      number = (number + 1) % tableCount
+      slot = 0
+    }
   }
 
   /** Gives the tables' memory back; the index is empty then. */

@@ -151,7 +151,8 @@ describe('packed hashes', () => {
     let ref = set(h, 0, 'big', 'b'.repeat(50_000))
     ref = set(h, ref, 'small', 's')
     for (const change of [() => set(h, ref, 'small', 't'), () => set(h, ref, 'new', 'n'), () => remove(h, ref, 'big')]) {
-      const before = h.values.bytes(ref)
+      // The record's header is not part of any reply.
+      const before = h.values.bytes(ref).subarray(h.values.start(ref))
       h.values.share(ref)
       const copy = Buffer.from(before)
       ref = change()
