@@ -51,6 +51,37 @@ describe('a checkpoint', () => {
     await again.ask('HGETALL', 'h')
   })
 
+  it('that wrote a change ahead of its LSN does not have it made twice', async () => {
+    for (let seed = 1; seed <= 10; seed++) {
+      const scene = new Scene(seed, { sizes: { batchEntries: 1 }, diskMsMax: 5 })
+      await scene.start()
+      const client = await scene.client()
+      for (let i = 0; i < 20; i++) await client.ask('SET', `k${i}`, `<${i}>${'x'.repeat(100)}`)
+      const checkpoint = scene.server.maintenance.checkpoint()
+      for (let i = 19; i >= 0; i--) await client.ask('APPEND', `k${i}`, `<${100 + i}>`)
+      await scene.settled(checkpoint)
+      await scene.crashAndStart()
+      const again = await scene.client()
+      for (let i = 0; i < 20; i++) await again.ask('GET', `k${i}`)
+    }
+  })
+
+  it('trims no record that came while it was written', async () => {
+    for (let seed = 1; seed <= 5; seed++) {
+      const scene = new Scene(seed, { config: { 'log-segment-bytes': 8192 }, sizes: { batchEntries: 1 }, diskMsMax: 5 })
+      await scene.start()
+      const client = await scene.client()
+      for (let i = 0; i < 40; i++) await client.ask('SET', `k${i}`, `<${i}>${'x'.repeat(100)}`)
+      const checkpoint = scene.server.maintenance.checkpoint()
+      for (let i = 0; i < 25; i++) await client.ask('SET', `later${i}`, `<${100 + i}>${'y'.repeat(1500)}`)
+      await scene.settled(checkpoint)
+      await scene.crashAndStart()
+      const again = await scene.client()
+      expect(await again.ask('DBSIZE')).toBe(':65\r\n')
+      for (let i = 0; i < 25; i++) await again.ask('GET', `later${i}`)
+    }
+  })
+
   it('tells which databases were swapped', async () => {
     const scene = new Scene(1)
     await scene.start()
@@ -75,6 +106,27 @@ describe('a checkpoint', () => {
       expect(await (await scene.client()).ask('DBSIZE')).toBe(':5\r\n')
     }
   })
+})
+
+describe('a reply', () => {
+  for (const [what, words] of [
+    ['that a key is missing', ['GET', 'k']],
+    ['that a key can be set anew', ['SET', 'k', '<2>', 'XX']],
+    ['how many keys there are', ['DBSIZE']],
+  ] as const) {
+    it(`says ${what} only when that is committed`, async () => {
+      const scene = new Scene(1, { diskMsMax: 50 })
+      await scene.start()
+      const [one, other] = [await scene.client(), await scene.client()]
+      await one.ask('SET', 'k', '<1>')
+      const { log } = scene.server.primary
+      one.send('DEL', 'k')
+      await scene.loop.run(() => log.appended === 2)
+      expect(log.committed).toBe(1)
+      await other.ask(...words)
+      expect(log.committed).toBe(2)
+    })
+  }
 })
 
 describe('cold values', () => {
