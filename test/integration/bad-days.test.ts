@@ -9,7 +9,7 @@ import type { ServerProcess } from './processes.ts'
 import { moraineIsBuilt, startMoraine } from './processes.ts'
 
 /** Bytes that do not compress. */
-function valueOf(i: number): string {
+function noiseOf(i: number): string {
   return createHash('shake256', { outputLength: 1000 }).update(`${i}`).digest('hex')
 }
 
@@ -37,7 +37,7 @@ describe.skipIf(!moraineIsBuilt)('a data directory', () => {
       server = await startMoraine('--dir', directory)
       const client = new Redis(server.port)
       client.on('error', () => undefined)
-      for (let i = 0; i < 100; i++) await client.set(`${name}${i}`, valueOf(i))
+      for (let i = 0; i < 100; i++) await client.set(`${name}${i}`, noiseOf(i))
       client.disconnect()
       await server.stop(signal)
       server = undefined
@@ -146,7 +146,7 @@ describe.skipIf(!moraineIsBuilt)('a data directory', () => {
       for (let i = 0; i < 100; i++) {
         const value = await client.get(`k${i}`).catch((failure: Error) => failure)
         if (value instanceof Error) said += value.message
-        else if (value !== valueOf(i)) wrong.push(`k${i}`)
+        else if (value !== noiseOf(i)) wrong.push(`k${i}`)
       }
       client.disconnect()
       expect(wrong).toEqual([])

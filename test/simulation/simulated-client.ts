@@ -90,11 +90,17 @@ export class SimulatedClient {
       return
     }
     if (name === 'exec') this.#openAnswered = false
-    else if (this.#openAnswered && name !== 'discard') return this.#require(words, raw, '+QUEUED\r\n')
+    else if (this.#openAnswered && name !== 'discard') {
+      this.#require(words, raw, '+QUEUED\r\n')
+      return
+    }
     if (name === 'multi') this.#openAnswered = true
     if (name === 'discard') this.#openAnswered = false
     const expected = plain[name]
-    if (expected !== undefined) return this.#require(words, raw, expected)
+    if (expected !== undefined) {
+      this.#require(words, raw, expected)
+      return
+    }
     // A watched key had changed.
     if (name === 'exec' && raw === '*-1\r\n') return
     this.#compare(words, raw)
