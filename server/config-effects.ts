@@ -27,6 +27,8 @@ export function applyConfig(server: Server): void {
     'tier-min-value-size',
     'tier-promote',
     'appendfsync',
+    'slowlog-log-slower-than',
+    'latency-monitor-threshold',
     'loglevel',
   ] as const
   for (const name of names) config.onChange(name, apply)
@@ -54,6 +56,12 @@ function applyAll(server: Server, values: Values): undefined {
   server.limits.hashMaxListpackValue = values['hash-max-listpack-value']
   server.limits.protoMaxBulkBytes = Number(values['proto-max-bulk-len'])
   server.log.setLevel(values.loglevel)
+  const slowlogUs = values['slowlog-log-slower-than']
+  const latencyMs = values['latency-monitor-threshold']
+  server.slowerThanUs = Math.min(
+    slowlogUs >= 0 ? slowlogUs : Number.POSITIVE_INFINITY,
+    latencyMs > 0 ? latencyMs * 1000 : Number.POSITIVE_INFINITY,
+  )
   const { shard } = server
   if (shard === undefined) return undefined
   Object.assign(shard.budget.settings, budgetSettings(values))

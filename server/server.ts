@@ -74,6 +74,8 @@ export class Server {
   shard: Shard | undefined
   maintenance!: Maintenance
   port = 0
+  /** Commands that take at least so many µs may be for SLOWLOG or LATENCY: the lower of their settings. */
+  slowerThanUs = 0
   logFailure: Error | undefined
   readonly #feed = new MonitorFeed()
   readonly #sizes: Sizes
@@ -150,12 +152,7 @@ export class Server {
   /** Bookkeeping after each executed command. */
   executed(session: Session, command: Command, args: Arguments, us: number): void {
     this.stats.commands++
-    const { values } = this.config
-    const slower = values['slowlog-log-slower-than']
-    if (slower >= 0 && us >= slower && !command.skipsSlowlog)
-      this.slowlog.add(session, args, us, this.clock.wallMs(), values['slowlog-max-len'])
-    const threshold = values['latency-monitor-threshold']
-    if (threshold > 0 && us >= threshold * 1000) this.latency.add('command', Math.round(us / 1000), this.clock.wallMs())
+    if (us >= this.slowerThanUs) this.#slow(session, command, args, us)
   }
 
   /** CONFIG RESETSTAT. */
@@ -174,6 +171,17 @@ export class Server {
     x.expired = 0
     this.maintenance.evictedKeys = 0
     this.gate.throttled = 0
+  }
+
+  /** A command has taken long enough for one of the logs of slow ones. */
+  #slow(session: Session, command: Command, args: Arguments, us: number): void {
+    const { values } = this.config
+    const slower = values['slowlog-log-slower-than']
+    if (slower >= 0 && us >= slower && !command.skipsSlowlog) {
+      this.slowlog.add(session, args, us, this.clock.wallMs(), values['slowlog-max-len'])
+    }
+    const threshold = values['latency-monitor-threshold']
+    if (threshold > 0 && us >= threshold * 1000) this.latency.add('command', Math.round(us / 1000), this.clock.wallMs())
   }
 
   feedMonitors(session: Session, args: Arguments, command: Command): void {

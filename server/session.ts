@@ -77,6 +77,10 @@ export class Session implements RequestHandler {
     keyspace.warm(keyspace.logical[this.database], buffer, keys.starts, keys.ends, keys.count)
   }
 
+  noneUpcoming(): void {
+    this.server.shard?.primary.keyspace.endWarm()
+  }
+
   closed(): void {
     this.transaction.discard()
     this.server.sessionClosed(this)

@@ -52,6 +52,13 @@ export class Keyspace implements RefMatcher {
   #keyHash = 0
   #keyRef = 0
 
+  // What `warm` was given last, and computed.
+  #warmBuffer: Uint8Array = new Uint8Array(0)
+  #warmStarts: Int32Array = new Int32Array(0)
+  #warmEnds: Int32Array = new Int32Array(0)
+  #warmCount = 0
+  #warmNext = 0
+  readonly #warmHashes = new Uint32Array(64)
   readonly #warmRefs = new Uint32Array(64)
   /** Keeps the reads of `warm` from being optimised away. */
   #warmed = 0
@@ -87,7 +94,7 @@ export class Keyspace implements RefMatcher {
     this.#keyStart = start
     this.#keyEnd = end
     this.#keyDb = db
-    const hash = this.#hash.of(key, start, end)
+    const hash = this.#warmCount > 0 ? this.#warmedHash(key, start, end) : this.#hash.of(key, start, end)
     this.#keyHash = hash
     const ref = this.databases[db].index.probe(hash, this)
     this.#keyRef = ref
@@ -101,9 +108,10 @@ export class Keyspace implements RefMatcher {
   warm(db: number, buffer: Uint8Array, starts: Int32Array, ends: Int32Array, count: number): void {
     const { arena } = this
     const { index } = this.databases[db]
+    const hashes = this.#warmHashes
     const refs = this.#warmRefs
-    for (let i = 0; i < count; i++) refs[i] = this.#hash.of(buffer, starts[i], ends[i])
-    for (let i = 0; i < count; i++) refs[i] = index.guess(refs[i])
+    for (let i = 0; i < count; i++) hashes[i] = this.#hash.of(buffer, starts[i], ends[i])
+    for (let i = 0; i < count; i++) refs[i] = index.guess(hashes[i])
     for (let i = 0; i < count; i++) {
       const ref = refs[i]
       if (ref === 0) continue
@@ -117,6 +125,27 @@ export class Keyspace implements RefMatcher {
       const value = refs[i]
       if (value !== 0) this.#warmed ^= arena.words(value)[arena.wordAt(value) + 3]
     }
+    this.#warmBuffer = buffer
+    this.#warmStarts = starts
+    this.#warmEnds = ends
+    this.#warmCount = count
+    this.#warmNext = 0
+  }
+
+  /** The bytes that `warm` was given may change from now on. */
+  endWarm(): void {
+    this.#warmCount = 0
+  }
+
+  /** The hash that `warm` computed, if it did so for this range; keys are asked for in the order in which they were given. */
+  #warmedHash(key: Uint8Array, start: number, end: number): number {
+    if (key === this.#warmBuffer) {
+      let i = this.#warmNext
+      while (i < this.#warmCount && this.#warmStarts[i] < start) i++
+      this.#warmNext = i
+      if (i < this.#warmCount && this.#warmStarts[i] === start && this.#warmEnds[i] === end) return this.#warmHashes[i]
+    }
+    return this.#hash.of(key, start, end)
   }
 
   /** Forgets the remembered look-up: its bytes may have changed. Called when a new request begins. */

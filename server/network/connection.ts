@@ -20,8 +20,9 @@ import type { Turn, TurnMember } from './turn.ts'
 export type RequestOutcome = 'next' | 'wait' | 'close'
 
 export interface RequestHandler {
-  /** Requests on these keys are about to come, in order; a hint. */
+  /** Requests on these keys are about to come, in order; a hint, with bytes that stay as they are until `noneUpcoming`. */
   upcoming?(buffer: Buffer, keys: KeyPreview): void
+  noneUpcoming?(): void
   /** Executes one request. The arguments are valid until this returns, or if it returns `wait`, until `resume`. */
   request(connection: Connection, args: Arguments): RequestOutcome
   /** The client is gone; called once. */
@@ -213,6 +214,7 @@ export class Connection implements PipeOwner, TurnMember {
       break
     }
     this.#running = false
+    this.#handler.noneUpcoming?.()
     if (this.#closed) return
     if (this.#closing) this.#parser.close()
     else this.#parser.retain(this.#waiting)
