@@ -21,6 +21,8 @@ import { UncommittedDeletions } from './uncommitted-deletions.ts'
 import { Values } from './values.ts'
 
 export const databaseCount = 16
+/** Of a value's end no more than this far is fetched ahead. */
+const warmBytesMax = 112
 
 export class Keyspace implements RefMatcher {
   readonly arena: Arena
@@ -60,6 +62,7 @@ export class Keyspace implements RefMatcher {
   #warmNext = 0
   readonly #warmHashes = new Uint32Array(64)
   readonly #warmRefs = new Uint32Array(64)
+  readonly #warmLengths = new Uint32Array(64)
   /** Keeps the reads of `warm` from being optimised away. */
   #warmed = 0
 
@@ -110,6 +113,7 @@ export class Keyspace implements RefMatcher {
     const { index } = this.databases[db]
     const hashes = this.#warmHashes
     const refs = this.#warmRefs
+    const lengths = this.#warmLengths
     for (let i = 0; i < count; i++) hashes[i] = this.#hash.of(buffer, starts[i], ends[i])
     for (let i = 0; i < count; i++) refs[i] = index.guess(hashes[i])
     for (let i = 0; i < count; i++) {
@@ -120,10 +124,14 @@ export class Keyspace implements RefMatcher {
       const first = words[w]
       this.#warmed ^= words[w + (((first & 0xffff) + 23) >>> 2)]
       refs[i] = (first & residentBit) !== 0 && ((first >>> 20) & 15) !== chunkedHash ? words[w + 4] : 0
+      lengths[i] = words[w + 1] < warmBytesMax ? words[w + 1] : warmBytesMax
     }
     for (let i = 0; i < count; i++) {
       const value = refs[i]
-      if (value !== 0) this.#warmed ^= arena.words(value)[arena.wordAt(value) + 3]
+      if (value === 0) continue
+      const words = arena.words(value)
+      const w = arena.wordAt(value)
+      this.#warmed ^= words[w + 3] ^ words[w + 3 + (lengths[i] >>> 2)]
     }
     this.#warmBuffer = buffer
     this.#warmStarts = starts

@@ -106,7 +106,10 @@ export class Primary {
 
   #commitPoint(revealed: number): number {
     const { mutator, log } = this
-    if (mutator.operations > 0) return log.append(mutator.record.bytes, 0, mutator.record.end)
+    if (mutator.operations > 0) {
+      const lsn = log.append(mutator.record.bytes, 0, mutator.record.end)
+      return lsn > log.committed ? lsn : 0
+    }
     return revealed > log.committed ? Math.min(revealed, log.appended) : 0
   }
 }
