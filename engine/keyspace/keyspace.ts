@@ -56,8 +56,8 @@ export class Keyspace implements RefMatcher {
 
   // What `warm` was given last, and computed.
   #warmBuffer: Uint8Array = new Uint8Array(0)
-  #warmStarts: Int32Array = new Int32Array(0)
-  #warmEnds: Int32Array = new Int32Array(0)
+  readonly #warmStarts = new Int32Array(64)
+  readonly #warmEnds = new Int32Array(64)
   #warmCount = 0
   #warmNext = 0
   readonly #warmHashes = new Uint32Array(64)
@@ -114,7 +114,11 @@ export class Keyspace implements RefMatcher {
     const hashes = this.#warmHashes
     const refs = this.#warmRefs
     const lengths = this.#warmLengths
-    for (let i = 0; i < count; i++) hashes[i] = this.#hash.of(buffer, starts[i], ends[i])
+    for (let i = 0; i < count; i++) {
+      hashes[i] = this.#hash.of(buffer, starts[i], ends[i])
+      this.#warmStarts[i] = starts[i]
+      this.#warmEnds[i] = ends[i]
+    }
     for (let i = 0; i < count; i++) refs[i] = index.guess(hashes[i])
     for (let i = 0; i < count; i++) {
       const ref = refs[i]
@@ -134,8 +138,6 @@ export class Keyspace implements RefMatcher {
       this.#warmed ^= words[w + 3] ^ words[w + 3 + (lengths[i] >>> 2)]
     }
     this.#warmBuffer = buffer
-    this.#warmStarts = starts
-    this.#warmEnds = ends
     this.#warmCount = count
     this.#warmNext = 0
   }
