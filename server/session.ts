@@ -15,6 +15,11 @@ import type { KeyPreview } from './resp/key-preview.ts'
 import type { Server } from './server.ts'
 import { Transaction } from './transaction.ts'
 
+/** While SLOWLOG or LATENCY want commands this short, each is timed. */
+const sampledSlowerMinUs = 1000
+/** With more arguments than this a command is not brief. */
+const briefArgumentsMax = 8
+
 export type ReplyMode = 'on' | 'off' | 'skip'
 
 export class Session implements RequestHandler {
@@ -234,9 +239,9 @@ export class Session implements RequestHandler {
     const outerArgs = this.args
     this.args = args
     const errorsBefore = server.stats.errors
-    // Commands of a turn follow each other without a pause: where one ended the next begins, which saves asking twice.
-    const { turn } = server
-    const startMs = turn.nowMs
+    const sampled = command.isBrief && server.slowerThanUs >= sampledSlowerMinUs && args.count <= briefArgumentsMax
+    const timed = !sampled || command.stats.samplesNext
+    const startMs = timed ? server.clock.monotonicMs() : 0
     if (command.serves === undefined) {
       const { primary } = server
       primary.x.touches = !this.noTouch
@@ -244,15 +249,19 @@ export class Session implements RequestHandler {
       if (lsn !== 0) this.hold(lsn, command.isWrite)
     } else command.serves(this)
     if (server.stats.errors !== errorsBefore) command.stats.failed++
-    turn.nowMs = server.clock.monotonicMs()
-    if (this.#deferred !== 'counted') this.#account(command, args, (turn.nowMs - startMs) * 1000)
+    if (!timed) {
+      command.stats.addUntimed()
+      server.stats.commands++
+      this.commandsExecuted++
+    } else if (this.#deferred !== 'counted') this.#account(command, args, (server.clock.monotonicMs() - startMs) * 1000, sampled)
     if (server.monitors.size > 0) server.feedMonitors(this, args, command)
     if (this.redacted.length > 0) this.redacted.length = 0
     this.args = outerArgs
   }
 
-  #account(command: Command, args: Arguments, us: number): void {
-    command.stats.add(us)
+  #account(command: Command, args: Arguments, us: number, sampled = false): void {
+    if (sampled) command.stats.addSample(us)
+    else command.stats.add(us)
     this.server.executed(this, command, args, us)
     this.commandsExecuted++
   }

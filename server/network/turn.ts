@@ -19,7 +19,7 @@ export interface TurnMember {
 export class Turn {
   /** Replies that wait for an LSN up to this one may leave. */
   committed = 0
-  /** The monotonic clock when the turn began, when the latest command ended in it, or at the latest `tick`: free to read. */
+  /** The monotonic clock when the turn began, or at the latest `tick`: free to read. */
   nowMs: number
   #dirty: TurnMember[] = []
   #flushing: TurnMember[] = []
