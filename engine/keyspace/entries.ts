@@ -16,8 +16,8 @@ import type { Arena } from '../memory/arena.ts'
 import { entryKind } from '../memory/arena.ts'
 import type { AccessClock } from './access.ts'
 
+/** 0 is no type. */
 export type TypeNumber = 0 | 1 | 2
-export const noType: TypeNumber = 0
 export const stringType: TypeNumber = 1
 export const hashType: TypeNumber = 2
 

@@ -128,7 +128,7 @@ export class Keyspace implements RefMatcher {
       const first = words[w]
       this.#warmed ^= words[w + (((first & 0xffff) + 23) >>> 2)]
       refs[i] = (first & residentBit) !== 0 && ((first >>> 20) & 15) !== chunkedHash ? words[w + 4] : 0
-      lengths[i] = words[w + 1] < warmBytesMax ? words[w + 1] : warmBytesMax
+      lengths[i] = Math.min(words[w + 1], warmBytesMax)
     }
     for (let i = 0; i < count; i++) {
       const value = refs[i]

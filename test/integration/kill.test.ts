@@ -13,8 +13,8 @@ import type { ServerProcess } from './processes.ts'
 import { moraineIsBuilt, startMoraine } from './processes.ts'
 import { isHashKey, Writer } from './writer.ts'
 
-const seed = Number(process.env['MORAINE_TEST_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
-const soakMinutes = Number(process.env['MORAINE_SOAK_MINUTES'] ?? 0)
+const seed = Number(process.env.MORAINE_TEST_SEED ?? Math.floor(Math.random() * 2 ** 31))
+const soakMinutes = Number(process.env.MORAINE_SOAK_MINUTES ?? 0)
 const kills = 20
 const keysPerWriter = 5000
 const valueBytesMax = 8000
@@ -116,7 +116,7 @@ describe.skipIf(!moraineIsBuilt)('a server that is killed under load', () => {
     await Promise.all(writers.map((writer) => writer.broken()))
     await server.stop()
     server = await startMoraine('--dir', directory, ...memory)
-    console.log(`after SIGTERM: ${server.ready['replayed']} records replayed`)
+    console.log(`after SIGTERM: ${server.ready.replayed} records replayed`)
     await check(Number.POSITIVE_INFINITY)
   })
 

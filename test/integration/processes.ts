@@ -57,7 +57,7 @@ export async function startMoraine(...flags: readonly string[]): Promise<ServerP
   const port = await readyLine(child, (line) => {
     if (!line.includes('Ready to accept connections')) return undefined
     ready = JSON.parse(line) as Record<string, unknown>
-    return ready['port'] as number
+    return ready.port as number
   })
   return running(child, port, directory, ready)
 }

@@ -115,7 +115,10 @@ function checkEntry(keyspace: Keyspace, db: number, ref: number): void {
   keyspace.forgetLookUp()
   if (keyspace.isDetached(ref)) throw new Error(`${key} counts as flushed`)
   if (entries.encoding(ref) === chunkedHash) {
-    if (keyspace.collections[entries.value(ref)]?.length !== entries.length(ref)) throw new Error(`${key}: ${entries.length(ref)} fields, but the collection has ${keyspace.collections[entries.value(ref)]?.length}, LSN ${entries.lsn(ref)}`)
+    if (keyspace.collections[entries.value(ref)]?.length !== entries.length(ref))
+      throw new Error(
+        `${key}: ${entries.length(ref)} fields, but the collection has ${keyspace.collections[entries.value(ref)]?.length}, LSN ${entries.lsn(ref)}`,
+      )
   } else if (entries.isResident(ref)) {
     const value = entries.value(ref)
     if (!values.isLive(value) || values.owner(value) !== ref || values.isChunk(value)) throw new Error(`${key}: the value is another's`)

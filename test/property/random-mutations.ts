@@ -167,7 +167,3 @@ function mutateValue(
     known.value = value.slice(0, m.offset).padEnd(m.offset, '\0') + m.text + value.slice(m.offset + m.text.length)
   }
 }
-
-export function isHashEncoding(encoding: number): boolean {
-  return encoding === packedHash || encoding === chunkedHash
-}

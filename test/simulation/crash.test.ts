@@ -6,9 +6,9 @@ import { describe, expect, it } from 'vitest'
 import type { RunResult } from './simulator.ts'
 import { simulate } from './simulator.ts'
 
-const runs = Math.ceil(60 * Number(process.env['MORAINE_TEST_SCALE'] ?? 1))
+const runs = Math.ceil(60 * Number(process.env.MORAINE_TEST_SCALE ?? 1))
 const batch = 20
-const firstSeed = Number(process.env['MORAINE_TEST_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
+const firstSeed = Number(process.env.MORAINE_TEST_SEED ?? Math.floor(Math.random() * 2 ** 31))
 console.log(`the same again: MORAINE_TEST_SEED=${firstSeed} npx vitest run test/simulation/crash.test.ts`)
 
 describe('a server that loses power again and again', () => {

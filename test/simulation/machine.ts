@@ -118,7 +118,7 @@ class CapturedLog implements Log {
   readonly errors: string[] = []
 
   error(text: string, fields?: LogFields): void {
-    const error = fields?.['error']
+    const error = fields?.error
     this.errors.push(error instanceof Error ? `${text}: ${error.stack}` : text)
   }
 
