@@ -1,6 +1,6 @@
 /** Random mutations, applied to a keyspace through the mutator and to a model of maps. Keys and limits are few and small. */
 import fc from 'fast-check'
-import { chunkedHash, hashType, packedHash, stringType } from '../../engine/keyspace/entries.ts'
+import { hashType, stringType } from '../../engine/keyspace/entries.ts'
 import type { Keyspace } from '../../engine/keyspace/keyspace.ts'
 import { databaseCount } from '../../engine/keyspace/keyspace.ts'
 import type { FieldSource } from '../../engine/mutation/field-source.ts'
