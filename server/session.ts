@@ -110,6 +110,9 @@ export class Session implements RequestHandler {
     if (this.connection.closed || this.command === undefined) return
     this.server.turn.begin()
     const outcome = this.#admit(this.command)
+    // What was fetched was fetched for this request alone, not for those that follow it in the pipeline.
+    this.#fetched = undefined
+    this.server.shard?.primary.tier.settle()
     if (outcome === 'wait') return
     if (outcome === 'close') this.connection.closeAfterReply()
     this.connection.resume()
@@ -218,8 +221,6 @@ export class Session implements RequestHandler {
         tier.admit(cold)
         this.#fetched = cold
         this.retry()
-        this.#fetched = undefined
-        tier.settle()
       },
       (failure: Error) => this.#coldReadFailed(failure),
     )

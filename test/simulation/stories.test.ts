@@ -1,5 +1,5 @@
 /** What random simulations once found, told so that it is found again at once. */
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { Scene } from './scene.ts'
 
 const cold = { 'tier-cool-start-percent': 0, 'tier-drop-percent': 0, 'tier-min-value-size': 0 }
@@ -143,6 +143,22 @@ describe('cold values', () => {
         client.send(...words)
       await client.ask('STRLEN', 'k0')
     }
+  })
+
+  it('that one request fetched are not fetched again for those behind it in the pipeline', async () => {
+    const scene = new Scene(1, { config: cold, diskMsMax: 20 })
+    await scene.start()
+    const client = await scene.client()
+    const count = 50
+    for (let i = 0; i < count; i++) await client.ask('SET', `k${i}`, `<${i}>${'x'.repeat(100)}`)
+    await scene.checkpoint()
+    await scene.pass(300)
+    const { tier, keyspace } = scene.server.primary
+    expect(keyspace.coldCount).toBe(count)
+    const admit = vi.spyOn(tier, 'admit')
+    for (let i = 0; i < count; i++) client.send('GET', `k${i}`)
+    await client.ask('PING')
+    expect(admit).toHaveBeenCalledTimes(count)
   })
 
   it('leave no trace in the queues when a later row of the catalog replaces them', async () => {
