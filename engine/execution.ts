@@ -8,6 +8,7 @@
 import type { Arguments } from './arguments.ts'
 import { hashType, stringType } from './keyspace/entries.ts'
 import type { Keyspace } from './keyspace/keyspace.ts'
+import { wordCopyBytesMax } from './memory/word-copy.ts'
 import type { Mutator } from './mutation/mutator.ts'
 import type { Random } from './random.ts'
 import type { ReplyWriter } from './reply-writer.ts'
@@ -131,7 +132,8 @@ export class Execution {
     const value = entries.value(ref)
     const start = values.start(value)
     const length = entries.length(ref)
-    if (length >= sharedBytesMin && arena.isLarge(value)) {
+    if (length <= wordCopyBytesMax) this.reply.bulkWords(arena.words(value), values.startWord(value), length)
+    else if (length >= sharedBytesMin && arena.isLarge(value)) {
       values.share(value)
       this.reply.bulkShared(values.bytes(value), start, start + length)
     } else this.reply.bulk(values.bytes(value), start, start + length)

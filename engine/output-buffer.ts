@@ -9,6 +9,7 @@
  * Positions are counts of bytes since the connection began. What was taken stays in memory until `settle` says it has left.
  */
 import { formatInteger } from './integer.ts'
+import { wordView } from './memory/word-copy.ts'
 
 export const chunkBytes = 16 * 1024
 
@@ -22,6 +23,7 @@ export class ChunkPool {
   /** Bytes in use: chunks, larger buffers, and values held by reference. */
   usedBytes = 0
   readonly #free: Buffer[] = []
+  readonly #views = new WeakMap<Buffer, DataView>()
   readonly #freeMax: number
   /** Free larger buffers, by the power of two that is their size. */
   readonly #freeLarge: Buffer[][] = Array.from({ length: 32 }, () => [])
@@ -40,6 +42,15 @@ export class ChunkPool {
   acquire(): Buffer {
     this.usedBytes += chunkBytes
     return this.#free.pop() ?? Buffer.allocUnsafeSlow(chunkBytes)
+  }
+
+  /** The view of a chunk, which lives as long as the chunk does. */
+  view(chunk: Buffer): DataView {
+    const known = this.#views.get(chunk)
+    if (known !== undefined) return known
+    const made = wordView(chunk)
+    this.#views.set(chunk, made)
+    return made
   }
 
   /** A buffer of at least `bytes`, which is more than a chunk has. */
@@ -77,6 +88,7 @@ interface Piece {
 }
 
 const none = Buffer.alloc(0)
+const noView = wordView(none)
 /** Room for the header of an aggregate whose length comes later: a type, ten digits or fewer, CR, LF. */
 const headerRoom = 13
 
@@ -91,6 +103,8 @@ function writeHeader(bytes: Buffer, at: number, n: number): number {
 export class OutputBuffer {
   /** The chunk being written: `chunk[at, …)` is free once `room` has said so. */
   chunk: Buffer = none
+  /** The same bytes, to be written by words. */
+  view: DataView = noView
   at = 0
   /** While set, what is written is forgotten as room is needed; the rest when it is unset. */
   #discardFrom = -1
@@ -167,6 +181,7 @@ export class OutputBuffer {
     const position = this.position
     this.#seal(true)
     this.chunk = this.#pool.acquire()
+    this.view = this.#pool.view(this.chunk)
     this.at = 0
     this.#start = 0
     this.#base = position

@@ -7,6 +7,7 @@
  */
 import { formatDouble } from './double.ts'
 import { formatInteger } from './integer.ts'
+import { copyFromWords } from './memory/word-copy.ts'
 import { chunkBytes, OutputBuffer } from './output-buffer.ts'
 
 export type Protocol = 2 | 3
@@ -14,7 +15,7 @@ export type Protocol = 2 | 3
 /** Values of at least this many bytes are worth a reference rather than a copy, where the caller can promise that they do not change. */
 export const sharedBytesMin = 32 * 1024
 /** Up to this length a loop over bytes beats TypedArray.set with its view. */
-const loopBytesMax = 96
+const loopBytesMax = 40
 
 const dollar = 0x24
 const star = 0x2a
@@ -137,6 +138,20 @@ export class ReplyWriter {
     chunk[at++] = cr
     chunk[at++] = lf
     output.at = at
+  }
+
+  /** Like `bulk` for bytes that begin with the word `words[w]`. */
+  bulkWords(words: Uint32Array, w: number, length: number): void {
+    const output = this.output
+    const needed = headerBytesMax + length + 4
+    if (output.chunk.length - output.at < needed) output.room(needed)
+    this.#header(dollar, length)
+    const { at, chunk } = output
+    copyFromWords(words, w, output.view, at, length)
+    const end = at + length
+    chunk[end] = cr
+    chunk[end + 1] = lf
+    output.at = end + 2
   }
 
   /** Like `bulk`, without a copy if the value is large: the caller promises that the bytes do not change until they are sent. */

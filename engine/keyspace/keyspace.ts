@@ -6,6 +6,7 @@
  * Databases are physical: SWAPDB exchanges the numbers that clients see, in `logical`, and moves no key.
  */
 import { Arena } from '../memory/arena.ts'
+import { wordView } from '../memory/word-copy.ts'
 import type { Random } from '../random.ts'
 import type { ChunkedHash } from '../types/chunked-hash.ts'
 import { AccessClock } from './access.ts'
@@ -56,6 +57,7 @@ export class Keyspace implements RefMatcher {
 
   // What `warm` was given last, and computed.
   #warmBuffer: Uint8Array = new Uint8Array(0)
+  #warmView: DataView | undefined
   readonly #warmStarts = new Int32Array(64)
   readonly #warmEnds = new Int32Array(64)
   #warmCount = 0
@@ -137,9 +139,15 @@ export class Keyspace implements RefMatcher {
       const w = arena.wordAt(value)
       this.#warmed ^= words[w + 3] ^ words[w + 3 + (lengths[i] >>> 2)]
     }
+    if (this.#warmBuffer !== buffer) this.#warmView = wordView(buffer)
     this.#warmBuffer = buffer
     this.#warmCount = count
     this.#warmNext = 0
+  }
+
+  /** The view of the bytes that `warm` was given last, if it is those that are asked about: one is worth making for many requests only. */
+  viewOf(bytes: Uint8Array): DataView | undefined {
+    return bytes === this.#warmBuffer ? this.#warmView : undefined
   }
 
   /** The bytes that `warm` was given may change from now on. */

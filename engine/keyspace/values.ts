@@ -56,6 +56,11 @@ export class Values {
     return this.arena.at(ref) + valueHeaderBytes
   }
 
+  /** Where in `arena.words(ref)` they begin. */
+  startWord(ref: number): number {
+    return this.arena.wordAt(ref) + valueHeaderBytes / 4
+  }
+
   bytes(ref: number): Buffer {
     return this.arena.bytes(ref)
   }

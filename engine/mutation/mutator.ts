@@ -7,6 +7,7 @@
  */
 import { hashType, plainString, rawString, stringType } from '../keyspace/entries.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
+import { copyToWords, wordCopyBytesMax } from '../memory/word-copy.ts'
 import type { Random } from '../random.ts'
 import type { FieldSource } from './field-source.ts'
 import type { HashLimits } from './hash-operations.ts'
@@ -28,7 +29,7 @@ import {
 import { RecordBuffer } from './record-buffer.ts'
 
 /** Up to here copying byte by byte beats making a view. */
-const loopBytesMax = 96
+const loopBytesMax = 40
 
 /** `putString`'s way to leave the expiry as it is. */
 export const keepTtl = -1
@@ -87,7 +88,9 @@ export class Mutator {
     const slot = entries.value(ref)
     const bytes = values.bytes(slot)
     let at = values.start(slot)
-    if (length <= loopBytesMax) for (let i = vs; i < ve; i++) bytes[at++] = value[i]
+    const view = length <= wordCopyBytesMax ? keyspace.viewOf(value) : undefined
+    if (view !== undefined) copyToWords(view, vs, values.arena.words(slot), values.startWord(slot), length)
+    else if (length <= loopBytesMax) for (let i = vs; i < ve; i++) bytes[at++] = value[i]
     else bytes.set(vs === 0 && ve === value.length ? value : value.subarray(vs, ve), at)
     entries.setLength(ref, length)
     if (expireAt !== keepTtl) ref = keyspace.setExpireAt(ref, expireAt)

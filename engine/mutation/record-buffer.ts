@@ -1,7 +1,7 @@
 /** Where the mutations of one request are gathered as bytes, to become one log record. Reused; grows as needed. */
 const keptBytes = 1024 * 1024
 /** Up to here copying byte by byte beats making a view. */
-const loopBytesMax = 96
+const loopBytesMax = 40
 
 export class RecordBuffer {
   bytes = Buffer.allocUnsafeSlow(4096)

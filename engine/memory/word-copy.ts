@@ -1,0 +1,34 @@
+/**
+ * Copies of short values by 32-bit words between the arena, whose values are aligned, and buffers in which they lie
+ * anywhere: for 64 bytes a third of the time of a loop over bytes, and half of TypedArray.set with the view it needs.
+ */
+
+/** Up to this length a loop over words beats TypedArray.set. */
+export const wordCopyBytesMax = 160
+
+const littleEndian = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1
+
+/** A view of the same bytes for copies by words. */
+export function wordView(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}
+
+/** Writes `length` bytes from `words[w]` on into `view` at `at`. Up to three bytes behind them are overwritten. */
+export function copyFromWords(words: Uint32Array, w: number, view: DataView, at: number, length: number): void {
+  const end = at + length
+  let from = w
+  for (let to = at; to < end; to += 4) view.setInt32(to, words[from++] | 0, littleEndian)
+}
+
+/** Writes `length` bytes of `view` from `at` on into `words[w…]`; the bytes behind them in the last word become zero. */
+export function copyToWords(view: DataView, at: number, words: Uint32Array, w: number, length: number): void {
+  const wordsEnd = at + (length & ~3)
+  let to = w
+  let from = at
+  for (; from < wordsEnd; from += 4) words[to++] = view.getInt32(from, littleEndian)
+  const rest = length & 3
+  if (rest === 0) return
+  let last = 0
+  for (let i = 0; i < rest; i++) last |= view.getUint8(from + i) << (littleEndian ? 8 * i : 24 - 8 * i)
+  words[to] = last
+}
