@@ -4,7 +4,8 @@
  * the rest leaves for values has marks: where background cooling begins, where values are dropped, where writers wait.
  *
  * Keys cannot leave memory. When they fill it, values keep an eighth beside them, and the limit gives way by a tenth and
- * 100 MB before writes are refused: a process without any key has about half of that.
+ * 100 MB: a process without any key has about half of that. Then values keep just enough for many to pass through at a
+ * time, since a write that waits for the one before it to be on disk crawls; keys that need more than that are refused.
  */
 import type { Keyspace } from '../engine/keyspace/keyspace.ts'
 import type { Room, Tier } from './tier.ts'
@@ -24,6 +25,7 @@ const sliceMs = 1
 const overdraftShare = 0.1
 const overdraftBytes = 100 * 1024 * 1024
 const valuesShareMin = 1 / 8
+const valuesBytesMin = 4 * 1024 * 1024
 /** Slack of the arena that is worth compacting: whole runs that stand half empty. */
 const slackShare = 1.1
 const slackBytes = 8 * 1024 * 1024
@@ -109,7 +111,7 @@ export class MemoryBudget {
     if (!this.limited) return false
     const { maxmemoryBytes } = this.settings
     if (!this.#tier.settings.demotes || !this.hasDisk) return this.usedBytes > maxmemoryBytes
-    return this.stuck && this.usedBytes > maxmemoryBytes * (1 + overdraftShare) + overdraftBytes
+    return (this.stuck ? this.usedBytes : this.#fixedBytes) > this.#limitMax
   }
 
   /** How much room there is for values that come back. */
@@ -161,14 +163,21 @@ export class MemoryBudget {
     return arena.reservedBytes > arena.liveBytes * slackShare + slackBytes
   }
 
+  /** All that cannot be moved to disk. */
+  get #fixedBytes(): number {
+    return this.usedBytes - this.#tier.residency.bytes
+  }
+
+  /** How far `maxmemory` gives way to keys. */
+  get #limitMax(): number {
+    return this.settings.maxmemoryBytes * (1 + overdraftShare) + overdraftBytes
+  }
+
   /** A share of what is left for values once all else has its place. */
   #mark(percent: number): number {
     const { maxmemoryBytes } = this.settings
-    const fixed = this.usedBytes - this.#tier.residency.bytes
-    const limit = Math.min(
-      Math.max(maxmemoryBytes, fixed + maxmemoryBytes * valuesShareMin),
-      maxmemoryBytes * (1 + overdraftShare) + overdraftBytes,
-    )
-    return fixed + (Math.max(0, limit - fixed) * percent) / 100
+    const fixed = this.#fixedBytes
+    const limit = Math.min(Math.max(maxmemoryBytes, fixed + maxmemoryBytes * valuesShareMin), this.#limitMax)
+    return fixed + (Math.max(limit - fixed, Math.min(valuesBytesMin, maxmemoryBytes / 16)) * percent) / 100
   }
 }

@@ -56,12 +56,13 @@ function fixture(maxmemoryBytes = 0, demotes = false, policy = 'noeviction') {
   const primary = new Primary(keyspace, mutator, new NoLog(), tier, random, limits)
   primary.tick(clock.wallMs())
   const compactor = new Compactor(keyspace)
+  const others = { bytes: 0 }
   const settings = { maxmemoryBytes, coolStartPercent: 70, dropPercent: 80, throttlePercent: 90, diskBytesMax: 0 }
   const budget = new MemoryBudget({
     settings,
     keyspace,
     tier,
-    others: () => 0,
+    others: () => others.bytes,
     nowMs: () => clock.monotonicMs(),
     compact: () => compactor.step(),
     diskBytes: () => 0,
@@ -84,7 +85,7 @@ function fixture(maxmemoryBytes = 0, demotes = false, policy = 'noeviction') {
     const key = Buffer.from(name)
     primary.change(() => mutator.putString(0, key, 0, key.length, Buffer.alloc(bytes, 120), 0, bytes, expireAt))
   }
-  return { clock, keyspace, tier, budget, maintenance, writeOut, put }
+  return { clock, keyspace, tier, budget, maintenance, writeOut, put, others }
 }
 
 describe('maintenance', () => {
@@ -129,6 +130,26 @@ describe('maintenance', () => {
 })
 
 describe('the memory budget', () => {
+  it('lets many values pass through beside keys that fill memory, and refuses keys beyond that', () => {
+    const mebibyte = 1024 * 1024
+    const { budget, put, others } = fixture(64 * mebibyte, true)
+    const limitMax = 64 * mebibyte * 1.1 + 100 * mebibyte
+    const keepUsed = (bytes: number): void => {
+      others.bytes += bytes - budget.measure()
+      budget.measure()
+    }
+    keepUsed(limitMax - mebibyte)
+    for (let i = 0; i < 500; i++) put(`k${i}`, 3000, 0)
+    budget.measure()
+    expect([budget.isShort, budget.isExhausted]).toEqual([false, false])
+    for (let i = 500; i < 2000; i++) put(`k${i}`, 3000, 0)
+    budget.measure()
+    expect([budget.isShort, budget.stuck, budget.isExhausted]).toEqual([true, false, false])
+    others.bytes += 2 * mebibyte
+    budget.measure()
+    expect(budget.isExhausted).toBe(true)
+  })
+
   it('lets writers wait while it is short, and goes on once values have become cold', async () => {
     const { clock, tier, budget, maintenance, writeOut, put } = fixture(32 * 1024 * 1024, true)
     expect([budget.room(), budget.isShort, budget.wantsCooling]).toEqual(['ample', false, false])
