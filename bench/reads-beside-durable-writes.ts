@@ -10,15 +10,17 @@ import { pair } from './throughput.ts'
 
 const keys = 100_000
 const writers = 8
-const readers = 50
+const readerCounts = [1, 8, 50]
+/** The aim is for this many. */
+const readersAimed = 50
 const ratioMin = 3
 
 export const readsBesideDurableWrites: Question = {
   name: 'reads-beside-durable-writes',
   title: 'Reads beside durable writes',
   prediction:
-    'Fifty connections GET while eight others SET, nothing pipelined, both servers with `appendfsync always`. Redis syncs on the thread that serves ' +
-    "readers; Moraine's readers do not wait for the log. The aim is at least 3 × Redis's rate of GET.",
+    'One, eight and fifty connections GET while eight others SET, nothing pipelined, both servers with `appendfsync always`. Redis syncs on the thread that serves ' +
+    "readers; Moraine's readers do not wait for the log. The aim is at least 3 × Redis's rate of GET with fifty; a single reader shows the wait for the disk most plainly.",
   diskBytes: () => 4e9,
   run: answer,
 }
@@ -33,35 +35,37 @@ interface Sample {
 async function answer(context: Context): Promise<Answer> {
   const repeats = context.size(5, 2)
   const servers = await pair(context, true)
-  const samples: Sample[][] = servers.map(() => [])
-  const shown = context.progress('reads beside writes', repeats, 'rounds')
-  for (let repeat = 0; repeat < repeats; repeat++) {
-    for (const [i, server] of servers.entries()) samples[i]!.push(await sample(context, server))
-    shown.update(repeat + 1)
+  const shown = context.progress('reads beside writes', repeats * readerCounts.length, 'rounds')
+  const results: { readonly readers: number; readonly moraine: Sample; readonly redis: Sample }[] = []
+  for (const [row, readers] of readerCounts.entries()) {
+    const samples: Sample[][] = servers.map(() => [])
+    for (let repeat = 0; repeat < repeats; repeat++) {
+      for (const [i, server] of servers.entries()) samples[i]!.push(await sample(context, server, readers))
+      shown.update(row * repeats + repeat + 1)
+    }
+    const [moraine, redis] = samples.map(medians)
+    results.push({ readers, moraine: moraine!, redis: redis! })
   }
   shown.finish()
   for (const server of servers) await context.discard(server)
-  const [moraine, redis] = samples.map((each) => ({
-    alone: median(each.map((sample) => sample.alone)),
-    gets: median(each.map((sample) => sample.getsPerSecond)),
-    p99: median(each.map((sample) => sample.p99Ms)),
-    sets: median(each.map((sample) => sample.setsPerSecond)),
-  }))
-  const ratio = moraine!.gets / redis!.gets
-  const row = (name: string, of: (typeof moraine & object) | undefined) => [
-    name,
-    count(of?.gets),
-    decimal(of?.p99, 2),
-    count(of?.sets),
-    count(of?.alone),
-  ]
+  const aimed = results.find(({ readers }) => readers === readersAimed)!
+  const ratio = aimed.moraine.getsPerSecond / aimed.redis.getsPerSecond
   return {
-    aims: [{ aim: `GET beside durable SET: ≥ ${ratioMin} × Redis`, measured: `${decimal(ratio)} ×`, met: ratio >= ratioMin }],
+    aims: [
+      {
+        aim: `GET from ${readersAimed} connections beside durable SET: ≥ ${ratioMin} × Redis`,
+        measured: `${decimal(ratio)} ×`,
+        met: ratio >= ratioMin,
+      },
+    ],
     tables: [
       {
-        title: `GET from ${readers} connections while ${writers} SET durably`,
-        columns: ['server', 'GET/s', 'GET p99 ms', 'SET/s meanwhile', 'GET/s without writers'],
-        rows: [row('Moraine', moraine), row('redis-server', redis)],
+        title: `GET while ${writers} connections SET durably`,
+        columns: ['readers', 'server', 'GET/s', '× Redis', 'GET p99 ms', 'SET/s meanwhile', 'GET/s without writers'],
+        rows: results.flatMap(({ readers, moraine, redis }) => [
+          row(readers, 'Moraine', moraine, decimal(moraine.getsPerSecond / redis.getsPerSecond)),
+          row(readers, 'redis-server', redis, ''),
+        ]),
       },
     ],
     charts: [
@@ -69,12 +73,12 @@ async function answer(context: Context): Promise<Answer> {
         name: 'rates',
         title: 'GET beside durable SET',
         svg: barChart({
-          title: `GET per second from ${readers} connections, alone and while ${writers} connections SET durably`,
+          title: `GET per second, alone and while ${writers} connections SET durably`,
           unit: 'GET/s',
-          groups: ['alone', 'beside durable writes'],
+          groups: results.flatMap(({ readers }) => [`${readers}c alone`, `${readers}c beside writes`]),
           series: [
-            { name: 'Moraine', values: [moraine!.alone, moraine!.gets] },
-            { name: 'redis-server', values: [redis!.alone, redis!.gets] },
+            { name: 'Moraine', values: results.flatMap(({ moraine }) => [moraine.alone, moraine.getsPerSecond]) },
+            { name: 'redis-server', values: results.flatMap(({ redis }) => [redis.alone, redis.getsPerSecond]) },
           ],
         }),
       },
@@ -85,8 +89,30 @@ async function answer(context: Context): Promise<Answer> {
   }
 }
 
-async function sample(context: Context, server: RunningServer): Promise<Sample> {
-  const seconds = context.size(3, 0.8)
+function medians(samples: readonly Sample[]): Sample {
+  const of = (pick: (sample: Sample) => number): number => median(samples.map(pick))
+  return {
+    alone: of((sample) => sample.alone),
+    getsPerSecond: of((sample) => sample.getsPerSecond),
+    p99Ms: of((sample) => sample.p99Ms),
+    setsPerSecond: of((sample) => sample.setsPerSecond),
+  }
+}
+
+function row(readers: number, name: string, sample: Sample, ratio: string): string[] {
+  return [
+    String(readers),
+    name,
+    count(sample.getsPerSecond),
+    ratio,
+    decimal(sample.p99Ms, 2),
+    count(sample.setsPerSecond),
+    count(sample.alone),
+  ]
+}
+
+async function sample(context: Context, server: RunningServer, readers: number): Promise<Sample> {
+  const seconds = context.size(2, 0.4)
   const common = { port: server.port, keys, valueBytes: smallValue.bytes, pipeline: 1 }
   const gets = (requests: number) => measure({ ...common, test: 'get', connections: readers, requests })
   const alone = await gets(Math.round((await gets(5000)).perSecond * seconds * 0.3))
