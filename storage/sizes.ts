@@ -1,5 +1,9 @@
 /** Sizes of pieces of work that no setting governs. The server takes the defaults; tests make them tiny, to meet every seam often. */
 export interface Sizes {
+  /** From this length on a value is not copied where it can be helped. Undefined: the engine's own. */
+  readonly largeValueBytes: number | undefined
+  /** Bytes of a large value that are digested without letting the event loop go. */
+  readonly digestBytes: number
   /** A chunk of a large hash above this is split. Undefined: the engine's own. */
   readonly hashChunkBytes: number | undefined
   /** Bytes of values that go to the cold store together. */
@@ -16,6 +20,8 @@ export interface Sizes {
 }
 
 export const defaultSizes: Sizes = {
+  largeValueBytes: undefined,
+  digestBytes: 1024 * 1024,
   hashChunkBytes: undefined,
   batchBytes: 512 * 1024,
   batchEntries: 4096,

@@ -140,6 +140,8 @@ class Simulation {
     const workload = this.#workload
     if (workload.once(8)) return defaultSizes
     return {
+      largeValueBytes: workload.pick([20, 100, 1000, undefined]),
+      digestBytes: workload.pick([7, 100, 4096]),
       hashChunkBytes: workload.pick([64, 200, 600]),
       batchBytes: workload.pick([100, 1000, 100_000]),
       batchEntries: workload.pick([1, 3, 4096]),

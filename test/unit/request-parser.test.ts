@@ -150,7 +150,7 @@ describe('RequestParser', () => {
     const pool = new ChunkPool()
     const parser = new RequestParser(pool)
     parse([Buffer.from('*1\r\n$536870912\r\nabc')], parser)
-    expect(pool.usedBytes).toBe(chunkBytes)
+    expect(pool.usedBytes).toBeLessThanOrEqual(chunkBytes)
     parse([Buffer.alloc(100_000)], parser)
     expect(pool.usedBytes).toBeLessThan(600_000)
     parser.close()
