@@ -9,6 +9,8 @@ export interface Sizes {
   /** Bytes of values that go to the cold store together. */
   readonly batchBytes: number
   readonly batchEntries: number
+  /** Longer values go to the cold store in pieces of this many bytes. */
+  readonly coldPieceBytes: number
   /** A large hash is told to the catalog when so few chunks are dirty that all can be copied at one moment. */
   readonly chunksAtOnce: number
   /** Dirty chunks of a larger one that are written at a time before that. */
@@ -25,6 +27,7 @@ export const defaultSizes: Sizes = {
   hashChunkBytes: undefined,
   batchBytes: 512 * 1024,
   batchEntries: 4096,
+  coldPieceBytes: 1024 * 1024,
   chunksAtOnce: 256,
   chunksPerRound: 128,
   catalogRecordsMin: 100_000,

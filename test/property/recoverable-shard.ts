@@ -33,6 +33,7 @@ export const tinySizes: Sizes = {
   hashChunkBytes: limits.hashChunkBytesMax,
   batchBytes: 3000,
   batchEntries: 5,
+  coldPieceBytes: 90,
   chunksAtOnce: 2,
   chunksPerRound: 2,
   catalogRecordsMin: 40,
