@@ -10,7 +10,7 @@ import { crc32 } from 'node:zlib'
 import { valueHeaderBytes } from '../engine/keyspace/values.ts'
 import type { ColdPut, ColdStore } from './cold-store.ts'
 import type { ValueCodec } from './value-codec.ts'
-import { ColdValueCorrupt } from './value-codec.ts'
+import { ColdValueCorrupt, decodedLength, LARGE_VALUE_BYTES } from './value-codec.ts'
 
 /** Ids of values in pieces are multiples of this, which also bounds the number of pieces. */
 export const pieceIdStep = 1024
@@ -77,7 +77,8 @@ export async function writePieces(
   let pieces = 0
   for (let at = start; at < end; at += step) {
     pieces++
-    const piece = await codec.encodeLarge(bytes, at, Math.min(end, at + step))
+    const until = Math.min(end, at + step)
+    const piece = until - at > LARGE_VALUE_BYTES ? await codec.encodeLarge(bytes, at, until) : codec.encode(bytes, at, until)
     await store.write({ puts: [{ id: id + pieces, bytes: piece }], deletes: [] })
   }
   const head = Buffer.alloc(headBytes)
@@ -105,7 +106,7 @@ export async function readPieces(store: ColdStore, codec: ValueCodec, id: number
   for (let piece = 1; piece <= pieces; piece++) {
     const stored = await store.read(id + piece)
     if (stored === undefined) throw new ColdValueCorrupt(id, `piece ${piece} of ${pieces} is missing`)
-    const bytes = await codec.decodeLarge(id, stored)
+    const bytes = decodedLength(stored) > LARGE_VALUE_BYTES ? await codec.decodeLarge(id, stored) : codec.decode(id, stored)
     if (at + bytes.length > length) throw new ColdValueCorrupt(id, `its pieces have more than ${length} bytes`)
     bytes.copy(value, at)
     at += bytes.length

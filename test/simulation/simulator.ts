@@ -145,7 +145,7 @@ class Simulation {
       hashChunkBytes: workload.pick([64, 200, 600]),
       batchBytes: workload.pick([100, 1000, 100_000]),
       batchEntries: workload.pick([1, 3, 4096]),
-      coldPieceBytes: workload.pick([20, 150, 2000, 1_000_000]),
+      coldPieceBytes: workload.pick([100, 300, 2000, 1_000_000]),
       chunksAtOnce: workload.pick([1, 4, 256]),
       chunksPerRound: workload.pick([1, 3, 128]),
       catalogRecordsMin: workload.pick([1, 60, 400]),
