@@ -1,4 +1,5 @@
 /** Values too large to be handled at once, in the cold store: written, read, replaced and deleted piece by piece. */
+import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import type { ColdBatch, ColdStore } from '../../storage/cold-store.ts'
 import { MemoryColdDisk, MemoryColdStore } from '../../storage/memory-cold-store.ts'
@@ -83,6 +84,13 @@ describe('a value in pieces', () => {
       head[at]! ^= 1
       await expect(readPieces(store, codec, id, head)).rejects.toThrow(ColdValueCorrupt)
     }
+  })
+
+  it('has the head that docs/formats/cold-value.md shows', async () => {
+    const { store } = watched()
+    const head = await writePieces(store, codec, pieceIdStep, Buffer.alloc(2_500_000), 0, 2_500_000, 1 << 20)
+    const page = readFileSync(new URL('../../docs/formats/cold-value.md', import.meta.url), 'utf8')
+    expect(page.replace(/ /g, '')).toContain(head.bytes.toString('hex'))
   })
 
   it('has an id that tells, and small values never get one', async () => {
