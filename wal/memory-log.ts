@@ -203,7 +203,7 @@ export class MemoryLog implements TransactionLog {
 }
 
 /** A copy of a record with what it refers to in its places. */
-export function wholeRecord(payload: Buffer, start: number, end: number, references: readonly RecordReference[]): Buffer {
+function wholeRecord(payload: Buffer, start: number, end: number, references: readonly RecordReference[]): Buffer {
   const pieces: Uint8Array[] = []
   let next = start
   for (const { at, bytes } of references) {
