@@ -13,6 +13,13 @@ export class Arguments {
   count = 0
   starts = new Int32Array(16)
   ends = new Int32Array(16)
+  /** The buffer is this request's alone and is not used again: its bytes stay as they are for as long as anyone refers to them. */
+  isApart = false
+  /**
+   * A large argument whose memory may become the value's own, -1 when there is none: it starts at a multiple of 8, with room
+   * for the value's header in front of it and for the slot's last bytes behind it.
+   */
+  offered = -1
 
   /** Arguments made of texts (UTF-8) or bytes: for tests, tools and requests that the server itself makes. */
   static of(...parts: readonly (string | number | Uint8Array)[]): Arguments {
@@ -91,19 +98,35 @@ export class Arguments {
     return this.buffer.subarray(this.starts[index]!, this.ends[index]!)
   }
 
-  /** A copy that outlives the request, for a request that is queued or waits long. */
-  clone(): Arguments {
-    const copy = new Arguments()
-    if (this.count === 0) return copy
-    let first = this.starts[0]!
-    let last = this.ends[0]!
-    for (let i = 1; i < this.count; i++) {
-      if (this.starts[i]! < first) first = this.starts[i]!
-      if (this.ends[i]! > last) last = this.ends[i]!
+  /** Whether `bytes[start, end)` is the argument that is offered; if so, it is taken and offered no more. */
+  take(bytes: Uint8Array, start: number, end: number): boolean {
+    const index = this.offered
+    if (index < 0 || bytes !== this.buffer || start !== this.starts[index] || end !== this.ends[index]) return false
+    this.offered = -1
+    return true
+  }
+
+  /** For a request that is kept while the connection goes on: arguments in memory that is theirs, the same if it is so already, else a copy. */
+  keep(): Arguments {
+    const kept = new Arguments()
+    if (this.isApart) {
+      kept.buffer = this.buffer
+      kept.isApart = true
+      kept.offered = this.offered
+      this.offered = -1
+      for (let i = 0; i < this.count; i++) kept.push(this.starts[i]!, this.ends[i]!)
+      return kept
     }
-    copy.buffer = Buffer.from(this.buffer.subarray(first, last))
-    for (let i = 0; i < this.count; i++) copy.push(this.starts[i]! - first, this.ends[i]! - first)
-    return copy
+    let bytes = 0
+    for (let i = 0; i < this.count; i++) bytes += this.length(i)
+    kept.buffer = Buffer.allocUnsafe(bytes)
+    let at = 0
+    for (let i = 0; i < this.count; i++) {
+      this.buffer.copy(kept.buffer, at, this.starts[i], this.ends[i])
+      kept.push(at, at + this.length(i))
+      at += this.length(i)
+    }
+    return kept
   }
 
   /** Forgets the arguments, and the room that an uncommonly long request needed. */

@@ -142,7 +142,9 @@ export class Execution {
   /** Sets the key that is argument `index` to a string. `expireAt`: ms, 0 for never, or `keepTtl`. Returns the entry. */
   putString(index: number, value: Uint8Array, start: number, end: number, expireAt: number): number {
     const { args } = this
-    return this.mutator.putString(this.db, args.buffer, args.starts[index], args.ends[index], value, start, end, expireAt)
+    const key = args.buffer
+    const adopts = args.offered >= 0 && args.take(value, start, end)
+    return this.mutator.putString(this.db, key, args.starts[index], args.ends[index], value, start, end, expireAt, adopts)
   }
 
   /** Deletes the key that is argument `index`; false when there is none. */
@@ -175,4 +177,6 @@ export interface EngineLimits {
   /** A chunk of a large hash above this is split; the engine's own limit unless told. */
   hashChunkBytesMax?: number | undefined
   protoMaxBulkBytes: number
+  /** Values from this length on are recorded by reference; the engine's own limit unless told. */
+  largeValueBytes?: number | undefined
 }

@@ -92,6 +92,7 @@ export class Server {
       hashMaxListpackValue: config.values['hash-max-listpack-value'],
       protoMaxBulkBytes: Number(config.values['proto-max-bulk-len']),
       hashChunkBytesMax: sizes.hashChunkBytes,
+      largeValueBytes: sizes.largeValueBytes,
     }
     this.startedWallMs = ports.clock.wallMs()
     this.runId = Array.from({ length: 5 }, () => ports.random.nextUint32().toString(16).padStart(8, '0')).join('')
@@ -99,7 +100,8 @@ export class Server {
     this.shutdown = new Shutdown(this)
     this.turn = new Turn(ports.clock)
     this.gate = new Gate(ports.clock)
-    this.listener = new Listener(ports.network, this.turn, ports.clock, defaultLimits(), (connection) => this.#openSession(connection))
+    const limits = { ...defaultLimits(), largeBulkBytes: sizes.largeValueBytes }
+    this.listener = new Listener(ports.network, this.turn, ports.clock, limits, (connection) => this.#openSession(connection))
     const { counts } = this.listener
     this.rates = new Rates(ports.clock, () => [this.stats.commands, counts.inputBytes, counts.outputBytes])
   }
@@ -264,7 +266,7 @@ export class Server {
     this.turn.committed = log.committed
     log.onCommitted = (committed) => {
       this.observers.commit?.(log.stats().lastCommitMs)
-      shard.primary.keyspace.deletions.committed(committed)
+      shard.primary.keyspace.committed(committed)
       shard.waiters.committed(committed)
       this.turn.released(committed)
     }

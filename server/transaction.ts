@@ -1,8 +1,8 @@
 /**
  * What a client has queued since MULTI and watches since WATCH. A watched key is remembered with the LSN of its last
- * change: EXEC is refused when any shows another one. Queued requests keep copies of their arguments.
+ * change: EXEC is refused when any shows another one. Queued requests keep their arguments.
  */
-import { Arguments } from '../engine/arguments.ts'
+import type { Arguments } from '../engine/arguments.ts'
 import type { Keyspace } from '../engine/keyspace/keyspace.ts'
 import type { ReplyWriter } from '../engine/reply-writer.ts'
 import type { ColdSet } from '../storage/tier.ts'
@@ -53,7 +53,7 @@ export class Transaction {
   }
 
   queue(command: Command, args: Arguments, reply: ReplyWriter): void {
-    this.queued.push({ command, args: copyOf(args) })
+    this.queued.push({ command, args: args.keep() })
     reply.queued()
   }
 
@@ -132,18 +132,4 @@ function seen(keyspace: Keyspace, db: number, key: Buffer, now: number): number 
   if (ref === 0) return missing
   const expireAt = keyspace.entries.expireAt(ref)
   return expireAt !== 0 && expireAt < now ? expired : keyspace.entries.lsn(ref)
-}
-
-export function copyOf(args: Arguments): Arguments {
-  const copy = new Arguments()
-  let bytes = 0
-  for (let i = 0; i < args.count; i++) bytes += args.length(i)
-  copy.buffer = Buffer.allocUnsafe(bytes)
-  let at = 0
-  for (let i = 0; i < args.count; i++) {
-    args.buffer.copy(copy.buffer, at, args.starts[i], args.ends[i])
-    copy.push(at, at + args.length(i))
-    at += args.length(i)
-  }
-  return copy
 }

@@ -11,6 +11,7 @@ import { CatalogWriter, removeOlderCatalogs } from './catalog-writer.ts'
 import type { Clock } from './clock.ts'
 import type { ColdStore } from './cold-store.ts'
 import type { FileSystem } from './file-system.ts'
+import { deleteValues } from './pieced-values.ts'
 import type { RefQueue } from './ref-queue.ts'
 import type { Sizes } from './sizes.ts'
 import { defaultSizes } from './sizes.ts'
@@ -189,7 +190,7 @@ export class Checkpointer {
     let deleted = 0
     while (this.#toDelete.length > 0) {
       const deletes = this.#toDelete.slice(0, this.#sizes.deletesPerBatch)
-      await this.#store.write({ puts: [], deletes })
+      await deleteValues(this.#store, deletes, this.#sizes.deletesPerBatch)
       this.#toDelete = this.#toDelete.slice(deletes.length)
       deleted += deletes.length
     }

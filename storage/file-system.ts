@@ -27,6 +27,8 @@ export interface OpenOptions {
 export interface File {
   /** Writes all of `bytes` at `position`, or rejects. */
   write(bytes: Uint8Array, position: number): Promise<void>
+  /** Writes all of the pieces one behind the other from `position` on, as one write; or rejects. They must not change before it is over. */
+  writePieces(pieces: readonly Uint8Array[], position: number): Promise<void>
   /** Reads up to `into.length` bytes; resolves to how many were read, fewer only at the end of the file. */
   read(into: Uint8Array, position: number): Promise<number>
   /** Makes the contents durable (fdatasync). */

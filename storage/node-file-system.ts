@@ -78,6 +78,25 @@ class NodeFile implements File {
     })
   }
 
+  writePieces(pieces: readonly Uint8Array[], position: number): Promise<void> {
+    if (pieces.length === 1) return this.write(pieces[0]!, position)
+    const descriptor = this.#descriptor
+    return new Promise((resolve, reject) => {
+      let left = pieces.filter((piece) => piece.length > 0)
+      let done = 0
+      const step = (error: NodeJS.ErrnoException | null, written: number): void => {
+        done += written
+        left = without(left, written)
+        if (error) reject(error)
+        else if (left.length === 0) resolve()
+        else if (written === 0) reject(ioError('EIO', `write stopped after ${done} bytes`))
+        else fs.writev(descriptor, left, position + done, step)
+      }
+      if (left.length === 0) resolve()
+      else fs.writev(descriptor, left, position, step)
+    })
+  }
+
   read(into: Uint8Array, position: number): Promise<number> {
     const descriptor = this.#descriptor
     return new Promise((resolve, reject) => {
@@ -116,6 +135,17 @@ class NodeFile implements File {
       fs.close(this.#descriptor, (error) => (error ? reject(error) : resolve()))
     })
   }
+}
+
+/** The pieces that follow the first `bytes`; none is empty. */
+function without(pieces: Uint8Array[], bytes: number): Uint8Array[] {
+  let over = bytes
+  for (let i = 0; i < pieces.length; i++) {
+    const { length } = pieces[i]!
+    if (over < length) return [pieces[i]!.subarray(over), ...pieces.slice(i + 1)]
+    over -= length
+  }
+  return []
 }
 
 function ioError(code: string, message: string): Error {

@@ -1,10 +1,16 @@
 /** Sizes of pieces of work that no setting governs. The server takes the defaults; tests make them tiny, to meet every seam often. */
 export interface Sizes {
+  /** From this length on a value is not copied where it can be helped. Undefined: the engine's own. */
+  readonly largeValueBytes: number | undefined
+  /** Bytes of a large value that are digested without letting the event loop go. */
+  readonly digestBytes: number
   /** A chunk of a large hash above this is split. Undefined: the engine's own. */
   readonly hashChunkBytes: number | undefined
   /** Bytes of values that go to the cold store together. */
   readonly batchBytes: number
   readonly batchEntries: number
+  /** Longer values go to the cold store in pieces of this many bytes. */
+  readonly coldPieceBytes: number
   /** A large hash is told to the catalog when so few chunks are dirty that all can be copied at one moment. */
   readonly chunksAtOnce: number
   /** Dirty chunks of a larger one that are written at a time before that. */
@@ -16,9 +22,12 @@ export interface Sizes {
 }
 
 export const defaultSizes: Sizes = {
+  largeValueBytes: undefined,
+  digestBytes: 1024 * 1024,
   hashChunkBytes: undefined,
   batchBytes: 512 * 1024,
   batchEntries: 4096,
+  coldPieceBytes: 1024 * 1024,
   chunksAtOnce: 256,
   chunksPerRound: 128,
   catalogRecordsMin: 100_000,

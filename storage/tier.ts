@@ -18,6 +18,7 @@ import type { ColdItem } from './cold-set.ts'
 import { ColdSet } from './cold-set.ts'
 import type { ColdStore } from './cold-store.ts'
 import { LoosePieces } from './loose-pieces.ts'
+import { isHead, readPieces } from './pieced-values.ts'
 import { RefQueue } from './ref-queue.ts'
 import { Residency } from './residency.ts'
 import { Tombstones } from './tombstones.ts'
@@ -89,6 +90,8 @@ export class Tier implements KeyspaceObserver {
   readonly #codec: ValueCodec
   readonly #clock: Clock
   readonly #reads = new Map<number, Promise<Buffer>>()
+  /** Memory of values read in pieces, which the keyspace may adopt; whether it has done so before. */
+  readonly #adoptable = new WeakMap<ArrayBufferLike, boolean>()
   /** Entries that were fetched for the request in hand, with the epoch at which each was last seen. */
   readonly #visitors: number[] = []
   readonly #coldReadMs: (ms: number) => void
@@ -234,8 +237,7 @@ export class Tier implements KeyspaceObserver {
       }
       if (!entries.isLive(entry) || entries.isResident(entry) || entries.valueId(entry) !== id) continue
       const epoch = entries.ghostEpoch(entry)
-      const value = values.create(entry, bytes.length, false)
-      values.bytes(value).set(bytes, values.start(value))
+      const value = this.#slotFor(entry, bytes)
       values.setId(value, id)
       entries.setResident(entry, value, keyspace.access.initial())
       entries.clearFlag(entry, valueDirtyFlag)
@@ -243,6 +245,22 @@ export class Tier implements KeyspaceObserver {
       this.resident(value)
       this.#visitors.push(entry, epoch)
     }
+  }
+
+  /** A slot that holds `bytes`: their own memory if it may be adopted. */
+  #slotFor(entry: number, bytes: Buffer): number {
+    const { values } = this.#keyspace
+    const adoptedBefore = this.#adoptable.get(bytes.buffer)
+    if (adoptedBefore === undefined) {
+      const value = values.create(entry, bytes.length, false)
+      values.bytes(value).set(bytes, values.start(value))
+      return value
+    }
+    // Nobody has changed it, or the entry would have another value by now; but a reply may refer to it.
+    const value = values.adopt(entry, bytes, 0, bytes.length)
+    if (adoptedBefore) values.share(value)
+    this.#adoptable.set(bytes.buffer, true)
+    return value
   }
 
   /** After the request: what it fetched stays if it deserves to, or if it was changed; the rest is cold again. */
@@ -324,12 +342,22 @@ export class Tier implements KeyspaceObserver {
     return reading
   }
 
+  async #readPieces(id: number, head: Buffer): Promise<Buffer> {
+    const bytes = await readPieces(this.#store as ColdStore, this.#codec, id, head)
+    this.#adoptable.set(bytes.buffer, false)
+    return bytes
+  }
+
+  #decode(id: number, stored: Buffer): Buffer | Promise<Buffer> {
+    return decodedLength(stored) > LARGE_VALUE_BYTES ? this.#codec.decodeLarge(id, stored) : this.#codec.decode(id, stored)
+  }
+
   async #readAndDecode(id: number): Promise<Buffer> {
     const startMs = this.#clock.monotonicMs()
     try {
       const stored = await (this.#store as ColdStore).read(id)
       if (stored === undefined) throw new Error(`value ${id} is missing from the cold store`)
-      const bytes = decodedLength(stored) > LARGE_VALUE_BYTES ? await this.#codec.decodeLarge(id, stored) : this.#codec.decode(id, stored)
+      const bytes = isHead(stored) ? await this.#readPieces(id, stored) : await this.#decode(id, stored)
       this.counts.coldReads++
       this.counts.coldReadBytes += bytes.length
       this.residency.passed(bytes.length, this.residency.bytes)

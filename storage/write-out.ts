@@ -17,6 +17,7 @@ import { usedBytes } from '../engine/types/packed-fields.ts'
 import type { Clock } from './clock.ts'
 import type { ColdPut, ColdStore } from './cold-store.ts'
 import type { CatalogSink } from './no-catalog.ts'
+import { deleteValues, ValueIds, writePieces } from './pieced-values.ts'
 import type { RefQueue } from './ref-queue.ts'
 import type { Sizes } from './sizes.ts'
 import { defaultSizes } from './sizes.ts'
@@ -45,6 +46,7 @@ export interface WriteOutCounts {
 interface Batch {
   readonly puts: ColdPut[]
   readonly large: Promise<ColdPut>[]
+  readonly pieced: { readonly id: number; readonly bytes: Buffer; readonly start: number; readonly end: number }[]
   /** Per value: entry, LSN, id. */
   readonly entries: number[]
   readonly chunks: {
@@ -63,7 +65,6 @@ interface Batch {
 export class WriteOut {
   readonly counts: WriteOutCounts = { values: 0, valueBytes: 0, storedBytes: 0, batches: 0, outdated: 0 }
   catalog: CatalogSink
-  nextValueId: number
   readonly #keyspace: Keyspace
   readonly #entries: Entries
   readonly #tier: Tier
@@ -72,6 +73,7 @@ export class WriteOut {
   readonly #clock: Clock
   readonly #committed: (lsn: number) => Promise<void>
   readonly #sizes: Sizes
+  readonly #ids: ValueIds
   readonly #space: Buffer
   #inFlightBytes = 0
   /** A large hash whose dirty chunks are written batch by batch, before it is told as a whole. */
@@ -97,10 +99,15 @@ export class WriteOut {
     this.#codec = options.codec
     this.#clock = options.clock
     this.catalog = options.catalog
-    this.nextValueId = options.nextValueId
     this.#committed = options.committed
     this.#sizes = options.sizes ?? defaultSizes
+    this.#ids = new ValueIds(options.nextValueId, this.#sizes.coldPieceBytes)
     this.#space = Buffer.allocUnsafeSlow(this.#sizes.batchBytes + LARGE_VALUE_BYTES)
+  }
+
+  /** No value in the cold store has this id or a higher one. */
+  get nextValueId(): number {
+    return this.#ids.next
   }
 
   /** Bytes on their way to the cold store. */
@@ -119,7 +126,7 @@ export class WriteOut {
 
   /** Writes one batch from the head of `queue`, or of one that is not empty. `left` bounds how many entries are looked at; returns how many were. Rejects when a disk fails; nothing is lost then. */
   async step(left: number, queue = this.#tier.dirty.length > 0 ? this.#tier.dirty : this.#tier.dirtyMovers): Promise<number> {
-    const batch: Batch = { puts: [], large: [], entries: [], chunks: [], bytes: 0, count: 0, lsn: 0 }
+    const batch: Batch = { puts: [], large: [], pieced: [], entries: [], chunks: [], bytes: 0, count: 0, lsn: 0 }
     const looked = await this.#collect(batch, left, queue)
     if (batch.count > 0) await this.#write(batch)
     if (this.catalog.pendingBytes > 4 * this.#sizes.batchBytes) await this.catalog.flush()
@@ -131,7 +138,7 @@ export class WriteOut {
     const deletes = this.#tier.stales
     if (deletes.length === 0) return
     this.#tier.stales = []
-    await this.#store.write({ puts: [], deletes })
+    await deleteValues(this.#store, deletes, this.#sizes.deletesPerBatch)
   }
 
   /** Tells the catalog what is due besides changed entries: which databases were flushed or swapped, which keys deleted. */
@@ -198,10 +205,11 @@ export class WriteOut {
       this.#tellEntry(ref, this.#storedId(ref))
       return
     }
-    const id = this.nextValueId++
     const value = entries.value(ref)
     const { values } = this.#keyspace
-    this.#put(batch, id, value, values.start(value), values.start(value) + this.#valueLength(ref))
+    const length = this.#valueLength(ref)
+    const id = this.#ids.take(length)
+    this.#put(batch, id, value, values.start(value), values.start(value) + length)
     batch.entries.push(ref, lsn, id)
     this.#tellEntry(ref, id)
   }
@@ -215,9 +223,10 @@ export class WriteOut {
     const takeAll = hash.dirtyChunks <= chunksAtOnce || this.#partialRounds > partialRoundsMax + hash.chunkCount / chunksPerRound
     const known = new Map<number, number>()
     hash.eachDirty((firstHash, value, lsn) => {
-      const id = this.nextValueId++
       const start = values.start(value)
-      this.#put(batch, id, value, start, start + usedBytes(values.bytes(value), start))
+      const length = usedBytes(values.bytes(value), start)
+      const id = this.#ids.take(length)
+      this.#put(batch, id, value, start, start + length)
       if (lsn > batch.lsn) batch.lsn = lsn
       batch.chunks.push({ entry: ref, hash, firstHash, lsn, id, told: takeAll })
       known.set(firstHash, id)
@@ -251,7 +260,13 @@ export class WriteOut {
     const length = end - start
     this.counts.values++
     this.counts.valueBytes += length
-    if (length > LARGE_VALUE_BYTES) {
+    if (this.#ids.isPieced(length)) {
+      values.share(value)
+      // A slot's memory may hold something else by the time its turn comes.
+      const lasting = this.#keyspace.arena.isLarge(value)
+      if (lasting) batch.pieced.push({ id, bytes, start, end })
+      else batch.pieced.push({ id, bytes: Buffer.from(bytes.subarray(start, end)), start: 0, end: length })
+    } else if (length > LARGE_VALUE_BYTES) {
       // The bytes are read while the server goes on: a change must make a copy.
       values.share(value)
       batch.large.push(this.#codec.encodeLarge(bytes, start, end).then((stored) => ({ id, bytes: stored })))
@@ -325,7 +340,12 @@ export class WriteOut {
     try {
       const large = await Promise.all(batch.large)
       await this.#committed(batch.lsn)
-      const puts = large.length === 0 ? batch.puts : [...batch.puts, ...large]
+      const heads: ColdPut[] = []
+      for (const { id, bytes, start, end } of batch.pieced) {
+        heads.push(await writePieces(this.#store, this.#codec, id, bytes, start, end, this.#sizes.coldPieceBytes))
+        this.counts.storedBytes += end - start
+      }
+      const puts = large.length + heads.length === 0 ? batch.puts : [...batch.puts, ...large, ...heads]
       await this.#store.write({ puts, deletes: [] })
       this.counts.batches++
       for (const put of puts) this.counts.storedBytes += put.bytes.length
@@ -364,6 +384,8 @@ export class WriteOut {
   /** The catalog was told of values that are not there: all of them must be told again before the next marker. */
   #notWritten(batch: Batch): void {
     const entries = this.#entries
+    // Of a value in pieces some may have been written.
+    for (const { id, start, end } of batch.pieced) for (const piece of this.#ids.piecesOf(id, end - start)) this.#tier.stale(piece)
     for (let i = 0; i < batch.entries.length; i += 3) {
       const ref = batch.entries[i]
       if (!entries.isLive(ref) || entries.flag(ref, dirtyFlag)) continue

@@ -5,9 +5,13 @@
  * One group is written while the next one forms; under `always` a group is one durable write. A frame vouches for
  * `#synced`, the LSN up to which all is durable, which is what tells a torn tail from damage when the log is opened.
  *
+ * Checksums of what large records refer to are computed in slices, with the event loop let go in between, before the
+ * group is written; the groups after it wait as they wait for the disk.
+ *
  * Invariants: `committed` never goes back; under `always` it never passes `#synced`. The first failed write or sync ends all
  * committing: nothing is retried, because after a failed sync the kernel may report pages as clean that never arrived.
  */
+import type { RecordReference } from '../engine/mutation/record-buffer.ts'
 import type { Random } from '../engine/random.ts'
 import type { Clock, Timer } from '../storage/clock.ts'
 import type { FileSystem } from '../storage/file-system.ts'
@@ -26,6 +30,8 @@ const SEGMENT_BYTES = 64 << 20
 const FRAME_BYTES_MAX = 64 << 10
 const GROUP_BUFFER_BYTES = 256 << 10
 const SPARES_MAX = 4
+/** About a millisecond's worth of checksum. */
+const DIGEST_BYTES = 1 << 20
 const EVERYSEC_MS = 1000
 /** Largest payload: lengths on disk are 32 bits, and a record has to fit a Buffer together with its frame. */
 const RECORD_BYTES_MAX = 2 ** 31
@@ -46,6 +52,8 @@ export interface LocalLogOptions {
   readonly firstLsn?: number
   /** Size of a segment's file; 64 MiB unless told. A multiple of 4096, at least two pages. */
   readonly segmentBytes?: number
+  /** Bytes of large records that are checksummed without a pause; 1 MiB unless told. */
+  readonly digestBytes?: number
   /** Told of the progress of opening, in bytes of segments. */
   readonly onProgress?: (bytesDone: number, bytesTotal: number) => void
   readonly crashPoint?: CrashHook
@@ -62,6 +70,7 @@ export class LocalLog implements TransactionLog {
   readonly #spares: SpareSegments
   readonly #crashPoint: CrashHook
   readonly #seed: number
+  readonly #digestBytes: number
   #policy: SyncPolicy
   #forming: GroupBuffer
   /** The group being written, or an empty one. */
@@ -89,6 +98,7 @@ export class LocalLog implements TransactionLog {
     this.#spares = spares
     this.#crashPoint = options.crashPoint ?? noCrashPoint
     this.#seed = logSeed(logId)
+    this.#digestBytes = options.digestBytes ?? DIGEST_BYTES
     this.#policy = options.syncPolicy
     const frameBytesMax = Math.min(FRAME_BYTES_MAX, (options.segmentBytes ?? SEGMENT_BYTES) - SEGMENT_HEADER_BYTES)
     this.#forming = new GroupBuffer(this.#seed, frameBytesMax, GROUP_BUFFER_BYTES)
@@ -153,7 +163,7 @@ export class LocalLog implements TransactionLog {
   }
 
   get pendingBytes(): number {
-    return this.#forming.fill + this.#flying.fill
+    return this.#forming.diskBytes + this.#flying.diskBytes
   }
 
   /** Why no segment could be made ahead of need, if so. Not a failure yet: the present segment still has room. */
@@ -161,11 +171,13 @@ export class LocalLog implements TransactionLog {
     return this.#spares.failure
   }
 
-  append(payload: Buffer, start: number, end: number): number {
+  append(payload: Buffer, start: number, end: number, references?: readonly RecordReference[]): number {
     if (this.#failure !== undefined || this.#closed) throw this.#failure ?? new LogFailed('the log is closed')
-    if (end - start > RECORD_BYTES_MAX) throw new RangeError(`a record of ${end - start} bytes; the log takes ${RECORD_BYTES_MAX}`)
+    let bytes = end - start
+    if (references !== undefined) for (const reference of references) bytes += reference.bytes.length
+    if (bytes > RECORD_BYTES_MAX) throw new RangeError(`a record of ${bytes} bytes; the log takes ${RECORD_BYTES_MAX}`)
     const lsn = this.#appended + 1
-    this.#forming.append(payload, start, end, lsn)
+    this.#forming.append(payload, start, end, lsn, references)
     this.#appended = lsn
     return lsn
   }
@@ -252,14 +264,19 @@ export class LocalLog implements TransactionLog {
   }
 
   async #writeGroup(group: GroupBuffer, startMs: number): Promise<void> {
+    if (group.needsDigest) await group.digest(this.#digestBytes, () => this.#turnEnd())
     this.#crashPoint('group:before-write')
     const durable = this.#policy === 'always'
-    if (group.fill <= this.#segments.room) await this.#segments.write(group.bytes.subarray(0, group.fill), durable)
+    if (group.diskBytes <= this.#segments.room) await this.#segments.write(group.pieces(0, group.fill), group.diskBytes, durable)
     else await this.#writeAcrossSegments(group, durable)
     // The policy may have become stricter meanwhile, or just before: what was only written has to follow.
     if (this.#policy === 'always' && !this.#segments.isClean) await this.#segments.sync()
     this.#crashPoint('group:written')
     this.#lastCommitMs = this.#clock.monotonicMs() - startMs
+  }
+
+  #turnEnd(): Promise<void> {
+    return new Promise((resolve) => this.#clock.afterTurn(resolve))
   }
 
   /** Writes as many whole frames as fit, begins the next segment, and so on. */
@@ -269,12 +286,12 @@ export class LocalLog implements TransactionLog {
     for (let next = 0; next < ends.length; ) {
       let to = from
       let after = next
-      while (after < ends.length && ends[after]! - from <= this.#segments.room) to = ends[after++]!
+      while (after < ends.length && group.bytesBetween(from, ends[after]!) <= this.#segments.room) to = ends[after++]!
       if (to > from) {
-        await this.#segments.write(group.bytes.subarray(from, to), durable)
+        await this.#segments.write(group.pieces(from, to), group.bytesBetween(from, to), durable)
       } else {
         const firstLsn = group.bytes.readUIntLE(from + 16, 6)
-        await this.#segments.rotate(firstLsn, ends[next]! - from)
+        await this.#segments.rotate(firstLsn, group.bytesBetween(from, ends[next]!))
         this.#synced = firstLsn - 1
       }
       from = to
@@ -288,7 +305,7 @@ export class LocalLog implements TransactionLog {
     const { lastLsn } = group
     this.#groups += 1
     this.#records += group.records
-    this.#writtenBytes += group.fill
+    this.#writtenBytes += group.diskBytes
     this.#lastGroupRecords = group.records
     if (this.#segments.isClean) this.#synced = lastLsn
     else if (this.#policy === 'everysec') this.#scheduleSync()
@@ -335,7 +352,7 @@ export class LocalLog implements TransactionLog {
     this.#synced = this.#committed
     const mark = Buffer.alloc(FRAME_HEADER_BYTES)
     sealFrame(mark, 0, FRAME_HEADER_BYTES, this.#seed, KIND_CLOSED, this.#committed + 1, this.#synced, 0)
-    if (mark.length <= this.#segments.room) await this.#segments.write(mark, true)
+    if (mark.length <= this.#segments.room) await this.#segments.write([mark], mark.length, true)
     this.#crashPoint('close:marked')
   }
 

@@ -4,6 +4,7 @@
  *
  * The records live in a `MemoryLogDisk`, which outlives the logs opened on it: a restart is a new log over the same disk.
  */
+import type { RecordReference } from '../engine/mutation/record-buffer.ts'
 import type { Random } from '../engine/random.ts'
 import type { Clock } from '../storage/clock.ts'
 import type { LogRecord, LogStats, SyncPolicy, TransactionLog } from './transaction-log.ts'
@@ -87,11 +88,12 @@ export class MemoryLog implements TransactionLog {
     return this.#pendingBytes
   }
 
-  append(payload: Buffer, start: number, end: number): number {
+  append(payload: Buffer, start: number, end: number, references: readonly RecordReference[] = []): number {
     if (this.#failure || this.#closed) throw this.#failure ?? new LogFailed('the log is closed')
     if (this.#isDead) throw new LogFailed('the log was lost in a crash')
-    this.#disk.records.push(Buffer.from(payload.subarray(start, end)))
-    this.#pendingBytes += end - start
+    const record = wholeRecord(payload, start, end, references)
+    this.#disk.records.push(record)
+    this.#pendingBytes += record.length
     this.#appended += 1
     return this.#appended
   }
@@ -198,4 +200,16 @@ export class MemoryLog implements TransactionLog {
     if (this.#flying) return
     for (const resolve of this.#idle.splice(0)) resolve()
   }
+}
+
+/** A copy of a record with what it refers to in its places. */
+function wholeRecord(payload: Buffer, start: number, end: number, references: readonly RecordReference[]): Buffer {
+  const pieces: Uint8Array[] = []
+  let next = start
+  for (const { at, bytes } of references) {
+    pieces.push(payload.subarray(next, at), bytes)
+    next = at
+  }
+  pieces.push(payload.subarray(next, end))
+  return Buffer.concat(pieces)
 }

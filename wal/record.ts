@@ -96,17 +96,33 @@ export function sealFrame(
   records: number,
 ): number {
   const bodyStart = at + FRAME_HEADER_BYTES
+  const bodyCrc = crc32(bytes.subarray(bodyStart, bodyEnd), seed)
+  writeFrameHeader(bytes, at, seed, kind, bodyEnd - bodyStart, bodyCrc, firstLsn, vouched, records)
+  const end = at + alignFrame(bodyEnd - at)
+  bytes.fill(0, bodyEnd, end)
+  return end
+}
+
+/** Writes the 32 bytes of a frame's header at `at`, for a body whose checksum (started from `seed`) is known. */
+export function writeFrameHeader(
+  bytes: Buffer,
+  at: number,
+  seed: number,
+  kind: number,
+  bodyBytes: number,
+  bodyCrc: number,
+  firstLsn: number,
+  vouched: number,
+  records: number,
+): void {
   bytes[at + 4] = MAGIC_LOW
   bytes[at + 5] = MAGIC_HIGH
   bytes[at + 6] = kind
   bytes[at + 7] = 0
-  bytes.writeUInt32LE(crc32(bytes.subarray(bodyStart, bodyEnd), seed), at + 8)
-  bytes.writeUInt32LE(bodyEnd - bodyStart, at + 12)
+  bytes.writeUInt32LE(bodyCrc, at + 8)
+  bytes.writeUInt32LE(bodyBytes, at + 12)
   bytes.writeUIntLE(firstLsn, at + 16, 6)
   bytes.writeUIntLE(vouched, at + 22, 6)
   bytes.writeUInt32LE(records, at + 28)
-  bytes.writeUInt32LE(crc32(bytes.subarray(at + 4, bodyStart), seed), at)
-  const end = at + alignFrame(bodyEnd - at)
-  bytes.fill(0, bodyEnd, end)
-  return end
+  bytes.writeUInt32LE(crc32(bytes.subarray(at + 4, at + FRAME_HEADER_BYTES), seed), at)
 }

@@ -78,19 +78,19 @@ export class SegmentFiles {
     return this.#segments.at(-1)!
   }
 
-  /** Appends frames that fit into the last segment; durable when it resolves if `durable`. */
-  async write(frames: Buffer, durable: boolean): Promise<void> {
+  /** Appends frames that fit into the last segment, given in pieces that are `bytes` together, as one write; durable when it resolves if `durable`. */
+  async write(pieces: readonly Uint8Array[], bytes: number, durable: boolean): Promise<void> {
     const at = this.#end
     if (durable) {
-      await this.#durable!.write(frames, at)
+      await this.#durable!.writePieces(pieces, at)
     } else {
       this.#plain ??= await this.#options.files.open(this.#active.path, { write: true })
       this.#dirty = true
-      await this.#plain.write(frames, at)
+      await this.#plain.writePieces(pieces, at)
       // A sync that began while the write was under way may have missed it.
       this.#dirty = true
     }
-    this.#end = at + frames.length
+    this.#end = at + bytes
     if (this.#end - SEGMENT_HEADER_BYTES > this.#active.bytes / 8) this.#spares.prepare()
   }
 

@@ -5,6 +5,8 @@
  * only buffers; `flush` starts making the buffered group durable; `onCommitted` says up to where records are durable.
  * One group is in flight at a time and the next one forms meanwhile (group commit, no timers).
  */
+import type { RecordReference } from '../engine/mutation/record-buffer.ts'
+
 export interface TransactionLog {
   /** LSN of the newest appended record; 0 when the log is empty. */
   readonly appended: number
@@ -18,8 +20,12 @@ export interface TransactionLog {
   onCommitted: (committed: number) => void
   /** Set by the owner. Called once, when a write or sync failed: nothing will be committed any more. */
   onFailed: (failure: Error) => void
-  /** Copies `payload[start, end)` into the forming group and returns its LSN. Throws `LogFailed` after a failure. */
-  append(payload: Buffer, start: number, end: number): number
+  /**
+   * Copies `payload[start, end)` into the forming group and returns its LSN. The bytes of `references` belong to the record,
+   * each before the place in `payload` that it names; they are not copied, and must stay as they are until the record is
+   * committed. Throws `LogFailed` after a failure.
+   */
+  append(payload: Buffer, start: number, end: number, references?: readonly RecordReference[]): number
   /** Starts writing the forming group unless one is being written. Cheap when there is nothing to do; called once per turn. */
   flush(): void
   /**

@@ -38,6 +38,8 @@ export class Keyspace implements RefMatcher {
   logicalLsn = 0
   /** Large hashes by the number in their entry's value word. */
   readonly collections: (ChunkedHash | undefined)[] = []
+  /** The log has committed up to this LSN. */
+  committedLsn = 0
   /** Entries whose value is cold. */
   coldCount = 0
   /** The id in the catalog of the next collection. */
@@ -227,19 +229,46 @@ export class Keyspace implements RefMatcher {
 
   /** Gives an entry a slot of `size` bytes for its value, in place of what it had; returns the slot. */
   makeValue(ref: number, size: number): number {
-    const entries = this.entries
-    const access = entries.isResident(ref) && entries.value(ref) !== 0 ? this.access.used(entries.access(ref)) : this.access.initial()
+    const access = this.#nextAccess(ref)
     this.dropValue(ref)
-    const value = this.values.create(ref, size, false)
-    entries.setResident(ref, value, access)
+    return this.#giveValue(ref, this.values.create(ref, size, false), access)
+  }
+
+  /** As `makeValue`, of memory that holds the value already: `Values.adopt`. */
+  adoptValue(ref: number, bytes: Buffer, start: number, size: number): number {
+    const access = this.#nextAccess(ref)
+    this.dropValue(ref)
+    return this.#giveValue(ref, this.values.adopt(ref, bytes, start, size), access)
+  }
+
+  #nextAccess(ref: number): number {
+    const { entries, access } = this
+    return entries.isResident(ref) && entries.value(ref) !== 0 ? access.used(entries.access(ref)) : access.initial()
+  }
+
+  #giveValue(ref: number, value: number, access: number): number {
+    this.entries.setResident(ref, value, access)
     this.observer.resident(value)
     return value
+  }
+
+  /** Whether others refer to the bytes of an entry's resident value: it may be replaced or moved, but not changed in place. */
+  isReferred(ref: number): boolean {
+    const { entries, values } = this
+    const value = entries.value(ref)
+    return values.isShared(value) || (values.isLogged(value) && entries.lsn(ref) > this.committedLsn)
+  }
+
+  /** The log has committed up to `lsn`. */
+  committed(lsn: number): void {
+    this.committedLsn = lsn
+    this.deletions.committed(lsn)
   }
 
   /** Makes room for `size` bytes in a resident value, keeping its first `keep`; returns the slot, which may be another. */
   resizeValue(ref: number, size: number, keep: number): number {
     const value = this.entries.value(ref)
-    if (size <= this.values.room(value) && !this.values.isShared(value)) return value
+    if (size <= this.values.room(value) && !this.isReferred(ref)) return value
     const moved = this.values.moved(value, size, keep)
     this.setValue(ref, moved)
     this.observer.moved(value, moved)

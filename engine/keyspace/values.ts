@@ -2,12 +2,14 @@
  * A resident value: a slot with a header of 16 bytes and the value's bytes behind it.
  *
  * 32-bit words: 0 owner (ref of the key's entry) · 1 position in the residency queue · 2 id of the identical copy in the
- * cold store, lower 32 bits, 0 when there is none · 3 id, upper 16 bits; frequency (2 bits), queue (2 bits), chunk bit.
+ * cold store, lower 32 bits, 0 when there is none · 3 id, upper 16 bits; frequency (2 bits), queue (2 bits), chunk, shared and logged bits.
  */
 import type { Arena } from '../memory/arena.ts'
 import { valueKind } from '../memory/arena.ts'
 
 export const valueHeaderBytes = 16
+/** From this length on a string is never copied as a whole if that can be avoided. Far above what a slot can hold. */
+export const largeValueBytes = 256 * 1024
 const two32 = 2 ** 32
 const frequencyShift = 16
 const frequencyMask = 3 << frequencyShift
@@ -15,6 +17,7 @@ const queueShift = 18
 const queueMask = 3 << queueShift
 const chunkBit = 1 << 20
 const sharedBit = 1 << 21
+const loggedBit = 1 << 22
 
 /** Word 3 of a slot that holds no value. */
 const vacant = 0xffffffff
@@ -31,7 +34,16 @@ export class Values {
   }
 
   create(owner: number, size: number, isChunk: boolean): number {
-    const ref = this.arena.allocate(valueHeaderBytes + size, valueKind)
+    return this.#begin(this.arena.allocate(valueHeaderBytes + size, valueKind), owner, isChunk)
+  }
+
+  /** A slot made of memory that holds the value already, at `bytes[start, start + size)`: see `Arguments.offered` for how it must lie there. */
+  adopt(owner: number, bytes: Buffer, start: number, size: number): number {
+    const at = bytes.byteOffset + start - valueHeaderBytes
+    return this.#begin(this.arena.adopt(bytes.buffer as ArrayBuffer, at, valueHeaderBytes + size, valueKind), owner, false)
+  }
+
+  #begin(ref: number, owner: number, isChunk: boolean): number {
     const words = this.arena.words(ref)
     const w = this.arena.wordAt(ref)
     words[w] = owner
@@ -77,7 +89,7 @@ export class Values {
     const from = this.arena.at(ref)
     this.arena.bytes(ref).copy(this.arena.bytes(to), this.arena.at(to), from, from + valueHeaderBytes + keep)
     const words = this.arena.words(to)
-    words[this.arena.wordAt(to) + 3] &= ~sharedBit
+    words[this.arena.wordAt(to) + 3] &= ~(sharedBit | loggedBit)
     this.release(ref)
     return to
   }
@@ -108,6 +120,15 @@ export class Values {
 
   share(ref: number): void {
     this.arena.words(ref)[this.arena.wordAt(ref) + 3] |= sharedBit
+  }
+
+  /** The log refers to the bytes until it has committed the entry's LSN; until then they are as if shared. */
+  isLogged(ref: number): boolean {
+    return (this.arena.words(ref)[this.arena.wordAt(ref) + 3] & loggedBit) !== 0
+  }
+
+  setLogged(ref: number): void {
+    this.arena.words(ref)[this.arena.wordAt(ref) + 3] |= loggedBit
   }
 
   id(ref: number): number {

@@ -269,10 +269,18 @@ export class Arena {
   }
 
   #allocateLarge(size: number, kind: Kind): number {
-    const memory = new ArrayBuffer((size + 7) & ~7)
+    return this.adopt(new ArrayBuffer((size + 7) & ~7), 0, size, kind)
+  }
+
+  /**
+   * Makes a large block of `size` bytes, whatever its size, of memory that came from elsewhere and is nobody else's:
+   * `memory` from `at` on, a multiple of 8, with room for `size` rounded up to one. All of `memory` counts as reserved.
+   */
+  adopt(memory: ArrayBuffer, at: number, size: number, kind: Kind): number {
+    const capacity = (size + 7) & ~7
     const id = this.#largeFree.pop() ?? this.#largeBytes.length
-    this.#largeBytes[id] = Buffer.from(memory)
-    this.#largeWords[id] = new Uint32Array(memory)
+    this.#largeBytes[id] = Buffer.from(memory, at, capacity)
+    this.#largeWords[id] = new Uint32Array(memory, at, capacity / 4)
     this.#largeKinds[id] = kind
     this.#largeTotal += memory.byteLength
     return largeBase + id
@@ -280,7 +288,7 @@ export class Arena {
 
   #releaseLarge(ref: number): void {
     const id = ref - largeBase
-    this.#largeTotal -= (this.#largeBytes[id] as Buffer).length
+    this.#largeTotal -= (this.#largeBytes[id] as Buffer).buffer.byteLength
     this.#largeBytes[id] = undefined
     this.#largeWords[id] = undefined
     this.#largeKinds[id] = -1

@@ -7,6 +7,7 @@
  */
 import { hashType, plainString, rawString, stringType } from '../keyspace/entries.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
+import { largeValueBytes } from '../keyspace/values.ts'
 import { copyToWords, wordCopyBytesMax } from '../memory/word-copy.ts'
 import type { Random } from '../random.ts'
 import type { FieldSource } from './field-source.ts'
@@ -34,19 +35,30 @@ const loopBytesMax = 40
 /** `putString`'s way to leave the expiry as it is. */
 export const keepTtl = -1
 
+/** A string that grows by moving gets room to grow on: half as much, at most a mebibyte, or an eighth if that is more. */
+const growthBytesMax = 1024 * 1024
+
+export interface MutatorLimits extends HashLimits {
+  /** Values from this length on are recorded by reference. `largeValueBytes` of `Values` unless told. */
+  largeValueBytes?: number | undefined
+}
+
 export class Mutator {
   readonly keyspace: Keyspace
-  readonly record = new RecordBuffer()
+  readonly record: RecordBuffer
   /** Whether operations are written to the record: not while a record is replayed, nor without a log. */
   recording = true
   /** Changes since the start, as INFO's rdb_changes_since_last_save counts. */
   changes = 0
   readonly #hashes: HashOperations
+  readonly #largeValueBytes: number
   #lsn = 0
   #operations = 0
 
-  constructor(keyspace: Keyspace, limits: HashLimits, random: Random) {
+  constructor(keyspace: Keyspace, limits: MutatorLimits, random: Random) {
     this.keyspace = keyspace
+    this.#largeValueBytes = limits.largeValueBytes ?? largeValueBytes
+    this.record = new RecordBuffer(this.#largeValueBytes)
     this.#hashes = new HashOperations(keyspace, limits, random)
   }
 
@@ -67,24 +79,51 @@ export class Mutator {
     return this.#operations
   }
 
-  /** Sets a key to a string, whatever it was. `expireAt` is in ms, 0 for never, or `keepTtl`. Returns the entry. */
-  putString(db: number, key: Uint8Array, ks: number, ke: number, value: Uint8Array, vs: number, ve: number, expireAt: number): number {
+  /**
+   * Sets a key to a string, whatever it was. `expireAt` is in ms, 0 for never, or `keepTtl`. With `adopts` the memory of the
+   * value becomes the keyspace's (see `Arguments.offered`), else its bytes are copied. Returns the entry.
+   */
+  putString(
+    db: number,
+    key: Uint8Array,
+    ks: number,
+    ke: number,
+    value: Uint8Array,
+    vs: number,
+    ve: number,
+    expireAt: number,
+    adopts = false,
+  ): number {
+    const length = ve - vs
+    const isLarge = length >= this.#largeValueBytes
     if (this.recording) {
       const record = this.#operation(putStringOp, db, key, ks, ke)
       record.byte(expireAt > 0 ? expiresFlag : expireAt === keepTtl ? keepTtlFlag : 0)
       if (expireAt > 0) record.u48(expireAt)
-      record.range(value, vs, ve)
+      if (!isLarge) record.range(value, vs, ve)
     } else this.#operations++
     this.changes++
     const { keyspace } = this
-    const { entries, values } = keyspace
+    const { entries } = keyspace
     let ref = keyspace.find(db, key, ks, ke)
-    const length = ve - vs
     if (ref === 0) ref = keyspace.insert(db, stringType, key, ks, ke, expireAt > 0)
+    if (adopts) keyspace.adoptValue(ref, value as Buffer, vs, length)
+    else this.#copyValue(ref, value, vs, ve)
+    entries.setTypeAndEncoding(ref, stringType, plainString)
+    if (isLarge && this.recording) this.#recordValue(entries.value(ref), length)
+    entries.setLength(ref, length)
+    if (expireAt !== keepTtl) ref = keyspace.setExpireAt(ref, expireAt)
+    keyspace.valueChanged(ref, this.#lsn)
+    return ref
+  }
+
+  #copyValue(ref: number, value: Uint8Array, vs: number, ve: number): void {
+    const { keyspace } = this
+    const { entries, values } = keyspace
+    const length = ve - vs
     if (entries.type(ref) !== stringType || !entries.isResident(ref) || entries.value(ref) === 0 || !this.#fits(ref, length))
       keyspace.makeValue(ref, length)
     else entries.setAccess(ref, keyspace.access.used(entries.access(ref)))
-    entries.setTypeAndEncoding(ref, stringType, plainString)
     const slot = entries.value(ref)
     const bytes = values.bytes(slot)
     let at = values.start(slot)
@@ -92,10 +131,16 @@ export class Mutator {
     if (view !== undefined) copyToWords(view, vs, values.arena.words(slot), values.startWord(slot), length)
     else if (length <= loopBytesMax) for (let i = vs; i < ve; i++) bytes[at++] = value[i]
     else bytes.set(vs === 0 && ve === value.length ? value : value.subarray(vs, ve), at)
-    entries.setLength(ref, length)
-    if (expireAt !== keepTtl) ref = keyspace.setExpireAt(ref, expireAt)
-    keyspace.valueChanged(ref, this.#lsn)
-    return ref
+  }
+
+  /** Records a large value, now that it lies where it will stay: by reference, if its memory is not used for anything else afterwards. */
+  #recordValue(slot: number, length: number): void {
+    const { values, arena } = this.keyspace
+    const start = values.start(slot)
+    if (arena.isLarge(slot)) {
+      values.setLogged(slot)
+      this.record.reference(values.bytes(slot), start, start + length)
+    } else this.record.range(values.bytes(slot), start, start + length)
   }
 
   /** Removes a key; false when there is none. */
@@ -193,7 +238,7 @@ export class Mutator {
     const { entries, values } = this.keyspace
     const value = entries.value(ref)
     const room = values.room(value)
-    return length <= room && room - length <= 16 + (room >>> 3) && !values.isShared(value)
+    return length <= room && room - length <= 16 + (room >>> 3) && !this.keyspace.isReferred(ref)
   }
 
   #write(ref: number, offset: number, value: Uint8Array, vs: number, ve: number): void {
@@ -202,8 +247,9 @@ export class Mutator {
     const before = entries.length(ref)
     const length = Math.max(before, offset + (ve - vs))
     const grows = length > values.room(entries.value(ref))
-    // A string that grows is likely to grow again: half as much more, up to a mebibyte, as Redis's sds does by doubling.
-    const slot = keyspace.resizeValue(ref, grows ? length + Math.min(length >>> 1, 1024 * 1024) : length, before)
+    // A string that grows is likely to grow again, as Redis's sds supposes, too.
+    const more = Math.max(Math.min(length >>> 1, growthBytesMax), length >>> 3)
+    const slot = keyspace.resizeValue(ref, grows ? length + more : length, before)
     const bytes = values.bytes(slot)
     const start = values.start(slot)
     if (offset > before) bytes.fill(0, start + before, start + offset)

@@ -1,14 +1,38 @@
-/** Where the mutations of one request are gathered as bytes, to become one log record. Reused; grows as needed. */
+/**
+ * Where the mutations of one request are gathered as bytes, to become one log record. Reused; grows as needed.
+ *
+ * A large range whose bytes will stay as they are is not copied: the record is `bytes[0, end)` with the `references`
+ * inserted where they say.
+ */
+import { largeValueBytes } from '../keyspace/values.ts'
+
 const keptBytes = 1024 * 1024
 /** Up to here copying byte by byte beats making a view. */
 const loopBytesMax = 40
 
+/** Bytes of a record that lie elsewhere, and stay as they are until the record is committed. */
+export interface RecordReference {
+  /** Where in the record's own bytes they are to be inserted. */
+  readonly at: number
+  readonly bytes: Uint8Array
+}
+
 export class RecordBuffer {
   bytes = Buffer.allocUnsafeSlow(4096)
   end = 0
+  readonly references: RecordReference[] = []
+  /** A buffer that is not used again: large ranges of it need not be copied. */
+  lasting: Uint8Array | undefined
+  readonly #largeBytes: number
+
+  /** Ranges of at least `largeBytes` are referred to, if they can be. */
+  constructor(largeBytes = largeValueBytes) {
+    this.#largeBytes = largeBytes
+  }
 
   clear(): void {
     this.end = 0
+    if (this.references.length > 0) this.references.length = 0
     if (this.bytes.length > keptBytes) this.bytes = Buffer.allocUnsafeSlow(4096)
   }
 
@@ -36,6 +60,10 @@ export class RecordBuffer {
   /** Length as a varint, then the bytes. */
   range(bytes: Uint8Array, start: number, end: number): void {
     const length = end - start
+    if (length > loopBytesMax && length >= this.#largeBytes && bytes === this.lasting) {
+      this.reference(bytes, start, end)
+      return
+    }
     this.varint(length)
     if (this.bytes.length - this.end < length) this.#grow(length)
     if (length <= loopBytesMax) {
@@ -44,6 +72,12 @@ export class RecordBuffer {
       for (let i = start; i < end; i++) into[at++] = bytes[i]
     } else this.bytes.set(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end), this.end)
     this.end += length
+  }
+
+  /** As `range` without copying the bytes: they stay as they are until the record is committed. */
+  reference(bytes: Uint8Array, start: number, end: number): void {
+    this.varint(end - start)
+    this.references.push({ at: this.end, bytes: bytes.subarray(start, end) })
   }
 
   #grow(room: number): void {

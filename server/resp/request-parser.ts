@@ -4,11 +4,16 @@
  * and parsing goes on where it stopped: no byte is looked at twice, whatever the pieces.
  *
  * The bytes of the request that `next` found stay valid (`Arguments` follows them if they move) until the next call.
- * Memory grows with what has arrived, not with what a client announces. Texts and limits are those of Redis 7.0.
+ * Resident memory grows with what has arrived (up to four times as much), not with what a client announces.
+ *
+ * A large argument gets memory of its own, reserved whole once a part has arrived, and laid out so that the keyspace can
+ * keep it as the value's memory: nothing copies the value. A request found there is apart (`#apartBytes`): the parser has
+ * left it, and goes on elsewhere with what follows. Texts and limits are those of Redis 7.0.
  * Grammar: https://redis.io/docs/latest/develop/reference/protocol-spec/ (arrays of bulk strings, and inline commands).
  */
 import { Arguments } from '../../engine/arguments.ts'
 import { parseInteger } from '../../engine/integer.ts'
+import { largeValueBytes, valueHeaderBytes } from '../../engine/keyspace/values.ts'
 import type { ChunkPool } from '../../engine/output-buffer.ts'
 import { chunkBytes } from '../../engine/output-buffer.ts'
 import { splitInline } from './inline-request.ts'
@@ -22,6 +27,8 @@ export interface ParserLimits {
   bulkBytesMax: number
   /** Most bytes that may be buffered (`client-query-buffer-limit`); beyond it the client is closed without a word. */
   queryBytesMax: number
+  /** Arguments from this length on get memory of their own. 256 KiB unless told. */
+  largeBulkBytes?: number | undefined
 }
 
 export const parserLimits: ParserLimits = { bulkBytesMax: 512 * 1024 * 1024, queryBytesMax: 1024 * 1024 * 1024 }
@@ -36,6 +43,11 @@ const readBytesMax = 64 * 1024
 const shrinkBytesMin = 128 * 1024
 /** A count in a header has at most this many digits in the fast path. */
 const digitsMax = 9
+/** When so many times `largeBulkBytes` of a large argument have arrived, room for all of it is reserved. */
+const reserveFactor = 4
+/** Room behind a large argument for those that follow: this share of its length, within a limit. */
+const followersShare = 1 / 16
+const followersBytesMax = 64 * 1024
 
 const star = 0x2a
 const dollar = 0x24
@@ -67,6 +79,14 @@ export class RequestParser {
   #value = 0
   #lineEnd = 0
   #overflowed = false
+  /** While `#buffer` is laid out for a large argument: how much of it counts as used. */
+  #largeBytes = 0
+  /** Which argument that is. */
+  #largeIndex = 0
+  /** Memory of the request found last while it is apart. */
+  #apartBytes = 0
+  /** The request that `next` will return was complete before all that arrived had been taken. */
+  #ready = false
   readonly #pool: ChunkPool
   readonly #limits: ParserLimits
 
@@ -82,7 +102,8 @@ export class RequestParser {
 
   /** Memory of the connection's own buffer, in bytes. */
   get memoryBytes(): number {
-    return (this.#own ? this.#buffer.length : 0) + this.args.starts.length * 8
+    const own = this.#largeBytes > 0 ? this.#largeBytes : this.#own ? this.#buffer.length : 0
+    return own + this.#apartBytes + this.args.starts.length * 8
   }
 
   /** Takes `bytes[start, end)`, which are lent until `retain` is called. */
@@ -96,14 +117,19 @@ export class RequestParser {
     this.#end = end
     this.#start = start
     this.#scanned = start
-    this.args.buffer = bytes
+    if (this.#apartBytes === 0) this.args.buffer = bytes
   }
 
   /** Ends the loan: copies what is still needed, the request found last included if `requestInUse`. Memory without use is given back. */
   retain(requestInUse: boolean): void {
-    if (!requestInUse && this.#left === 0) this.#start = this.#at
+    if (!requestInUse && this.#left === 0 && !this.#ready) {
+      this.#endApart()
+      this.#start = this.#at
+    }
     const needed = this.#end - this.#start
     if (needed === 0) this.#letGo()
+    else if (this.#bulk >= this.#largeBulkBytes) this.#layOut(this.#end - this.#at)
+    else if (this.#largeBytes > 0) return
     else if (!this.#own || (this.#buffer.length > shrinkBytesMin && needed < this.#buffer.length / 8 && this.#bulk < 0)) {
       this.#moveTo(this.#roomFor(needed))
     }
@@ -112,6 +138,8 @@ export class RequestParser {
   /** Gives back all memory: the connection is gone. */
   close(): void {
     this.#left = 0
+    this.#ready = false
+    this.#endApart()
     this.args.clear()
     this.#letGo()
   }
@@ -129,6 +157,10 @@ export class RequestParser {
   /** Looks for the next request. The one before it is no longer valid. */
   next(): Found {
     if (this.#overflowed) return 'failure'
+    if (this.#ready) {
+      this.#ready = false
+      return 'request'
+    }
     if (this.#left === 0) {
       const found = this.#begin()
       if (found !== 'more' || this.#left === 0) return found
@@ -138,6 +170,7 @@ export class RequestParser {
 
   /** Reads the header of a request, or an inline one. `more` with arguments left means that those follow. */
   #begin(): Found {
+    this.#endApart()
     for (;;) {
       this.#start = this.#at
       this.args.clear()
@@ -183,6 +216,7 @@ export class RequestParser {
       this.#bulk = -1
       this.#left--
     }
+    if (this.#largeBytes > 0) this.#leaveApart()
     return 'request'
   }
 
@@ -236,12 +270,20 @@ export class RequestParser {
     return 'failure'
   }
 
+  get #largeBulkBytes(): number {
+    return this.#limits.largeBulkBytes ?? largeValueBytes
+  }
+
   /** Adds to the connection's own buffer, moving what is still needed if there is no room at its end. */
   #append(bytes: Buffer, start: number, end: number): void {
     const length = end - start
     const needed = this.#end - this.#start + length
     if (needed > this.#limits.queryBytesMax) {
       this.#overflowed = true
+      return
+    }
+    if (this.#largeBytes > 0) {
+      this.#appendLarge(bytes, start, end)
       return
     }
     if (this.#end + length > this.#buffer.length) {
@@ -260,6 +302,85 @@ export class RequestParser {
     return this.#pool.acquireLarge(this.#left === 1 && announced > needed ? wanted : Math.max(2 * needed, wanted))
   }
 
+  /** As `#append` while a large argument arrives. What follows its request stays lent: another buffer takes it. */
+  #appendLarge(bytes: Buffer, start: number, end: number): void {
+    if (this.#bulk >= this.#largeBulkBytes) this.#layOut(this.#end - this.#at + end - start)
+    const taken = Math.min(end - start, this.#buffer.length - this.#end)
+    bytes.copy(this.#buffer, this.#end, start, start + taken)
+    this.#end += taken
+    this.#largeBytes += taken
+    this.#pool.usedBytes += taken
+    if (start + taken === end) return
+    if (this.#bulks() === 'request') {
+      this.#ready = true
+      this.feed(bytes, start + taken, end)
+      return
+    }
+    // The arguments that follow need more than was reserved for them.
+    this.#moveTo(this.#roomFor(this.#end - this.#start + end - start - taken))
+    this.#append(bytes, start + taken, end)
+  }
+
+  /**
+   * Makes room for the large argument at `#at`, of which `arrived` bytes have come: all it needs, or four times what has
+   * come as long as that is little. In front of it lies what came before it in the request, then a gap for the header of a
+   * value in the arena. Nothing to do when there is room.
+   */
+  #layOut(arrived: number): void {
+    const followers = this.#left === 1 ? 0 : Math.min(this.#bulk * followersShare, followersBytesMax)
+    // Up to seven bytes behind the value belong to its slot, whose size is a multiple of eight.
+    const whole = this.#bulk + 8 + Math.floor(followers)
+    const isWhole = arrived >= this.#largeBulkBytes * reserveFactor || 4 * arrived >= whole
+    const isNew = this.#largeBytes === 0
+    const head = this.#at - this.#start
+    const at = isNew ? (head + valueHeaderBytes + 7) & ~7 : this.#at
+    const room = isWhole ? whole : 4 * arrived
+    if (!isNew && Math.min(at + arrived, at + whole) <= this.#buffer.length) return
+    const target = Buffer.allocUnsafeSlow(at + room)
+    this.#buffer.copy(target, 0, this.#start, this.#at)
+    this.#buffer.copy(target, at, this.#at, this.#end)
+    this.args.move(target, -this.#start)
+    const end = at + this.#end - this.#at
+    this.#giveBack()
+    this.#buffer = target
+    this.#own = true
+    this.#start = 0
+    this.#at = at
+    this.#end = end
+    this.#scanned = at
+    this.#largeIndex = this.args.count
+    this.#largeBytes = end
+    this.#pool.usedBytes += end
+  }
+
+  /** The request is complete: its memory is its own from now on, and what follows it moves elsewhere. */
+  #leaveApart(): void {
+    const { args } = this
+    const from = this.#buffer
+    const rest = this.#end - this.#at
+    args.isApart = true
+    if (from.length - args.length(this.#largeIndex) <= args.length(this.#largeIndex) / 8) args.offered = this.#largeIndex
+    this.#apartBytes = this.#largeBytes
+    this.#largeBytes = 0
+    this.#own = rest > 0
+    this.#buffer = rest > 0 ? this.#roomFor(rest) : nothing
+    from.copy(this.#buffer, 0, this.#at, this.#end)
+    this.#start = 0
+    this.#at = 0
+    this.#end = rest
+    this.#scanned = 0
+  }
+
+  /** The request that is apart is over: whoever took its memory keeps it. */
+  #endApart(): void {
+    if (this.#apartBytes === 0) return
+    this.#pool.usedBytes -= this.#apartBytes
+    this.#apartBytes = 0
+    this.args.isApart = false
+    this.args.offered = -1
+    this.args.buffer = this.#buffer
+  }
+
   /** Moves what is still needed to the beginning of `target`, which may be the present buffer. */
   #moveTo(target: Buffer): void {
     const by = -this.#start
@@ -269,7 +390,7 @@ export class RequestParser {
       this.#buffer = target
       this.#own = true
     }
-    this.args.move(target, by)
+    if (this.#apartBytes === 0) this.args.move(target, by)
     this.#start = 0
     this.#at += by
     this.#end += by
@@ -277,14 +398,17 @@ export class RequestParser {
   }
 
   #giveBack(): void {
-    if (this.#own) this.#pool.release(this.#buffer)
+    if (this.#largeBytes > 0) {
+      this.#pool.usedBytes -= this.#largeBytes
+      this.#largeBytes = 0
+    } else if (this.#own) this.#pool.release(this.#buffer)
     this.#own = false
   }
 
   #letGo(): void {
     this.#giveBack()
     this.#buffer = nothing
-    this.args.buffer = nothing
+    if (this.#apartBytes === 0) this.args.buffer = nothing
     this.#at = 0
     this.#end = 0
     this.#start = 0

@@ -98,6 +98,7 @@ export class Primary {
   #prepare(args: Arguments, reply: ReplyWriter, database: number): void {
     const { x } = this
     x.args = args
+    this.mutator.record.lasting = args.isApart ? args.buffer : undefined
     x.reply = reply
     x.database = database
     x.db = this.keyspace.logical[database]
@@ -107,7 +108,7 @@ export class Primary {
   #commitPoint(revealed: number): number {
     const { mutator, log } = this
     if (mutator.operations > 0) {
-      const lsn = log.append(mutator.record.bytes, 0, mutator.record.end)
+      const lsn = log.append(mutator.record.bytes, 0, mutator.record.end, mutator.record.references)
       return lsn > log.committed ? lsn : 0
     }
     return revealed > log.committed ? Math.min(revealed, log.appended) : 0

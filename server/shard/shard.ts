@@ -71,7 +71,7 @@ export async function openShard(
   const store = usesStore ? await ports.openColdStore(`${directory}/cold`, !durable) : undefined
   const tier = new Tier(keyspace, store, codec, clock, tierSettings(values), coldReadMs)
   const restored = durable ? await restoreCatalog(files, directory, keyspace, tier, progress, sizes.hashChunkBytes) : undefined
-  const log = durable ? await openLog(ports, values, restored?.marker.logId, restored?.marker.checkpointLsn ?? 0) : new NoLog()
+  const log = durable ? await openLog(ports, values, sizes, restored?.marker.logId, restored?.marker.checkpointLsn ?? 0) : new NoLog()
   const nextValueId = restored?.marker.nextValueId ?? 1
   if (store !== undefined) await store.clearFrom(nextValueId)
   tier.stales = [...(restored?.freedIds ?? [])]
@@ -153,7 +153,7 @@ export function budgetSettings(values: Values): MemoryBudget['settings'] {
   }
 }
 
-function openLog(ports: Ports, values: Values, logId: Buffer | undefined, knownCommitted: number): Promise<LocalLog> {
+function openLog(ports: Ports, values: Values, sizes: Sizes, logId: Buffer | undefined, knownCommitted: number): Promise<LocalLog> {
   const progress = { shown: undefined as ReturnType<Ports['progress']> | undefined }
   return LocalLog.open({
     files: ports.files,
@@ -162,6 +162,7 @@ function openLog(ports: Ports, values: Values, logId: Buffer | undefined, knownC
     directory: `${values.dir}/log`,
     syncPolicy: values.appendfsync as 'always' | 'everysec' | 'no',
     segmentBytes: Number(values['log-segment-bytes']),
+    digestBytes: sizes.digestBytes,
     knownCommitted,
     ...(logId === undefined ? {} : { logId: logId.readBigUInt64LE() }),
     onProgress: (done, total) => {

@@ -134,7 +134,7 @@ export class InProcessSession {
     const { reply } = this
     if (name === 'EXEC' && this.#queue !== undefined) this.#executeQueue(this.#queue)
     else if (this.#queue !== undefined) {
-      this.#queue.push(args.clone())
+      this.#queue.push(args.keep())
       reply.queued()
     } else if (name === 'MULTI') {
       this.#queue = []

@@ -63,6 +63,26 @@ export function fileSystemSuite(name: string, make: () => Promise<FileSystemUnde
       await file.close()
     })
 
+    it.each([false, true])('writes pieces as one, durable %s', async (durable) => {
+      const file = await files.open(path, { write: true, create: true, durable })
+      await file.write(Buffer.from('__________________'), 0)
+      const pieces = ['ab', '', 'cde', 'f'].map((text) => Buffer.from(text))
+      await file.writePieces(pieces, 3)
+      await file.writePieces([], 0)
+      await file.writePieces([Buffer.from('z')], 16)
+      await file.sync()
+      await file.close()
+      expect(await contents(path)).toBe('___abcdef_______z_')
+    })
+
+    it('writes more pieces at a time than a system call takes', async () => {
+      const file = await files.open(path, { write: true, create: true })
+      const pieces = Array.from({ length: 3000 }, (_, i) => Buffer.from(`${i},`))
+      await file.writePieces(pieces, 0)
+      await file.close()
+      expect(await contents(path)).toBe(Buffer.concat(pieces).toString())
+    })
+
     it('reads fewer bytes only at the end', async () => {
       await fill(path, '0123456789')
       const file = await files.open(path, { write: false })

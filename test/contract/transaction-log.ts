@@ -84,6 +84,34 @@ export function transactionLogSuite(name: string, make: () => Promise<LogUnderTe
       ])
     })
 
+    it('puts what a record refers to in its places', async () => {
+      const payload = Buffer.from('__<><>__')
+      const references = [
+        { at: 3, bytes: Buffer.from('first') },
+        { at: 5, bytes: Buffer.from('second') },
+        { at: 6, bytes: Buffer.alloc(100_000, 'x') },
+      ]
+      appendText(log, 'before')
+      log.append(payload, 2, 6, references)
+      references.length = 0
+      payload.fill('!')
+      appendText(log, 'after')
+      expect(log.pendingBytes).toBeGreaterThanOrEqual(100_015)
+      log.append(Buffer.alloc(0), 0, 0, [{ at: 0, bytes: Buffer.from('all of it') }])
+      await committed(log, 4)
+      expect(log.pendingBytes).toBe(0)
+      const expected = [
+        [1, 'before'],
+        [2, `<first><second>${'x'.repeat(100_000)}`],
+        [3, 'after'],
+        [4, 'all of it'],
+      ]
+      expect(await readAll(log, 0)).toEqual(expected)
+      await log.close()
+      log = await under.open()
+      expect(await readAll(log, 0)).toEqual(expected)
+    })
+
     it('tells of commits outside append and flush, in rising order, up to the last', async () => {
       const told: number[] = []
       const done = new Promise<void>((resolve) => {

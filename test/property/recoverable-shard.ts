@@ -28,9 +28,12 @@ import type { Mutation } from './random-mutations.ts'
 import { KeyspaceModel, limits, mutate, withoutEncodings } from './random-mutations.ts'
 
 export const tinySizes: Sizes = {
+  largeValueBytes: undefined,
+  digestBytes: 1000,
   hashChunkBytes: limits.hashChunkBytesMax,
   batchBytes: 3000,
   batchEntries: 5,
+  coldPieceBytes: 90,
   chunksAtOnce: 2,
   chunksPerRound: 2,
   catalogRecordsMin: 40,
@@ -115,7 +118,7 @@ export class RecoverableShard {
     const waiters = new CommitWaiters(log.committed)
     log.onCommitted = (lsn) => {
       waiters.committed(lsn)
-      this.keyspace.deletions.committed(lsn)
+      this.keyspace.committed(lsn)
     }
     const nextValueId = restored?.marker.nextValueId ?? 1
     await this.store.clearFrom(nextValueId)

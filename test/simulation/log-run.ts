@@ -43,6 +43,7 @@ export class LogRun {
       directory: LOG_DIRECTORY,
       syncPolicy: this.syncPolicy,
       segmentBytes: this.segmentBytes,
+      digestBytes: 300,
       crashPoint: (point) => this.crashPoint(point),
       knownCommitted,
     })
@@ -54,8 +55,20 @@ export class LogRun {
     const text = `record ${lsn} ${this.#random.nextUint32()} `.padEnd(bytes, String.fromCharCode(97 + (lsn % 26)))
     this.written.length = lsn - 1
     this.written.push(text)
-    this.log.append(Buffer.from(text), 0, text.length)
+    if (lsn % 3 === 0) this.#appendReferring(Buffer.from(text))
+    else this.log.append(Buffer.from(text), 0, text.length)
     return lsn
+  }
+
+  /** Appends a record of which two parts are not copied. */
+  #appendReferring(text: Buffer): void {
+    const half = text.length >>> 1
+    const references = [
+      { at: 10, bytes: text.subarray(10, half) },
+      { at: 15, bytes: text.subarray(half + 5) },
+    ]
+    const payload = Buffer.concat([text.subarray(0, 10), text.subarray(half, half + 5)])
+    this.log.append(payload, 0, payload.length, references)
   }
 
   /** Commits what was appended. Rejects if the log fails. */

@@ -7,6 +7,7 @@ import type { Arguments } from '../../engine/arguments.ts'
 import type { ReplyWriter } from '../../engine/reply-writer.ts'
 import type { Server } from '../../server/server.ts'
 import type { ColdBatch, ColdPut, ColdStore } from '../../storage/cold-store.ts'
+import { isHead } from '../../storage/pieced-values.ts'
 import { ValueCodec } from '../../storage/value-codec.ts'
 import type { TransactionLog } from '../../wal/transaction-log.ts'
 import type { State } from './model.ts'
@@ -117,6 +118,7 @@ export class Observer {
 
   #requireCommitted(put: ColdPut): void {
     if (this.log === undefined) return
+    if (isHead(put.bytes)) return
     const text = this.#codec.decode(put.id, Buffer.from(put.bytes)).toString('latin1')
     for (const [, token] of text.matchAll(tokens)) {
       const lsn = this.#tokenLsn.get(token as string) ?? Number.POSITIVE_INFINITY

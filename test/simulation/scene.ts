@@ -14,6 +14,8 @@ export interface SceneOptions {
   readonly config?: Readonly<Record<string, unknown>>
   readonly sizes?: Partial<Sizes>
   readonly diskMsMax?: number
+  /** The network cuts what it carries into pieces of at most so many bytes. */
+  readonly pieceBytesMax?: number
 }
 
 export class Scene {
@@ -24,7 +26,10 @@ export class Scene {
 
   constructor(seed: number, options: SceneOptions = {}) {
     const random = new SeededRandom(seed)
-    this.#network = new SimulatedNetwork(random, this.loop.process(), { delayMsMax: 1 })
+    this.#network = new SimulatedNetwork(random, this.loop.process(), {
+      delayMsMax: 1,
+      ...(options.pieceBytesMax === undefined ? {} : { pieceBytesMax: options.pieceBytesMax }),
+    })
     const values = {
       dir: '/data',
       bind: '*',

@@ -332,6 +332,11 @@ class SimulatedFile implements File {
   }
 
   write(bytes: Uint8Array, position: number): Promise<void> {
+    return this.writePieces([bytes], position)
+  }
+
+  writePieces(pieces: readonly Uint8Array[], position: number): Promise<void> {
+    const bytes = Buffer.concat(pieces)
     let settle: () => void
     return this.#perform(
       'write',
@@ -341,6 +346,8 @@ class SimulatedFile implements File {
         settle = this.#data.write(bytes, position)
       },
       () => {
+        // A real disk reads the bytes at some moment while the write is under way.
+        if (!bytes.equals(Buffer.concat(pieces))) throw new Error('bytes were changed while they were written')
         if (this.#options.durable !== true) return
         settle()
         this.#disk.settleCreation(this.#data)

@@ -140,9 +140,12 @@ class Simulation {
     const workload = this.#workload
     if (workload.once(8)) return defaultSizes
     return {
+      largeValueBytes: workload.pick([20, 100, 1000, undefined]),
+      digestBytes: workload.pick([7, 100, 4096]),
       hashChunkBytes: workload.pick([64, 200, 600]),
       batchBytes: workload.pick([100, 1000, 100_000]),
       batchEntries: workload.pick([1, 3, 4096]),
+      coldPieceBytes: workload.pick([100, 300, 2000, 1_000_000]),
       chunksAtOnce: workload.pick([1, 4, 256]),
       chunksPerRound: workload.pick([1, 3, 128]),
       catalogRecordsMin: workload.pick([1, 60, 400]),

@@ -35,12 +35,12 @@ describe('Arguments', () => {
     expect([args.same(0, 2), args.same(0, 1), args.same(0, 3)]).toEqual([true, false, false])
   })
 
-  it('clones into a buffer of its own', () => {
+  it('keeps a copy in a buffer of its own', () => {
     const args = Arguments.of('skipped', 'SET', 'k', 'v')
     const view = new Arguments()
     view.buffer = args.buffer
     for (let i = 1; i < args.count; i++) view.push(args.start(i), args.end(i))
-    const copy = view.clone()
+    const copy = view.keep()
     args.buffer.fill(0)
     expect([0, 1, 2].map((i) => copy.string(i))).toEqual(['SET', 'k', 'v'])
     expect(copy.buffer.length).toBe(5)

@@ -103,6 +103,43 @@ describe('the group buffer', () => {
     expect([group.records, group.lastLsn]).toEqual([8, 8])
   })
 
+  it('lays out what records refer to as if it had been copied, and digests it in slices', async () => {
+    const large = Buffer.from('0123456789'.repeat(100))
+    const made = async (refers: boolean) => {
+      const group = new GroupBuffer(SEED, 64, 64)
+      group.vouched = 3
+      append(group, 'small', 1)
+      if (refers) group.append(Buffer.from('_<>_'), 1, 3, 2, [{ at: 2, bytes: large }])
+      else append(group, `<${large}>`, 2)
+      append(group, 'next', 3)
+      if (refers) group.append(Buffer.alloc(0), 0, 0, 4, [{ at: 0, bytes: large }])
+      else append(group, `${large}`, 4)
+      group.vouched = 9
+      group.finish()
+      expect(group.needsDigest).toBe(refers)
+      let pauses = 0
+      await group.digest(300, async () => {
+        pauses++
+      })
+      const pieces = group.pieces(0, group.fill)
+      expect(group.needsDigest).toBe(false)
+      expect(pieces.some((piece) => piece === large)).toBe(refers)
+      const bytes = Buffer.concat(pieces)
+      expect(group.diskBytes).toBe(bytes.length)
+      const starts = [...group.frameStarts, group.fill]
+      for (let i = 0; i + 1 < starts.length; i++) {
+        const frame = Buffer.concat(group.pieces(starts[i]!, starts[i + 1]!))
+        expect(group.bytesBetween(starts[i]!, starts[i + 1]!)).toBe(frame.length)
+        expect(frame.length % 8).toBe(0)
+      }
+      return { bytes, pauses }
+    }
+    const copied = await made(false)
+    const referred = await made(true)
+    expect(referred.bytes.equals(copied.bytes)).toBe(true)
+    expect([copied.pauses, referred.pauses]).toEqual([0, 6])
+  })
+
   it('seals the last frame with the newest vouched LSN', () => {
     const group = new GroupBuffer(SEED, 64, 64)
     group.vouched = 3

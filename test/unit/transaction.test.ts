@@ -4,7 +4,7 @@ import { Keyspace } from '../../engine/keyspace/keyspace.ts'
 import { noObserver } from '../../engine/keyspace/observer.ts'
 import { Mutator } from '../../engine/mutation/mutator.ts'
 import type { Primary } from '../../server/shard/primary.ts'
-import { copyOf, Transaction } from '../../server/transaction.ts'
+import { Transaction } from '../../server/transaction.ts'
 import { SeededRandom } from '../simulation/seeded-random.ts'
 
 const now = 1_700_000_000_000
@@ -65,7 +65,7 @@ describe('watched keys', () => {
 describe('queued requests', () => {
   it('keep copies of their arguments', () => {
     const args = Arguments.of('SET', 'key', 'value')
-    const copy = copyOf(args)
+    const copy = args.keep()
     args.buffer.fill(0)
     expect([copy.count, copy.string(0), copy.string(1), copy.string(2)]).toEqual([3, 'SET', 'key', 'value'])
   })
