@@ -28,7 +28,7 @@ describe.runIf(redisIsInstalled)('configuration beside redis-server', () => {
   let known: Map<string, string>
 
   beforeAll(async () => {
-    redis = await startRedis()
+    redis = await startRedis('--enable-debug-command', 'no')
     client = new Redis({ port: redis.port, protocol: 2 })
     known = await getRedis('*')
   })
