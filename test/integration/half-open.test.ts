@@ -1,4 +1,4 @@
-/** Clients that vanish without a word, or stop reading, or have said all: what the server still does for them, and for how long. */
+/** Clients that vanish without a word, stop reading, have said all, or take too much: what the server still does for them, and for how long. */
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { connect } from 'node:net'
@@ -20,7 +20,7 @@ describe.skipIf(!moraineIsBuilt)('a client that', () => {
   })
   afterEach(async () => {
     for (const socket of sockets.splice(0)) socket.destroy()
-    await run('CONFIG SET timeout 0')
+    await run('CONFIG SET timeout 0 maxmemory-clients 0')
   })
   afterAll(async () => {
     await watcher?.close()
@@ -75,6 +75,29 @@ describe.skipIf(!moraineIsBuilt)('a client that', () => {
     await until('clients', 'connected_clients', (clients) => clients === 1)
     expect(await figure('memory', 'mem_clients_normal')).toBeLessThan(before + megabyte)
     await run('DEL large')
+  })
+
+  it('has the most of too much memory is closed, though not one that must stay', async () => {
+    const half = (bytes: number): string => `*2\r\n$4\r\nECHO\r\n$${bytes}\r\n${'x'.repeat(bytes - 1)}`
+    expect(await run('CONFIG SET maxmemory-clients 50%')).toBe('+OK')
+    const [small, spared, large] = [await open(), await open(), await open()]
+    small.write(half(300_000))
+    spared.write(`CLIENT NO-EVICT on\r\n${half(8 * megabyte)}`)
+    await until('memory', 'mem_clients_normal', (bytes) => bytes > 8 * megabyte + 300_000)
+    expect(await figure('stats', 'evicted_clients')).toBe(0)
+    large.write(half(6 * megabyte))
+    await until('stats', 'evicted_clients', (clients) => clients === 1)
+    expect(await figure('clients', 'connected_clients')).toBe(3)
+    // Commands that wait for EXEC count as well.
+    const queuing = await open()
+    queuing.write(`MULTI\r\n${`*2\r\n$4\r\nECHO\r\n$${megabyte}\r\n${'x'.repeat(megabyte)}\r\n`.repeat(4)}`)
+    queuing.resume()
+    await until('stats', 'evicted_clients', (clients) => clients === 2)
+    expect(await figure('clients', 'connected_clients')).toBe(3)
+    expect(await run('CLIENT LIST')).toContain(' flags=e ')
+    const answer = once(small, 'data')
+    small.write('x\r\n')
+    expect(String((await answer)[0])).toMatch(/^\$300000/)
   })
 
   it('has said all gets every reply: of writes, of more than it reads at once, and of values that are cold', async () => {
