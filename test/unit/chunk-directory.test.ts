@@ -58,7 +58,7 @@ describe('chunk directory', () => {
         const found = directory.locateRank(rank)
         expect(found < 0 ? undefined : [directory.firstHash(found), directory.rankWithin]).toEqual(fields[rank])
       }),
-      { numRuns: 40 },
+      { numRuns: Math.ceil(40 * Number(process.env.MORAINE_TEST_SCALE ?? 1)) },
     )
   })
 
