@@ -20,6 +20,11 @@ export function clientType(word: string): ClientType | undefined {
   }
 }
 
+/** What a client's buffers and queued commands take. */
+export function clientBytes({ connection, transaction }: Session): number {
+  return connection.memoryBytes + transaction.queuedBytes
+}
+
 /** One client, without a line end. The file descriptor is not known here and told as 0. */
 export function clientLine(session: Session): string {
   const { connection, transaction, server } = session
@@ -34,7 +39,7 @@ export function clientLine(session: Session): string {
     ` age=${seconds(connection.openedMs)} idle=${seconds(connection.lastActiveMs)} flags=${session.flags} db=${session.database}` +
     ` sub=0 psub=0 ssub=0 multi=${transaction.open ? transaction.queued.length : -1}` +
     ` qbuf=${connection.queryBytes} qbuf-free=0 argv-mem=0 multi-mem=${transaction.queuedBytes} rbs=0 rbp=0` +
-    ` obl=0 oll=0 omem=${outputBytes} tot-mem=${connection.memoryBytes + transaction.queuedBytes}` +
+    ` obl=0 oll=0 omem=${outputBytes} tot-mem=${clientBytes(session)}` +
     ` events=r cmd=${session.lastCommandName} user=${session.user} redir=-1 resp=${session.reply.protocol}${library}`
   )
 }

@@ -58,6 +58,12 @@ export class Gate {
     return false
   }
 
+  /** Whether a session waits here for the end of CLIENT PAUSE. */
+  pauses(session: Session): boolean {
+    if (this.#pausedUntilMs === 0 || session.command === undefined || !this.#waiting.includes(session)) return false
+    return this.#isPaused(session, session.command)
+  }
+
   /** A longer or stricter pause in force is kept, as in Redis. */
   pause(durationMs: number, mode: PauseMode): void {
     const until = this.#clock.monotonicMs() + durationMs

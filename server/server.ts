@@ -10,6 +10,7 @@ import type { EngineLimits } from '../engine/execution.ts'
 import type { Clock } from '../storage/clock.ts'
 import type { Sizes } from '../storage/sizes.ts'
 import { defaultSizes } from '../storage/sizes.ts'
+import { ClientEviction } from './client-eviction.ts'
 import type { Command, CommandTable } from './command-table.ts'
 import { allCommands } from './commands/tables.ts'
 import type { Config } from './config/config.ts'
@@ -56,6 +57,7 @@ export class Server {
   readonly turn: Turn
   readonly listener: Listener
   readonly gate: Gate
+  readonly clientEviction = new ClientEviction(this)
   readonly stats = new ServerStats()
   readonly slowlog = new Slowlog()
   readonly latency = new LatencyMonitor()
@@ -100,6 +102,7 @@ export class Server {
     this.shutdown = new Shutdown(this)
     this.turn = new Turn(ports.clock)
     this.gate = new Gate(ports.clock)
+    this.turn.afterFlush(() => this.clientEviction.turnEnded())
     const limits = { ...defaultLimits(), largeBulkBytes: sizes.largeValueBytes }
     this.listener = new Listener(ports.network, this.turn, ports.clock, limits, (connection) => this.#openSession(connection))
     const { counts } = this.listener
@@ -163,6 +166,7 @@ export class Server {
     this.stats.reset()
     counts.accepted = 0
     counts.rejected = 0
+    this.clientEviction.evicted = 0
     counts.inputBytes = 0
     counts.outputBytes = 0
     for (const command of this.commands.everyOne()) command.stats.reset()
@@ -224,7 +228,10 @@ export class Server {
     applyConfig(this)
     this.rates.start()
     await this.#listen(values)
-    if (values.unixsocket !== '') await this.listener.listen({ path: values.unixsocket, backlog: values['tcp-backlog'] })
+    if (values.unixsocket !== '') {
+      const mode = values.unixsocketperm === 0 ? {} : { mode: values.unixsocketperm }
+      await this.listener.listen({ path: values.unixsocket, backlog: values['tcp-backlog'], ...mode })
+    }
     const shard = await openShard(
       this.ports,
       values,

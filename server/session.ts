@@ -86,6 +86,10 @@ export class Session implements RequestHandler {
     this.server.shard?.primary.keyspace.endWarm()
   }
 
+  goesOn(): boolean {
+    return this.#onClose === undefined && !this.server.gate.pauses(this)
+  }
+
   closed(): void {
     this.transaction.discard()
     this.server.sessionClosed(this)
@@ -113,7 +117,10 @@ export class Session implements RequestHandler {
     // What was fetched was fetched for this request alone, not for those that follow it in the pipeline.
     this.#fetched = undefined
     this.server.shard?.primary.tier.settle()
-    if (outcome === 'wait') return
+    if (outcome === 'wait') {
+      this.connection.waitsOn()
+      return
+    }
     if (outcome === 'close') this.connection.closeAfterReply()
     this.connection.resume()
   }

@@ -38,15 +38,15 @@ export class MemoryColdDisk {
     return this.#unsynced.length
   }
 
-  /** Lets the next `times` operations of a kind fail with `code`; 0 mends it. */
+  /** Lets the next `times` operations of a kind fail with `code`; 0 mends it. A full disk takes deletions: LevelDB has a reserve for them. */
   fail(operation: ColdOperation, code: 'ENOSPC' | 'EIO', times = Number.POSITIVE_INFINITY): void {
     this.#failures.set(operation, { code, left: times })
   }
 
-  /** Throws if a failure was ordered. */
-  check(operation: ColdOperation): void {
+  /** Throws if a failure was ordered. `takesRoom`: whether the operation needs room on the disk. */
+  check(operation: ColdOperation, takesRoom: boolean): void {
     const failure = this.#failures.get(operation)
-    if (failure === undefined || failure.left === 0) return
+    if (failure === undefined || failure.left === 0 || (failure.code === 'ENOSPC' && !takesRoom)) return
     failure.left--
     throw Object.assign(new Error(`${failure.code}: ${operation} failed on demand`), { code: failure.code })
   }
@@ -107,11 +107,12 @@ export class MemoryColdStore implements ColdStore {
   }
 
   write(batch: ColdBatch): Promise<void> {
-    return this.#perform('write', () => {
+    const apply = (): void => {
       this.#disk.apply(batch)
       this.#writes += batch.puts.length
       this.#deletes += batch.deletes.length
-    })
+    }
+    return this.#perform('write', apply, batch.puts.length > 0)
   }
 
   sync(): Promise<void> {
@@ -120,11 +121,12 @@ export class MemoryColdStore implements ColdStore {
   }
 
   clearFrom(id: number): Promise<void> {
-    return this.#perform('write', () => {
+    const clear = (): void => {
       const deletes = [...this.#disk.contents.keys()].filter((each) => each >= id)
       this.#disk.apply({ puts: [], deletes })
       this.#deletes += deletes.length
-    })
+    }
+    return this.#perform('write', clear, false)
   }
 
   stats(): ColdStoreStats {
@@ -138,7 +140,7 @@ export class MemoryColdStore implements ColdStore {
   }
 
   /** Waits as long as the operation takes, then does it or throws what a test ordered. Never settles once the disk has crashed. */
-  async #perform<T>(operation: ColdOperation, work: () => T): Promise<T> {
+  async #perform<T>(operation: ColdOperation, work: () => T, takesRoom = true): Promise<T> {
     if (this.#closed) throw new Error('the cold store is closed')
     const delayMs = this.#options?.delayMs(operation) ?? 0
     await new Promise<void>((resolve) => {
@@ -146,7 +148,7 @@ export class MemoryColdStore implements ColdStore {
       else this.#options.clock.after(delayMs, resolve)
     })
     if (this.#disk.crashes !== this.#crashes) return new Promise<T>(() => undefined)
-    this.#disk.check(operation)
+    this.#disk.check(operation, takesRoom)
     return work()
   }
 }

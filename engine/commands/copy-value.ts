@@ -6,7 +6,7 @@
  * moves no other slot, and the two are different keys.
  */
 import type { Execution } from '../execution.ts'
-import { chunkedHash, rawString, stringType } from '../keyspace/entries.ts'
+import { chunkedHash, rawString, stringType, textString } from '../keyspace/entries.ts'
 import { PackedCursor, packedHeaderBytes, readPair, usedBytes } from '../types/packed-fields.ts'
 import { PairList } from './pair-list.ts'
 
@@ -26,6 +26,7 @@ export function copyValue(x: Execution, from: number, toDb: number, key: Buffer,
     const to = mutator.putString(toDb, key, ks, ke, x.stringBytes(from), x.stringStart(from), x.stringEnd(from), expireAt)
     // Nothing appended makes the copy `raw`, as the source is.
     if (entries.encoding(from) === rawString) mutator.append(to, nothing, 0, 0)
+    else if (entries.encoding(from) === textString) mutator.setRange(to, 0, nothing, 0, 0)
     return
   }
   mutator.delete(toDb, key, ks, ke)
@@ -59,4 +60,7 @@ function copyChunkedHash(x: Execution, from: number, toDb: number, key: Buffer, 
     cursor = hash.scan(cursor, batchFields, (bytes, pair) => pairs.add(bytes, pair))
     x.mutator.hashSet(toDb, key, ks, ke, pairs)
   } while (cursor !== 0)
+  // It keeps its form, as in Redis, though it may have become small since it got it.
+  const to = x.keyspace.find(toDb, key, ks, ke)
+  if (x.keyspace.entries.encoding(to) !== chunkedHash) x.mutator.hashEnlarge(to)
 }

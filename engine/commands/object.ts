@@ -8,7 +8,7 @@ import type { EngineCommand } from '../command.ts'
 import { keyAt, noKeys } from '../command.ts'
 import type { Execution } from '../execution.ts'
 import { isInt64 } from '../integer.ts'
-import { chunkedHash, packedHash, rawString, valueDirtyFlag } from '../keyspace/entries.ts'
+import { chunkedHash, packedHash, rawString, textString, valueDirtyFlag } from '../keyspace/entries.ts'
 import { peek } from './look-up.ts'
 
 const noFrequency =
@@ -112,7 +112,7 @@ function encodingName(x: Execution, entry: number): string {
   if (encoding === chunkedHash) return 'hashtable'
   const length = entries.length(entry)
   if (encoding === rawString || length > embeddedBytesMax) return 'raw'
-  if (length > integerBytesMax || !entries.isResident(entry)) return 'embstr'
+  if (encoding === textString || length > integerBytesMax || !entries.isResident(entry)) return 'embstr'
   return isInt64(x.stringBytes(entry), x.stringStart(entry), x.stringEnd(entry)) ? 'int' : 'embstr'
 }
 

@@ -6,7 +6,7 @@ import type { EngineCommand } from '../command.ts'
 import { keyAt } from '../command.ts'
 import type { Execution } from '../execution.ts'
 import { wrongType } from '../execution.ts'
-import { formatInteger, parseBigInteger, parseInteger } from '../integer.ts'
+import { formatInteger, isInt64, parseBigInteger, parseInteger } from '../integer.ts'
 import type { LongDouble } from '../long-double.ts'
 import { addLongDoubles, formatLongDouble, longDoubleZero, parseLongDouble } from '../long-double.ts'
 import { keepTtl } from '../mutation/mutator.ts'
@@ -17,6 +17,7 @@ const int64Min = -(2n ** 63n)
 const decrementWouldOverflow = 'ERR decrement would overflow'
 /** Where a counter's new digits stand until the mutator has copied them. */
 const digits = Buffer.alloc(24)
+const nothing = Buffer.alloc(0)
 
 const counter = {
   flags: ['write', 'denyoom', 'fast'],
@@ -150,6 +151,8 @@ function incrbyfloat(x: Execution): void {
     return
   }
   const text = Buffer.from(formatLongDouble(sum), 'latin1')
-  x.putString(1, text, 0, text.length, keepTtl)
+  const to = x.putString(1, text, 0, text.length, keepTtl)
+  // Redis looks for no integer in a decimal sum.
+  if (isInt64(text, 0, text.length)) x.mutator.setRange(to, 0, nothing, 0, 0)
   x.reply.bulk(text, 0, text.length)
 }

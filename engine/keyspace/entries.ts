@@ -21,11 +21,12 @@ export type TypeNumber = 0 | 1 | 2
 export const stringType: TypeNumber = 1
 export const hashType: TypeNumber = 2
 
-/** How a value is laid out. `rawString` is a plain string that was changed in place: OBJECT ENCODING says so, as Redis does. */
+/** How a value is laid out. `rawString` is a plain string that was changed in place, `textString` one that no integer was looked for in: OBJECT ENCODING says so, as Redis does. */
 export const plainString = 0
 export const rawString = 1
 export const packedHash = 2
 export const chunkedHash = 3
+export const textString = 4
 
 export const ttlBit = 1 << 24
 const longKeyBit = 1 << 25

@@ -66,6 +66,12 @@ export class HashOperations {
     return deleted
   }
 
+  /** Gives a packed hash the large form. */
+  enlarge(entry: number, lsn: number): void {
+    if (this.#keyspace.entries.encoding(entry) === packedHash) this.#convert(entry, lsn)
+    this.#changed(entry, lsn)
+  }
+
   #isLong(pairs: FieldSource, i: number): boolean {
     const limit = this.#limits.hashMaxListpackValue
     return pairs.fieldEnd(i) - pairs.fieldStart(i) > limit || pairs.valueEnd(i) - pairs.valueStart(i) > limit

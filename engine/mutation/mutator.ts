@@ -5,7 +5,7 @@
  * What one request changes between `begin` and the next is one record: atomic in the log. Operations need their key's
  * value in memory where they change a part of it. They check no limits, read no clock and draw no chance.
  */
-import { hashType, plainString, rawString, stringType } from '../keyspace/entries.ts'
+import { hashType, plainString, rawString, stringType, textString } from '../keyspace/entries.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
 import { largeValueBytes } from '../keyspace/values.ts'
 import { copyToWords, wordCopyBytesMax } from '../memory/word-copy.ts'
@@ -176,11 +176,16 @@ export class Mutator {
     this.#write(ref, this.keyspace.entries.length(ref), value, vs, ve)
   }
 
-  /** Overwrites a part of a resident string, padding with zero bytes up to `offset`. */
+  /** Overwrites a part of a resident string, padding with zero bytes up to `offset`. Nothing written at 0 lets the string count as text, even if it reads as an integer. */
   setRange(ref: number, offset: number, value: Uint8Array, vs: number, ve: number): void {
     if (this.#operationOn(setRangeOp, ref)) {
       this.record.varint(offset)
       this.record.range(value, vs, ve)
+    }
+    if (offset === 0 && ve === vs) {
+      this.keyspace.entries.setTypeAndEncoding(ref, stringType, textString)
+      this.keyspace.changed(ref, this.#lsn)
+      return
     }
     this.changes++
     this.#write(ref, offset, value, vs, ve)
@@ -200,6 +205,12 @@ export class Mutator {
     this.changes += pairs.count
     const entry = ref !== 0 ? ref : this.keyspace.insert(db, hashType, key, ks, ke, false)
     return this.#hashes.set(entry, pairs, this.#lsn)
+  }
+
+  /** Gives a resident hash the large form, however small it is. */
+  hashEnlarge(ref: number): void {
+    if (this.#operationOn(hashSetOp, ref)) this.record.varint(0)
+    this.#hashes.enlarge(ref, this.#lsn)
   }
 
   /** Deletes fields of a hash, and the key with the last one. Returns how many there were. */

@@ -156,7 +156,9 @@ export class Replay {
       if (fresh && ref !== 0) mutator.deleteEntry(ref)
     } else if (operation === hashSetOp) {
       this.#fields.read(reader, true)
-      if (fresh) mutator.hashSet(db, bytes, start, stop, this.#fields)
+      if (this.#fields.count === 0) {
+        if (fresh && ref !== 0) mutator.hashEnlarge(ref)
+      } else if (fresh) mutator.hashSet(db, bytes, start, stop, this.#fields)
     } else if (operation === hashDeleteOp) {
       this.#fields.read(reader, false)
       if (fresh && ref !== 0) mutator.hashDelete(ref, this.#fields)

@@ -77,7 +77,7 @@ export function* statsSection(server: Server): Generator<InfoLine> {
   yield ['expired_stale_perc', shard === undefined ? '0.00' : (server.maintenance.staleShare * 100).toFixed(2)]
   yield ['expired_time_cap_reached_count', 0]
   yield ['evicted_keys', shard === undefined ? 0 : server.maintenance.evictedKeys]
-  yield ['evicted_clients', 0]
+  yield ['evicted_clients', server.clientEviction.evicted]
   yield ['keyspace_hits', x?.hits ?? 0]
   yield ['keyspace_misses', x?.misses ?? 0]
   yield ['pubsub_channels', 0]

@@ -25,6 +25,8 @@ export interface RequestHandler {
   noneUpcoming?(): void
   /** Executes one request. The arguments are valid until this returns, or if it returns `wait`, until `resume`. */
   request(connection: Connection, args: Arguments): RequestOutcome
+  /** Whether the request that waits will go on whatever other clients do: then a client that has said all still gets its replies. */
+  goesOn?(): boolean
   /** The client is gone; called once. */
   closed(connection: Connection): void
 }
@@ -92,6 +94,8 @@ export class Connection implements PipeOwner, TurnMember {
   /** Parsing has stopped because too much waits to leave. */
   #choked = false
   #paused = false
+  /** The client has said all it had to say: once that is done, the connection closes. */
+  #ended = false
   /** Nothing more is read; the pipe ends when all replies have left. */
   #closing = false
   #closed = false
@@ -159,6 +163,11 @@ export class Connection implements PipeOwner, TurnMember {
     if (!this.#running) this.#run()
   }
 
+  /** The request that waited waits for something else now. */
+  waitsOn(): void {
+    if (this.#ended && !this.#handler.goesOn?.()) this.close()
+  }
+
   /** Something was written that answers no request (a message, a notice): sends it at the end of the turn. */
   wrote(): void {
     if (!this.#closed) this.#turn.mark(this)
@@ -215,6 +224,10 @@ export class Connection implements PipeOwner, TurnMember {
     }
     this.#running = false
     this.#handler.noneUpcoming?.()
+    if (this.#ended && !this.#choked) {
+      if (!this.#waiting) this.#closing = true
+      else this.waitsOn()
+    }
     if (this.#closed) return
     if (this.#closing) this.#parser.close()
     else this.#parser.retain(this.#waiting)
@@ -309,11 +322,13 @@ export class Connection implements PipeOwner, TurnMember {
     this.flush(this.#turn.committed)
   }
 
-  /** The client has said all it had to say: what it has been promised is still sent, but a request that waits is given up. */
+  /** The client has said all it had to say. What it is owed is still done and sent; but a request that waits for other clients is given up. */
   onEnd(): void {
     if (this.#closed) return
-    if (this.#waiting || this.output.pendingBytes + this.pipe.pendingBytes === 0) this.close()
-    else this.closeAfterReply()
+    this.#ended = true
+    if (this.#waiting) this.waitsOn()
+    else if (this.output.pendingBytes + this.pipe.pendingBytes === 0) this.close()
+    else if (!this.#choked) this.closeAfterReply()
   }
 
   onClose(_failure: string | undefined): void {

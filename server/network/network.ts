@@ -19,6 +19,8 @@ export interface ListenOptions {
   readonly port?: number
   /** A Unix socket's path, instead of host and port. */
   readonly path?: string
+  /** Permissions of that socket; the process's own unless told. */
+  readonly mode?: number
   /** How many clients may wait to be accepted. */
   readonly backlog?: number
   /** Silence in milliseconds after which the system asks whether the other side still lives; 0: never. */

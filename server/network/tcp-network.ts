@@ -2,12 +2,25 @@
  * TCP and Unix sockets by node:net. A write that the kernel takes whole (nearly always) is over when it returns, so its
  * memory is free again at once; several views go out as one writev.
  */
+import { chmod, unlink } from 'node:fs/promises'
 import type { Server, Socket } from 'node:net'
 import { createConnection, createServer } from 'node:net'
 import type { ConnectOptions, ListeningPort, ListenOptions, Network, Pipe, PipeOwner } from './network.ts'
 
 export class TcpNetwork implements Network {
-  listen(options: ListenOptions, onPipe: (pipe: Pipe) => void): Promise<ListeningPort> {
+  /** A path that a process which was killed has left behind is taken over. */
+  async listen(options: ListenOptions, onPipe: (pipe: Pipe) => void): Promise<ListeningPort> {
+    const { path, mode } = options
+    const port = await this.#listen(options, onPipe).catch(async (failure: NodeJS.ErrnoException) => {
+      if (path === undefined || failure.code !== 'EADDRINUSE' || !(await this.#isAbandoned(path))) throw failure
+      await unlink(path)
+      return this.#listen(options, onPipe)
+    })
+    if (path !== undefined && mode !== undefined) await chmod(path, mode)
+    return port
+  }
+
+  #listen(options: ListenOptions, onPipe: (pipe: Pipe) => void): Promise<ListeningPort> {
     const server = createServer(
       { allowHalfOpen: true, noDelay: true, keepAlive: (options.keepAliveMs ?? 0) > 0, keepAliveInitialDelay: options.keepAliveMs ?? 0 },
       (socket) => onPipe(new TcpPipe(socket, options.path)),
@@ -19,6 +32,17 @@ export class TcpNetwork implements Network {
         resolve(listening(server))
       })
     })
+  }
+
+  /** Whether there is a Unix socket that nobody listens on. */
+  #isAbandoned(path: string): Promise<boolean> {
+    return this.connect({ path }).then(
+      (pipe) => {
+        pipe.destroy()
+        return false
+      },
+      (failure: NodeJS.ErrnoException) => failure.code === 'ECONNREFUSED',
+    )
   }
 
   connect(options: ConnectOptions): Promise<Pipe> {

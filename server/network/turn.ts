@@ -27,6 +27,7 @@ export class Turn {
   #scheduled = false
   readonly #clock: Clock
   readonly #hooks: (() => void)[] = []
+  readonly #afterHooks: (() => void)[] = []
   readonly #run = (): void => this.#end()
 
   constructor(clock: Clock) {
@@ -53,6 +54,11 @@ export class Turn {
   /** Runs `hook` at the end of every turn that has work, before anything is sent, in the order of registration. */
   beforeFlush(hook: () => void): void {
     this.#hooks.push(hook)
+  }
+
+  /** Runs `hook` at the end of every turn that has work, when everything that could be sent has been. */
+  afterFlush(hook: () => void): void {
+    this.#afterHooks.push(hook)
   }
 
   /** Makes sure that the turn's end comes, for work that no connection waits for. */
@@ -110,5 +116,6 @@ export class Turn {
       member.flush(this.committed)
     }
     flushing.length = 0
+    for (const hook of this.#afterHooks) hook()
   }
 }

@@ -26,7 +26,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { encode, encodeRequest, format, formatInline, parseReplies, splitArguments } from './notation.ts'
 import type { Decoded, Reply } from './resp-decoder.ts'
 
-const untilTimeoutMs = 10_000
+const untilTimeoutMs = 15_000
 const slowMs = 400
 const attemptsMax = 3
 

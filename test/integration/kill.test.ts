@@ -47,7 +47,7 @@ describe.skipIf(!moraineIsBuilt)('a server that is killed under load', () => {
     const info = await client.info('memory')
     console.log(`${await client.dbsize()} keys; ${/used_memory_human:\S+/.exec(info)?.[0]}`)
     client.disconnect()
-  }, 120_000)
+  }, 300_000)
 
   afterAll(async () => {
     await server?.stop()
@@ -88,7 +88,7 @@ describe.skipIf(!moraineIsBuilt)('a server that is killed under load', () => {
     await check(samplesPerWriter)
   }
 
-  it(`loses nothing in ${kills} kills`, { timeout: 300_000 }, async () => {
+  it(`loses nothing in ${kills} kills`, { timeout: 900_000 }, async () => {
     for (let kill = 1; kill <= kills; kill++) {
       const before = acknowledged()
       await killAndCheck()
@@ -108,7 +108,7 @@ describe.skipIf(!moraineIsBuilt)('a server that is killed under load', () => {
     }
   })
 
-  it('stops in order on SIGTERM, loses nothing, and has nothing to replay', { timeout: 120_000 }, async () => {
+  it('stops in order on SIGTERM, loses nothing, and has nothing to replay', { timeout: 300_000 }, async () => {
     await Promise.all(writers.map((writer) => writer.start(server.port)))
     await delay(300)
     process.kill(server.pid, 'SIGTERM')

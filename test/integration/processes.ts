@@ -28,21 +28,27 @@ export const moraineIsBuilt = existsSync(moraineMain)
 const redisServer = 'redis-server'
 export const redisIsInstalled = spawnSync(redisServer, ['--version']).status === 0
 
-const startTimeoutMs = 20_000
+const startTimeoutMs = 45_000
 const portAttemptsMax = 5
 
 /** redis-server without persistence, DEBUG allowed from this machine. `flags` follow the defaults and win over them. */
 export async function startRedis(...flags: readonly string[]): Promise<ServerProcess> {
   const directory = await mkdtemp(join(tmpdir(), 'moraine-redis-'))
-  for (let attempt = 1; ; attempt++) {
-    const port = await freePort()
+  return withFreePort(async (port) => {
     const defaults = ['--port', `${port}`, '--bind', '127.0.0.1', '--dir', directory, '--save', '', '--appendonly', 'no']
     const child = spawn(redisServer, [...defaults, '--enable-debug-command', 'local', ...flags], { stdio: ['ignore', 'pipe', 'pipe'] })
+    await readyLine(child, (line) => (line.includes('Ready to accept connections') ? port : undefined))
+    return running(child, port, directory, {})
+  })
+}
+
+/** Starts something on a port that was free a moment ago; on another one, should somebody have taken it meanwhile. */
+export async function withFreePort<T>(start: (port: number) => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    const port = await freePort()
     try {
-      await readyLine(child, (line) => (line.includes('Ready to accept connections') ? port : undefined))
-      return running(child, port, directory, {})
+      return await start(port)
     } catch (error) {
-      // Another process may have taken the port since it was found free.
       if (attempt === portAttemptsMax) throw error
     }
   }
@@ -58,6 +64,9 @@ export async function startMoraine(...flags: readonly string[]): Promise<ServerP
     if (!line.includes('Ready to accept connections')) return undefined
     ready = JSON.parse(line) as Record<string, unknown>
     return ready.port as number
+  }).catch(async (failure: unknown) => {
+    await rm(directory, { recursive: true, force: true })
+    throw failure
   })
   return running(child, port, directory, ready)
 }

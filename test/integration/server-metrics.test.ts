@@ -1,22 +1,21 @@
 /** The metrics endpoint of a running server: every metric of the table is there, with what the server did. */
-import type { AddressInfo } from 'node:net'
-import { createServer } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { metricTable } from '../../server/metrics/metric-table.ts'
 import { encodeRequest, formatInline, splitArguments } from '../commands/notation.ts'
 import { SocketTarget } from '../commands/socket-target.ts'
 import type { ServerProcess } from './processes.ts'
-import { moraineIsBuilt, startMoraine } from './processes.ts'
+import { moraineIsBuilt, startMoraine, withFreePort } from './processes.ts'
 
 describe.skipIf(!moraineIsBuilt)('metrics of a server', () => {
   let server: ServerProcess
   let client: SocketTarget
   let url: string
   beforeAll(async () => {
-    const port = await freePort()
-    server = await startMoraine('--metrics-port', String(port))
+    server = await withFreePort((port) => {
+      url = `http://127.0.0.1:${port}`
+      return startMoraine('--metrics-port', String(port))
+    })
     client = new SocketTarget('moraine', server.port)
-    url = `http://127.0.0.1:${port}`
   })
   afterAll(async () => {
     await client?.close()
@@ -72,14 +71,3 @@ describe.skipIf(!moraineIsBuilt)('metrics of a server', () => {
     expect(found.get('moraine_memory_bytes{part="keyspace"}')).toBeGreaterThan(0)
   })
 })
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer()
-    probe.once('error', reject)
-    probe.listen(0, '127.0.0.1', () => {
-      const { port } = probe.address() as AddressInfo
-      probe.close(() => resolve(port))
-    })
-  })
-}

@@ -1,7 +1,7 @@
 /**
  * The catalog under crashes and damage. Written checkpoints are random; then a crash keeps random unsynced sectors, or
  * bytes are flipped or cut. A reader must yield exactly what stood before some marker, no older than the newest durable
- * one, or say CatalogCorrupt. RUNS scales the number of cases.
+ * one, or say CatalogCorrupt. MORAINE_TEST_SCALE multiplies the cases.
  */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
@@ -14,7 +14,7 @@ import { SimulatedCrash, SimulatedDisk } from '../simulation/simulated-disk.ts'
 
 const DIRECTORY = '/data'
 const PATH = catalogPath(DIRECTORY, 7)
-const numRuns = Math.ceil(150 * Number(process.env.RUNS ?? 1))
+const numRuns = Math.ceil(150 * Number(process.env.MORAINE_TEST_SCALE ?? 1))
 
 /** Sums up what it is told: enough to know whether exactly the first n records came. */
 class Digest implements CatalogVisitor {

@@ -10,7 +10,6 @@ import { describeRequest, randomSession } from './random-commands.ts'
 
 const runs = Math.ceil(100 * Number(process.env.MORAINE_TEST_SCALE ?? 1))
 const seed = process.env.MORAINE_TEST_SEED === undefined ? Date.now() % 2 ** 31 : Number(process.env.MORAINE_TEST_SEED)
-const timeoutMs = 60_000 + runs * 1000
 
 function sayReplay(): void {
   console.log(`replay: MORAINE_TEST_SEED=${seed} npx vitest run test/property/differential.test.ts`)
@@ -40,7 +39,7 @@ describe.skipIf(!redisIsInstalled)(`sessions beside redis-server${redisIsInstall
     for (const server of servers) await server.stop()
   })
 
-  it('two redis-servers agree', () => checkSessions(redis, second), timeoutMs)
+  it('two redis-servers agree', () => checkSessions(redis, second))
 
   it('the comparison notices a difference', async () => {
     const requests = (...texts: readonly string[]): RandomSession => ({
@@ -70,18 +69,14 @@ describe.skipIf(!redisIsInstalled)(`sessions beside redis-server${redisIsInstall
     }
   })
 
-  it.skipIf(!moraineIsBuilt)(
-    'Moraine and redis-server agree',
-    async () => {
-      const server = await startMoraine('--appendfsync', 'no')
-      const moraine = new SocketTarget('moraine', server.port)
-      try {
-        await checkSessions(redis, moraine)
-      } finally {
-        await moraine.close()
-        await server.stop()
-      }
-    },
-    timeoutMs,
-  )
+  it.skipIf(!moraineIsBuilt)('Moraine and redis-server agree', async () => {
+    const server = await startMoraine('--appendfsync', 'no')
+    const moraine = new SocketTarget('moraine', server.port)
+    try {
+      await checkSessions(redis, moraine)
+    } finally {
+      await moraine.close()
+      await server.stop()
+    }
+  })
 })

@@ -1,9 +1,10 @@
 /** Glob matching against an obvious model (every split tried) and, where it is installed, against redis-server itself. */
 import fc from 'fast-check'
+import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { globMatches } from '../../engine/glob.ts'
-import type { ReferenceServer } from '../reference-server.ts'
-import { redisInstalled, startReferenceServer } from '../reference-server.ts'
+import type { ServerProcess } from '../integration/processes.ts'
+import { redisIsInstalled, startRedis } from '../integration/processes.ts'
 
 const runs = 1000 * Number(process.env.MORAINE_TEST_SCALE ?? 1)
 
@@ -78,20 +79,25 @@ describe('glob', () => {
   })
 })
 
-describe.runIf(redisInstalled)('glob beside redis-server', () => {
-  let redis: ReferenceServer
+describe.runIf(redisIsInstalled)('glob beside redis-server', () => {
+  let redis: ServerProcess
+  let client: Redis
   beforeAll(async () => {
-    redis = await startReferenceServer()
+    redis = await startRedis()
+    client = new Redis({ port: redis.port, protocol: 2 })
   })
-  afterAll(() => redis.stop())
+  afterAll(async () => {
+    client?.disconnect()
+    await redis?.stop()
+  })
 
   it('agrees on KEYS', async () => {
     await fc.assert(
       fc.asyncProperty(word('ab-[]^\\*?', 9), fc.array(word('ab-[]^\\', 4), { minLength: 1, maxLength: 20 }), async (pattern, texts) => {
         fc.pre(pattern !== '*')
-        await redis.client.flushall()
-        await redis.client.mset(...texts.flatMap((text) => [text, 'x']))
-        const expected = new Set(await redis.client.keys(pattern))
+        await client.flushall()
+        await client.mset(...texts.flatMap((text) => [text, 'x']))
+        const expected = new Set(await client.keys(pattern))
         for (const text of texts) expect([pattern, text, matches(pattern, text)]).toEqual([pattern, text, expected.has(text)])
       }),
       { numRuns: runs },

@@ -38,15 +38,11 @@ describe.skipIf(!redisIsInstalled)(`hashes beside redis-server${redisIsInstalled
     await server?.stop()
   })
 
-  it(
-    `replay: MORAINE_TEST_SEED=${seed} npx vitest run test/property/hash-beside-redis.test.ts`,
-    async () => {
-      const property = fc.asyncProperty(hashSession, async (session) => {
-        const difference = await compareServers(redis, engine, session)
-        if (difference !== undefined) throw new Error(difference)
-      })
-      await fc.assert(property, { seed, numRuns: runs })
-    },
-    60_000 + runs * 1000,
-  )
+  it(`replay: MORAINE_TEST_SEED=${seed} npx vitest run test/property/hash-beside-redis.test.ts`, async () => {
+    const property = fc.asyncProperty(hashSession, async (session) => {
+      const difference = await compareServers(redis, engine, session)
+      if (difference !== undefined) throw new Error(difference)
+    })
+    await fc.assert(property, { seed, numRuns: runs })
+  })
 })

@@ -14,7 +14,6 @@ const tables = { ...hashCommands, ...keyCommands }
 const seed = process.env.MORAINE_TEST_SEED === undefined ? Date.now() % 2 ** 31 : Number(process.env.MORAINE_TEST_SEED)
 const replay = `replay: MORAINE_TEST_SEED=${seed} npx vitest run test/property/hash-commands.test.ts`
 const stepsMax = Math.ceil(3000 * Number(process.env.MORAINE_TEST_SCALE ?? 1))
-const timeoutMs = 30_000 + stepsMax * 10
 
 function lowerThresholds(engine: InProcessEngine): void {
   engine.execution.limits.hashMaxListpackEntries = 12
@@ -26,80 +25,68 @@ function chunksOf(engine: InProcessEngine): number {
 }
 
 describe(`hash commands beside a model; ${replay}`, () => {
-  it(
-    'in memory',
-    async () => {
-      const engine = new InProcessEngine(tables, seed)
-      lowerThresholds(engine)
-      const session = engine.connect()
-      const model = new HashModel(new SeededRandom(seed), async (...parts) => session.ask(...parts))
-      const chunks: number[] = []
-      for (let i = 0; i < stepsMax; i++) {
-        await model.step()
-        chunks.push(chunksOf(engine))
-      }
-      await model.check()
-      expect(Math.max(...chunks), 'chunks have split').toBeGreaterThan(10)
-    },
-    timeoutMs,
-  )
+  it('in memory', async () => {
+    const engine = new InProcessEngine(tables, seed)
+    lowerThresholds(engine)
+    const session = engine.connect()
+    const model = new HashModel(new SeededRandom(seed), async (...parts) => session.ask(...parts))
+    const chunks: number[] = []
+    for (let i = 0; i < stepsMax; i++) {
+      await model.step()
+      chunks.push(chunksOf(engine))
+    }
+    await model.check()
+    expect(Math.max(...chunks), 'chunks have split').toBeGreaterThan(10)
+  })
 
-  it(
-    'with values and chunks that go cold: a command needs no more than its row says',
-    async () => {
-      const cold = new ColdEngine(tables, seed)
-      lowerThresholds(cold.engine)
-      const random = new SeededRandom(seed)
-      const model = new HashModel(random, (...parts) => cold.ask(...parts))
-      let frozen = 0
-      for (let i = 0; i < stepsMax; i++) {
-        await model.step()
-        if (random.nextUint32() % 3 === 0) frozen += cold.freeze([0.2, 0.8, 1][random.nextUint32() % 3] as number)
-      }
-      expect(frozen, 'chunks and values that were made cold').toBeGreaterThan(stepsMax / 10)
-      await model.check()
-    },
-    timeoutMs,
-  )
+  it('with values and chunks that go cold: a command needs no more than its row says', async () => {
+    const cold = new ColdEngine(tables, seed)
+    lowerThresholds(cold.engine)
+    const random = new SeededRandom(seed)
+    const model = new HashModel(random, (...parts) => cold.ask(...parts))
+    let frozen = 0
+    for (let i = 0; i < stepsMax; i++) {
+      await model.step()
+      if (random.nextUint32() % 3 === 0) frozen += cold.freeze([0.2, 0.8, 1][random.nextUint32() % 3] as number)
+    }
+    expect(frozen, 'chunks and values that were made cold').toBeGreaterThan(stepsMax / 10)
+    await model.check()
+  })
 
-  it(
-    'replayed from records, applied once or twice',
-    async () => {
-      const engine = new InProcessEngine(tables, seed)
-      lowerThresholds(engine)
-      const session = engine.connect()
-      const copies = [1, 2].map((times) => {
-        const copy = new InProcessEngine(tables, seed + times)
-        lowerThresholds(copy)
-        copy.mutator.recording = false
-        return { times, copy, replay: new Replay(copy.keyspace, copy.mutator) }
-      })
-      let records = 0
-      const model = new HashModel(new SeededRandom(seed), async (...parts) => {
-        const reply = session.ask(...parts)
-        if (engine.mutator.operations > 0) {
-          records++
-          const payload = Buffer.from(engine.mutator.record.bytes.subarray(0, engine.mutator.record.end))
-          for (const each of copies) for (let i = 0; i < each.times; i++) each.replay.apply(engine.mutator.lsn, payload)
-        }
-        return reply
-      })
-      for (let i = 0; i < stepsMax; i++) await model.step()
-      expect(records).toBeGreaterThan(stepsMax / 4)
-      for (const { copy } of copies) {
-        copy.mutator.recording = true
-        const reader = copy.connect()
-        const same = new HashModel(new SeededRandom(seed), async (...parts) => reader.ask(...parts))
-        for (const [key, fields] of model.hashes) same.hashes.set(key, fields)
-        await same.check()
-        for (const key of model.hashes.keys()) {
-          const bytes = Buffer.from(key)
-          const encodings = [engine, copy].map(({ keyspace }) => keyspace.entries.encoding(keyspace.find(0, bytes, 0, bytes.length)))
-          expect(encodings[1], key).toBe(encodings[0])
-        }
+  it('replayed from records, applied once or twice', async () => {
+    const engine = new InProcessEngine(tables, seed)
+    lowerThresholds(engine)
+    const session = engine.connect()
+    const copies = [1, 2].map((times) => {
+      const copy = new InProcessEngine(tables, seed + times)
+      lowerThresholds(copy)
+      copy.mutator.recording = false
+      return { times, copy, replay: new Replay(copy.keyspace, copy.mutator) }
+    })
+    let records = 0
+    const model = new HashModel(new SeededRandom(seed), async (...parts) => {
+      const reply = session.ask(...parts)
+      if (engine.mutator.operations > 0) {
+        records++
+        const payload = Buffer.from(engine.mutator.record.bytes.subarray(0, engine.mutator.record.end))
+        for (const each of copies) for (let i = 0; i < each.times; i++) each.replay.apply(engine.mutator.lsn, payload)
       }
-      expect(engine.keyspace.collections.some((hash) => hash !== undefined)).toBe(true)
-    },
-    timeoutMs,
-  )
+      return reply
+    })
+    for (let i = 0; i < stepsMax; i++) await model.step()
+    expect(records).toBeGreaterThan(stepsMax / 4)
+    for (const { copy } of copies) {
+      copy.mutator.recording = true
+      const reader = copy.connect()
+      const same = new HashModel(new SeededRandom(seed), async (...parts) => reader.ask(...parts))
+      for (const [key, fields] of model.hashes) same.hashes.set(key, fields)
+      await same.check()
+      for (const key of model.hashes.keys()) {
+        const bytes = Buffer.from(key)
+        const encodings = [engine, copy].map(({ keyspace }) => keyspace.entries.encoding(keyspace.find(0, bytes, 0, bytes.length)))
+        expect(encodings[1], key).toBe(encodings[0])
+      }
+    }
+    expect(engine.keyspace.collections.some((hash) => hash !== undefined)).toBe(true)
+  })
 })

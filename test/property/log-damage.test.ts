@@ -1,5 +1,5 @@
 /**
- * The log under crashes and damage. Run counts scale by MORAINE_TEST_RUNS (1 unless set); fast-check prints the seed and path
+ * The log under crashes and damage. Run counts scale by MORAINE_TEST_SCALE (1 unless set); fast-check prints the seed and path
  * of a failure, to be put into `fc.assert`'s parameters.
  */
 import fc from 'fast-check'
@@ -9,7 +9,7 @@ import { SEGMENT_HEADER_BYTES } from '../../wal/segment.ts'
 import { LogCorrupt } from '../../wal/transaction-log.ts'
 import { LOG_DIRECTORY, LogRun } from '../simulation/log-run.ts'
 
-const RUNS = Number(process.env.MORAINE_TEST_RUNS ?? 1)
+const scale = Number(process.env.MORAINE_TEST_SCALE ?? 1)
 
 const step = fc.oneof(
   {
@@ -92,7 +92,7 @@ describe('the local log on a disk that loses power', () => {
           await run.open()
         },
       ),
-      { numRuns: 300 * RUNS },
+      { numRuns: Math.ceil(300 * scale) },
     )
   })
 
@@ -116,7 +116,7 @@ describe('the local log on a disk that loses power', () => {
           await run.open()
         },
       ),
-      { numRuns: 300 * RUNS },
+      { numRuns: Math.ceil(300 * scale) },
     )
   })
 })
@@ -183,7 +183,7 @@ describe('the local log with damaged files', () => {
         })
         expect(await opens(run)).toBe(false)
       }),
-      { numRuns: 150 * RUNS },
+      { numRuns: Math.ceil(150 * scale) },
     )
   })
 
@@ -204,7 +204,7 @@ describe('the local log with damaged files', () => {
         if (frame.firstLsn <= vouched) expect(opened).toBe(false)
         else if (opened) expect(run.log.appended).toBe(frame.firstLsn - 1)
       }),
-      { numRuns: 150 * RUNS },
+      { numRuns: Math.ceil(150 * scale) },
     )
   })
 
@@ -227,7 +227,7 @@ describe('the local log with damaged files', () => {
           if (await opens(run, known)) expect(run.log.appended).toBe(known)
         },
       ),
-      { numRuns: 150 * RUNS },
+      { numRuns: Math.ceil(150 * scale) },
     )
   })
 
@@ -245,7 +245,7 @@ describe('the local log with damaged files', () => {
         }
         expect(await opens(run)).toBe(false)
       }),
-      { numRuns: 60 * RUNS },
+      { numRuns: Math.ceil(60 * scale) },
     )
   })
 })

@@ -53,6 +53,62 @@ describe('a cold store that is full', () => {
   })
 })
 
+describe('a cold store that fills up under writers', () => {
+  const count = 600
+  const value = 'x'.repeat(3000)
+
+  /** A server with four times more data than memory, some of it cold, whose tier has no room left: its writers wait. */
+  async function full() {
+    const scene = new Scene(1, { config: { maxmemory: 4n << 20n } })
+    await scene.start()
+    const reader = await scene.client()
+    for (let i = 0; i < 300; i++) await reader.ask('SET', `early${i}`, `<${i}>${value}`)
+    const { keyspace } = scene.server.primary
+    expect(keyspace.coldCount).toBeGreaterThan(50)
+    scene.machine.coldDisk.fail('write', 'ENOSPC')
+    const writers = [await scene.client(), await scene.client(), await scene.client()]
+    for (let i = 0; i < count; i++) for (const [w, writer] of writers.entries()) writer.send('SET', `w${w}:${i}`, `<${i}>${value}`)
+    const left = () => writers.reduce((sum, { raw }) => sum + raw.waiting.length, 0)
+    await scene.loop.run(() => scene.server.gate.waiting === writers.length)
+    return { scene, reader, writers, left }
+  }
+
+  it('holds them back, reads on, goes on by itself when there is room, and loses nothing', async () => {
+    const { scene, reader, writers, left } = await full()
+    const { budget, primary } = scene.server.shard as NonNullable<typeof scene.server.shard>
+    await scene.pass(3000)
+    const [waiting, size, used] = [left(), primary.keyspace.size, budget.usedBytes]
+    expect(waiting).toBeGreaterThan(count)
+    await scene.pass(7000)
+    expect([left(), primary.keyspace.size, scene.server.gate.waiting]).toEqual([waiting, size, writers.length])
+    expect(scene.machine.log.errors.join('\n')).toMatch(/writing values to the cold store failed: Error: ENOSPC/)
+    for (let i = 0; i < 300; i++) await reader.ask('GET', `early${i}`)
+    expect(budget.usedBytes).toBeLessThan(used * 1.05)
+    expect(await reader.ask('DEL', 'early7')).toBe(':1\r\n')
+    expect(scene.server.gate.waiting).toBe(writers.length)
+
+    scene.machine.coldDisk.fail('write', 'ENOSPC', 0)
+    await scene.loop.run(() => left() === 0)
+    expect(scene.server.gate.waiting).toBe(0)
+    await scene.crashAndStart()
+    const again = await scene.client()
+    expect(await again.ask('DBSIZE')).toBe(`:${299 + writers.length * count}\r\n`)
+    for (let i = 0; i < count; i++) for (const w of writers.keys()) expect(await again.ask('GET', `w${w}:${i}`)).toContain(`<${i}>`)
+  })
+
+  it('after a crash meanwhile refuses to start until there is room for what the log holds, and then has all of it', async () => {
+    const { scene, writers, left } = await full()
+    const acknowledged = 300 + writers.length * count - left()
+    await expect(scene.crashAndStart()).rejects.toThrow('ENOSPC')
+    await expect(scene.crashAndStart()).rejects.toThrow('ENOSPC')
+    scene.machine.coldDisk.fail('write', 'ENOSPC', 0)
+    await scene.crashAndStart()
+    const again = await scene.client()
+    expect(await again.ask('DBSIZE')).toBe(`:${acknowledged}\r\n`)
+    for (let i = 0; i < 300; i++) expect(await again.ask('GET', `early${i}`)).toContain(`<${i}>`)
+  })
+})
+
 describe('a clock', () => {
   it('that jumps ahead ends what should have ended by then, for good', async () => {
     const scene = new Scene(1)

@@ -122,6 +122,27 @@ describe('a checkpoint', () => {
     await shard.check()
   })
 
+  it('puts no marker into a catalog whose renewal was cut short by a full disk', async () => {
+    const shard = new RecoverableShard(4)
+    await shard.open()
+    // Rows of more bytes than a renewal gathers before it writes, and more keys than it has told by then.
+    const keys = 400
+    for (let i = 0; i < keys; i++) await shard.change([put(`${i}`.padEnd(20_000, 'k'), `${i}`)])
+    await shard.checkpointer.run()
+    shard.disk.failNext('sync', 'EIO')
+    await shard.change([put('breaks', 'the catalog')])
+    await expect(shard.checkpointer.run()).rejects.toThrow('EIO')
+    shard.disk.limitFreeBytes(1 << 20)
+    await expect(shard.checkpointer.run()).rejects.toThrow('ENOSPC')
+    expect(shard.checkpointer.catalogRecords).toBeLessThan(keys)
+    shard.disk.limitFreeBytes(Number.POSITIVE_INFINITY)
+    await shard.checkpointer.run()
+    expect(shard.logDisk.records).toHaveLength(0)
+    await shard.crash()
+    expect(shard.keyspace.size).toBe(keys + 1)
+    await shard.check()
+  })
+
   it('deletes stale values only after its marker, and all of them in the end', async () => {
     const shard = await prepared(5)
     const before = shard.coldDisk.contents.size

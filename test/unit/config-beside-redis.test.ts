@@ -1,10 +1,11 @@
 /** The same CONFIG SET and GET to us and to redis-server: same errors, same values. */
 import fc from 'fast-check'
+import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Config } from '../../server/config/config.ts'
 import { findSetting, settingNames, settingOf } from '../../server/config/settings.ts'
-import type { ReferenceServer } from '../reference-server.ts'
-import { redisInstalled, startReferenceServer } from '../reference-server.ts'
+import type { ServerProcess } from '../integration/processes.ts'
+import { redisIsInstalled, startRedis } from '../integration/processes.ts'
 
 const runs = 500 * Number(process.env.MORAINE_TEST_SCALE ?? 1)
 
@@ -21,24 +22,29 @@ const looser = new Set([
   'repl-backlog-size',
 ])
 
-describe.runIf(redisInstalled)('configuration beside redis-server', () => {
-  let redis: ReferenceServer
+describe.runIf(redisIsInstalled)('configuration beside redis-server', () => {
+  let redis: ServerProcess
+  let client: Redis
   let known: Map<string, string>
 
   beforeAll(async () => {
-    redis = await startReferenceServer()
+    redis = await startRedis('--enable-debug-command', 'no')
+    client = new Redis({ port: redis.port, protocol: 2 })
     known = await getRedis('*')
   })
-  afterAll(() => redis.stop())
+  afterAll(async () => {
+    client?.disconnect()
+    await redis?.stop()
+  })
 
   async function getRedis(...patterns: string[]): Promise<Map<string, string>> {
-    const flat = (await redis.client.call('CONFIG', 'GET', ...patterns)) as string[]
+    const flat = (await client.call('CONFIG', 'GET', ...patterns)) as string[]
     return new Map(flat.flatMap((name, at) => (at % 2 === 0 ? [[name, flat[at + 1]] as const] : [])))
   }
 
   async function setRedis(pairs: readonly (readonly [string, string])[]): Promise<string | undefined> {
     try {
-      await redis.client.call('CONFIG', 'SET', ...pairs.flat())
+      await client.call('CONFIG', 'SET', ...pairs.flat())
       return undefined
     } catch (problem) {
       return (problem as Error).message

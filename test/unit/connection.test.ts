@@ -77,6 +77,12 @@ class TestHandler implements RequestHandler {
   closes = 0
   readonly seen: string[] = []
   waitingArgs: Arguments | undefined
+  /** Whether a request that waits ends by itself. */
+  willGoOn = false
+
+  goesOn(): boolean {
+    return this.willGoOn
+  }
 
   request(connection: Connection, args: Arguments): RequestOutcome {
     const words = Array.from({ length: args.count }, (_, i) => args.string(i)).join(' ')
@@ -313,6 +319,50 @@ describe('Connection', () => {
     connection.resume()
     connection.close()
     expect([handler.seen, handler.closes, pool.usedBytes]).toEqual([['PAUSE'], 1, 0])
+  })
+
+  it('answers all that a client has asked before its end, if what it waits for comes by itself', async () => {
+    const { pipe, handler, connection, pool } = open()
+    handler.willGoOn = true
+    pipe.deliver('PING\r\nPAUSE\r\nPING 2\r\nPAUSE\r\nPING 3\r\nPI')
+    pipe.finish()
+    for (const last of [false, true]) {
+      connection.reply.status('done')
+      connection.resume()
+      await turnOver()
+      expect([pipe.ended, pipe.destroyed, handler.closes]).toEqual([last, false, 0])
+    }
+    expect(pipe.writes.join('')).toBe('+PING\r\n+done\r\n+PING 2\r\n+done\r\n+PING 3\r\n')
+    expect(pool.usedBytes).toBe(0)
+  })
+
+  it('gives up what a request behind the end waits for, if that may never come', async () => {
+    for (const others of ['at once', 'later']) {
+      const { pipe, handler, connection } = open()
+      handler.willGoOn = true
+      pipe.deliver(others === 'at once' ? 'PAUSE\r\nPAUSE\r\n' : 'PAUSE\r\n')
+      pipe.finish()
+      expect(pipe.destroyed).toBe(false)
+      handler.willGoOn = false
+      if (others === 'at once') connection.resume()
+      else connection.waitsOn()
+      expect([pipe.destroyed, handler.closes]).toEqual([true, 1])
+    }
+  })
+
+  it('executes all requests of a client that reads slowly, though it has said all', async () => {
+    const { pipe, handler } = open({ outputPauseBytes: 10_000 })
+    handler.willGoOn = true
+    pipe.taking = false
+    pipe.deliver('BIG 6000\r\n'.repeat(8))
+    pipe.finish()
+    for (let reads = 0; !pipe.ended; reads++) {
+      expect(reads).toBeLessThan(20)
+      await turnOver()
+      if (pipe.pendingBytes > 0) pipe.drain()
+    }
+    expect(handler.seen).toHaveLength(8)
+    expect(pipe.writes.join('')).toHaveLength(8 * 6003)
   })
 
   it('is forgotten by the turn when it closes while holding replies', async () => {

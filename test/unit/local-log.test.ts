@@ -323,6 +323,22 @@ describe('opening the local log', () => {
     expect((await readAll(last, 2))[0]![1].trim()).toBe('new')
   })
 
+  it('makes durable what a killed process had only written, before it counts as committed', async () => {
+    for (let seed = 1; seed <= 20; seed += 1) {
+      const { open, crash } = machine(seed)
+      const killed = await open({ syncPolicy: 'no' })
+      await fill(killed, 8, 700)
+      expect(killed.synced).toBe(0)
+      // The process is gone, the machine is not: its page cache still shows what it wrote.
+      const next = await open()
+      expect([next.committed, next.synced]).toEqual([8, 8])
+      crash()
+      const last = await open()
+      expect([seed, last.appended]).toEqual([seed, 8])
+      expect((await readAll(last, 0)).map(([lsn]) => lsn)).toEqual([1, 2, 3, 4, 5, 6, 7, 8])
+    }
+  })
+
   it('is not misled by a value that is a copy of the log itself', async () => {
     const { disk, open, crash } = machine()
     const log = await open()

@@ -1,6 +1,7 @@
 /** The examples of docs/formats/mutations.md are what the mutator writes, and replaying them comes to the same keyspace. */
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
+import { textString } from '../../engine/keyspace/entries.ts'
 import { Keyspace } from '../../engine/keyspace/keyspace.ts'
 import { noObserver } from '../../engine/keyspace/observer.ts'
 import type { FieldSource } from '../../engine/mutation/field-source.ts'
@@ -26,7 +27,8 @@ describe('log records', () => {
     expect(keyspace.entries.expireAt(ref)).toBe(1_700_000_000_000)
     expect(keyspace.entries.lsn(ref)).toBe(2)
     for (const [i, record] of made.entries()) replay.apply(i + 1, record)
-    expect(keyspace.size).toBe(2)
+    expect(keyspace.size).toBe(3)
+    expect(keyspace.entries.encoding(keyspace.find(0, Buffer.from('n'), 0, 1))).toBe(textString)
     expect([...keyspace.logical.subarray(0, 3)]).toEqual([1, 0, 2])
     expect(keyspace.databases[2]?.flushedLsn).toBe(8)
   })
@@ -78,6 +80,7 @@ function records(): string[] {
   record(() => mutator.deleteEntry(entry()))
   record(() => mutator.flush(2))
   record(() => mutator.swap(0, 1))
+  record(() => mutator.setRange(mutator.putString(0, ...bytes('n'), ...bytes('4'), keepTtl), 0, ...bytes('')))
   return made
 }
 

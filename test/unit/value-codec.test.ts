@@ -92,6 +92,7 @@ describe('ValueCodec', () => {
           expect(any.decode(1, stored).equals(value)).toBe(true)
         },
       ),
+      { numRuns: Math.ceil(100 * Number(process.env.MORAINE_TEST_SCALE ?? 1)) },
     )
   })
 })
