@@ -3,8 +3,9 @@
  * counted as they are; clients' buffers and the log's as they report; the cold store's caches as its options say. What
  * the rest leaves for values has marks: where background cooling begins, where values are dropped, where writers wait.
  *
- * Keys cannot leave memory. When they fill it, values keep an eighth beside them, and the limit gives way by a tenth and
- * 100 MB before writes are refused: a process without any key has about half of that.
+ * Keys cannot leave memory. When they fill it, the limit gives way to them by a tenth and 100 MB before writes are refused.
+ * Values keep an eighth beside the keys while that takes no more than a tenth and 60 MB; then only what is on its way to
+ * the disk. The process itself, without any key, takes another 100 MB.
  */
 import type { Keyspace } from '../engine/keyspace/keyspace.ts'
 import type { Room, Tier } from './tier.ts'
@@ -20,10 +21,12 @@ export interface BudgetSettings {
 }
 
 const sliceMs = 1
-/** How far the limit gives way to keys, and what values keep of it. */
+/** How far the limit gives way to keys, and how far so that values keep their share; beyond, they keep a few batches of the write-out. */
 const overdraftShare = 0.1
 const overdraftBytes = 100 * 1024 * 1024
+const valuesOverdraftBytes = 60 * 1024 * 1024
 const valuesShareMin = 1 / 8
+const valuesBytesMin = 4 * 1024 * 1024
 /** Slack of the arena that is worth compacting: whole runs that stand half empty. */
 const slackShare = 1.1
 const slackBytes = 8 * 1024 * 1024
@@ -165,10 +168,11 @@ export class MemoryBudget {
   #mark(percent: number): number {
     const { maxmemoryBytes } = this.settings
     const fixed = this.usedBytes - this.#tier.residency.bytes
-    const limit = Math.min(
-      Math.max(maxmemoryBytes, fixed + maxmemoryBytes * valuesShareMin),
-      maxmemoryBytes * (1 + overdraftShare) + overdraftBytes,
-    )
-    return fixed + (Math.max(0, limit - fixed) * percent) / 100
+    const overdrawn = maxmemoryBytes * (1 + overdraftShare)
+    const share = maxmemoryBytes * valuesShareMin
+    const shared = Math.min(Math.max(maxmemoryBytes, fixed + share), overdrawn + valuesOverdraftBytes)
+    const limit = Math.min(Math.max(shared, fixed + Math.min(share, valuesBytesMin)), overdrawn + overdraftBytes)
+    // Beyond the last limit every mark is passed, though no value be left: writers wait until it is known that nothing can go.
+    return limit < fixed ? limit : fixed + ((limit - fixed) * percent) / 100
   }
 }

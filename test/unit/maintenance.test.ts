@@ -42,7 +42,7 @@ class TurningClock extends ManualClock {
   }
 }
 
-function fixture(maxmemoryBytes = 0, demotes = false, policy = 'noeviction') {
+function fixture(maxmemoryBytes = 0, demotes = false, policy = 'noeviction', others = () => 0) {
   const clock = new TurningClock()
   const random = new SeededRandom(1)
   const limits = { hashMaxListpackEntries: 128, hashMaxListpackValue: 64, protoMaxBulkBytes: 1 << 20 }
@@ -61,7 +61,7 @@ function fixture(maxmemoryBytes = 0, demotes = false, policy = 'noeviction') {
     settings,
     keyspace,
     tier,
-    others: () => 0,
+    others,
     nowMs: () => clock.monotonicMs(),
     compact: () => compactor.step(),
     diskBytes: () => 0,
@@ -148,6 +148,36 @@ describe('the memory budget', () => {
     }
     expect([budget.isShort, released > 0, tier.counts.demotions > 300]).toEqual([false, true, true])
     await maintenance.stop()
+  })
+
+  it('leaves values an eighth while keys fill memory, and only a few batches once the limit has given way far', async () => {
+    const mib = 1024 * 1024
+    let fixedMib = 100
+    const { clock, tier, budget, writeOut, put } = fixture(64 * mib, true, 'noeviction', () => fixedMib * mib)
+    for (let key = 0; key < 4000; key++) put(`k${key}`, 3000, 0)
+    while (tier.hasDirty) await Promise.race([writeOut.step(500), turning(clock)])
+    const valuesMib = () => {
+      budget.measure()
+      while (budget.makeRoom());
+      expect([budget.stuck, budget.isExhausted]).toEqual([false, false])
+      return tier.residency.bytes / mib
+    }
+    // 80 % of 8 MiB, of 4 MiB, and of what is left below 64 MiB and a tenth and 100 MiB.
+    const at100 = valuesMib()
+    fixedMib = 128
+    const at128 = valuesMib()
+    fixedMib = 166
+    const at166 = valuesMib()
+    expect(at100).toBeGreaterThan(5.5)
+    expect(at100).toBeLessThanOrEqual(6.4)
+    expect(at128).toBeGreaterThan(2.7)
+    expect(at128).toBeLessThanOrEqual(3.2)
+    expect(at166).toBeGreaterThan(1.2)
+    expect(at166).toBeLessThanOrEqual(3.2)
+    fixedMib = 172
+    budget.measure()
+    while (budget.makeRoom());
+    expect([tier.residency.bytes, budget.isExhausted]).toEqual([0, true])
   })
 })
 
