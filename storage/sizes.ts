@@ -17,8 +17,8 @@ export interface Sizes {
 
 export const defaultSizes: Sizes = {
   hashChunkBytes: undefined,
-  batchBytes: 512 * 1024,
-  batchEntries: 4096,
+  batchBytes: 256 * 1024,
+  batchEntries: 2048,
   chunksAtOnce: 256,
   chunksPerRound: 128,
   catalogRecordsMin: 100_000,
