@@ -13,8 +13,8 @@ export function youngGenerationBytes(): number {
   return getHeapSpaceStatistics().find((space) => space.space_name === 'new_space')?.space_size ?? 0
 }
 
-/** Watches until stopped: V8 makes the halves small again when the process is idle, and must let them grow after that. */
-export function boundYoungGeneration(): { stop(): void } {
+/** For the life of the process, because V8 makes the halves small again when it is idle, and must let them grow after that. */
+export function boundYoungGeneration(): void {
   let factor = 2
   const look = () => {
     const wanted = youngGenerationBytes() < 2 * halfBytesMax ? 2 : 1
@@ -22,6 +22,5 @@ export function boundYoungGeneration(): { stop(): void } {
     factor = wanted
   }
   look()
-  const timer = setInterval(look, lookEveryMs).unref()
-  return { stop: () => clearInterval(timer) }
+  setInterval(look, lookEveryMs).unref()
 }
