@@ -19,6 +19,7 @@ import { realClock } from './real-clock.ts'
 import { SystemRandom } from './real-random.ts'
 import { Server } from './server.ts'
 import { moraineVersion } from './version.ts'
+import { boundYoungGeneration } from './young-generation.ts'
 
 async function main(): Promise<void> {
   const argv = process.argv.slice(2)
@@ -28,6 +29,7 @@ async function main(): Promise<void> {
     process.stdout.write(text)
     return
   }
+  boundYoungGeneration()
   const { values, path } = loadConfig(argv, version)
   const config = new Config(values, path)
   const terminal = process.stdout.isTTY === true && values.logfile === ''
@@ -89,7 +91,7 @@ async function startMetrics(
 async function openColdStore(directory: string, fresh: boolean, values: Values): Promise<LevelColdStore> {
   if (fresh) await wipeLevelDirectory(directory)
   const limit = Number(values.maxmemory)
-  const share = limit === 0 ? Number.POSITIVE_INFINITY : limit / 16
+  const share = limit === 0 ? Number.POSITIVE_INFINITY : limit / 32
   const writeBufferBytes = Math.max(2 ** 20, Math.min(Number(values['tier-write-buffer']), share))
   return LevelColdStore.open(directory, {
     clock: realClock,

@@ -39,7 +39,7 @@ import type { File, FileSystem } from './file-system.ts'
 /** The longest that the fixed fields and lengths of any record get, keys, values and database lists aside. */
 const RECORD_HEAD_BYTES_MAX = 64
 /** Blocks kept for reuse. */
-const SPARE_BLOCKS_MAX = 16
+const SPARE_BLOCKS_MAX = 4
 
 interface FinishedBlock {
   readonly buffer: Buffer

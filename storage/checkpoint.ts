@@ -171,7 +171,7 @@ export class Checkpointer {
         found.length = 0
         cursor = database.index.scan(cursor, entriesPerSlice, (ref) => found.push(ref))
         for (const ref of found) this.#writeOut.retell(ref)
-        if (this.#catalog.pendingBytes > 4 * 1024 * 1024) await this.#catalog.flush()
+        if (this.#catalog.pendingBytes > 1024 * 1024) await this.#catalog.flush()
         else await new Promise<void>((resolve) => this.#clock.afterTurn(resolve))
         // What was deleted meanwhile may have been told before.
         this.#writeOut.tellDeletions()

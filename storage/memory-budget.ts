@@ -3,9 +3,10 @@
  * counted as they are; clients' buffers and the log's as they report; the cold store's caches as its options say. What
  * the rest leaves for values has marks: where background cooling begins, where values are dropped, where writers wait.
  *
- * Keys cannot leave memory. When they fill it, values keep an eighth beside them, and the limit gives way by a tenth and
- * 100 MB: a process without any key has about half of that. Then values keep just enough for many to pass through at a
- * time, since a write that waits for the one before it to be on disk crawls; keys that need more than that are refused.
+ * Keys cannot leave memory. When they fill it, the limit gives way to them by a tenth and 100 MB before writes are refused.
+ * Values keep an eighth beside the keys while that takes no more than a tenth and 60 MB; then as much as is on its way to
+ * the disk, because a write that waits for the one before it to be there crawls. The process itself, without any key, takes
+ * another 100 MB.
  */
 import type { Keyspace } from '../engine/keyspace/keyspace.ts'
 import type { Room, Tier } from './tier.ts'
@@ -21,9 +22,10 @@ export interface BudgetSettings {
 }
 
 const sliceMs = 1
-/** How far the limit gives way to keys, and what values keep of it. */
+/** How far the limit gives way to keys, and how far so that values keep their share; beyond, they keep a few batches of the write-out. */
 const overdraftShare = 0.1
 const overdraftBytes = 100 * 1024 * 1024
+const valuesOverdraftBytes = 60 * 1024 * 1024
 const valuesShareMin = 1 / 8
 const valuesBytesMin = 4 * 1024 * 1024
 /** Slack of the arena that is worth compacting: whole runs that stand half empty. */
@@ -177,7 +179,9 @@ export class MemoryBudget {
   #mark(percent: number): number {
     const { maxmemoryBytes } = this.settings
     const fixed = this.#fixedBytes
-    const limit = Math.min(Math.max(maxmemoryBytes, fixed + maxmemoryBytes * valuesShareMin), this.#limitMax)
-    return fixed + (Math.max(limit - fixed, Math.min(valuesBytesMin, maxmemoryBytes / 16)) * percent) / 100
+    const share = maxmemoryBytes * valuesShareMin
+    const shared = Math.min(Math.max(maxmemoryBytes, fixed + share), maxmemoryBytes * (1 + overdraftShare) + valuesOverdraftBytes)
+    const limit = Math.max(shared, fixed + Math.min(share, valuesBytesMin))
+    return fixed + ((limit - fixed) * percent) / 100
   }
 }

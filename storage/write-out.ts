@@ -129,7 +129,7 @@ export class WriteOut {
     const batch: Batch = { puts: [], large: [], pieced: [], entries: [], chunks: [], bytes: 0, count: 0, lsn: 0 }
     const looked = await this.#collect(batch, left, queue)
     if (batch.count > 0) await this.#write(batch)
-    if (this.catalog.pendingBytes > 4 * this.#sizes.batchBytes) await this.catalog.flush()
+    if (this.catalog.pendingBytes > this.#sizes.batchBytes) await this.catalog.flush()
     return looked
   }
 

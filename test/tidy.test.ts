@@ -20,6 +20,7 @@ const worldly: Readonly<Record<string, readonly string[]>> = {
   'server/metrics/process-metrics.ts': ['process'],
   'server/network/tcp-network.ts': ['process'],
   'server/real-clock.ts': ['Date', 'performance', 'setImmediate', 'setTimeout'],
+  'server/young-generation.ts': ['setInterval'],
   'storage/directory-lock.ts': ['process'],
   'wal/memory-log.ts': ['queueMicrotask'],
 }

@@ -1,25 +1,40 @@
 /**
  * The index of one database: from a key's hash to the ref of its entry. Open addressing over many small tables: a
- * table is chosen by the hash's upper bits, and the place in it grows with the remaining bits, so that a walk over the
- * places is a walk in hash order. A table grows by about an eighth at a time on its own, which takes microseconds.
+ * table is chosen by the hash's upper 16 bits, and the place in it grows with the lower 16, so that a walk over the
+ * places is a walk in hash order. A place is three 16-bit words: lower hash, lower ref, upper ref; ref 0 is none.
  *
- * It stores [hash, ref] pairs and compares no keys: the caller tells whether a candidate is the key. SCAN's cursor is a
- * hash, which no growth moves: every key that is there from the first call to the last is met at least once.
- * The tables lie in the arena, whose memory they share and whose locality makes a probe one miss of the cache.
+ * It compares no keys: the caller tells whether a candidate is the key. SCAN's cursor is a hash, which no growth moves:
+ * every key that is there from the first call to the last is met at least once.
+ *
+ * The tables lie in the arena, whose memory they share and whose locality makes a probe one miss of the cache. A table
+ * that is full grows on its own, which takes microseconds. From a million keys on a sweep goes over the tables in order
+ * while the index grows, gives each the size it needs until the next sweep, and moves it to the other of two kinds of
+ * runs: what it makes lies dense, and what it leaves behind, which the last sweep made, becomes free run by run.
  */
-import type { Arena } from '../memory/arena.ts'
-import { tableKind } from '../memory/arena.ts'
+import type { Arena, Kind } from '../memory/arena.ts'
+import { evenTableKind, oddTableKind, tableKind } from '../memory/arena.ts'
 
-const tableBits = 13
-const tableCount = 1 << tableBits
-const restBits = 32 - tableBits
-const restSpan = 2 ** restBits
-const restMask = restSpan - 1
-const capacityMin = 4
-const loadMax = 0.84
+const restBits = 16
+const restMask = 0xffff
+const tableCount = 2 ** 16
+const tableMask = tableCount - 1
+const placeBytes = 6
+const capacityMin = 2
+/** Share of the places that may be taken; swept tables may exceed it by what chance adds until the sweep comes again. */
+const loadMax = 0.86
+const sweptLoadMax = 0.97
+/** Keys from which on tables are swept, and by how much the index grows during one sweep. */
+const sweepFrom = tableCount * 16
+const sweepGrowth = 0.08
+/** Places that a guess looks at. */
+const guessMax = 4
 /** A random key is drawn among this many neighbours. */
 const randomAmong = 24
-const noWords = new Uint32Array(0)
+/** Tables without a key that one call of `scan` passes by at least; that takes about ten microseconds. */
+const emptyTablesMin = 16_384
+/** What an index without keys looks into; never written. */
+const noRefs = new Uint32Array(tableCount)
+const noCounts = new Uint16Array(tableCount)
 
 export interface RefMatcher {
   /** Whether the entry at `ref` is the one that is looked for. */
@@ -29,10 +44,14 @@ export interface RefMatcher {
 export class KeyIndex {
   readonly #arena: Arena
   /** Per table: where it lies (0: nowhere yet), places, places taken. */
-  readonly #refs = new Uint32Array(tableCount)
-  readonly #capacities = new Uint32Array(tableCount)
-  readonly #counts = new Uint32Array(tableCount)
+  #refs = noRefs
+  #capacities = noCounts
+  #counts = noCounts
   #size = 0
+  /** The next table to sweep, the size at which that is due, and the kind of runs that the sweep fills. */
+  #sweepNext = 0
+  #sweepAt = sweepFrom
+  #sweepKind = evenTableKind
 
   constructor(arena: Arena) {
     this.#arena = arena
@@ -44,7 +63,7 @@ export class KeyIndex {
 
   /** Bytes beside the tables, which the arena counts. */
   get bytes(): number {
-    return tableCount * 12
+    return this.#refs === noRefs ? 0 : tableCount * 8
   }
 
   /** The ref stored under this hash that `matcher` recognises; 0 when there is none. */
@@ -52,16 +71,17 @@ export class KeyIndex {
     const number = hash >>> restBits
     const table = this.#refs[number]
     if (table === 0) return 0
-    const words = this.#arena.words(table)
-    const base = this.#arena.wordAt(table)
+    const halves = this.#arena.halves(table)
+    const base = this.#arena.halfAt(table)
     const capacity = this.#capacities[number]
-    const end = base + capacity * 2
-    let at = base + home(hash, capacity) * 2
+    const rest = hash & restMask
+    const end = base + capacity * 3
+    let at = base + home(rest, capacity) * 3
     for (;;) {
-      const ref = words[at + 1]
+      const ref = (halves[at + 1] | (halves[at + 2] << 16)) >>> 0
       if (ref === 0) return 0
-      if (words[at] === hash && matcher.matches(ref)) return ref
-      at += 2
+      if (halves[at] === rest && matcher.matches(ref)) return ref
+      at += 3
       if (at === end) at = base
     }
   }
@@ -69,15 +89,7 @@ export class KeyIndex {
   /** Whether the ref is stored under this hash. */
   holds(hash: number, ref: number): boolean {
     const number = hash >>> restBits
-    const table = this.#refs[number]
-    if (table === 0) return false
-    const words = this.#arena.words(table)
-    const base = this.#arena.wordAt(table)
-    const capacity = this.#capacities[number]
-    for (let slot = home(hash, capacity); ; slot = slot + 1 === capacity ? 0 : slot + 1) {
-      const found = words[base + slot * 2 + 1]
-      if (found === ref || found === 0) return found === ref
-    }
+    return this.#refs[number] !== 0 && this.#placeOf(hash, ref) >= 0
   }
 
   /** The ref of an entry that is probably the one under this hash, 0 when the first look shows none. Compares no keys. */
@@ -85,52 +97,62 @@ export class KeyIndex {
     const number = hash >>> restBits
     const table = this.#refs[number]
     if (table === 0) return 0
-    const words = this.#arena.words(table)
+    const halves = this.#arena.halves(table)
     const capacity = this.#capacities[number]
-    const slot = home(hash, capacity)
-    const at = this.#arena.wordAt(table) + slot * 2
-    if (words[at] === hash) return words[at + 1]
-    return slot + 1 < capacity && words[at + 2] === hash ? words[at + 3] : 0
+    const rest = hash & restMask
+    const place = home(rest, capacity)
+    let at = this.#arena.halfAt(table) + place * 3
+    const end = at + Math.min(guessMax, capacity - place) * 3
+    for (; at < end; at += 3) if (halves[at] === rest) return (halves[at + 1] | (halves[at + 2] << 16)) >>> 0
+    return 0
   }
 
   /** Adds a ref; the caller has made sure that its key is not there. */
   insert(hash: number, ref: number): void {
     const number = hash >>> restBits
-    if (this.#counts[number] + 1 > this.#capacities[number] * loadMax) {
-      this.#resize(number, Math.max(capacityMin, Math.ceil(this.#capacities[number] * 1.05)))
+    if (this.#refs === noRefs) this.#begin()
+    const count = this.#counts[number] + 1
+    if (count > this.#capacities[number] * (this.#size < sweepFrom ? loadMax : sweptLoadMax)) {
+      this.#resize(number, Math.max(capacityMin, Math.ceil((count * 1.04) / loadMax)), tableKind)
     }
-    this.#place(number, hash, ref)
-    this.#counts[number]++
+    const capacity = this.#capacities[number]
+    this.#place(this.#arena.halves(this.#refs[number]), this.#arena.halfAt(this.#refs[number]), capacity, hash & restMask, ref)
+    this.#counts[number] = count
     this.#size++
+    while (this.#size >= this.#sweepAt) this.#sweep()
   }
 
   /** Points the place that holds `ref` at `newRef`: its entry has moved. */
   replace(hash: number, ref: number, newRef: number): void {
-    const table = this.#refs[hash >>> restBits]
-    this.#arena.words(table)[this.#arena.wordAt(table) + this.#slotOf(hash, ref) * 2 + 1] = newRef
+    const at = this.#placeOf(hash, ref)
+    const halves = this.#arena.halves(this.#refs[hash >>> restBits])
+    halves[at + 1] = newRef
+    halves[at + 2] = newRef >>> 16
   }
 
   remove(hash: number, ref: number): void {
     const number = hash >>> restBits
-    const words = this.#arena.words(this.#refs[number])
-    const base = this.#arena.wordAt(this.#refs[number])
+    const halves = this.#arena.halves(this.#refs[number])
+    const base = this.#arena.halfAt(this.#refs[number])
     const capacity = this.#capacities[number]
-    let hole = this.#slotOf(hash, ref)
+    let hole = (this.#placeOf(hash, ref) - base) / 3
     // Backward shift: whatever stands after the hole and may stand in it moves there, so that no tombstone is left.
-    for (let slot = next(hole, capacity); words[base + slot * 2 + 1] !== 0; slot = next(slot, capacity)) {
-      const wanted = home(words[base + slot * 2], capacity)
-      const fits = hole <= slot ? wanted <= hole || wanted > slot : wanted <= hole && wanted > slot
+    for (let place = next(hole, capacity); ; place = next(place, capacity)) {
+      const at = base + place * 3
+      if ((halves[at + 1] | halves[at + 2]) === 0) break
+      const wanted = home(halves[at], capacity)
+      const fits = hole <= place ? wanted <= hole || wanted > place : wanted <= hole && wanted > place
       if (!fits) continue
-      words[base + hole * 2] = words[base + slot * 2]
-      words[base + hole * 2 + 1] = words[base + slot * 2 + 1]
-      hole = slot
+      halves.copyWithin(base + hole * 3, at, at + 3)
+      hole = place
     }
-    words[base + hole * 2] = 0
-    words[base + hole * 2 + 1] = 0
-    this.#counts[number]--
+    halves.fill(0, base + hole * 3, base + hole * 3 + 3)
+    const count = --this.#counts[number]
     this.#size--
-    if (this.#counts[number] === 0) this.#drop(number)
-    else if (capacity > 16 && this.#counts[number] < capacity * 0.3) this.#resize(number, Math.ceil(this.#counts[number] / 0.6))
+    if (count === 0) this.#drop(number)
+    else if (capacity > 16 && count < capacity * 0.3) this.#resize(number, Math.ceil(count / 0.6), tableKind)
+    // What has shrunk by half is swept again when it grows.
+    if (this.#size < this.#sweepAt * 0.5) this.#sweepAt = Math.max(sweepFrom, this.#size)
   }
 
   /**
@@ -143,17 +165,17 @@ export class KeyIndex {
     let from = cursor
     for (let number = cursor >>> restBits; number < tableCount; number++, from = (number << restBits) >>> 0) {
       if (this.#refs[number] === 0) {
-        if (++emptyTables >= 64 + count * 10 && number + 1 < tableCount) return ((number + 1) << restBits) >>> 0
+        if (++emptyTables >= emptyTablesMin + count * 10 && number + 1 < tableCount) return ((number + 1) << restBits) >>> 0
         continue
       }
       const capacity = this.#capacities[number]
-      let slot = home(from, capacity)
-      while (slot < capacity) {
-        const end = Math.min(capacity, slot + Math.max(1, count - visited))
-        visited += this.#visitHomes(number, slot, end, from, visit)
-        slot = end
+      let place = home(from & restMask, capacity)
+      while (place < capacity) {
+        const end = Math.min(capacity, place + Math.max(1, count - visited))
+        visited += this.#visitHomes(number, place, end, from & restMask, visit)
+        place = end
         if (visited < count) continue
-        if (slot < capacity) return ((number << restBits) | firstHashAt(slot, capacity)) >>> 0
+        if (place < capacity) return ((number << restBits) | firstRestAt(place, capacity)) >>> 0
         return number + 1 < tableCount ? ((number + 1) << restBits) >>> 0 : 0
       }
     }
@@ -168,62 +190,95 @@ export class KeyIndex {
     const wanted = Math.min(this.#size, randomAmong)
     if (wanted === 0) return 0
     let left = r1 % wanted
-    let number = r0 % tableCount
-    let slot = Math.floor((r1 / 2 ** 32) * this.#capacities[number])
+    let number = r0 & tableMask
+    let place = Math.floor((r1 / 2 ** 32) * this.#capacities[number])
     for (;;) {
+      while (this.#counts[number] === 0) number = (number + 1) & tableMask
       const capacity = this.#capacities[number]
-      const words = capacity === 0 ? noWords : this.#arena.words(this.#refs[number])
-      const base = this.#arena.wordAt(this.#refs[number])
-      for (; slot < capacity; slot++) {
-        const ref = words[base + slot * 2 + 1]
+      const halves = this.#arena.halves(this.#refs[number])
+      const base = this.#arena.halfAt(this.#refs[number])
+      for (; place < capacity; place++) {
+        const ref = refAt(halves, base + place * 3)
         if (ref !== 0 && left-- === 0) return ref
       }
-      number = (number + 1) % tableCount
-      slot = 0
+      number = (number + 1) & tableMask
+      place = 0
     }
   }
 
   /** Gives the tables' memory back; the index is empty then. */
   clear(): void {
     for (let number = 0; number < tableCount; number++) if (this.#refs[number] !== 0) this.#drop(number)
-    this.#counts.fill(0)
+    this.#refs = noRefs
+    this.#capacities = noCounts
+    this.#counts = noCounts
     this.#size = 0
+    this.#sweepAt = sweepFrom
   }
 
-  #slotOf(hash: number, ref: number): number {
-    const number = hash >>> restBits
-    const words = this.#arena.words(this.#refs[number])
-    const base = this.#arena.wordAt(this.#refs[number])
-    const capacity = this.#capacities[number]
-    let slot = home(hash, capacity)
-    while (words[base + slot * 2 + 1] !== ref) slot = next(slot, capacity)
-    return slot
+  #begin(): void {
+    this.#refs = new Uint32Array(tableCount)
+    this.#capacities = new Uint16Array(tableCount)
+    this.#counts = new Uint16Array(tableCount)
   }
 
-  #place(number: number, hash: number, ref: number): void {
-    const words = this.#arena.words(this.#refs[number])
-    const base = this.#arena.wordAt(this.#refs[number])
-    const capacity = this.#capacities[number]
-    let slot = home(hash, capacity)
-    while (words[base + slot * 2 + 1] !== 0) slot = next(slot, capacity)
-    words[base + slot * 2] = hash
-    words[base + slot * 2 + 1] = ref
+  /** Where in `halves` the ref stands; -1 when it does not. The table must be there. */
+  #placeOf(hash: number, ref: number): number {
+    const table = this.#refs[hash >>> restBits]
+    const halves = this.#arena.halves(table)
+    const base = this.#arena.halfAt(table)
+    const capacity = this.#capacities[hash >>> restBits]
+    const end = base + capacity * 3
+    let at = base + home(hash & restMask, capacity) * 3
+    for (;;) {
+      const found = refAt(halves, at)
+      if (found === ref) return at
+      if (found === 0) return -1
+      at += 3
+      if (at === end) at = base
+    }
   }
 
-  #resize(number: number, capacityMin: number): void {
+  #place(halves: Uint16Array, base: number, capacity: number, rest: number, ref: number): void {
+    const end = base + capacity * 3
+    let at = base + home(rest, capacity) * 3
+    while ((halves[at + 1] | halves[at + 2]) !== 0) {
+      at += 3
+      if (at === end) at = base
+    }
+    halves[at] = rest
+    halves[at + 1] = ref
+    halves[at + 2] = ref >>> 16
+  }
+
+  /** Gives the next table the size it will need until the sweep comes again, among those that were swept before it. */
+  #sweep(): void {
+    const number = this.#sweepNext
+    const count = this.#counts[number]
+    if (count > 0) this.#resize(number, Math.ceil((count * (1 + sweepGrowth)) / loadMax), this.#sweepKind)
+    this.#sweepAt += (this.#size * sweepGrowth) / tableCount
+    this.#sweepNext = (number + 1) & tableMask
+    if (this.#sweepNext === 0) this.#sweepKind = this.#sweepKind === evenTableKind ? oddTableKind : evenTableKind
+  }
+
+  #resize(number: number, wanted: number, kind: Kind): void {
     const arena = this.#arena
     const from = this.#refs[number]
     const fromCapacity = this.#capacities[number]
-    const to = arena.allocate(capacityMin * 8, tableKind)
-    const capacity = Math.floor(arena.capacity(to) / 8)
-    const start = arena.wordAt(to)
-    arena.words(to).fill(0, start, start + capacity * 2)
+    const to = arena.allocate(wanted * placeBytes, kind)
+    const capacity = Math.min(restMask, Math.floor(arena.capacity(to) / placeBytes))
+    const halves = arena.halves(to)
+    const base = arena.halfAt(to)
+    halves.fill(0, base, base + capacity * 3)
     this.#refs[number] = to
     this.#capacities[number] = capacity
     if (from === 0) return
-    const words = arena.words(from)
-    const base = arena.wordAt(from)
-    for (let at = base; at < base + fromCapacity * 2; at += 2) if (words[at + 1] !== 0) this.#place(number, words[at], words[at + 1])
+    const old = arena.halves(from)
+    const start = arena.halfAt(from)
+    for (let at = start; at < start + fromCapacity * 3; at += 3) {
+      const ref = refAt(old, at)
+      if (ref !== 0) this.#place(halves, base, capacity, old[at], ref)
+    }
     arena.release(from)
   }
 
@@ -231,24 +286,25 @@ export class KeyIndex {
     this.#arena.release(this.#refs[number])
     this.#refs[number] = 0
     this.#capacities[number] = 0
+    this.#counts[number] = 0
   }
 
-  /** Visits every entry whose home is in [fromSlot, toSlot) and whose hash is at least `fromHash`, wherever probing put it; returns how many. */
-  #visitHomes(number: number, fromSlot: number, toSlot: number, fromHash: number, visit: (ref: number) => void): number {
-    const words = this.#arena.words(this.#refs[number])
-    const base = this.#arena.wordAt(this.#refs[number])
+  /** Visits every entry whose home is in [from, to) and whose lower hash is at least `fromRest`, wherever probing put it; returns how many. */
+  #visitHomes(number: number, from: number, to: number, fromRest: number, visit: (ref: number) => void): number {
+    const halves = this.#arena.halves(this.#refs[number])
+    const base = this.#arena.halfAt(this.#refs[number])
     const capacity = this.#capacities[number]
     let visited = 0
-    let slot = fromSlot
-    for (let steps = 0; steps < capacity; steps++, slot = next(slot, capacity)) {
-      const hash = words[base + slot * 2]
-      const ref = words[base + slot * 2 + 1]
+    let place = from
+    for (let steps = 0; steps < capacity; steps++, place = next(place, capacity)) {
+      const rest = halves[base + place * 3]
+      const ref = refAt(halves, base + place * 3)
       if (ref === 0) {
-        if (steps >= toSlot - fromSlot - 1) break
+        if (steps >= to - from - 1) break
         continue
       }
-      const wanted = home(hash, capacity)
-      if (wanted < fromSlot || wanted >= toSlot || hash < fromHash) continue
+      const wanted = home(rest, capacity)
+      if (wanted < from || wanted >= to || rest < fromRest) continue
       visit(ref)
       visited++
     }
@@ -256,16 +312,20 @@ export class KeyIndex {
   }
 }
 
-function next(slot: number, capacity: number): number {
-  return slot + 1 === capacity ? 0 : slot + 1
+function refAt(halves: Uint16Array, at: number): number {
+  return (halves[at + 1] | (halves[at + 2] << 16)) >>> 0
 }
 
-/** Where a hash would like to stand: monotonic in the hash. */
-function home(hash: number, capacity: number): number {
-  return Math.floor(((hash & restMask) * capacity) / restSpan)
+function next(place: number, capacity: number): number {
+  return place + 1 === capacity ? 0 : place + 1
 }
 
-/** The least rest of a hash whose home is `slot`. */
-function firstHashAt(slot: number, capacity: number): number {
-  return Math.ceil((slot * restSpan) / capacity)
+/** Where a lower hash would like to stand: monotonic in it. */
+function home(rest: number, capacity: number): number {
+  return Math.imul(rest, capacity) >>> restBits
+}
+
+/** The least lower hash whose home is `place`. */
+function firstRestAt(place: number, capacity: number): number {
+  return Math.ceil((place * 2 ** restBits) / capacity)
 }

@@ -18,11 +18,14 @@ const largeBase = 0xf0000000
 const none = 0xffffffff
 
 /** What a run's slots hold; kinds are never mixed, so that a stale entry ref is recognised. Tables are the indexes'. */
-export type Kind = 0 | 1 | 2
+export type Kind = 0 | 1 | 2 | 3 | 4
 export const entryKind: Kind = 0
 export const valueKind: Kind = 1
 export const tableKind: Kind = 2
-const kindCount = 3
+/** Tables that an index has gone over lately, and those that it went over the time before. */
+export const evenTableKind: Kind = 3
+export const oddTableKind: Kind = 4
+const kindCount = 5
 
 /** Slots above this many bytes get a buffer of their own. */
 export const slotBytesMax = 32 * 1024
@@ -30,11 +33,12 @@ export const slotBytesMax = 32 * 1024
 const classSizes = makeClassSizes()
 const classCount = classSizes.length
 const classOfUnits = makeClassOfUnits()
-const noClass = 255
+const noClass = 0xffff
 
 export class Arena {
   readonly #bytes: Buffer[] = []
   readonly #words: Uint32Array[] = []
+  readonly #halves: Uint16Array[] = []
   readonly #largeBytes: (Buffer | undefined)[] = []
   readonly #largeWords: (Uint32Array | undefined)[] = []
   readonly #largeFree: number[] = []
@@ -42,7 +46,7 @@ export class Arena {
   readonly #largeKinds: number[] = []
 
   /** Per run: size class + kind * classCount, live slots, never-used watermark, head of the free list (slot + 1), neighbours in its list. */
-  #runClass = new Uint8Array(0)
+  #runClass = new Uint16Array(0)
   #runLive = new Uint16Array(0)
   #runBump = new Uint16Array(0)
   #runFree = new Uint16Array(0)
@@ -128,7 +132,7 @@ export class Arena {
       const run = this.#drainCursor
       if (run >= this.#runCount) return -1
       const list = this.#runClass[run]
-      if (list === noClass || kindOf(list) === tableKind) continue
+      if (list === noClass || kindOf(list) >= tableKind) continue
       const slots = slotsPerRun(classSizes[list % classCount])
       if (this.#runLive[run] > slots * fullShare || this.#runLive[run] === slots) continue
       this.#unlink(run, list)
@@ -187,6 +191,15 @@ export class Arena {
     return ref < largeBase ? (ref & 0x7fffff) << 1 : 0
   }
 
+  /** The same memory as 16-bit words. */
+  halves(ref: number): Uint16Array {
+    return ref < largeBase ? this.#halves[ref >>> 23] : new Uint16Array((this.#largeWords[ref - largeBase] as Uint32Array).buffer)
+  }
+
+  halfAt(ref: number): number {
+    return ref < largeBase ? (ref & 0x7fffff) << 2 : 0
+  }
+
   /** Whether a slot this large has a buffer of its own, which replies may share. */
   isLarge(ref: number): boolean {
     return ref >= largeBase
@@ -228,6 +241,7 @@ export class Arena {
       const memory = new ArrayBuffer(regionBytes)
       this.#bytes.push(Buffer.from(memory))
       this.#words.push(new Uint32Array(memory))
+      this.#halves.push(new Uint16Array(memory))
     }
     if (run === this.#runClass.length) this.#growRuns()
     this.#runCount = run + 1
@@ -236,7 +250,7 @@ export class Arena {
 
   #growRuns(): void {
     const length = Math.max(runsPerRegion, this.#runClass.length * 2)
-    this.#runClass = grown(this.#runClass, new Uint8Array(length))
+    this.#runClass = grown(this.#runClass, new Uint16Array(length))
     this.#runLive = grown(this.#runLive, new Uint16Array(length))
     this.#runBump = grown(this.#runBump, new Uint16Array(length))
     this.#runFree = grown(this.#runFree, new Uint16Array(length))
@@ -328,7 +342,7 @@ function makeClassOfUnits(): Uint8Array {
   return table
 }
 
-function grown<T extends Uint8Array | Uint16Array | Uint32Array>(from: T, to: T): T {
+function grown<T extends Uint16Array | Uint32Array>(from: T, to: T): T {
   to.set(from)
   return to
 }

@@ -20,7 +20,13 @@ export const tierSettings = {
   'tier-reads-in-flight': integer(3, 1n, 64n, 'Reads of values from disk at one time; few, so that the log never waits for a thread.'),
   'tier-compression': choice(['lz4', 'none'], 'lz4', 'How values on disk are compressed.'),
   'tier-compression-min-size': memory(256, 0n, int64Max, 'Smaller values are stored as they are.'),
-  'tier-write-buffer': memory(64 * mib, 1024n * 1024n, int64Max, 'Memory in which the store on disk gathers writes.', atStart),
+  'tier-write-buffer': memory(
+    64 * mib,
+    1024n * 1024n,
+    int64Max,
+    'Memory in which the store on disk gathers writes; no more than a 32nd of `maxmemory`.',
+    atStart,
+  ),
   'tier-cache': memory(8 * mib, 0n, int64Max, 'Memory for the blocks that the store on disk has read.', atStart),
 }
 

@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Kind } from '../../engine/memory/arena.ts'
-import { Arena, entryKind, slotBytesMax, tableKind, valueKind } from '../../engine/memory/arena.ts'
+import { Arena, entryKind, evenTableKind, oddTableKind, slotBytesMax, tableKind, valueKind } from '../../engine/memory/arena.ts'
 
 const runs = Math.ceil(15 * Number(process.env.MORAINE_TEST_SCALE ?? 1))
 
@@ -11,7 +11,8 @@ const size = fc.oneof(
   { weight: 3, arbitrary: fc.integer({ min: 300, max: 9000 }) },
   { weight: 1, arbitrary: fc.constantFrom(slotBytesMax - 1, slotBytesMax, slotBytesMax + 1, 100_001) },
 )
-const kind = fc.constantFrom<Kind>(entryKind, valueKind, tableKind)
+const kinds = [entryKind, valueKind, tableKind, evenTableKind, oddTableKind]
+const kind = fc.constantFrom<Kind>(...kinds)
 const step = fc.oneof(
   { weight: 8, arbitrary: fc.record({ do: fc.constant('allocate' as const), size, kind, times: fc.integer({ min: 1, max: 60 }) }) },
   { weight: 8, arbitrary: fc.record({ do: fc.constant('release' as const), nth: fc.nat(1000), times: fc.integer({ min: 1, max: 60 }) }) },
@@ -73,7 +74,7 @@ class ModelledArena {
       expect(arena.at(ref) % 8).toBe(0)
       expect(arena.at(ref)).toBe(arena.wordAt(ref) * 4)
       expect(arena.isLarge(ref)).toBe(bytes > slotBytesMax)
-      for (const other of [entryKind, valueKind, tableKind]) expect(arena.isSlot(ref, other)).toBe(other === slotKind)
+      for (const other of kinds) expect(arena.isSlot(ref, other)).toBe(other === slotKind)
       if (!arena.isLarge(ref)) expect(arena.isSlot(ref + 1, slotKind)).toBe(false)
       live += capacity
       const start = arena.at(ref)

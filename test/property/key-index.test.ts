@@ -21,6 +21,13 @@ const step = fc.oneof(
 )
 type Step = typeof step extends fc.Arbitrary<infer T> ? T : never
 
+/** Spreads numbers over the hashes, no two on one (the finisher of MurmurHash3). */
+function mixed(n: number): number {
+  let hash = Math.imul(n ^ (n >>> 16), 0x85ebca6b)
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35)
+  return (hash ^ (hash >>> 16)) >>> 0
+}
+
 class ModelledIndex {
   readonly arena = new Arena()
   readonly index = new KeyIndex(this.arena)
@@ -121,13 +128,42 @@ describe('the index', () => {
     const model = new ModelledIndex()
     const random = new SeededRandom(3)
     for (let i = 0; i < 50_000; i++) model.insert(random.nextUint32())
-    expect(model.arena.liveBytes).toBeLessThan(50_000 * 8 * 2)
+    expect(model.arena.liveBytes).toBeLessThan(50_000 * 20)
     const refs = [...model.hashOf.keys()]
     for (const ref of refs.slice(5000)) model.remove(ref)
-    expect(model.arena.liveBytes).toBeLessThan(5000 * 8 * 6)
+    expect(model.arena.liveBytes).toBeLessThan(5000 * 20)
     model.check()
     model.index.clear()
     expect([model.index.size, model.arena.liveBytes]).toEqual([0, 0])
+  })
+
+  it('lies dense when it has grown to millions of keys, and after it has shrunk and grown again', () => {
+    const arena = new Arena()
+    const index = new KeyIndex(arena)
+    let wanted = 0
+    const matcher = { matches: (ref: number) => ref === wanted }
+    const missing = (from: number, to: number, step: number) => {
+      let count = 0
+      for (wanted = from; wanted <= to; wanted += step) if (index.probe(mixed(wanted), matcher) !== wanted) count++
+      return count
+    }
+    const expectDense = () => expect((arena.reservedBytes + index.bytes) / index.size).toBeLessThan(10.5)
+    for (let ref = 1; ref <= 2_000_000; ref++) index.insert(mixed(ref), ref)
+    expectDense()
+    expect(missing(1, 2_000_000, 7)).toBe(0)
+    for (let ref = 1; ref <= 1_700_000; ref++) index.remove(mixed(ref), ref)
+    expect(missing(1_700_001, 2_000_000, 7)).toBe(0)
+    expect(missing(1, 1_700_000, 997)).toBe(Math.ceil(1_700_000 / 997))
+    for (let ref = 1; ref <= 1_700_000; ref++) index.insert(mixed(ref), ref)
+    expectDense()
+    expect(missing(1, 2_000_000, 7)).toBe(0)
+    let seen = 0
+    let cursor = 0
+    do cursor = index.scan(cursor, 1000, () => seen++)
+    while (cursor !== 0)
+    expect(seen).toBe(2_000_000)
+    index.clear()
+    expect([index.size, index.bytes, arena.liveBytes]).toEqual([0, 0, 0])
   })
 
   it('holds thousands of keys with one hash, which a scan shows together', () => {

@@ -42,7 +42,7 @@ class TurningClock extends ManualClock {
   }
 }
 
-function fixture(maxmemoryBytes = 0, demotes = false, policy = 'noeviction') {
+function fixture(maxmemoryBytes = 0, demotes = false, policy = 'noeviction', others = () => 0) {
   const clock = new TurningClock()
   const random = new SeededRandom(1)
   const limits = { hashMaxListpackEntries: 128, hashMaxListpackValue: 64, protoMaxBulkBytes: 1 << 20 }
@@ -56,13 +56,12 @@ function fixture(maxmemoryBytes = 0, demotes = false, policy = 'noeviction') {
   const primary = new Primary(keyspace, mutator, new NoLog(), tier, random, limits)
   primary.tick(clock.wallMs())
   const compactor = new Compactor(keyspace)
-  const others = { bytes: 0 }
   const settings = { maxmemoryBytes, coolStartPercent: 70, dropPercent: 80, throttlePercent: 90, diskBytesMax: 0 }
   const budget = new MemoryBudget({
     settings,
     keyspace,
     tier,
-    others: () => others.bytes,
+    others,
     nowMs: () => clock.monotonicMs(),
     compact: () => compactor.step(),
     diskBytes: () => 0,
@@ -85,7 +84,7 @@ function fixture(maxmemoryBytes = 0, demotes = false, policy = 'noeviction') {
     const key = Buffer.from(name)
     primary.change(() => mutator.putString(0, key, 0, key.length, Buffer.alloc(bytes, 120), 0, bytes, expireAt))
   }
-  return { clock, keyspace, tier, budget, maintenance, writeOut, put, others }
+  return { clock, keyspace, tier, budget, maintenance, writeOut, put }
 }
 
 describe('maintenance', () => {
@@ -132,10 +131,11 @@ describe('maintenance', () => {
 describe('the memory budget', () => {
   it('lets many values pass through beside keys that fill memory, and refuses keys beyond that', () => {
     const mebibyte = 1024 * 1024
-    const { budget, put, others } = fixture(64 * mebibyte, true)
+    let others = 0
+    const { budget, put } = fixture(64 * mebibyte, true, 'noeviction', () => others)
     const limitMax = 64 * mebibyte * 1.1 + 100 * mebibyte
     const keepUsed = (bytes: number): void => {
-      others.bytes += bytes - budget.measure()
+      others += bytes - budget.measure()
       budget.measure()
     }
     keepUsed(limitMax - mebibyte)
@@ -145,7 +145,7 @@ describe('the memory budget', () => {
     for (let i = 500; i < 2000; i++) put(`k${i}`, 3000, 0)
     budget.measure()
     expect([budget.isShort, budget.stuck, budget.isExhausted]).toEqual([true, false, false])
-    others.bytes += 2 * mebibyte
+    others += 2 * mebibyte
     budget.measure()
     expect(budget.isExhausted).toBe(true)
   })
@@ -169,6 +169,35 @@ describe('the memory budget', () => {
     }
     expect([budget.isShort, released > 0, tier.counts.demotions > 300]).toEqual([false, true, true])
     await maintenance.stop()
+  })
+
+  it('leaves values an eighth while keys fill memory, and only a few batches once the limit has given way far', async () => {
+    const mib = 1024 * 1024
+    let fixedMib = 100
+    const { clock, tier, budget, writeOut, put } = fixture(64 * mib, true, 'noeviction', () => fixedMib * mib)
+    for (let key = 0; key < 4000; key++) put(`k${key}`, 3000, 0)
+    while (tier.hasDirty) await Promise.race([writeOut.step(500), turning(clock)])
+    const valuesMib = () => {
+      budget.measure()
+      while (budget.makeRoom());
+      expect([budget.stuck, budget.isExhausted]).toEqual([false, false])
+      return tier.residency.bytes / mib
+    }
+    // 80 % of 8 MiB, then of 4 MiB.
+    const at100 = valuesMib()
+    fixedMib = 128
+    const at128 = valuesMib()
+    fixedMib = 166
+    const at166 = valuesMib()
+    expect(at100).toBeGreaterThan(5.5)
+    expect(at100).toBeLessThanOrEqual(6.4)
+    expect(at128).toBeGreaterThan(2.7)
+    expect(at128).toBeLessThanOrEqual(3.2)
+    expect(at166).toBeGreaterThan(2.7)
+    expect(at166).toBeLessThanOrEqual(3.2)
+    fixedMib = 172
+    budget.measure()
+    expect(budget.isExhausted).toBe(true)
   })
 })
 
