@@ -5,10 +5,12 @@
  * An aggregate's header says how many elements follow: `array(n)` before them, or `arrayDeferred()` before and
  * `resolve(token, n)` after them, the innermost first. `rewindTo` takes back what a failed handler had begun.
  */
+
+import { chunkBytes } from './chunk-pool.ts'
 import { formatDouble } from './double.ts'
 import { formatInteger } from './integer.ts'
 import { copyFromWords } from './memory/word-copy.ts'
-import { chunkBytes, OutputBuffer } from './output-buffer.ts'
+import { OutputBuffer } from './output-buffer.ts'
 
 export type Protocol = 2 | 3
 

@@ -79,11 +79,12 @@ export class Session implements RequestHandler {
     const { shard } = this.server
     if (shard === undefined) return
     const { keyspace } = shard.primary
-    keyspace.warm(keyspace.logical[this.database], buffer, keys.starts, keys.ends, keys.count)
+    const { index } = keyspace.databases[keyspace.logical[this.database]]
+    keyspace.lookAhead.look(index, buffer, keys.starts, keys.ends, keys.count)
   }
 
   noneUpcoming(): void {
-    this.server.shard?.primary.keyspace.endWarm()
+    this.server.shard?.primary.keyspace.lookAhead.end()
   }
 
   goesOn(): boolean {

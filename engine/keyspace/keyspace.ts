@@ -6,25 +6,22 @@
  * Databases are physical: SWAPDB exchanges the numbers that clients see, in `logical`, and moves no key.
  */
 import { Arena } from '../memory/arena.ts'
-import { wordView } from '../memory/word-copy.ts'
 import type { Random } from '../random.ts'
 import type { ChunkedHash } from '../types/chunked-hash.ts'
 import { AccessClock } from './access.ts'
 import { Database } from './database.ts'
 import type { TypeNumber } from './entries.ts'
-import { catalogedFlag, chunkedHash, dirtyFlag, Entries, residentBit, valueDirtyFlag } from './entries.ts'
+import { catalogedFlag, chunkedHash, dirtyFlag, Entries, valueDirtyFlag } from './entries.ts'
 import { KeyHash } from './key-hash.ts'
 import type { RefMatcher } from './key-index.ts'
 import { KeyIndex } from './key-index.ts'
+import { LookAhead } from './look-ahead.ts'
 import type { KeyspaceObserver } from './observer.ts'
 import { RefList } from './ref-list.ts'
 import { UncommittedDeletions } from './uncommitted-deletions.ts'
 import { Values } from './values.ts'
 
 export const databaseCount = 16
-/** Of a value's end no more than this far is fetched ahead. */
-const warmBytesMax = 112
-
 export class Keyspace implements RefMatcher {
   readonly arena: Arena
   readonly entries: Entries
@@ -45,6 +42,7 @@ export class Keyspace implements RefMatcher {
   /** The id in the catalog of the next collection. */
   nextCollectionId = 1
   observer: KeyspaceObserver
+  readonly lookAhead: LookAhead
   readonly #freeCollections: number[] = []
   readonly #hash: KeyHash
   readonly #random: Random
@@ -57,19 +55,6 @@ export class Keyspace implements RefMatcher {
   #keyHash = 0
   #keyRef = 0
 
-  // What `warm` was given last, and computed.
-  #warmBuffer: Uint8Array = new Uint8Array(0)
-  #warmView: DataView | undefined
-  readonly #warmStarts = new Int32Array(64)
-  readonly #warmEnds = new Int32Array(64)
-  #warmCount = 0
-  #warmNext = 0
-  readonly #warmHashes = new Uint32Array(64)
-  readonly #warmRefs = new Uint32Array(64)
-  readonly #warmLengths = new Uint32Array(64)
-  /** Keeps the reads of `warm` from being optimised away. */
-  #warmed = 0
-
   constructor(random: Random, observer: KeyspaceObserver) {
     this.arena = new Arena()
     this.databases = Array.from({ length: databaseCount }, () => new Database(this.arena))
@@ -78,6 +63,7 @@ export class Keyspace implements RefMatcher {
     this.access = new AccessClock(random)
     this.observer = observer
     this.#hash = new KeyHash(random)
+    this.lookAhead = new LookAhead(this.arena, this.#hash)
     this.#random = random
   }
 
@@ -101,71 +87,11 @@ export class Keyspace implements RefMatcher {
     this.#keyStart = start
     this.#keyEnd = end
     this.#keyDb = db
-    const hash = this.#warmCount > 0 ? this.#warmedHash(key, start, end) : this.#hash.of(key, start, end)
+    const hash = this.lookAhead.hashOf(key, start, end)
     this.#keyHash = hash
     const ref = this.databases[db].index.probe(hash, this)
     this.#keyRef = ref
     return ref
-  }
-
-  /**
-   * Brings what a few keys' look-ups will read into the processor's caches, in passes over all of them, so that their
-   * misses overlap instead of following each other. Changes and tells nothing.
-   */
-  warm(db: number, buffer: Uint8Array, starts: Int32Array, ends: Int32Array, count: number): void {
-    const { arena } = this
-    const { index } = this.databases[db]
-    const hashes = this.#warmHashes
-    const refs = this.#warmRefs
-    const lengths = this.#warmLengths
-    for (let i = 0; i < count; i++) {
-      hashes[i] = this.#hash.of(buffer, starts[i], ends[i])
-      this.#warmStarts[i] = starts[i]
-      this.#warmEnds[i] = ends[i]
-    }
-    for (let i = 0; i < count; i++) refs[i] = index.guess(hashes[i])
-    for (let i = 0; i < count; i++) {
-      const ref = refs[i]
-      if (ref === 0) continue
-      const words = arena.words(ref)
-      const w = arena.wordAt(ref)
-      const first = words[w]
-      this.#warmed ^= words[w + (((first & 0xffff) + 23) >>> 2)]
-      refs[i] = (first & residentBit) !== 0 && ((first >>> 20) & 15) !== chunkedHash ? words[w + 4] : 0
-      lengths[i] = Math.min(words[w + 1], warmBytesMax)
-    }
-    for (let i = 0; i < count; i++) {
-      const value = refs[i]
-      if (value === 0) continue
-      const words = arena.words(value)
-      const w = arena.wordAt(value)
-      this.#warmed ^= words[w + 3] ^ words[w + 3 + (lengths[i] >>> 2)]
-    }
-    if (this.#warmBuffer !== buffer) this.#warmView = wordView(buffer)
-    this.#warmBuffer = buffer
-    this.#warmCount = count
-    this.#warmNext = 0
-  }
-
-  /** The view of the bytes that `warm` was given last, if it is those that are asked about: one is worth making for many requests only. */
-  viewOf(bytes: Uint8Array): DataView | undefined {
-    return bytes === this.#warmBuffer ? this.#warmView : undefined
-  }
-
-  /** The bytes that `warm` was given may change from now on. */
-  endWarm(): void {
-    this.#warmCount = 0
-  }
-
-  /** The hash that `warm` computed, if it did so for this range; keys are asked for in the order in which they were given. */
-  #warmedHash(key: Uint8Array, start: number, end: number): number {
-    if (key === this.#warmBuffer) {
-      let i = this.#warmNext
-      while (i < this.#warmCount && this.#warmStarts[i] < start) i++
-      this.#warmNext = i
-      if (i < this.#warmCount && this.#warmStarts[i] === start && this.#warmEnds[i] === end) return this.#warmHashes[i]
-    }
-    return this.#hash.of(key, start, end)
   }
 
   /** Forgets the remembered look-up: its bytes may have changed. Called when a new request begins. */

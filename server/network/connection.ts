@@ -7,7 +7,7 @@
  * It knows no command and no session: the handler does.
  */
 import type { Arguments } from '../../engine/arguments.ts'
-import type { ChunkPool } from '../../engine/output-buffer.ts'
+import type { ChunkPool } from '../../engine/chunk-pool.ts'
 import { OutputBuffer } from '../../engine/output-buffer.ts'
 import { ReplyWriter } from '../../engine/reply-writer.ts'
 import { KeyPreview, previewMax } from '../resp/key-preview.ts'

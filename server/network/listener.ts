@@ -2,7 +2,7 @@
  * Accepts clients: makes a connection of each pipe, refuses those beyond `maxclients` as Redis does, and looks once a
  * second for those that have been silent or have not read for too long. Knows all connections and what they cost.
  */
-import { ChunkPool } from '../../engine/output-buffer.ts'
+import { ChunkPool } from '../../engine/chunk-pool.ts'
 import type { Clock, Timer } from '../../storage/clock.ts'
 import { parserLimits } from '../resp/request-parser.ts'
 import type { ConnectionHost, ConnectionLimits, RequestHandler, TrafficCounts } from './connection.ts'

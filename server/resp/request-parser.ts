@@ -12,10 +12,10 @@
  * Grammar: https://redis.io/docs/latest/develop/reference/protocol-spec/ (arrays of bulk strings, and inline commands).
  */
 import { Arguments } from '../../engine/arguments.ts'
+import type { ChunkPool } from '../../engine/chunk-pool.ts'
+import { chunkBytes } from '../../engine/chunk-pool.ts'
 import { parseInteger } from '../../engine/integer.ts'
 import { largeValueBytes, valueHeaderBytes } from '../../engine/keyspace/values.ts'
-import type { ChunkPool } from '../../engine/output-buffer.ts'
-import { chunkBytes } from '../../engine/output-buffer.ts'
 import { splitInline } from './inline-request.ts'
 import type { KeyPreview } from './key-preview.ts'
 

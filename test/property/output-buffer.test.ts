@@ -1,7 +1,8 @@
 /** Replies written, held, released, taken back and sent in any order, against a model that is a list of letters. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { ChunkPool, OutputBuffer } from '../../engine/output-buffer.ts'
+import { ChunkPool } from '../../engine/chunk-pool.ts'
+import { OutputBuffer } from '../../engine/output-buffer.ts'
 import { ReplyWriter } from '../../engine/reply-writer.ts'
 
 const runs = 500 * Number(process.env.MORAINE_TEST_SCALE ?? 1)

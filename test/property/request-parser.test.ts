@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Arguments } from '../../engine/arguments.ts'
-import { ChunkPool } from '../../engine/output-buffer.ts'
+import { ChunkPool } from '../../engine/chunk-pool.ts'
 import { parserLimits, RequestParser } from '../../server/resp/request-parser.ts'
 
 const runs = 300 * Number(process.env.MORAINE_TEST_SCALE ?? 1)

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Arguments } from '../../engine/arguments.ts'
-import { ChunkPool } from '../../engine/output-buffer.ts'
+import { ChunkPool } from '../../engine/chunk-pool.ts'
 import type { ConnectionHost, RequestHandler, RequestOutcome } from '../../server/network/connection.ts'
 import { Connection } from '../../server/network/connection.ts'
 import { defaultLimits } from '../../server/network/listener.ts'

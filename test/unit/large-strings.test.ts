@@ -1,6 +1,6 @@
 /** Large strings, from the request to the log, without being copied: whose memory they lie in, and what may change it when. */
 import { describe, expect, it } from 'vitest'
-import { ChunkPool } from '../../engine/output-buffer.ts'
+import { ChunkPool } from '../../engine/chunk-pool.ts'
 import { RequestParser } from '../../server/resp/request-parser.ts'
 import { Scene } from '../simulation/scene.ts'
 

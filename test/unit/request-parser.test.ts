@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { ChunkPool, chunkBytes } from '../../engine/output-buffer.ts'
+import { ChunkPool, chunkBytes } from '../../engine/chunk-pool.ts'
 import { RequestParser } from '../../server/resp/request-parser.ts'
 
 interface Parsed {

@@ -1,4 +1,4 @@
-/** Looking ahead at keys is a hint: whatever is warmed, and whatever becomes of the ranges afterwards, keys are found as ever. */
+/** Looking ahead at keys is a hint: whatever is looked at, and whatever becomes of the ranges afterwards, keys are found as ever. */
 import { describe, expect, it } from 'vitest'
 import { Keyspace } from '../../engine/keyspace/keyspace.ts'
 import { noObserver } from '../../engine/keyspace/observer.ts'
@@ -18,13 +18,14 @@ function keyspaceWith(...keys: string[]): Keyspace {
   return keyspace
 }
 
-describe('warming', () => {
+describe('the look ahead', () => {
   it('survives ranges that are written over, and ends when it is told', () => {
     const keyspace = keyspaceWith('aa', 'bb', 'cc')
     const buffer = Buffer.from('aabbcc')
     const starts = Int32Array.of(0, 2)
     const ends = Int32Array.of(2, 4)
-    keyspace.warm(0, buffer, starts, ends, 2)
+    const { index } = keyspace.databases[0]!
+    keyspace.lookAhead.look(index, buffer, starts, ends, 2)
     starts.set([4, 0])
     ends.set([6, 2])
     for (const [start, end] of [
@@ -35,8 +36,8 @@ describe('warming', () => {
       keyspace.forgetLookUp()
       expect(keyspace.find(0, buffer, start, end)).not.toBe(0)
     }
-    keyspace.warm(0, buffer, Int32Array.of(0), Int32Array.of(2), 1)
-    keyspace.endWarm()
+    keyspace.lookAhead.look(index, buffer, Int32Array.of(0), Int32Array.of(2), 1)
+    keyspace.lookAhead.end()
     buffer.write('xx')
     keyspace.forgetLookUp()
     expect(keyspace.find(0, buffer, 0, 2)).toBe(0)

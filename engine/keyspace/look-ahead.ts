@@ -1,0 +1,92 @@
+/**
+ * The look ahead at keys of requests to come: brings what a few keys' look-ups will read into the processor's caches, in
+ * passes over all of them, so that their misses overlap instead of following each other (docs/decisions/0008-look-ahead.md).
+ * It changes nothing and decides nothing; it remembers the hashes that it computed and a view of the requests' bytes.
+ */
+import type { Arena } from '../memory/arena.ts'
+import { wordView } from '../memory/word-copy.ts'
+import { chunkedHash, residentBit } from './entries.ts'
+import type { KeyHash } from './key-hash.ts'
+import type { KeyIndex } from './key-index.ts'
+
+/** Most keys of one look. */
+const keysMax = 64
+/** Of a value's end no more than this far is fetched. */
+const valueBytesMax = 112
+
+export class LookAhead {
+  readonly #arena: Arena
+  readonly #hash: KeyHash
+  #buffer: Uint8Array = new Uint8Array(0)
+  #view: DataView | undefined
+  readonly #starts = new Int32Array(keysMax)
+  readonly #ends = new Int32Array(keysMax)
+  #count = 0
+  #next = 0
+  readonly #hashes = new Uint32Array(keysMax)
+  readonly #refs = new Uint32Array(keysMax)
+  readonly #lengths = new Uint32Array(keysMax)
+  /** Keeps the reads from being optimised away. */
+  #seen = 0
+
+  constructor(arena: Arena, hash: KeyHash) {
+    this.#arena = arena
+    this.#hash = hash
+  }
+
+  /** Looks at up to 64 keys, `buffer[starts[i], ends[i])`, in the order in which they will be asked for. */
+  look(index: KeyIndex, buffer: Uint8Array, starts: Int32Array, ends: Int32Array, count: number): void {
+    const arena = this.#arena
+    const hashes = this.#hashes
+    const refs = this.#refs
+    const lengths = this.#lengths
+    for (let i = 0; i < count; i++) {
+      hashes[i] = this.#hash.of(buffer, starts[i], ends[i])
+      this.#starts[i] = starts[i]
+      this.#ends[i] = ends[i]
+    }
+    for (let i = 0; i < count; i++) refs[i] = index.guess(hashes[i])
+    for (let i = 0; i < count; i++) {
+      const ref = refs[i]
+      if (ref === 0) continue
+      const words = arena.words(ref)
+      const w = arena.wordAt(ref)
+      const first = words[w]
+      this.#seen ^= words[w + (((first & 0xffff) + 23) >>> 2)]
+      refs[i] = (first & residentBit) !== 0 && ((first >>> 20) & 15) !== chunkedHash ? words[w + 4] : 0
+      lengths[i] = Math.min(words[w + 1], valueBytesMax)
+    }
+    for (let i = 0; i < count; i++) {
+      const value = refs[i]
+      if (value === 0) continue
+      const words = arena.words(value)
+      const w = arena.wordAt(value)
+      this.#seen ^= words[w + 3] ^ words[w + 3 + (lengths[i] >>> 2)]
+    }
+    if (this.#buffer !== buffer) this.#view = wordView(buffer)
+    this.#buffer = buffer
+    this.#count = count
+    this.#next = 0
+  }
+
+  /** The bytes that were looked at may change from now on. */
+  end(): void {
+    this.#count = 0
+  }
+
+  /** A key's hash: the one that was computed ahead, if it was for this range, else a new one. */
+  hashOf(key: Uint8Array, start: number, end: number): number {
+    if (this.#count > 0 && key === this.#buffer) {
+      let i = this.#next
+      while (i < this.#count && this.#starts[i] < start) i++
+      this.#next = i
+      if (i < this.#count && this.#starts[i] === start && this.#ends[i] === end) return this.#hashes[i]
+    }
+    return this.#hash.of(key, start, end)
+  }
+
+  /** The view of the bytes that were looked at last, if it is those that are asked about: one is worth making for many requests only. */
+  viewOf(bytes: Uint8Array): DataView | undefined {
+    return bytes === this.#buffer ? this.#view : undefined
+  }
+}

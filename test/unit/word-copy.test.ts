@@ -1,0 +1,59 @@
+/** Copies by words: every length and place, and nothing but what they say is written. */
+import { describe, expect, it } from 'vitest'
+import { Keyspace } from '../../engine/keyspace/keyspace.ts'
+import { noObserver } from '../../engine/keyspace/observer.ts'
+import { copyFromWords, copyToWords, wordCopyBytesMax, wordView } from '../../engine/memory/word-copy.ts'
+import { Mutator } from '../../engine/mutation/mutator.ts'
+import { ReplyWriter } from '../../engine/reply-writer.ts'
+import { SeededRandom } from '../simulation/seeded-random.ts'
+
+const source = Buffer.from(Array.from({ length: 256 }, (_, i) => 255 - i))
+const lengths = [...Array(41).keys(), wordCopyBytesMax - 1, wordCopyBytesMax]
+
+describe('copies by words', () => {
+  it('write the bytes, and from words at most three more', () => {
+    const words = new Uint32Array(source.buffer.slice(source.byteOffset, source.byteOffset + 256))
+    for (const length of lengths) {
+      for (let at = 0; at < 8; at++) {
+        const target = Buffer.alloc(256, 0x55)
+        copyFromWords(words, 1, wordView(target), at, length)
+        expect(target.subarray(at, at + length)).toEqual(source.subarray(4, 4 + length))
+        expect(target.subarray(0, at).every((byte) => byte === 0x55)).toBe(true)
+        expect(target.subarray(at + length + 3).every((byte) => byte === 0x55)).toBe(true)
+      }
+    }
+  })
+
+  it('read no byte behind the last, and leave the words behind it', () => {
+    for (const length of lengths) {
+      for (let at = 0; at < 8; at++) {
+        const bytes = Buffer.from(source.subarray(0, at + length))
+        const words = new Uint32Array(64).fill(0x55555555)
+        copyToWords(wordView(bytes), at, words, 1, length)
+        const copied = Buffer.from(words.buffer)
+        expect(copied.subarray(4, 4 + length)).toEqual(source.subarray(at, at + length))
+        expect([words[0], words[1 + Math.ceil(length / 4)]]).toEqual([0x55555555, 0x55555555])
+      }
+    }
+  })
+
+  it('store and reply the values of requests that were looked ahead at', () => {
+    const random = new SeededRandom(1)
+    const keyspace = new Keyspace(random, noObserver)
+    const mutator = new Mutator(keyspace, { hashMaxListpackEntries: 512, hashMaxListpackValue: 64 }, random)
+    const { entries, values, arena, lookAhead } = keyspace
+    const request = Buffer.concat([Buffer.from('k'), source])
+    lookAhead.look(keyspace.databases[0]!.index, request, Int32Array.of(0), Int32Array.of(1), 1)
+    expect(lookAhead.viewOf(request)).toBeDefined()
+    for (const length of lengths) {
+      mutator.begin(length + 1)
+      const entry = mutator.putString(0, request, 0, 1, request, 3, 3 + length, 0)
+      const value = entries.value(entry)
+      const reply = new ReplyWriter()
+      reply.bulkWords(arena.words(value), values.startWord(value), length)
+      reply.bulk(request, 3, 3 + length)
+      const sent = reply.output.takeAll()
+      expect(sent.subarray(0, sent.length / 2)).toEqual(sent.subarray(sent.length / 2))
+    }
+  })
+})
