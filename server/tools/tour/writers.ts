@@ -62,6 +62,7 @@ async function writeLane(
     } catch (failure) {
       if ((failure as Error).name === 'ReplyError') written.refusal = failure as Error
       else written.unanswered.push(entry)
+      return
     }
   }
 }
