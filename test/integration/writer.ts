@@ -12,7 +12,9 @@ import type { Reply } from '../commands/resp-decoder.ts'
 import { RespDecoder } from '../commands/resp-decoder.ts'
 
 /** Bytes that no compression makes smaller. */
-const noise = makeNoise(1 << 20)
+const noise = makeNoise(1 << 22)
+/** Now and then a value that the server keeps in the memory it arrived in, and in pieces on disk. */
+const largeBytesMax = 3 << 20
 const pipelined = 32
 
 /** A string's pieces, each `number:length`; or a hash's fields. */
@@ -212,11 +214,12 @@ export class Writer {
     if (choice < 14) return this.#increment(`${this.name}:n${this.#below(50)}`)
     if (choice < 16) return this.#setFields(`${this.name}:h${this.#below(20)}`, 1 + this.#below(5))
     if (choice < 17) return this.#deleteFields(`${this.name}:h${this.#below(20)}`)
+    if (this.#below(15) === 0) return this.#set(`${this.name}:l${this.#below(3)}`, largeBytesMax)
     return this.#transaction()
   }
 
-  #set(key: string): Sent {
-    const piece = this.#piece(1 + this.#below(this.#bytesMax))
+  #set(key: string, bytesMax = this.#bytesMax): Sent {
+    const piece = this.#piece(1 + this.#below(bytesMax))
     return { requests: [['SET', key, expand(piece)]], effects: new Map([[key, piece]]) }
   }
 
