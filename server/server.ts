@@ -16,7 +16,7 @@ import { allCommands } from './commands/tables.ts'
 import type { Config } from './config/config.ts'
 import type { Values } from './config/settings.ts'
 import { applyConfig } from './config-effects.ts'
-import { Gate } from './gate.ts'
+import { Gate, timerMsMax } from './gate.ts'
 import { LatencyMonitor } from './latency-monitor.ts'
 import { isLocal } from './local-address.ts'
 import type { Log } from './logging.ts'
@@ -316,7 +316,8 @@ export class Server {
     await this.listener.stopAccepting()
     const { shard } = this
     if (shard !== undefined) {
-      // So that the next start has little to replay. When it fails, the log still has everything.
+      // So that the next start has nothing to replay: writers wait, as at Redis's SHUTDOWN. When it fails, the log still has everything.
+      this.gate.pause(timerMsMax, 'write')
       if (shard.checkpointer !== undefined && this.logFailure === undefined) await this.maintenance.checkpoint().catch(() => undefined)
       await this.maintenance.stop()
       shard.primary.log.flush()
