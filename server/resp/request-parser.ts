@@ -348,7 +348,7 @@ export class RequestParser {
     this.#at = at
     this.#end = end
     this.#scanned = at
-    this.#largeIndex = this.args.count
+    if (isNew) this.#largeIndex = this.args.count
     this.#largeBytes = end
     this.#pool.usedBytes += end
   }

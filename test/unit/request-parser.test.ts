@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { ChunkPool, chunkBytes } from '../../engine/chunk-pool.ts'
 import { RequestParser } from '../../server/resp/request-parser.ts'
+import { SeededRandom } from '../simulation/seeded-random.ts'
 
 interface Parsed {
   readonly requests: string[][]
@@ -192,6 +193,39 @@ describe('RequestParser', () => {
       expect(requests).toEqual([['PING'], ['SET', 'key', 'value', 'EX', '100'], ['GET', 'key'], ['PING']])
       expect(pool.usedBytes).toBe(0)
     }
+  })
+
+  it('offers only what the arena can adopt, however many large arguments a request has', () => {
+    const random = new SeededRandom(11)
+    const below = (n: number): number => random.nextUint32() % n
+    const argument = (): Buffer => Buffer.alloc([below(20), 90 + below(20), 100 + below(400), 1000 + below(5000)][below(4)]!, 97 + below(26))
+    let offers = 0
+    for (let run = 0; run < 3000; run++) {
+      const parser = new RequestParser(new ChunkPool(), { bulkBytesMax: 1 << 29, queryBytesMax: 1 << 30, largeBulkBytes: 100 })
+      const words = Array.from({ length: 1 + below(6) }, argument)
+      const parts = words.map((word) => Buffer.concat([Buffer.from(`$${word.length}\r\n`), word, Buffer.from('\r\n')]))
+      const bytes = Buffer.concat([Buffer.from(`*${words.length}\r\n`), ...parts, Buffer.from('PING\r\n')])
+      const requests: Buffer[][] = []
+      for (let at = 0; at < bytes.length; ) {
+        const end = Math.min(bytes.length, at + 1 + below(1500))
+        parser.feed(Buffer.from(bytes.subarray(at, end)), 0, end - at)
+        while (parser.next() === 'request') {
+          const { args } = parser
+          requests.push(Array.from({ length: args.count }, (_, i) => Buffer.from(args.bytes(i))))
+          if (args.offered < 0) continue
+          offers++
+          const slot = args.buffer.byteOffset + args.start(args.offered) - 16
+          const slotBytes = Math.ceil((16 + args.length(args.offered)) / 8) * 8
+          expect(slot % 8).toBe(0)
+          expect(args.start(args.offered)).toBeGreaterThanOrEqual(args.offered === 0 ? 16 : args.end(args.offered - 1) + 16)
+          expect(slot + slotBytes).toBeLessThanOrEqual(args.buffer.buffer.byteLength)
+        }
+        parser.retain(false)
+        at = end
+      }
+      expect(requests).toEqual([words, [Buffer.from('PING')]])
+    }
+    expect(offers).toBeGreaterThan(300)
   })
 
   it('copies no more of a large argument than its beginning once more', () => {
