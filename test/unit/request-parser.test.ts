@@ -200,18 +200,19 @@ describe('RequestParser', () => {
     const below = (n: number): number => random.nextUint32() % n
     const argument = (): Buffer => Buffer.alloc([below(20), 90 + below(20), 100 + below(400), 1000 + below(5000)][below(4)]!, 97 + below(26))
     let offers = 0
-    for (let run = 0; run < 3000; run++) {
+    for (let run = 0; run < 1000; run++) {
       const parser = new RequestParser(new ChunkPool(), { bulkBytesMax: 1 << 29, queryBytesMax: 1 << 30, largeBulkBytes: 100 })
       const words = Array.from({ length: 1 + below(6) }, argument)
       const parts = words.map((word) => Buffer.concat([Buffer.from(`$${word.length}\r\n`), word, Buffer.from('\r\n')]))
       const bytes = Buffer.concat([Buffer.from(`*${words.length}\r\n`), ...parts, Buffer.from('PING\r\n')])
-      const requests: Buffer[][] = []
+      const pieceMax = [30, 200, 1500][below(3)]!
+      const requests: Buffer[] = []
       for (let at = 0; at < bytes.length; ) {
-        const end = Math.min(bytes.length, at + 1 + below(1500))
+        const end = Math.min(bytes.length, at + 1 + below(pieceMax))
         parser.feed(Buffer.from(bytes.subarray(at, end)), 0, end - at)
         while (parser.next() === 'request') {
           const { args } = parser
-          requests.push(Array.from({ length: args.count }, (_, i) => Buffer.from(args.bytes(i))))
+          requests.push(Buffer.concat(Array.from({ length: args.count }, (_, i) => args.bytes(i))))
           if (args.offered < 0) continue
           offers++
           const slot = args.buffer.byteOffset + args.start(args.offered) - 16
@@ -223,9 +224,10 @@ describe('RequestParser', () => {
         parser.retain(false)
         at = end
       }
-      expect(requests).toEqual([words, [Buffer.from('PING')]])
+      expect(requests.length).toBe(2)
+      expect(requests[0]!.equals(Buffer.concat(words))).toBe(true)
     }
-    expect(offers).toBeGreaterThan(300)
+    expect(offers).toBeGreaterThan(100)
   })
 
   it('copies no more of a large argument than its beginning once more', () => {
