@@ -81,6 +81,7 @@ function bitfield(x: Execution): void {
   const found = plan.writes ? x.findString(1) : x.readString(1)
   if (found === wrongType) return
   const entry = plan.writes ? withRoom(x, found, plan.bytes) : found
+  if (plan.writes && entry !== 0) x.mutator.markRaw(entry)
   perform(x, entry, plan.count)
 }
 

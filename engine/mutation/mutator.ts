@@ -191,6 +191,14 @@ export class Mutator {
     this.#write(ref, offset, value, vs, ve)
   }
 
+  /**
+   * Lets a string count as changed in place though its bytes are as they were, as after Redis's bit commands: OBJECT
+   * ENCODING says `raw`. Nothing else tells, so it is not recorded, and forgotten by a restart.
+   */
+  markRaw(ref: number): void {
+    this.keyspace.entries.setTypeAndEncoding(ref, stringType, rawString)
+  }
+
   /** Sets fields of a hash, making it when the key is missing. `pairs` gives them one by one. Returns how many were new. */
   hashSet(db: number, key: Uint8Array, ks: number, ke: number, pairs: FieldSource): number {
     const ref = this.keyspace.find(db, key, ks, ke)
