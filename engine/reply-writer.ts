@@ -87,12 +87,12 @@ export class ReplyWriter {
   }
 
   /**
-   * An error: `-text`. The text begins with its code (`ERR …`, `WRONGTYPE …`); line ends in it become spaces. It is sent as
+   * An error: `-text`. The text begins with its code (`ERR …`, `WRONGTYPE …`); line ends in it become spaces, those around it nothing. It is sent as
    * Latin-1, so that bytes of a request that it quotes (`args.string(i, 'latin1')`) come back as they were.
    */
   error(text: string): void {
     this.onError?.(text)
-    const line = /[\r\n]/.test(text) ? text.replace(/[\r\n]/g, ' ') : text
+    const line = /[\r\n]/.test(text) ? text.replace(/^[\r\n]+|[\r\n]+$/g, '').replace(/[\r\n]/g, ' ') : text
     const output = this.output
     output.room(1)
     output.chunk[output.at++] = dash

@@ -45,9 +45,9 @@ function isStar(x: Execution, index: number): boolean {
   return x.args.length(index) === 1 && x.args.buffer[x.args.start(index)] === 0x2a
 }
 
-/** By the rules of C's strtoul, which Redis reads cursors with; -1 for what is no cursor. Hashes end at 2^32, other cursors are beyond everything. */
+/** By the rules of C's strtoul, which Redis reads cursors with, up to a zero byte; -1 for what is no cursor. Hashes end at 2^32, other cursors are beyond everything. */
 export function readCursor(x: Execution, index: number): number {
-  const text = x.args.string(index, 'latin1')
+  const [text] = x.args.string(index, 'latin1').split('\0', 1) as [string]
   if (text === '') return 0
   const parts = /^([+-]?)(\d+)$/.exec(text)
   if (parts === null) return -1
