@@ -198,7 +198,8 @@ describe('RequestParser', () => {
   it('offers only what the arena can adopt, however many large arguments a request has', () => {
     const random = new SeededRandom(11)
     const below = (n: number): number => random.nextUint32() % n
-    const argument = (): Buffer => Buffer.alloc([below(20), 90 + below(20), 100 + below(400), 1000 + below(5000)][below(4)]!, 97 + below(26))
+    const argument = (): Buffer =>
+      Buffer.alloc([below(20), 90 + below(20), 100 + below(400), 1000 + below(5000)][below(4)]!, 97 + below(26))
     let offers = 0
     for (let run = 0; run < 1000; run++) {
       const parser = new RequestParser(new ChunkPool(), { bulkBytesMax: 1 << 29, queryBytesMax: 1 << 30, largeBulkBytes: 100 })
