@@ -10,6 +10,7 @@ import { hashType, stringType } from './keyspace/entries.ts'
 import type { Keyspace } from './keyspace/keyspace.ts'
 import { wordCopyBytesMax } from './memory/word-copy.ts'
 import type { Mutator } from './mutation/mutator.ts'
+import type { Preparation } from './preparation.ts'
 import type { Random } from './random.ts'
 import type { ReplyWriter } from './reply-writer.ts'
 
@@ -26,6 +27,8 @@ export class Execution {
   readonly limits: EngineLimits
   args!: Arguments
   reply!: ReplyWriter
+  /** What was prepared for the request. */
+  prepared: Preparation | undefined
   /** Milliseconds since the epoch. */
   now = 0
   /** The session's database as clients number it, and the physical one behind it. */
@@ -177,6 +180,8 @@ export interface EngineLimits {
   /** A chunk of a large hash above this is split; the engine's own limit unless told. */
   hashChunkBytesMax?: number | undefined
   protoMaxBulkBytes: number
+  /** Values from this length on are worked on in slices; the engine's own limit unless told. */
+  slicedValueBytes?: number | undefined
   /** Values from this length on are recorded by reference; the engine's own limit unless told. */
   largeValueBytes?: number | undefined
 }

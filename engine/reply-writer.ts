@@ -251,6 +251,11 @@ export class ReplyWriter {
     this.output.copy(buffer, start, end)
   }
 
+  /** As `raw` without a copy: the bytes never change again. */
+  rawShared(buffer: Buffer): void {
+    this.output.share(buffer, 0, buffer.length)
+  }
+
   #short(reply: Uint8Array): void {
     const output = this.output
     const length = reply.length

@@ -25,6 +25,7 @@ import type { Connection, RequestHandler } from './network/connection.ts'
 import { defaultLimits, Listener } from './network/listener.ts'
 import { Turn } from './network/turn.ts'
 import type { Ports } from './ports.ts'
+import { Preparations } from './preparations.ts'
 import { Rates } from './rates.ts'
 import { Saves } from './saves.ts'
 import { Session } from './session.ts'
@@ -57,6 +58,7 @@ export class Server {
   readonly turn: Turn
   readonly listener: Listener
   readonly gate: Gate
+  readonly preparations: Preparations
   readonly clientEviction = new ClientEviction(this)
   readonly stats = new ServerStats()
   readonly slowlog = new Slowlog()
@@ -95,6 +97,7 @@ export class Server {
       protoMaxBulkBytes: Number(config.values['proto-max-bulk-len']),
       hashChunkBytesMax: sizes.hashChunkBytes,
       largeValueBytes: sizes.largeValueBytes,
+      slicedValueBytes: sizes.slicedValueBytes,
     }
     this.startedWallMs = ports.clock.wallMs()
     this.runId = Array.from({ length: 5 }, () => ports.random.nextUint32().toString(16).padStart(8, '0')).join('')
@@ -102,6 +105,7 @@ export class Server {
     this.shutdown = new Shutdown(this)
     this.turn = new Turn(ports.clock)
     this.gate = new Gate(ports.clock)
+    this.preparations = new Preparations(this)
     this.turn.afterFlush(() => this.clientEviction.turnEnded())
     const limits = { ...defaultLimits(), largeBulkBytes: sizes.largeValueBytes }
     this.listener = new Listener(ports.network, this.turn, ports.clock, limits, (connection) => this.#openSession(connection))
@@ -236,7 +240,7 @@ export class Server {
       this.ports,
       values,
       this.limits,
-      () => this.listener.memoryBytes,
+      () => this.listener.memoryBytes + this.preparations.memoryBytes,
       (ms) => {
         this.stats.coldReadMs(ms)
         this.observers.coldRead?.(ms)

@@ -6,11 +6,13 @@
  * back its own client and nobody else.
  */
 import type { Arguments } from '../engine/arguments.ts'
+import type { Preparation } from '../engine/preparation.ts'
 import type { ReplyWriter } from '../engine/reply-writer.ts'
 import type { ColdSet } from '../storage/cold-set.ts'
 import type { Command } from './command-table.ts'
 import { unknownCommand, unknownSubcommand, wrongArity } from './dispatch-errors.ts'
 import type { Connection, RequestHandler, RequestOutcome } from './network/connection.ts'
+import { coldFor } from './preparations.ts'
 import type { KeyPreview } from './resp/key-preview.ts'
 import type { Server } from './server.ts'
 import { Transaction } from './transaction.ts'
@@ -54,6 +56,8 @@ export class Session implements RequestHandler {
   commandsExecuted = 0
   /** What was fetched for the request that is tried again just now. */
   #fetched: ColdSet | undefined
+  /** What was prepared for the request in hand. */
+  #prepared: Preparation | undefined
   #closeAfter = false
   /** Set by a handler that answers later: whether the time until then counts as the command's. */
   #deferred: 'counted' | 'uncounted' | undefined
@@ -211,9 +215,37 @@ export class Session implements RequestHandler {
       this.transaction.queue(command, this.args, this.reply)
       return this.#outcome()
     }
-    if (!server.isLoading && this.#awaitsCold(command)) return 'wait'
-    this.execute(command, this.args)
+    if (!server.isLoading && (this.#awaitsPreparation(command) || this.#awaitsCold(command))) return 'wait'
+    if (this.#prepared === undefined) this.execute(command, this.args)
+    else this.#executePrepared(command, this.#prepared)
     return this.#outcome()
+  }
+
+  /** Has what is long done in slices, if the command asks for it; the request is then tried again. */
+  #awaitsPreparation(command: Command): boolean {
+    if (command.prepares === undefined || this.#prepared !== undefined) return false
+    const { server } = this
+    const preparation = server.primary.preparation(command, this.args, this.database)
+    if (preparation === undefined) return false
+    server.preparations.add({
+      preparation,
+      isWanted: () => !this.connection.closed,
+      done: () => {
+        this.#prepared = preparation
+        this.retry()
+      },
+      failed: (failure) => this.#coldReadFailed(failure),
+    })
+    return true
+  }
+
+  #executePrepared(command: Command, preparation: Preparation): void {
+    const { x } = this.server.primary
+    preparation.finish?.()
+    x.prepared = preparation
+    this.execute(command, this.args)
+    x.prepared = undefined
+    this.#prepared = undefined
   }
 
   /** Fetches the cold values that the command needs, if any; the request is then tried again. */
@@ -238,6 +270,7 @@ export class Session implements RequestHandler {
   /** The cold values to fetch before the command may run. */
   #cold(command: Command): ReturnType<Server['primary']['coldNeeds']> {
     const { primary } = this.server
+    if (this.#prepared?.eachCold !== undefined) return coldFor(this.#prepared)
     if (command.name !== 'exec') return primary.coldNeeds(command, this.args, this.database, undefined)
     return this.transaction.coldNeeds(primary, this.database)
   }
@@ -290,6 +323,7 @@ export class Session implements RequestHandler {
   #mayRun(command: Command): boolean {
     const refusal = this.server.refusal(command, this)
     if (refusal === undefined) return true
+    this.#prepared = undefined
     this.#refuse(refusal, command)
     return false
   }
@@ -314,6 +348,7 @@ export class Session implements RequestHandler {
   }
 
   #coldReadFailed(failure: Error): void {
+    this.#prepared = undefined
     this.server.coldReadFailed(failure)
     if (this.connection.closed) return
     this.#refuse(`ERR a cold value could not be read: ${failure.message}`, this.command)

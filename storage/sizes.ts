@@ -2,6 +2,8 @@
 export interface Sizes {
   /** From this length on a value is not copied where it can be helped. Undefined: the engine's own. */
   readonly largeValueBytes: number | undefined
+  /** From this length on a value is worked on in slices, before the command that asks for it is executed. Undefined: the engine's own. */
+  readonly slicedValueBytes: number | undefined
   /** Bytes of a large value that are digested without letting the event loop go. */
   readonly digestBytes: number
   /** A chunk of a large hash above this is split. Undefined: the engine's own. */
@@ -23,6 +25,7 @@ export interface Sizes {
 
 export const defaultSizes: Sizes = {
   largeValueBytes: undefined,
+  slicedValueBytes: undefined,
   digestBytes: 1024 * 1024,
   hashChunkBytes: undefined,
   batchBytes: 256 * 1024,

@@ -1,18 +1,17 @@
 /**
- * Commands on fields of hashes and on whole hashes. Counters are in `hash-counters.ts`, parts of hashes (a random one,
- * one after the other) in `hash-random.ts` and `hash-scan.ts`. Texts and rules as in Redis 7.0.
+ * Commands on fields of hashes. Counters are in `hash-counters.ts`, whole hashes in `hash-whole.ts`, parts of hashes (a random
+ * one, one after the other) in `hash-random.ts` and `hash-scan.ts`. Texts and rules as in Redis 7.0.
  */
 import type { EngineCommand } from '../command.ts'
 import { keyAt } from '../command.ts'
 import type { Execution } from '../execution.ts'
 import { wrongType } from '../execution.ts'
-import type { ReplyWriter } from '../reply-writer.ts'
-import type { PackedCursor } from '../types/packed-fields.ts'
 import { wrongArgumentCount } from './errors.ts'
 import { hashCounterCommands } from './hash-counters.ts'
-import { ArgumentFields, eachPair, findPair, found } from './hash-fields.ts'
+import { ArgumentFields, findPair, found } from './hash-fields.ts'
 import { hashRandomCommands } from './hash-random.ts'
 import { hashScanCommands } from './hash-scan.ts'
+import { wholeHashCommands } from './hash-whole.ts'
 
 const fields = new ArgumentFields()
 
@@ -22,17 +21,6 @@ const field = {
   since: '2.0.0',
   complexity: 'O(1)',
   needs: 'field',
-} as const
-
-const whole = {
-  arity: 2,
-  flags: ['readonly'],
-  keys: keyAt(1, 'RO', 'access'),
-  categories: ['hash'],
-  group: 'hash',
-  since: '2.0.0',
-  complexity: 'O(N) where N is the number of fields in the hash',
-  syntax: 'key',
 } as const
 
 export const hashCommands = {
@@ -118,29 +106,16 @@ export const hashCommands = {
     handler: hstrlen,
   },
   HLEN: {
-    ...whole,
+    ...field,
+    arity: 2,
     flags: ['readonly', 'fast'],
     keys: keyAt(1, 'RO'),
-    complexity: 'O(1)',
+    syntax: 'key',
     summary: 'Returns the number of fields in a hash.',
     needs: 'none',
     handler: hlen,
   },
-  HGETALL: {
-    ...whole,
-    summary: 'Returns all fields of a hash and their values.',
-    handler: hgetall,
-  },
-  HKEYS: {
-    ...whole,
-    summary: 'Returns the names of all fields of a hash.',
-    handler: hkeys,
-  },
-  HVALS: {
-    ...whole,
-    summary: 'Returns the values of all fields of a hash.',
-    handler: hvals,
-  },
+  ...wholeHashCommands,
   ...hashCounterCommands,
   ...hashRandomCommands,
   ...hashScanCommands,
@@ -220,44 +195,4 @@ function hstrlen(x: Execution): void {
 function hlen(x: Execution): void {
   const entry = x.readHash(1)
   if (entry !== wrongType) x.reply.integer(entry === 0 ? 0 : x.keyspace.entries.length(entry))
-}
-
-/** Where the visits below write. */
-let reply: ReplyWriter
-
-function hgetall(x: Execution): void {
-  const entry = x.readHash(1)
-  if (entry === wrongType) return
-  reply = x.reply
-  reply.map(entry === 0 ? 0 : x.keyspace.entries.length(entry))
-  if (entry !== 0) eachPair(x, entry, replyFieldAndValue)
-}
-
-function hkeys(x: Execution): void {
-  replyEach(x, replyFieldOf)
-}
-
-function hvals(x: Execution): void {
-  replyEach(x, replyValueOf)
-}
-
-function replyEach(x: Execution, visit: (bytes: Buffer, pair: PackedCursor) => void): void {
-  const entry = x.readHash(1)
-  if (entry === wrongType) return
-  reply = x.reply
-  reply.array(entry === 0 ? 0 : x.keyspace.entries.length(entry))
-  if (entry !== 0) eachPair(x, entry, visit)
-}
-
-function replyFieldAndValue(bytes: Buffer, pair: PackedCursor): void {
-  reply.bulk(bytes, pair.fieldStart, pair.fieldEnd)
-  reply.bulk(bytes, pair.valueStart, pair.valueEnd)
-}
-
-function replyFieldOf(bytes: Buffer, pair: PackedCursor): void {
-  reply.bulk(bytes, pair.fieldStart, pair.fieldEnd)
-}
-
-function replyValueOf(bytes: Buffer, pair: PackedCursor): void {
-  reply.bulk(bytes, pair.valueStart, pair.valueEnd)
 }

@@ -9,6 +9,7 @@
  * (applying the same record twice is harmless, skipping the rest of a record is not).
  */
 import type { Values } from '../keyspace/values.ts'
+import type { ChunkDirectory } from './chunk-directory.ts'
 import type { ChunkObserver, VisitDirty, VisitRow } from './chunk-table.ts'
 import { ChunkTable } from './chunk-table.ts'
 import type { VisitPair } from './field-hashes.ts'
@@ -62,6 +63,11 @@ export class ChunkedHash {
       hash.set(bytes, pair.fieldStart, pair.fieldEnd, bytes, pair.valueStart, pair.valueEnd, lsn)
     })
     return hash
+  }
+
+  /** The rows of its chunks, to look at. */
+  get directory(): ChunkDirectory {
+    return this.#table.directory
   }
 
   /** Fields. */

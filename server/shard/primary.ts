@@ -9,6 +9,7 @@ import type { EngineLimits } from '../../engine/execution.ts'
 import { Execution } from '../../engine/execution.ts'
 import type { Keyspace } from '../../engine/keyspace/keyspace.ts'
 import type { Mutator } from '../../engine/mutation/mutator.ts'
+import type { Preparation } from '../../engine/preparation.ts'
 import type { Random } from '../../engine/random.ts'
 import type { ReplyWriter } from '../../engine/reply-writer.ts'
 import type { ColdSet, Tier } from '../../storage/tier.ts'
@@ -56,6 +57,16 @@ export class Primary {
       if (ref !== 0) set = this.tier.coldOf(ref, need, args, i, set)
     }
     return set
+  }
+
+  /** What should be done in slices before the request is executed; undefined if it may be executed at once. */
+  preparation(command: Command, args: Arguments, database: number): Preparation | undefined {
+    const { x, keyspace } = this
+    keyspace.forgetLookUp()
+    x.args = args
+    x.database = database
+    x.db = keyspace.logical[database]
+    return command.prepares?.(x)
   }
 
   /** Executes a request. Returns the LSN that must be committed before its reply may leave; 0 when it may leave at once. */

@@ -29,6 +29,7 @@ import { KeyspaceModel, limits, mutate, withoutEncodings } from './random-mutati
 
 export const tinySizes: Sizes = {
   largeValueBytes: undefined,
+  slicedValueBytes: undefined,
   digestBytes: 1000,
   hashChunkBytes: limits.hashChunkBytesMax,
   batchBytes: 3000,

@@ -141,6 +141,7 @@ class Simulation {
     if (workload.once(8)) return defaultSizes
     return {
       largeValueBytes: workload.pick([20, 100, 1000, undefined]),
+      slicedValueBytes: workload.pick([20, 500, undefined]),
       digestBytes: workload.pick([7, 100, 4096]),
       hashChunkBytes: workload.pick([64, 200, 600]),
       batchBytes: workload.pick([100, 1000, 100_000]),

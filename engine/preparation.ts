@@ -1,0 +1,28 @@
+/**
+ * Work on a large value that is done before its command is executed, a slice at a time, while others are served: a copy to
+ * grow in, a reply in parts. It changes nothing that anybody could see.
+ *
+ * The command is then executed in one turn, as always, and uses what was prepared as far as the value still is what it was;
+ * the LSNs of its last change tell. So the command is as atomic and as right as without, and only takes longer in its turn
+ * the more has changed meanwhile.
+ */
+import type { ChunkedHash } from './types/chunked-hash.ts'
+
+export interface Preparation {
+  /** Of what has been prepared. */
+  readonly memoryBytes: number
+  /** Does a slice, of a few hundred microseconds. False when nothing is left to do beforehand. */
+  step(): boolean
+  /** Called in the command's turn, before it is executed. */
+  finish?(): void
+  /**
+   * Names the cold chunks without which the next step can do nothing, or after the last one the command. Where it is missing,
+   * what the command needs says its row.
+   */
+  eachCold?(visit: VisitColdChunk): void
+}
+
+export type VisitColdChunk = (hash: ChunkedHash, firstHash: number, valueId: number) => void
+
+/** From this length on a value is worked on in slices: about a millisecond's worth. */
+export const slicedValueBytes = 1024 * 1024

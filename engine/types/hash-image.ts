@@ -1,0 +1,147 @@
+/**
+ * A large hash rendered in slices: parts that each show a run of its chunks, as a reply or a record would have them.
+ *
+ * A part is good as long as its chunks begin and end where they did, show no later LSN and as many fields in all: every change
+ * of a chunk raises its LSN, except that a chunk which loses its last field may leave without a trace of its own. `each`
+ * renders anew what is not good any more, so that all of it shows one moment. Good parts need no chunk in memory.
+ */
+import type { Values } from '../keyspace/values.ts'
+import type { Preparation, VisitColdChunk } from '../preparation.ts'
+import type { ChunkedHash } from './chunked-hash.ts'
+import { hashEnd } from './field-hashes.ts'
+
+/** What chunks look like in an image. */
+export interface Renderer {
+  /** Adds the chunk whose blob begins at `bytes[start]` to what will be taken. */
+  add(bytes: Buffer, start: number): void
+  /** What was added since the last call, in memory that nobody else will touch. */
+  take(): Buffer
+}
+
+interface Part {
+  /** Where the chunk behind it begins; `hashEnd` for the last. */
+  readonly endHash: number
+  readonly lsn: number
+  readonly fields: number
+  readonly bytes: Buffer
+}
+
+/** Bytes of chunks in one part, about, unless told. */
+const partBytesMax = 64 * 1024
+/** Cold chunks that are asked for at a time. */
+const chunksAhead = 64
+/** There is no good part here. */
+const notGood = -2
+
+export class HashImage implements Preparation {
+  readonly hash: ChunkedHash
+  readonly renderer: Renderer
+  readonly #values: Values
+  readonly #partBytes: number
+  /** By the first hash of each. */
+  readonly #parts = new Map<number, Part>()
+  /** Where the next part begins. */
+  #nextHash = 0
+  #memoryBytes = 0
+
+  constructor(hash: ChunkedHash, values: Values, renderer: Renderer, partBytes = partBytesMax) {
+    this.#partBytes = Math.min(partBytes, partBytesMax)
+    this.hash = hash
+    this.renderer = renderer
+    this.#values = values
+  }
+
+  get memoryBytes(): number {
+    return this.#memoryBytes
+  }
+
+  step(): boolean {
+    const { directory } = this.hash
+    const first = this.#nextPosition()
+    if (first < 0) return false
+    let at = first
+    let bytes = 0
+    let lsn = 0
+    let fields = 0
+    while (at >= 0 && bytes < this.#partBytes && directory.ref(at) !== 0) {
+      this.#add(at)
+      bytes += directory.bytes(at)
+      lsn = Math.max(lsn, directory.lsn(at))
+      fields += directory.count(at)
+      at = directory.after(at)
+    }
+    if (at === first) return true
+    const endHash = at < 0 ? hashEnd : directory.firstHash(at)
+    const part = { endHash, lsn, fields, bytes: this.renderer.take() }
+    this.#parts.set(directory.firstHash(first), part)
+    this.#memoryBytes += part.bytes.length
+    this.#nextHash = endHash
+    return endHash < hashEnd
+  }
+
+  eachCold(visit: VisitColdChunk): void {
+    const { directory } = this.hash
+    let left = chunksAhead
+    if (this.#nextHash < hashEnd) {
+      for (let at = this.#nextPosition(); at >= 0 && directory.ref(at) === 0 && left > 0; at = directory.after(at), left--)
+        visit(this.hash, directory.firstHash(at), directory.valueId(at))
+      return
+    }
+    for (let at = directory.first(); at >= 0; ) {
+      const behind = this.#behindGoodPart(at)
+      if (behind === notGood && directory.ref(at) === 0) visit(this.hash, directory.firstHash(at), directory.valueId(at))
+      at = behind === notGood ? directory.after(at) : behind
+    }
+  }
+
+  /** Visits all of the hash as it is now, in order. What is not `eachCold` must be resident. */
+  each(visit: (bytes: Buffer) => void): void {
+    const { directory } = this.hash
+    let pending = false
+    for (let at = directory.first(); at >= 0; ) {
+      const behind = this.#behindGoodPart(at)
+      if (behind === notGood) {
+        this.#add(at)
+        pending = true
+        at = directory.after(at)
+        continue
+      }
+      if (pending) visit(this.renderer.take())
+      pending = false
+      visit((this.#parts.get(directory.firstHash(at)) as Part).bytes)
+      at = behind
+    }
+    if (pending) visit(this.renderer.take())
+  }
+
+  #add(at: number): void {
+    const ref = this.hash.directory.ref(at)
+    if (ref === 0) throw new Error('hash image: a chunk is not resident')
+    this.renderer.add(this.#values.bytes(ref), this.#values.start(ref))
+  }
+
+  /** Position of the first chunk that begins where the next part does, or behind; -1 when there is none. */
+  #nextPosition(): number {
+    const { directory } = this.hash
+    if (this.#nextHash >= hashEnd) return -1
+    const at = directory.locate(this.#nextHash)
+    // One that begins before has swallowed its neighbour: it is rendered at the end.
+    return at < 0 || directory.firstHash(at) >= this.#nextHash ? at : directory.after(at)
+  }
+
+  /** Position behind the good part that begins with this chunk, -1 if that is the end. */
+  #behindGoodPart(from: number): number {
+    const { directory } = this.hash
+    const part = this.#parts.get(directory.firstHash(from))
+    if (part === undefined) return notGood
+    let fields = 0
+    let at = from
+    while (at >= 0 && directory.firstHash(at) < part.endHash) {
+      if (directory.lsn(at) > part.lsn) return notGood
+      fields += directory.count(at)
+      at = directory.after(at)
+    }
+    const endHash = at < 0 ? hashEnd : directory.firstHash(at)
+    return fields === part.fields && endHash === part.endHash ? at : notGood
+  }
+}
