@@ -26,3 +26,5 @@ export type VisitColdChunk = (hash: ChunkedHash, firstHash: number, valueId: num
 
 /** From this length on a value is worked on in slices: about a millisecond's worth. */
 export const slicedValueBytes = 1024 * 1024
+/** What is copied or looked at in one slice. */
+export const sliceBytesMax = 256 * 1024

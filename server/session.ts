@@ -215,7 +215,10 @@ export class Session implements RequestHandler {
       this.transaction.queue(command, this.args, this.reply)
       return this.#outcome()
     }
-    if (!server.isLoading && (this.#awaitsPreparation(command) || this.#awaitsCold(command))) return 'wait'
+    if (!server.isLoading) {
+      server.primary.keyspace.forgetLookUp()
+      if (this.#awaitsPreparation(command) || this.#awaitsCold(command)) return 'wait'
+    }
     if (this.#prepared === undefined) this.execute(command, this.args)
     else this.#executePrepared(command, this.#prepared)
     return this.#outcome()
@@ -250,8 +253,7 @@ export class Session implements RequestHandler {
 
   /** Fetches the cold values that the command needs, if any; the request is then tried again. */
   #awaitsCold(command: Command): boolean {
-    const { tier, keyspace } = this.server.primary
-    keyspace.forgetLookUp()
+    const { tier } = this.server.primary
     const cold = tier.hasCold ? this.#cold(command) : undefined
     if (cold === undefined) return false
     // Under pressure one value may leave while another is read: a request that needs both keeps what it has got.

@@ -7,7 +7,7 @@ import { isBackward, readPosition } from './string-ranges.ts'
 const badOffset = 'ERR bit offset is not an integer or out of range'
 
 /** Bits from `from` to `to`, both included; empty when `from` is the larger. */
-interface BitRange {
+export interface BitRange {
   readonly from: number
   readonly to: number
 }
@@ -54,6 +54,17 @@ export function readSearchRange(x: Execution, bytes: number): BitRange | undefin
   if (Number.isNaN(start) || !isUnit(x, 5)) return undefined
   const end = args.count > 4 ? readPosition(x, 4) : -1
   return Number.isNaN(end) ? undefined : rangeOf(start, end, args.count > 5 && args.is(5, 'BIT'), bytes)
+}
+
+/** BITCOUNT's range without a word about wrong arguments: it may be none of numbers. */
+export function countRange({ args }: Execution, bytes: number): BitRange {
+  return args.count < 4 ? wholeRange(bytes) : rangeOf(args.integer(2), args.integer(3), args.count > 4 && args.is(4, 'BIT'), bytes)
+}
+
+/** As `countRange` for BITPOS. */
+export function searchRange({ args }: Execution, bytes: number): BitRange {
+  const start = args.count > 3 ? args.integer(3) : 0
+  return rangeOf(start, args.count > 4 ? args.integer(4) : -1, args.count > 5 && args.is(5, 'BIT'), bytes)
 }
 
 /** Whether argument `index` is a unit or is not given; if not, the error is written. */

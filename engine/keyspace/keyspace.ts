@@ -195,10 +195,19 @@ export class Keyspace implements RefMatcher {
   resizeValue(ref: number, size: number, keep: number): number {
     const value = this.entries.value(ref)
     if (size <= this.values.room(value) && !this.isReferred(ref)) return value
-    const moved = this.values.moved(value, size, keep)
-    this.setValue(ref, moved)
-    this.observer.moved(value, moved)
-    return moved
+    return this.#valueMoved(ref, value, this.values.moved(value, size, keep))
+  }
+
+  /** Moves a resident value to memory that holds its bytes already, behind room for a value's header. */
+  moveValue(ref: number, memory: ArrayBuffer): void {
+    const value = this.entries.value(ref)
+    this.#valueMoved(ref, value, this.values.movedInto(memory, value))
+  }
+
+  #valueMoved(ref: number, from: number, to: number): number {
+    this.setValue(ref, to)
+    this.observer.moved(from, to)
+    return to
   }
 
   /** Counts a use of the key, and of its value if that is one piece in memory; chunks count for themselves. */

@@ -84,7 +84,15 @@ export class Values {
 
   /** A slot with more (or less) room, holding the first `keep` bytes and the whole header; the old slot is released. */
   moved(ref: number, size: number, keep: number): number {
-    const to = this.arena.allocate(valueHeaderBytes + size, valueKind)
+    return this.#movedTo(this.arena.allocate(valueHeaderBytes + size, valueKind), ref, keep)
+  }
+
+  /** As `moved` to memory that holds the value's bytes already, behind room for the header. */
+  movedInto(memory: ArrayBuffer, ref: number): number {
+    return this.#movedTo(this.arena.adopt(memory, 0, memory.byteLength, valueKind), ref, 0)
+  }
+
+  #movedTo(to: number, ref: number, keep: number): number {
     this.#capacityChange += this.arena.capacity(to) - this.arena.capacity(ref)
     const from = this.arena.at(ref)
     this.arena.bytes(ref).copy(this.arena.bytes(to), this.arena.at(to), from, from + valueHeaderBytes + keep)

@@ -35,8 +35,15 @@ const loopBytesMax = 40
 /** `putString`'s way to leave the expiry as it is. */
 export const keepTtl = -1
 
-/** A string that grows by moving gets room to grow on: half as much, at most a mebibyte, or an eighth if that is more. */
 const growthBytesMax = 1024 * 1024
+
+/**
+ * Room for a string that grows to `length` bytes by moving. It is likely to grow again, as Redis's sds supposes, too: it gets half as
+ * much on top, at most a mebibyte, or an eighth if that is more.
+ */
+export function roomToGrow(length: number): number {
+  return length + Math.max(Math.min(length >>> 1, growthBytesMax), length >>> 3)
+}
 
 export interface MutatorLimits extends HashLimits {
   /** Values from this length on are recorded by reference. `largeValueBytes` of `Values` unless told. */
@@ -265,14 +272,14 @@ export class Mutator {
     const { entries, values } = keyspace
     const before = entries.length(ref)
     const length = Math.max(before, offset + (ve - vs))
-    const grows = length > values.room(entries.value(ref))
-    // A string that grows is likely to grow again, as Redis's sds supposes, too.
-    const more = Math.max(Math.min(length >>> 1, growthBytesMax), length >>> 3)
-    const slot = keyspace.resizeValue(ref, grows ? length + more : length, before)
-    const bytes = values.bytes(slot)
-    const start = values.start(slot)
-    if (offset > before) bytes.fill(0, start + before, start + offset)
-    bytes.set(value.subarray(vs, ve), start + offset)
+    if (ve > vs || length > before) {
+      const grows = length > values.room(entries.value(ref))
+      const slot = keyspace.resizeValue(ref, grows ? roomToGrow(length) : length, before)
+      const bytes = values.bytes(slot)
+      const start = values.start(slot)
+      if (offset > before) bytes.fill(0, start + before, start + offset)
+      bytes.set(value.subarray(vs, ve), start + offset)
+    }
     entries.setLength(ref, length)
     entries.setTypeAndEncoding(ref, stringType, rawString)
     entries.setAccess(ref, keyspace.access.used(entries.access(ref)))

@@ -61,11 +61,10 @@ export class Primary {
 
   /** What should be done in slices before the request is executed; undefined if it may be executed at once. */
   preparation(command: Command, args: Arguments, database: number): Preparation | undefined {
-    const { x, keyspace } = this
-    keyspace.forgetLookUp()
+    const { x } = this
     x.args = args
     x.database = database
-    x.db = keyspace.logical[database]
+    x.db = this.keyspace.logical[database]
     return command.prepares?.(x)
   }
 

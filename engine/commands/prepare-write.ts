@@ -1,0 +1,23 @@
+/** What a command that writes into a string prepares: a large one that has to move is copied beforehand. */
+import type { Execution } from '../execution.ts'
+import { stringType } from '../keyspace/entries.ts'
+import { ValueCopy } from '../keyspace/value-copy.ts'
+import { roomToGrow } from '../mutation/mutator.ts'
+import type { Preparation } from '../preparation.ts'
+import { slicedValueBytes } from '../preparation.ts'
+
+/** For the string that is argument 1. `lengthAfter` tells its length after the command, given the present one; a wrong argument may make it NaN. */
+export function prepareWrite(x: Execution, lengthAfter: (length: number) => number): Preparation | undefined {
+  const { args, keyspace, limits } = x
+  const { entries, values } = keyspace
+  const entry = keyspace.find(x.db, args.buffer, args.starts[1], args.ends[1])
+  if (entry === 0 || entries.type(entry) !== stringType || !entries.isResident(entry)) return undefined
+  const length = entries.length(entry)
+  const sliceBytes = limits.slicedValueBytes ?? slicedValueBytes
+  if (length < sliceBytes || !keyspace.arena.isLarge(entries.value(entry))) return undefined
+  const needed = Math.max(length, lengthAfter(length))
+  if (Number.isNaN(needed) || needed > limits.protoMaxBulkBytes) return undefined
+  const grows = needed > values.room(entries.value(entry))
+  if (!grows && !keyspace.isReferred(entry)) return undefined
+  return new ValueCopy(keyspace, entry, grows ? roomToGrow(needed) : length, sliceBytes)
+}
