@@ -16,10 +16,10 @@ export interface Preparation {
   /** Called in the command's turn, before it is executed. */
   finish?(): void
   /**
-   * Names the cold chunks without which the next step can do nothing, or after the last one the command. Where it is missing,
-   * what the command needs says its row.
+   * Names the cold chunks without which the next step can do nothing, or after the last one the command. Where it is missing or
+   * answers false, what the command needs says its row.
    */
-  eachCold?(visit: VisitColdChunk): void
+  eachCold?(visit: VisitColdChunk): boolean
 }
 
 export type VisitColdChunk = (hash: ChunkedHash, firstHash: number, valueId: number) => void

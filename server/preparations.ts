@@ -74,8 +74,8 @@ export class Preparations {
       this.#all.delete(job)
       return false
     }
-    const cold = coldFor(preparation)
-    if (cold !== undefined) {
+    const cold = coldChunksOf(preparation)
+    if (cold !== undefined && cold.items.length > 0) {
       this.#fetch(job, cold)
       return false
     }
@@ -101,12 +101,8 @@ export class Preparations {
   }
 }
 
-/** The cold chunks that a preparation needs to go on, if any. */
-export function coldFor(preparation: Preparation): ColdSet | undefined {
-  let set: ColdSet | undefined
-  preparation.eachCold?.((hash, firstHash, valueId) => {
-    set ??= new ColdSet()
-    set.addChunk(hash, firstHash, valueId)
-  })
-  return set
+/** The cold chunks that a preparation needs to go on; undefined if it cannot say. */
+export function coldChunksOf(preparation: Preparation): ColdSet | undefined {
+  const set = new ColdSet()
+  return preparation.eachCold?.((hash, firstHash, valueId) => set.addChunk(hash, firstHash, valueId)) ? set : undefined
 }

@@ -12,7 +12,7 @@ import type { ColdSet } from '../storage/cold-set.ts'
 import type { Command } from './command-table.ts'
 import { unknownCommand, unknownSubcommand, wrongArity } from './dispatch-errors.ts'
 import type { Connection, RequestHandler, RequestOutcome } from './network/connection.ts'
-import { coldFor } from './preparations.ts'
+import { coldChunksOf } from './preparations.ts'
 import type { KeyPreview } from './resp/key-preview.ts'
 import type { Server } from './server.ts'
 import { Transaction } from './transaction.ts'
@@ -272,7 +272,8 @@ export class Session implements RequestHandler {
   /** The cold values to fetch before the command may run. */
   #cold(command: Command): ReturnType<Server['primary']['coldNeeds']> {
     const { primary } = this.server
-    if (this.#prepared?.eachCold !== undefined) return coldFor(this.#prepared)
+    const chunks = this.#prepared === undefined ? undefined : coldChunksOf(this.#prepared)
+    if (chunks !== undefined) return chunks.items.length > 0 ? chunks : undefined
     if (command.name !== 'exec') return primary.coldNeeds(command, this.args, this.database, undefined)
     return this.transaction.coldNeeds(primary, this.database)
   }

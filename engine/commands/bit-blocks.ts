@@ -5,7 +5,7 @@
 import type { Execution } from '../execution.ts'
 import { stringType } from '../keyspace/entries.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
-import { SteadyString } from '../keyspace/steady-string.ts'
+import { SteadyString } from '../keyspace/steady-value.ts'
 import { valueHeaderBytes } from '../keyspace/values.ts'
 import type { Preparation } from '../preparation.ts'
 import { sliceBytesMax, slicedValueBytes } from '../preparation.ts'

@@ -84,7 +84,7 @@ function prepareReply(x: Execution, renderer: Renderer): Preparation | undefined
   const hash = largeHash(x, entry)
   const largeBytes = limits.slicedValueBytes ?? slicedValueBytes
   const isLarge = hash.chunkCount * (limits.hashChunkBytesMax ?? chunkBytesMax) >= largeBytes
-  return isLarge ? new HashImage(hash, keyspace.values, renderer, largeBytes) : undefined
+  return isLarge ? new HashImage(keyspace, entry, renderer, largeBytes) : undefined
 }
 
 function hgetall(x: Execution): void {
@@ -111,8 +111,7 @@ function replyEach(x: Execution, renderer: ReplyRenderer): void {
 
 function replyWhole(x: Execution, entry: number, renderer: ReplyRenderer): void {
   const image = x.prepared
-  if (image instanceof HashImage && x.keyspace.entries.encoding(entry) === chunkedHash && image.hash === largeHash(x, entry))
-    image.each((bytes) => x.reply.rawShared(bytes))
+  if (image instanceof HashImage && image.shows(entry)) image.each((bytes) => x.reply.rawShared(bytes))
   else {
     reply = x.reply
     eachPair(x, entry, renderer.visit)

@@ -14,7 +14,7 @@ export function prepareWrite(x: Execution, lengthAfter: (length: number) => numb
   if (entry === 0 || entries.type(entry) !== stringType || !entries.isResident(entry)) return undefined
   const length = entries.length(entry)
   const sliceBytes = limits.slicedValueBytes ?? slicedValueBytes
-  if (length < sliceBytes || !keyspace.arena.isLarge(entries.value(entry))) return undefined
+  if (length < sliceBytes) return undefined
   const needed = Math.max(length, lengthAfter(length))
   if (Number.isNaN(needed) || needed > limits.protoMaxBulkBytes) return undefined
   const grows = needed > values.room(entries.value(entry))

@@ -2,7 +2,7 @@
 import type { Preparation } from '../preparation.ts'
 import { sliceBytesMax } from '../preparation.ts'
 import type { Keyspace } from './keyspace.ts'
-import { SteadyString } from './steady-string.ts'
+import { SteadyString } from './steady-value.ts'
 import { valueHeaderBytes } from './values.ts'
 
 export class ValueCopy implements Preparation {

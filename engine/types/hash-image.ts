@@ -5,6 +5,8 @@
  * of a chunk raises its LSN, except that a chunk which loses its last field may leave without a trace of its own. `each`
  * renders anew what is not good any more, so that all of it shows one moment. Good parts need no chunk in memory.
  */
+import type { Keyspace } from '../keyspace/keyspace.ts'
+import { SteadyHash } from '../keyspace/steady-value.ts'
 import type { Values } from '../keyspace/values.ts'
 import type { Preparation, VisitColdChunk } from '../preparation.ts'
 import type { ChunkedHash } from './chunked-hash.ts'
@@ -26,7 +28,7 @@ interface Part {
   readonly bytes: Buffer
 }
 
-/** Bytes of chunks in one part, about, unless told. */
+/** Bytes of chunks in one part, about. */
 const partBytesMax = 64 * 1024
 /** Cold chunks that are asked for at a time. */
 const chunksAhead = 64
@@ -34,8 +36,9 @@ const chunksAhead = 64
 const notGood = -2
 
 export class HashImage implements Preparation {
-  readonly hash: ChunkedHash
-  readonly renderer: Renderer
+  readonly #key: SteadyHash
+  readonly #hash: ChunkedHash
+  readonly #renderer: Renderer
   readonly #values: Values
   readonly #partBytes: number
   /** By the first hash of each. */
@@ -44,11 +47,13 @@ export class HashImage implements Preparation {
   #nextHash = 0
   #memoryBytes = 0
 
-  constructor(hash: ChunkedHash, values: Values, renderer: Renderer, partBytes = partBytesMax) {
+  /** Of an entry whose value is a large hash, in parts of about `partBytes` at the most. */
+  constructor(keyspace: Keyspace, entry: number, renderer: Renderer, partBytes: number) {
+    this.#key = new SteadyHash(keyspace, entry)
+    this.#hash = this.#key.hash
+    this.#renderer = renderer
+    this.#values = keyspace.values
     this.#partBytes = Math.min(partBytes, partBytesMax)
-    this.hash = hash
-    this.renderer = renderer
-    this.#values = values
   }
 
   get memoryBytes(): number {
@@ -56,8 +61,8 @@ export class HashImage implements Preparation {
   }
 
   step(): boolean {
-    const { directory } = this.hash
-    const first = this.#nextPosition()
+    const { directory } = this.#hash
+    const first = this.#key.find() === 0 ? -1 : this.#nextPosition()
     if (first < 0) return false
     let at = first
     let bytes = 0
@@ -72,31 +77,38 @@ export class HashImage implements Preparation {
     }
     if (at === first) return true
     const endHash = at < 0 ? hashEnd : directory.firstHash(at)
-    const part = { endHash, lsn, fields, bytes: this.renderer.take() }
+    const part = { endHash, lsn, fields, bytes: this.#renderer.take() }
     this.#parts.set(directory.firstHash(first), part)
     this.#memoryBytes += part.bytes.length
     this.#nextHash = endHash
     return endHash < hashEnd
   }
 
-  eachCold(visit: VisitColdChunk): void {
-    const { directory } = this.hash
+  /** Whether it is an image of the value of `entry`. */
+  shows(entry: number): boolean {
+    return this.#key.find() === entry
+  }
+
+  eachCold(visit: VisitColdChunk): boolean {
+    if (this.#key.find() === 0) return false
+    const { directory } = this.#hash
     let left = chunksAhead
     if (this.#nextHash < hashEnd) {
       for (let at = this.#nextPosition(); at >= 0 && directory.ref(at) === 0 && left > 0; at = directory.after(at), left--)
-        visit(this.hash, directory.firstHash(at), directory.valueId(at))
-      return
+        visit(this.#hash, directory.firstHash(at), directory.valueId(at))
+      return true
     }
     for (let at = directory.first(); at >= 0; ) {
       const behind = this.#behindGoodPart(at)
-      if (behind === notGood && directory.ref(at) === 0) visit(this.hash, directory.firstHash(at), directory.valueId(at))
+      if (behind === notGood && directory.ref(at) === 0) visit(this.#hash, directory.firstHash(at), directory.valueId(at))
       at = behind === notGood ? directory.after(at) : behind
     }
+    return true
   }
 
   /** Visits all of the hash as it is now, in order. What is not `eachCold` must be resident. */
   each(visit: (bytes: Buffer) => void): void {
-    const { directory } = this.hash
+    const { directory } = this.#hash
     let pending = false
     for (let at = directory.first(); at >= 0; ) {
       const behind = this.#behindGoodPart(at)
@@ -106,23 +118,23 @@ export class HashImage implements Preparation {
         at = directory.after(at)
         continue
       }
-      if (pending) visit(this.renderer.take())
+      if (pending) visit(this.#renderer.take())
       pending = false
       visit((this.#parts.get(directory.firstHash(at)) as Part).bytes)
       at = behind
     }
-    if (pending) visit(this.renderer.take())
+    if (pending) visit(this.#renderer.take())
   }
 
   #add(at: number): void {
-    const ref = this.hash.directory.ref(at)
+    const ref = this.#hash.directory.ref(at)
     if (ref === 0) throw new Error('hash image: a chunk is not resident')
-    this.renderer.add(this.#values.bytes(ref), this.#values.start(ref))
+    this.#renderer.add(this.#values.bytes(ref), this.#values.start(ref))
   }
 
   /** Position of the first chunk that begins where the next part does, or behind; -1 when there is none. */
   #nextPosition(): number {
-    const { directory } = this.hash
+    const { directory } = this.#hash
     if (this.#nextHash >= hashEnd) return -1
     const at = directory.locate(this.#nextHash)
     // One that begins before has swallowed its neighbour: it is rendered at the end.
@@ -131,7 +143,7 @@ export class HashImage implements Preparation {
 
   /** Position behind the good part that begins with this chunk, -1 if that is the end. */
   #behindGoodPart(from: number): number {
-    const { directory } = this.hash
+    const { directory } = this.#hash
     const part = this.#parts.get(directory.firstHash(from))
     if (part === undefined) return notGood
     let fields = 0

@@ -10,6 +10,7 @@ import { Execution } from '../../engine/execution.ts'
 import { databaseCount, Keyspace } from '../../engine/keyspace/keyspace.ts'
 import { noObserver } from '../../engine/keyspace/observer.ts'
 import { Mutator } from '../../engine/mutation/mutator.ts'
+import type { Preparation } from '../../engine/preparation.ts'
 import type { Random } from '../../engine/random.ts'
 import { ReplyWriter } from '../../engine/reply-writer.ts'
 import { formatInline, splitArguments } from './notation.ts'
@@ -67,17 +68,31 @@ export class InProcessEngine {
     return new InProcessSession(this)
   }
 
-  execute(command: EngineCommand, args: Arguments, reply: ReplyWriter, database: number): void {
+  /** What the command prepares, not a step done. */
+  prepare(command: EngineCommand, args: Arguments, database: number): Preparation | undefined {
+    this.#setRequest(args, database)
+    return command.prepares?.(this.execution)
+  }
+
+  execute(command: EngineCommand, args: Arguments, reply: ReplyWriter, database: number, prepared?: Preparation): void {
     const { execution: x, keyspace } = this
-    x.args = args
+    this.#setRequest(args, database)
     x.reply = reply
-    x.database = database
-    x.db = keyspace.logical[database]
     x.revealed = 0
-    keyspace.forgetLookUp()
+    prepared?.finish?.()
+    x.prepared = prepared
     this.mutator.begin(++this.#lsn)
     command.handler(x)
+    x.prepared = undefined
     keyspace.deletions.committed(this.#lsn)
+  }
+
+  #setRequest(args: Arguments, database: number): void {
+    const { execution: x, keyspace } = this
+    x.args = args
+    x.database = database
+    x.db = keyspace.logical[database]
+    keyspace.forgetLookUp()
   }
 }
 
@@ -103,15 +118,27 @@ export class InProcessSession {
     return this.exchange(Arguments.of(...parts)).reply
   }
 
-  exchange(args: Arguments): Decoded {
-    this.#dispatch(args)
+  /** What a request prepares, not a step done. */
+  prepare(...parts: readonly (string | number | Uint8Array)[]): Preparation | undefined {
+    const args = Arguments.of(...parts)
+    const row = this.engine.tables[args.string(0).toUpperCase()]
+    return row === undefined || !takes(row, args) ? undefined : this.engine.prepare(row, args, this.database)
+  }
+
+  /** As `ask`, with what was prepared for this very request. */
+  askPrepared(prepared: Preparation, ...parts: readonly (string | number | Uint8Array)[]): Reply {
+    return this.exchange(Arguments.of(...parts), prepared).reply
+  }
+
+  exchange(args: Arguments, prepared?: Preparation): Decoded {
+    this.#dispatch(args, prepared)
     this.#decoder.push(this.reply.output.takeAll())
     const decoded = this.#decoder.next()
     if (decoded === undefined || this.#decoder.undecodedBytes > 0) throw new Error('not exactly one reply')
     return decoded
   }
 
-  #dispatch(args: Arguments): void {
+  #dispatch(args: Arguments, prepared?: Preparation): void {
     const { tables } = this.engine
     const own = args.string(0).toUpperCase()
     if (this.#serverCommand(own, args)) return
@@ -125,9 +152,8 @@ export class InProcessSession {
     const found = tables[subcommand]
     const command = found ?? row
     const name = (found === undefined ? own : subcommand).toLowerCase().replace(' ', '|')
-    const { arity } = command
-    if (arity >= 0 ? args.count !== arity : args.count < -arity) this.reply.error(`ERR wrong number of arguments for '${name}' command`)
-    else this.engine.execute(command, args, this.reply, this.database)
+    if (!takes(command, args)) this.reply.error(`ERR wrong number of arguments for '${name}' command`)
+    else this.engine.execute(command, args, this.reply, this.database, prepared)
   }
 
   #serverCommand(name: string, args: Arguments): boolean {
@@ -167,6 +193,10 @@ export class InProcessSession {
     else throw new Error(`the engine has no parameter ${parameter}`)
     this.reply.ok()
   }
+}
+
+function takes({ arity }: EngineCommand, { count }: Arguments): boolean {
+  return arity >= 0 ? count === arity : count >= -arity
 }
 
 /** The engine as a target of transcripts. */

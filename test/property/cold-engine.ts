@@ -6,6 +6,8 @@
 import { Arguments } from '../../engine/arguments.ts'
 import type { EngineCommand } from '../../engine/command.ts'
 import { chunkedHash } from '../../engine/keyspace/entries.ts'
+import type { Preparation } from '../../engine/preparation.ts'
+import { ColdSet } from '../../storage/cold-set.ts'
 import type { ColdStore } from '../../storage/cold-store.ts'
 import { Tier } from '../../storage/tier.ts'
 import { ValueCodec } from '../../storage/value-codec.ts'
@@ -34,9 +36,28 @@ export class ColdEngine {
   }
 
   /** Fetches what the command's row asks for, and runs it. */
-  async ask(...parts: readonly (string | Buffer)[]): Promise<Reply> {
-    const { keyspace, tables } = this.engine
+  ask(...parts: readonly (string | Buffer)[]): Promise<Reply> {
+    return this.#run(Arguments.of(...parts), undefined)
+  }
+
+  /** Fetches what a preparation asks for. Returns how many chunks, or -1 if it leaves that to the command's row. */
+  async fetchFor(preparation: Preparation): Promise<number> {
+    const set = new ColdSet()
+    if (!preparation.eachCold?.((hash, firstHash, id) => set.addChunk(hash, firstHash, id))) return -1
+    await this.tier.fetch(set)
+    this.tier.admit(set)
+    return set.items.length
+  }
+
+  /** As `ask`, with what was prepared. */
+  async askPrepared(preparation: Preparation, ...parts: readonly string[]): Promise<Reply> {
     const args = Arguments.of(...parts)
+    if ((await this.fetchFor(preparation)) < 0) return this.#run(args, preparation)
+    return this.session.exchange(args, preparation).reply
+  }
+
+  async #run(args: Arguments, prepared: Preparation | undefined): Promise<Reply> {
+    const { keyspace, tables } = this.engine
     const { keys, needs = 'value' } = tables[args.string(0)] as EngineCommand
     const need = typeof needs === 'function' ? needs(args) : needs
     keyspace.forgetLookUp()
@@ -52,7 +73,7 @@ export class ColdEngine {
       await this.tier.fetch(cold)
       this.tier.admit(cold)
     }
-    const { reply } = this.session.exchange(args)
+    const { reply } = this.session.exchange(args, prepared)
     this.tier.settle()
     return reply
   }
