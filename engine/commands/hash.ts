@@ -6,9 +6,11 @@ import type { EngineCommand } from '../command.ts'
 import { keyAt } from '../command.ts'
 import type { Execution } from '../execution.ts'
 import { wrongType } from '../execution.ts'
+import { chunkedHash } from '../keyspace/entries.ts'
+import { sharedBytesMin } from '../reply-writer.ts'
 import { wrongArgumentCount } from './errors.ts'
 import { hashCounterCommands } from './hash-counters.ts'
-import { ArgumentFields, findPair, found } from './hash-fields.ts'
+import { ArgumentFields, findPair, found, largeHash } from './hash-fields.ts'
 import { hashRandomCommands } from './hash-random.ts'
 import { hashScanCommands } from './hash-scan.ts'
 import { wholeHashCommands } from './hash-whole.ts'
@@ -170,7 +172,20 @@ function hmget(x: Execution): void {
 function replyValue(x: Execution, entry: number, index: number): void {
   const bytes = entry === 0 ? undefined : findPair(x, entry, index)
   if (bytes === undefined) x.reply.nil()
-  else x.reply.bulk(bytes, found.valueStart, found.valueEnd)
+  else if (found.valueEnd - found.valueStart >= sharedBytesMin && shareChunk(x, entry, index)) {
+    x.reply.bulkShared(bytes, found.valueStart, found.valueEnd)
+  } else x.reply.bulk(bytes, found.valueStart, found.valueEnd)
+}
+
+/** Has the chunk that holds the field which is argument `index` stay as it is; false if it lies among others and cannot. */
+function shareChunk(x: Execution, entry: number, index: number): boolean {
+  const { entries, values, arena } = x.keyspace
+  const { args } = x
+  if (entries.encoding(entry) !== chunkedHash) return false
+  const chunk = largeHash(x, entry).chunkFor(args.buffer, args.starts[index], args.ends[index])
+  if (!arena.isLarge(chunk)) return false
+  values.share(chunk)
+  return true
 }
 
 function hdel(x: Execution): void {
