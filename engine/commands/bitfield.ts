@@ -48,7 +48,7 @@ export const bitfieldCommands = {
     syntax:
       'key [GET encoding offset | [OVERFLOW WRAP | SAT | FAIL] SET encoding offset value | INCRBY encoding offset increment [GET encoding offset | [OVERFLOW WRAP | SAT | FAIL] SET encoding offset value | INCRBY encoding offset increment ...]]',
     summary: 'Reads and changes integers of any width within a string.',
-    prepares: (x) => prepareWrite(x, (length) => length),
+    prepares: (x) => prepareWrite(x, () => 0, 0),
     handler: bitfield,
   },
   BITFIELD_RO: {

@@ -29,7 +29,7 @@ export const bitmapCommands = {
     complexity: 'O(1)',
     syntax: 'key offset value',
     summary: 'Sets or clears a bit and returns what it was.',
-    prepares: (x) => prepareWrite(x, () => Math.floor(x.args.integer(2) / 8) + 1),
+    prepares: (x) => prepareWrite(x, () => Math.floor(x.args.integer(2) / 8), 1),
     handler: setbit,
   },
   GETBIT: {

@@ -6,18 +6,21 @@ import { roomToGrow } from '../mutation/mutator.ts'
 import type { Preparation } from '../preparation.ts'
 import { slicedValueBytes } from '../preparation.ts'
 
-/** For the string that is argument 1. `lengthAfter` tells its length after the command, given the present one; a wrong argument may make it NaN. */
-export function prepareWrite(x: Execution, lengthAfter: (length: number) => number): Preparation | undefined {
+/**
+ * For the string that is argument 1, in which `written` bytes from `startIn(length)` on will be written, given its present length;
+ * a wrong argument may make either of them NaN.
+ */
+export function prepareWrite(x: Execution, startIn: (length: number) => number, written: number): Preparation | undefined {
   const { args, keyspace, limits } = x
   const { entries, values } = keyspace
   const entry = keyspace.find(x.db, args.buffer, args.starts[1], args.ends[1])
   if (entry === 0 || entries.type(entry) !== stringType || !entries.isResident(entry)) return undefined
   const length = entries.length(entry)
   const sliceBytes = limits.slicedValueBytes ?? slicedValueBytes
-  if (length < sliceBytes) return undefined
-  const needed = Math.max(length, lengthAfter(length))
-  if (Number.isNaN(needed) || needed > limits.protoMaxBulkBytes) return undefined
+  const start = startIn(length)
+  const needed = Math.max(length, start + written)
+  if (!(Math.max(length, written) >= sliceBytes && needed <= limits.protoMaxBulkBytes)) return undefined
   const grows = needed > values.room(entries.value(entry))
   if (!grows && !keyspace.isReferred(entry)) return undefined
-  return new ValueCopy(keyspace, entry, grows ? roomToGrow(needed) : length, sliceBytes)
+  return new ValueCopy(keyspace, entry, grows ? roomToGrow(needed) : length, start, start + written, sliceBytes)
 }

@@ -34,7 +34,7 @@ export const stringRangeCommands = {
     complexity: 'O(1) amortized, for small appended values',
     syntax: 'key value',
     summary: 'Appends to a string.',
-    prepares: (x) => prepareWrite(x, (length) => length + x.args.length(2)),
+    prepares: (x) => prepareWrite(x, (length) => length, x.args.length(2)),
     handler: append,
   },
   STRLEN: {
@@ -60,7 +60,7 @@ export const stringRangeCommands = {
     complexity: 'O(M) where M is the length of the value',
     syntax: 'key offset value',
     summary: 'Overwrites a part of a string.',
-    prepares: (x) => prepareWrite(x, () => x.args.integer(2) + x.args.length(3)),
+    prepares: (x) => prepareWrite(x, () => x.args.integer(2), x.args.length(3)),
     handler: setrange,
   },
   GETRANGE: { ...range, since: '2.4.0', summary: 'Returns a part of a string.' },
