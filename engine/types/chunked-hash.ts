@@ -13,6 +13,7 @@ import type { ChunkObserver, VisitDirty, VisitRow } from './chunk-table.ts'
 import { ChunkTable } from './chunk-table.ts'
 import type { VisitPair } from './field-hashes.ts'
 import { FieldHashes, fieldHash, hashEnd, visitAll } from './field-hashes.ts'
+import { makePieces } from './hash-pieces.ts'
 import {
   appendField,
   findField,
@@ -62,6 +63,21 @@ export class ChunkedHash {
       hash.set(bytes, pair.fieldStart, pair.fieldEnd, bytes, pair.valueStart, pair.valueEnd, lsn)
     })
     return hash
+  }
+
+  /** See `ChunkTable.takeChunks`. The other hash has the same seed. */
+  takeChunks(from: ChunkedHash, lsn: number): void {
+    this.#table.takeChunks(from.#table, lsn)
+  }
+
+  /** See `ChunkTable.copyChunks`. The other hash has the same seed. */
+  copyChunks(from: ChunkedHash, lsn: number): void {
+    this.#table.copyChunks(from.#table, lsn)
+  }
+
+  /** All fields as a record carries them: see `hash-pieces.ts`. Every chunk is resident. */
+  pieces(): Buffer[] {
+    return makePieces(this.#values, this.#table.directory)
   }
 
   /** Fields. */
