@@ -185,7 +185,7 @@ export class Keyspace implements RefMatcher {
     const value = entries.value(from)
     entries.setTypeAndEncoding(to, entries.type(from), entries.encoding(from))
     entries.setLength(to, entries.length(from))
-    entries.setResident(to, value, entries.access(from))
+    entries.setResident(to, value, this.access.used(entries.access(from)))
     this.values.setOwner(value, to)
     entries.setResident(from, 0, 0)
   }

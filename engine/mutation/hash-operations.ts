@@ -74,8 +74,8 @@ export class HashOperations {
 
   /** Gives the large hash of the entry `from`, each chunk resident, to `to`, which has no value. `from` is left with an empty one. */
   handOver(from: number, to: number, lsn: number): void {
-    const { entries } = this.#keyspace
-    this.#sibling(from, to, entries.access(from)).takeChunks(this.#collection(from), lsn)
+    const { entries, access } = this.#keyspace
+    this.#sibling(from, to, access.used(entries.access(from))).takeChunks(this.#collection(from), lsn)
     entries.setLength(to, entries.length(from))
     this.#keyspace.changed(to, lsn)
   }
@@ -89,8 +89,8 @@ export class HashOperations {
   }
 
   /** The large hash of an entry, as a record carries it. */
-  pieces(entry: number): Buffer[] {
-    return this.#collection(entry).pieces()
+  pieces(entry: number, bytesMin: number): Buffer[] {
+    return this.#collection(entry).pieces(bytesMin)
   }
 
   /** Makes `to` an empty large hash with the seed of `from`, so that the chunks of one can be the other's. */

@@ -296,7 +296,7 @@ export class Mutator {
   #recordHash(ref: number, db: number, key: Uint8Array, ks: number, ke: number): void {
     const { entries, values } = this.keyspace
     if (entries.encoding(ref) === chunkedHash) {
-      this.#recordPieces(this.#hashes.pieces(ref), db, key, ks, ke)
+      this.#recordPieces(this.#hashes.pieces(ref, this.#largeValueBytes), db, key, ks, ke)
       // It keeps its form, as in Redis, though it may have become small since it got it.
       this.#operation(hashSetOp, db, key, ks, ke).varint(0)
       return

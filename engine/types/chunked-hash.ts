@@ -76,8 +76,8 @@ export class ChunkedHash {
   }
 
   /** All fields as a record carries them: see `hash-pieces.ts`. Every chunk is resident. */
-  pieces(): Buffer[] {
-    return makePieces(this.#values, this.#table.directory)
+  pieces(bytesMin: number): Buffer[] {
+    return makePieces(this.#values, this.#table.directory, bytesMin)
   }
 
   /** Fields. */

@@ -7,21 +7,17 @@
  * must be resident.
  */
 import type { Values } from '../keyspace/values.ts'
-import { largeValueBytes } from '../keyspace/values.ts'
 import type { ChunkDirectory } from './chunk-directory.ts'
 import { packedHeaderBytes } from './packed-fields.ts'
 
-/** A piece ends with the chunk with which it has so many bytes: then the record need not copy it. */
-export const pieceBytes = largeValueBytes
-
-/** Position of the chunk behind the piece that begins with the chunk at `from`, -1 when it is the last piece. */
-export function pieceEnd(directory: ChunkDirectory, from: number, bytesMin: number = pieceBytes): number {
+/** Position of the chunk behind a piece that begins with the chunk at `from` and has at least `bytesMin`; -1 when it is the last piece. */
+export function pieceEnd(directory: ChunkDirectory, from: number, bytesMin: number): number {
   let bytes = 0
   let at = from
-  while (at >= 0 && bytes < bytesMin) {
+  do {
     bytes += directory.bytes(at) - packedHeaderBytes
     at = directory.after(at)
-  }
+  } while (at >= 0 && bytes < bytesMin)
   return at
 }
 
@@ -40,11 +36,11 @@ export function makePiece(values: Values, directory: ChunkDirectory, from: numbe
   return piece
 }
 
-/** All pieces of a hash, in order. */
-export function makePieces(values: Values, directory: ChunkDirectory): Buffer[] {
+/** All pieces of a hash, in order; each but the last has at least `bytesMin`, so that a record refers to it. */
+export function makePieces(values: Values, directory: ChunkDirectory, bytesMin: number): Buffer[] {
   const pieces: Buffer[] = []
   for (let from = directory.first(); from >= 0; ) {
-    const to = pieceEnd(directory, from)
+    const to = pieceEnd(directory, from, bytesMin)
     pieces.push(makePiece(values, directory, from, to))
     from = to
   }
