@@ -57,7 +57,7 @@ describe('a string that gets another key', () => {
   })
 
   it.each([
-    ['plain', plainString, () => undefined],
+    ['plain', plainString, (): unknown => undefined],
     ['raw', rawString, () => engine.append('a', '')],
     ['text', textString, (): unknown => engine.change((mutator) => mutator.setRange(engine.find('a'), 0, Buffer.alloc(0), 0, 0))],
   ] as const)('keeps its encoding: %s', (_what, encoding, work) => {
