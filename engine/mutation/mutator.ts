@@ -1,6 +1,7 @@
 /**
  * The one gate for change. Every operation names one key, records itself for the log and applies itself to the
  * keyspace; executing, following and recovering all come through here, so a handler cannot forget to log.
+ * A value that goes to another key is recorded as operations on the one key and on the other.
  *
  * What one request changes between `begin` and the next is one record: atomic in the log. Operations need their key's
  * value in memory where they change a part of it. They check no limits, read no clock and draw no chance.
