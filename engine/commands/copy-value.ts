@@ -1,6 +1,6 @@
 /**
- * A value under another key: what COPY, RENAME and MOVE do. The log gets mutations that carry the whole value, since a
- * mutation may not look at another key.
+ * A value under another key as well: what COPY does. The log gets mutations that carry the whole value, since a mutation
+ * may not look at another key.
  *
  * The source's bytes are read in place while the destination is written: making or releasing the destination's slots
  * moves no other slot, and the two are different keys.
@@ -10,8 +10,6 @@ import { chunkedHash, rawString, stringType, textString } from '../keyspace/entr
 import { PackedCursor, packedHeaderBytes, readPair, usedBytes } from '../types/packed-fields.ts'
 import { PairList } from './pair-list.ts'
 
-/** Fields of a large hash are copied in mutations of about so many. */
-const batchFields = 1024
 const nothing = Buffer.alloc(0)
 
 /**
@@ -30,7 +28,7 @@ export function copyValue(x: Execution, from: number, toDb: number, key: Buffer,
     return
   }
   mutator.delete(toDb, key, ks, ke)
-  if (entries.encoding(from) === chunkedHash) copyChunkedHash(x, from, toDb, key, ks, ke)
+  if (entries.encoding(from) === chunkedHash) mutator.copyLargeHash(from, toDb, key, ks, ke)
   else copyPackedHash(x, from, toDb, key, ks, ke)
   if (expireAt !== 0) mutator.expire(keyspace.find(toDb, key, ks, ke), expireAt)
 }
@@ -48,19 +46,4 @@ function copyPackedHash(x: Execution, from: number, toDb: number, key: Buffer, k
     pairs.add(bytes, pair)
   }
   x.mutator.hashSet(toDb, key, ks, ke, pairs)
-}
-
-function copyChunkedHash(x: Execution, from: number, toDb: number, key: Buffer, ks: number, ke: number): void {
-  const hash = x.keyspace.collections[x.keyspace.entries.value(from)]
-  if (hash === undefined) throw new Error('copy: a large hash without its collection')
-  const pairs = new PairList()
-  let cursor = 0
-  do {
-    pairs.clear()
-    cursor = hash.scan(cursor, batchFields, (bytes, pair) => pairs.add(bytes, pair))
-    x.mutator.hashSet(toDb, key, ks, ke, pairs)
-  } while (cursor !== 0)
-  // It keeps its form, as in Redis, though it may have become small since it got it.
-  const to = x.keyspace.find(toDb, key, ks, ke)
-  if (x.keyspace.entries.encoding(to) !== chunkedHash) x.mutator.hashEnlarge(to)
 }

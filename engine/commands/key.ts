@@ -196,8 +196,7 @@ function renamenx(x: Execution): void {
 /** Moves a value to the key that is argument `index`, in a physical database. */
 function transfer(x: Execution, entry: number, db: number, index: number): void {
   const { args } = x
-  copyValue(x, entry, db, args.buffer, args.start(index), args.end(index))
-  x.mutator.deleteEntry(entry)
+  x.mutator.handOver(entry, db, args.buffer, args.start(index), args.end(index))
 }
 
 function copy(x: Execution): void {

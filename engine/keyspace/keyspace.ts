@@ -178,6 +178,18 @@ export class Keyspace implements RefMatcher {
     return value
   }
 
+  /** Gives a resident value in one piece to an entry without a value, as it is: its slot, its place in the queue, how it was used. */
+  handOverValue(from: number, to: number): void {
+    const { entries } = this
+    if (!entries.isResident(from)) throw new Error('keyspace: the value to hand over is not resident')
+    const value = entries.value(from)
+    entries.setTypeAndEncoding(to, entries.type(from), entries.encoding(from))
+    entries.setLength(to, entries.length(from))
+    entries.setResident(to, value, this.access.used(entries.access(from)))
+    this.values.setOwner(value, to)
+    entries.setResident(from, 0, 0)
+  }
+
   /** Whether others refer to the bytes of an entry's resident value: it may be replaced or moved, but not changed in place. */
   isReferred(ref: number): boolean {
     const { entries, values } = this

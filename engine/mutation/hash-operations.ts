@@ -72,6 +72,47 @@ export class HashOperations {
     this.#changed(entry, lsn)
   }
 
+  /** Gives the large hash of the entry `from`, each chunk resident, to `to`, which has no value. `from` is left with an empty one. */
+  handOver(from: number, to: number, lsn: number): void {
+    const { entries, access } = this.#keyspace
+    this.#sibling(from, to, access.used(entries.access(from))).takeChunks(this.#collection(from), lsn)
+    entries.setLength(to, entries.length(from))
+    this.#keyspace.changed(to, lsn)
+  }
+
+  /** Gives `to`, which has no value, a copy of the large hash of `from`, each chunk resident. */
+  copy(from: number, to: number, lsn: number): void {
+    const { entries, access } = this.#keyspace
+    this.#sibling(from, to, access.initial()).copyChunks(this.#collection(from), lsn)
+    entries.setLength(to, entries.length(from))
+    this.#keyspace.changed(to, lsn)
+  }
+
+  /** The large hash of an entry, as a record carries it. */
+  pieces(entry: number, bytesMin: number): Buffer[] {
+    return this.#collection(entry).pieces(bytesMin)
+  }
+
+  /** Makes `to` an empty large hash with the seed of `from`, so that the chunks of one can be the other's. */
+  #sibling(from: number, to: number, access: number): ChunkedHash {
+    const keyspace = this.#keyspace
+    const number = keyspace.nextCollectionNumber()
+    // An id of its own: were a catalog to know both keys, each would have its own rows.
+    const id = keyspace.nextCollectionId++
+    const { seed } = this.#collection(from)
+    const hash = new ChunkedHash(keyspace.values, number, id, seed, this.#chunks, this.#limits.hashChunkBytesMax)
+    keyspace.collections[number] = hash
+    keyspace.entries.setTypeAndEncoding(to, hashType, chunkedHash)
+    keyspace.entries.setResident(to, number, access)
+    return hash
+  }
+
+  #collection(entry: number): ChunkedHash {
+    const hash = this.#keyspace.collections[this.#keyspace.entries.value(entry)]
+    if (hash === undefined) throw new Error('a large hash is without its collection')
+    return hash
+  }
+
   #isLong(pairs: FieldSource, i: number): boolean {
     const limit = this.#limits.hashMaxListpackValue
     return pairs.fieldEnd(i) - pairs.fieldStart(i) > limit || pairs.valueEnd(i) - pairs.valueStart(i) > limit

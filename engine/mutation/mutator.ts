@@ -1,15 +1,17 @@
 /**
  * The one gate for change. Every operation names one key, records itself for the log and applies itself to the
  * keyspace; executing, following and recovering all come through here, so a handler cannot forget to log.
+ * A value that goes to another key is recorded as operations on the one key and on the other.
  *
  * What one request changes between `begin` and the next is one record: atomic in the log. Operations need their key's
  * value in memory where they change a part of it. They check no limits, read no clock and draw no chance.
  */
-import { hashType, plainString, rawString, stringType, textString } from '../keyspace/entries.ts'
+import { chunkedHash, hashType, plainString, rawString, stringType, textString } from '../keyspace/entries.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
 import { largeValueBytes } from '../keyspace/values.ts'
 import { copyToWords, wordCopyBytesMax } from '../memory/word-copy.ts'
 import type { Random } from '../random.ts'
+import { packedHeaderBytes, usedBytes } from '../types/packed-fields.ts'
 import type { FieldSource } from './field-source.ts'
 import type { HashLimits } from './hash-operations.ts'
 import { HashOperations } from './hash-operations.ts'
@@ -21,6 +23,7 @@ import {
   flushOp,
   hashDeleteOp,
   hashSetOp,
+  hashSetPackedOp,
   keepTtlFlag,
   putStringOp,
   recordVersion,
@@ -36,6 +39,7 @@ const loopBytesMax = 40
 export const keepTtl = -1
 
 const growthBytesMax = 1024 * 1024
+const nothing = new Uint8Array(0)
 
 /**
  * Room for a string that grows to `length` bytes by moving. It is likely to grow again, as Redis's sds supposes, too: it gets half as
@@ -238,6 +242,85 @@ export class Mutator {
     this.changes += deleted
     if (this.keyspace.entries.length(ref) === 0) this.keyspace.remove(ref, this.#lsn)
     return deleted
+  }
+
+  /**
+   * Gives a resident value with its expiry to another key, whatever that held, and removes its entry. The log gets the value
+   * once more, under its new name; in memory it stays where it is. Refs of both keys are stale afterwards.
+   */
+  handOver(ref: number, db: number, key: Uint8Array, ks: number, ke: number): void {
+    this.delete(db, key, ks, ke)
+    const { keyspace } = this
+    const { entries } = keyspace
+    const expireAt = entries.expireAt(ref)
+    if (this.recording) {
+      if (entries.type(ref) === stringType) this.#recordString(ref, db, key, ks, ke, expireAt)
+      else {
+        this.#recordHash(ref, db, key, ks, ke)
+        if (expireAt !== 0) this.#operation(expireOp, db, key, ks, ke).u48(expireAt)
+      }
+    }
+    this.#operationOn(deleteOp, ref)
+    this.changes++
+    const to = keyspace.insert(db, entries.type(ref), key, ks, ke, expireAt !== 0)
+    if (entries.encoding(ref) === chunkedHash) this.#hashes.handOver(ref, to, this.#lsn)
+    else {
+      keyspace.handOverValue(ref, to)
+      keyspace.valueChanged(to, this.#lsn)
+    }
+    keyspace.setExpireAt(to, expireAt)
+    keyspace.remove(ref, this.#lsn)
+  }
+
+  /** Copies a resident large hash to a key that is missing. */
+  copyLargeHash(ref: number, db: number, key: Uint8Array, ks: number, ke: number): void {
+    const { keyspace } = this
+    if (this.recording) this.#recordHash(ref, db, key, ks, ke)
+    else this.#operations++
+    this.changes += keyspace.entries.length(ref)
+    this.#hashes.copy(ref, keyspace.insert(db, hashType, key, ks, ke, false), this.#lsn)
+  }
+
+  /** Records a string under another key, and what its encoding tells of how it was made. */
+  #recordString(ref: number, db: number, key: Uint8Array, ks: number, ke: number, expireAt: number): void {
+    const { entries, values } = this.keyspace
+    const record = this.#operation(putStringOp, db, key, ks, ke)
+    record.byte(expireAt > 0 ? expiresFlag : 0)
+    if (expireAt > 0) record.u48(expireAt)
+    const slot = entries.value(ref)
+    const length = entries.length(ref)
+    if (length >= this.#largeValueBytes) this.#recordValue(slot, length)
+    else record.range(values.bytes(slot), values.start(slot), values.start(slot) + length)
+    const encoding = entries.encoding(ref)
+    // As after an APPEND, or a SETRANGE at 0, of nothing.
+    if (encoding === rawString) this.#operation(appendOp, db, key, ks, ke).range(nothing, 0, 0)
+    else if (encoding === textString) {
+      this.#operation(setRangeOp, db, key, ks, ke).varint(0)
+      record.range(nothing, 0, 0)
+    }
+  }
+
+  /** Records all fields of a hash under another key, as they lie in memory, and its form. */
+  #recordHash(ref: number, db: number, key: Uint8Array, ks: number, ke: number): void {
+    const { entries, values } = this.keyspace
+    if (entries.encoding(ref) === chunkedHash) {
+      this.#recordPieces(this.#hashes.pieces(ref, this.#largeValueBytes), db, key, ks, ke)
+      // It keeps its form, as in Redis, though it may have become small since it got it.
+      this.#operation(hashSetOp, db, key, ks, ke).varint(0)
+      return
+    }
+    const record = this.#operation(hashSetPackedOp, db, key, ks, ke)
+    const bytes = values.bytes(entries.value(ref))
+    const start = values.start(entries.value(ref))
+    record.varint(1)
+    record.range(bytes, start + packedHeaderBytes, start + usedBytes(bytes, start))
+  }
+
+  /** Each piece is memory that nobody will change. */
+  #recordPieces(pieces: readonly Uint8Array[], db: number, key: Uint8Array, ks: number, ke: number): void {
+    const record = this.#operation(hashSetPackedOp, db, key, ks, ke)
+    record.varint(pieces.length)
+    for (const piece of pieces) record.lastingRange(piece)
   }
 
   /** Empties a physical database. */

@@ -13,6 +13,7 @@ export const hashSetOp = 6
 export const hashDeleteOp = 7
 export const flushOp = 8
 export const swapOp = 9
+export const hashSetPackedOp = 10
 
 /** In putString's flags. */
 export const expiresFlag = 1

@@ -80,6 +80,12 @@ export class RecordBuffer {
     this.references.push({ at: this.end, bytes: bytes.subarray(start, end) })
   }
 
+  /** As `range` of a whole buffer that nobody will change: it is copied only if it is not large. */
+  lastingRange(bytes: Uint8Array): void {
+    if (bytes.length >= this.#largeBytes) this.reference(bytes, 0, bytes.length)
+    else this.range(bytes, 0, bytes.length)
+  }
+
   #grow(room: number): void {
     const more = Buffer.allocUnsafeSlow(Math.max(this.bytes.length * 2, this.end + room))
     this.bytes.copy(more, 0, 0, this.end)

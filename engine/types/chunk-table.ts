@@ -39,7 +39,8 @@ const told = 4
 
 export class ChunkTable {
   readonly values: Values
-  readonly directory = new ChunkDirectory()
+  /** Another one only after `takeChunks`. */
+  directory = new ChunkDirectory()
   readonly #ownerWord: number
   readonly #observer: ChunkObserver
   /** First hashes of chunks that are no more, and whether a batch says so already. */
@@ -281,6 +282,57 @@ export class ChunkTable {
       this.#drop(at)
     }
     return this.directory.length === 0
+  }
+
+  /**
+   * Takes all chunks of another table, each resident, where they lie; that one is left empty. They are dirty as of `lsn`: their copies
+   * in the cold store are given up, for the catalog has them as another collection's. This table has no chunks before.
+   */
+  takeChunks(from: ChunkTable, lsn: number): void {
+    const { directory } = from
+    this.#mustBeNew(from)
+    from.directory = this.directory
+    this.directory = directory
+    this.#fields = from.#fields
+    this.#resident = from.#resident
+    this.#residentBytes = from.#residentBytes
+    this.#dirty = directory.length
+    from.#fields = 0
+    from.#resident = 0
+    from.#residentBytes = 0
+    from.#dirty = 0
+    from.#removed.clear()
+    for (let at = directory.first(); at >= 0; at = directory.after(at)) {
+      const ref = directory.ref(at)
+      this.values.setOwner(ref, this.#ownerWord)
+      if (directory.valueId(at) !== 0) {
+        this.#outdate(at)
+        this.values.setId(ref, 0)
+      }
+      directory.setLsn(at, lsn)
+      directory.setFlags(at, valueDirty)
+    }
+  }
+
+  /** Copies all chunks of another table, each resident, as dirty ones of this LSN. This table has no chunks before. */
+  copyChunks(from: ChunkTable, lsn: number): void {
+    const { values } = this
+    this.#mustBeNew(from)
+    let last = -1
+    for (let at = from.directory.first(); at >= 0; at = from.directory.after(at)) {
+      const size = from.directory.bytes(at)
+      const source = from.directory.ref(at)
+      last = this.create(last, from.directory.firstHash(at), size, lsn)
+      const ref = this.directory.ref(last)
+      const start = values.start(source)
+      values.bytes(source).copy(values.bytes(ref), values.start(ref), start, start + size)
+      this.changed(last, from.directory.count(at), lsn)
+    }
+  }
+
+  #mustBeNew(from: ChunkTable): void {
+    if (this.directory.length > 0) throw new Error('chunk table: it has chunks already')
+    if (from.#resident < from.directory.length) throw new Error('chunk table: a chunk is not resident')
   }
 
   #outdate(at: number): void {

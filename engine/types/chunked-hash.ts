@@ -14,6 +14,7 @@ import type { ChunkObserver, VisitDirty, VisitRow } from './chunk-table.ts'
 import { ChunkTable } from './chunk-table.ts'
 import type { VisitPair } from './field-hashes.ts'
 import { FieldHashes, fieldHash, hashEnd, visitAll } from './field-hashes.ts'
+import { makePieces } from './hash-pieces.ts'
 import {
   appendField,
   findField,
@@ -68,6 +69,21 @@ export class ChunkedHash {
   /** The rows of its chunks, to look at. */
   get directory(): ChunkDirectory {
     return this.#table.directory
+  }
+
+  /** See `ChunkTable.takeChunks`. The other hash has the same seed. */
+  takeChunks(from: ChunkedHash, lsn: number): void {
+    this.#table.takeChunks(from.#table, lsn)
+  }
+
+  /** See `ChunkTable.copyChunks`. The other hash has the same seed. */
+  copyChunks(from: ChunkedHash, lsn: number): void {
+    this.#table.copyChunks(from.#table, lsn)
+  }
+
+  /** All fields as a record carries them: see `hash-pieces.ts`. Every chunk is resident. */
+  pieces(bytesMin: number): Buffer[] {
+    return makePieces(this.#values, this.#table.directory, bytesMin)
   }
 
   /** Fields. */

@@ -59,6 +59,8 @@ export class LogReplay implements MutationVisitor {
   readonly #replay: Replay
   readonly #args = new Arguments()
   #cold: ColdSet | undefined
+  /** Entries that the record in hand deletes: what it says of their keys afterwards needs nothing of what they hold. */
+  readonly #deleted = new Set<number>()
   /** Of the records that `run` applied. */
   bytes = 0
 
@@ -103,9 +105,13 @@ export class LogReplay implements MutationVisitor {
   }
 
   mutation(operation: number, db: number, buffer: Buffer, start: number, end: number, fields: FieldSource | undefined): void {
-    if (operation === putStringOp || operation === deleteOp || operation === expireOp) return
+    if (operation === putStringOp || operation === expireOp) return
     const ref = this.#keyspace.find(db, buffer, start, end)
-    if (ref === 0) return
+    if (ref === 0 || this.#deleted.has(ref)) return
+    if (operation === deleteOp) {
+      this.#deleted.add(ref)
+      return
+    }
     const args = this.#args
     args.buffer = buffer
     args.count = 0
@@ -118,6 +124,7 @@ export class LogReplay implements MutationVisitor {
 
   #needs(payload: Buffer): ColdSet | undefined {
     this.#cold = undefined
+    this.#deleted.clear()
     this.#replay.visit(payload, this)
     return this.#cold
   }

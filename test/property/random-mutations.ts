@@ -1,6 +1,6 @@
 /** Random mutations, applied to a keyspace through the mutator and to a model of maps. Keys and limits are few and small. */
 import fc from 'fast-check'
-import { hashType, stringType } from '../../engine/keyspace/entries.ts'
+import { chunkedHash, hashType, stringType } from '../../engine/keyspace/entries.ts'
 import type { Keyspace } from '../../engine/keyspace/keyspace.ts'
 import { databaseCount } from '../../engine/keyspace/keyspace.ts'
 import type { FieldSource } from '../../engine/mutation/field-source.ts'
@@ -62,6 +62,8 @@ export const mutation = fc.oneof(
     arbitrary: fc.record({ do: when('hashSet'), db, key, fields: fc.array(fc.tuple(field, text), { minLength: 1, maxLength: 12 }) }),
   },
   { weight: 5, arbitrary: fc.record({ do: when('hashDelete'), db, key, fields: fc.array(field, { minLength: 1, maxLength: 12 }) }) },
+  { weight: 6, arbitrary: fc.record({ do: when('handOver'), db, key, toDb: db, to: key }) },
+  { weight: 3, arbitrary: fc.record({ do: when('copyLarge'), db, key, toDb: db, to: key }) },
   { weight: 1, arbitrary: fc.record({ do: when('flush'), db }) },
   { weight: 1, arbitrary: fc.record({ do: when('swap'), db, other: fc.constantFrom<0 | 1 | 2>(0, 1, 2) }) },
 )
@@ -113,10 +115,38 @@ export function mutate(keyspace: Keyspace, mutator: Mutator, model: KeyspaceMode
     mutator.swap(m.db, m.other)
     model.databases[m.db] = model.databases[m.other] as Map<string, ModelKey>
     model.databases[m.other] = database
-  } else mutateKey(keyspace, mutator, database, physical, m)
+  } else if (m.do === 'handOver' || m.do === 'copyLarge') transfer(keyspace, mutator, model, m)
+  else mutateKey(keyspace, mutator, database, physical, m)
 }
 
-type KeyMutation = Exclude<Mutation, { do: 'flush' | 'swap' }>
+/** Whole values under other keys: what RENAME and MOVE do, and COPY of a large hash. */
+function transfer(
+  keyspace: Keyspace,
+  mutator: Mutator,
+  model: KeyspaceModel,
+  m: Extract<Mutation, { do: 'handOver' | 'copyLarge' }>,
+): void {
+  const from = Buffer.from(m.key, 'latin1')
+  const to = Buffer.from(m.to, 'latin1')
+  const database = model.databases[m.db] as Map<string, ModelKey>
+  const toDatabase = model.databases[m.toDb] as Map<string, ModelKey>
+  const known = database.get(m.key)
+  const ref = keyspace.find(keyspace.logical[m.db] as number, from, 0, from.length)
+  if ((ref === 0) !== (known === undefined)) throw new Error(`${m.key}: there in one of keyspace and model only`)
+  if (known === undefined || (m.db === m.toDb && m.key === m.to)) return
+  const toDb = keyspace.logical[m.toDb] as number
+  if (m.do === 'handOver') {
+    mutator.handOver(ref, toDb, to, 0, to.length)
+    toDatabase.set(m.to, known)
+    database.delete(m.key)
+    return
+  }
+  if (keyspace.entries.encoding(ref) !== chunkedHash || keyspace.find(toDb, to, 0, to.length) !== 0) return
+  mutator.copyLargeHash(ref, toDb, to, 0, to.length)
+  toDatabase.set(m.to, { value: new Map(known.value as Map<string, string>), expireAt: 0 })
+}
+
+type KeyMutation = Exclude<Mutation, { do: 'flush' | 'swap' | 'handOver' | 'copyLarge' }>
 
 function mutateKey(keyspace: Keyspace, mutator: Mutator, database: Map<string, ModelKey>, physical: number, m: KeyMutation): void {
   const bytes = Buffer.from(m.key, 'latin1')

@@ -103,10 +103,12 @@ describe('the event loop’s delay', () => {
       const turn = () => new Promise((resolve) => setTimeout(resolve, 15))
       await turn()
       delay.take()
-      const until = performance.now() + 400
-      while (performance.now() < until) Math.sqrt(until)
-      // The native timer fires in one of the next turns.
-      while (delay.maxSeconds() < 0.3) await turn()
+      // The native timer notes nothing before it has fired once, and fires in one of the next turns.
+      while (delay.maxSeconds() < 0.3) {
+        const until = performance.now() + 400
+        while (performance.now() < until) Math.sqrt(until)
+        for (let turns = 0; turns < 4 && delay.maxSeconds() < 0.3; turns++) await turn()
+      }
       const metrics = new Metrics()
       registerProcessMetrics(metrics, delay)
       const url = await serve(metrics)
