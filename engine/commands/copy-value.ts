@@ -7,8 +7,11 @@
  */
 import type { Execution } from '../execution.ts'
 import { chunkedHash, rawString, stringType, textString } from '../keyspace/entries.ts'
+import { StringCopy } from '../keyspace/value-copy.ts'
+import { valueHeaderBytes } from '../keyspace/values.ts'
 import { PackedCursor, packedHeaderBytes, readPair, usedBytes } from '../types/packed-fields.ts'
 import { PairList } from './pair-list.ts'
+import { preparedPieces } from './prepare-transfer.ts'
 
 const nothing = Buffer.alloc(0)
 
@@ -21,16 +24,24 @@ export function copyValue(x: Execution, from: number, toDb: number, key: Buffer,
   const { entries } = keyspace
   const expireAt = entries.expireAt(from)
   if (entries.type(from) === stringType) {
-    const to = mutator.putString(toDb, key, ks, ke, x.stringBytes(from), x.stringStart(from), x.stringEnd(from), expireAt)
+    const to = putCopy(x, from, toDb, key, ks, ke, expireAt)
     // Nothing appended makes the copy `raw`, as the source is.
     if (entries.encoding(from) === rawString) mutator.append(to, nothing, 0, 0)
     else if (entries.encoding(from) === textString) mutator.setRange(to, 0, nothing, 0, 0)
     return
   }
   mutator.delete(toDb, key, ks, ke)
-  if (entries.encoding(from) === chunkedHash) mutator.copyLargeHash(from, toDb, key, ks, ke)
+  if (entries.encoding(from) === chunkedHash) mutator.copyLargeHash(from, toDb, key, ks, ke, preparedPieces(x, from))
   else copyPackedHash(x, from, toDb, key, ks, ke)
   if (expireAt !== 0) mutator.expire(keyspace.find(toDb, key, ks, ke), expireAt)
+}
+
+function putCopy(x: Execution, from: number, toDb: number, key: Buffer, ks: number, ke: number, expireAt: number): number {
+  const { mutator } = x
+  const copy = x.prepared instanceof StringCopy ? x.prepared.take(from) : undefined
+  if (copy === undefined) return mutator.putString(toDb, key, ks, ke, x.stringBytes(from), x.stringStart(from), x.stringEnd(from), expireAt)
+  const end = valueHeaderBytes + x.keyspace.entries.length(from)
+  return mutator.putString(toDb, key, ks, ke, copy, valueHeaderBytes, end, expireAt, true)
 }
 
 function copyPackedHash(x: Execution, from: number, toDb: number, key: Buffer, ks: number, ke: number): void {

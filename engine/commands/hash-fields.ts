@@ -8,7 +8,9 @@ import type { Arguments } from '../arguments.ts'
 import type { Execution } from '../execution.ts'
 import { chunkedHash } from '../keyspace/entries.ts'
 import type { FieldSource } from '../mutation/field-source.ts'
+import { slicedValueBytes } from '../preparation.ts'
 import type { ChunkedHash } from '../types/chunked-hash.ts'
+import { chunkBytesMax } from '../types/chunked-hash.ts'
 import type { VisitPair } from '../types/field-hashes.ts'
 import { visitAll } from '../types/field-hashes.ts'
 import { fieldFingerprint, findField, PackedCursor, readPair } from '../types/packed-fields.ts'
@@ -85,4 +87,13 @@ export function largeHash(x: Execution, entry: number): ChunkedHash {
   const hash = x.keyspace.collections[x.keyspace.entries.value(entry)]
   if (hash === undefined) throw new Error('hash: a large one without its collection')
   return hash
+}
+
+/** The entry of the key that is argument 1, if it holds a hash so large that it is worked on in slices; else 0. */
+export function slicedHash(x: Execution): number {
+  const { args, keyspace, limits } = x
+  const entry = keyspace.find(x.db, args.buffer, args.starts[1], args.ends[1])
+  if (entry === 0 || keyspace.entries.encoding(entry) !== chunkedHash) return 0
+  const bytesMax = largeHash(x, entry).chunkCount * (limits.hashChunkBytesMax ?? chunkBytesMax)
+  return bytesMax >= (limits.slicedValueBytes ?? slicedValueBytes) ? entry : 0
 }

@@ -6,17 +6,15 @@ import type { EngineCommand } from '../command.ts'
 import { keyAt } from '../command.ts'
 import type { Execution } from '../execution.ts'
 import { wrongType } from '../execution.ts'
-import { chunkedHash } from '../keyspace/entries.ts'
 import type { Preparation } from '../preparation.ts'
 import { slicedValueBytes } from '../preparation.ts'
 import { ReplyWriter } from '../reply-writer.ts'
-import { chunkBytesMax } from '../types/chunked-hash.ts'
 import type { VisitPair } from '../types/field-hashes.ts'
 import { visitAll } from '../types/field-hashes.ts'
-import type { Renderer } from '../types/hash-image.ts'
+import type { RenderChunks } from '../types/hash-image.ts'
 import { HashImage } from '../types/hash-image.ts'
 import { PackedCursor } from '../types/packed-fields.ts'
-import { eachPair, largeHash } from './hash-fields.ts'
+import { eachPair, slicedHash } from './hash-fields.ts'
 
 const whole = {
   arity: 2,
@@ -33,87 +31,91 @@ export const wholeHashCommands = {
   HGETALL: {
     ...whole,
     summary: 'Returns all fields of a hash and their values.',
-    prepares: (x) => prepareReply(x, pairs),
+    prepares: (x) => prepareReply(x, fieldsAndValues),
     handler: hgetall,
   },
   HKEYS: {
     ...whole,
     summary: 'Returns the names of all fields of a hash.',
-    prepares: (x) => prepareReply(x, names),
+    prepares: (x) => prepareReply(x, fields),
     handler: hkeys,
   },
   HVALS: {
     ...whole,
     summary: 'Returns the values of all fields of a hash.',
-    prepares: (x) => prepareReply(x, contents),
+    prepares: (x) => prepareReply(x, values),
     handler: hvals,
   },
 } as const satisfies Record<string, EngineCommand>
 
+/** Bytes of chunks in one prepared part. */
+const partBytesMax = 64 * 1024
 /** Where the visits below write. */
 let reply: ReplyWriter
-const prepared = new ReplyWriter()
+const scratch = new ReplyWriter()
 const cursor = new PackedCursor()
 
-const pairs = rendererOf((bytes, pair) => {
+const fieldsAndValues = shapeOf((bytes, pair) => {
   reply.bulk(bytes, pair.fieldStart, pair.fieldEnd)
   reply.bulk(bytes, pair.valueStart, pair.valueEnd)
 })
-const names = rendererOf((bytes, pair) => reply.bulk(bytes, pair.fieldStart, pair.fieldEnd))
-const contents = rendererOf((bytes, pair) => reply.bulk(bytes, pair.valueStart, pair.valueEnd))
+const fields = shapeOf((bytes, pair) => reply.bulk(bytes, pair.fieldStart, pair.fieldEnd))
+const values = shapeOf((bytes, pair) => reply.bulk(bytes, pair.valueStart, pair.valueEnd))
 
-interface ReplyRenderer extends Renderer {
+/** What is replied of each pair, and of a run of chunks. */
+interface Shape {
   readonly visit: VisitPair
+  readonly render: RenderChunks
 }
 
-function rendererOf(visit: VisitPair): ReplyRenderer {
+function shapeOf(visit: VisitPair): Shape {
   return {
     visit,
-    add(bytes, start) {
-      reply = prepared
-      visitAll(bytes, start, cursor, visit)
+    render(slots, directory, from, to) {
+      reply = scratch
+      for (let at = from; at !== to; at = directory.after(at)) {
+        const chunk = directory.ref(at)
+        if (chunk === 0) throw new Error('hash: a chunk to reply with is not resident')
+        visitAll(slots.bytes(chunk), slots.start(chunk), cursor, visit)
+      }
+      return scratch.output.takeAll()
     },
-    take: () => prepared.output.takeAll(),
   }
 }
 
-function prepareReply(x: Execution, renderer: Renderer): Preparation | undefined {
-  const { args, keyspace, limits } = x
-  const entry = keyspace.find(x.db, args.buffer, args.starts[1], args.ends[1])
-  if (entry === 0 || keyspace.entries.encoding(entry) !== chunkedHash) return undefined
-  const hash = largeHash(x, entry)
-  const largeBytes = limits.slicedValueBytes ?? slicedValueBytes
-  const isLarge = hash.chunkCount * (limits.hashChunkBytesMax ?? chunkBytesMax) >= largeBytes
-  return isLarge ? new HashImage(keyspace, entry, renderer, largeBytes) : undefined
+function prepareReply(x: Execution, { render }: Shape): Preparation | undefined {
+  const entry = slicedHash(x)
+  if (entry === 0) return undefined
+  return new HashImage(x.keyspace, entry, render, Math.min(partBytesMax, x.limits.slicedValueBytes ?? slicedValueBytes), true)
 }
 
 function hgetall(x: Execution): void {
   const entry = x.readHash(1)
   if (entry === wrongType) return
   x.reply.map(entry === 0 ? 0 : x.keyspace.entries.length(entry))
-  if (entry !== 0) replyWhole(x, entry, pairs)
+  if (entry !== 0) replyWhole(x, entry, fieldsAndValues)
 }
 
 function hkeys(x: Execution): void {
-  replyEach(x, names)
+  replyEach(x, fields)
 }
 
 function hvals(x: Execution): void {
-  replyEach(x, contents)
+  replyEach(x, values)
 }
 
-function replyEach(x: Execution, renderer: ReplyRenderer): void {
+function replyEach(x: Execution, shape: Shape): void {
   const entry = x.readHash(1)
   if (entry === wrongType) return
   x.reply.array(entry === 0 ? 0 : x.keyspace.entries.length(entry))
-  if (entry !== 0) replyWhole(x, entry, renderer)
+  if (entry !== 0) replyWhole(x, entry, shape)
 }
 
-function replyWhole(x: Execution, entry: number, renderer: ReplyRenderer): void {
+function replyWhole(x: Execution, entry: number, shape: Shape): void {
   const image = x.prepared
   if (image instanceof HashImage && image.shows(entry)) image.each((bytes) => x.reply.rawShared(bytes))
   else {
     reply = x.reply
-    eachPair(x, entry, renderer.visit)
+    eachPair(x, entry, shape.visit)
   }
 }

@@ -13,6 +13,7 @@ import { noSuchKey, sameObject, syntaxError } from './errors.ts'
 import { expireCommands } from './expire.ts'
 import { peek } from './look-up.ts'
 import { objectCommands } from './object.ts'
+import { prepareCopy, preparedPieces, prepareRecord } from './prepare-transfer.ts'
 import { scanCommands } from './scan.ts'
 
 export const keyCommands = {
@@ -94,6 +95,7 @@ export const keyCommands = {
     complexity: 'O(N) where N is the size of the value, which is logged again',
     syntax: 'key newkey',
     summary: 'Gives a key another name.',
+    prepares: prepareRecord,
     handler: rename,
   },
   RENAMENX: {
@@ -109,6 +111,7 @@ export const keyCommands = {
     complexity: 'O(N) where N is the size of the value, which is logged again',
     syntax: 'key newkey',
     summary: 'Gives a key another name, unless that exists.',
+    prepares: prepareRecord,
     handler: renamenx,
   },
   COPY: {
@@ -121,6 +124,7 @@ export const keyCommands = {
     complexity: 'O(N) where N is the size of the value',
     syntax: 'source destination [DB destination-db] [REPLACE]',
     summary: 'Copies a value to another key.',
+    prepares: prepareCopy,
     handler: copy,
   },
   MOVE: {
@@ -133,6 +137,7 @@ export const keyCommands = {
     complexity: 'O(N) where N is the size of the value, which is logged again',
     syntax: 'key db',
     summary: 'Moves a key to another database.',
+    prepares: prepareRecord,
     handler: move,
   },
   ...expireCommands,
@@ -196,7 +201,7 @@ function renamenx(x: Execution): void {
 /** Moves a value to the key that is argument `index`, in a physical database. */
 function transfer(x: Execution, entry: number, db: number, index: number): void {
   const { args } = x
-  x.mutator.handOver(entry, db, args.buffer, args.start(index), args.end(index))
+  x.mutator.handOver(entry, db, args.buffer, args.start(index), args.end(index), preparedPieces(x, entry))
 }
 
 function copy(x: Execution): void {

@@ -1,7 +1,7 @@
 /** What a command that writes into a string prepares: a large one that has to move is copied beforehand. */
 import type { Execution } from '../execution.ts'
 import { stringType } from '../keyspace/entries.ts'
-import { ValueCopy } from '../keyspace/value-copy.ts'
+import { RoomyCopy } from '../keyspace/value-copy.ts'
 import { roomToGrow } from '../mutation/mutator.ts'
 import type { Preparation } from '../preparation.ts'
 import { slicedValueBytes } from '../preparation.ts'
@@ -22,5 +22,5 @@ export function prepareWrite(x: Execution, startIn: (length: number) => number, 
   if (!(Math.max(length, written) >= sliceBytes && needed <= limits.protoMaxBulkBytes)) return undefined
   const grows = needed > values.room(entries.value(entry))
   if (!grows && !keyspace.isReferred(entry)) return undefined
-  return new ValueCopy(keyspace, entry, grows ? roomToGrow(needed) : length, start, start + written, sliceBytes)
+  return new RoomyCopy(keyspace, entry, grows ? roomToGrow(needed) : length, start, start + written, sliceBytes)
 }

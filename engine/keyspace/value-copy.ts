@@ -1,62 +1,84 @@
-/**
- * A large string copied in slices to memory with room to grow, for a command that will write into it. Where it is going to write much,
- * the memory is touched beforehand: the system takes longer to give a page than it takes to copy one.
- */
+/** Large strings copied in slices; the copy is good as long as the string does not change. */
 import type { Preparation } from '../preparation.ts'
 import { sliceBytesMax } from '../preparation.ts'
 import type { Keyspace } from './keyspace.ts'
 import { SteadyString } from './steady-value.ts'
 import { valueHeaderBytes } from './values.ts'
 
-export class ValueCopy implements Preparation {
-  readonly #keyspace: Keyspace
-  readonly #string: SteadyString
-  readonly #sliceBytes: number
+/** A copy that can become another key's value. */
+export class StringCopy implements Preparation {
+  protected readonly keyspace: Keyspace
+  protected readonly string: SteadyString
+  protected readonly sliceBytes: number
   /** With room for a value's header at the front. */
-  readonly #memory: ArrayBuffer
-  readonly #writeEnd: number
+  protected readonly memory: ArrayBuffer
   #done = 0
-  #touched: number
 
-  /** Of the resident string of `entry`, with room for `size` bytes, of which those from `writeStart` to `writeEnd` are going to be written. */
-  constructor(keyspace: Keyspace, entry: number, size: number, writeStart: number, writeEnd: number, sliceBytes: number) {
-    this.#keyspace = keyspace
-    this.#string = new SteadyString(keyspace, entry)
-    this.#sliceBytes = Math.min(sliceBytes, sliceBytesMax)
-    this.#memory = new ArrayBuffer((valueHeaderBytes + size + 7) & ~7)
-    this.#touched = Math.max(writeStart, this.#string.length)
-    this.#writeEnd = writeEnd
+  /** Of the resident string of `entry`, in memory for `size` bytes. */
+  constructor(keyspace: Keyspace, entry: number, size: number, sliceBytes: number) {
+    this.keyspace = keyspace
+    this.string = new SteadyString(keyspace, entry)
+    this.sliceBytes = Math.min(sliceBytes, sliceBytesMax)
+    this.memory = new ArrayBuffer((valueHeaderBytes + size + 7) & ~7)
   }
 
   get memoryBytes(): number {
-    return this.#memory.byteLength
+    return this.memory.byteLength
   }
 
   step(): boolean {
-    const entry = this.#string.find()
-    if (entry === 0) return false
-    const into = new Uint8Array(this.#memory, valueHeaderBytes)
-    if (this.#done < this.#string.length) this.#copy(entry, into)
-    else if (this.#touched < this.#writeEnd) {
-      const end = Math.min(this.#touched + this.#sliceBytes, this.#writeEnd)
-      into.fill(0, this.#touched, end)
-      this.#touched = end
-    }
-    return this.#done < this.#string.length || this.#touched < this.#writeEnd
-  }
-
-  #copy(entry: number, into: Uint8Array): void {
-    const { entries, values } = this.#keyspace
+    const entry = this.string.find()
+    if (entry === 0 || this.#done === this.string.length) return false
+    const { entries, values } = this.keyspace
     const value = entries.value(entry)
     const start = values.start(value)
-    const end = Math.min(this.#done + this.#sliceBytes, this.#string.length)
-    into.set(values.bytes(value).subarray(start + this.#done, start + end), this.#done)
+    const end = Math.min(this.#done + this.sliceBytes, this.string.length)
+    this.into().set(values.bytes(value).subarray(start + this.#done, start + end), this.#done)
     this.#done = end
+    return end < this.string.length
   }
 
-  /** The string moves to the copy. */
+  /** The copy, behind room for a value's header, in memory that may be adopted; undefined if it is not that of the string of `entry`. */
+  take(entry: number): Buffer | undefined {
+    return this.found() === entry ? Buffer.from(this.memory) : undefined
+  }
+
+  /** The entry, if the copy is complete and still good; else 0. */
+  protected found(): number {
+    return this.#done === this.string.length ? this.string.find() : 0
+  }
+
+  protected into(): Uint8Array {
+    return new Uint8Array(this.memory, valueHeaderBytes)
+  }
+}
+
+/**
+ * A copy with room to grow, to which the string moves before a command writes into it. Where much is going to be written, the memory
+ * is touched beforehand: the system takes longer to give a page than it takes to copy one.
+ */
+export class RoomyCopy extends StringCopy {
+  readonly #writeEnd: number
+  #touched: number
+
+  /** With room for `size` bytes, of which those from `writeStart` to `writeEnd` are going to be written. */
+  constructor(keyspace: Keyspace, entry: number, size: number, writeStart: number, writeEnd: number, sliceBytes: number) {
+    super(keyspace, entry, size, sliceBytes)
+    this.#touched = Math.max(writeStart, this.string.length)
+    this.#writeEnd = writeEnd
+  }
+
+  override step(): boolean {
+    if (super.step()) return true
+    if (this.found() === 0 || this.#touched >= this.#writeEnd) return false
+    const end = Math.min(this.#touched + this.sliceBytes, this.#writeEnd)
+    this.into().fill(0, this.#touched, end)
+    this.#touched = end
+    return end < this.#writeEnd
+  }
+
   finish(): void {
-    const entry = this.#string.find()
-    if (entry !== 0 && this.#done === this.#string.length) this.#keyspace.moveValue(entry, this.#memory)
+    const entry = this.found()
+    if (entry !== 0) this.keyspace.moveValue(entry, this.memory)
   }
 }

@@ -246,9 +246,10 @@ export class Mutator {
 
   /**
    * Gives a resident value with its expiry to another key, whatever that held, and removes its entry. The log gets the value
-   * once more, under its new name; in memory it stays where it is. Refs of both keys are stale afterwards.
+   * once more, under its new name; in memory it stays where it is. Refs of both keys are stale afterwards. `pieces`: a large hash as
+   * `hash-pieces.ts` has it, if the caller knows.
    */
-  handOver(ref: number, db: number, key: Uint8Array, ks: number, ke: number): void {
+  handOver(ref: number, db: number, key: Uint8Array, ks: number, ke: number, pieces?: readonly Buffer[]): void {
     this.delete(db, key, ks, ke)
     const { keyspace } = this
     const { entries } = keyspace
@@ -256,7 +257,7 @@ export class Mutator {
     if (this.recording) {
       if (entries.type(ref) === stringType) this.#recordString(ref, db, key, ks, ke, expireAt)
       else {
-        this.#recordHash(ref, db, key, ks, ke)
+        this.#recordHash(ref, db, key, ks, ke, pieces)
         if (expireAt !== 0) this.#operation(expireOp, db, key, ks, ke).u48(expireAt)
       }
     }
@@ -272,10 +273,10 @@ export class Mutator {
     keyspace.remove(ref, this.#lsn)
   }
 
-  /** Copies a resident large hash to a key that is missing. */
-  copyLargeHash(ref: number, db: number, key: Uint8Array, ks: number, ke: number): void {
+  /** Copies a resident large hash to a key that is missing. `pieces` as for `handOver`. */
+  copyLargeHash(ref: number, db: number, key: Uint8Array, ks: number, ke: number, pieces?: readonly Buffer[]): void {
     const { keyspace } = this
-    if (this.recording) this.#recordHash(ref, db, key, ks, ke)
+    if (this.recording) this.#recordHash(ref, db, key, ks, ke, pieces)
     else this.#operations++
     this.changes += keyspace.entries.length(ref)
     this.#hashes.copy(ref, keyspace.insert(db, hashType, key, ks, ke, false), this.#lsn)
@@ -301,10 +302,10 @@ export class Mutator {
   }
 
   /** Records all fields of a hash under another key, as they lie in memory, and its form. */
-  #recordHash(ref: number, db: number, key: Uint8Array, ks: number, ke: number): void {
+  #recordHash(ref: number, db: number, key: Uint8Array, ks: number, ke: number, pieces: readonly Buffer[] | undefined): void {
     const { entries, values } = this.keyspace
     if (entries.encoding(ref) === chunkedHash) {
-      this.#recordPieces(this.#hashes.pieces(ref, this.#largeValueBytes), db, key, ks, ke)
+      this.#recordPieces(pieces ?? this.#hashes.pieces(ref, this.#largeValueBytes), db, key, ks, ke)
       // It keeps its form, as in Redis, though it may have become small since it got it.
       this.#operation(hashSetOp, db, key, ks, ke).varint(0)
       return

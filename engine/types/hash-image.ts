@@ -9,16 +9,12 @@ import type { Keyspace } from '../keyspace/keyspace.ts'
 import { SteadyHash } from '../keyspace/steady-value.ts'
 import type { Values } from '../keyspace/values.ts'
 import type { Preparation, VisitColdChunk } from '../preparation.ts'
+import type { ChunkDirectory } from './chunk-directory.ts'
 import type { ChunkedHash } from './chunked-hash.ts'
 import { hashEnd } from './field-hashes.ts'
 
-/** What chunks look like in an image. */
-export interface Renderer {
-  /** Adds the chunk whose blob begins at `bytes[start]` to what will be taken. */
-  add(bytes: Buffer, start: number): void
-  /** What was added since the last call, in memory that nobody else will touch. */
-  take(): Buffer
-}
+/** What the chunks from position `from` up to the one before `to` (-1: all that follow) look like, in memory that nobody else will touch. */
+export type RenderChunks = (values: Values, directory: ChunkDirectory, from: number, to: number) => Buffer
 
 interface Part {
   /** Where the chunk behind it begins; `hashEnd` for the last. */
@@ -28,8 +24,6 @@ interface Part {
   readonly bytes: Buffer
 }
 
-/** Bytes of chunks in one part, about. */
-const partBytesMax = 64 * 1024
 /** Cold chunks that are asked for at a time. */
 const chunksAhead = 64
 /** There is no good part here. */
@@ -38,22 +32,27 @@ const notGood = -2
 export class HashImage implements Preparation {
   readonly #key: SteadyHash
   readonly #hash: ChunkedHash
-  readonly #renderer: Renderer
+  readonly #render: RenderChunks
   readonly #values: Values
   readonly #partBytes: number
+  readonly #fetches: boolean
   /** By the first hash of each. */
   readonly #parts = new Map<number, Part>()
   /** Where the next part begins. */
   #nextHash = 0
   #memoryBytes = 0
 
-  /** Of an entry whose value is a large hash, in parts of about `partBytes` at the most. */
-  constructor(keyspace: Keyspace, entry: number, renderer: Renderer, partBytes: number) {
+  /**
+   * Of an entry whose value is a large hash, in parts that show about `partBytes`. With `fetches` it asks for cold chunks; without,
+   * it is for a command that needs all of them anyway, and goes no further than to the first that is cold.
+   */
+  constructor(keyspace: Keyspace, entry: number, render: RenderChunks, partBytes: number, fetches: boolean) {
     this.#key = new SteadyHash(keyspace, entry)
     this.#hash = this.#key.hash
-    this.#renderer = renderer
+    this.#render = render
+    this.#fetches = fetches
     this.#values = keyspace.values
-    this.#partBytes = Math.min(partBytes, partBytesMax)
+    this.#partBytes = partBytes
   }
 
   get memoryBytes(): number {
@@ -69,15 +68,14 @@ export class HashImage implements Preparation {
     let lsn = 0
     let fields = 0
     while (at >= 0 && bytes < this.#partBytes && directory.ref(at) !== 0) {
-      this.#add(at)
       bytes += directory.bytes(at)
       lsn = Math.max(lsn, directory.lsn(at))
       fields += directory.count(at)
       at = directory.after(at)
     }
-    if (at === first) return true
+    if (at === first) return this.#fetches
     const endHash = at < 0 ? hashEnd : directory.firstHash(at)
-    const part = { endHash, lsn, fields, bytes: this.#renderer.take() }
+    const part = { endHash, lsn, fields, bytes: this.#render(this.#values, directory, first, at) }
     this.#parts.set(directory.firstHash(first), part)
     this.#memoryBytes += part.bytes.length
     this.#nextHash = endHash
@@ -90,7 +88,7 @@ export class HashImage implements Preparation {
   }
 
   eachCold(visit: VisitColdChunk): boolean {
-    if (this.#key.find() === 0) return false
+    if (!this.#fetches || this.#key.find() === 0) return false
     const { directory } = this.#hash
     let left = chunksAhead
     if (this.#nextHash < hashEnd) {
@@ -109,27 +107,20 @@ export class HashImage implements Preparation {
   /** Visits all of the hash as it is now, in order. What is not `eachCold` must be resident. */
   each(visit: (bytes: Buffer) => void): void {
     const { directory } = this.#hash
-    let pending = false
+    let unrendered = -1
     for (let at = directory.first(); at >= 0; ) {
       const behind = this.#behindGoodPart(at)
       if (behind === notGood) {
-        this.#add(at)
-        pending = true
+        if (unrendered < 0) unrendered = at
         at = directory.after(at)
         continue
       }
-      if (pending) visit(this.#renderer.take())
-      pending = false
+      if (unrendered >= 0) visit(this.#render(this.#values, directory, unrendered, at))
+      unrendered = -1
       visit((this.#parts.get(directory.firstHash(at)) as Part).bytes)
       at = behind
     }
-    if (pending) visit(this.#renderer.take())
-  }
-
-  #add(at: number): void {
-    const ref = this.#hash.directory.ref(at)
-    if (ref === 0) throw new Error('hash image: a chunk is not resident')
-    this.#renderer.add(this.#values.bytes(ref), this.#values.start(ref))
+    if (unrendered >= 0) visit(this.#render(this.#values, directory, unrendered, -1))
   }
 
   /** Position of the first chunk that begins where the next part does, or behind; -1 when there is none. */
