@@ -16,6 +16,7 @@ import { allCommands } from './commands/tables.ts'
 import type { Config } from './config/config.ts'
 import type { Values } from './config/settings.ts'
 import { applyConfig } from './config-effects.ts'
+import { outOfMemory } from './dispatch-errors.ts'
 import { Gate, timerMsMax } from './gate.ts'
 import { LatencyMonitor } from './latency-monitor.ts'
 import { isLocal } from './local-address.ts'
@@ -39,7 +40,6 @@ import { ServerStats } from './stats.ts'
 const loadingText = 'LOADING Redis is loading the dataset in memory'
 const protectedText =
   'DENIED The server is in protected mode: it has no password, so it takes connections from its own machine only. Set a password (requirepass), or turn protected-mode off if nobody but friends can reach it.'
-const outOfMemoryText = "OOM command not allowed when used memory > 'maxmemory'."
 
 export interface ServerObservers {
   /** A group was committed; it took so many ms. */
@@ -105,6 +105,8 @@ export class Server {
     this.turn.afterFlush(() => this.clientEviction.turnEnded())
     const limits = { ...defaultLimits(), largeBulkBytes: sizes.largeValueBytes }
     this.listener = new Listener(ports.network, this.turn, ports.clock, limits, (connection) => this.#openSession(connection))
+    this.listener.onMemoryRefused = ({ pipe }) =>
+      this.log.warn('The system gives no memory for the request of a client; closed', { client: pipe.remoteAddress })
     const { counts } = this.listener
     this.rates = new Rates(ports.clock, () => [this.stats.commands, counts.inputBytes, counts.outputBytes])
   }
@@ -150,7 +152,7 @@ export class Server {
     if (this.logFailure !== undefined && writes) return `MISCONF Errors writing to the AOF file: ${this.logFailure.message}`
     // What is queued for a transaction could not be executed either.
     const queues = session.transaction.open && !session.transaction.endsWith(command)
-    if ((queues || session.needsMemory(command)) && this.shard.budget.isExhausted && this.#mustRefuseForMemory()) return outOfMemoryText
+    if ((queues || session.needsMemory(command)) && this.shard.budget.isExhausted && this.#mustRefuseForMemory()) return outOfMemory
     return undefined
   }
 
@@ -271,6 +273,7 @@ export class Server {
     const { log } = shard.primary
     this.maintenance = new Maintenance(shard, this.clock, this.config, this.log)
     this.turn.committed = log.committed
+    shard.primary.onMemoryRefused = ({ name }) => this.log.warn('The system gives no memory for a command; refused', { command: name })
     log.onCommitted = (committed) => {
       this.observers.commit?.(log.stats().lastCommitMs)
       shard.primary.keyspace.committed(committed)
