@@ -311,7 +311,7 @@ export class Mutator {
 
   #write(ref: number, offset: number, value: Uint8Array, vs: number, ve: number): void {
     const { keyspace } = this
-    const { entries, values } = keyspace
+    const { entries, values, arena } = keyspace
     const before = entries.length(ref)
     const length = Math.max(before, offset + (ve - vs))
     const former = entries.value(ref)
@@ -319,7 +319,8 @@ export class Mutator {
       const slot = keyspace.resizeValue(ref, length > values.room(former) ? grown(length) : length, before)
       const bytes = values.bytes(slot)
       const start = values.start(slot)
-      if (offset > before) bytes.fill(0, start + before, start + offset)
+      // A large block that has just been made for it holds the first `before` bytes and zeros.
+      if (offset > before && (slot === former || !arena.isLarge(slot))) bytes.fill(0, start + before, start + offset)
       bytes.set(value.subarray(vs, ve), start + offset)
     }
     entries.setLength(ref, length)
