@@ -319,9 +319,9 @@ export class Server {
     await this.listener.stopAccepting()
     const { shard } = this
     if (shard !== undefined) {
-      // So that the next start has nothing to replay: writers wait, as at Redis's SHUTDOWN. When it fails, the log still has everything.
+      // Writers wait, as at Redis's SHUTDOWN.
       this.gate.pause(timerMsMax, 'write')
-      if (shard.checkpointer !== undefined && this.logFailure === undefined) await this.maintenance.checkpoint().catch(() => undefined)
+      if (shard.checkpointer !== undefined && this.logFailure === undefined) await this.shutdown.checkpointAtEnd(shard.checkpointer)
       await this.maintenance.stop()
       shard.primary.log.flush()
       // Without a log everything counts as committed at once, and nobody is told.
