@@ -30,8 +30,9 @@ export class ChunkPool {
   }
 
   acquire(): Buffer {
+    const chunk = this.#free.pop() ?? Buffer.allocUnsafeSlow(chunkBytes)
     this.usedBytes += chunkBytes
-    return this.#free.pop() ?? Buffer.allocUnsafeSlow(chunkBytes)
+    return chunk
   }
 
   /** The view of a chunk, which lives as long as the chunk does. */
@@ -47,11 +48,11 @@ export class ChunkPool {
   acquireLarge(bytes: number): Buffer {
     const power = 32 - Math.clz32(bytes - 1)
     const size = bytes > reusedBytesMax ? bytes : 2 ** power
-    this.usedBytes += size
     const free = bytes > reusedBytesMax ? undefined : this.#freeLarge[power]!.pop()
-    if (free === undefined) return Buffer.allocUnsafeSlow(size)
-    this.#freeLargeBytes -= size
-    return free
+    if (free !== undefined) this.#freeLargeBytes -= size
+    const buffer = free ?? Buffer.allocUnsafeSlow(size)
+    this.usedBytes += size
+    return buffer
   }
 
   /** Takes back what `acquire` or `acquireLarge` gave. */

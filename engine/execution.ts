@@ -162,8 +162,9 @@ export class Execution {
     const expireAt = this.keyspace.entries.expireAt(ref)
     if (expireAt === 0 || expireAt >= this.now) return false
     if (!this.deletesExpired) return true
-    this.expired++
     this.mutator.deleteEntry(ref)
+    // Counted once it has happened: that is how `Primary` tells whether a request that fails has changed anything else.
+    this.expired++
     return true
   }
 

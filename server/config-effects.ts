@@ -1,7 +1,7 @@
 /** What a changed setting does to the parts that keep a copy of it, at the start and after CONFIG SET. */
 import type { Values } from './config/settings.ts'
 import type { Server } from './server.ts'
-import { budgetSettings, tierSettings } from './shard/shard.ts'
+import { applyAccessSettings, budgetSettings, tierSettings } from './shard/shard.ts'
 
 export function applyConfig(server: Server): void {
   const { config } = server
@@ -66,10 +66,7 @@ function applyAll(server: Server, values: Values): undefined {
   if (shard === undefined) return undefined
   Object.assign(shard.budget.settings, budgetSettings(values))
   Object.assign(shard.primary.tier.settings, tierSettings(values))
-  const { access } = shard.primary.keyspace
-  access.lfu = values['maxmemory-policy'].endsWith('lfu')
-  access.lfuLogFactor = values['lfu-log-factor']
-  access.lfuDecayMinutes = values['lfu-decay-time']
+  applyAccessSettings(shard.primary.keyspace.access, values)
   if (values.appendonly) shard.primary.log.setSyncPolicy(values.appendfsync)
   return undefined
 }

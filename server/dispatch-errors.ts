@@ -1,7 +1,8 @@
-/** What Redis answers to requests that name no command or have the wrong number of arguments, with its quoting and its limits. */
+/** What Redis answers to requests that name no command, have the wrong number of arguments, with its quoting and its limits, or get no memory. */
 import type { Arguments } from '../engine/arguments.ts'
 
 const shownBytesMax = 128
+export const outOfMemory = "OOM command not allowed when used memory > 'maxmemory'."
 
 export function unknownCommand(args: Arguments): string {
   let shown = ''

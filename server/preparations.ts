@@ -2,6 +2,7 @@
  * Preparations of requests, done beside everything else: about a millisecond a turn for all of them together, one slice of
  * each after the other. Cold chunks that one needs are fetched for it.
  */
+import { isMemoryRefusal } from '../engine/memory/refusal.ts'
 import type { Preparation } from '../engine/preparation.ts'
 import { ColdSet } from '../storage/cold-set.ts'
 import type { Server } from './server.ts'
@@ -79,7 +80,7 @@ export class Preparations {
       this.#fetch(job, cold)
       return false
     }
-    if (preparation.step()) return true
+    if (hasStep(preparation)) return true
     this.#all.delete(job)
     job.done()
     return false
@@ -98,6 +99,16 @@ export class Preparations {
         job.failed(failure)
       },
     )
+  }
+}
+
+/** Does a slice; false when there is nothing more to do, or no memory for it: the command then goes on as well as it can. */
+function hasStep(preparation: Preparation): boolean {
+  try {
+    return preparation.step()
+  } catch (failure) {
+    if (!isMemoryRefusal(failure)) throw failure
+    return false
   }
 }
 

@@ -16,6 +16,7 @@ import { allCommands } from './commands/tables.ts'
 import type { Config } from './config/config.ts'
 import type { Values } from './config/settings.ts'
 import { applyConfig } from './config-effects.ts'
+import { outOfMemory } from './dispatch-errors.ts'
 import { Gate, timerMsMax } from './gate.ts'
 import { LatencyMonitor } from './latency-monitor.ts'
 import { isLocal } from './local-address.ts'
@@ -40,7 +41,6 @@ import { ServerStats } from './stats.ts'
 const loadingText = 'LOADING Redis is loading the dataset in memory'
 const protectedText =
   'DENIED The server is in protected mode: it has no password, so it takes connections from its own machine only. Set a password (requirepass), or turn protected-mode off if nobody but friends can reach it.'
-const outOfMemoryText = "OOM command not allowed when used memory > 'maxmemory'."
 
 export interface ServerObservers {
   /** A group was committed; it took so many ms. */
@@ -109,6 +109,8 @@ export class Server {
     this.turn.afterFlush(() => this.clientEviction.turnEnded())
     const limits = { ...defaultLimits(), largeBulkBytes: sizes.largeValueBytes }
     this.listener = new Listener(ports.network, this.turn, ports.clock, limits, (connection) => this.#openSession(connection))
+    this.listener.onMemoryRefused = ({ pipe }) =>
+      this.log.warn('The system gives no memory for the request of a client; closed', { client: pipe.remoteAddress })
     const { counts } = this.listener
     this.rates = new Rates(ports.clock, () => [this.stats.commands, counts.inputBytes, counts.outputBytes])
   }
@@ -154,7 +156,7 @@ export class Server {
     if (this.logFailure !== undefined && writes) return `MISCONF Errors writing to the AOF file: ${this.logFailure.message}`
     // What is queued for a transaction could not be executed either.
     const queues = session.transaction.open && !session.transaction.endsWith(command)
-    if ((queues || session.needsMemory(command)) && this.shard.budget.isExhausted && this.#mustRefuseForMemory()) return outOfMemoryText
+    if ((queues || session.needsMemory(command)) && this.shard.budget.isExhausted && this.#mustRefuseForMemory()) return outOfMemory
     return undefined
   }
 
@@ -275,6 +277,7 @@ export class Server {
     const { log } = shard.primary
     this.maintenance = new Maintenance(shard, this.clock, this.config, this.log)
     this.turn.committed = log.committed
+    shard.primary.onMemoryRefused = ({ name }) => this.log.warn('The system gives no memory for a command; refused', { command: name })
     log.onCommitted = (committed) => {
       this.observers.commit?.(log.stats().lastCommitMs)
       shard.primary.keyspace.committed(committed)
@@ -320,9 +323,9 @@ export class Server {
     await this.listener.stopAccepting()
     const { shard } = this
     if (shard !== undefined) {
-      // So that the next start has nothing to replay: writers wait, as at Redis's SHUTDOWN. When it fails, the log still has everything.
+      // Writers wait, as at Redis's SHUTDOWN.
       this.gate.pause(timerMsMax, 'write')
-      if (shard.checkpointer !== undefined && this.logFailure === undefined) await this.maintenance.checkpoint().catch(() => undefined)
+      if (shard.checkpointer !== undefined && this.logFailure === undefined) await this.shutdown.checkpointAtEnd(shard.checkpointer)
       await this.maintenance.stop()
       shard.primary.log.flush()
       // Without a log everything counts as committed at once, and nobody is told.

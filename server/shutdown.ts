@@ -1,7 +1,12 @@
 /**
  * SHUTDOWN: a checkpoint unless it is not wanted, then the owner of the server is told to end it. While the checkpoint is
  * made the shutdown can be called off. Every acknowledged write is in the log either way.
+ *
+ * The checkpoint at the end itself, which a signal leads to as well, has a limit of time: whoever ends the server may not
+ * wait for ever, and would kill it in the middle of something else.
  */
+import type { Checkpointer } from '../storage/checkpoint.ts'
+import { timerMsMax } from './gate.ts'
 import type { Server } from './server.ts'
 
 export interface ShutdownOptions {
@@ -45,6 +50,26 @@ export class Shutdown {
         end(!forced)
       },
     )
+  }
+
+  /**
+   * Makes the last checkpoint, so that the next start has nothing to replay. When it fails, or takes longer than
+   * `shutdown-checkpoint-timeout`, the one before it stands, and the log has everything since.
+   */
+  async checkpointAtEnd(checkpointer: Checkpointer): Promise<void> {
+    const { clock, config, log, maintenance, primary } = this.#server
+    const seconds = config.values['shutdown-checkpoint-timeout']
+    const giveUp = (): void => {
+      const records = primary.log.appended - checkpointer.lastLsn
+      log.warn('The checkpoint at the end takes too long and is given up. Nothing is lost: the next start replays the log', {
+        seconds,
+        records,
+      })
+      maintenance.giveUpCheckpoints()
+    }
+    const timer = seconds === 0 ? undefined : clock.after(Math.min(seconds * 1000, timerMsMax), giveUp)
+    await maintenance.checkpoint().catch(() => undefined)
+    timer?.cancel()
   }
 
   /** Calls a shutdown off; false when there is none. */

@@ -4,9 +4,11 @@
  */
 import type { Arguments } from '../engine/arguments.ts'
 import type { Keyspace } from '../engine/keyspace/keyspace.ts'
+import { isMemoryRefusal } from '../engine/memory/refusal.ts'
 import type { ReplyWriter } from '../engine/reply-writer.ts'
 import type { ColdSet } from '../storage/tier.ts'
 import type { Command } from './command-table.ts'
+import { outOfMemory } from './dispatch-errors.ts'
 import type { Primary } from './shard/primary.ts'
 
 export interface Queued {
@@ -53,7 +55,14 @@ export class Transaction {
   }
 
   queue(command: Command, args: Arguments, reply: ReplyWriter): void {
-    this.queued.push({ command, args: args.keep() })
+    try {
+      this.queued.push({ command, args: args.keep() })
+    } catch (failure) {
+      if (!isMemoryRefusal(failure)) throw failure
+      this.refused()
+      reply.error(outOfMemory)
+      return
+    }
     reply.queued()
   }
 

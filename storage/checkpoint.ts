@@ -45,6 +45,7 @@ export class Checkpointer {
   /** When it ended, in ms since the epoch; 0 for never since the start. */
   lastWallMs = 0
   failure: Error | undefined
+  #isGivenUp = false
   readonly #keyspace: Keyspace
   readonly #tier: Tier
   readonly #writeOut: WriteOut
@@ -88,11 +89,25 @@ export class Checkpointer {
     this.#sizes = options.sizes ?? defaultSizes
   }
 
+  /** The server is about to end, and has no more time: a checkpoint that runs rejects before its next step, and so does every later one. */
+  giveUp(): void {
+    this.#isGivenUp = true
+  }
+
+  get isGivenUp(): boolean {
+    return this.#isGivenUp
+  }
+
+  #goOn(): void {
+    if (this.#isGivenUp) throw new Error('the checkpoint was given up')
+  }
+
   /** Takes a checkpoint; the caller runs one at a time and no step of the write-out beside it. Rejects when a disk or the log fails: the last checkpoint then stands. */
   async run(): Promise<CheckpointResult> {
     const startMs = this.#clock.monotonicMs()
     let freed: number[] = []
     try {
+      this.#goOn()
       if (this.#mustRenew()) await this.#renewCatalog()
       const lsn = this.#log.appended
       // What becomes stale from here on may be what this checkpoint's rows refer to: it stays until the next.
@@ -145,7 +160,10 @@ export class Checkpointer {
   async #write(queue: RefQueue): Promise<void> {
     // A hash that is half written is in no queue, and counts when it is done.
     let left = queue.length + (this.#writeOut.hasPartial ? 1 : 0)
-    while (this.#writeOut.hasPartial || (left > 0 && queue.length > 0)) left -= await this.#writeOut.step(Math.max(left, 1), queue)
+    while (this.#writeOut.hasPartial || (left > 0 && queue.length > 0)) {
+      left -= await this.#writeOut.step(Math.max(left, 1), queue)
+      this.#goOn()
+    }
   }
 
   /** Whether the present catalog is of no more use, or holds too much that is no longer so. */
@@ -175,6 +193,7 @@ export class Checkpointer {
         else await new Promise<void>((resolve) => this.#clock.afterTurn(resolve))
         // What was deleted meanwhile may have been told before.
         this.#writeOut.tellDeletions()
+        this.#goOn()
       } while (cursor !== 0)
     }
     for (const id of this.#toDelete) this.#catalog.freed(id)
@@ -193,6 +212,8 @@ export class Checkpointer {
       await deleteValues(this.#store, deletes, this.#sizes.deletesPerBatch)
       this.#toDelete = this.#toDelete.slice(deletes.length)
       deleted += deletes.length
+      // What is left the next start deletes, for the marker says so.
+      if (this.#isGivenUp) break
     }
     return deleted
   }

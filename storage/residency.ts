@@ -2,7 +2,7 @@
  * Which values stay in memory: S3-FIFO by bytes (Yang et al., "FIFO queues are all you need for cache eviction", SOSP
  * 2023). New values enter a small queue, a tenth of all; those used there more than once move on to the main queue, the
  * rest leave. The main queue gives a value that was used since another round. The paper's ghost queue is not kept: a cold
- * entry remembers in its own header at which epoch it was last seen.
+ * entry remembers by a stamp in its own header at which epoch it was last seen (`ColdStamps`).
  *
  * It orders values and counts their bytes; the tier asks it for victims and makes them cold.
  */
@@ -30,7 +30,7 @@ export class Residency {
     this.#values = values
   }
 
-  /** Advances by one each time a sixteenth of the memory has passed through. 16 bits. */
+  /** Advances by one each time a sixteenth of the memory has passed through. */
   get epoch(): number {
     return this.#epoch
   }
@@ -92,12 +92,12 @@ export class Residency {
     this.#entered += bytes
     if (this.#entered < Math.max(65536, residentMax / ghostWindow)) return
     this.#entered = 0
-    this.#epoch = (this.#epoch + 1) & 0xffff
+    this.#epoch++
   }
 
   /** Whether something last seen at `epoch` was seen within the ghosts' window. */
   isRecent(epoch: number): boolean {
-    return ((this.#epoch - epoch) & 0xffff) <= ghostWindow
+    return this.#epoch - epoch <= ghostWindow
   }
 
   /**

@@ -16,6 +16,7 @@ import { fieldHash } from '../engine/types/field-hashes.ts'
 import type { Clock } from './clock.ts'
 import type { ColdItem } from './cold-set.ts'
 import { ColdSet } from './cold-set.ts'
+import { ColdStamps } from './cold-stamps.ts'
 import type { ColdStore } from './cold-store.ts'
 import { LoosePieces } from './loose-pieces.ts'
 import { isHead, readPieces } from './pieced-values.ts'
@@ -89,6 +90,7 @@ export class Tier implements KeyspaceObserver {
   readonly #store: ColdStore | undefined
   readonly #codec: ValueCodec
   readonly #clock: Clock
+  readonly #stamps: ColdStamps
   readonly #reads = new Map<number, Promise<Buffer>>()
   /** Memory of values read in pieces, which the keyspace may adopt; whether it has done so before. */
   readonly #adoptable = new WeakMap<ArrayBufferLike, boolean>()
@@ -111,6 +113,8 @@ export class Tier implements KeyspaceObserver {
     this.settings = settings
     this.#coldReadMs = coldReadMs
     this.residency = new Residency(keyspace.values)
+    this.#stamps = new ColdStamps(keyspace.access, this.residency.epoch)
+    keyspace.coldIdleSeconds = (stamp) => this.#stamps.idleSeconds(stamp)
     this.loose = new LoosePieces(keyspace)
   }
 
@@ -130,7 +134,14 @@ export class Tier implements KeyspaceObserver {
 
   /** Memory for the tier's own bookkeeping. */
   get memoryBytes(): number {
-    return this.residency.memoryBytes + this.dirty.bytes + this.dirtyMovers.bytes + this.tombstones.bytes + this.stales.length * 8
+    return (
+      this.residency.memoryBytes +
+      this.#stamps.bytes +
+      this.dirty.bytes +
+      this.dirtyMovers.bytes +
+      this.tombstones.bytes +
+      this.stales.length * 8
+    )
   }
 
   /** Whether a value is worth moving: smaller ones stay in memory, and in the catalog. */
@@ -236,7 +247,7 @@ export class Tier implements KeyspaceObserver {
         continue
       }
       if (!entries.isLive(entry) || entries.isResident(entry) || entries.valueId(entry) !== id) continue
-      const epoch = entries.ghostEpoch(entry)
+      const epoch = this.#stamps.epochOf(entries.coldStamp(entry))
       const value = this.#slotFor(entry, bytes)
       values.setId(value, id)
       entries.setResident(entry, value, keyspace.access.initial())
@@ -319,7 +330,7 @@ export class Tier implements KeyspaceObserver {
 
   #makeCold(entry: number, value: number): void {
     const { entries, values } = this.#keyspace
-    entries.setCold(entry, values.id(value), this.residency.epoch)
+    entries.setCold(entry, values.id(value), this.#stamps.now(this.residency.epoch))
     values.release(value)
     this.#keyspace.coldCount++
   }

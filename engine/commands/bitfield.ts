@@ -164,7 +164,7 @@ function readField(x: Execution, index: number): boolean {
 
 /** The entry of the string to write to, made if it is missing, with at least so many bytes. */
 function withRoom(x: Execution, found: number, bytes: number): number {
-  const entry = found === 0 ? createEmpty(x) : found
+  const entry = found === 0 ? createEmpty(x, bytes) : found
   if (x.keyspace.entries.length(entry) < bytes) x.mutator.setRange(entry, bytes, nothing, 0, 0)
   return entry
 }

@@ -92,7 +92,7 @@ function setbit(x: Execution): void {
   const wasSet = (before & mask) !== 0
   if (!isInside || wasSet !== (bit === 1)) {
     oneByte[0] = bit === 1 ? before | mask : before & ~mask
-    mutator.setRange(entry === 0 ? createEmpty(x) : entry, at, oneByte, 0, 1)
+    mutator.setRange(entry === 0 ? createEmpty(x, at + 1) : entry, at, oneByte, 0, 1)
   } else mutator.markRaw(entry)
   reply.integer(wasSet ? 1 : 0)
 }

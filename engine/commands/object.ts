@@ -2,7 +2,8 @@
  * OBJECT: what a value is made of, where it is, and how often it is used. None of it counts as a use.
  *
  * ENCODING answers as Redis would for the same value; whether a short string is an integer only its bytes can tell. Of a
- * cold value nobody knows when it was used last: its idle time and frequency are answered as 0.
+ * cold value it is known when it became cold, to a minute, or that it was so when the server started: IDLETIME counts from
+ * there.
  */
 import type { EngineCommand } from '../command.ts'
 import { keyAt, noKeys } from '../command.ts'
@@ -121,7 +122,10 @@ function freq(x: Execution): void {
   const { entries, access } = x.keyspace
   if (entry === 0) x.reply.nil()
   else if (!access.lfu) x.reply.error(noFrequency)
-  else x.reply.integer(entries.isResident(entry) ? access.frequency(entries.access(entry)) : 0)
+  else if (entries.isResident(entry)) x.reply.integer(access.frequency(entries.access(entry)))
+  // The counter goes with the value, which will begin anew when it returns. So it counts as new when it left: a few minutes
+  // later that is 0, as Redis's decay would make of nearly any counter.
+  else x.reply.integer(access.frequencyAfter(x.keyspace.idleSeconds(entry)))
 }
 
 function help(x: Execution): void {
@@ -131,10 +135,9 @@ function help(x: Execution): void {
 
 function idletime(x: Execution): void {
   const entry = peek(x, 2)
-  const { entries, access } = x.keyspace
   if (entry === 0) x.reply.nil()
-  else if (access.lfu) x.reply.error(noIdleTime)
-  else x.reply.integer(entries.isResident(entry) ? access.idleSeconds(entries.access(entry)) : 0)
+  else if (x.keyspace.access.lfu) x.reply.error(noIdleTime)
+  else x.reply.integer(x.keyspace.idleSeconds(entry))
 }
 
 function refcount(x: Execution): void {

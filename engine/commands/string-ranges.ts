@@ -107,12 +107,13 @@ function setrange(x: Execution): void {
     reply.error(stringTooLong)
     return
   }
-  x.mutator.setRange(entry === 0 ? createEmpty(x) : entry, offset, args.buffer, args.start(3), args.end(3))
+  x.mutator.setRange(entry === 0 ? createEmpty(x, offset + added) : entry, offset, args.buffer, args.start(3), args.end(3))
   reply.integer(Math.max(length, offset + added))
 }
 
-/** Makes the missing key that is argument 1 an empty string, to be written into. Returns the entry. */
-export function createEmpty(x: Execution): number {
+/** Makes the missing key that is argument 1 an empty string, to be written into up to `length` bytes. Returns the entry. */
+export function createEmpty(x: Execution, length: number): number {
+  x.mutator.setAsideString(0, length)
   return x.putString(1, nothing, 0, 0, keepTtl)
 }
 

@@ -24,6 +24,11 @@ export class AccessClock {
     this.#minutes = Math.floor(nowMs / 60_000) & 0xffff
   }
 
+  /** The clock of an LRU policy, whatever the policy is: seconds modulo 2^24. */
+  get seconds(): number {
+    return this.#seconds
+  }
+
   /** The field of a key that was just made. */
   initial(): number {
     return this.lfu ? (this.#minutes << 8) | lfuInitial : this.#seconds
@@ -40,10 +45,17 @@ export class AccessClock {
 
   /** The decayed logarithmic counter. */
   frequency(access: number): number {
-    const counter = access & 0xff
-    if (this.lfuDecayMinutes === 0) return counter
     const elapsed = (this.#minutes - ((access >>> 8) & 0xffff) + 0x10000) & 0xffff
-    return Math.max(0, counter - Math.floor(elapsed / this.lfuDecayMinutes))
+    return this.#decayed(access & 0xff, elapsed)
+  }
+
+  /** What has become of the counter that a new key begins with, if it was not used for so long. */
+  frequencyAfter(idleSeconds: number): number {
+    return this.#decayed(lfuInitial, Math.floor(idleSeconds / 60))
+  }
+
+  #decayed(counter: number, minutes: number): number {
+    return this.lfuDecayMinutes === 0 ? counter : Math.max(0, counter - Math.floor(minutes / this.lfuDecayMinutes))
   }
 
   #increment(counter: number): number {

@@ -8,7 +8,7 @@
  *   2  LSN of the last mutation, lower 32 bits
  *   3  LSN, upper 16 bits; database; flags
  *   4  resident: ref of the value · cold: value id, lower 32 bits · chunked: number of the collection
- *   5  resident, chunked: access clock (as Redis's 24-bit LRU or LFU field) · cold: value id, upper 16 bits; ghost epoch
+ *   5  resident, chunked: access clock (as Redis's 24-bit LRU or LFU field) · cold: value id, upper 16 bits; stamp of when it became so
  *   6–8 only with a ttl: expiry in ms (lower, upper), position in the database's list of keys that expire
  * then the key's bytes.
  */
@@ -195,12 +195,13 @@ export class Entries {
     words[w + 5] = access
   }
 
-  setCold(ref: number, valueId: number, ghostEpoch: number): void {
+  /** `stamp` has 16 bits, and its meaning elsewhere: see `Keyspace.coldIdleSeconds`. 0 for what was cold from the start. */
+  setCold(ref: number, valueId: number, stamp: number): void {
     const words = this.arena.words(ref)
     const w = this.arena.wordAt(ref)
     words[w] &= ~residentBit
     words[w + 4] = valueId % two32
-    words[w + 5] = (((ghostEpoch & 0xffff) << 16) | (valueId / two32)) >>> 0
+    words[w + 5] = (((stamp & 0xffff) << 16) | (valueId / two32)) >>> 0
   }
 
   /** A cold entry's value id. */
@@ -210,7 +211,7 @@ export class Entries {
     return words[w + 4] + (words[w + 5] & 0xffff) * two32
   }
 
-  ghostEpoch(ref: number): number {
+  coldStamp(ref: number): number {
     return this.arena.words(ref)[this.arena.wordAt(ref) + 5] >>> 16
   }
 

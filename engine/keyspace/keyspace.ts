@@ -42,6 +42,8 @@ export class Keyspace implements RefMatcher {
   /** The id in the catalog of the next collection. */
   nextCollectionId = 1
   observer: KeyspaceObserver
+  /** Set by the tier: for how many seconds, at least, a cold value with this stamp was not used. */
+  coldIdleSeconds: (stamp: number) => number = () => 0
   readonly lookAhead: LookAhead
   readonly #freeCollections: number[] = []
   readonly #hash: KeyHash
@@ -226,6 +228,12 @@ export class Keyspace implements RefMatcher {
   touch(ref: number): void {
     const value = this.entries.touch(ref, this.access)
     if (value !== 0) this.values.touch(value)
+  }
+
+  /** Seconds since the last use of a key; for a cold one, since it became cold: its last use cannot be later. */
+  idleSeconds(ref: number): number {
+    const { entries, access } = this
+    return entries.isResident(ref) ? access.idleSeconds(entries.access(ref)) : this.coldIdleSeconds(entries.coldStamp(ref))
   }
 
   /** Points an entry at the slot that its value has moved to. */

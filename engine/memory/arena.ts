@@ -7,10 +7,15 @@
  * with a buffer of its own. 0 is no ref. An empty run goes back to be used for any class.
  *
  * Access is by `bytes(ref)[at(ref) + n]` or `words(ref)[wordAt(ref) + n]`: no object is made per record.
- * Every slot is aligned to 8 bytes. It does not zero memory, and knows nothing of what the slots hold.
+ * Every slot is aligned to 8 bytes. Only a large block made here begins zeroed: the system does that, page by page as it is
+ * used. It knows nothing of what the slots hold.
+ *
+ * The system may refuse memory: where it is asked, a RangeError comes out. Who must not fail half-way has it set aside first.
  */
 
 const regionBytes = 64 * 1024 * 1024
+/** Runs kept free at least by `setAsideSlots`: a change may need one of nearly every size class. */
+const spareRuns = 64
 const runBytes = 64 * 1024
 const runUnits = runBytes / 8 // 2^13
 const runsPerRegion = regionBytes / runBytes
@@ -42,6 +47,8 @@ export class Arena {
   readonly #largeBytes: (Buffer | undefined)[] = []
   readonly #largeWords: (Uint32Array | undefined)[] = []
   readonly #largeFree: number[] = []
+  /** Memory of large blocks to come. */
+  readonly #aside: ArrayBuffer[] = []
   /** What each large block holds; -1 for one that was released. */
   readonly #largeKinds: number[] = []
 
@@ -82,6 +89,28 @@ export class Arena {
   /** Bytes of runs that were used once and stand empty: resident, but free for anything. */
   get idleBytes(): number {
     return this.#emptyRuns.length * runBytes
+  }
+
+  /** Has regions at hand for about `bytes` in slots, a region at most. Throws when the system refuses them. */
+  setAsideSlots(bytes: number): void {
+    const runs = this.#emptyRuns.length + this.#bytes.length * runsPerRegion - this.#runCount
+    const wanted = spareRuns + Math.min(bytes, regionBytes) / runBytes
+    if (runs < wanted && this.#bytes.length * runsPerRegion < this.#limitRuns) this.#addRegion()
+  }
+
+  /** Has memory at hand for one more slot of `size` bytes, if that is a large block. Throws when the system refuses it. */
+  setAsideLarge(size: number): void {
+    if (size > slotBytesMax) this.#aside.push(new ArrayBuffer((size + 7) & ~7))
+  }
+
+  /** Whether memory for the next slot of `size` bytes has been set aside. */
+  isAside(size: number): boolean {
+    return this.#aside.some((memory) => memory.byteLength === ((size + 7) & ~7))
+  }
+
+  /** Gives up what was set aside and not used. */
+  dropAside(): void {
+    if (this.#aside.length > 0) this.#aside.length = 0
   }
 
   /** A slot of at least `size` bytes, contents arbitrary. Throws when 30 GiB are in use. */
@@ -237,15 +266,17 @@ export class Arena {
   #newRun(): number {
     const run = this.#runCount
     if (run >= this.#limitRuns) throw new Error(`arena: all ${(this.#limitRuns * runBytes) / 2 ** 30} GiB are in use`)
-    if (run % runsPerRegion === 0) {
-      const memory = new ArrayBuffer(regionBytes)
-      this.#bytes.push(Buffer.from(memory))
-      this.#words.push(new Uint32Array(memory))
-      this.#halves.push(new Uint16Array(memory))
-    }
+    if (run === this.#bytes.length * runsPerRegion) this.#addRegion()
     if (run === this.#runClass.length) this.#growRuns()
     this.#runCount = run + 1
     return run
+  }
+
+  #addRegion(): void {
+    const memory = new ArrayBuffer(regionBytes)
+    this.#bytes.push(Buffer.from(memory))
+    this.#words.push(new Uint32Array(memory))
+    this.#halves.push(new Uint16Array(memory))
   }
 
   #growRuns(): void {
@@ -283,7 +314,10 @@ export class Arena {
   }
 
   #allocateLarge(size: number, kind: Kind): number {
-    return this.adopt(new ArrayBuffer((size + 7) & ~7), 0, size, kind)
+    const capacity = (size + 7) & ~7
+    const at = this.#aside.findIndex((memory) => memory.byteLength === capacity)
+    const memory = at < 0 ? new ArrayBuffer(capacity) : (this.#aside.splice(at, 1)[0] as ArrayBuffer)
+    return this.adopt(memory, 0, size, kind)
   }
 
   /**

@@ -5,10 +5,14 @@
  *
  * What one request changes between `begin` and the next is one record: atomic in the log. Operations need their key's
  * value in memory where they change a part of it. They check no limits, read no clock and draw no chance.
+ *
+ * An operation counts as begun before its first byte is recorded, and large memory is asked for before that: when the
+ * system refuses it, and `operations` is what it was, nothing has happened.
  */
 import { chunkedHash, hashType, plainString, rawString, stringType, textString } from '../keyspace/entries.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
-import { largeValueBytes } from '../keyspace/values.ts'
+import { largeValueBytes, valueHeaderBytes } from '../keyspace/values.ts'
+import { slotBytesMax } from '../memory/arena.ts'
 import { copyToWords, wordCopyBytesMax } from '../memory/word-copy.ts'
 import type { Random } from '../random.ts'
 import { packedHeaderBytes, usedBytes } from '../types/packed-fields.ts'
@@ -40,6 +44,10 @@ export const keepTtl = -1
 
 const growthBytesMax = 1024 * 1024
 const nothing = new Uint8Array(0)
+/** A string up to here needs no large block, even with room to grow on. */
+const slotStringBytesMax = slotBytesMax / 2
+/** Fields from this many bytes in all on are not set before the system has shown that it has memory for them. */
+const triedBytesMin = 8 * 1024 * 1024
 
 /**
  * Room for a string that grows to `length` bytes by moving. It is likely to grow again, as Redis's sds supposes, too: it gets half as
@@ -107,6 +115,7 @@ export class Mutator {
   ): number {
     const length = ve - vs
     const isLarge = length >= this.#largeValueBytes
+    if (isLarge && !adopts) this.#setAsideCopy(db, key, ks, ke, length)
     if (this.recording) {
       const record = this.#operation(putStringOp, db, key, ks, ke)
       record.byte(expireAt > 0 ? expiresFlag : expireAt === keepTtl ? keepTtlFlag : 0)
@@ -128,12 +137,24 @@ export class Mutator {
     return ref
   }
 
+  #setAsideCopy(db: number, key: Uint8Array, ks: number, ke: number, length: number): void {
+    const { arena } = this.keyspace
+    const ref = this.keyspace.find(db, key, ks, ke)
+    const size = valueHeaderBytes + length
+    if ((ref === 0 || !this.#takesCopy(ref, length)) && !arena.isAside(size)) arena.setAsideLarge(size)
+  }
+
+  /** Whether the slot of an entry can take another value of this length. */
+  #takesCopy(ref: number, length: number): boolean {
+    const { entries } = this.keyspace
+    return entries.type(ref) === stringType && entries.isResident(ref) && entries.value(ref) !== 0 && this.#fits(ref, length)
+  }
+
   #copyValue(ref: number, value: Uint8Array, vs: number, ve: number): void {
     const { keyspace } = this
     const { entries, values } = keyspace
     const length = ve - vs
-    if (entries.type(ref) !== stringType || !entries.isResident(ref) || entries.value(ref) === 0 || !this.#fits(ref, length))
-      keyspace.makeValue(ref, length)
+    if (!this.#takesCopy(ref, length)) keyspace.makeValue(ref, length)
     else entries.setAccess(ref, keyspace.access.used(entries.access(ref)))
     const slot = entries.value(ref)
     const bytes = values.bytes(slot)
@@ -180,8 +201,24 @@ export class Mutator {
     return entry
   }
 
+  /** Has memory at hand for a string that is still to be made (`ref` 0), or a resident one, to be written into up to `length` bytes. */
+  setAsideString(ref: number, length: number): void {
+    if (length <= slotStringBytesMax) return
+    const { entries, values, arena } = this.keyspace
+    const room = ref === 0 ? 0 : values.room(entries.value(ref))
+    if (length <= room && !this.keyspace.isReferred(ref)) return
+    const size = valueHeaderBytes + (length > room ? roomToGrow(length) : length)
+    if (!arena.isAside(size)) arena.setAsideLarge(size)
+  }
+
+  /** Has memory at hand for one more new string of `length` bytes. */
+  setAsideNewString(length: number): void {
+    if (length >= this.#largeValueBytes) this.keyspace.arena.setAsideLarge(valueHeaderBytes + length)
+  }
+
   /** Appends to a resident string. */
   append(ref: number, value: Uint8Array, vs: number, ve: number): void {
+    this.setAsideString(ref, this.keyspace.entries.length(ref) + ve - vs)
     if (this.#operationOn(appendOp, ref)) this.record.range(value, vs, ve)
     this.changes++
     this.#write(ref, this.keyspace.entries.length(ref), value, vs, ve)
@@ -189,6 +226,7 @@ export class Mutator {
 
   /** Overwrites a part of a resident string, padding with zero bytes up to `offset`. Nothing written at 0 lets the string count as text, even if it reads as an integer. */
   setRange(ref: number, offset: number, value: Uint8Array, vs: number, ve: number): void {
+    this.setAsideString(ref, Math.max(this.keyspace.entries.length(ref), offset + ve - vs))
     if (this.#operationOn(setRangeOp, ref)) {
       this.record.varint(offset)
       this.record.range(value, vs, ve)
@@ -213,6 +251,7 @@ export class Mutator {
   /** Sets fields of a hash, making it when the key is missing. `pairs` gives them one by one. Returns how many were new. */
   hashSet(db: number, key: Uint8Array, ks: number, ke: number, pairs: FieldSource): number {
     const ref = this.keyspace.find(db, key, ks, ke)
+    if (this.record.lasting !== undefined) this.#tryFor(pairs)
     if (this.recording) {
       const record = this.#operation(hashSetOp, db, key, ks, ke)
       record.varint(pairs.count)
@@ -224,6 +263,16 @@ export class Mutator {
     this.changes += pairs.count
     const entry = ref !== 0 ? ref : this.keyspace.insert(db, hashType, key, ks, ke, false)
     return this.#hashes.set(entry, pairs, this.#lsn)
+  }
+
+  /** Finds out whether the system has memory for fields that are large. What it gives is not kept: how they will lie is the hash's business. */
+  #tryFor(pairs: FieldSource): void {
+    let bytes = 0
+    for (let i = 0; i < pairs.count; i++) bytes += pairs.valueEnd(i) - pairs.valueStart(i) + pairs.fieldEnd(i) - pairs.fieldStart(i)
+    if (bytes < triedBytesMin) return
+    const { arena } = this.keyspace
+    arena.setAsideLarge(roomToGrow(bytes))
+    arena.dropAside()
   }
 
   /** Gives a resident hash the large form, however small it is. */
@@ -353,15 +402,16 @@ export class Mutator {
 
   #write(ref: number, offset: number, value: Uint8Array, vs: number, ve: number): void {
     const { keyspace } = this
-    const { entries, values } = keyspace
+    const { entries, values, arena } = keyspace
     const before = entries.length(ref)
     const length = Math.max(before, offset + (ve - vs))
+    const former = entries.value(ref)
     if (ve > vs || length > before) {
-      const grows = length > values.room(entries.value(ref))
-      const slot = keyspace.resizeValue(ref, grows ? roomToGrow(length) : length, before)
+      const slot = keyspace.resizeValue(ref, length > values.room(former) ? roomToGrow(length) : length, before)
       const bytes = values.bytes(slot)
       const start = values.start(slot)
-      if (offset > before) bytes.fill(0, start + before, start + offset)
+      // A large block that has just been made for it holds the first `before` bytes and zeros.
+      if (offset > before && (slot === former || !arena.isLarge(slot))) bytes.fill(0, start + before, start + offset)
       bytes.set(value.subarray(vs, ve), start + offset)
     }
     entries.setLength(ref, length)
@@ -372,11 +422,11 @@ export class Mutator {
 
   #operation(operation: number, db: number, key: Uint8Array, ks: number, ke: number): RecordBuffer {
     const { record } = this
+    this.#operations++
     if (record.end === 0) record.byte(recordVersion)
     record.byte(operation)
     record.byte(db)
     record.range(key, ks, ke)
-    this.#operations++
     return record
   }
 

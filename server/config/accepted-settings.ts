@@ -70,6 +70,7 @@ const processes = {
   'jemalloc-bg-thread': yesNo(true, 'There is no jemalloc.', inert),
   'dynamic-hz': yesNo(true, 'Background work follows need.', inert),
   activerehashing: yesNo(true, 'The index grows in small steps, always.', inert),
+  'shutdown-timeout': integer(10, 0n, int32Max, 'There are no replicas to wait for; see `shutdown-checkpoint-timeout`.', inert),
   'shutdown-on-sigterm': words('default', 'SIGTERM always commits what was appended and makes a checkpoint.', inert),
   'shutdown-on-sigint': words('default', 'SIGINT always commits what was appended and makes a checkpoint.', inert),
   'busy-reply-threshold': integer(5000, 0n, int64Max, 'There are no scripts.', { ...inert, aliases: ['lua-time-limit'] }),

@@ -44,6 +44,12 @@ export const logSettings = {
     int32Max,
     'Seconds between checkpoints while there are changes; 0 for checkpoints by bytes alone.',
   ),
+  'shutdown-checkpoint-timeout': integer(
+    60,
+    0n,
+    int32Max,
+    'Seconds that the checkpoint at the end may take before it is given up, and the next start has to replay the log; 0 for no limit.',
+  ),
 }
 
 export const metricsSettings = {

@@ -89,5 +89,4 @@ export const observationSettings = {
     'Who may use DEBUG: nobody, everybody, or clients on this machine.',
     atStart,
   ),
-  'shutdown-timeout': integer(10, 0n, int32Max, 'Seconds that a shutdown waits for clients and the log.'),
 }

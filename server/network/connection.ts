@@ -58,6 +58,8 @@ export interface ConnectionHost {
   readonly counts: TrafficCounts
   /** Gives a new connection its handler. */
   open(connection: Connection): RequestHandler
+  /** A connection is about to be closed because the system gives no memory for its request. */
+  lackedMemory(connection: Connection): void
   left(connection: Connection): void
 }
 
@@ -192,7 +194,7 @@ export class Connection implements PipeOwner, TurnMember {
     this.lastActiveMs = this.#turn.nowMs
     this.#parser.feed(bytes, start, end)
     if (this.#waiting || this.#choked || this.#running) {
-      this.#parser.retain(this.#waiting)
+      this.#retain()
       if (this.#parser.unparsedBytes > readAheadBytes) this.#pause()
       return
     }
@@ -230,9 +232,22 @@ export class Connection implements PipeOwner, TurnMember {
     }
     if (this.#closed) return
     if (this.#closing) this.#parser.close()
-    else this.#parser.retain(this.#waiting)
+    else if (!this.#retain()) return
     if (this.#paused && !this.#waiting && !this.#choked) this.#unpause()
     if (this.#closing || output.pendingBytes > 0) this.#turn.mark(this)
+  }
+
+  /** Keeps what the parser still needs of what arrived; false when the connection was closed for want of memory. */
+  #retain(): boolean {
+    this.#parser.retain(this.#waiting)
+    if (!this.#parser.lacksMemory) return true
+    this.#closeForMemory()
+    return false
+  }
+
+  #closeForMemory(): void {
+    this.#host.lackedMemory(this)
+    this.close()
   }
 
   /** Tells the handler of requests to come, if there are several. Returns after how many requests to look again. */
@@ -244,6 +259,10 @@ export class Connection implements PipeOwner, TurnMember {
   }
 
   #refuse(failure: string): void {
+    if (this.#parser.lacksMemory) {
+      this.#closeForMemory()
+      return
+    }
     if (failure === '') {
       this.close()
       return

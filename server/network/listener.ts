@@ -40,6 +40,8 @@ export interface ListenerCounts extends TrafficCounts {
 
 export class Listener implements ConnectionHost {
   readonly counts: ListenerCounts = { accepted: 0, rejected: 0, inputBytes: 0, outputBytes: 0 }
+  /** Set by the owner. Told of a client that is closed because the system gives no memory for its request. */
+  onMemoryRefused: (connection: Connection) => void = () => undefined
   /** May be changed at any time. */
   readonly limits: ListenerLimits
   readonly pool = new ChunkPool()
@@ -110,6 +112,10 @@ export class Listener implements ConnectionHost {
     const connection = new Connection(this.#lastId, pipe, this)
     this.#connections.set(connection.id, connection)
     connection.start()
+  }
+
+  lackedMemory(connection: Connection): void {
+    this.onMemoryRefused(connection)
   }
 
   /** A connection is gone: it says so itself. */

@@ -9,6 +9,7 @@
  * A large argument gets memory of its own, reserved whole once a part has arrived, and laid out so that the keyspace can
  * keep it as the value's memory: nothing copies the value. A request found there is apart (`#apartBytes`): the parser has
  * left it, and goes on elsewhere with what follows. Texts and limits are those of Redis 7.0.
+ * When the system refuses memory, all is given up (`lacksMemory`): the client has to be closed.
  * Grammar: https://redis.io/docs/latest/develop/reference/protocol-spec/ (arrays of bulk strings, and inline commands).
  */
 import { Arguments } from '../../engine/arguments.ts'
@@ -16,6 +17,7 @@ import type { ChunkPool } from '../../engine/chunk-pool.ts'
 import { chunkBytes } from '../../engine/chunk-pool.ts'
 import { parseInteger } from '../../engine/integer.ts'
 import { largeValueBytes, valueHeaderBytes } from '../../engine/keyspace/values.ts'
+import { isMemoryRefusal } from '../../engine/memory/refusal.ts'
 import { splitInline } from './inline-request.ts'
 import type { KeyPreview } from './key-preview.ts'
 
@@ -79,6 +81,7 @@ export class RequestParser {
   #value = 0
   #lineEnd = 0
   #overflowed = false
+  #lacksMemory = false
   /** While `#buffer` is laid out for a large argument: how much of it counts as used. */
   #largeBytes = 0
   /** Which argument that is. */
@@ -100,6 +103,11 @@ export class RequestParser {
     return this.#end - this.#at
   }
 
+  /** The system has refused the memory that a request needs: nothing more can be found here. */
+  get lacksMemory(): boolean {
+    return this.#lacksMemory
+  }
+
   /** Memory of the connection's own buffer, in bytes. */
   get memoryBytes(): number {
     const own = this.#largeBytes > 0 ? this.#largeBytes : this.#own ? this.#buffer.length : 0
@@ -108,10 +116,19 @@ export class RequestParser {
 
   /** Takes `bytes[start, end)`, which are lent until `retain` is called. */
   feed(bytes: Buffer, start: number, end: number): void {
+    if (this.#overflowed) return
     if (this.#own) {
-      this.#append(bytes, start, end)
+      try {
+        this.#append(bytes, start, end)
+      } catch (failure) {
+        this.#giveUp(failure)
+      }
       return
     }
+    this.#lend(bytes, start, end)
+  }
+
+  #lend(bytes: Buffer, start: number, end: number): void {
     this.#buffer = bytes
     this.#at = start
     this.#end = end
@@ -122,6 +139,14 @@ export class RequestParser {
 
   /** Ends the loan: copies what is still needed, the request found last included if `requestInUse`. Memory without use is given back. */
   retain(requestInUse: boolean): void {
+    try {
+      this.#retain(requestInUse)
+    } catch (failure) {
+      this.#giveUp(failure)
+    }
+  }
+
+  #retain(requestInUse: boolean): void {
     if (!requestInUse && this.#left === 0 && !this.#ready) {
       this.#endApart()
       this.#start = this.#at
@@ -156,6 +181,23 @@ export class RequestParser {
 
   /** Looks for the next request. The one before it is no longer valid. */
   next(): Found {
+    try {
+      return this.#next()
+    } catch (failure) {
+      this.#giveUp(failure)
+      return 'failure'
+    }
+  }
+
+  /** Memory is short: gives back what there is. */
+  #giveUp(failure: unknown): void {
+    if (!isMemoryRefusal(failure)) throw failure
+    this.#overflowed = true
+    this.#lacksMemory = true
+    this.close()
+  }
+
+  #next(): Found {
     if (this.#overflowed) return 'failure'
     if (this.#ready) {
       this.#ready = false
@@ -313,7 +355,8 @@ export class RequestParser {
     if (start + taken === end) return
     if (this.#bulks() === 'request') {
       this.#ready = true
-      this.feed(bytes, start + taken, end)
+      if (this.#own) this.#append(bytes, start + taken, end)
+      else this.#lend(bytes, start + taken, end)
       return
     }
     // The arguments that follow need more than was reserved for them.
@@ -362,8 +405,12 @@ export class RequestParser {
     if (from.length - args.length(this.#largeIndex) <= args.length(this.#largeIndex) / 8) args.offered = this.#largeIndex
     this.#apartBytes = this.#largeBytes
     this.#largeBytes = 0
-    this.#own = rest > 0
-    this.#buffer = rest > 0 ? this.#roomFor(rest) : nothing
+    this.#own = false
+    this.#buffer = nothing
+    if (rest > 0) {
+      this.#buffer = this.#roomFor(rest)
+      this.#own = true
+    }
     from.copy(this.#buffer, 0, this.#at, this.#end)
     this.#start = 0
     this.#at = 0

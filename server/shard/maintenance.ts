@@ -96,6 +96,12 @@ export class Maintenance {
     })
   }
 
+  /** Lets the checkpoint that runs end before its time, and refuses those that wait: the server has to end. */
+  giveUpCheckpoints(): void {
+    this.#shard.checkpointer?.giveUp()
+    for (const each of this.#wanted.splice(0)) each.reject(new Error('the server is stopping'))
+  }
+
   #tick(): void {
     if (this.#stopped) return
     this.#shard.primary.tick(this.#clock.wallMs())
@@ -229,8 +235,10 @@ export class Maintenance {
       this.#log.info('Checkpoint done', { ...result })
       for (const each of asked) each.resolve(result)
     } catch (failure) {
-      this.checkpointFailures++
-      this.#failed('Checkpoint failed', failure as Error)
+      if (this.#shard.checkpointer?.isGivenUp !== true) {
+        this.checkpointFailures++
+        this.#failed('Checkpoint failed', failure as Error)
+      }
       for (const each of asked) each.reject(failure as Error)
     } finally {
       this.checkpointRunning = false

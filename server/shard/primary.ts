@@ -8,6 +8,7 @@ import type { Need } from '../../engine/command.ts'
 import type { EngineLimits } from '../../engine/execution.ts'
 import { Execution } from '../../engine/execution.ts'
 import type { Keyspace } from '../../engine/keyspace/keyspace.ts'
+import { isMemoryRefusal } from '../../engine/memory/refusal.ts'
 import type { Mutator } from '../../engine/mutation/mutator.ts'
 import type { Preparation } from '../../engine/preparation.ts'
 import type { Random } from '../../engine/random.ts'
@@ -15,6 +16,7 @@ import type { ReplyWriter } from '../../engine/reply-writer.ts'
 import type { ColdSet, Tier } from '../../storage/tier.ts'
 import type { TransactionLog } from '../../wal/transaction-log.ts'
 import type { Command } from '../command-table.ts'
+import { outOfMemory } from '../dispatch-errors.ts'
 import type { Transaction } from '../transaction.ts'
 
 export class Primary {
@@ -25,6 +27,8 @@ export class Primary {
   readonly x: Execution
   /** Transactions that watch missing keys; they are told after each write. */
   readonly missWatchers = new Set<Transaction>()
+  /** Set by the owner. Told of a command that the system gave no memory for. */
+  onMemoryRefused: (command: Command) => void = () => undefined
   /** While above 0, requests belong to one record, which `endUnit` appends. */
   #unitDepth = 0
   #unitRevealed = 0
@@ -65,7 +69,13 @@ export class Primary {
     x.args = args
     x.database = database
     x.db = this.keyspace.logical[database]
-    return command.prepares?.(x)
+    try {
+      return command.prepares?.(x)
+    } catch (failure) {
+      // The command itself will find out, and say so.
+      if (!isMemoryRefusal(failure)) throw failure
+      return undefined
+    }
   }
 
   /** Executes a request. Returns the LSN that must be committed before its reply may leave; 0 when it may leave at once. */
@@ -73,7 +83,7 @@ export class Primary {
     const { x } = this
     this.#prepare(args, reply, database)
     if (this.#unitDepth === 0) this.mutator.begin(this.log.appended + 1)
-    command.runs(x)
+    this.#runs(command)
     if (this.missWatchers.size > 0 && this.mutator.operations > 0) this.#noticeMade()
     if (this.#unitDepth > 0) {
       if (x.revealed > this.#unitRevealed) this.#unitRevealed = x.revealed
@@ -101,6 +111,24 @@ export class Primary {
     return this.#commitPoint(0)
   }
 
+  #runs(command: Command): void {
+    const { x, mutator, keyspace } = this
+    const { operations } = mutator
+    const { expired } = x
+    const { position } = x.reply
+    try {
+      if (command.denyOom) keyspace.arena.setAsideSlots(slotBytesFor(x.args))
+      command.runs(x)
+    } catch (failure) {
+      // Deletions of expired keys on the way are complete; anything else may be half-done, and only the log knows what to do.
+      if (!isMemoryRefusal(failure) || mutator.operations - operations !== x.expired - expired) throw failure
+      if (x.reply.position > position) x.reply.rewindTo(position)
+      x.reply.error(outOfMemory)
+      this.onMemoryRefused(command)
+    }
+    keyspace.arena.dropAside()
+  }
+
   #noticeMade(): void {
     for (const transaction of this.missWatchers) transaction.noticeMade(this.keyspace, this.x.now)
   }
@@ -123,4 +151,10 @@ export class Primary {
     }
     return revealed > log.committed ? Math.min(revealed, log.appended) : 0
   }
+}
+
+/** What a request's arguments may take in the arena's slots. A large one gets a block of its own. */
+function slotBytesFor(args: Arguments): number {
+  const { count } = args
+  return args.isApart || count === 0 ? 0 : args.ends[count - 1] - args.starts[0]
 }

@@ -4,6 +4,7 @@
  */
 
 import type { EngineLimits } from '../../engine/execution.ts'
+import type { AccessClock } from '../../engine/keyspace/access.ts'
 import { Compactor } from '../../engine/keyspace/compactor.ts'
 import { Keyspace } from '../../engine/keyspace/keyspace.ts'
 import { noObserver } from '../../engine/keyspace/observer.ts'
@@ -63,6 +64,7 @@ export async function openShard(
   const keyspace = new Keyspace(random, noObserver)
   const mutator = new Mutator(keyspace, limits, random)
   mutator.recording = durable
+  applyAccessSettings(keyspace.access, values)
   keyspace.access.tick(clock.wallMs())
   const usesStore = durable || values['tier-enabled']
   const codec = new ValueCodec({
@@ -132,6 +134,13 @@ export async function closeShard(shard: Shard): Promise<void> {
   await shard.primary.log.close()
   await shard.checkpointer?.close()
   await shard.store?.close()
+}
+
+/** How uses of keys are counted. */
+export function applyAccessSettings(access: AccessClock, values: Values): void {
+  access.lfu = values['maxmemory-policy'].endsWith('lfu')
+  access.lfuLogFactor = values['lfu-log-factor']
+  access.lfuDecayMinutes = values['lfu-decay-time']
 }
 
 export function tierSettings(values: Values): Tier['settings'] {

@@ -55,10 +55,20 @@ export async function withFreePort<T>(start: (port: number) => Promise<T>): Prom
 }
 
 /** Moraine as built, on a free port of the system's choice. Pass `--dir` to keep the data across starts: then it is not removed. */
-export async function startMoraine(...flags: readonly string[]): Promise<ServerProcess> {
+export function startMoraine(...flags: readonly string[]): Promise<ServerProcess> {
+  return startBuilt([process.execPath, moraineMain], flags)
+}
+
+/** As `startMoraine`, with a limit of what the system lets the process have: so many KiB of addresses. */
+export function startMoraineWithin(addressKib: number, ...flags: readonly string[]): Promise<ServerProcess> {
+  return startBuilt(['bash', '-c', `ulimit -v ${addressKib}; exec "$0" "$@"`, process.execPath, moraineMain], flags)
+}
+
+async function startBuilt(program: readonly [string, ...string[]], flags: readonly string[]): Promise<ServerProcess> {
   const directory = await mkdtemp(join(tmpdir(), 'moraine-'))
   const defaults = ['--port', '0', '--bind', '127.0.0.1', '--dir', directory, '--enable-debug-command', 'local']
-  const child = spawn(process.execPath, [moraineMain, ...defaults, ...flags], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const [name, ...words] = program
+  const child = spawn(name, [...words, ...defaults, ...flags], { stdio: ['ignore', 'pipe', 'pipe'] })
   let ready: Readonly<Record<string, unknown>> = {}
   const port = await readyLine(child, (line) => {
     if (!line.includes('Ready to accept connections')) return undefined

@@ -37,6 +37,8 @@ export class Machine {
   failure: Error | undefined
   /** Operations of the cold store until power is lost; 0 for none. */
   coldCrashIn = 0
+  /** Longest time that an operation of the cold store takes; that of the disk unless told. */
+  coldDelayMsMax: number | undefined
 
   constructor(options: MachineOptions) {
     this.#options = options
@@ -103,13 +105,13 @@ export class Machine {
     this.server = undefined
   }
 
-  #delayMs(): number {
-    return ((this.#options.random.nextUint32() % 1000) / 1000) * this.#options.diskMsMax
+  #delayMs(max = this.#options.diskMsMax): number {
+    return ((this.#options.random.nextUint32() % 1000) / 1000) * max
   }
 
   #coldDelayMs(): number {
     if (this.coldCrashIn > 0 && --this.coldCrashIn === 0) this.disk.powerOff()
-    return this.#delayMs()
+    return this.#delayMs(this.coldDelayMsMax)
   }
 }
 

@@ -1,8 +1,10 @@
 /** A simulated server for stories: one machine, clients that ask one thing at a time, and everything checked against the model beside it. */
 import { Config } from '../../server/config/config.ts'
+import type { Pipe, PipeOwner } from '../../server/network/network.ts'
 import type { Server } from '../../server/server.ts'
 import type { Sizes } from '../../storage/sizes.ts'
 import { defaultSizes } from '../../storage/sizes.ts'
+import { RespDecoder } from '../commands/resp-decoder.ts'
 import { EventLoop } from './event-loop.ts'
 import { Machine } from './machine.ts'
 import { Observer } from './observer.ts'
@@ -61,6 +63,18 @@ export class Scene {
     this.observer.attach(this.server)
   }
 
+  /** As `start` for commands that the model does not know: nothing is checked, and clients are `plainClient`s. */
+  async startUnobserved(): Promise<void> {
+    await this.machine.start()
+    if (this.machine.failure !== undefined) throw this.machine.failure
+  }
+
+  /** A client that takes every reply as it is. */
+  async plainClient(): Promise<PlainClient> {
+    const connecting = this.#network.host('client').connect({ host: 'server', port: this.server.port })
+    return new PlainClient(this, await this.settled(connecting))
+  }
+
   /** Cuts the power and starts again. */
   async crashAndStart(): Promise<void> {
     this.machine.crash()
@@ -100,6 +114,44 @@ export class Scene {
       isOver = true
     })
     await this.loop.run(() => isOver)
+  }
+}
+
+export class PlainClient implements PipeOwner {
+  closed = false
+  readonly #scene: Scene
+  readonly #pipe: Pipe
+  readonly #decoder = new RespDecoder()
+
+  constructor(scene: Scene, pipe: Pipe) {
+    this.#scene = scene
+    this.#pipe = pipe
+    pipe.start(this)
+  }
+
+  /** Sends a request and returns the reply's bytes as text, or `closed` when the server closed the connection instead. */
+  async ask(...words: string[]): Promise<string> {
+    this.#pipe.write([Buffer.from(`*${words.length}\r\n${words.map((word) => `$${word.length}\r\n${word}\r\n`).join('')}`, 'latin1')])
+    let reply: string | undefined
+    await this.#scene.loop.run(() => {
+      reply ??= this.#decoder.next()?.raw.toString('latin1')
+      return reply !== undefined || this.closed
+    })
+    return reply ?? 'closed'
+  }
+
+  onData(bytes: Buffer, start: number, end: number): void {
+    this.#decoder.push(bytes.subarray(start, end))
+  }
+
+  onDrain(): void {}
+
+  onEnd(): void {
+    this.#pipe.end()
+  }
+
+  onClose(): void {
+    this.closed = true
   }
 }
 

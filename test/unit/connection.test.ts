@@ -110,17 +110,19 @@ function open(change: Partial<ReturnType<typeof defaultLimits>> = {}) {
   const pipe = new TestPipe()
   const handler = new TestHandler()
   const gone: Connection[] = []
+  const starved: Connection[] = []
   const host: ConnectionHost = {
     turn,
     pool,
     limits: { ...defaultLimits(), ...change },
     counts: { inputBytes: 0, outputBytes: 0 },
     open: () => handler,
+    lackedMemory: (connection) => starved.push(connection),
     left: (connection) => gone.push(connection),
   }
   const connection = new Connection(7, pipe, host)
   connection.start()
-  return { clock, turn, pool, pipe, handler, gone, host, connection }
+  return { clock, turn, pool, pipe, handler, gone, starved, host, connection }
 }
 
 /** Lets the turn end. */
