@@ -325,7 +325,8 @@ export class Server {
     if (shard !== undefined) {
       // Writers wait, as at Redis's SHUTDOWN.
       this.gate.pause(timerMsMax, 'write')
-      if (shard.checkpointer !== undefined && this.logFailure === undefined) await this.shutdown.checkpointAtEnd(shard.checkpointer)
+      const mayCheckpoint = this.shutdown.wantsCheckpoint && this.logFailure === undefined
+      if (mayCheckpoint && shard.checkpointer !== undefined) await this.shutdown.checkpointAtEnd(shard.checkpointer)
       await this.maintenance.stop()
       shard.primary.log.flush()
       // Without a log everything counts as committed at once, and nobody is told.

@@ -16,6 +16,8 @@ export interface ShutdownOptions {
 }
 
 export class Shutdown {
+  /** Whether the server makes a checkpoint before it ends: not after SHUTDOWN NOSAVE. */
+  wantsCheckpoint = true
   readonly #server: Server
   /** Told that it was called off. */
   #callOff: (() => void) | undefined
@@ -27,6 +29,7 @@ export class Shutdown {
   /** `failed` is called when the server goes on: the checkpoint failed, or `abort` was called. */
   begin({ saves, forced }: ShutdownOptions, failed: () => void): void {
     const server = this.#server
+    this.wantsCheckpoint = saves
     if (!saves || server.shard?.checkpointer === undefined) {
       server.onShutdown()
       return

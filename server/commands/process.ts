@@ -27,7 +27,7 @@ export const processCommands = {
     flags: ['admin', 'noscript', 'loading', 'stale', 'no_multi', 'allow_busy'],
     complexity: 'O(N), N the keys to save',
     syntax: '[NOSAVE | SAVE] [NOW] [FORCE] [ABORT]',
-    summary: 'Saves, then ends the server.',
+    summary: 'Makes a checkpoint unless told not to, then ends the server.',
     handler: shutdown,
   },
 } as const satisfies Record<string, SessionCommand>

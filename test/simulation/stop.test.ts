@@ -54,6 +54,20 @@ describe('the checkpoint at the end', () => {
     await readAll(scene)
   })
 
+  it('is not made after SHUTDOWN NOSAVE', async () => {
+    const { scene, client } = await begin(5, 60)
+    let ends = false
+    scene.server.onShutdown = () => {
+      ends = true
+    }
+    client.send('SHUTDOWN', 'NOSAVE')
+    await scene.loop.run(() => ends)
+    await scene.machine.stop()
+    await scene.start()
+    expect(scene.server.shard?.recoveredRecords).toBe(keys)
+    await readAll(scene)
+  })
+
   it('has no limit when that is 0', async () => {
     const { scene, warned } = await begin(3, 0)
     scene.machine.coldDelayMsMax = 2000
