@@ -94,6 +94,15 @@ export class ChunkTable {
     return this.#moved(at, from, capacity, packedWithRoom(this.values, from, needed))
   }
 
+  /** As `writable` where all that the chunk holds goes: it is empty, with room for `size` bytes, and nothing was copied. */
+  emptied(at: number, size: number): number {
+    const from = this.directory.ref(at)
+    const capacity = this.values.arena.capacity(from)
+    const to = this.#moved(at, from, capacity, this.values.moved(from, size, packedHeaderBytes))
+    setUsedBytes(this.values.bytes(to), this.values.start(to), packedHeaderBytes)
+    return to
+  }
+
   /** Moves a resident chunk to another slot of its size. Nothing is done with a ref that is no chunk of this table. */
   relocate(valueRef: number): void {
     const at = this.directory.find(firstHash(this.values.bytes(valueRef), this.values.start(valueRef)))

@@ -205,10 +205,11 @@ export class ChunkedHash {
     const fromStart = values.start(from)
     const pair = findField(values.bytes(from), fromStart, field, fieldStart, fieldEnd, hash & 0xff)
     const needed = setBytesNeeded(values.bytes(from), fromStart, pair, fieldEnd - fieldStart, valueEnd - valueStart)
-    const ref = table.writable(at, needed)
+    const isReplaced = pair >= 0 && this.#isLargeField(at)
+    const ref = isReplaced ? table.emptied(at, needed) : table.writable(at, needed)
     const bytes = values.bytes(ref)
     const start = values.start(ref)
-    if (pair < 0) appendField(bytes, start, hash & 0xff, field, fieldStart, fieldEnd, value, valueStart, valueEnd)
+    if (pair < 0 || isReplaced) appendField(bytes, start, hash & 0xff, field, fieldStart, fieldEnd, value, valueStart, valueEnd)
     else replaceValue(bytes, start, pair - fromStart + start, value, valueStart, valueEnd)
     table.changed(at, table.directory.count(at) + (pair < 0 ? 1 : 0), lsn)
     if (needed > this.#chunkBytesMax) this.#split(at, lsn)
@@ -227,9 +228,12 @@ export class ChunkedHash {
     const fromStart = values.start(from)
     const pair = findField(values.bytes(from), fromStart, field, fieldStart, fieldEnd, hash & 0xff)
     if (pair < 0) return false
-    const ref = table.writable(at, 0)
-    const start = values.start(ref)
-    removeField(values.bytes(ref), start, pair - fromStart + start)
+    if (this.#isLargeField(at)) table.emptied(at, packedHeaderBytes)
+    else {
+      const ref = table.writable(at, 0)
+      const start = values.start(ref)
+      removeField(values.bytes(ref), start, pair - fromStart + start)
+    }
     table.changed(at, table.directory.count(at) - 1, lsn)
     if (table.directory.bytes(at) >= this.#chunkBytesMax / 4 || !this.#merge(at, lsn)) table.trim(at)
     return true
@@ -347,6 +351,12 @@ export class ChunkedHash {
     if (ref === 0) throw new Error('chunked hash: the chunk is not resident')
     this.#values.touch(ref)
     return ref
+  }
+
+  /** Whether a chunk is one field that has a large block to itself, whose bytes are not copied about. */
+  #isLargeField(at: number): boolean {
+    const { directory } = this.#table
+    return directory.count(at) === 1 && this.#values.arena.isLarge(directory.ref(at))
   }
 
   /** Splits a chunk until no part is too large that can be split. */

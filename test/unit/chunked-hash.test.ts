@@ -153,6 +153,27 @@ describe('a large hash', () => {
     expect(store.contents(10)).toEqual(store.model)
   })
 
+  it('replaces and deletes a large value without touching what a reply refers to', () => {
+    const store = filled(300)
+    const field = Buffer.from('field:7')
+    const large = (fill: string): string => fill.repeat(100_000)
+    store.set('field:7', large('a'))
+    for (const next of [large('b'), 'short', large('c'), undefined]) {
+      const chunk = store.hash.chunkFor(field, 0, field.length)
+      const bytes = store.values.bytes(chunk).subarray(store.values.start(chunk))
+      const shown = Buffer.from(bytes)
+      const isLarge = store.values.arena.isLarge(chunk)
+      if (isLarge) store.values.share(chunk)
+      if (next === undefined) store.delete('field:7')
+      else store.set('field:7', next)
+      if (isLarge) expect(bytes.equals(shown)).toBe(true)
+      expect(store.get('field:7')).toBe(next)
+      expect(store.contents(10)).toEqual(store.model)
+    }
+    makeCold(store)
+    expect(store.contents(10)).toEqual(store.model)
+  })
+
   it('gives memory and chunks back when fields go', () => {
     const store = filled(20_000)
     const chunks = store.hash.chunkCount
