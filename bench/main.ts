@@ -23,10 +23,11 @@ import { readsBesideDurableWrites } from './reads-beside-durable-writes.ts'
 import type { Question, Result } from './report.ts'
 import { indexOf, pageOf, textOf } from './report.ts'
 import { restart } from './restart.ts'
+import { stalls } from './stalls.ts'
 import { throughput } from './throughput.ts'
 import { tier } from './tier.ts'
 
-const questions: readonly Question[] = [throughput, readsBesideDurableWrites, memory, tier, commitUnderColdReads, restart]
+const questions: readonly Question[] = [throughput, readsBesideDurableWrites, stalls, memory, tier, commitUnderColdReads, restart]
 const pagesDirectory = fileURLToPath(new URL('../docs/benchmarks', import.meta.url))
 
 async function main(): Promise<number> {
