@@ -159,8 +159,8 @@ export class Checkpointer {
 
   async #write(queue: RefQueue): Promise<void> {
     // A hash that is half written is in no queue, and counts when it is done.
-    let left = queue.length + (this.#writeOut.hasPartial ? 1 : 0)
-    while (this.#writeOut.hasPartial || (left > 0 && queue.length > 0)) {
+    let left = queue.length + (this.#tier.partlyWritten !== 0 ? 1 : 0)
+    while (this.#tier.partlyWritten !== 0 || (left > 0 && queue.length > 0)) {
       left -= await this.#writeOut.step(Math.max(left, 1), queue)
       this.#goOn()
     }

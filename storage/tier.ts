@@ -74,6 +74,8 @@ export class Tier implements KeyspaceObserver {
   readonly dirty = new RefQueue()
   /** Entries that moved while they were dirty. Each is older than it looks: a checkpoint that began before it moved must not miss it. */
   readonly dirtyMovers = new RefQueue()
+  /** Entry of a large hash whose dirty chunks are being written, a batch at a time, before the catalog is told of it; 0 for none. */
+  partlyWritten = 0
   /** Deleted keys that the catalog still knows. */
   readonly tombstones = new Tombstones()
   /** What was cut off and is released in slices. */
@@ -129,7 +131,7 @@ export class Tier implements KeyspaceObserver {
 
   /** Whether the catalog lags behind. */
   get hasDirty(): boolean {
-    return this.dirty.length > 0 || this.dirtyMovers.length > 0
+    return this.dirty.length > 0 || this.dirtyMovers.length > 0 || this.partlyWritten !== 0
   }
 
   /** Memory for the tier's own bookkeeping. */

@@ -76,8 +76,7 @@ export class WriteOut {
   readonly #ids: ValueIds
   readonly #space: Buffer
   #inFlightBytes = 0
-  /** A large hash whose dirty chunks are written batch by batch, before it is told as a whole. */
-  #partial = 0
+  /** Batches that chunks of `Tier.partlyWritten` have gone into. */
   #partialRounds = 0
 
   constructor(options: {
@@ -119,12 +118,7 @@ export class WriteOut {
     return this.#space.length + this.#inFlightBytes + this.catalog.pendingBytes
   }
 
-  /** A large hash has been written in part: the next step goes on with it, whatever its queue. */
-  get hasPartial(): boolean {
-    return this.#partial !== 0
-  }
-
-  /** Writes one batch from the head of `queue`, or of one that is not empty. `left` bounds how many entries are looked at; returns how many were. Rejects when a disk fails; nothing is lost then. */
+  /** Writes one batch from `Tier.partlyWritten`, then the head of `queue`, or of one that is not empty. `left` bounds how many entries are looked at; returns how many were. Rejects when a disk fails; nothing is lost then. */
   async step(left: number, queue = this.#tier.dirty.length > 0 ? this.#tier.dirty : this.#tier.dirtyMovers): Promise<number> {
     const batch: Batch = { puts: [], large: [], pieced: [], entries: [], chunks: [], bytes: 0, count: 0, lsn: 0 }
     const looked = await this.#collect(batch, left, queue)
@@ -170,15 +164,16 @@ export class WriteOut {
   }
 
   async #collect(batch: Batch, left: number, queue: RefQueue): Promise<number> {
+    const tier = this.#tier
     let looked = 0
     let until = this.#clock.monotonicMs() + sliceMs
     this.tellDeletions()
     while (looked < left && batch.bytes < this.#sizes.batchBytes && batch.count < this.#sizes.batchEntries) {
-      const ref = this.#partial !== 0 ? this.#partial : queue.shift()
+      const ref = tier.partlyWritten !== 0 ? tier.partlyWritten : queue.shift()
       if (ref === 0) break
-      this.#partial = 0
+      tier.partlyWritten = 0
       this.#take(ref, batch)
-      if (this.#partial === 0) {
+      if (tier.partlyWritten === 0) {
         looked++
         this.#partialRounds = 0
       }
@@ -233,7 +228,7 @@ export class WriteOut {
       return takeAll || known.size < chunksPerRound ? undefined : false
     })
     if (!takeAll) {
-      this.#partial = ref
+      this.#tier.partlyWritten = ref
       this.#partialRounds++
       return
     }

@@ -189,3 +189,23 @@ describe('cold values', () => {
     }
   })
 })
+
+describe('a large hash', () => {
+  it('may be larger than memory: its writers wait for the write-out, and it for nobody', async () => {
+    const scene = new Scene(1, { config: { maxmemory: 4n << 20n }, sizes: { chunksAtOnce: 8, chunksPerRound: 4 } })
+    await scene.start()
+    const client = await scene.client()
+    const fields = 12_000
+    for (let i = 0; i < fields; i += 10) {
+      const pairs = Array.from({ length: 10 }, (_, j) => [`f${i + j}`, `<${i + j}>${'x'.repeat(1000)}`])
+      client.send('HSET', 'h', ...pairs.flat())
+    }
+    await scene.loop.run(() => client.raw.waiting.length === 0)
+    expect(scene.server.primary.tier.counts.demotions).toBeGreaterThan(100)
+    expect(await client.ask('HLEN', 'h')).toBe(`:${fields}\r\n`)
+    await scene.crashAndStart()
+    const again = await scene.client()
+    expect(await again.ask('HLEN', 'h')).toBe(`:${fields}\r\n`)
+    for (let i = 0; i < fields; i += 501) expect(await again.ask('HGET', 'h', `f${i}`)).toContain(`<${i}>`)
+  })
+})
