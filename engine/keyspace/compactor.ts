@@ -3,7 +3,7 @@
  * live slots would stay taken. It moves what lives in such a run to other runs of its class, one run at a time, about a
  * tenth of a millisecond each. Only refs change.
  */
-import { entryKind } from '../memory/arena.ts'
+import { entryKind, nodeKind } from '../memory/arena.ts'
 import type { Keyspace } from './keyspace.ts'
 
 const fullShareMax = 0.7
@@ -22,17 +22,18 @@ export class Compactor {
   /** Empties one run; false when none was found that is worth it. */
   step(): boolean {
     const keyspace = this.#keyspace
-    const { arena, entries, values } = keyspace
+    const { arena, entries, values, trees } = keyspace
     const run = arena.beginDrain(fullShareMax, runsPerLook)
     if (run < 0) return false
     const refs = this.#refs
     refs.length = 0
     arena.slotsOf(run, refs)
-    const ofEntries = arena.runKind(run) === entryKind
+    const kind = arena.runKind(run)
     for (const ref of refs) {
-      if (ofEntries ? !entries.isLive(ref) : !values.isLive(ref)) continue
+      if (kind === entryKind ? !entries.isLive(ref) : kind === nodeKind ? !trees.isLiveNode(ref) : !values.isLive(ref)) continue
       this.movedBytes += arena.capacity(ref)
-      if (ofEntries) keyspace.relocateEntry(ref)
+      if (kind === entryKind) keyspace.relocateEntry(ref)
+      else if (kind === nodeKind) keyspace.relocateNode(ref)
       else keyspace.relocateValue(ref)
     }
     keyspace.forgetLookUp()

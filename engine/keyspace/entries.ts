@@ -7,8 +7,8 @@
  *   1  length: a string's bytes, a collection's elements
  *   2  LSN of the last mutation, lower 32 bits
  *   3  LSN, upper 16 bits; database; flags
- *   4  resident: ref of the value · cold: value id, lower 32 bits · chunked: number of the collection
- *   5  resident, chunked: access clock (as Redis's 24-bit LRU or LFU field) · cold: value id, upper 16 bits; stamp of when it became so
+ *   4  resident: ref of the value, of a tree its root block · cold: value id, lower 32 bits
+ *   5  resident: access clock (as Redis's 24-bit LRU or LFU field) · cold: value id, upper 16 bits; stamp of when it became so
  *   6–8 only with a ttl: expiry in ms (lower, upper), position in the database's list of keys that expire
  * then the key's bytes.
  */
@@ -21,12 +21,18 @@ export type TypeNumber = 0 | 1 | 2
 export const stringType: TypeNumber = 1
 export const hashType: TypeNumber = 2
 
-/** How a value is laid out. `rawString` is a plain string that was changed in place, `textString` one that no integer was looked for in: OBJECT ENCODING says so, as Redis does. */
+/** How a string is laid out. `rawString` was changed in place, in `textString` no integer was looked for: OBJECT ENCODING says so, as Redis does. */
 export const plainString = 0
 export const rawString = 1
-export const packedHash = 2
-export const chunkedHash = 3
 export const textString = 4
+
+/**
+ * How a collection is laid out: as one blob of packed elements while it is small (`packedForm`) or a little too large for
+ * that (`leafForm`: Redis would have changed the encoding), then as a tree, whose leaves become cold one by one.
+ */
+export const packedForm = 2
+export const treeForm = 3
+export const leafForm = 5
 
 export const ttlBit = 1 << 24
 const longKeyBit = 1 << 25
@@ -182,9 +188,16 @@ export class Entries {
     return (this.arena.words(ref)[this.arena.wordAt(ref)] & residentBit) !== 0
   }
 
-  /** Ref of a resident value, or number of a chunked collection. */
+  /** Ref of a resident value, or of a tree's root block. Throws for a cold one: nobody may take a value id for a ref. */
   value(ref: number): number {
-    return this.arena.words(ref)[this.arena.wordAt(ref) + 4]
+    const words = this.arena.words(ref)
+    const w = this.arena.wordAt(ref)
+    if ((words[w] & residentBit) === 0) throw new Error('entries: a value that is needed is cold')
+    return words[w + 4]
+  }
+
+  isTree(ref: number): boolean {
+    return this.encoding(ref) === treeForm
   }
 
   setResident(ref: number, value: number, access: number): void {
@@ -230,7 +243,7 @@ export class Entries {
     const first = words[w]
     if ((first & residentBit) === 0) return 0
     words[w + 5] = access.used(words[w + 5])
-    return ((first >>> 20) & 15) === chunkedHash ? 0 : words[w + 4]
+    return ((first >>> 20) & 15) === treeForm ? 0 : words[w + 4]
   }
 
   hasTtlRoom(ref: number): boolean {

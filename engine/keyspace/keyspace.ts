@@ -7,11 +7,11 @@
  */
 import { Arena } from '../memory/arena.ts'
 import type { Random } from '../random.ts'
-import type { ChunkedHash } from '../types/chunked-hash.ts'
+import { TreeLeaves } from '../tree/tree-leaves.ts'
 import { AccessClock } from './access.ts'
 import { Database } from './database.ts'
 import type { TypeNumber } from './entries.ts'
-import { catalogedFlag, chunkedHash, dirtyFlag, Entries, valueDirtyFlag } from './entries.ts'
+import { catalogedFlag, dirtyFlag, Entries, treeForm, valueDirtyFlag } from './entries.ts'
 import { KeyHash } from './key-hash.ts'
 import type { RefMatcher } from './key-index.ts'
 import { KeyIndex } from './key-index.ts'
@@ -33,8 +33,8 @@ export class Keyspace implements RefMatcher {
   readonly logical = Uint8Array.from({ length: databaseCount }, (_, i) => i)
   /** LSN of the last SWAPDB. */
   logicalLsn = 0
-  /** Large hashes by the number in their entry's value word. */
-  readonly collections: (ChunkedHash | undefined)[] = []
+  /** The leaves of all large collections. */
+  readonly trees: TreeLeaves
   /** The log has committed up to this LSN. */
   committedLsn = 0
   /** Entries whose value is cold. */
@@ -45,7 +45,6 @@ export class Keyspace implements RefMatcher {
   /** Set by the tier: for how many seconds, at least, a cold value with this stamp was not used. */
   coldIdleSeconds: (stamp: number) => number = () => 0
   readonly lookAhead: LookAhead
-  readonly #freeCollections: number[] = []
   readonly #hash: KeyHash
   readonly #random: Random
 
@@ -62,6 +61,7 @@ export class Keyspace implements RefMatcher {
     this.databases = Array.from({ length: databaseCount }, () => new Database(this.arena))
     this.entries = new Entries(this.arena)
     this.values = new Values(this.arena)
+    this.trees = new TreeLeaves(this.values, this)
     this.access = new AccessClock(random)
     this.observer = observer
     this.#hash = new KeyHash(random)
@@ -137,7 +137,7 @@ export class Keyspace implements RefMatcher {
   /** Releases the value, resident or cold, and leaves an entry without one. */
   dropValue(ref: number): void {
     const entries = this.entries
-    if (entries.encoding(ref) === chunkedHash) this.#dropCollection(ref)
+    if (entries.isTree(ref)) this.#dropTree(ref)
     else if (entries.isResident(ref)) {
       const value = entries.value(ref)
       if (value === 0) return
@@ -224,7 +224,7 @@ export class Keyspace implements RefMatcher {
     return to
   }
 
-  /** Counts a use of the key, and of its value if that is one piece in memory; chunks count for themselves. */
+  /** Counts a use of the key, and of its value if that is one piece in memory; leaves count for themselves. */
   touch(ref: number): void {
     const value = this.entries.touch(ref, this.access)
     if (value !== 0) this.values.touch(value)
@@ -293,15 +293,32 @@ export class Keyspace implements RefMatcher {
   /** Moves a resident value to another slot of its size. */
   relocateValue(value: number): void {
     const { entries, values } = this
-    const owner = values.owner(value)
-    if (values.isChunk(value)) {
-      this.collections[owner]?.relocate(value)
+    if (values.isLeaf(value)) {
+      this.trees.relocate(value)
       return
     }
+    const owner = values.owner(value)
     const room = values.room(value)
     const moved = values.moved(value, room, room)
     entries.setResident(owner, moved, entries.access(owner))
     this.observer.moved(value, moved)
+  }
+
+  /** Moves a node or the root block of a tree to another slot of its size. What was dropped is about to be released, and stays. */
+  relocateNode(node: number): void {
+    const { roots } = this.trees
+    const owner = roots.isRoot(node) ? roots.owner(node) : 0
+    if (owner === 0 && roots.isRoot(node)) return
+    const root = this.trees.relocateNode(node)
+    if (root !== 0) this.entries.setResident(owner, root, this.entries.access(owner))
+  }
+
+  /** Makes a tree the value of an entry that has none. */
+  giveTree(ref: number, root: number, access: number): void {
+    const { entries } = this
+    entries.setTypeAndEncoding(ref, entries.type(ref), treeForm)
+    entries.setResident(ref, root, access)
+    this.trees.roots.setOwner(root, ref)
   }
 
   /** Empties a database at once and hands its former contents over to be released in slices. */
@@ -331,14 +348,6 @@ export class Keyspace implements RefMatcher {
     this.entries.release(ref)
   }
 
-  /** Takes a number for a collection: its place in `collections`. */
-  nextCollectionNumber(): number {
-    const free = this.#freeCollections.pop()
-    if (free !== undefined) return free
-    this.collections.push(undefined)
-    return this.collections.length - 1
-  }
-
   hashOf(ref: number): number {
     const start = this.entries.keyStart(ref)
     return this.#hash.of(this.arena.bytes(ref), start, start + this.entries.keyLength(ref))
@@ -348,14 +357,12 @@ export class Keyspace implements RefMatcher {
     return this.databases[db].index.random(this.#random.nextUint32(), this.#random.nextUint32())
   }
 
-  #dropCollection(ref: number): void {
-    const number = this.entries.value(ref)
-    const collection = this.collections[number]
-    if (collection === undefined) return
-    this.collections[number] = undefined
-    this.#freeCollections.push(number)
+  #dropTree(ref: number): void {
+    const root = this.entries.isResident(ref) ? this.entries.value(ref) : 0
     this.entries.setTypeAndEncoding(ref, this.entries.type(ref), 0)
-    this.observer.collectionDropped(collection)
+    if (root === 0) return
+    this.trees.dropped(root)
+    this.observer.treeDropped(root)
   }
 
   #dropTtl(ref: number): void {
@@ -379,8 +386,11 @@ export class Keyspace implements RefMatcher {
   #redirect(ref: number, copy: number): void {
     const { entries } = this
     this.databases[entries.db(ref)].index.replace(this.hashOf(ref), ref, copy)
-    if (entries.encoding(copy) !== chunkedHash && entries.isResident(copy) && entries.value(copy) !== 0)
-      this.values.setOwner(entries.value(copy), copy)
+    const value = entries.isResident(copy) ? entries.value(copy) : 0
+    if (value !== 0) {
+      if (entries.isTree(copy)) this.trees.roots.setOwner(value, copy)
+      else this.values.setOwner(value, copy)
+    }
     entries.release(ref)
     if (this.#keyRef === ref) this.#keyRef = copy
     if (entries.flag(copy, dirtyFlag)) this.observer.dirtyMoved(copy)

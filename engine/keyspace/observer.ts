@@ -2,7 +2,6 @@
  * What the tier and the checkpoint need to hear of the keyspace. Calls come in the middle of a change: an observer takes
  * notes and calls nothing back.
  */
-import type { ChunkedHash } from '../types/chunked-hash.ts'
 import type { Database } from './database.ts'
 
 export interface KeyspaceObserver {
@@ -20,8 +19,8 @@ export interface KeyspaceObserver {
   dirtyMoved(entry: number): void
   /** An entry that the catalog knows is about to be removed. */
   removed(entry: number, lsn: number): void
-  /** A large collection has lost its key; its chunks are to be released in slices. */
-  collectionDropped(collection: ChunkedHash): void
+  /** A tree has lost its key; its leaves are to be released in slices. */
+  treeDropped(root: number): void
   /** A database was emptied; its former contents are to be released in slices. */
   flushed(former: Database, db: number): void
   /** Two databases have exchanged their numbers. */
@@ -37,7 +36,7 @@ export const noObserver: KeyspaceObserver = {
   dirtied() {},
   dirtyMoved() {},
   removed() {},
-  collectionDropped() {},
+  treeDropped() {},
   flushed() {},
   swapped() {},
 }

@@ -2,7 +2,8 @@
  * A resident value: a slot with a header of 16 bytes and the value's bytes behind it.
  *
  * 32-bit words: 0 owner (ref of the key's entry) · 1 position in the residency queue · 2 id of the identical copy in the
- * cold store, lower 32 bits, 0 when there is none · 3 id, upper 16 bits; frequency (2 bits), queue (2 bits), chunk, shared and logged bits.
+ * cold store, lower 32 bits, 0 when there is none · 3 id, upper 16 bits; frequency (2 bits), queue (2 bits), leaf, shared, logged and preserved bits.
+ * The owner of a tree's leaf is the node that has its row; of a preserved one, its place with the write-out that keeps it.
  */
 import type { Arena } from '../memory/arena.ts'
 import { valueKind } from '../memory/arena.ts'
@@ -15,9 +16,10 @@ const frequencyShift = 16
 const frequencyMask = 3 << frequencyShift
 const queueShift = 18
 const queueMask = 3 << queueShift
-const chunkBit = 1 << 20
+const leafBit = 1 << 20
 const sharedBit = 1 << 21
 const loggedBit = 1 << 22
+const preservedBit = 1 << 23
 
 /** Word 3 of a slot that holds no value. */
 const vacant = 0xffffffff
@@ -33,8 +35,8 @@ export class Values {
     this.arena = arena
   }
 
-  create(owner: number, size: number, isChunk: boolean): number {
-    return this.#begin(this.arena.allocate(valueHeaderBytes + size, valueKind), owner, isChunk)
+  create(owner: number, size: number, isLeaf: boolean): number {
+    return this.#begin(this.arena.allocate(valueHeaderBytes + size, valueKind), owner, isLeaf)
   }
 
   /** A slot made of memory that holds the value already, at `bytes[start, start + size)`: see `Arguments.offered` for how it must lie there. */
@@ -43,13 +45,13 @@ export class Values {
     return this.#begin(this.arena.adopt(bytes.buffer as ArrayBuffer, at, valueHeaderBytes + size, valueKind), owner, false)
   }
 
-  #begin(ref: number, owner: number, isChunk: boolean): number {
+  #begin(ref: number, owner: number, isLeaf: boolean): number {
     const words = this.arena.words(ref)
     const w = this.arena.wordAt(ref)
     words[w] = owner
     words[w + 1] = 0
     words[w + 2] = 0
-    words[w + 3] = isChunk ? chunkBit : 0
+    words[w + 3] = isLeaf ? leafBit : 0
     return ref
   }
 
@@ -117,8 +119,8 @@ export class Values {
     this.arena.words(ref)[this.arena.wordAt(ref)] = owner
   }
 
-  isChunk(ref: number): boolean {
-    return (this.arena.words(ref)[this.arena.wordAt(ref) + 3] & chunkBit) !== 0
+  isLeaf(ref: number): boolean {
+    return (this.arena.words(ref)[this.arena.wordAt(ref) + 3] & leafBit) !== 0
   }
 
   /** A reply refers to the bytes: they may be released, but not changed in place. */
@@ -137,6 +139,18 @@ export class Values {
 
   setLogged(ref: number): void {
     this.arena.words(ref)[this.arena.wordAt(ref) + 3] |= loggedBit
+  }
+
+  /** A leaf that its tree has left to a write-out. */
+  isPreserved(ref: number): boolean {
+    return (this.arena.words(ref)[this.arena.wordAt(ref) + 3] & preservedBit) !== 0
+  }
+
+  setPreserved(ref: number, place: number): void {
+    const words = this.arena.words(ref)
+    const w = this.arena.wordAt(ref)
+    words[w] = place
+    words[w + 3] |= preservedBit
   }
 
   id(ref: number): number {

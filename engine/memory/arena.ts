@@ -22,15 +22,17 @@ const runsPerRegion = regionBytes / runBytes
 const largeBase = 0xf0000000
 const none = 0xffffffff
 
-/** What a run's slots hold; kinds are never mixed, so that a stale entry ref is recognised. Tables are the indexes'. */
-export type Kind = 0 | 1 | 2 | 3 | 4
+/** What a run's slots hold; kinds are never mixed, so that a stale ref is recognised. Nodes are those of trees, tables the indexes'. */
+export type Kind = 0 | 1 | 2 | 3 | 4 | 5
 export const entryKind: Kind = 0
 export const valueKind: Kind = 1
-export const tableKind: Kind = 2
+export const nodeKind: Kind = 2
+/** From here on slots stay where they are: no run of these kinds is drained. */
+export const tableKind: Kind = 3
 /** Tables that an index has gone over lately, and those that it went over the time before. */
-export const evenTableKind: Kind = 3
-export const oddTableKind: Kind = 4
-const kindCount = 5
+export const evenTableKind: Kind = 4
+export const oddTableKind: Kind = 5
+const kindCount = 6
 
 /** Slots above this many bytes get a buffer of their own. */
 export const slotBytesMax = 32 * 1024

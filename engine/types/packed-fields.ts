@@ -188,19 +188,19 @@ function writeUint32(bytes: Uint8Array, at: number, value: number): void {
   bytes[at + 3] = value >>> 24
 }
 
-function varintBytes(value: number): number {
+export function varintBytes(value: number): number {
   if (value < 0x80) return 1
   if (value < 0x4000) return 2
   if (value < 0x200000) return 3
   return value < 0x10000000 ? 4 : 5
 }
 
-function readVarint(bytes: Uint8Array, at: number): number {
+export function readVarint(bytes: Uint8Array, at: number): number {
   const first = bytes[at]
   return first < 0x80 ? first : readLongVarint(bytes, at)
 }
 
-function readLongVarint(bytes: Uint8Array, at: number): number {
+export function readLongVarint(bytes: Uint8Array, at: number): number {
   let value = 0
   let shift = 0
   let byte = 0
@@ -213,7 +213,7 @@ function readLongVarint(bytes: Uint8Array, at: number): number {
 }
 
 /** Returns the offset behind it. */
-function writeVarint(bytes: Uint8Array, at: number, value: number): number {
+export function writeVarint(bytes: Uint8Array, at: number, value: number): number {
   while (value >= 0x80) {
     bytes[at++] = (value & 0x7f) | 0x80
     value >>>= 7
@@ -223,7 +223,7 @@ function writeVarint(bytes: Uint8Array, at: number, value: number): number {
 }
 
 /** Short ranges are copied by hand: a call into native code costs more. Returns the offset behind. */
-function putBytes(bytes: Buffer, at: number, from: Uint8Array, start: number, end: number): number {
+export function putBytes(bytes: Buffer, at: number, from: Uint8Array, start: number, end: number): number {
   if (end - start <= 32) for (let i = start; i < end; i++) bytes[at++] = from[i]
   else {
     bytes.set(start === 0 && end === from.length ? from : from.subarray(start, end), at)
@@ -232,7 +232,7 @@ function putBytes(bytes: Buffer, at: number, from: Uint8Array, start: number, en
   return at
 }
 
-function sameBytes(bytes: Buffer, at: number, field: Uint8Array, start: number, length: number): boolean {
+export function sameBytes(bytes: Buffer, at: number, field: Uint8Array, start: number, length: number): boolean {
   if (length > 64) return bytes.compare(field, start, start + length, at, at + length) === 0
   for (let i = 0; i < length; i++) if (bytes[at + i] !== field[start + i]) return false
   return true

@@ -1,0 +1,42 @@
+/** What commands on fields need of a cold hash: of a large one the leaves of the fields they name, of any other the whole. */
+import type { Arguments } from '../arguments.ts'
+import type { ColdWants, WantsOf } from '../cold-wants.ts'
+import { wantLeaf, wantLeaves, wantValue } from '../cold-wants.ts'
+import type { Keyspace } from '../keyspace/keyspace.ts'
+import { Separator } from '../tree/separator.ts'
+import { fieldHash } from '../types/hash-leaf.ts'
+
+/** Leaves that HSCAN fetches in one go. */
+const scanLeavesMax = 8
+const separator = new Separator()
+
+/** The field behind the key; all arguments behind the key; every second one of them. */
+export const wantsField: WantsOf = (keyspace, entry, args, keyIndex, wants) =>
+  wantFields(keyspace, entry, args, keyIndex + 1, keyIndex + 1, 1, wants)
+export const wantsFields: WantsOf = (keyspace, entry, args, keyIndex, wants) =>
+  wantFields(keyspace, entry, args, keyIndex + 1, args.count - 1, 1, wants)
+export const wantsPairs: WantsOf = (keyspace, entry, args, keyIndex, wants) =>
+  wantFields(keyspace, entry, args, keyIndex + 1, args.count - 1, 2, wants)
+
+/** The leaves that a scan meets next. */
+export const wantsScan: WantsOf = (keyspace, entry, args, keyIndex, wants) => {
+  const { entries, trees } = keyspace
+  if (!entries.isTree(entry)) {
+    wantValue(keyspace, entry, wants)
+    return
+  }
+  const cursor = args.cursor(keyIndex + 1)
+  if (cursor < 2 ** 32) wantLeaves(trees, entries.value(entry), wants, separator.set(cursor), scanLeavesMax)
+}
+
+/** Wants the leaf of one field, `bytes[start, end)`. */
+export function wantField(keyspace: Keyspace, entry: number, bytes: Uint8Array, start: number, end: number, wants: ColdWants): void {
+  const { entries, trees } = keyspace
+  const root = entries.value(entry)
+  wantLeaf(trees, root, separator.set(fieldHash(bytes, start, end, trees.roots.seed(root))), wants)
+}
+
+function wantFields(keyspace: Keyspace, entry: number, args: Arguments, first: number, last: number, step: number, wants: ColdWants): void {
+  if (!keyspace.entries.isTree(entry)) wantValue(keyspace, entry, wants)
+  else for (let i = first; i <= last; i += step) wantField(keyspace, entry, args.buffer, args.starts[i], args.ends[i], wants)
+}

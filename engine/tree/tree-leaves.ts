@@ -1,0 +1,421 @@
+/**
+ * The leaves of trees: values of about `leafBytesMax` that are made, changed, cut, joined, evicted and fetched one by one.
+ * What their elements look like is the collection's business: here a leaf is a blob that says how many bytes it has
+ * (`packed-fields.ts` has the header).
+ *
+ * A leaf is resident or cold. A resident leaf is dirty when it is newer than its copy in the cold store; only then is its
+ * value id 0, for the copy is given up (`stale`) with the first change. A leaf that a write-out under way has yet to take is
+ * not changed in place (`FrozenTree`). The first leaf of a tree is never removed. Using a cold leaf throws.
+ */
+import type { Values } from '../keyspace/values.ts'
+import { valueHeaderBytes } from '../keyspace/values.ts'
+import { Arena, slotBytesMax } from '../memory/arena.ts'
+import { packedHeaderBytes, setUsedBytes, usedBytes, writeEmpty } from '../types/packed-fields.ts'
+import { packedTrimmed, packedWithRoom } from '../types/packed-hash.ts'
+import { FrozenTree } from './frozen-tree.ts'
+import { RemovedSeparators } from './removed-separators.ts'
+import type { Separator } from './separator.ts'
+import { catalogedLeaf, dirtyLeaf, TreeNodes } from './tree-nodes.ts'
+import { TreeRoots } from './tree-roots.ts'
+import { LeafRow, TreeShape } from './tree-shape.ts'
+
+/** A leaf above this is cut in two: what one write makes a checkpoint write, and one cold read reads. */
+export const leafBytesDefault = 4096
+
+/** Who keeps track of resident values and of copies in the cold store. */
+export interface LeafObserver {
+  resident(value: number): void
+  moved(from: number, to: number): void
+  released(value: number): void
+  stale(valueId: number): void
+}
+
+export class TreeLeaves {
+  readonly values: Values
+  readonly nodes: TreeNodes
+  readonly roots: TreeRoots
+  readonly shape: TreeShape
+  readonly frozen: FrozenTree
+  leafBytesMax = leafBytesDefault
+  readonly #removed: RemovedSeparators
+  readonly #observed: { readonly observer: LeafObserver }
+  readonly #scratch = new LeafRow()
+
+  /** `observed` has the observer, which may be another one later. */
+  constructor(values: Values, observed: { readonly observer: LeafObserver }) {
+    this.values = values
+    this.nodes = new TreeNodes(values)
+    this.roots = new TreeRoots(values.arena)
+    this.shape = new TreeShape(values.arena, this.nodes, this.roots)
+    this.#removed = new RemovedSeparators(values.arena, this.roots)
+    this.frozen = new FrozenTree(this.shape, values, this.#removed)
+    this.#observed = observed
+  }
+
+  /** A tree with one empty leaf, which has room for `size` bytes. `entry` may be 0 and told later. */
+  createTree(entry: number, id: number, seed: number, size: number, lsn: number): number {
+    const root = this.createBare(entry, id, seed)
+    this.shape.first(root, this.#scratch)
+    this.roots.addCold(root, -1)
+    this.#fill(root, this.#scratch, size, lsn)
+    return root
+  }
+
+  /** A tree with one row and no leaf in it: for `restore`, which replaces it. */
+  createBare(entry: number, id: number, seed: number): number {
+    const root = this.roots.create(entry, id, seed)
+    this.shape.insertFirst(root, this.#scratch)
+    this.roots.addLeaves(root, 1)
+    this.roots.addCold(root, 1)
+    return root
+  }
+
+  /** A new, empty, dirty leaf behind `at`, which then names it. */
+  create(at: LeafRow, separator: Separator, size: number, lsn: number): void {
+    const root = this.shape.rootOf(at.node)
+    this.shape.insertBehind(at, separator)
+    this.roots.addLeaves(root, 1)
+    this.#fill(root, at, size, lsn)
+  }
+
+  #fill(root: number, at: LeafRow, size: number, lsn: number): void {
+    const ref = this.values.create(at.node, size, true)
+    writeEmpty(this.values.bytes(ref), this.values.start(ref), 0)
+    this.nodes.setFlag(at.node, at.row, dirtyLeaf)
+    this.nodes.setLsn(at.node, at.row, lsn)
+    this.roots.addDirty(root, 1)
+    this.#enter(root, at, ref)
+  }
+
+  /** Ref of a leaf that is about to be used. */
+  used(at: LeafRow): number {
+    const ref = this.nodes.ref(at.node, at.row)
+    if (ref === 0) throw new Error('tree: a leaf that is needed is cold')
+    this.values.touch(ref)
+    return ref
+  }
+
+  ref(at: LeafRow): number {
+    return this.nodes.ref(at.node, at.row)
+  }
+
+  isDirty(at: LeafRow): boolean {
+    return this.nodes.flag(at.node, at.row, dirtyLeaf)
+  }
+
+  /** Ref of the leaf with room for `needed` bytes in all (0: what it has), to be changed in place. */
+  writable(at: LeafRow, needed: number): number {
+    const from = this.nodes.ref(at.node, at.row)
+    if (this.frozen.holds(at)) return this.#preserved(at, from, Math.max(needed, this.nodes.bytes(at.node, at.row)), true)
+    if (needed <= this.values.room(from) && !this.values.isShared(from)) return from
+    return this.#moves(at, from, () => packedWithRoom(this.values, from, needed))
+  }
+
+  /** As `writable` where all that the leaf holds goes: it is empty, with room for `size` bytes, and nothing was copied. */
+  emptied(at: LeafRow, size: number): number {
+    const from = this.nodes.ref(at.node, at.row)
+    const to = this.frozen.holds(at)
+      ? this.#preserved(at, from, size, false)
+      : this.#moves(at, from, () => this.values.moved(from, size, packedHeaderBytes))
+    setUsedBytes(this.values.bytes(to), this.values.start(to), packedHeaderBytes)
+    return to
+  }
+
+  /** Leaves the old slot to the write-out that has yet to take it, and goes on in a new one. */
+  #preserved(at: LeafRow, from: number, size: number, copies: boolean): number {
+    const { values } = this
+    const root = this.shape.rootOf(at.node)
+    const used = this.nodes.bytes(at.node, at.row)
+    this.#observed.observer.released(from)
+    this.roots.addResidentBytes(root, -values.arena.capacity(from))
+    this.frozen.preserve(at, from)
+    const to = values.create(at.node, size, true)
+    if (copies) {
+      const start = values.start(from)
+      values.bytes(from).copy(values.bytes(to), values.start(to), start, start + used)
+    } else writeEmpty(values.bytes(to), values.start(to), 0)
+    this.nodes.setRef(at.node, at.row, to)
+    this.roots.addResidentBytes(root, values.arena.capacity(to))
+    this.#observed.observer.resident(to)
+    return to
+  }
+
+  /** Gives room back when most of it stands empty. */
+  trim(at: LeafRow): void {
+    const from = this.nodes.ref(at.node, at.row)
+    this.#moves(at, from, () => packedTrimmed(this.values, from))
+  }
+
+  /** Gives back all room that is not needed; of a large block only if it is worth the copying. */
+  #fit(at: LeafRow): void {
+    const from = this.nodes.ref(at.node, at.row)
+    const capacity = this.values.arena.capacity(from)
+    const used = this.nodes.bytes(at.node, at.row)
+    const fitting = Arena.roundedSize(valueHeaderBytes + used)
+    if (fitting >= (capacity > slotBytesMax ? capacity * 0.8 : capacity)) return
+    this.#moves(at, from, () => this.values.moved(from, used, used))
+  }
+
+  /** Notes that the leaf's blob was changed by the mutation with this LSN, and has `by` elements more. */
+  changed(at: LeafRow, by: number, lsn: number): void {
+    const { nodes, values } = this
+    const { node, row } = at
+    const ref = nodes.ref(node, row)
+    nodes.setBytes(node, row, usedBytes(values.bytes(ref), values.start(ref)))
+    if (lsn > nodes.lsn(node, row)) nodes.setLsn(node, row, lsn)
+    if (!nodes.flag(node, row, dirtyLeaf)) {
+      nodes.setFlag(node, row, dirtyLeaf)
+      this.roots.addDirty(this.shape.rootOf(node), 1)
+      this.#outdate(at)
+      values.setId(ref, 0)
+    }
+    this.shape.addCount(at, by)
+  }
+
+  /**
+   * Cuts a writable leaf at an offset of its blob: the bytes from there on, `count` elements, become a new leaf whose range
+   * begins at `separator`. `at` then names the new leaf.
+   */
+  cut(at: LeafRow, offset: number, count: number, separator: Separator, lsn: number): void {
+    const { values, nodes } = this
+    const used = nodes.bytes(at.node, at.row)
+    const moved = used - offset
+    this.create(at, separator, packedHeaderBytes + moved, lsn)
+    const right = nodes.ref(at.node, at.row)
+    const left = this.#scratch.set(at.node, at.row)
+    if (!this.shape.previous(left)) throw new Error('tree: a leaf that was cut is gone')
+    const from = nodes.ref(left.node, left.row)
+    const fromStart = values.start(from)
+    const toStart = values.start(right)
+    values.bytes(from).copy(values.bytes(right), toStart + packedHeaderBytes, fromStart + offset, fromStart + used)
+    setUsedBytes(values.bytes(right), toStart, packedHeaderBytes + moved)
+    setUsedBytes(values.bytes(from), fromStart, offset)
+    this.changed(left, -count, lsn)
+    this.#fit(left)
+    this.changed(at, count, lsn)
+  }
+
+  /**
+   * Joins a leaf that has become small to a neighbour, if there is room; what is empty goes. The neighbour must be resident,
+   * even where nothing moves into it: its range grows, and whoever made several leaves resident counts on all of them.
+   */
+  join(at: LeafRow, lsn: number): boolean {
+    const other = new LeafRow().set(at.node, at.row)
+    if (this.shape.previous(other) && this.#fitTogether(other, at)) {
+      this.#joinNext(other, at, lsn)
+      return true
+    }
+    other.set(at.node, at.row)
+    if (!this.shape.next(other) || !this.#fitTogether(at, other)) return false
+    this.#joinNext(at, other, lsn)
+    return true
+  }
+
+  #fitTogether(left: LeafRow, right: LeafRow): boolean {
+    if (this.ref(left) === 0 || this.ref(right) === 0) return false
+    const more = this.nodes.bytes(right.node, right.row)
+    return more === packedHeaderBytes || this.nodes.bytes(left.node, left.row) + more <= this.leafBytesMax / 2
+  }
+
+  #joinNext(at: LeafRow, next: LeafRow, lsn: number): void {
+    const { nodes, values } = this
+    const used = nodes.bytes(at.node, at.row)
+    const more = nodes.bytes(next.node, next.row) - packedHeaderBytes
+    if (more > 0) {
+      const ref = this.writable(at, used + more)
+      const bytes = values.bytes(ref)
+      const start = values.start(ref)
+      const from = nodes.ref(next.node, next.row)
+      const fromStart = values.start(from) + packedHeaderBytes
+      values.bytes(from).copy(bytes, start + used, fromStart, fromStart + more)
+      setUsedBytes(bytes, start, used + more)
+      this.changed(at, nodes.count(next.node, next.row), lsn)
+    }
+    this.remove(next)
+  }
+
+  /** Takes a leaf out whose elements are gone or elsewhere; its range falls to the leaf before. Rows are void. */
+  remove(at: LeafRow): void {
+    const { nodes } = this
+    const root = this.shape.rootOf(at.node)
+    const holds = this.frozen.holds(at)
+    if (holds || nodes.flag(at.node, at.row, catalogedLeaf)) {
+      this.#removed.add(root, this.values.arena.words(at.node), nodes.rowAt(at.node, at.row))
+    }
+    if (holds) {
+      const ref = nodes.ref(at.node, at.row)
+      this.#observed.observer.released(ref)
+      this.roots.addResidentBytes(root, -this.values.arena.capacity(ref))
+      this.frozen.preserve(at, ref)
+      nodes.setRef(at.node, at.row, 0)
+      this.roots.addCold(root, 1)
+    }
+    this.#drop(root, at)
+  }
+
+  /** Fetched bytes become a clean resident leaf. False, and nothing done, unless that leaf is cold under that id. */
+  admit(root: number, separator: Separator, valueId: number, bytes: Buffer): boolean {
+    const { nodes, values } = this
+    const at = this.#scratch
+    if (!this.find(root, separator, at) || nodes.ref(at.node, at.row) !== 0 || nodes.valueId(at.node, at.row) !== valueId) return false
+    const size = nodes.bytes(at.node, at.row)
+    if (bytes.length < size || usedBytes(bytes, 0) !== size) throw new Error(`tree: the bytes under value id ${valueId} are not the leaf's`)
+    const ref = values.create(at.node, size, true)
+    bytes.copy(values.bytes(ref), values.start(ref), 0, size)
+    values.setId(ref, valueId)
+    this.roots.addCold(root, -1)
+    this.#enter(root, at, ref)
+    return true
+  }
+
+  /** The leaf that begins exactly at a separator; false when there is none. */
+  find(root: number, separator: Separator, into: LeafRow): boolean {
+    this.shape.locate(root, separator, into)
+    return separator.compare(this.values.arena.words(into.node), this.nodes.rowAt(into.node, into.row)) === 0
+  }
+
+  /** Drops the bytes of a resident leaf that has an identical copy in the cold store. False, and nothing done, for a dirty one. */
+  evict(ref: number): boolean {
+    const { nodes, values } = this
+    if (values.isPreserved(ref)) return false
+    const node = values.owner(ref)
+    const at = this.#scratch.set(node, nodes.rowOf(node, ref))
+    if (nodes.valueId(at.node, at.row) === 0) return false
+    const root = this.shape.rootOf(node)
+    this.#leave(root, at)
+    nodes.setRef(at.node, at.row, 0)
+    this.roots.addCold(root, 1)
+    return true
+  }
+
+  /** Moves a resident leaf, or one that a write-out has yet to take, to another slot of its size. */
+  relocate(ref: number): void {
+    const { values } = this
+    const room = values.room(ref)
+    if (values.isPreserved(ref)) {
+      this.frozen.relocated(values.moved(ref, room, room))
+      return
+    }
+    const node = values.owner(ref)
+    this.#moves(this.#scratch.set(node, this.nodes.rowOf(node, ref)), ref, () => values.moved(ref, room, room))
+  }
+
+  /** Whether a slot that was in use once is a node or a root block now. */
+  isLiveNode(ref: number): boolean {
+    return this.nodes.isNode(ref) || this.roots.isRoot(ref)
+  }
+
+  /** Moves a node or a root block to another slot. Returns the root's new place, 0 for a node. */
+  relocateNode(ref: number): number {
+    if (this.nodes.isNode(ref)) {
+      this.shape.relocate(ref)
+      return 0
+    }
+    const to = this.roots.moved(ref)
+    this.nodes.setParent(this.roots.top(to), to)
+    this.frozen.rootMoved(ref, to)
+    return to
+  }
+
+  /** A leaf's copy as of `lsn` is in the cold store under `valueId`. False if the leaf has changed since: the copy is stale, and the caller's. */
+  stored(root: number, separator: Separator, lsn: number, valueId: number): boolean {
+    const { nodes } = this
+    const at = this.#scratch
+    if (!this.find(root, separator, at) || !this.isDirty(at) || nodes.lsn(at.node, at.row) !== lsn) return false
+    nodes.setValueId(at.node, at.row, valueId)
+    nodes.clearFlag(at.node, at.row, dirtyLeaf)
+    this.roots.addDirty(root, -1)
+    this.values.setId(nodes.ref(at.node, at.row), valueId)
+    return true
+  }
+
+  /** Sets a row as the catalog has it: a cold leaf, or with value id 0 none. */
+  restore(root: number, separator: Separator, valueId: number, lsn: number, count: number, bytes: number): void {
+    const { nodes } = this
+    const at = this.#scratch
+    const known = this.find(root, separator, at)
+    if (valueId === 0) {
+      if (!known) return
+      this.shape.remove(at)
+      this.roots.addLeaves(root, -1)
+      this.roots.addCold(root, -1)
+      return
+    }
+    if (!known) {
+      this.shape.insertBehind(at, separator)
+      this.roots.addLeaves(root, 1)
+      this.roots.addCold(root, 1)
+    }
+    nodes.setValueId(at.node, at.row, valueId)
+    nodes.setLsn(at.node, at.row, lsn)
+    nodes.setBytes(at.node, at.row, bytes)
+    nodes.setFlag(at.node, at.row, catalogedLeaf)
+    this.shape.addCount(at, count - nodes.count(at.node, at.row))
+  }
+
+  /** The tree has lost its key. Its leaves are released with `releaseSome`. */
+  dropped(root: number): void {
+    this.roots.setOwner(root, 0)
+    if (this.frozen.root === root) this.frozen.drop()
+    this.#removed.drop(this.#removed.detach(root))
+  }
+
+  /** Releases up to `max` leaves of a tree that was dropped; true when nothing of it is left. */
+  releaseSome(root: number, max: number): boolean {
+    const at = this.#scratch
+    for (let i = 0; i < max; i++) {
+      this.shape.last(root, at)
+      this.#outdate(at)
+      if (this.roots.leaves(root) > 1) {
+        this.#drop(root, at)
+        continue
+      }
+      if (this.ref(at) !== 0) this.#leave(root, at)
+      this.nodes.release(at.node)
+      this.roots.release(root)
+      return true
+    }
+    return false
+  }
+
+  #drop(root: number, at: LeafRow): void {
+    this.#outdate(at)
+    if (this.ref(at) !== 0) this.#leave(root, at)
+    else this.roots.addCold(root, -1)
+    if (this.isDirty(at)) this.roots.addDirty(root, -1)
+    this.roots.addLeaves(root, -1)
+    this.shape.remove(at)
+  }
+
+  #outdate(at: LeafRow): void {
+    const valueId = this.nodes.valueId(at.node, at.row)
+    if (valueId === 0) return
+    this.nodes.setValueId(at.node, at.row, 0)
+    this.#observed.observer.stale(valueId)
+  }
+
+  #enter(root: number, at: LeafRow, ref: number): void {
+    this.nodes.setRef(at.node, at.row, ref)
+    this.nodes.setBytes(at.node, at.row, usedBytes(this.values.bytes(ref), this.values.start(ref)))
+    this.roots.addResidentBytes(root, this.values.arena.capacity(ref))
+    this.#observed.observer.resident(ref)
+  }
+
+  #leave(root: number, at: LeafRow): void {
+    const ref = this.ref(at)
+    this.#observed.observer.released(ref)
+    this.roots.addResidentBytes(root, -this.values.arena.capacity(ref))
+    this.values.release(ref)
+  }
+
+  /** Lets a leaf move to where `move` says. */
+  #moves(at: LeafRow, from: number, move: () => number): number {
+    const capacity = this.values.arena.capacity(from)
+    const to = move()
+    if (to === from) return to
+    this.nodes.setRef(at.node, at.row, to)
+    this.roots.addResidentBytes(this.shape.rootOf(at.node), this.values.arena.capacity(to) - capacity)
+    this.#observed.observer.moved(from, to)
+    return to
+  }
+}

@@ -1,0 +1,264 @@
+/**
+ * Large hashes: fields in a tree, ordered by a keyed 32-bit hash of the field. A field operation touches one leaf and its
+ * row. A leaf that it needs must be resident: whoever calls asks for cold leaves first (`commands/hash-needs.ts`).
+ *
+ * The order of fields depends on the seed and on what was done to the hash, not on how its leaves were cut, cooled and
+ * joined: a replica and a replay have the same.
+ */
+import { LeafRow } from '../tree/tree-shape.ts'
+import { Separator } from '../tree/separator.ts'
+import type { TreeLeaves } from '../tree/tree-leaves.ts'
+import { elementBytes, fieldHash, findElement, hashAt, hashEnd, readElement, skipBelow, writeElement } from './hash-leaf.ts'
+import { PackedCursor, packedHeaderBytes, readPair, setUsedBytes, usedBytes } from './packed-fields.ts'
+
+/** Called for a pair, which may be read until the visit ends. Must not change the hash that is visited. */
+export type VisitPair = (bytes: Buffer, pair: PackedCursor) => void
+
+export class HashTrees {
+  readonly leaves: TreeLeaves
+  readonly #at = new LeafRow()
+  readonly #separator = new Separator()
+  readonly #pair = new PackedCursor()
+
+  constructor(leaves: TreeLeaves) {
+    this.leaves = leaves
+  }
+
+  /** A tree with the fields of a packed hash (0: with none), which is left as it is. */
+  create(entry: number, id: number, seed: number, packed: number, lsn: number): number {
+    const { values } = this.leaves
+    const root = this.leaves.createTree(entry, id, seed, packedHeaderBytes, lsn)
+    if (packed === 0) return root
+    const bytes = values.bytes(packed)
+    const start = values.start(packed)
+    const end = start + usedBytes(bytes, start)
+    const pair = new PackedCursor()
+    for (let at = start + packedHeaderBytes; at < end; at = pair.next) {
+      readPair(bytes, at, pair)
+      this.set(root, bytes, pair.fieldStart, pair.fieldEnd, bytes, pair.valueStart, pair.valueEnd, lsn)
+    }
+    return root
+  }
+
+  /** Finds the leaf of a field; returns the field's hash. */
+  locate(root: number, field: Uint8Array, fieldStart: number, fieldEnd: number, into: LeafRow): number {
+    const hash = fieldHash(field, fieldStart, fieldEnd, this.leaves.roots.seed(root))
+    this.leaves.shape.locate(root, this.#separator.set(hash), into)
+    return hash
+  }
+
+  /** The buffer in which `out` then says where the field and its value are; undefined without such a field. Counts a use of the leaf. */
+  get(root: number, field: Uint8Array, fieldStart: number, fieldEnd: number, out: PackedCursor): Buffer | undefined {
+    const { values } = this.leaves
+    const hash = this.locate(root, field, fieldStart, fieldEnd, this.#at)
+    const ref = this.leaves.used(this.#at)
+    const bytes = values.bytes(ref)
+    const at = findElement(bytes, values.start(ref), hash, field, fieldStart, fieldEnd)
+    if (at < 0) return undefined
+    readElement(bytes, at, out)
+    return bytes
+  }
+
+  /** The slot of a field's leaf. */
+  leafOf(root: number, field: Uint8Array, fieldStart: number, fieldEnd: number): number {
+    this.locate(root, field, fieldStart, fieldEnd, this.#at)
+    return this.leaves.used(this.#at)
+  }
+
+  /** Sets a field; true if it is new. Neither range may lie in this hash itself, whose bytes move. */
+  set(
+    root: number,
+    field: Uint8Array,
+    fieldStart: number,
+    fieldEnd: number,
+    value: Uint8Array,
+    valueStart: number,
+    valueEnd: number,
+    lsn: number,
+  ): boolean {
+    const { leaves } = this
+    const { values, nodes } = leaves
+    const at = this.#at
+    const hash = this.locate(root, field, fieldStart, fieldEnd, at)
+    const size = elementBytes(fieldEnd - fieldStart, valueEnd - valueStart)
+    let from = leaves.used(at)
+    let fromStart = values.start(from)
+    let found = findElement(values.bytes(from), fromStart, hash, field, fieldStart, fieldEnd)
+    const isNew = found < 0
+    if (size > leaves.leafBytesMax && nodes.count(at.node, at.row) > (isNew ? 0 : 1)) {
+      if (!isNew) this.#cutOut(at, found - fromStart, lsn)
+      this.#isolate(at, hash, lsn)
+      from = leaves.ref(at)
+      fromStart = values.start(from)
+      found = findElement(values.bytes(from), fromStart, hash, field, fieldStart, fieldEnd)
+    }
+    const offset = (found < 0 ? ~found : found) - fromStart
+    const former = found < 0 ? 0 : this.#sizeAt(values.bytes(from), found)
+    const used = nodes.bytes(at.node, at.row)
+    const needed = used - former + size
+    const replacesAll = former !== 0 && used - former === packedHeaderBytes && values.arena.isLarge(from)
+    const ref = replacesAll ? leaves.emptied(at, needed) : leaves.writable(at, needed)
+    const bytes = values.bytes(ref)
+    const start = values.start(ref)
+    if (!replacesAll && former !== size && offset + former < used) bytes.copyWithin(start + offset + size, start + offset + former, start + used)
+    writeElement(bytes, start + offset, hash, field, fieldStart, fieldEnd, value, valueStart, valueEnd)
+    setUsedBytes(bytes, start, needed)
+    leaves.changed(at, found < 0 ? 1 : 0, lsn)
+    if (needed > leaves.leafBytesMax) this.#split(at, lsn)
+    else if (former !== 0) leaves.trim(at)
+    return isNew
+  }
+
+  /** Deletes a field; true if it was there. */
+  delete(root: number, field: Uint8Array, fieldStart: number, fieldEnd: number, lsn: number): boolean {
+    const { leaves } = this
+    const { values, nodes } = leaves
+    const at = this.#at
+    const hash = this.locate(root, field, fieldStart, fieldEnd, at)
+    const from = leaves.used(at)
+    const found = findElement(values.bytes(from), values.start(from), hash, field, fieldStart, fieldEnd)
+    if (found < 0) return false
+    this.#cutOut(at, found - values.start(from), lsn)
+    if (nodes.bytes(at.node, at.row) >= leaves.leafBytesMax / 4 || !leaves.join(at, lsn)) leaves.trim(at)
+    return true
+  }
+
+  /**
+   * Visits about `count` fields (at least 1) in order of hash, those with one hash together, from a cursor on (0: the start).
+   * Returns the cursor to go on with, 0 at the end. A field that stays throughout is visited once or more, whatever else changes
+   * between the calls. The leaf of the cursor must be resident; a cold leaf behind it ends the call early.
+   */
+  scan(root: number, cursor: number, count: number, visit: VisitPair): number {
+    if (cursor >= hashEnd) return 0
+    const { values, shape } = this.leaves
+    const at = new LeafRow()
+    const pair = this.#pair
+    shape.locate(root, this.#separator.set(cursor), at)
+    let ref = this.leaves.used(at)
+    let left = Math.max(count, 1)
+    let last = -1
+    for (;;) {
+      const bytes = values.bytes(ref)
+      const start = values.start(ref)
+      const end = start + usedBytes(bytes, start)
+      for (let offset = skipBelow(bytes, start, start + packedHeaderBytes, cursor, pair); offset < end; offset = pair.next) {
+        const hash = hashAt(bytes, offset)
+        if (left <= 0 && hash !== last) return hash
+        readElement(bytes, offset, pair)
+        const { next } = pair
+        visit(bytes, pair)
+        pair.next = next
+        last = hash
+        left--
+      }
+      if (!shape.next(at)) return 0
+      ref = this.leaves.ref(at)
+      if (ref === 0 || left <= 0) return shape.separator(at, this.#separator).words[0]
+    }
+  }
+
+  /** Visits all fields of one resident leaf in order. */
+  visitLeaf(ref: number, visit: VisitPair): void {
+    const { values } = this.leaves
+    const bytes = values.bytes(ref)
+    const start = values.start(ref)
+    const end = start + usedBytes(bytes, start)
+    const pair = this.#pair
+    for (let at = start + packedHeaderBytes; at < end; ) {
+      readElement(bytes, at, pair)
+      at = pair.next
+      visit(bytes, pair)
+    }
+  }
+
+  /** Field number `rank`, 0 ≤ rank < length, in order of hash. */
+  atRank(root: number, rank: number, out: PackedCursor): Buffer {
+    const { values, shape } = this.leaves
+    shape.locateRank(root, rank, this.#at)
+    const ref = this.leaves.used(this.#at)
+    const bytes = values.bytes(ref)
+    let at = values.start(ref) + packedHeaderBytes
+    for (let i = shape.rankWithin; i >= 0; i--, at = out.next) readElement(bytes, at, out)
+    return bytes
+  }
+
+  /** Takes the element at an offset out of a leaf. */
+  #cutOut(at: LeafRow, offset: number, lsn: number): void {
+    const { leaves } = this
+    const { values } = leaves
+    const used = leaves.nodes.bytes(at.node, at.row)
+    const from = leaves.ref(at)
+    const size = this.#sizeAt(values.bytes(from), values.start(from) + offset)
+    if (size + packedHeaderBytes === used && values.arena.isLarge(from)) leaves.emptied(at, packedHeaderBytes)
+    else {
+      const ref = leaves.writable(at, 0)
+      const bytes = values.bytes(ref)
+      const start = values.start(ref)
+      bytes.copyWithin(start + offset, start + offset + size, start + used)
+      setUsedBytes(bytes, start, used - size)
+    }
+    leaves.changed(at, -1, lsn)
+  }
+
+  #sizeAt(bytes: Buffer, at: number): number {
+    readElement(bytes, at, this.#pair)
+    return this.#pair.next - at
+  }
+
+  /** Cuts a leaf until no part is too large that can be cut. */
+  #split(at: LeafRow, lsn: number): void {
+    const { leaves } = this
+    const { nodes, values } = leaves
+    const used = nodes.bytes(at.node, at.row)
+    const count = nodes.count(at.node, at.row)
+    if (used <= leaves.leafBytesMax || count < 2) return
+    const ref = leaves.ref(at)
+    const bytes = values.bytes(ref)
+    const start = values.start(ref)
+    const pair = this.#pair
+    const half = packedHeaderBytes + (used - packedHeaderBytes) / 2
+    let cutAt = 0
+    let cutBefore = 0
+    let last = -1
+    let before = 0
+    for (let offset = start + packedHeaderBytes; offset < start + used; offset = pair.next, before++) {
+      const hash = hashAt(bytes, offset)
+      readElement(bytes, offset, pair)
+      if (hash !== last && before > 0) {
+        cutAt = offset - start
+        cutBefore = before
+        if (pair.next - start > half) break
+      }
+      last = hash
+    }
+    if (cutAt === 0) return
+    const separator = new Separator().set(hashAt(bytes, start + cutAt))
+    leaves.cut(at, cutAt, count - cutBefore, separator, lsn)
+    this.#split(at, lsn)
+    leaves.shape.locate(leaves.shape.rootOf(at.node), separator, at)
+    if (leaves.shape.previous(at)) this.#split(at, lsn)
+  }
+
+  /** Leaves the fields with one hash, if any, in a leaf of their own, so that a large value is not copied about; `at` then names it. */
+  #isolate(at: LeafRow, hash: number, lsn: number): void {
+    const { leaves } = this
+    const { values, nodes, shape } = leaves
+    const root = shape.rootOf(at.node)
+    for (const boundary of [hash + 1, hash]) {
+      const ref = leaves.writable(at, 0)
+      const bytes = values.bytes(ref)
+      const start = values.start(ref)
+      const offset = skipBelow(bytes, start, start + packedHeaderBytes, boundary, this.#pair) - start
+      if (boundary > hash ? offset === nodes.bytes(at.node, at.row) : offset === packedHeaderBytes) continue
+      leaves.cut(at, offset, this.#countFrom(bytes, start, offset), this.#separator.set(boundary), lsn)
+      shape.locate(root, this.#separator.set(hash), at)
+    }
+  }
+
+  #countFrom(bytes: Buffer, start: number, offset: number): number {
+    const end = start + usedBytes(bytes, start)
+    let count = 0
+    for (let at = start + offset; at < end; at = this.#pair.next, count++) readElement(bytes, at, this.#pair)
+    return count
+  }
+}
