@@ -15,7 +15,7 @@ import { decimal, median } from './table.ts'
 
 const waitMsMax = 20
 const probeFile = fileURLToPath(new URL('stall-probe.ts', import.meta.url))
-/** For what the preparation of a case leaves behind: commits, freeing, the client's own garbage. */
+/** For what setting a case up leaves behind: commits, freeing, the client's own garbage. */
 const settleMs = 300
 
 export const stalls: Question = {

@@ -5,7 +5,7 @@
  */
 import type { Arguments } from './arguments.ts'
 import type { Execution } from './execution.ts'
-import type { Preparation } from './preparation.ts'
+import type { StagedWork } from './staged-work.ts'
 
 export interface CommandSpec<Context> {
   /** As in Redis: the exact count of arguments with the command's name, or minus the least count. For subcommands the container's name counts too. */
@@ -24,7 +24,7 @@ export interface CommandSpec<Context> {
   /** What execution needs of cold values; `value` unless told. */
   readonly needs?: Need | ((args: Arguments) => Need)
   /** What should be done in slices beforehand, if the values are large; outside of EXEC. Looks, changes nothing, and replies nothing. */
-  readonly prepares?: (context: Context) => Preparation | undefined
+  readonly stages?: (context: Context) => StagedWork | undefined
   readonly handler: (context: Context) => void
 }
 

@@ -10,9 +10,9 @@ import { hashType, stringType } from './keyspace/entries.ts'
 import type { Keyspace } from './keyspace/keyspace.ts'
 import { wordCopyBytesMax } from './memory/word-copy.ts'
 import type { Mutator } from './mutation/mutator.ts'
-import type { Preparation } from './preparation.ts'
 import type { Random } from './random.ts'
 import type { ReplyWriter } from './reply-writer.ts'
+import type { StagedWork } from './staged-work.ts'
 
 /** What `readString` and its like return when the key holds another type; the error is written already. */
 export const wrongType = -1
@@ -27,8 +27,8 @@ export class Execution {
   readonly limits: EngineLimits
   args!: Arguments
   reply!: ReplyWriter
-  /** What was prepared for the request. */
-  prepared: Preparation | undefined
+  /** What was staged for the request. */
+  staged: StagedWork | undefined
   /** Milliseconds since the epoch. */
   now = 0
   /** The session's database as clients number it, and the physical one behind it. */

@@ -5,7 +5,7 @@
 import type { Arguments } from '../engine/arguments.ts'
 import type { CommandSpec, EngineCommand, Need } from '../engine/command.ts'
 import type { Execution } from '../engine/execution.ts'
-import type { Preparation } from '../engine/preparation.ts'
+import type { StagedWork } from '../engine/staged-work.ts'
 import { CommandStats } from './command-stats.ts'
 import type { Session } from './session.ts'
 
@@ -29,7 +29,7 @@ export interface Command {
   readonly skipsMonitor: boolean
   readonly skipsSlowlog: boolean
   readonly needs: Need | ((args: Arguments) => Need)
-  readonly prepares: ((x: Execution) => Preparation | undefined) | undefined
+  readonly stages: ((x: Execution) => StagedWork | undefined) | undefined
   readonly stats: CommandStats
   /** Of a container. */
   readonly subcommands: CommandTable | undefined
@@ -154,7 +154,7 @@ function makeCommand(
     skipsMonitor: has('skip_monitor') || has('admin'),
     skipsSlowlog: has('skip_slowlog'),
     needs: spec.needs ?? (spec.keys.first > 0 ? 'value' : 'none'),
-    prepares: ofSession ? undefined : (spec as EngineCommand).prepares,
+    stages: ofSession ? undefined : (spec as EngineCommand).stages,
     stats: new CommandStats(),
     subcommands,
   }

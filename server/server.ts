@@ -26,7 +26,6 @@ import type { Connection, RequestHandler } from './network/connection.ts'
 import { defaultLimits, Listener } from './network/listener.ts'
 import { Turn } from './network/turn.ts'
 import type { Ports } from './ports.ts'
-import { Preparations } from './preparations.ts'
 import { Rates } from './rates.ts'
 import { Saves } from './saves.ts'
 import { Session } from './session.ts'
@@ -36,6 +35,7 @@ import type { Shard } from './shard/shard.ts'
 import { closeShard, openShard } from './shard/shard.ts'
 import { Shutdown } from './shutdown.ts'
 import { Slowlog } from './slowlog.ts'
+import { StagedWorkQueue } from './staged-work.ts'
 import { ServerStats } from './stats.ts'
 
 const loadingText = 'LOADING Redis is loading the dataset in memory'
@@ -58,7 +58,7 @@ export class Server {
   readonly turn: Turn
   readonly listener: Listener
   readonly gate: Gate
-  readonly preparations: Preparations
+  readonly stagedWork: StagedWorkQueue
   readonly clientEviction = new ClientEviction(this)
   readonly stats = new ServerStats()
   readonly slowlog = new Slowlog()
@@ -105,7 +105,7 @@ export class Server {
     this.shutdown = new Shutdown(this)
     this.turn = new Turn(ports.clock)
     this.gate = new Gate(ports.clock)
-    this.preparations = new Preparations(this)
+    this.stagedWork = new StagedWorkQueue(this)
     this.turn.afterFlush(() => this.clientEviction.turnEnded())
     const limits = { ...defaultLimits(), largeBulkBytes: sizes.largeValueBytes }
     this.listener = new Listener(ports.network, this.turn, ports.clock, limits, (connection) => this.#openSession(connection))
@@ -242,7 +242,7 @@ export class Server {
       this.ports,
       values,
       this.limits,
-      () => this.listener.memoryBytes + this.preparations.memoryBytes,
+      () => this.listener.memoryBytes + this.stagedWork.memoryBytes,
       (ms) => {
         this.stats.coldReadMs(ms)
         this.observers.coldRead?.(ms)

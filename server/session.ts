@@ -6,15 +6,15 @@
  * back its own client and nobody else.
  */
 import type { Arguments } from '../engine/arguments.ts'
-import type { Preparation } from '../engine/preparation.ts'
 import type { ReplyWriter } from '../engine/reply-writer.ts'
+import type { StagedWork } from '../engine/staged-work.ts'
 import type { ColdSet } from '../storage/cold-set.ts'
 import type { Command } from './command-table.ts'
 import { unknownCommand, unknownSubcommand, wrongArity } from './dispatch-errors.ts'
 import type { Connection, RequestHandler, RequestOutcome } from './network/connection.ts'
-import { coldChunksOf } from './preparations.ts'
 import type { KeyPreview } from './resp/key-preview.ts'
 import type { Server } from './server.ts'
+import { coldChunksOf } from './staged-work.ts'
 import { Transaction } from './transaction.ts'
 
 /** While SLOWLOG or LATENCY want commands this short, each is timed. */
@@ -56,8 +56,8 @@ export class Session implements RequestHandler {
   commandsExecuted = 0
   /** What was fetched for the request that is tried again just now. */
   #fetched: ColdSet | undefined
-  /** What was prepared for the request in hand. */
-  #prepared: Preparation | undefined
+  /** What was staged for the request in hand. */
+  #staged: StagedWork | undefined
   #closeAfter = false
   /** Set by a handler that answers later: whether the time until then counts as the command's. */
   #deferred: 'counted' | 'uncounted' | undefined
@@ -217,24 +217,24 @@ export class Session implements RequestHandler {
     }
     if (!server.isLoading) {
       server.primary.keyspace.forgetLookUp()
-      if (this.#awaitsPreparation(command) || this.#awaitsCold(command)) return 'wait'
+      if (this.#awaitsStagedWork(command) || this.#awaitsCold(command)) return 'wait'
     }
-    if (this.#prepared === undefined) this.execute(command, this.args)
-    else this.#executePrepared(command, this.#prepared)
+    if (this.#staged === undefined) this.execute(command, this.args)
+    else this.#executeStaged(command, this.#staged)
     return this.#outcome()
   }
 
   /** Has what is long done in slices, if the command asks for it; the request is then tried again. */
-  #awaitsPreparation(command: Command): boolean {
-    if (command.prepares === undefined || this.#prepared !== undefined) return false
+  #awaitsStagedWork(command: Command): boolean {
+    if (command.stages === undefined || this.#staged !== undefined) return false
     const { server } = this
-    const preparation = server.primary.preparation(command, this.args, this.database)
-    if (preparation === undefined) return false
-    server.preparations.add({
-      preparation,
+    const work = server.primary.stage(command, this.args, this.database)
+    if (work === undefined) return false
+    server.stagedWork.add({
+      work,
       isWanted: () => !this.connection.closed,
       done: () => {
-        this.#prepared = preparation
+        this.#staged = work
         this.retry()
       },
       failed: (failure) => this.#coldReadFailed(failure),
@@ -242,13 +242,13 @@ export class Session implements RequestHandler {
     return true
   }
 
-  #executePrepared(command: Command, preparation: Preparation): void {
+  #executeStaged(command: Command, work: StagedWork): void {
     const { x } = this.server.primary
-    preparation.finish?.()
-    x.prepared = preparation
+    work.finish?.()
+    x.staged = work
     this.execute(command, this.args)
-    x.prepared = undefined
-    this.#prepared = undefined
+    x.staged = undefined
+    this.#staged = undefined
   }
 
   /** Fetches the cold values that the command needs, if any; the request is then tried again. */
@@ -272,7 +272,7 @@ export class Session implements RequestHandler {
   /** The cold values to fetch before the command may run. */
   #cold(command: Command): ReturnType<Server['primary']['coldNeeds']> {
     const { primary } = this.server
-    const chunks = this.#prepared === undefined ? undefined : coldChunksOf(this.#prepared)
+    const chunks = this.#staged === undefined ? undefined : coldChunksOf(this.#staged)
     if (chunks !== undefined) return chunks.items.length > 0 ? chunks : undefined
     if (command.name !== 'exec') return primary.coldNeeds(command, this.args, this.database, undefined)
     return this.transaction.coldNeeds(primary, this.database)
@@ -326,7 +326,7 @@ export class Session implements RequestHandler {
   #mayRun(command: Command): boolean {
     const refusal = this.server.refusal(command, this)
     if (refusal === undefined) return true
-    this.#prepared = undefined
+    this.#staged = undefined
     this.#refuse(refusal, command)
     return false
   }
@@ -351,7 +351,7 @@ export class Session implements RequestHandler {
   }
 
   #coldReadFailed(failure: Error): void {
-    this.#prepared = undefined
+    this.#staged = undefined
     this.server.coldReadFailed(failure)
     if (this.connection.closed) return
     this.#refuse(`ERR a cold value could not be read: ${failure.message}`, this.command)

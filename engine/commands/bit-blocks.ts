@@ -7,15 +7,15 @@ import { stringType } from '../keyspace/entries.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
 import { SteadyString } from '../keyspace/steady-value.ts'
 import { valueHeaderBytes } from '../keyspace/values.ts'
-import type { Preparation } from '../preparation.ts'
-import { sliceBytesMax, slicedValueBytes } from '../preparation.ts'
+import type { StagedWork } from '../staged-work.ts'
+import { sliceBytesMax, slicedValueBytes } from '../staged-work.ts'
 import { countBits, findBit } from '../types/bits.ts'
 import type { BitRange } from './bit-range.ts'
 
 const headerWords = valueHeaderBytes / 4
 
 /** How many bits are set in each of several blocks that follow one another in a string. */
-class BlockCounts implements Preparation {
+class BlockCounts implements StagedWork {
   readonly string: SteadyString
   readonly blockBits: number
   readonly counts: number[] = []
@@ -55,7 +55,7 @@ class BlockCounts implements Preparation {
 }
 
 /** For the string that is argument 1, if the range in it is long. Blocks behind the first with a `sought` bit are of no interest. */
-export function prepareBits(x: Execution, rangeIn: (length: number) => BitRange, sought?: 0 | 1): Preparation | undefined {
+export function stageBits(x: Execution, rangeIn: (length: number) => BitRange, sought?: 0 | 1): StagedWork | undefined {
   const { args, keyspace, limits } = x
   const { entries } = keyspace
   const entry = keyspace.find(x.db, args.buffer, args.starts[1], args.ends[1])
@@ -96,7 +96,7 @@ export function findBitOf(x: Execution, entry: number, from: number, to: number,
 }
 
 function blocksOf(x: Execution, entry: number): BlockCounts | undefined {
-  return x.prepared instanceof BlockCounts && x.prepared.string.find() === entry ? x.prepared : undefined
+  return x.staged instanceof BlockCounts && x.staged.string.find() === entry ? x.staged : undefined
 }
 
 function countIn(keyspace: Keyspace, entry: number, from: number, to: number): number {

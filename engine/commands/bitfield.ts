@@ -11,7 +11,7 @@ import { wrongType } from '../execution.ts'
 import { parseInteger } from '../integer.ts'
 import { readFieldOffset } from './bit-range.ts'
 import { notAnInteger, syntaxError } from './errors.ts'
-import { prepareWrite } from './prepare-write.ts'
+import { stageWrite } from './stage-write.ts'
 import { createEmpty } from './string-ranges.ts'
 
 const badType = 'ERR Invalid bitfield type. Use something like i16 u8. Note that u64 is not supported but i64 is.'
@@ -48,7 +48,7 @@ export const bitfieldCommands = {
     syntax:
       'key [GET encoding offset | [OVERFLOW WRAP | SAT | FAIL] SET encoding offset value | INCRBY encoding offset increment [GET encoding offset | [OVERFLOW WRAP | SAT | FAIL] SET encoding offset value | INCRBY encoding offset increment ...]]',
     summary: 'Reads and changes integers of any width within a string.',
-    prepares: (x) => prepareWrite(x, () => 0, 0),
+    stages: (x) => stageWrite(x, () => 0, 0),
     handler: bitfield,
   },
   BITFIELD_RO: {

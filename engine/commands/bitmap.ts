@@ -6,12 +6,12 @@ import type { EngineCommand } from '../command.ts'
 import { keyAt } from '../command.ts'
 import type { Execution } from '../execution.ts'
 import { wrongType } from '../execution.ts'
-import { countBitsOf, findBitOf, prepareBits } from './bit-blocks.ts'
+import { countBitsOf, findBitOf, stageBits } from './bit-blocks.ts'
 import { countRange, readBitOffset, readCountRange, readSearchRange, searchRange, wholeRange } from './bit-range.ts'
 import { bitfieldCommands } from './bitfield.ts'
 import { bitopCommands } from './bitop.ts'
 import { notAnInteger, syntaxError } from './errors.ts'
-import { prepareWrite } from './prepare-write.ts'
+import { stageWrite } from './stage-write.ts'
 import { createEmpty } from './string-ranges.ts'
 
 const badBit = 'ERR bit is not an integer or out of range'
@@ -29,7 +29,7 @@ export const bitmapCommands = {
     complexity: 'O(1)',
     syntax: 'key offset value',
     summary: 'Sets or clears a bit and returns what it was.',
-    prepares: (x) => prepareWrite(x, () => Math.floor(x.args.integer(2) / 8), 1),
+    stages: (x) => stageWrite(x, () => Math.floor(x.args.integer(2) / 8), 1),
     handler: setbit,
   },
   GETBIT: {
@@ -54,7 +54,7 @@ export const bitmapCommands = {
     complexity: 'O(N) where N is the length of the range',
     syntax: 'key [start end [BYTE | BIT]]',
     summary: 'Counts the bits that are set.',
-    prepares: (x) => prepareBits(x, (length) => countRange(x, length)),
+    stages: (x) => stageBits(x, (length) => countRange(x, length)),
     handler: bitcount,
   },
   BITPOS: {
@@ -67,7 +67,7 @@ export const bitmapCommands = {
     complexity: 'O(N) where N is the length of the range',
     syntax: 'key bit [start [end [BYTE | BIT]]]',
     summary: 'Finds the first bit that is set, or clear.',
-    prepares: (x) => prepareBits(x, (length) => searchRange(x, length), x.args.integer(2) === 1 ? 1 : 0),
+    stages: (x) => stageBits(x, (length) => searchRange(x, length), x.args.integer(2) === 1 ? 1 : 0),
     handler: bitpos,
   },
   ...bitopCommands,

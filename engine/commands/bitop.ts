@@ -1,4 +1,4 @@
-/** BITOP: strings combined bit by bit. Of large ones the result is prepared in slices. */
+/** BITOP: strings combined bit by bit. Of large ones the result is staged, in slices. */
 import type { EngineCommand } from '../command.ts'
 import type { Execution } from '../execution.ts'
 import { wrongType } from '../execution.ts'
@@ -6,8 +6,8 @@ import { stringType } from '../keyspace/entries.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
 import { SteadyString } from '../keyspace/steady-value.ts'
 import { valueHeaderBytes } from '../keyspace/values.ts'
-import type { Preparation } from '../preparation.ts'
-import { sliceBytesMax, slicedValueBytes } from '../preparation.ts'
+import type { StagedWork } from '../staged-work.ts'
+import { sliceBytesMax, slicedValueBytes } from '../staged-work.ts'
 import type { BitOperation } from '../types/bits.ts'
 import { combineWords } from '../types/bits.ts'
 import { syntaxError } from './errors.ts'
@@ -35,7 +35,7 @@ export const bitopCommands = {
     complexity: 'O(N) where N is the length of all strings',
     syntax: '<AND | OR | XOR | NOT> destkey key [key ...]',
     summary: 'Combines strings bit by bit.',
-    prepares: prepare,
+    stages: stage,
     handler: bitop,
   },
 } as const satisfies Record<string, EngineCommand>
@@ -73,17 +73,17 @@ function operationOf({ args }: Execution): BitOperation | undefined {
 /** Sets the destination to what the sources give together. Returns its entry. */
 function putResult(x: Execution, operation: BitOperation, sources: readonly number[], length: number): number {
   const { args, db } = x
-  const prepared = x.prepared instanceof Combination ? x.prepared.resultOf(sources) : undefined
-  if (prepared !== undefined) {
+  const combined = x.staged instanceof Combination ? x.staged.resultOf(sources) : undefined
+  if (combined !== undefined) {
     const end = valueHeaderBytes + length
-    return x.mutator.putString(db, args.buffer, args.starts[2], args.ends[2], prepared, valueHeaderBytes, end, 0, true)
+    return x.mutator.putString(db, args.buffer, args.starts[2], args.ends[2], combined, valueHeaderBytes, end, 0, true)
   }
   const words = new Uint32Array(Math.ceil(length / 4))
   combine(x.keyspace, operation, sources, words, 0, 0, length)
   return x.putString(2, new Uint8Array(words.buffer), 0, length, 0)
 }
 
-function prepare(x: Execution): Preparation | undefined {
+function stage(x: Execution): StagedWork | undefined {
   const { args, keyspace, limits } = x
   const { entries } = keyspace
   const operation = operationOf(x)
@@ -101,7 +101,7 @@ function prepare(x: Execution): Preparation | undefined {
 }
 
 /** The result of a BITOP, made in slices; good as long as none of the sources changes. */
-class Combination implements Preparation {
+class Combination implements StagedWork {
   readonly #keyspace: Keyspace
   readonly #operation: BitOperation
   /** Undefined for a key that is missing. */

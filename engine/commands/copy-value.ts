@@ -11,7 +11,7 @@ import { StringCopy } from '../keyspace/value-copy.ts'
 import { valueHeaderBytes } from '../keyspace/values.ts'
 import { PackedCursor, packedHeaderBytes, readPair, usedBytes } from '../types/packed-fields.ts'
 import { PairList } from './pair-list.ts'
-import { preparedPieces } from './prepare-transfer.ts'
+import { stagedPieces } from './stage-transfer.ts'
 
 const nothing = Buffer.alloc(0)
 
@@ -31,14 +31,14 @@ export function copyValue(x: Execution, from: number, toDb: number, key: Buffer,
     return
   }
   mutator.delete(toDb, key, ks, ke)
-  if (entries.encoding(from) === chunkedHash) mutator.copyLargeHash(from, toDb, key, ks, ke, preparedPieces(x, from))
+  if (entries.encoding(from) === chunkedHash) mutator.copyLargeHash(from, toDb, key, ks, ke, stagedPieces(x, from))
   else copyPackedHash(x, from, toDb, key, ks, ke)
   if (expireAt !== 0) mutator.expire(keyspace.find(toDb, key, ks, ke), expireAt)
 }
 
 function putCopy(x: Execution, from: number, toDb: number, key: Buffer, ks: number, ke: number, expireAt: number): number {
   const { mutator } = x
-  const copy = x.prepared instanceof StringCopy ? x.prepared.take(from) : undefined
+  const copy = x.staged instanceof StringCopy ? x.staged.take(from) : undefined
   if (copy === undefined) return mutator.putString(toDb, key, ks, ke, x.stringBytes(from), x.stringStart(from), x.stringEnd(from), expireAt)
   const end = valueHeaderBytes + x.keyspace.entries.length(from)
   return mutator.putString(toDb, key, ks, ke, copy, valueHeaderBytes, end, expireAt, true)

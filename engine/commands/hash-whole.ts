@@ -1,14 +1,14 @@
 /**
- * Whole hashes as replies: HGETALL, HKEYS and HVALS. The reply of a large one is prepared in slices; what changed meanwhile
+ * Whole hashes as replies: HGETALL, HKEYS and HVALS. The reply of a large one is staged, in slices; what changed meanwhile
  * is rendered anew in the command's own turn.
  */
 import type { EngineCommand } from '../command.ts'
 import { keyAt } from '../command.ts'
 import type { Execution } from '../execution.ts'
 import { wrongType } from '../execution.ts'
-import type { Preparation } from '../preparation.ts'
-import { slicedValueBytes } from '../preparation.ts'
 import { ReplyWriter } from '../reply-writer.ts'
+import type { StagedWork } from '../staged-work.ts'
+import { slicedValueBytes } from '../staged-work.ts'
 import type { VisitPair } from '../types/field-hashes.ts'
 import { visitAll } from '../types/field-hashes.ts'
 import type { RenderChunks } from '../types/hash-image.ts'
@@ -31,24 +31,24 @@ export const wholeHashCommands = {
   HGETALL: {
     ...whole,
     summary: 'Returns all fields of a hash and their values.',
-    prepares: (x) => prepareReply(x, fieldsAndValues),
+    stages: (x) => stageReply(x, fieldsAndValues),
     handler: hgetall,
   },
   HKEYS: {
     ...whole,
     summary: 'Returns the names of all fields of a hash.',
-    prepares: (x) => prepareReply(x, fields),
+    stages: (x) => stageReply(x, fields),
     handler: hkeys,
   },
   HVALS: {
     ...whole,
     summary: 'Returns the values of all fields of a hash.',
-    prepares: (x) => prepareReply(x, values),
+    stages: (x) => stageReply(x, values),
     handler: hvals,
   },
 } as const satisfies Record<string, EngineCommand>
 
-/** Bytes of chunks in one prepared part. */
+/** Bytes of chunks in one staged part. */
 const partBytesMax = 64 * 1024
 /** Where the visits below write. */
 let reply: ReplyWriter
@@ -83,7 +83,7 @@ function shapeOf(visit: VisitPair): Shape {
   }
 }
 
-function prepareReply(x: Execution, { render }: Shape): Preparation | undefined {
+function stageReply(x: Execution, { render }: Shape): StagedWork | undefined {
   const entry = slicedHash(x)
   if (entry === 0) return undefined
   return new HashImage(x.keyspace, entry, render, Math.min(partBytesMax, x.limits.slicedValueBytes ?? slicedValueBytes), true)
@@ -112,7 +112,7 @@ function replyEach(x: Execution, shape: Shape): void {
 }
 
 function replyWhole(x: Execution, entry: number, shape: Shape): void {
-  const image = x.prepared
+  const image = x.staged
   if (image instanceof HashImage && image.shows(entry)) image.each((bytes) => x.reply.rawShared(bytes))
   else {
     reply = x.reply

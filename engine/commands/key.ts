@@ -13,8 +13,8 @@ import { noSuchKey, sameObject, syntaxError } from './errors.ts'
 import { expireCommands } from './expire.ts'
 import { peek } from './look-up.ts'
 import { objectCommands } from './object.ts'
-import { prepareCopy, preparedPieces, prepareRecord } from './prepare-transfer.ts'
 import { scanCommands } from './scan.ts'
+import { stageCopy, stagedPieces, stageRecord } from './stage-transfer.ts'
 
 export const keyCommands = {
   DEL: {
@@ -95,7 +95,7 @@ export const keyCommands = {
     complexity: 'O(N) where N is the size of the value, which is logged again',
     syntax: 'key newkey',
     summary: 'Gives a key another name.',
-    prepares: prepareRecord,
+    stages: stageRecord,
     handler: rename,
   },
   RENAMENX: {
@@ -111,7 +111,7 @@ export const keyCommands = {
     complexity: 'O(N) where N is the size of the value, which is logged again',
     syntax: 'key newkey',
     summary: 'Gives a key another name, unless that exists.',
-    prepares: prepareRecord,
+    stages: stageRecord,
     handler: renamenx,
   },
   COPY: {
@@ -124,7 +124,7 @@ export const keyCommands = {
     complexity: 'O(N) where N is the size of the value',
     syntax: 'source destination [DB destination-db] [REPLACE]',
     summary: 'Copies a value to another key.',
-    prepares: prepareCopy,
+    stages: stageCopy,
     handler: copy,
   },
   MOVE: {
@@ -137,7 +137,7 @@ export const keyCommands = {
     complexity: 'O(N) where N is the size of the value, which is logged again',
     syntax: 'key db',
     summary: 'Moves a key to another database.',
-    prepares: prepareRecord,
+    stages: stageRecord,
     handler: move,
   },
   ...expireCommands,
@@ -201,7 +201,7 @@ function renamenx(x: Execution): void {
 /** Moves a value to the key that is argument `index`, in a physical database. */
 function transfer(x: Execution, entry: number, db: number, index: number): void {
   const { args } = x
-  x.mutator.handOver(entry, db, args.buffer, args.start(index), args.end(index), preparedPieces(x, entry))
+  x.mutator.handOver(entry, db, args.buffer, args.start(index), args.end(index), stagedPieces(x, entry))
 }
 
 function copy(x: Execution): void {

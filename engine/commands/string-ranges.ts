@@ -5,7 +5,7 @@ import type { Execution } from '../execution.ts'
 import { wrongType } from '../execution.ts'
 import { keepTtl } from '../mutation/mutator.ts'
 import { notAnInteger, stringTooLong } from './errors.ts'
-import { prepareWrite } from './prepare-write.ts'
+import { stageWrite } from './stage-write.ts'
 
 const offsetOutOfRange = 'ERR offset is out of range'
 const nothing = Buffer.alloc(0)
@@ -34,7 +34,7 @@ export const stringRangeCommands = {
     complexity: 'O(1) amortized, for small appended values',
     syntax: 'key value',
     summary: 'Appends to a string.',
-    prepares: (x) => prepareWrite(x, (length) => length, x.args.length(2)),
+    stages: (x) => stageWrite(x, (length) => length, x.args.length(2)),
     handler: append,
   },
   STRLEN: {
@@ -60,7 +60,7 @@ export const stringRangeCommands = {
     complexity: 'O(M) where M is the length of the value',
     syntax: 'key offset value',
     summary: 'Overwrites a part of a string.',
-    prepares: (x) => prepareWrite(x, () => x.args.integer(2), x.args.length(3)),
+    stages: (x) => stageWrite(x, () => x.args.integer(2), x.args.length(3)),
     handler: setrange,
   },
   GETRANGE: { ...range, since: '2.4.0', summary: 'Returns a part of a string.' },

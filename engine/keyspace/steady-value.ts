@@ -1,4 +1,4 @@
-/** Keys that a preparation comes back to in later turns, and whether they still hold what they held. */
+/** Keys that staged work comes back to in later turns, and whether they still hold what they held. */
 import type { ChunkedHash } from '../types/chunked-hash.ts'
 import { chunkedHash, stringType } from './entries.ts'
 import type { Keyspace } from './keyspace.ts'

@@ -1,12 +1,12 @@
 /** Large strings copied in slices; the copy is good as long as the string does not change. */
-import type { Preparation } from '../preparation.ts'
-import { sliceBytesMax } from '../preparation.ts'
+import type { StagedWork } from '../staged-work.ts'
+import { sliceBytesMax } from '../staged-work.ts'
 import type { Keyspace } from './keyspace.ts'
 import { SteadyString } from './steady-value.ts'
 import { valueHeaderBytes } from './values.ts'
 
 /** A copy that can become another key's value. */
-export class StringCopy implements Preparation {
+export class StringCopy implements StagedWork {
   protected readonly keyspace: Keyspace
   protected readonly string: SteadyString
   protected readonly sliceBytes: number

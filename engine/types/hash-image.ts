@@ -8,7 +8,7 @@
 import type { Keyspace } from '../keyspace/keyspace.ts'
 import { SteadyHash } from '../keyspace/steady-value.ts'
 import type { Values } from '../keyspace/values.ts'
-import type { Preparation, VisitColdChunk } from '../preparation.ts'
+import type { StagedWork, VisitColdChunk } from '../staged-work.ts'
 import type { ChunkDirectory } from './chunk-directory.ts'
 import type { ChunkedHash } from './chunked-hash.ts'
 import { hashEnd } from './field-hashes.ts'
@@ -29,7 +29,7 @@ const chunksAhead = 64
 /** There is no good part here. */
 const notGood = -2
 
-export class HashImage implements Preparation {
+export class HashImage implements StagedWork {
   readonly #key: SteadyHash
   readonly #hash: ChunkedHash
   readonly #render: RenderChunks

@@ -10,9 +10,9 @@ import { Execution } from '../../engine/execution.ts'
 import type { Keyspace } from '../../engine/keyspace/keyspace.ts'
 import { isMemoryRefusal } from '../../engine/memory/refusal.ts'
 import type { Mutator } from '../../engine/mutation/mutator.ts'
-import type { Preparation } from '../../engine/preparation.ts'
 import type { Random } from '../../engine/random.ts'
 import type { ReplyWriter } from '../../engine/reply-writer.ts'
+import type { StagedWork } from '../../engine/staged-work.ts'
 import type { ColdSet, Tier } from '../../storage/tier.ts'
 import type { TransactionLog } from '../../wal/transaction-log.ts'
 import type { Command } from '../command-table.ts'
@@ -64,13 +64,13 @@ export class Primary {
   }
 
   /** What should be done in slices before the request is executed; undefined if it may be executed at once. */
-  preparation(command: Command, args: Arguments, database: number): Preparation | undefined {
+  stage(command: Command, args: Arguments, database: number): StagedWork | undefined {
     const { x } = this
     x.args = args
     x.database = database
     x.db = this.keyspace.logical[database]
     try {
-      return command.prepares?.(x)
+      return command.stages?.(x)
     } catch (failure) {
       // The command itself will find out, and say so.
       if (!isMemoryRefusal(failure)) throw failure

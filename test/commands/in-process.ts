@@ -10,9 +10,9 @@ import { Execution } from '../../engine/execution.ts'
 import { databaseCount, Keyspace } from '../../engine/keyspace/keyspace.ts'
 import { noObserver } from '../../engine/keyspace/observer.ts'
 import { Mutator } from '../../engine/mutation/mutator.ts'
-import type { Preparation } from '../../engine/preparation.ts'
 import type { Random } from '../../engine/random.ts'
 import { ReplyWriter } from '../../engine/reply-writer.ts'
+import type { StagedWork } from '../../engine/staged-work.ts'
 import { formatInline, splitArguments } from './notation.ts'
 import type { Decoded, Reply } from './resp-decoder.ts'
 import { RespDecoder } from './resp-decoder.ts'
@@ -68,22 +68,22 @@ export class InProcessEngine {
     return new InProcessSession(this)
   }
 
-  /** What the command prepares, not a step done. */
-  prepare(command: EngineCommand, args: Arguments, database: number): Preparation | undefined {
+  /** What the command stages, not a step done. */
+  stage(command: EngineCommand, args: Arguments, database: number): StagedWork | undefined {
     this.#setRequest(args, database)
-    return command.prepares?.(this.execution)
+    return command.stages?.(this.execution)
   }
 
-  execute(command: EngineCommand, args: Arguments, reply: ReplyWriter, database: number, prepared?: Preparation): void {
+  execute(command: EngineCommand, args: Arguments, reply: ReplyWriter, database: number, staged?: StagedWork): void {
     const { execution: x, keyspace } = this
     this.#setRequest(args, database)
     x.reply = reply
     x.revealed = 0
-    prepared?.finish?.()
-    x.prepared = prepared
+    staged?.finish?.()
+    x.staged = staged
     this.mutator.begin(++this.#lsn)
     command.handler(x)
-    x.prepared = undefined
+    x.staged = undefined
     keyspace.deletions.committed(this.#lsn)
   }
 
@@ -118,27 +118,27 @@ export class InProcessSession {
     return this.exchange(Arguments.of(...parts)).reply
   }
 
-  /** What a request prepares, not a step done. */
-  prepare(...parts: readonly (string | number | Uint8Array)[]): Preparation | undefined {
+  /** What a request stages, not a step done. */
+  stage(...parts: readonly (string | number | Uint8Array)[]): StagedWork | undefined {
     const args = Arguments.of(...parts)
     const row = this.engine.tables[args.string(0).toUpperCase()]
-    return row === undefined || !takes(row, args) ? undefined : this.engine.prepare(row, args, this.database)
+    return row === undefined || !takes(row, args) ? undefined : this.engine.stage(row, args, this.database)
   }
 
-  /** As `ask`, with what was prepared for this very request. */
-  askPrepared(prepared: Preparation, ...parts: readonly (string | number | Uint8Array)[]): Reply {
-    return this.exchange(Arguments.of(...parts), prepared).reply
+  /** As `ask`, with what was staged for this very request. */
+  askStaged(staged: StagedWork, ...parts: readonly (string | number | Uint8Array)[]): Reply {
+    return this.exchange(Arguments.of(...parts), staged).reply
   }
 
-  exchange(args: Arguments, prepared?: Preparation): Decoded {
-    this.#dispatch(args, prepared)
+  exchange(args: Arguments, staged?: StagedWork): Decoded {
+    this.#dispatch(args, staged)
     this.#decoder.push(this.reply.output.takeAll())
     const decoded = this.#decoder.next()
     if (decoded === undefined || this.#decoder.undecodedBytes > 0) throw new Error('not exactly one reply')
     return decoded
   }
 
-  #dispatch(args: Arguments, prepared?: Preparation): void {
+  #dispatch(args: Arguments, staged?: StagedWork): void {
     const { tables } = this.engine
     const own = args.string(0).toUpperCase()
     if (this.#serverCommand(own, args)) return
@@ -153,7 +153,7 @@ export class InProcessSession {
     const command = found ?? row
     const name = (found === undefined ? own : subcommand).toLowerCase().replace(' ', '|')
     if (!takes(command, args)) this.reply.error(`ERR wrong number of arguments for '${name}' command`)
-    else this.engine.execute(command, args, this.reply, this.database, prepared)
+    else this.engine.execute(command, args, this.reply, this.database, staged)
   }
 
   #serverCommand(name: string, args: Arguments): boolean {

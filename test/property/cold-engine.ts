@@ -6,7 +6,7 @@
 import { Arguments } from '../../engine/arguments.ts'
 import type { EngineCommand } from '../../engine/command.ts'
 import { chunkedHash } from '../../engine/keyspace/entries.ts'
-import type { Preparation } from '../../engine/preparation.ts'
+import type { StagedWork } from '../../engine/staged-work.ts'
 import { ColdSet } from '../../storage/cold-set.ts'
 import type { ColdStore } from '../../storage/cold-store.ts'
 import { Tier } from '../../storage/tier.ts'
@@ -40,23 +40,23 @@ export class ColdEngine {
     return this.#run(Arguments.of(...parts), undefined)
   }
 
-  /** Fetches what a preparation asks for. Returns how many chunks, or -1 if it leaves that to the command's row. */
-  async fetchFor(preparation: Preparation): Promise<number> {
+  /** Fetches what staged work asks for. Returns how many chunks, or -1 if it leaves that to the command's row. */
+  async fetchFor(work: StagedWork): Promise<number> {
     const set = new ColdSet()
-    if (!preparation.eachCold?.((hash, firstHash, id) => set.addChunk(hash, firstHash, id))) return -1
+    if (!work.eachCold?.((hash, firstHash, id) => set.addChunk(hash, firstHash, id))) return -1
     await this.tier.fetch(set)
     this.tier.admit(set)
     return set.items.length
   }
 
-  /** As `ask`, with what was prepared. */
-  async askPrepared(preparation: Preparation, ...parts: readonly string[]): Promise<Reply> {
+  /** As `ask`, with what was staged. */
+  async askStaged(work: StagedWork, ...parts: readonly string[]): Promise<Reply> {
     const args = Arguments.of(...parts)
-    if ((await this.fetchFor(preparation)) < 0) return this.#run(args, preparation)
-    return this.session.exchange(args, preparation).reply
+    if ((await this.fetchFor(work)) < 0) return this.#run(args, work)
+    return this.session.exchange(args, work).reply
   }
 
-  async #run(args: Arguments, prepared: Preparation | undefined): Promise<Reply> {
+  async #run(args: Arguments, staged: StagedWork | undefined): Promise<Reply> {
     const { keyspace, tables } = this.engine
     const { keys, needs = 'value' } = tables[args.string(0)] as EngineCommand
     const need = typeof needs === 'function' ? needs(args) : needs
@@ -73,7 +73,7 @@ export class ColdEngine {
       await this.tier.fetch(cold)
       this.tier.admit(cold)
     }
-    const { reply } = this.session.exchange(args, prepared)
+    const { reply } = this.session.exchange(args, staged)
     this.tier.settle()
     return reply
   }

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { bitmapCommands } from '../../engine/commands/bitmap.ts'
 import { keyCommands } from '../../engine/commands/key.ts'
 import { stringCommands } from '../../engine/commands/string.ts'
-import type { Preparation } from '../../engine/preparation.ts'
+import type { StagedWork } from '../../engine/staged-work.ts'
 import { InProcessEngine, SeededRandom } from '../commands/in-process.ts'
 import { encodeRequest, format, quote } from '../commands/notation.ts'
 import { SocketTarget } from '../commands/socket-target.ts'
@@ -50,14 +50,14 @@ describe.skipIf(!redisIsInstalled)(`the engine beside redis-server${redisIsInsta
     },
   )
 
-  it(`prepared in slices, others between them; replay: MORAINE_TEST_SEED=${seed} npx vitest run test/property/engine-beside-redis.test.ts`, async () => {
+  it(`staged, in slices, others between them; replay: MORAINE_TEST_SEED=${seed} npx vitest run test/property/engine-beside-redis.test.ts`, async () => {
     await redis.reset()
     const random = new SeededRandom(seed)
     const requests = new RandomRequests(random)
     const session = new InProcessEngine(tables, seed).connect()
     const { execution } = session.engine
     session.engine.advance(Date.now() - execution.now)
-    let prepared = 0
+    let staged = 0
     for (let done = 0; done < requestsMax; done += batch) {
       const parts = Array.from({ length: batch }, () =>
         (random.nextUint32() % 2 === 0 ? requests.bits() : requests.string()).map((part) =>
@@ -65,21 +65,21 @@ describe.skipIf(!redisIsInstalled)(`the engine beside redis-server${redisIsInsta
         ),
       )
       await redis.send('a', Buffer.concat(parts.map(encodeRequest)))
-      let preparation: Preparation | undefined
+      let work: StagedWork | undefined
       for (const [i, request] of parts.entries()) {
         const theirs = await redis.receive('a')
         if (theirs === 'closed') throw new Error('redis-server closed the connection')
-        while (preparation?.step());
-        const own = preparation
-        if (own !== undefined) prepared++
+        while (work?.step());
+        const own = work
+        if (own !== undefined) staged++
         // The next one is begun before this one is executed.
         execution.limits.slicedValueBytes = 1 + (random.nextUint32() % 60)
-        preparation = i + 1 < batch ? session.prepare(...(parts[i + 1] as Buffer[])) : undefined
-        for (let steps = random.nextUint32() % 4; steps > 0 && preparation?.step(); steps--);
-        const ours = own === undefined ? session.ask(...request) : session.askPrepared(own, ...request)
+        work = i + 1 < batch ? session.stage(...(parts[i + 1] as Buffer[])) : undefined
+        for (let steps = random.nextUint32() % 4; steps > 0 && work?.step(); steps--);
+        const ours = own === undefined ? session.ask(...request) : session.askStaged(own, ...request)
         expect(format(ours), request.map(quote).join(' ')).toBe(format(theirs.reply))
       }
     }
-    expect(prepared).toBeGreaterThan(requestsMax / 50)
+    expect(staged).toBeGreaterThan(requestsMax / 50)
   })
 })

@@ -1,4 +1,4 @@
-/** A hash that changes and goes cold while its replies are prepared: in the end they are what they would have been without. */
+/** A hash that changes and goes cold while its replies are staged: in the end they are what they would have been without. */
 import { describe, expect, it } from 'vitest'
 import { hashCommands } from '../../engine/commands/hash.ts'
 import { keyCommands } from '../../engine/commands/key.ts'
@@ -30,20 +30,20 @@ describe(`replies of large hashes in slices; replay: MORAINE_TEST_SEED=${seed} n
     for (let round = 0; round < roundsMax; round++) {
       for (let i = below(200); i > 0; i--) await change()
       engine.execution.limits.slicedValueBytes = 1 + below(6000)
-      const preparation = session.prepare(name, 'h')
-      if (preparation === undefined) continue
+      const work = session.stage(name, 'h')
+      if (work === undefined) continue
       const changes = below(3) === 0 ? 0 : below(6)
       let more = true
       while (more) {
-        await cold.fetchFor(preparation)
-        more = preparation.step()
+        await cold.fetchFor(work)
+        more = work.step()
         for (let i = below(2) * changes; i > 0; i--) await change()
         if (below(4) === 0) cold.freeze(0.5)
       }
-      const asked = await cold.fetchFor(preparation)
-      const ours = format(await cold.askPrepared(preparation, name, 'h'))
+      const asked = await cold.fetchFor(work)
+      const ours = format(await cold.askStaged(work, name, 'h'))
       expect(ours, `round ${round}`).toBe(format(await cold.ask(name, 'h')))
-      if (asked === 0 && preparation.memoryBytes > 0) partsKept++
+      if (asked === 0 && work.memoryBytes > 0) partsKept++
     }
     expect(partsKept).toBeGreaterThan(0)
   })

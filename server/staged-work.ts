@@ -1,14 +1,14 @@
 /**
- * Preparations of requests, done beside everything else: about a millisecond a turn for all of them together, one slice of
- * each after the other. Cold chunks that one needs are fetched for it.
+ * The staged work of requests, done beside everything else: about a millisecond a turn for all of them together, one slice of
+ * each after the other. Cold chunks that a piece of it needs are fetched.
  */
 import { isMemoryRefusal } from '../engine/memory/refusal.ts'
-import type { Preparation } from '../engine/preparation.ts'
+import type { StagedWork } from '../engine/staged-work.ts'
 import { ColdSet } from '../storage/cold-set.ts'
 import type { Server } from './server.ts'
 
-export interface PreparationJob {
-  readonly preparation: Preparation
+export interface StagedJob {
+  readonly work: StagedWork
   /** False when its client has left. */
   isWanted(): boolean
   /** Called in the turn in which all is done. */
@@ -21,11 +21,11 @@ const sliceMs = 1
 /** Where the clock stands still during a turn, as in a simulation. */
 const stepsMax = 16
 
-export class Preparations {
+export class StagedWorkQueue {
   readonly #server: Server
   /** Those that can go on. */
-  #ready: PreparationJob[] = []
-  readonly #all = new Set<PreparationJob>()
+  #ready: StagedJob[] = []
+  readonly #all = new Set<StagedJob>()
   #scheduled = false
 
   constructor(server: Server) {
@@ -38,16 +38,16 @@ export class Preparations {
 
   get memoryBytes(): number {
     let bytes = 0
-    for (const { preparation } of this.#all) bytes += preparation.memoryBytes
+    for (const { work } of this.#all) bytes += work.memoryBytes
     return bytes
   }
 
-  add(job: PreparationJob): void {
+  add(job: StagedJob): void {
     this.#all.add(job)
     this.#goOn(job)
   }
 
-  #goOn(job: PreparationJob): void {
+  #goOn(job: StagedJob): void {
     this.#ready.push(job)
     if (this.#scheduled) return
     this.#scheduled = true
@@ -62,31 +62,31 @@ export class Preparations {
     this.#ready = []
     let steps = 0
     while (ready.length > 0 && steps++ < stepsMax && (steps === 1 || clock.monotonicMs() < until)) {
-      const job = ready.shift() as PreparationJob
+      const job = ready.shift() as StagedJob
       if (this.#advance(job)) ready.push(job)
     }
     for (const job of ready) this.#goOn(job)
   }
 
   /** Does one slice. False when the job is over, or waits for chunks. */
-  #advance(job: PreparationJob): boolean {
-    const { preparation } = job
+  #advance(job: StagedJob): boolean {
+    const { work } = job
     if (!job.isWanted()) {
       this.#all.delete(job)
       return false
     }
-    const cold = coldChunksOf(preparation)
+    const cold = coldChunksOf(work)
     if (cold !== undefined && cold.items.length > 0) {
       this.#fetch(job, cold)
       return false
     }
-    if (hasStep(preparation)) return true
+    if (hasStep(work)) return true
     this.#all.delete(job)
     job.done()
     return false
   }
 
-  #fetch(job: PreparationJob, cold: ColdSet): void {
+  #fetch(job: StagedJob, cold: ColdSet): void {
     const { tier } = this.#server.primary
     tier.fetch(cold).then(
       () => {
@@ -103,17 +103,17 @@ export class Preparations {
 }
 
 /** Does a slice; false when there is nothing more to do, or no memory for it: the command then goes on as well as it can. */
-function hasStep(preparation: Preparation): boolean {
+function hasStep(work: StagedWork): boolean {
   try {
-    return preparation.step()
+    return work.step()
   } catch (failure) {
     if (!isMemoryRefusal(failure)) throw failure
     return false
   }
 }
 
-/** The cold chunks that a preparation needs to go on; undefined if it cannot say. */
-export function coldChunksOf(preparation: Preparation): ColdSet | undefined {
+/** The cold chunks that staged work needs to go on; undefined if it cannot say. */
+export function coldChunksOf(work: StagedWork): ColdSet | undefined {
   const set = new ColdSet()
-  return preparation.eachCold?.((hash, firstHash, valueId) => set.addChunk(hash, firstHash, valueId)) ? set : undefined
+  return work.eachCold?.((hash, firstHash, valueId) => set.addChunk(hash, firstHash, valueId)) ? set : undefined
 }

@@ -1,16 +1,16 @@
-/** What a command that writes into a string prepares: a large one that has to move is copied beforehand. */
+/** What a command that writes into a string stages: a large one that has to move is copied beforehand. */
 import type { Execution } from '../execution.ts'
 import { stringType } from '../keyspace/entries.ts'
 import { RoomyCopy } from '../keyspace/value-copy.ts'
 import { roomToGrow } from '../mutation/mutator.ts'
-import type { Preparation } from '../preparation.ts'
-import { slicedValueBytes } from '../preparation.ts'
+import type { StagedWork } from '../staged-work.ts'
+import { slicedValueBytes } from '../staged-work.ts'
 
 /**
  * For the string that is argument 1, in which `written` bytes from `startIn(length)` on will be written, given its present length;
  * a wrong argument may make either of them NaN.
  */
-export function prepareWrite(x: Execution, startIn: (length: number) => number, written: number): Preparation | undefined {
+export function stageWrite(x: Execution, startIn: (length: number) => number, written: number): StagedWork | undefined {
   const { args, keyspace, limits } = x
   const { entries, values } = keyspace
   const entry = keyspace.find(x.db, args.buffer, args.starts[1], args.ends[1])

@@ -2,14 +2,14 @@
  * Work on a large value that is done before its command is executed, a slice at a time, while others are served: a copy to
  * grow in, a reply in parts. It changes nothing that anybody could see.
  *
- * The command is then executed in one turn, as always, and uses what was prepared as far as the value still is what it was;
+ * The command is then executed in one turn, as always, and uses what was staged as far as the value still is what it was;
  * the LSNs of its last change tell. So the command is as atomic and as right as without, and only takes longer in its turn
  * the more has changed meanwhile.
  */
 import type { ChunkedHash } from './types/chunked-hash.ts'
 
-export interface Preparation {
-  /** Of what has been prepared. */
+export interface StagedWork {
+  /** Of what has been done so far. */
   readonly memoryBytes: number
   /** Does a slice, of a few hundred microseconds. False when nothing is left to do beforehand. */
   step(): boolean
