@@ -3,7 +3,7 @@
  * docs/commands.md know about it derives from the row. The name is the row's key in the table; a subcommand's row is
  * keyed `'OBJECT ENCODING'`.
  */
-import type { Arguments } from './arguments.ts'
+import type { Need } from './cold-wants.ts'
 import type { Execution } from './execution.ts'
 import type { StagedWork } from './staged-work.ts'
 
@@ -22,17 +22,11 @@ export interface CommandSpec<Context> {
   readonly syntax: string
   readonly summary: string
   /** What execution needs of cold values; `value` unless told. */
-  readonly needs?: Need | ((args: Arguments) => Need)
+  readonly needs?: Need
   /** What should be done in slices beforehand, if the values are large; outside of EXEC. Looks, changes nothing, and replies nothing. */
   readonly stages?: (context: Context) => StagedWork | undefined
   readonly handler: (context: Context) => void
 }
-
-/**
- * What is prefetched: the whole value, nothing (metadata is enough), or of a large hash only the chunks of the field
- * behind the key, of all fields behind it, of every second argument behind it, or those that a scan's cursor meets next.
- */
-export type Need = 'value' | 'none' | 'field' | 'fields' | 'pairs' | 'scan'
 
 export type EngineCommand = CommandSpec<Execution>
 

@@ -12,6 +12,7 @@ import { wordCopyBytesMax } from './memory/word-copy.ts'
 import type { Mutator } from './mutation/mutator.ts'
 import type { Random } from './random.ts'
 import type { ReplyWriter } from './reply-writer.ts'
+import type { HashTrees } from './types/hash-tree.ts'
 import type { StagedWork } from './staged-work.ts'
 
 /** What `readString` and its like return when the key holds another type; the error is written already. */
@@ -25,6 +26,7 @@ export class Execution {
   readonly mutator: Mutator
   readonly random: Random
   readonly limits: EngineLimits
+  readonly hashTrees: HashTrees
   args!: Arguments
   reply!: ReplyWriter
   /** What was staged for the request. */
@@ -49,6 +51,7 @@ export class Execution {
     this.mutator = mutator
     this.random = random
     this.limits = limits
+    this.hashTrees = mutator.hashes.trees
   }
 
   /** The entry of the key that is argument `index`, 0 when there is none; for commands that change it. An expired key is deleted on the way. */
@@ -178,8 +181,6 @@ export class Execution {
 export interface EngineLimits {
   hashMaxListpackEntries: number
   hashMaxListpackValue: number
-  /** A chunk of a large hash above this is split; the engine's own limit unless told. */
-  hashChunkBytesMax?: number | undefined
   protoMaxBulkBytes: number
   /** Values from this length on are worked on in slices; the engine's own limit unless told. */
   slicedValueBytes?: number | undefined

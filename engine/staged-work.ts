@@ -6,23 +6,23 @@
  * the LSNs of its last change tell. So the command is as atomic and as right as without, and only takes longer in its turn
  * the more has changed meanwhile.
  */
-import type { ChunkedHash } from './types/chunked-hash.ts'
+import type { ColdWants } from './cold-wants.ts'
 
 export interface StagedWork {
-  /** Of what has been done so far. */
+  /** Of what has been done so far, as far as it is not in the keyspace's arena. */
   readonly memoryBytes: number
   /** Does a slice, of a few hundred microseconds. False when nothing is left to do beforehand. */
   step(): boolean
   /** Called in the command's turn, before it is executed. */
   finish?(): void
+  /** Called once, when the command has been executed or never will be: what it has not used is given up. */
+  release?(): void
   /**
-   * Names the cold chunks without which the next step can do nothing, or after the last one the command. Where it is missing or
-   * answers false, what the command needs says its row.
+   * Names what is cold and without which the next step can do nothing, or after the last one the command. Where it is missing
+   * or answers false, what the command needs says its row.
    */
-  eachCold?(visit: VisitColdChunk): boolean
+  eachCold?(wants: ColdWants): boolean
 }
-
-export type VisitColdChunk = (hash: ChunkedHash, firstHash: number, valueId: number) => void
 
 /** From this length on a value is worked on in slices: about a millisecond's worth. */
 export const slicedValueBytes = 1024 * 1024

@@ -5,7 +5,7 @@
 import type { Execution } from '../execution.ts'
 import { stringType } from '../keyspace/entries.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
-import { SteadyString } from '../keyspace/steady-value.ts'
+import { StringHandle } from '../keyspace/value-handle.ts'
 import { valueHeaderBytes } from '../keyspace/values.ts'
 import type { StagedWork } from '../staged-work.ts'
 import { sliceBytesMax, slicedValueBytes } from '../staged-work.ts'
@@ -16,7 +16,7 @@ const headerWords = valueHeaderBytes / 4
 
 /** How many bits are set in each of several blocks that follow one another in a string. */
 class BlockCounts implements StagedWork {
-  readonly string: SteadyString
+  readonly string: StringHandle
   readonly blockBits: number
   readonly counts: number[] = []
   /** Number of the first block, and of the first behind the last. */
@@ -27,7 +27,7 @@ class BlockCounts implements StagedWork {
 
   /** Counts the blocks that lie wholly in `range`, up to the first that has a `sought` bit. */
   constructor(keyspace: Keyspace, entry: number, range: BitRange, blockBytes: number, sought: 0 | 1 | undefined) {
-    this.string = new SteadyString(keyspace, entry)
+    this.string = new StringHandle(keyspace, entry)
     this.blockBits = blockBytes * 8
     this.first = Math.ceil(range.from / this.blockBits)
     this.#end = Math.floor((range.to + 1) / this.blockBits)

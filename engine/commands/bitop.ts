@@ -4,7 +4,7 @@ import type { Execution } from '../execution.ts'
 import { wrongType } from '../execution.ts'
 import { stringType } from '../keyspace/entries.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
-import { SteadyString } from '../keyspace/steady-value.ts'
+import { StringHandle } from '../keyspace/value-handle.ts'
 import { valueHeaderBytes } from '../keyspace/values.ts'
 import type { StagedWork } from '../staged-work.ts'
 import { sliceBytesMax, slicedValueBytes } from '../staged-work.ts'
@@ -105,7 +105,7 @@ class Combination implements StagedWork {
   readonly #keyspace: Keyspace
   readonly #operation: BitOperation
   /** Undefined for a key that is missing. */
-  readonly #sources: (SteadyString | undefined)[]
+  readonly #sources: (StringHandle | undefined)[]
   readonly #length: number
   readonly #sliceBytes: number
   /** With room for a value's header at the front. */
@@ -115,7 +115,7 @@ class Combination implements StagedWork {
   constructor(keyspace: Keyspace, operation: BitOperation, sources: readonly number[], length: number, sliceBytes: number) {
     this.#keyspace = keyspace
     this.#operation = operation
-    this.#sources = sources.map((entry) => (entry === 0 ? undefined : new SteadyString(keyspace, entry)))
+    this.#sources = sources.map((entry) => (entry === 0 ? undefined : new StringHandle(keyspace, entry)))
     this.#length = length
     this.#sliceBytes = Math.ceil(Math.min(sliceBytes, sliceBytesMax) / 4) * 4
     this.#words = new Uint32Array(headerWords + Math.ceil(length / 8) * 2)

@@ -11,6 +11,8 @@ import { addLongDoubles, formatLongDouble, longDoubleZero, parseLongDouble } fro
 import type { FieldSource } from '../mutation/field-source.ts'
 import { notAFloat, notAnInteger, wouldBeInfinite, wouldOverflow } from './errors.ts'
 import { findPair, found } from './hash-fields.ts'
+import { wantsField } from './hash-needs.ts'
+import { setFields } from './hash-set.ts'
 
 const notAnIntegerThere = 'ERR hash value is not an integer'
 const notAFloatThere = 'ERR hash value is not a float'
@@ -27,7 +29,7 @@ const counter = {
   group: 'hash',
   complexity: 'O(1)',
   syntax: 'key field increment',
-  needs: 'field',
+  needs: wantsField,
 } as const
 
 export const hashCounterCommands = {
@@ -136,16 +138,16 @@ function hincrby(x: Execution): void {
   const value = bytes === undefined ? 0 : parseInteger(bytes, found.valueStart, found.valueEnd)
   const sum = value + increment
   if (!Number.isSafeInteger(sum)) {
-    addLarge(x, bytes)
+    addLarge(x, entry, bytes)
     return
   }
   const digits = sumField.begin(args.buffer, args.starts[2], args.ends[2])
-  setField(x, sumField.end(formatInteger(digits, 0, sum)))
+  setFields(x, entry, sumField.end(formatInteger(digits, 0, sum)))
   x.reply.integer(sum)
 }
 
 /** `bytes` holds the field that was found; undefined for a new one. */
-function addLarge(x: Execution, bytes: Buffer | undefined): void {
+function addLarge(x: Execution, entry: number, bytes: Buffer | undefined): void {
   const { args } = x
   const value = bytes === undefined ? 0n : parseBigInteger(bytes, found.valueStart, found.valueEnd)
   if (value === undefined) {
@@ -158,7 +160,7 @@ function addLarge(x: Execution, bytes: Buffer | undefined): void {
     return
   }
   const digits = sumField.begin(args.buffer, args.starts[2], args.ends[2])
-  setField(x, sumField.end(digits.write(sum.toString(), 'latin1')))
+  setFields(x, entry, sumField.end(digits.write(sum.toString(), 'latin1')))
   x.reply.bigInteger(sum)
 }
 
@@ -183,11 +185,6 @@ function hincrbyfloat(x: Execution): void {
     return
   }
   const text = formatLongDouble(sum)
-  setField(x, new FieldAndText(args.bytes(2), text))
+  setFields(x, entry, new FieldAndText(args.bytes(2), text))
   x.reply.text(text)
-}
-
-function setField(x: Execution, pair: FieldSource): void {
-  const { args } = x
-  x.mutator.hashSet(x.db, args.buffer, args.starts[1], args.ends[1], pair)
 }

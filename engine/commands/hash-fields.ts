@@ -1,23 +1,18 @@
 /**
- * Fields of hashes as commands meet them: named by arguments, found in either form of a hash, walked over. Nothing here
+ * Fields of hashes as commands meet them: named by arguments, found in any form of a hash, walked over. Nothing here
  * allocates; `found` and the sources are overwritten by the next use.
  *
- * Only chunks that the command's row asked for are resident: a walk needs all of them, a look-up the field's own.
+ * Only leaves that the command's row asked for are resident: a walk needs all of them, a look-up the field's own.
  */
 import type { Arguments } from '../arguments.ts'
 import type { Execution } from '../execution.ts'
-import { chunkedHash } from '../keyspace/entries.ts'
 import type { FieldSource } from '../mutation/field-source.ts'
 import { slicedValueBytes } from '../staged-work.ts'
-import type { ChunkedHash } from '../types/chunked-hash.ts'
-import { chunkBytesMax } from '../types/chunked-hash.ts'
-import type { VisitPair } from '../types/field-hashes.ts'
-import { visitAll } from '../types/field-hashes.ts'
-import { fieldFingerprint, findField, PackedCursor, readPair } from '../types/packed-fields.ts'
+import type { VisitPair } from '../types/hash-tree.ts'
+import { fieldFingerprint, findField, PackedCursor, packedHeaderBytes, readPair, usedBytes } from '../types/packed-fields.ts'
 
 /** Where the pair is that `findPair` found, in the buffer that it returned. */
 export const found = new PackedCursor()
-const visited = new PackedCursor()
 
 /** Fields, and with `step` 2 their values, among the arguments from `first` on. */
 export class ArgumentFields implements FieldSource {
@@ -59,13 +54,16 @@ export class ArgumentFields implements FieldSource {
 /** The buffer that holds the field which is argument `index`, `found` saying where; undefined without such a field. */
 export function findPair(x: Execution, entry: number, index: number): Buffer | undefined {
   const { args } = x
+  return findPairOf(x, entry, args.buffer, args.starts[index], args.ends[index])
+}
+
+/** As `findPair` for the field `field[start, end)`. */
+export function findPairOf(x: Execution, entry: number, field: Buffer, start: number, end: number): Buffer | undefined {
   const { entries, values } = x.keyspace
-  const start = args.starts[index]
-  const end = args.ends[index]
-  if (entries.encoding(entry) === chunkedHash) return largeHash(x, entry).get(args.buffer, start, end, found)
   const value = entries.value(entry)
+  if (entries.isTree(entry)) return x.hashTrees.get(value, field, start, end, found)
   const bytes = values.bytes(value)
-  const at = findField(bytes, values.start(value), args.buffer, start, end, fieldFingerprint(args.buffer, start, end))
+  const at = findField(bytes, values.start(value), field, start, end, fieldFingerprint(field, start, end))
   if (at < 0) return undefined
   readPair(bytes, at, found)
   return bytes
@@ -74,26 +72,28 @@ export function findPair(x: Execution, entry: number, index: number): Buffer | u
 /** Walks over all pairs, all of them being resident. The visit must not change the hash. */
 export function eachPair(x: Execution, entry: number, visit: VisitPair): void {
   const { entries, values } = x.keyspace
-  if (entries.encoding(entry) === chunkedHash) {
-    if (largeHash(x, entry).scan(0, Number.MAX_SAFE_INTEGER, visit) !== 0) throw new Error('hash: a chunk to walk over is not resident')
+  const value = entries.value(entry)
+  if (entries.isTree(entry)) {
+    if (x.hashTrees.scan(value, 0, Number.MAX_SAFE_INTEGER, visit) !== 0) throw new Error('hash: a leaf to walk over is cold')
     return
   }
-  const value = entries.value(entry)
-  visitAll(values.bytes(value), values.start(value), visited, visit)
+  const pair = new PackedCursor()
+  const bytes = values.bytes(value)
+  const start = values.start(value)
+  const end = start + usedBytes(bytes, start)
+  for (let at = start + packedHeaderBytes; at < end; ) {
+    readPair(bytes, at, pair)
+    at = pair.next
+    visit(bytes, pair)
+  }
 }
 
-/** The structure of a hash that is chunked. */
-export function largeHash(x: Execution, entry: number): ChunkedHash {
-  const hash = x.keyspace.collections[x.keyspace.entries.value(entry)]
-  if (hash === undefined) throw new Error('hash: a large one without its collection')
-  return hash
-}
-
-/** The entry of the key that is argument 1, if it holds a hash so large that it is worked on in slices; else 0. */
-export function slicedHash(x: Execution): number {
+/** The entry of the key that is argument 1, if it holds a collection so large that it is worked on in slices; else 0. */
+export function slicedTree(x: Execution): number {
   const { args, keyspace, limits } = x
+  const { entries, trees } = keyspace
   const entry = keyspace.find(x.db, args.buffer, args.starts[1], args.ends[1])
-  if (entry === 0 || keyspace.entries.encoding(entry) !== chunkedHash) return 0
-  const bytesMax = largeHash(x, entry).chunkCount * (limits.hashChunkBytesMax ?? chunkBytesMax)
+  if (entry === 0 || !entries.isTree(entry)) return 0
+  const bytesMax = trees.roots.leaves(entries.value(entry)) * trees.leafBytesMax
   return bytesMax >= (limits.slicedValueBytes ?? slicedValueBytes) ? entry : 0
 }

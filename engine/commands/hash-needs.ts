@@ -4,7 +4,8 @@ import type { ColdWants, WantsOf } from '../cold-wants.ts'
 import { wantLeaf, wantLeaves, wantValue } from '../cold-wants.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
 import { Separator } from '../tree/separator.ts'
-import { fieldHash } from '../types/hash-leaf.ts'
+import { fieldHash, hashEnd } from '../types/hash-leaf.ts'
+import { readCursor } from './scan-arguments.ts'
 
 /** Leaves that HSCAN fetches in one go. */
 const scanLeavesMax = 8
@@ -25,8 +26,8 @@ export const wantsScan: WantsOf = (keyspace, entry, args, keyIndex, wants) => {
     wantValue(keyspace, entry, wants)
     return
   }
-  const cursor = args.cursor(keyIndex + 1)
-  if (cursor < 2 ** 32) wantLeaves(trees, entries.value(entry), wants, separator.set(cursor), scanLeavesMax)
+  const cursor = readCursor(args, keyIndex + 1)
+  if (cursor >= 0 && cursor < hashEnd) wantLeaves(trees, entries.value(entry), wants, separator.set(cursor), scanLeavesMax)
 }
 
 /** Wants the leaf of one field, `bytes[start, end)`. */

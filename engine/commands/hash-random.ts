@@ -6,11 +6,10 @@ import type { EngineCommand } from '../command.ts'
 import { keyAt } from '../command.ts'
 import type { Execution } from '../execution.ts'
 import { wrongType } from '../execution.ts'
-import { chunkedHash } from '../keyspace/entries.ts'
 import type { PackedCursor } from '../types/packed-fields.ts'
 import { readPairAtRank } from '../types/packed-fields.ts'
 import { notAnInteger, syntaxError } from './errors.ts'
-import { eachPair, found, largeHash } from './hash-fields.ts'
+import { eachPair, found } from './hash-fields.ts'
 import { PairList } from './pair-list.ts'
 
 const countOutOfRange = 'ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807'
@@ -117,7 +116,7 @@ function replyDistinct(x: Execution, entry: number, wanted: number, withValues: 
 function extent(x: Execution, entry: number, wanted: number): { length: number; walks: boolean } {
   const { entries } = x.keyspace
   const length = entries.length(entry)
-  return { length, walks: wanted * walkRatio >= length || (wanted > 1 && entries.encoding(entry) !== chunkedHash) }
+  return { length, walks: wanted * walkRatio >= length || (wanted > 1 && !entries.isTree(entry)) }
 }
 
 /** Robert Floyd's sample: every set of `wanted` numbers below `end` is as likely as any other. */
@@ -138,14 +137,10 @@ function below(x: Execution, end: number): number {
 /** The buffer in which `found` then says where the pair is. */
 function pairAtRank(x: Execution, entry: number, rank: number): Buffer {
   const { entries, values } = x.keyspace
-  if (entries.encoding(entry) === chunkedHash) {
-    const bytes = largeHash(x, entry).atRank(rank, found)
-    if (bytes !== undefined) return bytes
-  } else {
-    const value = entries.value(entry)
-    const bytes = values.bytes(value)
-    if (readPairAtRank(bytes, values.start(value), rank, found)) return bytes
-  }
+  const value = entries.value(entry)
+  if (entries.isTree(entry)) return x.hashTrees.atRank(value, rank, found)
+  const bytes = values.bytes(value)
+  if (readPairAtRank(bytes, values.start(value), rank, found)) return bytes
   throw new Error('hash: fewer fields than its length says')
 }
 

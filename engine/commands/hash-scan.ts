@@ -1,15 +1,15 @@
 /**
  * HSCAN. A small hash comes at once, as in Redis; a large one in order of its fields' hashes, which is also what a cursor
- * is. A call ends early before a chunk that is cold, and after so many fields that others had to wait for it.
+ * is. A call ends early before a leaf that is cold, and after so many fields that others had to wait for it.
  */
 import type { EngineCommand } from '../command.ts'
 import { keyAt } from '../command.ts'
 import type { Execution } from '../execution.ts'
 import { wrongType } from '../execution.ts'
 import { globMatches } from '../glob.ts'
-import { chunkedHash } from '../keyspace/entries.ts'
 import type { PackedCursor } from '../types/packed-fields.ts'
-import { eachPair, largeHash } from './hash-fields.ts'
+import { eachPair } from './hash-fields.ts'
+import { wantsScan } from './hash-needs.ts'
 import { PairList } from './pair-list.ts'
 import type { ScanOptions } from './scan-arguments.ts'
 import { invalidCursor, readCursor, readScanOptions } from './scan-arguments.ts'
@@ -28,14 +28,14 @@ export const hashScanCommands = {
     complexity: 'O(COUNT) for every call, O(N) for the whole walk, where N is the number of fields in the hash',
     syntax: 'key cursor [MATCH pattern] [COUNT count]',
     summary: 'Walks over the fields of a hash and their values in steps.',
-    needs: 'scan',
+    needs: wantsScan,
     handler: hscan,
   },
 } as const satisfies Record<string, EngineCommand>
 
 function hscan(x: Execution): void {
   const { reply } = x
-  const cursor = readCursor(x, 2)
+  const cursor = readCursor(x.args, 2)
   if (cursor < 0) {
     reply.error(invalidCursor)
     return
@@ -60,13 +60,10 @@ function collect(x: Execution, entry: number, cursor: number, { count, pattern }
       pairs.add(bytes, pair)
     }
   }
-  if (x.keyspace.entries.encoding(entry) !== chunkedHash) {
-    eachPair(x, entry, visit)
-    return 0
-  }
-  const hash = largeHash(x, entry)
-  // A cursor that is written unusually (`+7`, `007`) was not understood when cold chunks were fetched. It comes back in plain digits.
-  return hash.coldChunkAt(cursor) === 0 ? hash.scan(cursor, Math.min(count, visitedMax), visit) : cursor
+  const { entries } = x.keyspace
+  if (entries.isTree(entry)) return x.hashTrees.scan(entries.value(entry), cursor, Math.min(count, visitedMax), visit)
+  eachPair(x, entry, visit)
+  return 0
 }
 
 function replyPairs(x: Execution, cursor: number, pairs: PairList): void {

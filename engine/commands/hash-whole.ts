@@ -9,12 +9,9 @@ import { wrongType } from '../execution.ts'
 import { ReplyWriter } from '../reply-writer.ts'
 import type { StagedWork } from '../staged-work.ts'
 import { slicedValueBytes } from '../staged-work.ts'
-import type { VisitPair } from '../types/field-hashes.ts'
-import { visitAll } from '../types/field-hashes.ts'
-import type { RenderChunks } from '../types/hash-image.ts'
-import { HashImage } from '../types/hash-image.ts'
-import { PackedCursor } from '../types/packed-fields.ts'
-import { eachPair, slicedHash } from './hash-fields.ts'
+import { type LeafRenderer, TreeImage } from '../tree/tree-image.ts'
+import type { HashTrees, VisitPair } from '../types/hash-tree.ts'
+import { eachPair, slicedTree } from './hash-fields.ts'
 
 const whole = {
   arity: 2,
@@ -48,45 +45,44 @@ export const wholeHashCommands = {
   },
 } as const satisfies Record<string, EngineCommand>
 
-/** Bytes of chunks in one staged part. */
+/** Bytes of leaves in one part of a staged reply. */
 const partBytesMax = 64 * 1024
-/** Where the visits below write. */
-let reply: ReplyWriter
-const scratch = new ReplyWriter()
-const cursor = new PackedCursor()
 
-const fieldsAndValues = shapeOf((bytes, pair) => {
+/** What is replied of each pair. */
+type Shape = (reply: ReplyWriter) => VisitPair
+
+const fieldsAndValues: Shape = (reply) => (bytes, pair) => {
   reply.bulk(bytes, pair.fieldStart, pair.fieldEnd)
   reply.bulk(bytes, pair.valueStart, pair.valueEnd)
-})
-const fields = shapeOf((bytes, pair) => reply.bulk(bytes, pair.fieldStart, pair.fieldEnd))
-const values = shapeOf((bytes, pair) => reply.bulk(bytes, pair.valueStart, pair.valueEnd))
-
-/** What is replied of each pair, and of a run of chunks. */
-interface Shape {
-  readonly visit: VisitPair
-  readonly render: RenderChunks
 }
+const fields: Shape = (reply) => (bytes, pair) => reply.bulk(bytes, pair.fieldStart, pair.fieldEnd)
+const values: Shape = (reply) => (bytes, pair) => reply.bulk(bytes, pair.valueStart, pair.valueEnd)
 
-function shapeOf(visit: VisitPair): Shape {
-  return {
-    visit,
-    render(slots, directory, from, to) {
-      reply = scratch
-      for (let at = from; at !== to; at = directory.after(at)) {
-        const chunk = directory.ref(at)
-        if (chunk === 0) throw new Error('hash: a chunk to reply with is not resident')
-        visitAll(slots.bytes(chunk), slots.start(chunk), cursor, visit)
-      }
-      return scratch.output.takeAll()
-    },
+/** Writes leaves into a buffer of its own as they will be replied. */
+class ShapeRenderer implements LeafRenderer {
+  readonly #trees: HashTrees
+  readonly #reply = new ReplyWriter()
+  readonly #visit: VisitPair
+
+  constructor(trees: HashTrees, shape: Shape) {
+    this.#trees = trees
+    this.#visit = shape(this.#reply)
+  }
+
+  leaf(ref: number): void {
+    this.#trees.visitLeaf(ref, this.#visit)
+  }
+
+  take(): Buffer {
+    return this.#reply.output.takeAll()
   }
 }
 
-function stageReply(x: Execution, { render }: Shape): StagedWork | undefined {
-  const entry = slicedHash(x)
+function stageReply(x: Execution, shape: Shape): StagedWork | undefined {
+  const entry = slicedTree(x)
   if (entry === 0) return undefined
-  return new HashImage(x.keyspace, entry, render, Math.min(partBytesMax, x.limits.slicedValueBytes ?? slicedValueBytes), true)
+  const partBytes = Math.min(partBytesMax, x.limits.slicedValueBytes ?? slicedValueBytes)
+  return new TreeImage(x.keyspace, entry, new ShapeRenderer(x.hashTrees, shape), partBytes)
 }
 
 function hgetall(x: Execution): void {
@@ -113,9 +109,6 @@ function replyEach(x: Execution, shape: Shape): void {
 
 function replyWhole(x: Execution, entry: number, shape: Shape): void {
   const image = x.staged
-  if (image instanceof HashImage && image.shows(entry)) image.each((bytes) => x.reply.rawShared(bytes))
-  else {
-    reply = x.reply
-    eachPair(x, entry, shape.visit)
-  }
+  if (image instanceof TreeImage && image.shows(entry)) image.each((bytes) => x.reply.rawShared(bytes))
+  else eachPair(x, entry, shape(x.reply))
 }

@@ -6,13 +6,14 @@ import type { EngineCommand } from '../command.ts'
 import { keyAt } from '../command.ts'
 import type { Execution } from '../execution.ts'
 import { wrongType } from '../execution.ts'
-import { chunkedHash } from '../keyspace/entries.ts'
 import { sharedBytesMin } from '../reply-writer.ts'
 import { wrongArgumentCount } from './errors.ts'
 import { hashCounterCommands } from './hash-counters.ts'
-import { ArgumentFields, findPair, found, largeHash } from './hash-fields.ts'
+import { ArgumentFields, findPair, found } from './hash-fields.ts'
+import { wantsField, wantsFields, wantsPairs } from './hash-needs.ts'
 import { hashRandomCommands } from './hash-random.ts'
 import { hashScanCommands } from './hash-scan.ts'
+import { setFields } from './hash-set.ts'
 import { wholeHashCommands } from './hash-whole.ts'
 
 const fields = new ArgumentFields()
@@ -22,7 +23,7 @@ const field = {
   group: 'hash',
   since: '2.0.0',
   complexity: 'O(1)',
-  needs: 'field',
+  needs: wantsField,
 } as const
 
 export const hashCommands = {
@@ -34,7 +35,7 @@ export const hashCommands = {
     complexity: 'O(N) where N is the number of fields being set',
     syntax: 'key field value [field value ...]',
     summary: 'Sets fields of a hash.',
-    needs: 'pairs',
+    needs: wantsPairs,
     handler: hset,
   },
   HSETNX: {
@@ -54,7 +55,7 @@ export const hashCommands = {
     complexity: 'O(N) where N is the number of fields being set',
     syntax: 'key field value [field value ...]',
     summary: 'Sets fields of a hash; HSET says how many were new.',
-    needs: 'pairs',
+    needs: wantsPairs,
     handler: hmset,
   },
   HGET: {
@@ -74,7 +75,7 @@ export const hashCommands = {
     complexity: 'O(N) where N is the number of fields asked for',
     syntax: 'key field [field ...]',
     summary: 'Returns the values of several fields.',
-    needs: 'fields',
+    needs: wantsFields,
     handler: hmget,
   },
   HDEL: {
@@ -85,7 +86,7 @@ export const hashCommands = {
     complexity: 'O(N) where N is the number of fields to be deleted',
     syntax: 'key field [field ...]',
     summary: 'Deletes fields, and the hash with its last one.',
-    needs: 'fields',
+    needs: wantsFields,
     handler: hdel,
   },
   HEXISTS: {
@@ -124,23 +125,23 @@ export const hashCommands = {
 } as const satisfies Record<string, EngineCommand>
 
 function hset(x: Execution): void {
-  const added = setFields(x, 'hset')
+  const added = setPairs(x, 'hset')
   if (added >= 0) x.reply.integer(added)
 }
 
 function hmset(x: Execution): void {
-  if (setFields(x, 'hmset') >= 0) x.reply.ok()
+  if (setPairs(x, 'hmset') >= 0) x.reply.ok()
 }
 
 /** Returns how many fields were new, -1 when the error is written already. */
-function setFields(x: Execution, command: string): number {
+function setPairs(x: Execution, command: string): number {
   const { args } = x
   if (args.count % 2 === 1) {
     x.reply.error(wrongArgumentCount(command))
     return -1
   }
-  if (x.findHash(1) === wrongType) return -1
-  return x.mutator.hashSet(x.db, args.buffer, args.starts[1], args.ends[1], fields.from(args, 2, 2))
+  const entry = x.findHash(1)
+  return entry === wrongType ? -1 : setFields(x, entry, fields.from(args, 2, 2))
 }
 
 function hsetnx(x: Execution): void {
@@ -151,7 +152,7 @@ function hsetnx(x: Execution): void {
     x.reply.integer(0)
     return
   }
-  x.mutator.hashSet(x.db, args.buffer, args.starts[1], args.ends[1], fields.from(args, 2, 2))
+  setFields(x, entry, fields.from(args, 2, 2))
   x.reply.integer(1)
 }
 
@@ -172,19 +173,19 @@ function hmget(x: Execution): void {
 function replyValue(x: Execution, entry: number, index: number): void {
   const bytes = entry === 0 ? undefined : findPair(x, entry, index)
   if (bytes === undefined) x.reply.nil()
-  else if (found.valueEnd - found.valueStart >= sharedBytesMin && shareChunk(x, entry, index)) {
+  else if (found.valueEnd - found.valueStart >= sharedBytesMin && shareLeaf(x, entry, index)) {
     x.reply.bulkShared(bytes, found.valueStart, found.valueEnd)
   } else x.reply.bulk(bytes, found.valueStart, found.valueEnd)
 }
 
-/** Has the chunk that holds the field which is argument `index` stay as it is; false if it lies among others and cannot. */
-function shareChunk(x: Execution, entry: number, index: number): boolean {
+/** Has the leaf that holds the field which is argument `index` stay as it is; false if it lies among others and cannot. */
+function shareLeaf(x: Execution, entry: number, index: number): boolean {
   const { entries, values, arena } = x.keyspace
   const { args } = x
-  if (entries.encoding(entry) !== chunkedHash) return false
-  const chunk = largeHash(x, entry).chunkFor(args.buffer, args.starts[index], args.ends[index])
-  if (!arena.isLarge(chunk)) return false
-  values.share(chunk)
+  if (!entries.isTree(entry)) return false
+  const leaf = x.hashTrees.leafOf(entries.value(entry), args.buffer, args.starts[index], args.ends[index])
+  if (!arena.isLarge(leaf)) return false
+  values.share(leaf)
   return true
 }
 

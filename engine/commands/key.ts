@@ -6,7 +6,6 @@ import type { EngineCommand } from '../command.ts'
 import { keyAt, keysEach, keysFrom } from '../command.ts'
 import type { Execution } from '../execution.ts'
 import { typeName } from '../keyspace/type-name.ts'
-import { copyValue } from './copy-value.ts'
 import { databaseCommands } from './database.ts'
 import { readDatabase } from './database-number.ts'
 import { noSuchKey, sameObject, syntaxError } from './errors.ts'
@@ -14,7 +13,7 @@ import { expireCommands } from './expire.ts'
 import { peek } from './look-up.ts'
 import { objectCommands } from './object.ts'
 import { scanCommands } from './scan.ts'
-import { stageCopy, stagedPieces, stageRecord } from './stage-transfer.ts'
+import { stageCopy, stagedCopy } from './stage-copy.ts'
 
 export const keyCommands = {
   DEL: {
@@ -92,10 +91,10 @@ export const keyCommands = {
     categories: ['keyspace'],
     group: 'generic',
     since: '1.0.0',
-    complexity: 'O(N) where N is the size of the value, which is logged again',
+    complexity: 'O(1)',
     syntax: 'key newkey',
     summary: 'Gives a key another name.',
-    stages: stageRecord,
+    needs: 'none',
     handler: rename,
   },
   RENAMENX: {
@@ -108,10 +107,10 @@ export const keyCommands = {
     categories: ['keyspace'],
     group: 'generic',
     since: '1.0.0',
-    complexity: 'O(N) where N is the size of the value, which is logged again',
+    complexity: 'O(1)',
     syntax: 'key newkey',
     summary: 'Gives a key another name, unless that exists.',
-    stages: stageRecord,
+    needs: 'none',
     handler: renamenx,
   },
   COPY: {
@@ -134,10 +133,10 @@ export const keyCommands = {
     categories: ['keyspace'],
     group: 'generic',
     since: '1.0.0',
-    complexity: 'O(N) where N is the size of the value, which is logged again',
+    complexity: 'O(1)',
     syntax: 'key db',
     summary: 'Moves a key to another database.',
-    stages: stageRecord,
+    needs: 'none',
     handler: move,
   },
   ...expireCommands,
@@ -201,7 +200,7 @@ function renamenx(x: Execution): void {
 /** Moves a value to the key that is argument `index`, in a physical database. */
 function transfer(x: Execution, entry: number, db: number, index: number): void {
   const { args } = x
-  x.mutator.handOver(entry, db, args.buffer, args.start(index), args.end(index), stagedPieces(x, entry))
+  x.mutator.move(entry, db, args.buffer, args.start(index), args.end(index))
 }
 
 function copy(x: Execution): void {
@@ -228,7 +227,7 @@ function copy(x: Execution): void {
     reply.integer(0)
     return
   }
-  copyValue(x, entry, db, args.buffer, args.start(2), args.end(2))
+  x.mutator.copy(entry, db, args.buffer, args.start(2), args.end(2), stagedCopy(x, entry))
   reply.integer(1)
 }
 

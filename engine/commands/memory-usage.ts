@@ -2,7 +2,6 @@
 import type { EngineCommand } from '../command.ts'
 import { keyAt } from '../command.ts'
 import type { Execution } from '../execution.ts'
-import { chunkedHash } from '../keyspace/entries.ts'
 import { notAnInteger, syntaxError } from './errors.ts'
 import { peek } from './look-up.ts'
 
@@ -36,9 +35,9 @@ function usage(x: Execution): void {
     reply.nil()
     return
   }
-  const { entries, arena, collections } = keyspace
+  const { entries, arena, trees } = keyspace
   let bytes = entries.footprint(entry)
-  if (entries.encoding(entry) === chunkedHash) bytes += collections[entries.value(entry)]?.memoryBytes ?? 0
+  if (entries.isTree(entry)) bytes += trees.memoryBytes(entries.value(entry))
   else if (entries.isResident(entry) && entries.value(entry) !== 0) bytes += arena.capacity(entries.value(entry))
   reply.integer(bytes)
 }

@@ -5,11 +5,14 @@
  * cold value it is known when it became cold, to a minute, or that it was so when the server started: IDLETIME counts from
  * there.
  */
+import type { Arguments } from '../arguments.ts'
+import { type ColdWants, wantValue } from '../cold-wants.ts'
 import type { EngineCommand } from '../command.ts'
 import { keyAt, noKeys } from '../command.ts'
 import type { Execution } from '../execution.ts'
 import { isInt64 } from '../integer.ts'
-import { chunkedHash, packedHash, rawString, textString, valueDirtyFlag } from '../keyspace/entries.ts'
+import { hashType, packedForm, plainString, rawString, stringType, textString, valueDirtyFlag } from '../keyspace/entries.ts'
+import type { Keyspace } from '../keyspace/keyspace.ts'
 import { peek } from './look-up.ts'
 
 const noFrequency =
@@ -48,7 +51,7 @@ export const objectCommands = {
     ...about,
     since: '2.2.3',
     summary: 'Returns how a value is represented.',
-    needs: 'fields',
+    needs: wantsDigits,
     handler: encoding,
   },
   'OBJECT FREQ': { ...about, since: '4.0.0', summary: 'Returns how often a key is used, on a logarithmic scale.', handler: freq },
@@ -109,12 +112,18 @@ function encoding(x: Execution): void {
 function encodingName(x: Execution, entry: number): string {
   const { entries } = x.keyspace
   const encoding = entries.encoding(entry)
-  if (encoding === packedHash) return 'listpack'
-  if (encoding === chunkedHash) return 'hashtable'
+  if (entries.type(entry) === hashType) return encoding === packedForm ? 'listpack' : 'hashtable'
   const length = entries.length(entry)
   if (encoding === rawString || length > embeddedBytesMax) return 'raw'
-  if (encoding === textString || length > integerBytesMax || !entries.isResident(entry)) return 'embstr'
+  if (encoding === textString || length > integerBytesMax) return 'embstr'
   return isInt64(x.stringBytes(entry), x.stringStart(entry), x.stringEnd(entry)) ? 'int' : 'embstr'
+}
+
+/** Whether a short string is an integer only its bytes can tell. */
+function wantsDigits(keyspace: Keyspace, entry: number, _args: Arguments, _keyIndex: number, wants: ColdWants): void {
+  const { entries } = keyspace
+  const mayBeInteger = entries.type(entry) === stringType && entries.encoding(entry) === plainString
+  if (mayBeInteger && entries.length(entry) <= integerBytesMax) wantValue(keyspace, entry, wants)
 }
 
 function freq(x: Execution): void {
@@ -151,13 +160,14 @@ function tier(x: Execution): void {
   else x.reply.text(tierName(x, entry))
 }
 
-/** A large hash is hot while a chunk of it is, and cold when all chunks are. */
+/** A large collection is hot while a leaf of it is, and cold when all leaves are. */
 function tierName(x: Execution, entry: number): string {
-  const { entries, collections } = x.keyspace
-  if (entries.encoding(entry) === chunkedHash) {
-    const hash = collections[entries.value(entry)]
-    if (hash === undefined || hash.coldChunks === hash.chunkCount) return 'cold'
-    return hash.dirtyChunks > 0 ? 'hot' : 'cool'
+  const { entries, trees } = x.keyspace
+  if (entries.isTree(entry)) {
+    const { roots } = trees
+    const root = entries.value(entry)
+    if (roots.coldLeaves(root) === roots.leaves(root)) return 'cold'
+    return roots.dirtyLeaves(root) > 0 ? 'hot' : 'cool'
   }
   if (!entries.isResident(entry)) return 'cold'
   return entries.flag(entry, valueDirtyFlag) ? 'hot' : 'cool'

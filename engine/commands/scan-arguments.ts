@@ -1,4 +1,5 @@
 /** What SCAN and HSCAN are told: a cursor and options. Texts and rules as in Redis 7.0. */
+import type { Arguments } from '../arguments.ts'
 import type { Execution } from '../execution.ts'
 import { notAnInteger, syntaxError } from './errors.ts'
 
@@ -46,8 +47,8 @@ function isStar(x: Execution, index: number): boolean {
 }
 
 /** By the rules of C's strtoul, which Redis reads cursors with, up to a zero byte; -1 for what is no cursor. Hashes end at 2^32, other cursors are beyond everything. */
-export function readCursor(x: Execution, index: number): number {
-  const [text] = x.args.string(index, 'latin1').split('\0', 1) as [string]
+export function readCursor(args: Arguments, index: number): number {
+  const [text] = args.string(index, 'latin1').split('\0', 1) as [string]
   if (text === '') return 0
   const parts = /^([+-]?)(\d+)$/.exec(text)
   if (parts === null) return -1

@@ -53,7 +53,7 @@ export const scanCommands = {
 } as const satisfies Record<string, EngineCommand>
 
 function scan(x: Execution): void {
-  const cursor = readCursor(x, 1)
+  const cursor = readCursor(x.args, 1)
   if (cursor < 0) {
     x.reply.error(invalidCursor)
     return

@@ -3,11 +3,13 @@
  * `bitmap.ts`. Texts and rules as in Redis 7.0.
  */
 import type { Arguments } from '../arguments.ts'
-import type { EngineCommand, Need } from '../command.ts'
+import { type ColdWants, wantValue } from '../cold-wants.ts'
+import type { EngineCommand } from '../command.ts'
 import { keyAt, keysFrom } from '../command.ts'
 import type { Execution } from '../execution.ts'
 import { wrongType } from '../execution.ts'
 import { stringType } from '../keyspace/entries.ts'
+import type { Keyspace } from '../keyspace/keyspace.ts'
 import { keepTtl } from '../mutation/mutator.ts'
 import { syntaxError, wrongArgumentCount } from './errors.ts'
 import type { Unit } from './expiry-option.ts'
@@ -41,7 +43,7 @@ export const stringCommands = {
     complexity: 'O(1)',
     syntax: 'key value [NX | XX] [GET] [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL]',
     summary: 'Sets a key to a string, whatever it held.',
-    needs: setNeeds,
+    needs: setWants,
     handler: set,
   },
   SETNX: {
@@ -169,9 +171,9 @@ function get(x: Execution): void {
   else x.replyString(entry)
 }
 
-function setNeeds(args: Arguments): Need {
-  for (let i = 3; i < args.count; i++) if (args.is(i, 'GET')) return 'value'
-  return 'none'
+/** The former value, if it is asked for. */
+function setWants(keyspace: Keyspace, entry: number, args: Arguments, keyIndex: number, wants: ColdWants): void {
+  for (let i = keyIndex + 2; i < args.count; i++) if (args.is(i, 'GET')) wantValue(keyspace, entry, wants)
 }
 
 function set(x: Execution): void {

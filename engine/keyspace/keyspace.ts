@@ -180,15 +180,23 @@ export class Keyspace implements RefMatcher {
     return value
   }
 
-  /** Gives a resident value in one piece to an entry without a value, as it is: its slot, its place in the queue, how it was used. */
-  handOverValue(from: number, to: number): void {
+  /**
+   * Gives a value to an entry without a value, as it is: in memory or in the cold store, with its stored copy, its place in the
+   * queue, and how it was used. `from` is left without one.
+   */
+  transferValue(from: number, to: number): void {
     const { entries } = this
-    if (!entries.isResident(from)) throw new Error('keyspace: the value to hand over is not resident')
-    const value = entries.value(from)
+    const isTree = entries.isTree(from)
     entries.setTypeAndEncoding(to, entries.type(from), entries.encoding(from))
     entries.setLength(to, entries.length(from))
-    entries.setResident(to, value, this.access.used(entries.access(from)))
-    this.values.setOwner(value, to)
+    if (entries.flag(from, valueDirtyFlag)) entries.setFlag(to, valueDirtyFlag)
+    if (entries.isResident(from)) {
+      const value = entries.value(from)
+      entries.setResident(to, value, this.access.used(entries.access(from)))
+      if (isTree) this.trees.roots.setOwner(value, to)
+      else this.values.setOwner(value, to)
+    } else entries.setCold(to, entries.valueId(from), entries.coldStamp(from))
+    entries.setTypeAndEncoding(from, entries.type(from), 0)
     entries.setResident(from, 0, 0)
   }
 

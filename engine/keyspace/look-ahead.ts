@@ -5,7 +5,7 @@
  */
 import type { Arena } from '../memory/arena.ts'
 import { wordView } from '../memory/word-copy.ts'
-import { chunkedHash, residentBit } from './entries.ts'
+import { treeForm, residentBit } from './entries.ts'
 import type { KeyHash } from './key-hash.ts'
 import type { KeyIndex } from './key-index.ts'
 
@@ -53,7 +53,7 @@ export class LookAhead {
       const w = arena.wordAt(ref)
       const first = words[w]
       this.#seen ^= words[w + (((first & 0xffff) + 23) >>> 2)]
-      refs[i] = (first & residentBit) !== 0 && ((first >>> 20) & 15) !== chunkedHash ? words[w + 4] : 0
+      refs[i] = (first & residentBit) !== 0 && ((first >>> 20) & 15) !== treeForm ? words[w + 4] : 0
       lengths[i] = Math.min(words[w + 1], valueBytesMax)
     }
     for (let i = 0; i < count; i++) {

@@ -2,13 +2,13 @@
 import type { StagedWork } from '../staged-work.ts'
 import { sliceBytesMax } from '../staged-work.ts'
 import type { Keyspace } from './keyspace.ts'
-import { SteadyString } from './steady-value.ts'
+import { StringHandle } from './value-handle.ts'
 import { valueHeaderBytes } from './values.ts'
 
 /** A copy that can become another key's value. */
 export class StringCopy implements StagedWork {
   protected readonly keyspace: Keyspace
-  protected readonly string: SteadyString
+  protected readonly string: StringHandle
   protected readonly sliceBytes: number
   /** With room for a value's header at the front. */
   protected readonly memory: ArrayBuffer
@@ -17,7 +17,7 @@ export class StringCopy implements StagedWork {
   /** Of the resident string of `entry`, in memory for `size` bytes. */
   constructor(keyspace: Keyspace, entry: number, size: number, sliceBytes: number) {
     this.keyspace = keyspace
-    this.string = new SteadyString(keyspace, entry)
+    this.string = new StringHandle(keyspace, entry)
     this.sliceBytes = Math.min(sliceBytes, sliceBytesMax)
     this.memory = new ArrayBuffer((valueHeaderBytes + size + 7) & ~7)
   }

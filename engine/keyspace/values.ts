@@ -3,7 +3,7 @@
  *
  * 32-bit words: 0 owner (ref of the key's entry) · 1 position in the residency queue · 2 id of the identical copy in the
  * cold store, lower 32 bits, 0 when there is none · 3 id, upper 16 bits; frequency (2 bits), queue (2 bits), leaf, shared, logged and preserved bits.
- * The owner of a tree's leaf is the node that has its row; of a preserved one, its place with the write-out that keeps it.
+ * The owner of a tree's leaf is the node that has its row.
  */
 import type { Arena } from '../memory/arena.ts'
 import { valueKind } from '../memory/arena.ts'
@@ -146,11 +146,8 @@ export class Values {
     return (this.arena.words(ref)[this.arena.wordAt(ref) + 3] & preservedBit) !== 0
   }
 
-  setPreserved(ref: number, place: number): void {
-    const words = this.arena.words(ref)
-    const w = this.arena.wordAt(ref)
-    words[w] = place
-    words[w + 3] |= preservedBit
+  setPreserved(ref: number): void {
+    this.arena.words(ref)[this.arena.wordAt(ref) + 3] |= preservedBit
   }
 
   id(ref: number): number {

@@ -1,52 +1,34 @@
 /**
- * Setting and deleting fields of a hash, in whichever of its two forms it is: packed while small, chunked once a field is
- * long or fields are many (Redis's `hash-max-listpack-*`), never back.
- *
- * A record that is replayed reaches a large hash chunk by chunk: a chunk that shows a later LSN has it already. One that
- * shows the same LSN gets it again, which changes nothing, for operations on fields are absolute.
+ * Setting and deleting fields of a hash, in whichever of its forms it is (`entries.ts`). Which form, and the seed of a tree,
+ * the caller says: nothing here depends on limits or chance, so that a replay comes to the same bytes.
  */
-import { chunkedHash, hashType, packedHash } from '../keyspace/entries.ts'
+import { hashType, leafForm, packedForm, treeForm } from '../keyspace/entries.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
-import type { Random } from '../random.ts'
-import type { ChunkObserver } from '../types/chunk-table.ts'
-import { ChunkedHash } from '../types/chunked-hash.ts'
+import { HashTrees } from '../types/hash-tree.ts'
 import { PackedHashes } from '../types/packed-hash.ts'
 import type { FieldSource } from './field-source.ts'
 
-export interface HashLimits {
-  hashMaxListpackEntries: number
-  hashMaxListpackValue: number
-  /** A chunk of a large hash above this is split; `chunkBytesMax` unless told. */
-  hashChunkBytesMax?: number | undefined
-}
+/** 0: as the hash is, packed if it is new. */
+export type HashForm = 0 | typeof leafForm | typeof treeForm
 
 export class HashOperations {
+  readonly trees: HashTrees
   readonly #keyspace: Keyspace
-  readonly #limits: HashLimits
-  readonly #random: Random
   readonly #packed: PackedHashes
-  readonly #chunks: ChunkObserver
 
-  constructor(keyspace: Keyspace, limits: HashLimits, random: Random) {
+  constructor(keyspace: Keyspace) {
     this.#keyspace = keyspace
-    this.#limits = limits
-    this.#random = random
+    this.trees = new HashTrees(keyspace.trees)
     this.#packed = new PackedHashes(keyspace.values)
-    this.#chunks = chunkObserver(keyspace)
   }
 
-  /** Returns how many fields were new. The entry may have no value yet. */
-  set(entry: number, pairs: FieldSource, lsn: number): number {
+  /** Returns how many fields were new. The entry may have no value yet. `seed` is for a tree that is to be made. */
+  set(entry: number, pairs: FieldSource, form: HashForm, seed: number, lsn: number): number {
     const { entries } = this.#keyspace
+    if (form !== 0) this.#setForm(entry, form, seed, lsn)
     let added = 0
-    for (let i = 0; i < pairs.count; i++) {
-      if (entries.encoding(entry) !== chunkedHash && this.#isLong(pairs, i)) this.#convert(entry, lsn)
-      if (entries.encoding(entry) === chunkedHash) added += this.#setInChunks(entry, pairs, i, lsn)
-      else {
-        added += this.#setInPacked(entry, pairs, i)
-        if (entries.length(entry) > this.#limits.hashMaxListpackEntries) this.#convert(entry, lsn)
-      }
-    }
+    if (entries.isTree(entry)) for (let i = 0; i < pairs.count; i++) added += this.#setInTree(entry, pairs, i, lsn)
+    else for (let i = 0; i < pairs.count; i++) added += this.#setInBlob(entry, pairs, i)
     this.#changed(entry, lsn)
     return added
   }
@@ -54,10 +36,10 @@ export class HashOperations {
   /** Returns how many fields there were. An empty hash is the caller's to remove. */
   delete(entry: number, fields: FieldSource, lsn: number): number {
     const { entries } = this.#keyspace
-    const isChunked = entries.encoding(entry) === chunkedHash
+    const isTree = entries.isTree(entry)
     let deleted = 0
     for (let i = 0; i < fields.count; i++) {
-      const removed = isChunked ? this.#deleteInChunks(entry, fields, i, lsn) : this.#deleteInPacked(entry, fields, i)
+      const removed = isTree ? this.#deleteInTree(entry, fields, i, lsn) : this.#deleteInBlob(entry, fields, i)
       if (!removed) continue
       deleted++
       if (entries.length(entry) === 0) return deleted
@@ -66,78 +48,36 @@ export class HashOperations {
     return deleted
   }
 
-  /** Gives a packed hash the large form. */
-  enlarge(entry: number, lsn: number): void {
-    if (this.#keyspace.entries.encoding(entry) === packedHash) this.#convert(entry, lsn)
-    this.#changed(entry, lsn)
-  }
-
-  /** Gives the large hash of the entry `from`, each chunk resident, to `to`, which has no value. `from` is left with an empty one. */
-  handOver(from: number, to: number, lsn: number): void {
-    const { entries, access } = this.#keyspace
-    this.#sibling(from, to, access.used(entries.access(from))).takeChunks(this.#collection(from), lsn)
-    entries.setLength(to, entries.length(from))
-    this.#keyspace.changed(to, lsn)
-  }
-
-  /** Gives `to`, which has no value, a copy of the large hash of `from`, each chunk resident. */
-  copy(from: number, to: number, lsn: number): void {
-    const { entries, access } = this.#keyspace
-    this.#sibling(from, to, access.initial()).copyChunks(this.#collection(from), lsn)
-    entries.setLength(to, entries.length(from))
-    this.#keyspace.changed(to, lsn)
-  }
-
-  /** The large hash of an entry, as a record carries it. */
-  pieces(entry: number, bytesMin: number): Buffer[] {
-    return this.#collection(entry).pieces(bytesMin)
-  }
-
-  /** Makes `to` an empty large hash with the seed of `from`, so that the chunks of one can be the other's. */
-  #sibling(from: number, to: number, access: number): ChunkedHash {
+  #setForm(entry: number, form: HashForm, seed: number, lsn: number): void {
     const keyspace = this.#keyspace
-    const number = keyspace.nextCollectionNumber()
-    // An id of its own: were a catalog to know both keys, each would have its own rows.
-    const id = keyspace.nextCollectionId++
-    const { seed } = this.#collection(from)
-    const hash = new ChunkedHash(keyspace.values, number, id, seed, this.#chunks, this.#limits.hashChunkBytesMax)
-    keyspace.collections[number] = hash
-    keyspace.entries.setTypeAndEncoding(to, hashType, chunkedHash)
-    keyspace.entries.setResident(to, number, access)
-    return hash
-  }
-
-  #collection(entry: number): ChunkedHash {
-    const hash = this.#keyspace.collections[this.#keyspace.entries.value(entry)]
-    if (hash === undefined) throw new Error('a large hash is without its collection')
-    return hash
-  }
-
-  #isLong(pairs: FieldSource, i: number): boolean {
-    const limit = this.#limits.hashMaxListpackValue
-    return pairs.fieldEnd(i) - pairs.fieldStart(i) > limit || pairs.valueEnd(i) - pairs.valueStart(i) > limit
-  }
-
-  #setInPacked(entry: number, pairs: FieldSource, i: number): number {
-    const keyspace = this.#keyspace
-    const { entries } = keyspace
-    const buffer = pairs.buffer(i)
-    if (entries.encoding(entry) !== packedHash) {
-      const value = this.#packed.create(
-        entry,
-        buffer,
-        pairs.fieldStart(i),
-        pairs.fieldEnd(i),
-        buffer,
-        pairs.valueStart(i),
-        pairs.valueEnd(i),
-      )
-      entries.setTypeAndEncoding(entry, hashType, packedHash)
-      entries.setResident(entry, value, keyspace.access.initial())
-      entries.setLength(entry, 1)
-      keyspace.observer.resident(value)
-      return 1
+    const { entries, access } = keyspace
+    const encoding = entries.encoding(entry)
+    if (encoding === form || encoding === treeForm) return
+    if (form === leafForm) {
+      if (encoding !== packedForm) this.#makeBlob(entry)
+      entries.setTypeAndEncoding(entry, hashType, leafForm)
+      return
     }
+    const isNew = encoding !== packedForm && encoding !== leafForm
+    const used = isNew ? access.initial() : entries.access(entry)
+    const root = this.trees.create(entry, keyspace.nextCollectionId++, seed, isNew ? 0 : entries.value(entry), lsn)
+    keyspace.dropValue(entry)
+    keyspace.giveTree(entry, root, used)
+  }
+
+  #makeBlob(entry: number): void {
+    const { entries, access, observer } = this.#keyspace
+    const value = this.#packed.createEmpty(entry)
+    entries.setTypeAndEncoding(entry, hashType, packedForm)
+    entries.setResident(entry, value, access.initial())
+    observer.resident(value)
+  }
+
+  #setInBlob(entry: number, pairs: FieldSource, i: number): number {
+    const { entries } = this.#keyspace
+    const encoding = entries.encoding(entry)
+    if (encoding !== packedForm && encoding !== leafForm) this.#makeBlob(entry)
+    const buffer = pairs.buffer(i)
     const from = entries.value(entry)
     const to = this.#packed.set(from, buffer, pairs.fieldStart(i), pairs.fieldEnd(i), buffer, pairs.valueStart(i), pairs.valueEnd(i))
     this.#moved(entry, from, to)
@@ -146,7 +86,7 @@ export class HashOperations {
     return 1
   }
 
-  #deleteInPacked(entry: number, fields: FieldSource, i: number): boolean {
+  #deleteInBlob(entry: number, fields: FieldSource, i: number): boolean {
     const { entries } = this.#keyspace
     const from = entries.value(entry)
     const to = this.#packed.delete(from, fields.buffer(i), fields.fieldStart(i), fields.fieldEnd(i))
@@ -155,44 +95,30 @@ export class HashOperations {
     return this.#packed.removed
   }
 
-  #setInChunks(entry: number, pairs: FieldSource, i: number, lsn: number): number {
-    const hash = this.#keyspace.collections[this.#keyspace.entries.value(entry)] as ChunkedHash
+  #setInTree(entry: number, pairs: FieldSource, i: number, lsn: number): number {
+    const { entries } = this.#keyspace
     const buffer = pairs.buffer(i)
-    const fieldStart = pairs.fieldStart(i)
-    const fieldEnd = pairs.fieldEnd(i)
-    if (hash.chunkLsnFor(buffer, fieldStart, fieldEnd) > lsn) return 0
-    const added = hash.set(buffer, fieldStart, fieldEnd, buffer, pairs.valueStart(i), pairs.valueEnd(i), lsn)
-    this.#keyspace.entries.setLength(entry, hash.length)
-    return added ? 1 : 0
+    const root = entries.value(entry)
+    const isNew = this.trees.set(
+      root,
+      buffer,
+      pairs.fieldStart(i),
+      pairs.fieldEnd(i),
+      buffer,
+      pairs.valueStart(i),
+      pairs.valueEnd(i),
+      lsn,
+    )
+    if (!isNew) return 0
+    entries.setLength(entry, entries.length(entry) + 1)
+    return 1
   }
 
-  #deleteInChunks(entry: number, fields: FieldSource, i: number, lsn: number): boolean {
-    const hash = this.#keyspace.collections[this.#keyspace.entries.value(entry)] as ChunkedHash
-    const buffer = fields.buffer(i)
-    const fieldStart = fields.fieldStart(i)
-    const fieldEnd = fields.fieldEnd(i)
-    if (hash.chunkLsnFor(buffer, fieldStart, fieldEnd) > lsn) return false
-    const removed = hash.delete(buffer, fieldStart, fieldEnd, lsn)
-    this.#keyspace.entries.setLength(entry, hash.length)
-    return removed
-  }
-
-  #convert(entry: number, lsn: number): void {
-    const keyspace = this.#keyspace
-    const { entries } = keyspace
-    const number = keyspace.nextCollectionNumber()
-    const id = keyspace.nextCollectionId++
-    const seed = this.#random.nextUint32()
-    const access = entries.access(entry)
-    const chunkBytes = this.#limits.hashChunkBytesMax
-    const hash =
-      entries.encoding(entry) === packedHash
-        ? ChunkedHash.fromPacked(entries.value(entry), lsn, keyspace.values, number, id, seed, this.#chunks, chunkBytes)
-        : new ChunkedHash(keyspace.values, number, id, seed, this.#chunks, chunkBytes)
-    keyspace.dropValue(entry)
-    keyspace.collections[number] = hash
-    entries.setTypeAndEncoding(entry, hashType, chunkedHash)
-    entries.setResident(entry, number, access)
+  #deleteInTree(entry: number, fields: FieldSource, i: number, lsn: number): boolean {
+    const { entries } = this.#keyspace
+    if (!this.trees.delete(entries.value(entry), fields.buffer(i), fields.fieldStart(i), fields.fieldEnd(i), lsn)) return false
+    entries.setLength(entry, entries.length(entry) - 1)
+    return true
   }
 
   #moved(entry: number, from: number, to: number): void {
@@ -205,17 +131,7 @@ export class HashOperations {
     const keyspace = this.#keyspace
     const { entries } = keyspace
     entries.setAccess(entry, keyspace.access.used(entries.access(entry)))
-    if (entries.encoding(entry) === chunkedHash) keyspace.changed(entry, lsn)
+    if (entries.isTree(entry)) keyspace.changed(entry, lsn)
     else keyspace.valueChanged(entry, lsn)
-  }
-}
-
-/** What the keyspace's observer hears of a collection's chunks. */
-export function chunkObserver(keyspace: Keyspace): ChunkObserver {
-  return {
-    created: (value) => keyspace.observer.resident(value),
-    moved: (from, to) => keyspace.observer.moved(from, to),
-    released: (value) => keyspace.observer.released(value),
-    stale: (id) => keyspace.observer.stale(id),
   }
 }

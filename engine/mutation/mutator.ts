@@ -9,26 +9,28 @@
  * An operation counts as begun before its first byte is recorded, and large memory is asked for before that: when the
  * system refuses it, and `operations` is what it was, nothing has happened.
  */
-import { chunkedHash, hashType, plainString, rawString, stringType, textString } from '../keyspace/entries.ts'
+import { hashType, plainString, rawString, stringType, textString, treeForm } from '../keyspace/entries.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
 import { largeValueBytes, valueHeaderBytes } from '../keyspace/values.ts'
 import { slotBytesMax } from '../memory/arena.ts'
 import { copyToWords, wordCopyBytesMax } from '../memory/word-copy.ts'
-import type { Random } from '../random.ts'
-import { packedHeaderBytes, usedBytes } from '../types/packed-fields.ts'
+import { TreeCopy } from '../tree/tree-copy.ts'
+import { usedBytes } from '../types/packed-fields.ts'
 import type { FieldSource } from './field-source.ts'
-import type { HashLimits } from './hash-operations.ts'
+import type { HashForm } from './hash-operations.ts'
 import { HashOperations } from './hash-operations.ts'
 import {
   appendOp,
+  copyOp,
   deleteOp,
   expireOp,
   expiresFlag,
   flushOp,
   hashDeleteOp,
+  hashSetInFormOp,
   hashSetOp,
-  hashSetPackedOp,
   keepTtlFlag,
+  moveOp,
   putStringOp,
   recordVersion,
   setRangeOp,
@@ -43,7 +45,6 @@ const loopBytesMax = 40
 export const keepTtl = -1
 
 const growthBytesMax = 1024 * 1024
-const nothing = new Uint8Array(0)
 /** A string up to here needs no large block, even with room to grow on. */
 const slotStringBytesMax = slotBytesMax / 2
 /** Fields from this many bytes in all on are not set before the system has shown that it has memory for them. */
@@ -57,7 +58,7 @@ export function roomToGrow(length: number): number {
   return length + Math.max(Math.min(length >>> 1, growthBytesMax), length >>> 3)
 }
 
-export interface MutatorLimits extends HashLimits {
+export interface MutatorLimits {
   /** Values from this length on are recorded by reference. `largeValueBytes` of `Values` unless told. */
   largeValueBytes?: number | undefined
 }
@@ -69,16 +70,16 @@ export class Mutator {
   recording = true
   /** Changes since the start, as INFO's rdb_changes_since_last_save counts. */
   changes = 0
-  readonly #hashes: HashOperations
+  readonly hashes: HashOperations
   readonly #largeValueBytes: number
   #lsn = 0
   #operations = 0
 
-  constructor(keyspace: Keyspace, limits: MutatorLimits, random: Random) {
+  constructor(keyspace: Keyspace, limits: MutatorLimits) {
     this.keyspace = keyspace
     this.#largeValueBytes = limits.largeValueBytes ?? largeValueBytes
     this.record = new RecordBuffer(this.#largeValueBytes)
-    this.#hashes = new HashOperations(keyspace, limits, random)
+    this.hashes = new HashOperations(keyspace)
   }
 
   /** LSN that the changes made now carry. */
@@ -248,12 +249,19 @@ export class Mutator {
     this.keyspace.entries.setTypeAndEncoding(ref, stringType, rawString)
   }
 
-  /** Sets fields of a hash, making it when the key is missing. `pairs` gives them one by one. Returns how many were new. */
-  hashSet(db: number, key: Uint8Array, ks: number, ke: number, pairs: FieldSource): number {
+  /**
+   * Sets fields of a hash, making it when the key is missing. `pairs` gives them one by one. The hash takes on `form` before;
+   * `seed` is that of a tree. Returns how many were new.
+   */
+  hashSet(db: number, key: Uint8Array, ks: number, ke: number, pairs: FieldSource, form: HashForm = 0, seed = 0): number {
     const ref = this.keyspace.find(db, key, ks, ke)
     if (this.record.lasting !== undefined) this.#tryFor(pairs)
     if (this.recording) {
-      const record = this.#operation(hashSetOp, db, key, ks, ke)
+      const record = this.#operation(form === 0 ? hashSetOp : hashSetInFormOp, db, key, ks, ke)
+      if (form !== 0) {
+        record.byte(form)
+        if (form === treeForm) record.u32(seed)
+      }
       record.varint(pairs.count)
       for (let i = 0; i < pairs.count; i++) {
         record.range(pairs.buffer(i), pairs.fieldStart(i), pairs.fieldEnd(i))
@@ -262,7 +270,7 @@ export class Mutator {
     } else this.#operations++
     this.changes += pairs.count
     const entry = ref !== 0 ? ref : this.keyspace.insert(db, hashType, key, ks, ke, false)
-    return this.#hashes.set(entry, pairs, this.#lsn)
+    return this.hashes.set(entry, pairs, form, seed, this.#lsn)
   }
 
   /** Finds out whether the system has memory for fields that are large. What it gives is not kept: how they will lie is the hash's business. */
@@ -275,102 +283,95 @@ export class Mutator {
     arena.dropAside()
   }
 
-  /** Gives a resident hash the large form, however small it is. */
-  hashEnlarge(ref: number): void {
-    if (this.#operationOn(hashSetOp, ref)) this.record.varint(0)
-    this.#hashes.enlarge(ref, this.#lsn)
-  }
-
   /** Deletes fields of a hash, and the key with the last one. Returns how many there were. */
   hashDelete(ref: number, fields: FieldSource): number {
     if (this.#operationOn(hashDeleteOp, ref)) {
       this.record.varint(fields.count)
       for (let i = 0; i < fields.count; i++) this.record.range(fields.buffer(i), fields.fieldStart(i), fields.fieldEnd(i))
     }
-    const deleted = this.#hashes.delete(ref, fields, this.#lsn)
+    const deleted = this.hashes.delete(ref, fields, this.#lsn)
     this.changes += deleted
     if (this.keyspace.entries.length(ref) === 0) this.keyspace.remove(ref, this.#lsn)
     return deleted
   }
 
   /**
-   * Gives a resident value with its expiry to another key, whatever that held, and removes its entry. The log gets the value
-   * once more, under its new name; in memory it stays where it is. Refs of both keys are stale afterwards. `pieces`: a large hash as
-   * `hash-pieces.ts` has it, if the caller knows.
+   * Gives a value with its expiry to another key, whatever that held, and removes its own. The value stays where it is, in memory or in
+   * the cold store, and so the record names the two keys and nothing else. Refs of both keys are stale afterwards.
    */
-  handOver(ref: number, db: number, key: Uint8Array, ks: number, ke: number, pieces?: readonly Buffer[]): void {
-    this.delete(db, key, ks, ke)
+  move(ref: number, db: number, key: Uint8Array, ks: number, ke: number): void {
     const { keyspace } = this
     const { entries } = keyspace
-    const expireAt = entries.expireAt(ref)
-    if (this.recording) {
-      if (entries.type(ref) === stringType) this.#recordString(ref, db, key, ks, ke, expireAt)
-      else {
-        this.#recordHash(ref, db, key, ks, ke, pieces)
-        if (expireAt !== 0) this.#operation(expireOp, db, key, ks, ke).u48(expireAt)
-      }
+    if (this.#operationOn(moveOp, ref)) {
+      this.record.byte(db)
+      this.record.range(key, ks, ke)
     }
-    this.#operationOn(deleteOp, ref)
     this.changes++
+    const replaced = keyspace.find(db, key, ks, ke)
+    if (replaced !== 0) keyspace.remove(replaced, this.#lsn)
+    const expireAt = entries.expireAt(ref)
     const to = keyspace.insert(db, entries.type(ref), key, ks, ke, expireAt !== 0)
-    if (entries.encoding(ref) === chunkedHash) this.#hashes.handOver(ref, to, this.#lsn)
-    else {
-      keyspace.handOverValue(ref, to)
-      keyspace.valueChanged(to, this.#lsn)
-    }
+    keyspace.transferValue(ref, to)
+    keyspace.changed(to, this.#lsn)
     keyspace.setExpireAt(to, expireAt)
     keyspace.remove(ref, this.#lsn)
   }
 
-  /** Copies a resident large hash to a key that is missing. `pieces` as for `handOver`. */
-  copyLargeHash(ref: number, db: number, key: Uint8Array, ks: number, ke: number, pieces?: readonly Buffer[]): void {
+  /**
+   * Sets a key to a copy of a resident value and its expiry, whatever the key held. `staged`: memory with a copy of a string
+   * behind room for a value's header, or the root block of a copy of a tree. Refs of the target are stale afterwards.
+   */
+  copy(ref: number, db: number, key: Uint8Array, ks: number, ke: number, staged?: Buffer | number): void {
     const { keyspace } = this
-    if (this.recording) this.#recordHash(ref, db, key, ks, ke, pieces)
-    else this.#operations++
-    this.changes += keyspace.entries.length(ref)
-    this.#hashes.copy(ref, keyspace.insert(db, hashType, key, ks, ke, false), this.#lsn)
-  }
-
-  /** Records a string under another key, and what its encoding tells of how it was made. */
-  #recordString(ref: number, db: number, key: Uint8Array, ks: number, ke: number, expireAt: number): void {
-    const { entries, values } = this.keyspace
-    const record = this.#operation(putStringOp, db, key, ks, ke)
-    record.byte(expireAt > 0 ? expiresFlag : 0)
-    if (expireAt > 0) record.u48(expireAt)
-    const slot = entries.value(ref)
-    const length = entries.length(ref)
-    if (length >= this.#largeValueBytes) this.#recordValue(slot, length)
-    else record.range(values.bytes(slot), values.start(slot), values.start(slot) + length)
-    const encoding = entries.encoding(ref)
-    // As after an APPEND, or a SETRANGE at 0, of nothing.
-    if (encoding === rawString) this.#operation(appendOp, db, key, ks, ke).range(nothing, 0, 0)
-    else if (encoding === textString) {
-      this.#operation(setRangeOp, db, key, ks, ke).varint(0)
-      record.range(nothing, 0, 0)
+    const { entries, access } = keyspace
+    if (staged === undefined) this.#setAsideCopyOf(ref)
+    if (this.#operationOn(copyOp, ref)) {
+      this.record.byte(db)
+      this.record.range(key, ks, ke)
     }
-  }
-
-  /** Records all fields of a hash under another key, as they lie in memory, and its form. */
-  #recordHash(ref: number, db: number, key: Uint8Array, ks: number, ke: number, pieces: readonly Buffer[] | undefined): void {
-    const { entries, values } = this.keyspace
-    if (entries.encoding(ref) === chunkedHash) {
-      this.#recordPieces(pieces ?? this.#hashes.pieces(ref, this.#largeValueBytes), db, key, ks, ke)
-      // It keeps its form, as in Redis, though it may have become small since it got it.
-      this.#operation(hashSetOp, db, key, ks, ke).varint(0)
-      return
+    this.changes++
+    const former = keyspace.find(db, key, ks, ke)
+    if (former !== 0) keyspace.remove(former, this.#lsn)
+    const type = entries.type(ref)
+    const expireAt = entries.expireAt(ref)
+    let to = keyspace.insert(db, type, key, ks, ke, expireAt !== 0)
+    if (entries.isTree(ref)) {
+      const root = typeof staged === 'number' ? staged : copyOfTree(keyspace, ref)
+      keyspace.giveTree(to, root, access.initial())
+    } else {
+      if (typeof staged === 'object') keyspace.adoptValue(to, staged, valueHeaderBytes, entries.length(ref))
+      else this.#copyBytes(ref, to)
+      entries.setTypeAndEncoding(to, type, entries.encoding(ref))
     }
-    const record = this.#operation(hashSetPackedOp, db, key, ks, ke)
-    const bytes = values.bytes(entries.value(ref))
-    const start = values.start(entries.value(ref))
-    record.varint(1)
-    record.range(bytes, start + packedHeaderBytes, start + usedBytes(bytes, start))
+    entries.setLength(to, entries.length(ref))
+    to = keyspace.setExpireAt(to, expireAt)
+    if (entries.isTree(to)) keyspace.changed(to, this.#lsn)
+    else keyspace.valueChanged(to, this.#lsn)
   }
 
-  /** Each piece is memory that nobody will change. */
-  #recordPieces(pieces: readonly Uint8Array[], db: number, key: Uint8Array, ks: number, ke: number): void {
-    const record = this.#operation(hashSetPackedOp, db, key, ks, ke)
-    record.varint(pieces.length)
-    for (const piece of pieces) record.lastingRange(piece)
+  #setAsideCopyOf(ref: number): void {
+    const { entries, arena } = this.keyspace
+    if (entries.isTree(ref)) return
+    const size = valueHeaderBytes + this.#storedLength(ref)
+    if (!arena.isAside(size)) arena.setAsideLarge(size)
+  }
+
+  #copyBytes(ref: number, to: number): void {
+    const { keyspace } = this
+    const { entries, values } = keyspace
+    const length = this.#storedLength(ref)
+    const slot = keyspace.makeValue(to, length)
+    const from = entries.value(ref)
+    const start = values.start(from)
+    values.bytes(from).copy(values.bytes(slot), values.start(slot), start, start + length)
+  }
+
+  /** Bytes of a resident value in one piece. */
+  #storedLength(ref: number): number {
+    const { entries, values } = this.keyspace
+    if (entries.type(ref) === stringType) return entries.length(ref)
+    const value = entries.value(ref)
+    return usedBytes(values.bytes(value), values.start(value))
   }
 
   /** Empties a physical database. */
@@ -450,4 +451,12 @@ export class Mutator {
     this.#operation(operation, entries.db(ref), arena.bytes(ref), start, start + entries.keyLength(ref))
     return true
   }
+}
+
+function copyOfTree(keyspace: Keyspace, ref: number): number {
+  const copy = new TreeCopy(keyspace, ref)
+  while (copy.step()) {
+    // Everything is resident, so each step gets on.
+  }
+  return copy.take(ref)
 }

@@ -13,7 +13,10 @@ export const hashSetOp = 6
 export const hashDeleteOp = 7
 export const flushOp = 8
 export const swapOp = 9
-export const hashSetPackedOp = 10
+export const moveOp = 11
+/** As `hashSetOp` for a hash that is to have another form first. */
+export const hashSetInFormOp = 12
+export const copyOp = 13
 
 /** In putString's flags. */
 export const expiresFlag = 1

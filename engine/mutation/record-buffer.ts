@@ -51,6 +51,11 @@ export class RecordBuffer {
     this.bytes[this.end++] = rest
   }
 
+  u32(value: number): void {
+    if (this.bytes.length - this.end < 4) this.#grow(4)
+    this.end = this.bytes.writeUInt32LE(value, this.end)
+  }
+
   /** An unsigned integer below 2^48, 6 bytes, little-endian. */
   u48(value: number): void {
     if (this.bytes.length - this.end < 6) this.#grow(6)
@@ -78,12 +83,6 @@ export class RecordBuffer {
   reference(bytes: Uint8Array, start: number, end: number): void {
     this.varint(end - start)
     this.references.push({ at: this.end, bytes: bytes.subarray(start, end) })
-  }
-
-  /** As `range` of a whole buffer that nobody will change: it is copied only if it is not large. */
-  lastingRange(bytes: Uint8Array): void {
-    if (bytes.length >= this.#largeBytes) this.reference(bytes, 0, bytes.length)
-    else this.range(bytes, 0, bytes.length)
   }
 
   #grow(room: number): void {

@@ -29,6 +29,12 @@ export class RecordReader {
     }
   }
 
+  u32(): number {
+    this.at += 4
+    if (this.at > this.end) throw new Error('record ends too early')
+    return this.bytes.readUInt32LE(this.at - 4)
+  }
+
   u48(): number {
     this.at += 6
     if (this.at > this.end) throw new Error('record ends too early')

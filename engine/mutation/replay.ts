@@ -3,22 +3,24 @@
  * only if its record is newer than what its key shows. So a fuzzy checkpoint and the log after it give the exact state.
  *
  * What a record does to a key is decided before any of the record is applied: its second mutation of a key must not be
- * taken for old because of the first. A large hash is like any key: its chunks are told to the catalog as of one moment.
+ * taken for old because of the first. A large collection is like any key: the catalog shows its leaves as of one moment.
  */
+import { treeForm } from '../keyspace/entries.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
-import { PackedCursor, readPair } from '../types/packed-fields.ts'
 import type { FieldSource } from './field-source.ts'
+import type { HashForm } from './hash-operations.ts'
 import type { Mutator } from './mutator.ts'
 import { keepTtl } from './mutator.ts'
 import {
   appendOp,
+  copyOp,
   deleteOp,
   expireOp,
   expiresFlag,
   flushOp,
   hashDeleteOp,
+  hashSetInFormOp,
   hashSetOp,
-  hashSetPackedOp,
   keepTtlFlag,
   putStringOp,
   recordVersion,
@@ -29,7 +31,7 @@ import { RecordReader } from './record-reader.ts'
 
 /** Sees each mutation of a record without applying it. */
 export interface MutationVisitor {
-  /** `buffer[start, end)` is the key. `fields` is set for hash operations, of which one may come in several calls. Returns nothing of interest. */
+  /** `buffer[start, end)` is the key. `fields` is set for hash operations. */
   mutation(operation: number, db: number, buffer: Buffer, start: number, end: number, fields: FieldSource | undefined): void
 }
 
@@ -71,13 +73,6 @@ export class Replay {
       }
       reader.range()
       const { start, stop } = reader
-      if (operation === hashSetPackedOp) {
-        for (let left = reader.varint(); left > 0; left--) {
-          this.#fields.readPacked(reader)
-          visitor.mutation(operation, db, payload, start, stop, this.#fields)
-        }
-        continue
-      }
       const fields = this.#skip(operation, reader)
       visitor.mutation(operation, db, payload, start, stop, fields)
     }
@@ -131,11 +126,13 @@ export class Replay {
     else if (operation === setRangeOp) {
       reader.varint()
       reader.range()
-    } else if (operation === hashSetOp || operation === hashDeleteOp) {
-      this.#fields.read(reader, operation === hashSetOp)
+    } else if (operation === hashSetOp || operation === hashSetInFormOp || operation === hashDeleteOp) {
+      if (operation === hashSetInFormOp && reader.byte() === treeForm) reader.u32()
+      this.#fields.read(reader, operation !== hashDeleteOp)
       return this.#fields
-    } else if (operation === hashSetPackedOp) {
-      for (let left = reader.varint(); left > 0; left--) reader.range()
+    } else if (operation === copyOp) {
+      reader.byte()
+      reader.range()
     } else if (operation !== deleteOp) throw new Error(`log record holds an unknown operation ${operation}: written by a newer Moraine`)
     return undefined
   }
@@ -165,16 +162,11 @@ export class Replay {
     const ref = this.#keyspace.find(db, bytes, start, stop)
     if (operation === deleteOp) {
       if (fresh && ref !== 0) mutator.deleteEntry(ref)
-    } else if (operation === hashSetOp) {
+    } else if (operation === hashSetOp || operation === hashSetInFormOp) {
+      const form = operation === hashSetOp ? 0 : (reader.byte() as HashForm)
+      const seed = form === treeForm ? reader.u32() : 0
       this.#fields.read(reader, true)
-      if (this.#fields.count === 0) {
-        if (fresh && ref !== 0) mutator.hashEnlarge(ref)
-      } else if (fresh) mutator.hashSet(db, bytes, start, stop, this.#fields)
-    } else if (operation === hashSetPackedOp) {
-      for (let left = reader.varint(); left > 0; left--) {
-        this.#fields.readPacked(reader)
-        if (fresh) mutator.hashSet(db, bytes, start, stop, this.#fields)
-      }
+      if (fresh) mutator.hashSet(db, bytes, start, stop, this.#fields, form, seed)
     } else if (operation === hashDeleteOp) {
       this.#fields.read(reader, false)
       if (fresh && ref !== 0) mutator.hashDelete(ref, this.#fields)
@@ -203,7 +195,6 @@ class ReplayFields implements FieldSource {
   count = 0
   #buffer: Buffer = Buffer.alloc(0)
   #ranges = new Int32Array(64)
-  readonly #pair = new PackedCursor()
 
   read(reader: RecordReader, withValues: boolean): void {
     this.#buffer = reader.bytes
@@ -218,30 +209,6 @@ class ReplayFields implements FieldSource {
       this.#ranges[i * 4 + 2] = reader.start
       this.#ranges[i * 4 + 3] = reader.stop
     }
-  }
-
-  /** Reads a range of packed pairs. */
-  readPacked(reader: RecordReader): void {
-    reader.range()
-    this.#buffer = reader.bytes
-    this.count = 0
-    const pair = this.#pair
-    for (let at = reader.start; at < reader.stop; at = pair.next) {
-      readPair(reader.bytes, at, pair)
-      if (pair.next > reader.stop) throw new Error('record ends too early')
-      if (this.#ranges.length < this.count * 4 + 4) this.#grow()
-      this.#ranges[this.count * 4] = pair.fieldStart
-      this.#ranges[this.count * 4 + 1] = pair.fieldEnd
-      this.#ranges[this.count * 4 + 2] = pair.valueStart
-      this.#ranges[this.count * 4 + 3] = pair.valueEnd
-      this.count++
-    }
-  }
-
-  #grow(): void {
-    const ranges = new Int32Array(this.#ranges.length * 2)
-    ranges.set(this.#ranges)
-    this.#ranges = ranges
   }
 
   buffer(): Buffer {

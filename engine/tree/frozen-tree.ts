@@ -1,5 +1,5 @@
 /**
- * A tree while it is written out: its leaves as of one moment, whatever is changed meanwhile. One tree at a time.
+ * A tree while it is written out: its leaves as of one moment, whatever is changed meanwhile.
  *
  * Freezing notes the LSN and copies nothing. From then on a dirty leaf that is not newer than that and has not been taken yet
  * is shared with the write-out: who wants to change it leaves the slot to the write-out (`preserve`) and goes on in a new one.
@@ -32,50 +32,44 @@ interface PreservedLeaf {
 const rowsPerStep = 1024
 
 export class FrozenTree {
-  /** Root block of the tree that is frozen, 0 for none; follows it when it moves. */
-  root = 0
-  /** Its id in the catalog. */
-  id = 0
+  /** Root block of the tree; follows it when it moves. 0 when the tree is no more. */
+  root: number
+  /** The collection's id in the catalog. */
+  readonly id: number
   readonly #shape: TreeShape
   readonly #values: Values
   readonly #removals: RemovedSeparators
-  #lsn = 0
+  readonly #lsn: number
   /** Leaves that begin before this are passed. */
   readonly #position = new Separator()
-  #isPassed = false
+  #isPassed: boolean
   /** Dirty leaves that are neither taken nor preserved. */
-  #left = 0
-  #removed = 0
+  #left: number
+  #removed: number
   #preserved: PreservedLeaf[] = []
   readonly #at = new LeafRow()
   readonly #separator = new Separator()
 
-  constructor(shape: TreeShape, values: Values, removals: RemovedSeparators) {
+  /** Freezes a tree as it is now, at the LSN of its last change. */
+  constructor(root: number, lsn: number, shape: TreeShape, values: Values, removals: RemovedSeparators) {
+    this.root = root
+    this.id = shape.roots.id(root)
     this.#shape = shape
     this.#values = values
     this.#removals = removals
-  }
-
-  /** Freezes a tree as it is now, at the LSN of its last change. */
-  begin(root: number, lsn: number): void {
-    if (this.root !== 0) throw new Error('tree: another one is frozen')
-    this.root = root
-    this.id = this.#shape.roots.id(root)
     this.#lsn = lsn
-    this.#position.set(0)
-    this.#left = this.#shape.roots.dirtyLeaves(root)
+    this.#left = shape.roots.dirtyLeaves(root)
     this.#isPassed = this.#left === 0
-    this.#removed = this.#removals.detach(root)
+    this.#removed = removals.detach(root)
   }
 
-  /** Whether a leaf may not be changed, because it has yet to be taken. */
+  /** Whether a leaf of this tree may not be changed, because it has yet to be taken. */
   holds(at: LeafRow): boolean {
-    if (this.root === 0 || this.#isPassed) return false
+    if (this.#isPassed) return false
     const { nodes } = this.#shape
     return (
       nodes.flag(at.node, at.row, dirtyLeaf) &&
       nodes.lsn(at.node, at.row) <= this.#lsn &&
-      this.#shape.rootOf(at.node) === this.root &&
       this.#position.compare(this.#shape.arena.words(at.node), nodes.rowAt(at.node, at.row)) <= 0
     )
   }
@@ -84,7 +78,7 @@ export class FrozenTree {
   preserve(at: LeafRow, ref: number): void {
     const { nodes } = this.#shape
     const { node, row } = at
-    this.#values.setPreserved(ref, this.#preserved.length)
+    this.#values.setPreserved(ref)
     this.#preserved.push({
       separator: this.#shape.separator(at, new Separator()),
       ref,
@@ -100,19 +94,17 @@ export class FrozenTree {
     if (this.#left === 0) this.#isPassed = true
   }
 
-  /** A preserved slot lies elsewhere now. */
-  relocated(to: number): void {
-    const leaf = this.#preserved[this.#values.owner(to)]
-    if (leaf === undefined) throw new Error('tree: nobody preserves this leaf')
+  /** A preserved slot lies elsewhere now; false if it is not one of these. */
+  relocated(from: number, to: number): boolean {
+    const leaf = this.#preserved.find((each) => each.ref === from)
+    if (leaf === undefined) return false
     leaf.ref = to
-  }
-
-  rootMoved(from: number, to: number): void {
-    if (this.root === from) this.root = to
+    return true
   }
 
   /** Takes a few things that are to be written. False when all were taken. */
   step(visitor: FrozenVisitor): boolean {
+    if (this.root === 0) return false
     if (this.#removed !== 0) {
       this.#removed = this.#removals.take(this.#removed, this.#separator, (separator) => visitor.removed(separator))
       return true
@@ -152,13 +144,9 @@ export class FrozenTree {
     return true
   }
 
-  /** All is taken and written. */
-  end(): void {
-    this.#clear()
-  }
-
-  /** What was taken may not have been written: the tree is to be frozen again. */
+  /** Ends before its time: what was taken may not have been written, and the tree is to be frozen again. */
   abort(): void {
+    if (this.root === 0) return
     for (let block = this.#removed; block !== 0; ) {
       block = this.#removals.take(block, this.#separator, ({ words }) => this.#removals.add(this.root, words, 0))
     }
@@ -176,7 +164,6 @@ export class FrozenTree {
     this.#preserved = []
     this.#removed = 0
     this.root = 0
-    this.id = 0
-    this.#left = 0
+    this.#isPassed = true
   }
 }

@@ -15,7 +15,7 @@ import { packedTrimmed, packedWithRoom } from '../types/packed-hash.ts'
 import { FrozenTree } from './frozen-tree.ts'
 import { RemovedSeparators } from './removed-separators.ts'
 import type { Separator } from './separator.ts'
-import { catalogedLeaf, dirtyLeaf, TreeNodes } from './tree-nodes.ts'
+import { catalogedLeaf, dirtyLeaf, rowWords, TreeNodes } from './tree-nodes.ts'
 import { TreeRoots } from './tree-roots.ts'
 import { LeafRow, TreeShape } from './tree-shape.ts'
 
@@ -35,7 +35,8 @@ export class TreeLeaves {
   readonly nodes: TreeNodes
   readonly roots: TreeRoots
   readonly shape: TreeShape
-  readonly frozen: FrozenTree
+  /** Trees that are being written out. */
+  readonly #frozen: FrozenTree[] = []
   leafBytesMax = leafBytesDefault
   readonly #removed: RemovedSeparators
   readonly #observed: { readonly observer: LeafObserver }
@@ -48,8 +49,27 @@ export class TreeLeaves {
     this.roots = new TreeRoots(values.arena)
     this.shape = new TreeShape(values.arena, this.nodes, this.roots)
     this.#removed = new RemovedSeparators(values.arena, this.roots)
-    this.frozen = new FrozenTree(this.shape, values, this.#removed)
     this.#observed = observed
+  }
+
+  /** Freezes a tree as it is now, at the LSN of its last change, to be written out; `thaw` ends it. */
+  freeze(root: number, lsn: number): FrozenTree {
+    const frozen = new FrozenTree(root, lsn, this.shape, this.values, this.#removed)
+    this.#frozen.push(frozen)
+    return frozen
+  }
+
+  /** Everything of a frozen tree has been taken and written, or nothing more of it will be. */
+  thaw(frozen: FrozenTree): void {
+    frozen.abort()
+    this.#frozen.splice(this.#frozen.indexOf(frozen), 1)
+  }
+
+  /** Whose a leaf is that must not be changed. */
+  #holder(at: LeafRow): FrozenTree | undefined {
+    if (this.#frozen.length === 0) return undefined
+    const root = this.shape.rootOf(at.node)
+    return this.#frozen.find((frozen) => frozen.root === root && frozen.holds(at))
   }
 
   /** A tree with one empty leaf, which has room for `size` bytes. `entry` may be 0 and told later. */
@@ -106,7 +126,8 @@ export class TreeLeaves {
   /** Ref of the leaf with room for `needed` bytes in all (0: what it has), to be changed in place. */
   writable(at: LeafRow, needed: number): number {
     const from = this.nodes.ref(at.node, at.row)
-    if (this.frozen.holds(at)) return this.#preserved(at, from, Math.max(needed, this.nodes.bytes(at.node, at.row)), true)
+    const frozen = this.#holder(at)
+    if (frozen !== undefined) return this.#preserve(frozen, at, from, Math.max(needed, this.nodes.bytes(at.node, at.row)), true)
     if (needed <= this.values.room(from) && !this.values.isShared(from)) return from
     return this.#moves(at, from, () => packedWithRoom(this.values, from, needed))
   }
@@ -114,21 +135,23 @@ export class TreeLeaves {
   /** As `writable` where all that the leaf holds goes: it is empty, with room for `size` bytes, and nothing was copied. */
   emptied(at: LeafRow, size: number): number {
     const from = this.nodes.ref(at.node, at.row)
-    const to = this.frozen.holds(at)
-      ? this.#preserved(at, from, size, false)
-      : this.#moves(at, from, () => this.values.moved(from, size, packedHeaderBytes))
+    const frozen = this.#holder(at)
+    const to =
+      frozen !== undefined
+        ? this.#preserve(frozen, at, from, size, false)
+        : this.#moves(at, from, () => this.values.moved(from, size, packedHeaderBytes))
     setUsedBytes(this.values.bytes(to), this.values.start(to), packedHeaderBytes)
     return to
   }
 
   /** Leaves the old slot to the write-out that has yet to take it, and goes on in a new one. */
-  #preserved(at: LeafRow, from: number, size: number, copies: boolean): number {
+  #preserve(frozen: FrozenTree, at: LeafRow, from: number, size: number, copies: boolean): number {
     const { values } = this
     const root = this.shape.rootOf(at.node)
     const used = this.nodes.bytes(at.node, at.row)
     this.#observed.observer.released(from)
     this.roots.addResidentBytes(root, -values.arena.capacity(from))
-    this.frozen.preserve(at, from)
+    frozen.preserve(at, from)
     const to = values.create(at.node, size, true)
     if (copies) {
       const start = values.start(from)
@@ -238,15 +261,15 @@ export class TreeLeaves {
   remove(at: LeafRow): void {
     const { nodes } = this
     const root = this.shape.rootOf(at.node)
-    const holds = this.frozen.holds(at)
-    if (holds || nodes.flag(at.node, at.row, catalogedLeaf)) {
+    const frozen = this.#holder(at)
+    if (frozen !== undefined || nodes.flag(at.node, at.row, catalogedLeaf)) {
       this.#removed.add(root, this.values.arena.words(at.node), nodes.rowAt(at.node, at.row))
     }
-    if (holds) {
+    if (frozen !== undefined) {
       const ref = nodes.ref(at.node, at.row)
       this.#observed.observer.released(ref)
       this.roots.addResidentBytes(root, -this.values.arena.capacity(ref))
-      this.frozen.preserve(at, ref)
+      frozen.preserve(at, ref)
       nodes.setRef(at.node, at.row, 0)
       this.roots.addCold(root, 1)
     }
@@ -274,6 +297,11 @@ export class TreeLeaves {
     return separator.compare(this.values.arena.words(into.node), this.nodes.rowAt(into.node, into.row)) === 0
   }
 
+  /** Bytes of memory that a tree takes: resident leaves' slots, about what its nodes take, the root block. */
+  memoryBytes(root: number): number {
+    return this.roots.residentBytes(root) + this.roots.leaves(root) * rowWords * 4 + this.values.arena.capacity(root)
+  }
+
   /** Drops the bytes of a resident leaf that has an identical copy in the cold store. False, and nothing done, for a dirty one. */
   evict(ref: number): boolean {
     const { nodes, values } = this
@@ -293,7 +321,8 @@ export class TreeLeaves {
     const { values } = this
     const room = values.room(ref)
     if (values.isPreserved(ref)) {
-      this.frozen.relocated(values.moved(ref, room, room))
+      const to = values.moved(ref, room, room)
+      if (!this.#frozen.some((frozen) => frozen.relocated(ref, to))) throw new Error('tree: nobody preserves this leaf')
       return
     }
     const node = values.owner(ref)
@@ -313,7 +342,8 @@ export class TreeLeaves {
     }
     const to = this.roots.moved(ref)
     this.nodes.setParent(this.roots.top(to), to)
-    this.frozen.rootMoved(ref, to)
+    const frozen = this.#frozen.find((each) => each.root === ref)
+    if (frozen !== undefined) frozen.root = to
     return to
   }
 
@@ -356,7 +386,7 @@ export class TreeLeaves {
   /** The tree has lost its key. Its leaves are released with `releaseSome`. */
   dropped(root: number): void {
     this.roots.setOwner(root, 0)
-    if (this.frozen.root === root) this.frozen.drop()
+    this.#frozen.find((each) => each.root === root)?.drop()
     this.#removed.drop(this.#removed.detach(root))
   }
 

@@ -11,7 +11,6 @@ import {
   fieldFingerprint,
   findField,
   packedHeaderBytes,
-  pairBytes,
   readPair,
   removeField,
   replaceValue,
@@ -34,22 +33,10 @@ export class PackedHashes {
     this.values = values
   }
 
-  /** A hash of one field. */
-  create(
-    owner: number,
-    field: Uint8Array,
-    fieldStart: number,
-    fieldEnd: number,
-    value: Uint8Array,
-    valueStart: number,
-    valueEnd: number,
-  ): number {
-    const ref = this.values.create(owner, packedHeaderBytes + pairBytes(fieldEnd - fieldStart, valueEnd - valueStart), false)
-    const bytes = this.values.bytes(ref)
-    const start = this.values.start(ref)
-    writeEmpty(bytes, start, 0)
-    const fingerprint = fieldFingerprint(field, fieldStart, fieldEnd)
-    appendField(bytes, start, fingerprint, field, fieldStart, fieldEnd, value, valueStart, valueEnd)
+  /** A hash without fields, with room for a small one. */
+  createEmpty(owner: number): number {
+    const ref = this.values.create(owner, packedHeaderBytes, false)
+    writeEmpty(this.values.bytes(ref), this.values.start(ref), 0)
     return ref
   }
 

@@ -1,9 +1,8 @@
-/** Keys that staged work comes back to in later turns, and whether they still hold what they held. */
-import type { ChunkedHash } from '../types/chunked-hash.ts'
-import { chunkedHash, stringType } from './entries.ts'
+/** Handles of values that staged work comes back to in later turns: each finds its key again, and tells whether it still has that value. */
 import type { Keyspace } from './keyspace.ts'
+import { stringType } from './entries.ts'
 
-class RememberedKey {
+class KeyHandle {
   protected readonly keyspace: Keyspace
   readonly #db: number
   readonly #key: Buffer
@@ -26,7 +25,8 @@ class RememberedKey {
   }
 }
 
-export class SteadyString extends RememberedKey {
+/** One version of a string. */
+export class StringHandle extends KeyHandle {
   readonly length: number
   readonly #lsn: number
 
@@ -46,20 +46,26 @@ export class SteadyString extends RememberedKey {
   }
 }
 
-/** A large hash, whatever becomes of its fields. */
-export class SteadyHash extends RememberedKey {
-  readonly hash: ChunkedHash
+/** A large collection, whatever becomes of its elements. */
+export class TreeHandle extends KeyHandle {
+  readonly #id: number
 
-  /** Of an entry whose value is a large hash. */
+  /** Of an entry whose value is a tree. */
   constructor(keyspace: Keyspace, entry: number) {
     super(keyspace, entry)
-    this.hash = keyspace.collections[keyspace.entries.value(entry)] as ChunkedHash
+    this.#id = keyspace.trees.roots.id(keyspace.entries.value(entry))
   }
 
-  /** The entry, if it is still the same hash; else 0. */
+  /** The entry, if it still has the same collection; else 0. */
   find(): number {
-    const { entries, collections } = this.keyspace
+    const { entries, trees } = this.keyspace
     const entry = this.entry()
-    return entry !== 0 && entries.encoding(entry) === chunkedHash && collections[entries.value(entry)] === this.hash ? entry : 0
+    return entry !== 0 && entries.isTree(entry) && trees.roots.id(entries.value(entry)) === this.#id ? entry : 0
+  }
+
+  /** Root block of the collection, 0 when it is no longer under its key. */
+  root(): number {
+    const entry = this.find()
+    return entry === 0 ? 0 : this.keyspace.entries.value(entry)
   }
 }
