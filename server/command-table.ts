@@ -29,6 +29,7 @@ export interface Command {
   readonly skipsMonitor: boolean
   readonly skipsSlowlog: boolean
   readonly needs: Need | ((args: Arguments) => Need)
+  readonly moves: boolean
   readonly prepares: ((x: Execution) => Preparation | undefined) | undefined
   readonly stats: CommandStats
   /** Of a container. */
@@ -154,6 +155,7 @@ function makeCommand(
     skipsMonitor: has('skip_monitor') || has('admin'),
     skipsSlowlog: has('skip_slowlog'),
     needs: spec.needs ?? (spec.keys.first > 0 ? 'value' : 'none'),
+    moves: spec.moves === true,
     prepares: ofSession ? undefined : (spec as EngineCommand).prepares,
     stats: new CommandStats(),
     subcommands,

@@ -11,7 +11,7 @@ import { StringCopy } from '../keyspace/value-copy.ts'
 import { valueHeaderBytes } from '../keyspace/values.ts'
 import { PackedCursor, packedHeaderBytes, readPair, usedBytes } from '../types/packed-fields.ts'
 import { PairList } from './pair-list.ts'
-import { preparedPieces } from './prepare-transfer.ts'
+import { preparedPieces } from './prepare-copy.ts'
 
 const nothing = Buffer.alloc(0)
 

@@ -13,7 +13,7 @@ import { noSuchKey, sameObject, syntaxError } from './errors.ts'
 import { expireCommands } from './expire.ts'
 import { peek } from './look-up.ts'
 import { objectCommands } from './object.ts'
-import { prepareCopy, preparedPieces, prepareRecord } from './prepare-transfer.ts'
+import { prepareCopy } from './prepare-copy.ts'
 import { scanCommands } from './scan.ts'
 
 export const keyCommands = {
@@ -92,10 +92,11 @@ export const keyCommands = {
     categories: ['keyspace'],
     group: 'generic',
     since: '1.0.0',
-    complexity: 'O(N) where N is the size of the value, which is logged again',
+    complexity: 'O(1)',
     syntax: 'key newkey',
     summary: 'Gives a key another name.',
-    prepares: prepareRecord,
+    needs: 'none',
+    moves: true,
     handler: rename,
   },
   RENAMENX: {
@@ -108,10 +109,11 @@ export const keyCommands = {
     categories: ['keyspace'],
     group: 'generic',
     since: '1.0.0',
-    complexity: 'O(N) where N is the size of the value, which is logged again',
+    complexity: 'O(1)',
     syntax: 'key newkey',
     summary: 'Gives a key another name, unless that exists.',
-    prepares: prepareRecord,
+    needs: 'none',
+    moves: true,
     handler: renamenx,
   },
   COPY: {
@@ -134,10 +136,11 @@ export const keyCommands = {
     categories: ['keyspace'],
     group: 'generic',
     since: '1.0.0',
-    complexity: 'O(N) where N is the size of the value, which is logged again',
+    complexity: 'O(1)',
     syntax: 'key db',
     summary: 'Moves a key to another database.',
-    prepares: prepareRecord,
+    needs: 'none',
+    moves: true,
     handler: move,
   },
   ...expireCommands,
@@ -201,7 +204,7 @@ function renamenx(x: Execution): void {
 /** Moves a value to the key that is argument `index`, in a physical database. */
 function transfer(x: Execution, entry: number, db: number, index: number): void {
   const { args } = x
-  x.mutator.handOver(entry, db, args.buffer, args.start(index), args.end(index), preparedPieces(x, entry))
+  x.mutator.move(entry, db, args.buffer, args.start(index), args.end(index))
 }
 
 function copy(x: Execution): void {

@@ -39,6 +39,8 @@ export class Keyspace implements RefMatcher {
   committedLsn = 0
   /** Entries whose value is cold. */
   coldCount = 0
+  /** `epochFlag` or 0: the mark of entries that become dirty now. It changes when a checkpoint begins. */
+  dirtyEpoch = 0
   /** The id in the catalog of the next collection. */
   nextCollectionId = 1
   observer: KeyspaceObserver
@@ -180,15 +182,20 @@ export class Keyspace implements RefMatcher {
     return value
   }
 
-  /** Gives a resident value in one piece to an entry without a value, as it is: its slot, its place in the queue, how it was used. */
-  handOverValue(from: number, to: number): void {
+  /**
+   * Gives a value in one piece to an entry without a value, as it is: in memory or in the cold store, with its stored copy, its
+   * place in the queue, and how it was used. `from` is left without one.
+   */
+  transferValue(from: number, to: number): void {
     const { entries } = this
-    if (!entries.isResident(from)) throw new Error('keyspace: the value to hand over is not resident')
-    const value = entries.value(from)
     entries.setTypeAndEncoding(to, entries.type(from), entries.encoding(from))
     entries.setLength(to, entries.length(from))
-    entries.setResident(to, value, this.access.used(entries.access(from)))
-    this.values.setOwner(value, to)
+    if (entries.flag(from, valueDirtyFlag)) entries.setFlag(to, valueDirtyFlag)
+    if (entries.isResident(from)) {
+      const value = entries.value(from)
+      entries.setResident(to, value, this.access.used(entries.access(from)))
+      this.values.setOwner(value, to)
+    } else entries.setCold(to, entries.valueId(from), entries.coldStamp(from))
     entries.setResident(from, 0, 0)
   }
 
@@ -256,8 +263,13 @@ export class Keyspace implements RefMatcher {
   /** The entry has changed. */
   changed(ref: number, lsn: number): void {
     this.entries.setLsn(ref, lsn)
+    this.markDirty(ref)
+  }
+
+  /** The catalog does not know the entry as it is. */
+  markDirty(ref: number): void {
     if (this.entries.flag(ref, dirtyFlag)) return
-    this.entries.setFlag(ref, dirtyFlag)
+    this.entries.setDirty(ref, this.dirtyEpoch)
     this.observer.dirtied(ref)
   }
 

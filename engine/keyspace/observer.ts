@@ -18,6 +18,8 @@ export interface KeyspaceObserver {
   dirtied(entry: number): void
   /** An entry that the catalog does not know as it is has moved: the ref that was dirtied is dead. */
   dirtyMoved(entry: number): void
+  /** The value of an entry is about to move to another key, by the record with this LSN, whose earlier operations have been applied. */
+  moving(entry: number, lsn: number): void
   /** An entry that the catalog knows is about to be removed. */
   removed(entry: number, lsn: number): void
   /** A large collection has lost its key; its chunks are to be released in slices. */
@@ -36,6 +38,7 @@ export const noObserver: KeyspaceObserver = {
   stale() {},
   dirtied() {},
   dirtyMoved() {},
+  moving() {},
   removed() {},
   collectionDropped() {},
   flushed() {},

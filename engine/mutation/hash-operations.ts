@@ -72,12 +72,11 @@ export class HashOperations {
     this.#changed(entry, lsn)
   }
 
-  /** Gives the large hash of the entry `from`, each chunk resident, to `to`, which has no value. `from` is left with an empty one. */
-  handOver(from: number, to: number, lsn: number): void {
+  /** Gives the large hash of the entry `from` to `to`, which has no value. `from` is left with an empty one. */
+  move(from: number, to: number): void {
     const { entries, access } = this.#keyspace
-    this.#sibling(from, to, access.used(entries.access(from))).takeChunks(this.#collection(from), lsn)
+    this.#sibling(from, to, access.used(entries.access(from))).takeChunks(this.#collection(from))
     entries.setLength(to, entries.length(from))
-    this.#keyspace.changed(to, lsn)
   }
 
   /** Gives `to`, which has no value, a copy of the large hash of `from`, each chunk resident. */

@@ -1,7 +1,6 @@
 /**
- * The one gate for change. Every operation names one key, records itself for the log and applies itself to the
+ * The one gate for change. Every operation names one key (a move two), records itself for the log and applies itself to the
  * keyspace; executing, following and recovering all come through here, so a handler cannot forget to log.
- * A value that goes to another key is recorded as operations on the one key and on the other.
  *
  * What one request changes between `begin` and the next is one record: atomic in the log. Operations need their key's
  * value in memory where they change a part of it. They check no limits, read no clock and draw no chance.
@@ -15,7 +14,6 @@ import { largeValueBytes, valueHeaderBytes } from '../keyspace/values.ts'
 import { slotBytesMax } from '../memory/arena.ts'
 import { copyToWords, wordCopyBytesMax } from '../memory/word-copy.ts'
 import type { Random } from '../random.ts'
-import { packedHeaderBytes, usedBytes } from '../types/packed-fields.ts'
 import type { FieldSource } from './field-source.ts'
 import type { HashLimits } from './hash-operations.ts'
 import { HashOperations } from './hash-operations.ts'
@@ -29,6 +27,7 @@ import {
   hashSetOp,
   hashSetPackedOp,
   keepTtlFlag,
+  moveOp,
   putStringOp,
   recordVersion,
   setRangeOp,
@@ -43,7 +42,6 @@ const loopBytesMax = 40
 export const keepTtl = -1
 
 const growthBytesMax = 1024 * 1024
-const nothing = new Uint8Array(0)
 /** A string up to here needs no large block, even with room to grow on. */
 const slotStringBytesMax = slotBytesMax / 2
 /** Fields from this many bytes in all on are not set before the system has shown that it has memory for them. */
@@ -294,35 +292,31 @@ export class Mutator {
   }
 
   /**
-   * Gives a resident value with its expiry to another key, whatever that held, and removes its entry. The log gets the value
-   * once more, under its new name; in memory it stays where it is. Refs of both keys are stale afterwards. `pieces`: a large hash as
-   * `hash-pieces.ts` has it, if the caller knows.
+   * Gives a value with its expiry to another key, whatever that held, and removes its own. The value stays where it is, in memory or in
+   * the cold store, and so the record names the two keys and nothing else. Refs of both keys are stale afterwards.
    */
-  handOver(ref: number, db: number, key: Uint8Array, ks: number, ke: number, pieces?: readonly Buffer[]): void {
-    this.delete(db, key, ks, ke)
+  move(ref: number, db: number, key: Uint8Array, ks: number, ke: number): void {
     const { keyspace } = this
     const { entries } = keyspace
-    const expireAt = entries.expireAt(ref)
-    if (this.recording) {
-      if (entries.type(ref) === stringType) this.#recordString(ref, db, key, ks, ke, expireAt)
-      else {
-        this.#recordHash(ref, db, key, ks, ke, pieces)
-        if (expireAt !== 0) this.#operation(expireOp, db, key, ks, ke).u48(expireAt)
-      }
+    keyspace.arena.setAsideSlots(0)
+    keyspace.observer.moving(ref, this.#lsn)
+    if (this.#operationOn(moveOp, ref)) {
+      this.record.byte(db)
+      this.record.range(key, ks, ke)
     }
-    this.#operationOn(deleteOp, ref)
     this.changes++
+    const replaced = keyspace.find(db, key, ks, ke)
+    if (replaced !== 0) keyspace.remove(replaced, this.#lsn)
+    const expireAt = entries.expireAt(ref)
     const to = keyspace.insert(db, entries.type(ref), key, ks, ke, expireAt !== 0)
-    if (entries.encoding(ref) === chunkedHash) this.#hashes.handOver(ref, to, this.#lsn)
-    else {
-      keyspace.handOverValue(ref, to)
-      keyspace.valueChanged(to, this.#lsn)
-    }
+    if (entries.encoding(ref) === chunkedHash) this.#hashes.move(ref, to)
+    else keyspace.transferValue(ref, to)
+    keyspace.changed(to, this.#lsn)
     keyspace.setExpireAt(to, expireAt)
     keyspace.remove(ref, this.#lsn)
   }
 
-  /** Copies a resident large hash to a key that is missing. `pieces` as for `handOver`. */
+  /** Copies a resident large hash to a key that is missing. `pieces`: the hash as `hash-pieces.ts` has it, if the caller knows. */
   copyLargeHash(ref: number, db: number, key: Uint8Array, ks: number, ke: number, pieces?: readonly Buffer[]): void {
     const { keyspace } = this
     if (this.recording) this.#recordHash(ref, db, key, ks, ke, pieces)
@@ -331,39 +325,11 @@ export class Mutator {
     this.#hashes.copy(ref, keyspace.insert(db, hashType, key, ks, ke, false), this.#lsn)
   }
 
-  /** Records a string under another key, and what its encoding tells of how it was made. */
-  #recordString(ref: number, db: number, key: Uint8Array, ks: number, ke: number, expireAt: number): void {
-    const { entries, values } = this.keyspace
-    const record = this.#operation(putStringOp, db, key, ks, ke)
-    record.byte(expireAt > 0 ? expiresFlag : 0)
-    if (expireAt > 0) record.u48(expireAt)
-    const slot = entries.value(ref)
-    const length = entries.length(ref)
-    if (length >= this.#largeValueBytes) this.#recordValue(slot, length)
-    else record.range(values.bytes(slot), values.start(slot), values.start(slot) + length)
-    const encoding = entries.encoding(ref)
-    // As after an APPEND, or a SETRANGE at 0, of nothing.
-    if (encoding === rawString) this.#operation(appendOp, db, key, ks, ke).range(nothing, 0, 0)
-    else if (encoding === textString) {
-      this.#operation(setRangeOp, db, key, ks, ke).varint(0)
-      record.range(nothing, 0, 0)
-    }
-  }
-
-  /** Records all fields of a hash under another key, as they lie in memory, and its form. */
+  /** Records all fields of a large hash under another key, as they lie in memory, and that it is large. */
   #recordHash(ref: number, db: number, key: Uint8Array, ks: number, ke: number, pieces: readonly Buffer[] | undefined): void {
-    const { entries, values } = this.keyspace
-    if (entries.encoding(ref) === chunkedHash) {
-      this.#recordPieces(pieces ?? this.#hashes.pieces(ref, this.#largeValueBytes), db, key, ks, ke)
-      // It keeps its form, as in Redis, though it may have become small since it got it.
-      this.#operation(hashSetOp, db, key, ks, ke).varint(0)
-      return
-    }
-    const record = this.#operation(hashSetPackedOp, db, key, ks, ke)
-    const bytes = values.bytes(entries.value(ref))
-    const start = values.start(entries.value(ref))
-    record.varint(1)
-    record.range(bytes, start + packedHeaderBytes, start + usedBytes(bytes, start))
+    this.#recordPieces(pieces ?? this.#hashes.pieces(ref, this.#largeValueBytes), db, key, ks, ke)
+    // It keeps its form, as in Redis, though it may have become small since it got it.
+    this.#operation(hashSetOp, db, key, ks, ke).varint(0)
   }
 
   /** Each piece is memory that nobody will change. */

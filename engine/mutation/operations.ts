@@ -1,6 +1,6 @@
 /**
  * The operations that a log record is made of; docs/formats/mutations.md has the byte tables. Each names one key of one
- * physical database and carries all it needs; a flush and a swap name databases.
+ * physical database and carries all it needs; a move names two keys, a flush and a swap name databases.
  */
 export const recordVersion = 1
 
@@ -14,6 +14,7 @@ export const hashDeleteOp = 7
 export const flushOp = 8
 export const swapOp = 9
 export const hashSetPackedOp = 10
+export const moveOp = 11
 
 /** In putString's flags. */
 export const expiresFlag = 1

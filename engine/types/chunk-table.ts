@@ -294,18 +294,18 @@ export class ChunkTable {
   }
 
   /**
-   * Takes all chunks of another table, each resident, where they lie; that one is left empty. They are dirty as of `lsn`: their copies
-   * in the cold store are given up, for the catalog has them as another collection's. This table has no chunks before.
+   * Takes all chunks of another table where they lie, in memory or in the cold store; that one is left empty. The catalog is to be told
+   * of each, for it has them as another collection's. This table has no chunks before.
    */
-  takeChunks(from: ChunkTable, lsn: number): void {
+  takeChunks(from: ChunkTable): void {
     const { directory } = from
-    this.#mustBeNew(from)
+    if (this.directory.length > 0) throw new Error('chunk table: it has chunks already')
     from.directory = this.directory
     this.directory = directory
     this.#fields = from.#fields
     this.#resident = from.#resident
     this.#residentBytes = from.#residentBytes
-    this.#dirty = directory.length
+    this.#dirty = from.#dirty
     from.#fields = 0
     from.#resident = 0
     from.#residentBytes = 0
@@ -313,20 +313,16 @@ export class ChunkTable {
     from.#removed.clear()
     for (let at = directory.first(); at >= 0; at = directory.after(at)) {
       const ref = directory.ref(at)
-      this.values.setOwner(ref, this.#ownerWord)
-      if (directory.valueId(at) !== 0) {
-        this.#outdate(at)
-        this.values.setId(ref, 0)
-      }
-      directory.setLsn(at, lsn)
-      directory.setFlags(at, valueDirty)
+      if (ref !== 0) this.values.setOwner(ref, this.#ownerWord)
+      directory.setFlags(at, (directory.flags(at) & valueDirty) !== 0 ? valueDirty : catalogDirty)
     }
   }
 
   /** Copies all chunks of another table, each resident, as dirty ones of this LSN. This table has no chunks before. */
   copyChunks(from: ChunkTable, lsn: number): void {
     const { values } = this
-    this.#mustBeNew(from)
+    if (this.directory.length > 0) throw new Error('chunk table: it has chunks already')
+    if (from.#resident < from.directory.length) throw new Error('chunk table: a chunk is not resident')
     let last = -1
     for (let at = from.directory.first(); at >= 0; at = from.directory.after(at)) {
       const size = from.directory.bytes(at)
@@ -337,11 +333,6 @@ export class ChunkTable {
       values.bytes(source).copy(values.bytes(ref), values.start(ref), start, start + size)
       this.changed(last, from.directory.count(at), lsn)
     }
-  }
-
-  #mustBeNew(from: ChunkTable): void {
-    if (this.directory.length > 0) throw new Error('chunk table: it has chunks already')
-    if (from.#resident < from.directory.length) throw new Error('chunk table: a chunk is not resident')
   }
 
   #outdate(at: number): void {

@@ -72,8 +72,8 @@ export class ChunkedHash {
   }
 
   /** See `ChunkTable.takeChunks`. The other hash has the same seed. */
-  takeChunks(from: ChunkedHash, lsn: number): void {
-    this.#table.takeChunks(from.#table, lsn)
+  takeChunks(from: ChunkedHash): void {
+    this.#table.takeChunks(from.#table)
   }
 
   /** See `ChunkTable.copyChunks`. The other hash has the same seed. */

@@ -1,4 +1,4 @@
-/** What COPY, RENAME and MOVE prepare of a large value: a copy of it, or what the log is going to get. */
+/** What COPY prepares of a large value: a copy of it, or what the log is going to get. */
 import type { Execution } from '../execution.ts'
 import { stringType } from '../keyspace/entries.ts'
 import { StringCopy } from '../keyspace/value-copy.ts'
@@ -10,7 +10,7 @@ import { makePiece } from '../types/hash-pieces.ts'
 import { largeHash, slicedHash } from './hash-fields.ts'
 
 /** For the large hash that is argument 1, if it is in memory. */
-export function prepareRecord(x: Execution): Preparation | undefined {
+function prepareRecord(x: Execution): Preparation | undefined {
   const entry = slicedHash(x)
   if (entry === 0 || largeHash(x, entry).coldChunks > 0) return undefined
   return new HashImage(x.keyspace, entry, makePiece, x.limits.largeValueBytes ?? largeValueBytes, false)
