@@ -23,6 +23,8 @@ export interface CommandSpec<Context> {
   readonly summary: string
   /** What execution needs of cold values; `value` unless told. */
   readonly needs?: Need
+  /** It gives the value of its first key to another key. In EXEC, where what follows may want it there, the value is prefetched whole. */
+  readonly moves?: boolean
   /** What should be done in slices beforehand, if the values are large; outside of EXEC. Looks, changes nothing, and replies nothing. */
   readonly stages?: (context: Context) => StagedWork | undefined
   readonly handler: (context: Context) => void

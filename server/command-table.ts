@@ -3,7 +3,8 @@
  * what dispatch asks of it precomputed, and its counters.
  */
 import type { Arguments } from '../engine/arguments.ts'
-import type { CommandSpec, EngineCommand, Need } from '../engine/command.ts'
+import type { Need } from '../engine/cold-wants.ts'
+import type { CommandSpec, EngineCommand } from '../engine/command.ts'
 import type { Execution } from '../engine/execution.ts'
 import type { StagedWork } from '../engine/staged-work.ts'
 import { CommandStats } from './command-stats.ts'
@@ -28,8 +29,9 @@ export interface Command {
   readonly isBrief: boolean
   readonly skipsMonitor: boolean
   readonly skipsSlowlog: boolean
-  readonly needs: Need | ((args: Arguments) => Need)
+  readonly needs: Need
   readonly stages: ((x: Execution) => StagedWork | undefined) | undefined
+  readonly moves: boolean
   readonly stats: CommandStats
   /** Of a container. */
   readonly subcommands: CommandTable | undefined
@@ -155,6 +157,7 @@ function makeCommand(
     skipsSlowlog: has('skip_slowlog'),
     needs: spec.needs ?? (spec.keys.first > 0 ? 'value' : 'none'),
     stages: ofSession ? undefined : (spec as EngineCommand).stages,
+    moves: spec.moves === true,
     stats: new CommandStats(),
     subcommands,
   }

@@ -121,12 +121,13 @@ export class Transaction {
     let set: ColdSet | undefined
     let selected = database
     const swaps = this.queued.some(({ command }) => command.name === 'swapdb')
-    for (const { command, args } of this.queued) {
+    for (const [i, { command, args }] of this.queued.entries()) {
+      const goesOn = command.moves && this.queued.some((each, j) => j > i && each.command.needs !== 'none')
       if (command.name === 'select') selected = args.integer(1)
       if (!(selected >= 0 && selected < 16)) selected = database
       // After a SWAPDB inside the transaction a number may mean any database.
-      if (swaps) for (let i = 0; i < 16; i++) set = primary.coldNeeds(command, args, i, set)
-      else set = primary.coldNeeds(command, args, selected, set)
+      if (swaps) for (let db = 0; db < 16; db++) set = primary.coldNeeds(command, args, db, set, goesOn)
+      else set = primary.coldNeeds(command, args, selected, set, goesOn)
     }
     return set
   }

@@ -12,7 +12,6 @@ import type { Clock } from './clock.ts'
 import type { ColdStore } from './cold-store.ts'
 import type { FileSystem } from './file-system.ts'
 import { deleteValues } from './pieced-values.ts'
-import type { RefQueue } from './ref-queue.ts'
 import type { Sizes } from './sizes.ts'
 import { defaultSizes } from './sizes.ts'
 import type { Tier } from './tier.ts'
@@ -60,6 +59,8 @@ export class Checkpointer {
   #toDelete: number[] = []
   /** The present catalog has not been told everything: a marker in it would forget keys. */
   #isIncomplete = false
+  /** A checkpoint began and did not end well: what is dirty bears two marks. */
+  #hasTwoEpochs = false
   /** Catalogs that the present one replaces, once it has a marker. */
   readonly #formers: CatalogWriter[] = []
 
@@ -108,8 +109,13 @@ export class Checkpointer {
     let freed: number[] = []
     try {
       this.#goOn()
+      if (this.#hasTwoEpochs) await this.#joinEpochs()
       if (this.#mustRenew()) await this.#renewCatalog()
+      // From here to the first await is the moment that the checkpoint is of.
       const lsn = this.#log.appended
+      this.#writeOut.tellDeletions()
+      this.#tier.beginCheckpoint()
+      this.#hasTwoEpochs = true
       // What becomes stale from here on may be what this checkpoint's rows refer to: it stays until the next.
       freed = this.#tier.stales
       this.#tier.stales = []
@@ -122,6 +128,8 @@ export class Checkpointer {
       const wallMs = this.#clock.wallMs()
       const { nextCollectionId, size } = this.#keyspace
       await this.#catalog.marker(lsn, this.#writeOut.nextValueId, nextCollectionId, size, wallMs, this.#log.id)
+      this.#hasTwoEpochs = false
+      this.#tier.endCheckpoint()
       this.#toDelete = this.#toDelete.concat(freed)
       freed = []
       this.lastLsn = lsn
@@ -133,6 +141,7 @@ export class Checkpointer {
       return { lsn, entries: this.#keyspace.size, deleted, durationMs: this.#clock.monotonicMs() - startMs }
     } catch (failure) {
       this.failure = failure as Error
+      this.#tier.endCheckpoint()
       this.#tier.stales = this.#tier.stales.concat(freed)
       throw failure
     }
@@ -152,18 +161,32 @@ export class Checkpointer {
   /** Everything that is dirty now, and nothing that becomes so meanwhile. */
   async #writeAll(): Promise<void> {
     const { dirty, dirtyMovers } = this.#tier
-    await this.#write(dirty)
-    // Those of them that got a ttl meanwhile have moved from one queue to the other.
-    while (dirtyMovers.length > 0) await this.#write(dirtyMovers)
-  }
-
-  async #write(queue: RefQueue): Promise<void> {
     // A hash that is half written is in no queue, and counts when it is done.
-    let left = queue.length + (this.#tier.partlyWritten !== 0 ? 1 : 0)
-    while (this.#tier.partlyWritten !== 0 || (left > 0 && queue.length > 0)) {
-      left -= await this.#writeOut.step(Math.max(left, 1), queue)
+    let left = dirty.length + (this.#tier.partlyWritten !== 0 ? 1 : 0)
+    while (this.#tier.partlyWritten !== 0 || (left > 0 && dirty.length > 0)) {
+      left -= await this.#writeOut.step(Math.max(left, 1), dirty)
       this.#goOn()
     }
+    // Those of them that got another slot meanwhile have gone from one queue to the other, and the values of some have got other keys.
+    while (this.#tier.partlyWritten !== 0 || dirtyMovers.length > 0 || this.#writeOut.hasMoved) {
+      await this.#writeOut.step(Math.max(dirtyMovers.length, 1), dirtyMovers)
+      this.#goOn()
+    }
+  }
+
+  /** After a checkpoint that failed: what was dirty before it, and what has become so since, become one again. */
+  async #joinEpochs(): Promise<void> {
+    const { dirty, dirtyMovers } = this.#tier
+    // In this order: what gets another slot meanwhile goes to the end of `dirty`.
+    for (const queue of [dirtyMovers, dirty]) {
+      for (let at = queue.head, looked = 1; at !== queue.tail; at = (at + 1) >>> 0, looked++) {
+        this.#tier.renewEpoch(queue.itemAt(at))
+        if (looked % entriesPerSlice !== 0) continue
+        await new Promise<void>((resolve) => this.#clock.afterTurn(resolve))
+        this.#goOn()
+      }
+    }
+    this.#hasTwoEpochs = false
   }
 
   /** Whether the present catalog is of no more use, or holds too much that is no longer so. */

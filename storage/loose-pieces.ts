@@ -14,8 +14,12 @@ export class LoosePieces {
   readonly #databases: { readonly database: Database; cursor: number }[] = []
   readonly #found: number[] = []
 
-  constructor(keyspace: Keyspace) {
+  readonly #onRelease: (entry: number) => void
+
+  /** `onRelease` hears of each entry of a flushed database that is about to be released. */
+  constructor(keyspace: Keyspace, onRelease: (entry: number) => void) {
     this.#keyspace = keyspace
+    this.#onRelease = onRelease
   }
 
   get any(): boolean {
@@ -48,7 +52,10 @@ export class LoosePieces {
     if (flushed === undefined) return
     this.#found.length = 0
     flushed.cursor = flushed.database.index.scan(flushed.cursor, perStep, (ref) => this.#found.push(ref))
-    for (const ref of this.#found) this.#keyspace.releaseDetached(ref)
+    for (const ref of this.#found) {
+      this.#onRelease(ref)
+      this.#keyspace.releaseDetached(ref)
+    }
     if (flushed.cursor !== 0) return
     flushed.database.index.clear()
     this.#databases.shift()

@@ -18,6 +18,21 @@ export class RefQueue {
     return (this.#tail - this.#head) >>> 0
   }
 
+  /** Position of the first item or gap. */
+  get head(): number {
+    return this.#head
+  }
+
+  /** Position behind the last item. */
+  get tail(): number {
+    return this.#tail
+  }
+
+  /** The item at a position from `head` up to `tail`; 0 for a gap. */
+  itemAt(position: number): number {
+    return this.#ring[position & (this.#ring.length - 1)]
+  }
+
   get bytes(): number {
     return this.#ring.byteLength
   }

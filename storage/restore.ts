@@ -3,11 +3,12 @@
  * read. What the log holds beyond the catalog's marker is replayed afterwards.
  */
 import type { TypeNumber } from '../engine/keyspace/entries.ts'
-import { catalogedFlag, chunkedHash, dirtyFlag, valueDirtyFlag } from '../engine/keyspace/entries.ts'
+import { beforeMoveFlag, catalogedFlag, chunkedHash, dirtyFlag, valueDirtyFlag } from '../engine/keyspace/entries.ts'
 import type { Keyspace } from '../engine/keyspace/keyspace.ts'
 import { chunkObserver } from '../engine/mutation/hash-operations.ts'
 import { ChunkedHash } from '../engine/types/chunked-hash.ts'
 import type { CatalogVisitor } from './catalog-format.ts'
+import { ENTRY_BEFORE_MOVE } from './catalog-format.ts'
 import type { Tier } from './tier.ts'
 
 export class KeyspaceRestore implements CatalogVisitor {
@@ -35,7 +36,7 @@ export class KeyspaceRestore implements CatalogVisitor {
     db: number,
     type: number,
     encoding: number,
-    _flags: number,
+    flags: number,
     lsn: number,
     expireAt: number,
     length: number,
@@ -71,6 +72,7 @@ export class KeyspaceRestore implements CatalogVisitor {
     entries.setLength(ref, length)
     entries.setLsn(ref, lsn)
     entries.setFlag(ref, catalogedFlag)
+    if ((flags & ENTRY_BEFORE_MOVE) !== 0) entries.setFlag(ref, beforeMoveFlag)
     const placed = keyspace.setExpireAt(ref, expireAt)
     if (placed !== ref && this.#awaiting.get(valueId) === ref) this.#awaiting.set(valueId, placed)
     if (encoding !== chunkedHash && valueId === 0 && this.#tier.isMovable(entries.value(placed))) this.#movable.push(placed)

@@ -8,7 +8,7 @@
 import type { Arguments } from '../engine/arguments.ts'
 import type { Need } from '../engine/command.ts'
 import type { Database } from '../engine/keyspace/database.ts'
-import { chunkedHash, valueDirtyFlag } from '../engine/keyspace/entries.ts'
+import { catalogedFlag, chunkedHash, dirtyFlag, epochFlag, valueDirtyFlag } from '../engine/keyspace/entries.ts'
 import type { Keyspace } from '../engine/keyspace/keyspace.ts'
 import type { KeyspaceObserver } from '../engine/keyspace/observer.ts'
 import type { ChunkedHash } from '../engine/types/chunked-hash.ts'
@@ -72,12 +72,17 @@ export class Tier implements KeyspaceObserver {
   readonly residency: Residency
   /** Entries that the catalog does not know as they are, in the order in which they became so. */
   readonly dirty = new RefQueue()
-  /** Entries that moved while they were dirty. Each is older than it looks: a checkpoint that began before it moved must not miss it. */
+  /** Entries that got another slot while a checkpoint was to write them: it must not miss them. */
   readonly dirtyMovers = new RefQueue()
   /** Entry of a large hash whose dirty chunks are being written, a batch at a time, before the catalog is told of it; 0 for none. */
   partlyWritten = 0
   /** Deleted keys that the catalog still knows. */
   readonly tombstones = new Tombstones()
+  /** Deletions that the checkpoint which is under way must not tell. */
+  readonly #laterTombstones = new Tombstones()
+  /** Set by the write-out: tells the catalog of an entry at once. `isMidRecord`: the record in hand has changed it. */
+  tellBeforeMove: (entry: number, isMidRecord: boolean) => void = () => undefined
+  #checkpointing = false
   /** What was cut off and is released in slices. */
   readonly loose: LoosePieces
   /** Ids in the cold store that became useless since the last checkpoint. */
@@ -117,7 +122,7 @@ export class Tier implements KeyspaceObserver {
     this.residency = new Residency(keyspace.values)
     this.#stamps = new ColdStamps(keyspace.access, this.residency.epoch)
     keyspace.coldIdleSeconds = (stamp) => this.#stamps.idleSeconds(stamp)
-    this.loose = new LoosePieces(keyspace)
+    this.loose = new LoosePieces(keyspace, (entry) => this.gone(entry))
   }
 
   /** Whether a request may meet a cold value at all. */
@@ -142,6 +147,7 @@ export class Tier implements KeyspaceObserver {
       this.dirty.bytes +
       this.dirtyMovers.bytes +
       this.tombstones.bytes +
+      this.#laterTombstones.bytes +
       this.stales.length * 8
     )
   }
@@ -180,13 +186,33 @@ export class Tier implements KeyspaceObserver {
   }
 
   dirtyMoved(entry: number): void {
-    if (this.#store !== undefined) this.dirtyMovers.push(entry)
+    if (this.#store === undefined) return
+    if (this.#checkpointing && this.isDue(entry)) this.dirtyMovers.push(entry)
+    else this.dirty.push(entry)
+  }
+
+  moving(entry: number, lsn: number): void {
+    if (!this.#checkpointing || !this.isDue(entry)) return
+    this.tellBeforeMove(entry, this.#keyspace.entries.lsn(entry) === lsn)
   }
 
   removed(entry: number, lsn: number): void {
+    const isLater = this.#checkpointing && !this.isDue(entry)
+    this.#bury(entry, lsn, isLater ? this.#laterTombstones : this.tombstones)
+  }
+
+  /** An entry of a flushed database will not be written. The checkpoint which is under way does not tell of the flush, but must of this. */
+  gone(entry: number): void {
+    const { entries, databases } = this.#keyspace
+    if (!this.#checkpointing || !this.isDue(entry)) return
+    entries.clearFlag(entry, dirtyFlag)
+    if (entries.flag(entry, catalogedFlag)) this.#bury(entry, databases[entries.db(entry)].flushedLsn, this.tombstones)
+  }
+
+  #bury(entry: number, lsn: number, tombstones: Tombstones): void {
     const { entries, arena } = this.#keyspace
     const start = entries.keyStart(entry)
-    this.tombstones.add(entries.db(entry), lsn, arena.bytes(entry), start, start + entries.keyLength(entry))
+    tombstones.add(entries.db(entry), lsn, arena.bytes(entry), start, start + entries.keyLength(entry))
   }
 
   collectionDropped(collection: ChunkedHash): void {
@@ -200,6 +226,37 @@ export class Tier implements KeyspaceObserver {
 
   swapped(): void {
     this.databasesChanged = true
+  }
+
+  // Checkpoints.
+
+  /** A checkpoint begins: what is dirty now it writes, and nothing that becomes so from here on. Deletions have been told. */
+  beginCheckpoint(): void {
+    this.#keyspace.dirtyEpoch ^= epochFlag
+    this.#checkpointing = true
+  }
+
+  /** The checkpoint has its marker, or has failed. */
+  endCheckpoint(): void {
+    this.#checkpointing = false
+    this.tombstones.take(this.#laterTombstones)
+  }
+
+  get isCheckpointing(): boolean {
+    return this.#checkpointing
+  }
+
+  /** Whether the catalog may be told of an entry now: it is dirty, and was so when the checkpoint that may be under way began. */
+  isDue(entry: number): boolean {
+    const { entries, dirtyEpoch } = this.#keyspace
+    if (!entries.flag(entry, dirtyFlag)) return false
+    return !this.#checkpointing || entries.flag(entry, epochFlag) !== (dirtyEpoch !== 0)
+  }
+
+  /** An item of a queue counts as if it had become dirty now, if it is. */
+  renewEpoch(entry: number): void {
+    const { entries, dirtyEpoch } = this.#keyspace
+    if (entry !== 0 && entries.isLive(entry) && entries.flag(entry, dirtyFlag)) entries.setDirty(entry, dirtyEpoch)
   }
 
   // Prefetch.

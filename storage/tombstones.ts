@@ -23,6 +23,15 @@ export class Tombstones {
     this.#count++
   }
 
+  /** Takes over what another one holds. */
+  take(from: Tombstones): void {
+    if (from.#count === 0) return
+    this.#pending.raw(from.#pending.bytes, 0, from.#pending.end)
+    this.#count += from.#count
+    from.#pending.clear()
+    from.#count = 0
+  }
+
   /** Tells the catalog all of them. */
   drain(catalog: CatalogSink): void {
     if (this.#count === 0) return

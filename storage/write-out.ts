@@ -14,6 +14,7 @@ import type { Keyspace } from '../engine/keyspace/keyspace.ts'
 import { databaseCount } from '../engine/keyspace/keyspace.ts'
 import type { ChunkedHash } from '../engine/types/chunked-hash.ts'
 import { usedBytes } from '../engine/types/packed-fields.ts'
+import { ENTRY_BEFORE_MOVE } from './catalog-format.ts'
 import type { Clock } from './clock.ts'
 import type { ColdPut, ColdStore } from './cold-store.ts'
 import type { CatalogSink } from './no-catalog.ts'
@@ -62,6 +63,10 @@ interface Batch {
   lsn: number
 }
 
+function newBatch(): Batch {
+  return { puts: [], large: [], pieced: [], entries: [], chunks: [], bytes: 0, count: 0, lsn: 0 }
+}
+
 export class WriteOut {
   readonly counts: WriteOutCounts = { values: 0, valueBytes: 0, storedBytes: 0, batches: 0, outdated: 0 }
   catalog: CatalogSink
@@ -76,6 +81,8 @@ export class WriteOut {
   readonly #ids: ValueIds
   readonly #space: Buffer
   #inFlightBytes = 0
+  /** Values of keys that a checkpoint told of because they were about to move, to be written before it ends. */
+  #beforeMoves: Batch | undefined
   /** Batches that chunks of `Tier.partlyWritten` have gone into. */
   #partialRounds = 0
 
@@ -102,6 +109,7 @@ export class WriteOut {
     this.#sizes = options.sizes ?? defaultSizes
     this.#ids = new ValueIds(options.nextValueId, this.#sizes.coldPieceBytes)
     this.#space = Buffer.allocUnsafeSlow(this.#sizes.batchBytes + LARGE_VALUE_BYTES)
+    this.#tier.tellBeforeMove = (entry, isMidRecord) => this.#tellBeforeMove(entry, isMidRecord)
   }
 
   /** No value in the cold store has this id or a higher one. */
@@ -115,12 +123,20 @@ export class WriteOut {
   }
 
   get memoryBytes(): number {
-    return this.#space.length + this.#inFlightBytes + this.catalog.pendingBytes
+    return this.#space.length + this.#inFlightBytes + (this.#beforeMoves?.bytes ?? 0) + this.catalog.pendingBytes
+  }
+
+  /** Whether values that moved wait for the next step. */
+  get hasMoved(): boolean {
+    return this.#beforeMoves !== undefined
   }
 
   /** Writes one batch from `Tier.partlyWritten`, then the head of `queue`, or of one that is not empty. `left` bounds how many entries are looked at; returns how many were. Rejects when a disk fails; nothing is lost then. */
   async step(left: number, queue = this.#tier.dirty.length > 0 ? this.#tier.dirty : this.#tier.dirtyMovers): Promise<number> {
-    const batch: Batch = { puts: [], large: [], pieced: [], entries: [], chunks: [], bytes: 0, count: 0, lsn: 0 }
+    const moved = this.#beforeMoves
+    this.#beforeMoves = undefined
+    if (moved !== undefined && moved.count > 0) await this.#write(moved)
+    const batch = newBatch()
     const looked = await this.#collect(batch, left, queue)
     if (batch.count > 0) await this.#write(batch)
     if (this.catalog.pendingBytes > this.#sizes.batchBytes) await this.catalog.flush()
@@ -135,10 +151,13 @@ export class WriteOut {
     await deleteValues(this.#store, deletes, this.#sizes.deletesPerBatch)
   }
 
-  /** Tells the catalog what is due besides changed entries: which databases were flushed or swapped, which keys deleted. */
+  /**
+   * Tells the catalog what is due besides changed entries: which databases were flushed or swapped, which keys deleted. While a checkpoint
+   * is under way that is only what it must not miss.
+   */
   tellDeletions(): void {
     const tier = this.#tier
-    if (tier.databasesChanged) {
+    if (tier.databasesChanged && !tier.isCheckpointing) {
       tier.databasesChanged = false
       this.tellDatabases()
     }
@@ -185,19 +204,33 @@ export class WriteOut {
     return looked
   }
 
-  #take(ref: number, batch: Batch): void {
+  /**
+   * The value of an entry that the checkpoint under way is yet to write is about to move to another key. It is told under its present key,
+   * as it is: the move is then as new to all that the checkpoint shows as any other move that came after its beginning.
+   */
+  #tellBeforeMove(ref: number, isMidRecord: boolean): void {
+    this.#beforeMoves ??= newBatch()
+    this.tellDeletions()
+    this.#take(ref, this.#beforeMoves, isMidRecord ? ENTRY_BEFORE_MOVE : 0)
+  }
+
+  #take(ref: number, batch: Batch, flags = 0): void {
     const entries = this.#entries
-    if (!entries.isLive(ref) || !entries.flag(ref, dirtyFlag)) return
+    // What became dirty during a checkpoint is further back in the queue: its slot was another entry's.
+    if (!entries.isLive(ref) || !this.#tier.isDue(ref)) return
     const lsn = entries.lsn(ref)
-    if (this.#keyspace.isDetached(ref)) return
+    if (this.#keyspace.isDetached(ref)) {
+      this.#tier.gone(ref)
+      return
+    }
     if (lsn > batch.lsn) batch.lsn = lsn
     if (entries.encoding(ref) === chunkedHash) {
-      this.#takeChunks(ref, batch)
+      this.#takeChunks(ref, batch, flags)
       return
     }
     const hasCopy = !entries.isResident(ref) || !entries.flag(ref, valueDirtyFlag)
     if (hasCopy || !this.#tier.isMovable(entries.value(ref)) || this.#leavesSoon(ref)) {
-      this.#tellEntry(ref, this.#storedId(ref))
+      this.#tellEntry(ref, this.#storedId(ref), flags)
       return
     }
     const value = entries.value(ref)
@@ -206,16 +239,17 @@ export class WriteOut {
     const id = this.#ids.take(length)
     this.#put(batch, id, value, values.start(value), values.start(value) + length)
     batch.entries.push(ref, lsn, id)
-    this.#tellEntry(ref, id)
+    this.#tellEntry(ref, id, flags)
   }
 
   /** Writes dirty chunks, a batch at a time; with the last of them the hash is told to the catalog as it is at that moment. */
-  #takeChunks(ref: number, batch: Batch): void {
+  #takeChunks(ref: number, batch: Batch, flags: number): void {
     const entries = this.#entries
     const { values } = this.#keyspace
     const hash = this.#keyspace.collections[entries.value(ref)] as ChunkedHash
     const { chunksAtOnce, chunksPerRound } = this.#sizes
-    const takeAll = hash.dirtyChunks <= chunksAtOnce || this.#partialRounds > partialRoundsMax + hash.chunkCount / chunksPerRound
+    const takeAll =
+      batch === this.#beforeMoves || hash.dirtyChunks <= chunksAtOnce || this.#partialRounds > partialRoundsMax + hash.chunkCount / chunksPerRound
     const known = new Map<number, number>()
     hash.eachDirty((firstHash, value, lsn) => {
       const start = values.start(value)
@@ -232,7 +266,7 @@ export class WriteOut {
       this.#partialRounds++
       return
     }
-    this.#tellEntry(ref, hash.id)
+    this.#tellEntry(ref, hash.id, flags)
     this.catalog.collection(hash.id, hash.chunkCount, hash.seed)
     hash.eachCatalogDirty((firstHash, id, lsn, count, bytes) => this.catalog.chunk(hash.id, firstHash, id, lsn, count, bytes))
     hash.eachDirty((firstHash, _value, lsn, count, bytes) => {
@@ -266,7 +300,9 @@ export class WriteOut {
       values.share(value)
       batch.large.push(this.#codec.encodeLarge(bytes, start, end).then((stored) => ({ id, bytes: stored })))
     } else {
-      const stored = this.#codec.encode(bytes, start, end, this.#space, batch.bytes)
+      // A batch that waits while others are written has memory of its own.
+      const isKept = batch === this.#beforeMoves
+      const stored = isKept ? this.#codec.encode(bytes, start, end) : this.#codec.encode(bytes, start, end, this.#space, batch.bytes)
       batch.puts.push({ id, bytes: stored })
     }
     batch.bytes += length + 16
@@ -297,7 +333,7 @@ export class WriteOut {
   }
 
   /** Writes an entry's row; with id 0 the value goes with it. */
-  #tellEntry(ref: number, id: number): void {
+  #tellEntry(ref: number, id: number, flags = 0): void {
     const entries = this.#entries
     const { arena, values } = this.#keyspace
     const keyStart = entries.keyStart(ref)
@@ -314,7 +350,7 @@ export class WriteOut {
       entries.db(ref),
       entries.type(ref),
       entries.encoding(ref),
-      0,
+      flags,
       entries.lsn(ref),
       entries.expireAt(ref),
       entries.length(ref),
@@ -383,14 +419,10 @@ export class WriteOut {
     for (const { id, start, end } of batch.pieced) for (const piece of this.#ids.piecesOf(id, end - start)) this.#tier.stale(piece)
     for (let i = 0; i < batch.entries.length; i += 3) {
       const ref = batch.entries[i]
-      if (!entries.isLive(ref) || entries.flag(ref, dirtyFlag)) continue
-      entries.setFlag(ref, dirtyFlag)
-      this.#tier.dirtied(ref)
+      if (entries.isLive(ref)) this.#keyspace.markDirty(ref)
     }
     for (const { entry } of batch.chunks) {
-      if (!entries.isLive(entry) || entries.flag(entry, dirtyFlag)) continue
-      entries.setFlag(entry, dirtyFlag)
-      this.#tier.dirtied(entry)
+      if (entries.isLive(entry)) this.#keyspace.markDirty(entry)
     }
   }
 }

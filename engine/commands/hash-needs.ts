@@ -1,10 +1,11 @@
 /** What commands on fields need of a cold hash: of a large one the leaves of the fields they name, of any other the whole. */
 import type { Arguments } from '../arguments.ts'
 import type { ColdWants, WantsOf } from '../cold-wants.ts'
-import { wantLeaf, wantLeaves, wantValue } from '../cold-wants.ts'
+import { wantLeaves, wantValue } from '../cold-wants.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
 import { Separator } from '../tree/separator.ts'
-import { fieldHash, hashEnd } from '../types/hash-leaf.ts'
+import { hashEnd } from '../types/hash-leaf.ts'
+import { wantField } from '../types/hash-tree.ts'
 import { readCursor } from './scan-arguments.ts'
 
 /** Leaves that HSCAN fetches in one go. */
@@ -28,13 +29,6 @@ export const wantsScan: WantsOf = (keyspace, entry, args, keyIndex, wants) => {
   }
   const cursor = readCursor(args, keyIndex + 1)
   if (cursor >= 0 && cursor < hashEnd) wantLeaves(trees, entries.value(entry), wants, separator.set(cursor), scanLeavesMax)
-}
-
-/** Wants the leaf of one field, `bytes[start, end)`. */
-export function wantField(keyspace: Keyspace, entry: number, bytes: Uint8Array, start: number, end: number, wants: ColdWants): void {
-  const { entries, trees } = keyspace
-  const root = entries.value(entry)
-  wantLeaf(trees, root, separator.set(fieldHash(bytes, start, end, trees.roots.seed(root))), wants)
 }
 
 function wantFields(keyspace: Keyspace, entry: number, args: Arguments, first: number, last: number, step: number, wants: ColdWants): void {

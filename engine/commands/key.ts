@@ -95,6 +95,7 @@ export const keyCommands = {
     syntax: 'key newkey',
     summary: 'Gives a key another name.',
     needs: 'none',
+    moves: true,
     handler: rename,
   },
   RENAMENX: {
@@ -111,6 +112,7 @@ export const keyCommands = {
     syntax: 'key newkey',
     summary: 'Gives a key another name, unless that exists.',
     needs: 'none',
+    moves: true,
     handler: renamenx,
   },
   COPY: {
@@ -137,6 +139,7 @@ export const keyCommands = {
     syntax: 'key db',
     summary: 'Moves a key to another database.',
     needs: 'none',
+    moves: true,
     handler: move,
   },
   ...expireCommands,

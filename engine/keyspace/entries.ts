@@ -45,6 +45,10 @@ export const dirtyFlag = 1 << 21
 export const catalogedFlag = 1 << 22
 /** The resident value has no identical copy in the cold store. */
 export const valueDirtyFlag = 1 << 23
+/** Of a dirty entry: in which of two alternating epochs it became so. See `Keyspace.dirtyEpoch`. */
+export const epochFlag = 1 << 24
+/** Restored from a catalog row that shows the key in the middle of the record of its LSN, just before that record moves the value away. */
+export const beforeMoveFlag = 1 << 25
 
 const longKeyMin = 0xffff
 const two32 = 2 ** 32
@@ -182,6 +186,13 @@ export class Entries {
 
   clearFlag(ref: number, flag: number): void {
     this.arena.words(ref)[this.arena.wordAt(ref) + 3] &= ~flag
+  }
+
+  /** Notes that the catalog does not know the entry as it is; `epoch` is `epochFlag` or 0. */
+  setDirty(ref: number, epoch: number): void {
+    const words = this.arena.words(ref)
+    const at = this.arena.wordAt(ref) + 3
+    words[at] = (words[at] & ~epochFlag) | dirtyFlag | epoch
   }
 
   isResident(ref: number): boolean {

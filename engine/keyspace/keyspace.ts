@@ -39,6 +39,8 @@ export class Keyspace implements RefMatcher {
   committedLsn = 0
   /** Entries whose value is cold. */
   coldCount = 0
+  /** `epochFlag` or 0: the mark of entries that become dirty now. It changes when a checkpoint begins. */
+  dirtyEpoch = 0
   /** The id in the catalog of the next collection. */
   nextCollectionId = 1
   observer: KeyspaceObserver
@@ -264,8 +266,13 @@ export class Keyspace implements RefMatcher {
   /** The entry has changed. */
   changed(ref: number, lsn: number): void {
     this.entries.setLsn(ref, lsn)
+    this.markDirty(ref)
+  }
+
+  /** The catalog does not know the entry as it is. */
+  markDirty(ref: number): void {
     if (this.entries.flag(ref, dirtyFlag)) return
-    this.entries.setFlag(ref, dirtyFlag)
+    this.entries.setDirty(ref, this.dirtyEpoch)
     this.observer.dirtied(ref)
   }
 

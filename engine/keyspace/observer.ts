@@ -17,6 +17,8 @@ export interface KeyspaceObserver {
   dirtied(entry: number): void
   /** An entry that the catalog does not know as it is has moved: the ref that was dirtied is dead. */
   dirtyMoved(entry: number): void
+  /** The value of an entry, or a copy of it, is about to go to another key, by the record with this LSN, whose earlier operations have been applied. */
+  transferring(entry: number, lsn: number): void
   /** An entry that the catalog knows is about to be removed. */
   removed(entry: number, lsn: number): void
   /** A tree has lost its key; its leaves are to be released in slices. */
@@ -35,6 +37,7 @@ export const noObserver: KeyspaceObserver = {
   stale() {},
   dirtied() {},
   dirtyMoved() {},
+  transferring() {},
   removed() {},
   treeDropped() {},
   flushed() {},

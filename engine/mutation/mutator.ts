@@ -1,7 +1,6 @@
 /**
- * The one gate for change. Every operation names one key, records itself for the log and applies itself to the
+ * The one gate for change. Every operation names one key (a move two), records itself for the log and applies itself to the
  * keyspace; executing, following and recovering all come through here, so a handler cannot forget to log.
- * A value that goes to another key is recorded as operations on the one key and on the other.
  *
  * What one request changes between `begin` and the next is one record: atomic in the log. Operations need their key's
  * value in memory where they change a part of it. They check no limits, read no clock and draw no chance.
@@ -302,6 +301,8 @@ export class Mutator {
   move(ref: number, db: number, key: Uint8Array, ks: number, ke: number): void {
     const { keyspace } = this
     const { entries } = keyspace
+    keyspace.arena.setAsideSlots(0)
+    keyspace.observer.transferring(ref, this.#lsn)
     if (this.#operationOn(moveOp, ref)) {
       this.record.byte(db)
       this.record.range(key, ks, ke)
@@ -325,6 +326,8 @@ export class Mutator {
     const { keyspace } = this
     const { entries, access } = keyspace
     if (staged === undefined) this.#setAsideCopyOf(ref)
+    keyspace.arena.setAsideSlots(0)
+    keyspace.observer.transferring(ref, this.#lsn)
     if (this.#operationOn(copyOp, ref)) {
       this.record.byte(db)
       this.record.range(key, ks, ke)

@@ -62,6 +62,13 @@ export class RecordBuffer {
     this.end = this.bytes.writeUIntLE(value, this.end, 6)
   }
 
+  /** The bytes, and no length. */
+  raw(bytes: Uint8Array, start: number, end: number): void {
+    if (this.bytes.length - this.end < end - start) this.#grow(end - start)
+    this.bytes.set(bytes.subarray(start, end), this.end)
+    this.end += end - start
+  }
+
   /** Length as a varint, then the bytes. */
   range(bytes: Uint8Array, start: number, end: number): void {
     const length = end - start

@@ -4,8 +4,12 @@
  *
  * What a record does to a key is decided before any of the record is applied: its second mutation of a key must not be
  * taken for old because of the first. A large collection is like any key: the catalog shows its leaves as of one moment.
+ *
+ * A move or a copy concerns two keys. A checkpoint shows both as they were before it or both as they are after it (docs/decisions/0010-moves.md),
+ * so of one that is new to its source the value is there. Where only one of the two keys is behind, which a record applied twice can
+ * bring about, that key is made what it would have come to: the source of a move is deleted, and so is a target.
  */
-import { treeForm } from '../keyspace/entries.ts'
+import { beforeMoveFlag, treeForm } from '../keyspace/entries.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
 import type { FieldSource } from './field-source.ts'
 import type { HashForm } from './hash-operations.ts'
@@ -22,6 +26,7 @@ import {
   hashSetInFormOp,
   hashSetOp,
   keepTtlFlag,
+  moveOp,
   putStringOp,
   recordVersion,
   setRangeOp,
@@ -33,6 +38,8 @@ import { RecordReader } from './record-reader.ts'
 export interface MutationVisitor {
   /** `buffer[start, end)` is the key. `fields` is set for hash operations. */
   mutation(operation: number, db: number, buffer: Buffer, start: number, end: number, fields: FieldSource | undefined): void
+  /** The value of the key `buffer[start, end)` goes to another key, or a copy of it. */
+  transfer(operation: number, db: number, buffer: Buffer, start: number, end: number, toDb: number, toStart: number, toEnd: number): void
 }
 
 export class Replay {
@@ -41,6 +48,12 @@ export class Replay {
   readonly #reader = new RecordReader()
   readonly #fields = new ReplayFields()
   readonly #fresh: boolean[] = []
+  /** Of each move whether it is new to its target. */
+  readonly #freshTargets: boolean[] = []
+  /** Of each move its target's database; -1 of others. */
+  readonly #targetDbs: number[] = []
+  /** Entries that the catalog shows just before a move by the record in hand, which has been come upon. */
+  readonly #goneOn: number[] = []
   /** Of each mutation of a key, its database; -1 of others. */
   readonly #dbs: number[] = []
 
@@ -55,7 +68,7 @@ export class Replay {
     this.#decide(lsn, payload)
     this.#mutator.begin(lsn)
     const reader = this.#begin(payload)
-    for (let i = 0; reader.at < reader.end; i++) this.#step(reader, this.#fresh[i])
+    for (let i = 0; reader.at < reader.end; i++) this.#step(reader, this.#fresh[i], this.#freshTargets[i])
     this.#keyspace.forgetLookUp()
   }
 
@@ -73,6 +86,12 @@ export class Replay {
       }
       reader.range()
       const { start, stop } = reader
+      if (operation === moveOp || operation === copyOp) {
+        const toDb = reader.byte()
+        reader.range()
+        visitor.transfer(operation, db, payload, start, stop, toDb, reader.start, reader.stop)
+        continue
+      }
       const fields = this.#skip(operation, reader)
       visitor.mutation(operation, db, payload, start, stop, fields)
     }
@@ -90,15 +109,17 @@ export class Replay {
     const fresh = this.#fresh
     const dbs = this.#dbs
     let count = 0
+    this.#goneOn.length = 0
     const reader = this.#begin(payload)
     const keyspace = this.#keyspace
     while (reader.at < reader.end) {
       const operation = reader.byte()
       const db = reader.byte()
+      this.#targetDbs[count] = -1
       if (operation === flushOp) {
         const { flushedLsn } = keyspace.databases[db]
         // This very flush has been seen: with it went what the record did before, but not what it did after.
-        if (flushedLsn === lsn) for (let i = 0; i < count; i++) if (dbs[i] === db) fresh[i] = false
+        if (flushedLsn === lsn) this.#skipBefore(count, db)
         dbs[count] = -1
         fresh[count++] = flushedLsn < lsn
         continue
@@ -111,10 +132,31 @@ export class Replay {
       }
       reader.range()
       const ref = keyspace.find(db, payload, reader.start, reader.stop)
-      this.#skip(operation, reader)
       dbs[count] = db
-      fresh[count++] = keyspace.databases[db].flushedLsn <= lsn && (ref === 0 || keyspace.entries.lsn(ref) < lsn)
+      if (operation === moveOp || operation === copyOp) {
+        if (ref !== 0 && keyspace.entries.lsn(ref) === lsn && keyspace.entries.flag(ref, beforeMoveFlag)) this.#goneOn.push(ref)
+        const toDb = reader.byte()
+        reader.range()
+        this.#targetDbs[count] = toDb
+        this.#freshTargets[count] = this.#isNew(lsn, toDb, keyspace.find(toDb, payload, reader.start, reader.stop))
+      } else this.#skip(operation, reader)
+      fresh[count++] = this.#isNew(lsn, db, ref)
     }
+  }
+
+  /** Skips what the first `count` operations of the record do in a database. */
+  #skipBefore(count: number, db: number): void {
+    for (let i = 0; i < count; i++) {
+      if (this.#dbs[i] === db) this.#fresh[i] = false
+      if (this.#targetDbs[i] === db) this.#freshTargets[i] = false
+    }
+  }
+
+  /** Whether a key does not show yet what the record in hand does to it. */
+  #isNew(lsn: number, db: number, ref: number): boolean {
+    const { databases, entries } = this.#keyspace
+    if (databases[db].flushedLsn > lsn) return false
+    return ref === 0 || entries.lsn(ref) < lsn || this.#goneOn.includes(ref)
   }
 
   #skip(operation: number, reader: RecordReader): FieldSource | undefined {
@@ -130,14 +172,11 @@ export class Replay {
       if (operation === hashSetInFormOp && reader.byte() === treeForm) reader.u32()
       this.#fields.read(reader, operation !== hashDeleteOp)
       return this.#fields
-    } else if (operation === copyOp) {
-      reader.byte()
-      reader.range()
     } else if (operation !== deleteOp) throw new Error(`log record holds an unknown operation ${operation}: written by a newer Moraine`)
     return undefined
   }
 
-  #step(reader: RecordReader, fresh: boolean): void {
+  #step(reader: RecordReader, fresh: boolean, freshTarget: boolean): void {
     const mutator = this.#mutator
     const operation = reader.byte()
     const db = reader.byte()
@@ -152,6 +191,10 @@ export class Replay {
     }
     reader.range()
     const { bytes, start, stop } = reader
+    if (operation === moveOp || operation === copyOp) {
+      this.#stepTransfer(operation, reader, db, fresh, freshTarget)
+      return
+    }
     if (operation === putStringOp) {
       const flags = reader.byte()
       const expireAt = (flags & expiresFlag) !== 0 ? reader.u48() : (flags & keepTtlFlag) !== 0 ? keepTtl : 0
@@ -171,6 +214,19 @@ export class Replay {
       this.#fields.read(reader, false)
       if (fresh && ref !== 0) mutator.hashDelete(ref, this.#fields)
     } else this.#stepInString(operation, reader, fresh ? ref : 0, fresh && ref === 0 ? db : -1, start, stop)
+  }
+
+  #stepTransfer(operation: number, reader: RecordReader, db: number, fresh: boolean, freshTarget: boolean): void {
+    const mutator = this.#mutator
+    const { bytes, start, stop } = reader
+    const toDb = reader.byte()
+    reader.range()
+    const ref = fresh ? this.#keyspace.find(db, bytes, start, stop) : 0
+    if (!freshTarget) {
+      if (ref !== 0 && operation === moveOp) mutator.deleteEntry(ref)
+    } else if (ref !== 0 && operation === moveOp) mutator.move(ref, toDb, bytes, reader.start, reader.stop)
+    else if (ref !== 0) mutator.copy(ref, toDb, bytes, reader.start, reader.stop)
+    else mutator.delete(toDb, bytes, reader.start, reader.stop)
   }
 
   /** APPEND, SETRANGE and EXPIRE. On a missing key (a later record deletes it again) a string is begun anew. */

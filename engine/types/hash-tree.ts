@@ -5,9 +5,11 @@
  * The order of fields depends on the seed and on what was done to the hash, not on how its leaves were cut, cooled and
  * joined: a replica and a replay have the same.
  */
-import { LeafRow } from '../tree/tree-shape.ts'
+import { type ColdWants, wantLeaf } from '../cold-wants.ts'
+import type { Keyspace } from '../keyspace/keyspace.ts'
 import { Separator } from '../tree/separator.ts'
 import type { TreeLeaves } from '../tree/tree-leaves.ts'
+import { LeafRow } from '../tree/tree-shape.ts'
 import { elementBytes, fieldHash, findElement, hashAt, hashEnd, readElement, skipBelow, writeElement } from './hash-leaf.ts'
 import { PackedCursor, packedHeaderBytes, readPair, setUsedBytes, usedBytes } from './packed-fields.ts'
 
@@ -261,4 +263,11 @@ export class HashTrees {
     for (let at = start + offset; at < end; at = this.#pair.next, count++) readElement(bytes, at, this.#pair)
     return count
   }
+}
+
+/** Wants the leaf of a field, `bytes[start, end)`, of an entry whose hash is a tree. */
+export function wantField(keyspace: Keyspace, entry: number, bytes: Uint8Array, start: number, end: number, wants: ColdWants): void {
+  const { entries, trees } = keyspace
+  const root = entries.value(entry)
+  wantLeaf(trees, root, new Separator().set(fieldHash(bytes, start, end, trees.roots.seed(root))), wants)
 }

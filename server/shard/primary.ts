@@ -47,14 +47,18 @@ export class Primary {
     this.keyspace.access.tick(nowMs)
   }
 
-  /** Adds the cold values that a command needs to `into` (made when undefined); undefined when all is in memory. */
-  coldNeeds(command: Command, args: Arguments, database: number, into: ColdSet | undefined): ColdSet | undefined {
+  /**
+   * Adds the cold values that a command needs to `into` (made when undefined); undefined when all is in memory. `goesOn`: others will run
+   * in the same turn, which may need what the command moves to another key.
+   */
+  coldNeeds(command: Command, args: Arguments, database: number, into: ColdSet | undefined, goesOn = false): ColdSet | undefined {
     if (!this.tier.hasCold) return into
-    const need: Need = typeof command.needs === 'function' ? command.needs(args) : command.needs
+    const moves = goesOn && command.moves
+    const need: Need = moves ? 'value' : typeof command.needs === 'function' ? command.needs(args) : command.needs
     if (need === 'none' || !command.hasKeys) return into
     const { first, last, step } = command.spec.keys
     const db = this.keyspace.logical[database]
-    const end = last < 0 ? args.count + last : last
+    const end = moves ? first : last < 0 ? args.count + last : last
     let set = into
     for (let i = first; i <= end && i < args.count; i += step) {
       const ref = this.keyspace.find(db, args.buffer, args.starts[i], args.ends[i])

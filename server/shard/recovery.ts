@@ -61,6 +61,8 @@ export class LogReplay implements MutationVisitor {
   #cold: ColdSet | undefined
   /** Entries that the record in hand deletes: what it says of their keys afterwards needs nothing of what they hold. */
   readonly #deleted = new Set<number>()
+  /** Entry that holds, before the record in hand, what its moves bring to a key; 0 for a key whose value goes away. By database and key. */
+  readonly #moved = new Map<string, number>()
   /** Of the records that `run` applied. */
   bytes = 0
 
@@ -106,7 +108,7 @@ export class LogReplay implements MutationVisitor {
 
   mutation(operation: number, db: number, buffer: Buffer, start: number, end: number, fields: FieldSource | undefined): void {
     if (operation === putStringOp || operation === expireOp) return
-    const ref = this.#keyspace.find(db, buffer, start, end)
+    const ref = this.#entryOf(db, buffer, start, end)
     if (ref === 0 || this.#deleted.has(ref)) return
     if (operation === deleteOp) {
       this.#deleted.add(ref)
@@ -122,9 +124,21 @@ export class LogReplay implements MutationVisitor {
     this.#cold = this.#tier.coldOf(ref, 'fields', args, 0, this.#cold)
   }
 
+  move(db: number, buffer: Buffer, start: number, end: number, toDb: number, toStart: number, toEnd: number): void {
+    const ref = this.#entryOf(db, buffer, start, end)
+    this.#moved.set(`${toDb}/${buffer.toString('latin1', toStart, toEnd)}`, this.#deleted.has(ref) ? 0 : ref)
+    this.#moved.set(`${db}/${buffer.toString('latin1', start, end)}`, 0)
+  }
+
+  #entryOf(db: number, buffer: Buffer, start: number, end: number): number {
+    const moved = this.#moved.size === 0 ? undefined : this.#moved.get(`${db}/${buffer.toString('latin1', start, end)}`)
+    return moved ?? this.#keyspace.find(db, buffer, start, end)
+  }
+
   #needs(payload: Buffer): ColdSet | undefined {
     this.#cold = undefined
     this.#deleted.clear()
+    this.#moved.clear()
     this.#replay.visit(payload, this)
     return this.#cold
   }

@@ -62,7 +62,7 @@ export const mutation = fc.oneof(
     arbitrary: fc.record({ do: when('hashSet'), db, key, fields: fc.array(fc.tuple(field, text), { minLength: 1, maxLength: 12 }) }),
   },
   { weight: 5, arbitrary: fc.record({ do: when('hashDelete'), db, key, fields: fc.array(field, { minLength: 1, maxLength: 12 }) }) },
-  { weight: 6, arbitrary: fc.record({ do: when('handOver'), db, key, toDb: db, to: key }) },
+  { weight: 6, arbitrary: fc.record({ do: when('move'), db, key, toDb: db, to: key }) },
   { weight: 3, arbitrary: fc.record({ do: when('copyLarge'), db, key, toDb: db, to: key }) },
   { weight: 1, arbitrary: fc.record({ do: when('flush'), db }) },
   { weight: 1, arbitrary: fc.record({ do: when('swap'), db, other: fc.constantFrom<0 | 1 | 2>(0, 1, 2) }) },
@@ -115,7 +115,7 @@ export function mutate(keyspace: Keyspace, mutator: Mutator, model: KeyspaceMode
     mutator.swap(m.db, m.other)
     model.databases[m.db] = model.databases[m.other] as Map<string, ModelKey>
     model.databases[m.other] = database
-  } else if (m.do === 'handOver' || m.do === 'copyLarge') transfer(keyspace, mutator, model, m)
+  } else if (m.do === 'move' || m.do === 'copyLarge') transfer(keyspace, mutator, model, m)
   else mutateKey(keyspace, mutator, database, physical, m)
 }
 
@@ -124,7 +124,7 @@ function transfer(
   keyspace: Keyspace,
   mutator: Mutator,
   model: KeyspaceModel,
-  m: Extract<Mutation, { do: 'handOver' | 'copyLarge' }>,
+  m: Extract<Mutation, { do: 'move' | 'copyLarge' }>,
 ): void {
   const from = Buffer.from(m.key, 'latin1')
   const to = Buffer.from(m.to, 'latin1')
@@ -135,8 +135,8 @@ function transfer(
   if ((ref === 0) !== (known === undefined)) throw new Error(`${m.key}: there in one of keyspace and model only`)
   if (known === undefined || (m.db === m.toDb && m.key === m.to)) return
   const toDb = keyspace.logical[m.toDb] as number
-  if (m.do === 'handOver') {
-    mutator.handOver(ref, toDb, to, 0, to.length)
+  if (m.do === 'move') {
+    mutator.move(ref, toDb, to, 0, to.length)
     toDatabase.set(m.to, known)
     database.delete(m.key)
     return
@@ -146,7 +146,7 @@ function transfer(
   toDatabase.set(m.to, { value: new Map(known.value as Map<string, string>), expireAt: 0 })
 }
 
-type KeyMutation = Exclude<Mutation, { do: 'flush' | 'swap' | 'handOver' | 'copyLarge' }>
+type KeyMutation = Exclude<Mutation, { do: 'flush' | 'swap' | 'move' | 'copyLarge' }>
 
 function mutateKey(keyspace: Keyspace, mutator: Mutator, database: Map<string, ModelKey>, physical: number, m: KeyMutation): void {
   const bytes = Buffer.from(m.key, 'latin1')

@@ -198,6 +198,25 @@ export class RecoverableShard {
     }
   }
 
+  /** As `during`, with what `next` gives tried at every point at which the work waits for anything, each microtask counting. */
+  async interleaved<T>(next: () => readonly Mutation[] | undefined, work: () => Promise<T>): Promise<T> {
+    let isDone = false
+    const working = work().finally(() => {
+      isDone = true
+    })
+    const changing = (async () => {
+      while (!isDone) {
+        const record = next()
+        if (record !== undefined && this.#coldOf(record) === undefined) this.#apply(record)
+        await Promise.resolve()
+      }
+    })()
+    const [result] = await Promise.allSettled([working, changing])
+    await changing
+    if (result.status === 'rejected') throw result.reason
+    return result.value
+  }
+
   /** Loses power, and with it what chance picks of all that no sync covers, and recovers. */
   async crash(): Promise<void> {
     this.#meanwhile = []
@@ -273,6 +292,8 @@ export class RecoverableShard {
 
   #coldOf(record: readonly Mutation[]): ColdSet | undefined {
     let set: ColdSet | undefined
+    // A move needs nothing of a value.
+    if (record.every((each) => each.do === 'move' || each.do === 'delete' || each.do === 'expire')) return undefined
     for (const each of record) {
       if (each.do === 'flush' || each.do === 'swap') continue
       const key = Buffer.from(each.key, 'latin1')

@@ -81,8 +81,9 @@ function records(): string[] {
   record(() => mutator.flush(2))
   record(() => mutator.swap(0, 1))
   record(() => mutator.setRange(mutator.putString(0, ...bytes('n'), ...bytes('4'), keepTtl), 0, ...bytes('')))
-  mutator.expire(keyspace.find(0, ...bytes('h')), 1_700_000_000_000)
-  record(() => mutator.handOver(keyspace.find(0, ...bytes('h')), 0, ...bytes('g')))
+  mutator.hashEnlarge(keyspace.find(0, ...bytes('h')))
+  record(() => mutator.copyLargeHash(keyspace.find(0, ...bytes('h')), 0, ...bytes('g')))
+  record(() => mutator.move(keyspace.find(0, ...bytes('h')), 3, ...bytes('h')))
   return made
 }
 

@@ -21,6 +21,7 @@ class Notes implements KeyspaceObserver {
   readonly released = noObserver.released
   readonly dirtied = noObserver.dirtied
   readonly dirtyMoved = noObserver.dirtyMoved
+  readonly moving = noObserver.moving
   readonly removed = noObserver.removed
   readonly flushed = noObserver.flushed
   readonly swapped = noObserver.swapped
@@ -83,8 +84,8 @@ export class RecordedEngine {
     this.change((mutator) => mutator.hashSet(0, Buffer.from(key), 0, key.length, fields(from, to, mark)))
   }
 
-  handOver(from: string, to: string, db = 0): Buffer {
-    return this.change((mutator) => mutator.handOver(this.find(from), db, Buffer.from(to), 0, to.length))
+  move(from: string, to: string, db = 0): Buffer {
+    return this.change((mutator) => mutator.move(this.find(from), db, Buffer.from(to), 0, to.length))
   }
 
   copyLargeHash(from: string, to: string): Buffer {

@@ -42,7 +42,7 @@ describe('a string that gets another key', () => {
     values.setId(slot, 77)
     values.touch(slot)
     values.setQueue(slot, 2, 5)
-    engine.handOver('a', 'b', 3)
+    engine.move('a', 'b', 3)
     expect([engine.find('a'), engine.slot('b', 3)]).toEqual([0, slot])
     const entry = engine.find('b', 3)
     expect([entries.expireAt(entry), entries.lsn(entry), entries.length(entry)]).toEqual([later, 2, 100])
@@ -63,7 +63,7 @@ describe('a string that gets another key', () => {
   ] as const)('keeps its encoding: %s', (_what, encoding, work) => {
     engine.put('a', '123')
     work()
-    engine.handOver('a', 'b')
+    engine.move('a', 'b')
     expect(engine.keyspace.entries.encoding(engine.find('b'))).toBe(encoding)
     engine.check()
   })
@@ -75,7 +75,7 @@ describe('a string that gets another key', () => {
   ])('takes the place of %s', (_what, make) => {
     engine.put('a', 'new')
     make()
-    engine.handOver('a', 'b')
+    engine.move('a', 'b')
     expect(contentsOf(engine.keyspace)).toEqual(
       new Map([['0/b', { type: 1, encoding: plainString, expireAt: 0, length: 3, value: 'new' }]]),
     )
@@ -89,7 +89,7 @@ describe('a string that gets another key', () => {
     keyspace.committed(1)
     const slot = engine.slot('a')
     const bytes = keyspace.values.bytes(slot)
-    const record = engine.handOver('a', 'b')
+    const record = engine.move('a', 'b')
     expect(engine.slot('b')).toBe(slot)
     expect(mutator.record.references.map((reference) => reference.bytes.buffer === bytes.buffer)).toEqual([true])
     expect(mutator.record.end).toBeLessThan(30)
@@ -98,7 +98,7 @@ describe('a string that gets another key', () => {
     expect(engine.slot('b')).not.toBe(slot)
     expect(bytes.toString('latin1', 16, 16 + value.length)).toBe(value)
     expect(record.equals(before)).toBe(true)
-    engine.handOver('b', 'c')
+    engine.move('b', 'c')
     keyspace.committed(4)
     const moved = engine.slot('c')
     engine.change(() => mutator.setRange(engine.find('c'), 0, Buffer.from('in place'), 0, 8))
@@ -112,7 +112,7 @@ describe('a string that gets another key', () => {
     const slot = engine.slot('a')
     expect(keyspace.values.isLogged(slot)).toBe(true)
     keyspace.values.share(slot)
-    engine.handOver('a', 'b')
+    engine.move('a', 'b')
     keyspace.committed(1)
     expect(keyspace.isReferred(engine.find('b'))).toBe(true)
     keyspace.committed(2)
@@ -126,11 +126,11 @@ describe('a string that gets another key', () => {
     engine.put('a', '1')
     engine.hashSet('h', 0, 50)
     engine.change((mutator) => {
-      mutator.handOver(engine.find('a'), 0, Buffer.from('b'), 0, 1)
+      mutator.move(engine.find('a'), 0, Buffer.from('b'), 0, 1)
       mutator.append(engine.find('b'), Buffer.from('23'), 0, 2)
-      mutator.handOver(engine.find('b'), 0, Buffer.from('a'), 0, 1)
-      mutator.handOver(engine.find('h'), 1, Buffer.from('b'), 0, 1)
-      mutator.handOver(engine.find('b', 1), 0, Buffer.from('h'), 0, 1)
+      mutator.move(engine.find('b'), 0, Buffer.from('a'), 0, 1)
+      mutator.move(engine.find('h'), 1, Buffer.from('b'), 0, 1)
+      mutator.move(engine.find('b', 1), 0, Buffer.from('h'), 0, 1)
     })
     expect(engine.keyspace.size).toBe(2)
     engine.check()
@@ -143,7 +143,7 @@ describe('a string that gets another key', () => {
     entries.setCold(engine.find('a'), 5, 0)
     values.release(slot)
     engine.mutator.recording = false
-    expect(() => engine.handOver('a', 'b')).toThrow('not resident')
+    expect(() => engine.move('a', 'b')).toThrow('not resident')
   })
 })
 
@@ -153,7 +153,7 @@ describe('a small hash that gets another key', () => {
     engine.change((mutator) => mutator.expire(engine.find('h'), later))
     const slot = engine.slot('h')
     engine.hashSet('g', 0, 300)
-    engine.handOver('h', 'g')
+    engine.move('h', 'g')
     const { entries } = engine.keyspace
     expect([engine.slot('g'), entries.encoding(engine.find('g')), entries.length(engine.find('g'))]).toEqual([slot, packedHash, 5])
     const again = engine.replayed()
@@ -173,7 +173,7 @@ describe('a large hash that gets another key', () => {
     const refs = chunkRefs(former)
     expect(refs.length).toBeGreaterThan(50)
     const written = storeAll(former, 1001)
-    engine.handOver('h', 'g', 2)
+    engine.move('h', 'g', 2)
     const hash = engine.hash('g', 2)
     expect(hash).not.toBe(former)
     expect([hash.id > former.id, hash.seed]).toEqual([true, former.seed])
@@ -196,7 +196,7 @@ describe('a large hash that gets another key', () => {
       writing.push([firstHash, lsn])
       return undefined
     })
-    engine.handOver('h', 'g')
+    engine.move('h', 'g')
     for (const [firstHash, lsn] of writing) {
       expect(former.stored(firstHash, lsn, 5)).toBe(false)
       expect(engine.hash('g').stored(firstHash, lsn, 5)).toBe(false)
@@ -209,13 +209,13 @@ describe('a large hash that gets another key', () => {
   it('is no less large for having few fields, and can be changed, moved together and handed back', () => {
     engine.hashSet('h', 0, 400)
     engine.change((mutator) => mutator.hashDelete(engine.find('h'), fields(2, 400, '')))
-    engine.handOver('h', 'g')
+    engine.move('h', 'g')
     expect(engine.keyspace.entries.encoding(engine.find('g'))).toBe(chunkedHash)
     engine.check()
     engine.hashSet('g', 100, 900)
     engine.put('other', 'x')
     engine.hashSet('h', 0, 300, 'another')
-    engine.handOver('g', 'h')
+    engine.move('g', 'h')
     engine.hashSet('h', 500, 1000, 'changed')
     const compactor = new Compactor(engine.keyspace)
     while (compactor.step());
@@ -227,7 +227,7 @@ describe('a large hash that gets another key', () => {
 
   it('is recorded in pieces that are not copied again, and that stay as they are', () => {
     engine.hashSet('h', 0, 20_000)
-    engine.handOver('h', 'g')
+    engine.move('h', 'g')
     const references = [...engine.mutator.record.references]
     expect(references.length).toBeGreaterThan(10)
     for (const { bytes } of references) expect(bytes.length).toBeLessThan(largeValueBytes + 300)

@@ -1,0 +1,125 @@
+/**
+ * Values that move to other keys while a checkpoint runs: at every point at which it waits, to keys that it has written, is
+ * still to write, or must leave alone; with chains of moves, keys made anew, overwritten, deleted and flushed. The power fails after the
+ * marker, and what catalog and log make of it is what the log alone says.
+ */
+import { describe, expect, it } from 'vitest'
+import { keepTtl } from '../../engine/mutation/mutator.ts'
+import { SeededRandom } from '../simulation/seeded-random.ts'
+import type { Mutation } from './random-mutations.ts'
+import { RecoverableShard } from './recoverable-shard.ts'
+
+const firstSeed = Number(process.env.MORAINE_TEST_SEED ?? 1)
+const seeds = process.env.MORAINE_TEST_SEED === undefined ? Math.ceil(150 * Number(process.env.MORAINE_TEST_SCALE ?? 1)) : 1
+
+class Changes {
+  readonly #random: SeededRandom
+  /** One of so many points is used. */
+  pace = 1
+  moves = 0
+
+  constructor(random: SeededRandom) {
+    this.#random = random
+  }
+
+  below(limit: number): number {
+    return this.#random.nextUint32() % limit
+  }
+
+  record(): Mutation[] {
+    const length = this.below(3) === 0 ? 2 + this.below(4) : 1
+    return Array.from({ length }, () => this.mutation())
+  }
+
+  sometimes(): Mutation[] | undefined {
+    return this.below(this.pace) === 0 ? this.record() : undefined
+  }
+
+  mutation(): Mutation {
+    const db = this.#db()
+    const key = this.#key()
+    const kind = this.below(40)
+    if (kind < 20) {
+      this.moves++
+      return { do: 'move', db, key, toDb: this.#db(), to: this.#key() }
+    }
+    if (kind < 26) return { do: 'put', db, key, text: this.#text(), expireAt: [0, keepTtl, 5_000_000_000_000][this.below(3)] as 0 }
+    if (kind < 30) return { do: 'append', db, key, text: this.#text() }
+    if (kind < 34) return { do: 'hashSet', db, key, fields: this.#fields(1 + this.below(14)) }
+    if (kind < 36) return { do: 'hashDelete', db, key, fields: this.#fields(1 + this.below(9)).map(([name]) => name) }
+    if (kind < 38) return { do: 'delete', db, key }
+    if (kind < 39) return { do: 'expire', db, key, expireAt: [0, 6_000_000_000_000][this.below(2)] as 0 }
+    return this.below(3) > 0 ? { do: 'flush', db } : { do: 'swap', db, other: this.#db() }
+  }
+
+  #db(): 0 | 1 {
+    return this.below(4) === 0 ? 1 : 0
+  }
+
+  #key(): string {
+    return `key:${this.below(7)}`
+  }
+
+  #text(): string {
+    return `${this.below(1000)} `.repeat(1 + this.below(30))
+  }
+
+  #fields(count: number): [string, string][] {
+    return Array.from({ length: count }, () => [`f${this.below(20)}`, this.#text().slice(0, 60)])
+  }
+}
+
+async function changeAll(shard: RecoverableShard, changes: Changes, records: number): Promise<void> {
+  for (let i = 0; i < records; i++) await shard.change(changes.record())
+}
+
+/** Failures of disks that were ordered. */
+function expectDiskFailure(failure: unknown): void {
+  if ((failure as { code?: string }).code !== 'EIO') throw failure
+}
+
+async function story(seed: number): Promise<number> {
+  const shard = new RecoverableShard(seed)
+  await shard.open()
+  const changes = new Changes(new SeededRandom(seed + 1_000_000))
+  for (let round = 0; round < 4; round++) {
+    await changeAll(shard, changes, changes.below(12))
+    for (let i = changes.below(3); i > 0; i--) await shard.writeOut.step(1 + changes.below(6))
+    if (changes.below(2) === 0) for (let i = changes.below(6); i > 0; i--) shard.tier.demoteOne()
+    await changeAll(shard, changes, changes.below(4))
+    if (changes.below(6) === 0) shard.coldDisk.fail(changes.below(2) === 0 ? 'write' : 'sync', 'EIO', 1)
+    else if (changes.below(6) === 0) shard.disk.failNext(changes.below(2) === 0 ? 'sync' : 'write', 'EIO')
+    changes.pace = 1 << changes.below(6)
+    await shard
+      .interleaved(
+        () => {
+          if (shard.tier.loose.any && changes.below(3) === 0) shard.tier.loose.step()
+          if (changes.below(40) === 0) shard.compactor.step()
+          return changes.sometimes()
+        },
+        () => shard.checkpointer.run(),
+      )
+      .catch(expectDiskFailure)
+    await changeAll(shard, changes, changes.below(3))
+    if (changes.below(3) === 0) continue
+    expect(shard.matchesModel()).toBe(true)
+    await shard.crash()
+    await shard.check()
+    shard.resetModel()
+  }
+  return changes.moves
+}
+
+describe('moves while a checkpoint runs', () => {
+  it('are told whole or not at all', async () => {
+    let moves = 0
+    for (let seed = firstSeed; seed < firstSeed + seeds; seed++) {
+      try {
+        moves += await story(seed)
+      } catch (failure) {
+        throw new Error(`replay: MORAINE_TEST_SEED=${seed} npx vitest run test/property/moves.test.ts`, { cause: failure })
+      }
+    }
+    expect(moves).toBeGreaterThan(seeds * 10)
+  })
+})
