@@ -95,7 +95,6 @@ export class Server {
       hashMaxListpackEntries: config.values['hash-max-listpack-entries'],
       hashMaxListpackValue: config.values['hash-max-listpack-value'],
       protoMaxBulkBytes: Number(config.values['proto-max-bulk-len']),
-      hashChunkBytesMax: sizes.hashChunkBytes,
       largeValueBytes: sizes.largeValueBytes,
       slicedValueBytes: sizes.slicedValueBytes,
     }

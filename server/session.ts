@@ -14,7 +14,7 @@ import { unknownCommand, unknownSubcommand, wrongArity } from './dispatch-errors
 import type { Connection, RequestHandler, RequestOutcome } from './network/connection.ts'
 import type { KeyPreview } from './resp/key-preview.ts'
 import type { Server } from './server.ts'
-import { coldChunksOf } from './staged-work.ts'
+import { coldOf } from './staged-work.ts'
 import { Transaction } from './transaction.ts'
 
 /** While SLOWLOG or LATENCY want commands this short, each is timed. */
@@ -272,7 +272,7 @@ export class Session implements RequestHandler {
   /** The cold values to fetch before the command may run. */
   #cold(command: Command): ReturnType<Server['primary']['coldNeeds']> {
     const { primary } = this.server
-    const chunks = this.#staged === undefined ? undefined : coldChunksOf(this.#staged)
+    const chunks = this.#staged === undefined ? undefined : coldOf(this.#staged, primary.keyspace.trees)
     if (chunks !== undefined) return chunks.items.length > 0 ? chunks : undefined
     if (command.name !== 'exec') return primary.coldNeeds(command, this.args, this.database, undefined)
     return this.transaction.coldNeeds(primary, this.database)

@@ -4,6 +4,7 @@
  */
 import { isMemoryRefusal } from '../engine/memory/refusal.ts'
 import type { StagedWork } from '../engine/staged-work.ts'
+import type { TreeLeaves } from '../engine/tree/tree-leaves.ts'
 import { ColdSet } from '../storage/cold-set.ts'
 import type { Server } from './server.ts'
 
@@ -75,7 +76,7 @@ export class StagedWorkQueue {
       this.#all.delete(job)
       return false
     }
-    const cold = coldChunksOf(work)
+    const cold = coldOf(work, this.#server.primary.keyspace.trees)
     if (cold !== undefined && cold.items.length > 0) {
       this.#fetch(job, cold)
       return false
@@ -112,8 +113,8 @@ function hasStep(work: StagedWork): boolean {
   }
 }
 
-/** The cold chunks that staged work needs to go on; undefined if it cannot say. */
-export function coldChunksOf(work: StagedWork): ColdSet | undefined {
-  const set = new ColdSet()
-  return work.eachCold?.((hash, firstHash, valueId) => set.addChunk(hash, firstHash, valueId)) ? set : undefined
+/** What is cold and staged work needs to go on; undefined if it cannot say. */
+export function coldOf(work: StagedWork, trees: TreeLeaves): ColdSet | undefined {
+  const set = new ColdSet(trees)
+  return work.eachCold?.(set) ? set : undefined
 }

@@ -8,7 +8,7 @@
 import { crc32 } from 'node:zlib'
 import type { FileSystem } from './file-system.ts'
 
-export const CATALOG_VERSION = 1
+export const CATALOG_VERSION = 2
 export const FILE_HEADER_BYTES = 24
 export const BLOCK_HEADER_BYTES = 28
 /** A block is no longer than this, headers included, unless a single record is. */
@@ -19,7 +19,7 @@ export const U48_LIMIT = 2 ** 48
 export const RECORD_ENTRY = 1
 export const RECORD_TOMBSTONE = 2
 export const RECORD_COLLECTION = 3
-export const RECORD_CHUNK = 4
+export const RECORD_LEAF = 4
 export const RECORD_DATABASES = 5
 export const RECORD_FREED = 6
 export const RECORD_MARKER = 7
@@ -59,8 +59,13 @@ export interface CatalogVisitor {
   ): void
   /** The key was deleted at `lsn`. */
   tombstone(db: number, lsn: number, key: Buffer, keyStart: number, keyEnd: number): void
-  collection(collectionId: number, chunks: number, level: number): void
-  chunk(collectionId: number, chunkNumber: number, valueId: number, lsn: number, count: number, bytes: number): void
+  /** A large collection, kept as a tree whose order has this seed. Its leaves follow. */
+  collection(collectionId: number, leaves: number, seed: number): void
+  /**
+   * The leaf of a collection whose range begins at `separator`, four words; with `valueId` 0 there is none any more. `count`: its
+   * elements; `bytes`: its length.
+   */
+  leaf(collectionId: number, separator: Uint32Array, valueId: number, lsn: number, count: number, bytes: number): void
   /** Which physical database each logical one is as of `lsn`, and at which LSN each physical one was last flushed. */
   databases(lsn: number, physical: ArrayLike<number>, flushedLsns: ArrayLike<number>): void
   /** A cold value to be deleted once the marker after it is durable. */

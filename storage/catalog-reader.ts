@@ -144,8 +144,8 @@ async function findExtent(file: File, path: string, generation: number): Promise
   const size = await file.size()
   const seed = generationSeed(generation)
   const version = fileHeaderVersion(await readAt(file, 0, FILE_HEADER_BYTES), generation)
-  if (version > CATALOG_VERSION) {
-    throw new CatalogVersionUnsupported(`${path} has format ${version}, this program knows up to ${CATALOG_VERSION}`)
+  if (version !== 0 && version !== CATALOG_VERSION) {
+    throw new CatalogVersionUnsupported(`${path} has format ${version}, this program reads ${CATALOG_VERSION}`)
   }
   const offsets: number[] = []
   const markers: MarkerCandidate[] = []

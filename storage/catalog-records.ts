@@ -7,11 +7,11 @@ import {
   ENTRY_EXPIRES,
   ENTRY_INLINE,
   MARKER_BYTES,
-  RECORD_CHUNK,
   RECORD_COLLECTION,
   RECORD_DATABASES,
   RECORD_ENTRY,
   RECORD_FREED,
+  RECORD_LEAF,
   RECORD_MARKER,
   RECORD_TOMBSTONE,
 } from './catalog-format.ts'
@@ -40,8 +40,8 @@ export function visitRecords(bytes: Buffer, start: number, end: number, visitor:
       case RECORD_COLLECTION:
         visitor.collection(takeU48(bytes), takeVarint(bytes), takeVarint(bytes))
         break
-      case RECORD_CHUNK:
-        visitor.chunk(takeU48(bytes), takeVarint(bytes), takeU48(bytes), takeU48(bytes), takeVarint(bytes), takeVarint(bytes))
+      case RECORD_LEAF:
+        visitor.leaf(takeU48(bytes), takeSeparator(bytes), takeU48(bytes), takeU48(bytes), takeVarint(bytes), takeVarint(bytes))
         break
       case RECORD_DATABASES:
         visitDatabases(bytes, visitor)
@@ -142,6 +142,20 @@ function takeU48(bytes: Buffer): number {
   cursor = at + 6
   const low = (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0
   return low + (bytes[at + 4]! | (bytes[at + 5]! << 8)) * 0x100000000
+}
+
+/** The words of the separator that was read last. */
+const separator = new Uint32Array(4)
+
+/** How many of its words are given, then those; the others are 0. */
+function takeSeparator(bytes: Buffer): Uint32Array {
+  const given = bytes[cursor++]!
+  separator.fill(0)
+  for (let i = 0; i < given && i < separator.length; i++, cursor += 4) {
+    const at = cursor
+    separator[i] = bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)
+  }
+  return separator
 }
 
 /** Little-endian base 128, up to 2^53 − 1. */

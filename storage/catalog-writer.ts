@@ -24,11 +24,11 @@ import {
   fileHeader,
   generationSeed,
   MARKER_BYTES,
-  RECORD_CHUNK,
   RECORD_COLLECTION,
   RECORD_DATABASES,
   RECORD_ENTRY,
   RECORD_FREED,
+  RECORD_LEAF,
   RECORD_MARKER,
   RECORD_TOMBSTONE,
   U48_LIMIT,
@@ -155,19 +155,19 @@ export class CatalogWriter implements CatalogVisitor {
     this.#range(key, keyStart, keyEnd)
   }
 
-  collection(collectionId: number, chunks: number, level: number): void {
+  collection(collectionId: number, leaves: number, seed: number): void {
     this.#begin(RECORD_HEAD_BYTES_MAX)
     this.#u8(RECORD_COLLECTION)
     this.#u48(collectionId)
-    this.#varint(chunks)
-    this.#varint(level)
+    this.#varint(leaves)
+    this.#varint(seed)
   }
 
-  chunk(collectionId: number, chunkNumber: number, valueId: number, lsn: number, count: number, bytes: number): void {
+  leaf(collectionId: number, separator: Uint32Array, valueId: number, lsn: number, count: number, bytes: number): void {
     this.#begin(RECORD_HEAD_BYTES_MAX)
-    this.#u8(RECORD_CHUNK)
+    this.#u8(RECORD_LEAF)
     this.#u48(collectionId)
-    this.#varint(chunkNumber)
+    this.#separator(separator)
     this.#u48(valueId)
     this.#u48(lsn)
     this.#varint(count)
@@ -303,6 +303,14 @@ export class CatalogWriter implements CatalogVisitor {
     block[at + 4] = high
     block[at + 5] = high >>> 8
     this.#at = at + 6
+  }
+
+  /** How many words there are up to the last that is not 0, then those. */
+  #separator(words: Uint32Array): void {
+    let given = words.length
+    while (given > 0 && words[given - 1] === 0) given--
+    this.#u8(given)
+    for (let i = 0; i < given; i++) this.#at = this.#block.writeUInt32LE(words[i]!, this.#at)
   }
 
   #varint(value: number): void {

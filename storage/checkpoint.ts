@@ -161,15 +161,14 @@ export class Checkpointer {
   /** Everything that is dirty now, and nothing that becomes so meanwhile. */
   async #writeAll(): Promise<void> {
     const { dirty, dirtyMovers } = this.#tier
-    // A hash that is half written is in no queue, and counts when it is done.
-    let left = dirty.length + (this.#tier.partlyWritten !== 0 ? 1 : 0)
-    while (this.#tier.partlyWritten !== 0 || (left > 0 && dirty.length > 0)) {
-      left -= await this.#writeOut.step(Math.max(left, 1), dirty)
+    let left = dirty.length
+    while (this.#writeOut.isUnderWay || (left > 0 && dirty.length > 0)) {
+      left -= await this.#writeOut.step(left, dirty)
       this.#goOn()
     }
     // Those of them that got another slot meanwhile have gone from one queue to the other, and the values of some have got other keys.
-    while (this.#tier.partlyWritten !== 0 || dirtyMovers.length > 0 || this.#writeOut.hasMoved) {
-      await this.#writeOut.step(Math.max(dirtyMovers.length, 1), dirtyMovers)
+    while (this.#writeOut.isUnderWay || dirtyMovers.length > 0) {
+      await this.#writeOut.step(dirtyMovers.length, dirtyMovers)
       this.#goOn()
     }
   }
@@ -202,6 +201,7 @@ export class Checkpointer {
     this.#formers.push(this.#catalog)
     this.#isIncomplete = true
     this.#catalog = catalog
+    this.#writeOut.abandonTrees()
     this.#writeOut.catalog = catalog
     this.#tier.databasesChanged = false
     this.#writeOut.tellDatabases()
@@ -212,6 +212,7 @@ export class Checkpointer {
         found.length = 0
         cursor = database.index.scan(cursor, entriesPerSlice, (ref) => found.push(ref))
         for (const ref of found) this.#writeOut.retell(ref)
+        while (this.#writeOut.isUnderWay) await this.#writeOut.step(0)
         if (this.#catalog.pendingBytes > 1024 * 1024) await this.#catalog.flush()
         else await new Promise<void>((resolve) => this.#clock.afterTurn(resolve))
         // What was deleted meanwhile may have been told before.

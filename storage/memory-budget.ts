@@ -144,7 +144,7 @@ export class MemoryBudget {
       const gained = this.#tier.demoteOne()
       if (gained < 0) {
         if (this.compact()) return true
-        this.stuck = !this.#tier.hasDirty && !this.#tier.loose.any
+        this.stuck = !this.#tier.hasDirty && !this.#tier.lazyFree.any
         return false
       }
       if (gained > 0) demoted++

@@ -14,7 +14,7 @@ export const noCatalog: CatalogSink = {
   entry: forget,
   tombstone: forget,
   collection: forget,
-  chunk: forget,
+  leaf: forget,
   databases: forget,
   freed: forget,
 }

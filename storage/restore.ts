@@ -3,10 +3,9 @@
  * read. What the log holds beyond the catalog's marker is replayed afterwards.
  */
 import type { TypeNumber } from '../engine/keyspace/entries.ts'
-import { beforeMoveFlag, catalogedFlag, chunkedHash, dirtyFlag, valueDirtyFlag } from '../engine/keyspace/entries.ts'
+import { beforeMoveFlag, catalogedFlag, dirtyFlag, treeForm, valueDirtyFlag } from '../engine/keyspace/entries.ts'
 import type { Keyspace } from '../engine/keyspace/keyspace.ts'
-import { chunkObserver } from '../engine/mutation/hash-operations.ts'
-import { ChunkedHash } from '../engine/types/chunked-hash.ts'
+import { Separator } from '../engine/tree/separator.ts'
 import type { CatalogVisitor } from './catalog-format.ts'
 import { ENTRY_BEFORE_MOVE } from './catalog-format.ts'
 import type { Tier } from './tier.ts'
@@ -14,11 +13,14 @@ import type { Tier } from './tier.ts'
 export class KeyspaceRestore implements CatalogVisitor {
   readonly #keyspace: Keyspace
   readonly #tier: Tier
-  readonly #hashChunkBytes: number | undefined
-  /** Large hashes by their id in the catalog. */
-  readonly #hashes = new Map<number, ChunkedHash>()
-  /** Entries that were told of a hash that is yet to be described. */
-  readonly #awaiting = new Map<number, number>()
+  /**
+   * Root blocks of large collections by their id in the catalog. What they belong to only the last row tells: a collection keeps its id
+   * when it goes to another key.
+   */
+  readonly #roots = new Map<number, number>()
+  /** Entries that were told of a collection. Until the end they hold its id in place of a value. */
+  readonly #owners: number[] = []
+  readonly #separator = new Separator()
   /** Ids that were to be deleted from the cold store, and perhaps were not. */
   readonly freedIds: number[] = []
 
@@ -26,10 +28,9 @@ export class KeyspaceRestore implements CatalogVisitor {
   readonly #movable: number[] = []
 
   /** While it runs, the keyspace must have no observer. */
-  constructor(keyspace: Keyspace, tier: Tier, hashChunkBytes?: number) {
+  constructor(keyspace: Keyspace, tier: Tier) {
     this.#keyspace = keyspace
     this.#tier = tier
-    this.#hashChunkBytes = hashChunkBytes
   }
 
   entry(
@@ -51,41 +52,33 @@ export class KeyspaceRestore implements CatalogVisitor {
     const keyspace = this.#keyspace
     const { entries } = keyspace
     keyspace.forgetLookUp()
-    let ref = keyspace.find(db, key, keyStart, keyEnd)
-    const same = ref !== 0 && encoding === chunkedHash && this.#isHash(ref, valueId)
-    if (ref !== 0 && !same) {
-      this.#remove(ref)
-      keyspace.find(db, key, keyStart, keyEnd)
-      ref = 0
-    }
-    if (ref === 0) ref = keyspace.insert(db, type as TypeNumber, key, keyStart, keyEnd, expireAt !== 0)
-    if (encoding === chunkedHash) {
-      if (!same) this.#awaiting.set(valueId, ref)
-    } else if (valueId !== 0) {
-      entries.setTypeAndEncoding(ref, type as TypeNumber, encoding)
+    const former = keyspace.find(db, key, keyStart, keyEnd)
+    if (former !== 0) keyspace.remove(former, 0)
+    const ref = keyspace.insert(db, type as TypeNumber, key, keyStart, keyEnd, expireAt !== 0)
+    entries.setTypeAndEncoding(ref, type as TypeNumber, encoding)
+    if (valueId === 0) this.#putInline(ref, inline, inlineStart, inlineEnd)
+    else {
       entries.setCold(ref, valueId, 0)
-      keyspace.coldCount++
-    } else {
-      entries.setTypeAndEncoding(ref, type as TypeNumber, encoding)
-      this.#putInline(ref, inline, inlineStart, inlineEnd)
+      if (encoding !== treeForm) keyspace.coldCount++
     }
     entries.setLength(ref, length)
     entries.setLsn(ref, lsn)
     entries.setFlag(ref, catalogedFlag)
     if ((flags & ENTRY_BEFORE_MOVE) !== 0) entries.setFlag(ref, beforeMoveFlag)
     const placed = keyspace.setExpireAt(ref, expireAt)
-    if (placed !== ref && this.#awaiting.get(valueId) === ref) this.#awaiting.set(valueId, placed)
-    if (encoding !== chunkedHash && valueId === 0 && this.#tier.isMovable(entries.value(placed))) this.#movable.push(placed)
+    if (encoding === treeForm) this.#owners.push(placed)
+    if (valueId === 0 && this.#tier.isMovable(entries.value(placed))) this.#movable.push(placed)
   }
 
   /**
-   * After the last row: tells the tier of the values that it may move after all, because their keys were to expire soon when
-   * they were told, or because the setting has changed.
+   * After the last row: gives each collection to the entry that has it, and tells the tier of the values that it may move after all,
+   * because their keys were to expire soon when they were told, or because the setting has changed.
    */
   finish(): void {
+    this.#giveTrees()
     const { entries, values } = this.#keyspace
     for (const ref of this.#movable) {
-      if (!entries.isLive(ref) || entries.encoding(ref) === chunkedHash || !entries.isResident(ref)) continue
+      if (!entries.isLive(ref) || entries.isTree(ref) || !entries.isResident(ref)) continue
       const value = entries.value(ref)
       if (value === 0 || values.id(value) !== 0 || values.queue(value) !== 0 || !this.#tier.isMovable(value)) continue
       this.#tier.resident(value)
@@ -99,25 +92,37 @@ export class KeyspaceRestore implements CatalogVisitor {
   tombstone(db: number, _lsn: number, key: Buffer, keyStart: number, keyEnd: number): void {
     this.#keyspace.forgetLookUp()
     const ref = this.#keyspace.find(db, key, keyStart, keyEnd)
-    if (ref !== 0) this.#remove(ref)
+    if (ref !== 0) this.#keyspace.remove(ref, 0)
   }
 
-  collection(collectionId: number, _chunks: number, seed: number): void {
-    const keyspace = this.#keyspace
-    const ref = this.#awaiting.get(collectionId)
-    if (ref === undefined) return
-    this.#awaiting.delete(collectionId)
-    const number = keyspace.nextCollectionNumber()
-    const hash = new ChunkedHash(keyspace.values, number, collectionId, seed, chunkObserver(keyspace), this.#hashChunkBytes)
-    keyspace.collections[number] = hash
-    keyspace.entries.setTypeAndEncoding(ref, keyspace.entries.type(ref), chunkedHash)
-    keyspace.entries.setResident(ref, number, keyspace.access.initial())
-    this.#hashes.set(collectionId, hash)
-    this.#tier.chunksWereCold = true
+  collection(collectionId: number, _leaves: number, seed: number): void {
+    if (!this.#roots.has(collectionId)) this.#roots.set(collectionId, this.#keyspace.trees.createBare(0, collectionId, seed))
   }
 
-  chunk(collectionId: number, chunkNumber: number, valueId: number, lsn: number, count: number, bytes: number): void {
-    this.#hashes.get(collectionId)?.restoreChunk(chunkNumber, valueId, lsn, count, bytes)
+  leaf(collectionId: number, separator: Uint32Array, valueId: number, lsn: number, count: number, bytes: number): void {
+    const root = this.#roots.get(collectionId)
+    if (root !== undefined) this.#keyspace.trees.restore(root, this.#separator.take(separator, 0), valueId, lsn, count, bytes)
+  }
+
+  #giveTrees(): void {
+    const { entries, trees, access } = this.#keyspace
+    for (const ref of this.#owners) {
+      if (!entries.isLive(ref) || !entries.isTree(ref) || entries.isResident(ref)) continue
+      const id = entries.valueId(ref)
+      const root = this.#roots.get(id)
+      if (root === undefined) throw new Error(`catalog: collection ${id} is missing`)
+      this.#roots.delete(id)
+      this.#keyspace.giveTree(ref, root, access.initial())
+      this.#tier.leavesWereCold = true
+    }
+    for (const root of this.#roots.values()) {
+      trees.dropped(root)
+      while (!trees.releaseSome(root, Number.MAX_SAFE_INTEGER)) {
+        // Nothing of it is in memory: only rows go.
+      }
+    }
+    this.#owners.length = 0
+    this.#roots.clear()
   }
 
   databases(lsn: number, physical: ArrayLike<number>, flushedLsns: ArrayLike<number>): void {
@@ -133,24 +138,13 @@ export class KeyspaceRestore implements CatalogVisitor {
       do {
         found.length = 0
         cursor = database.index.scan(cursor, 1024, (ref) => found.push(ref))
-        for (const ref of found) this.#remove(ref)
+        for (const ref of found) keyspace.remove(ref, 0)
       } while (cursor !== 0)
     }
   }
 
   freed(valueId: number): void {
     this.freedIds.push(valueId)
-  }
-
-  #isHash(ref: number, id: number): boolean {
-    const { entries, collections } = this.#keyspace
-    return entries.encoding(ref) === chunkedHash && collections[entries.value(ref)]?.id === id
-  }
-
-  #remove(ref: number): void {
-    const { entries, collections } = this.#keyspace
-    if (entries.encoding(ref) === chunkedHash) this.#hashes.delete(collections[entries.value(ref)]?.id ?? 0)
-    this.#keyspace.remove(ref, 0)
   }
 
   #putInline(ref: number, inline: Buffer, start: number, end: number): void {

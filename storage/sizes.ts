@@ -6,17 +6,13 @@ export interface Sizes {
   readonly slicedValueBytes: number | undefined
   /** Bytes of a large value that are digested without letting the event loop go. */
   readonly digestBytes: number
-  /** A chunk of a large hash above this is split. Undefined: the engine's own. */
-  readonly hashChunkBytes: number | undefined
+  /** A leaf of a large collection above this is cut in two. Undefined: the engine's own. */
+  readonly treeLeafBytes: number | undefined
   /** Bytes of values that go to the cold store together. */
   readonly batchBytes: number
   readonly batchEntries: number
   /** Longer values go to the cold store in pieces of this many bytes. */
   readonly coldPieceBytes: number
-  /** A large hash is told to the catalog when so few chunks are dirty that all can be copied at one moment. */
-  readonly chunksAtOnce: number
-  /** Dirty chunks of a larger one that are written at a time before that. */
-  readonly chunksPerRound: number
   /** Records below which a catalog is not worth writing anew. */
   readonly catalogRecordsMin: number
   /** Values that are deleted from the cold store together. */
@@ -27,12 +23,10 @@ export const defaultSizes: Sizes = {
   largeValueBytes: undefined,
   slicedValueBytes: undefined,
   digestBytes: 1024 * 1024,
-  hashChunkBytes: undefined,
+  treeLeafBytes: undefined,
   batchBytes: 256 * 1024,
   batchEntries: 2048,
   coldPieceBytes: 1024 * 1024,
-  chunksAtOnce: 256,
-  chunksPerRound: 128,
   catalogRecordsMin: 100_000,
   deletesPerBatch: 1000,
 }

@@ -5,20 +5,17 @@
  *
  * It changes no meaning: a value is the same hot, cool or cold. It runs in slices, between requests, never inside one.
  */
-import type { Arguments } from '../engine/arguments.ts'
-import type { Need } from '../engine/command.ts'
 import type { Database } from '../engine/keyspace/database.ts'
-import { catalogedFlag, chunkedHash, dirtyFlag, epochFlag, valueDirtyFlag } from '../engine/keyspace/entries.ts'
+import { catalogedFlag, dirtyFlag, epochFlag, valueDirtyFlag } from '../engine/keyspace/entries.ts'
 import type { Keyspace } from '../engine/keyspace/keyspace.ts'
 import type { KeyspaceObserver } from '../engine/keyspace/observer.ts'
-import type { ChunkedHash } from '../engine/types/chunked-hash.ts'
-import { fieldHash } from '../engine/types/field-hashes.ts'
+import type { FrozenTree } from '../engine/tree/frozen-tree.ts'
+import { LeafRow } from '../engine/tree/tree-shape.ts'
 import type { Clock } from './clock.ts'
-import type { ColdItem } from './cold-set.ts'
-import { ColdSet } from './cold-set.ts'
+import type { ColdItem, ColdLeaf, ColdSet } from './cold-set.ts'
 import { ColdStamps } from './cold-stamps.ts'
 import type { ColdStore } from './cold-store.ts'
-import { LoosePieces } from './loose-pieces.ts'
+import { LazyFree } from './lazy-free.ts'
 import { isHead, readPieces } from './pieced-values.ts'
 import { RefQueue } from './ref-queue.ts'
 import { Residency } from './residency.ts'
@@ -56,8 +53,6 @@ export interface TierCounts {
 /** While memory is this far below the budget's limits, whatever is read stays. */
 export type Room = 'ample' | 'some' | 'none'
 
-const scanChunksAhead = 8
-
 export class Tier implements KeyspaceObserver {
   readonly counts: TierCounts = {
     coldReads: 0,
@@ -74,8 +69,8 @@ export class Tier implements KeyspaceObserver {
   readonly dirty = new RefQueue()
   /** Entries that got another slot while a checkpoint was to write them: it must not miss them. */
   readonly dirtyMovers = new RefQueue()
-  /** Entry of a large hash whose dirty chunks are being written, a batch at a time, before the catalog is told of it; 0 for none. */
-  partlyWritten = 0
+  /** Trees that are being written out, a batch at a time, the first at present. */
+  readonly frozen: FrozenTree[] = []
   /** Deleted keys that the catalog still knows. */
   readonly tombstones = new Tombstones()
   /** Deletions that the checkpoint which is under way must not tell. */
@@ -84,13 +79,13 @@ export class Tier implements KeyspaceObserver {
   tellBeforeMove: (entry: number, isMidRecord: boolean) => void = () => undefined
   #checkpointing = false
   /** What was cut off and is released in slices. */
-  readonly loose: LoosePieces
+  readonly lazyFree: LazyFree
   /** Ids in the cold store that became useless since the last checkpoint. */
   stales: number[] = []
   /** Databases were flushed or swapped since the catalog was told. */
   databasesChanged = false
-  /** A chunk of a large hash has been cold since the start. */
-  chunksWereCold = false
+  /** A leaf of a tree has been cold since the start. */
+  leavesWereCold = false
   /** Says how much room there is for values to come back. */
   room: () => Room = () => 'ample'
   readonly #keyspace: Keyspace
@@ -122,12 +117,12 @@ export class Tier implements KeyspaceObserver {
     this.residency = new Residency(keyspace.values)
     this.#stamps = new ColdStamps(keyspace.access, this.residency.epoch)
     keyspace.coldIdleSeconds = (stamp) => this.#stamps.idleSeconds(stamp)
-    this.loose = new LoosePieces(keyspace, (entry) => this.gone(entry))
+    this.lazyFree = new LazyFree(keyspace, (entry) => this.gone(entry))
   }
 
   /** Whether a request may meet a cold value at all. */
   get hasCold(): boolean {
-    return this.#keyspace.coldCount > 0 || this.chunksWereCold
+    return this.#keyspace.coldCount > 0 || this.leavesWereCold
   }
 
   get readsInFlight(): number {
@@ -136,7 +131,7 @@ export class Tier implements KeyspaceObserver {
 
   /** Whether the catalog lags behind. */
   get hasDirty(): boolean {
-    return this.dirty.length > 0 || this.dirtyMovers.length > 0 || this.partlyWritten !== 0
+    return this.dirty.length > 0 || this.dirtyMovers.length > 0 || this.frozen.length > 0
   }
 
   /** Memory for the tier's own bookkeeping. */
@@ -191,7 +186,7 @@ export class Tier implements KeyspaceObserver {
     else this.dirty.push(entry)
   }
 
-  moving(entry: number, lsn: number): void {
+  transferring(entry: number, lsn: number): void {
     if (!this.#checkpointing || !this.isDue(entry)) return
     this.tellBeforeMove(entry, this.#keyspace.entries.lsn(entry) === lsn)
   }
@@ -215,13 +210,13 @@ export class Tier implements KeyspaceObserver {
     tombstones.add(entries.db(entry), lsn, arena.bytes(entry), start, start + entries.keyLength(entry))
   }
 
-  collectionDropped(collection: ChunkedHash): void {
-    this.loose.addCollection(collection)
+  treeDropped(root: number): void {
+    this.lazyFree.addTree(root)
   }
 
   flushed(former: Database): void {
     this.databasesChanged = true
-    this.loose.addDatabase(former)
+    this.lazyFree.addDatabase(former)
   }
 
   swapped(): void {
@@ -261,19 +256,6 @@ export class Tier implements KeyspaceObserver {
 
   // Prefetch.
 
-  /** Adds to `set` what a command needs of a key that is cold, wholly or in part. Makes the set when it is needed. */
-  coldOf(ref: number, need: Need, args: Arguments, keyIndex: number, set: ColdSet | undefined): ColdSet | undefined {
-    const { entries } = this.#keyspace
-    if (entries.encoding(ref) === chunkedHash) {
-      const hash = this.#keyspace.collections[entries.value(ref)] as ChunkedHash
-      return hash.coldChunks === 0 ? set : coldChunks(hash, need, args, keyIndex, set)
-    }
-    if (entries.isResident(ref)) return set
-    const made = set ?? new ColdSet()
-    made.addValue(ref, entries.valueId(ref))
-    return made
-  }
-
   /** Reads what the set names; one read per value however many wait for it. Rejects when a value cannot be read. */
   async fetch(set: ColdSet): Promise<void> {
     set.values = await Promise.all(
@@ -282,14 +264,26 @@ export class Tier implements KeyspaceObserver {
   }
 
   /** A value that was replaced while it was read may be gone from the store, and is wanted no more. */
-  #unlessOutdated({ entry, hash, firstHash, id }: ColdItem, failure: Error): undefined {
-    const { entries } = this.#keyspace
-    const isCurrent =
-      hash !== undefined
-        ? hash.coldChunkAt(firstHash) === id
-        : entries.isLive(entry) && !entries.isResident(entry) && entries.valueId(entry) === id
+  #unlessOutdated({ entry, leaf, id }: ColdItem, failure: Error): undefined {
+    const isCurrent = leaf === undefined ? this.#isColdValue(entry, id) : this.#isTree(leaf) && this.#isColdLeaf(leaf, id)
     if (isCurrent) throw failure
     return undefined
+  }
+
+  #isColdValue(entry: number, id: number): boolean {
+    const { entries } = this.#keyspace
+    return entries.isLive(entry) && !entries.isTree(entry) && !entries.isResident(entry) && entries.valueId(entry) === id
+  }
+
+  /** Whether the root block still is that of the collection. */
+  #isTree({ root, collectionId }: ColdLeaf): boolean {
+    return this.#keyspace.trees.roots.isRootOf(root, collectionId)
+  }
+
+  #isColdLeaf({ root, separator }: ColdLeaf, id: number): boolean {
+    const { trees } = this.#keyspace
+    const at = new LeafRow()
+    return trees.find(root, separator, at) && trees.ref(at) === 0 && trees.nodes.valueId(at.node, at.row) === id
   }
 
   /** Puts what was fetched in its place, unless it has changed meanwhile. The request must run before anything else does. */
@@ -298,14 +292,14 @@ export class Tier implements KeyspaceObserver {
     const keyspace = this.#keyspace
     const { entries, values } = keyspace
     for (let i = 0; i < set.items.length; i++) {
-      const { entry, hash, firstHash, id } = set.items[i]
+      const { entry, leaf, id } = set.items[i]
       const bytes = set.values[i]
       if (bytes === undefined) continue
-      if (hash !== undefined) {
-        hash.admit(firstHash, id, bytes)
+      if (leaf !== undefined) {
+        if (this.#isTree(leaf)) keyspace.trees.admit(leaf.root, leaf.separator, id, bytes)
         continue
       }
-      if (!entries.isLive(entry) || entries.isResident(entry) || entries.valueId(entry) !== id) continue
+      if (!this.#isColdValue(entry, id)) continue
       const epoch = this.#stamps.epochOf(entries.coldStamp(entry))
       const value = this.#slotFor(entry, bytes)
       values.setId(value, id)
@@ -340,7 +334,7 @@ export class Tier implements KeyspaceObserver {
     const { entries, values } = this.#keyspace
     for (let i = 0; i < visitors.length; i += 2) {
       const entry = visitors[i]
-      if (!entries.isLive(entry) || entries.encoding(entry) === chunkedHash || !entries.isResident(entry)) continue
+      if (!entries.isLive(entry) || entries.isTree(entry) || !entries.isResident(entry)) continue
       const value = entries.value(entry)
       if (value === 0 || values.id(value) === 0) continue
       if (this.#staysAfter(visitors[i + 1])) {
@@ -367,13 +361,12 @@ export class Tier implements KeyspaceObserver {
     if (value === 0) return -1
     const keyspace = this.#keyspace
     const bytes = keyspace.arena.capacity(value)
-    if (keyspace.values.isChunk(value)) {
-      const hash = keyspace.collections[keyspace.values.owner(value)]
-      if (hash === undefined || !hash.evict(value)) {
+    if (keyspace.values.isLeaf(value)) {
+      if (!keyspace.trees.evict(value)) {
         this.residency.postpone(value)
         return 0
       }
-      this.chunksWereCold = true
+      this.leavesWereCold = true
     } else {
       if (keyspace.values.id(value) === 0) {
         // One that has become too small for the store rides along in the catalog, and will never be cool.
@@ -437,38 +430,4 @@ export class Tier implements KeyspaceObserver {
       this.#coldReadMs(this.#clock.monotonicMs() - startMs)
     }
   }
-}
-
-function coldChunks(hash: ChunkedHash, need: Need, args: Arguments, keyIndex: number, set: ColdSet | undefined): ColdSet | undefined {
-  let made = set
-  const add = (firstHash: number, id: number): undefined => {
-    made ??= new ColdSet()
-    made.addChunk(hash, firstHash, id)
-  }
-  if (need === 'value') hash.eachCold(add)
-  else if (need === 'scan') {
-    let left = scanChunksAhead
-    const cursor = args.integer(keyIndex + 1)
-    hash.eachCold(
-      (firstHash, id) => {
-        add(firstHash, id)
-        return --left > 0 ? undefined : false
-      },
-      cursor >= 0 && cursor < 2 ** 32 ? cursor : 0,
-    )
-  } else {
-    const last = need === 'field' ? keyIndex + 1 : args.count - 1
-    for (let i = keyIndex + 1; i <= last; i += need === 'pairs' ? 2 : 1) {
-      const id = hash.coldChunkFor(args.buffer, args.starts[i], args.ends[i])
-      if (id === 0) continue
-      hash.eachCold(
-        (firstHash, valueId) => {
-          add(firstHash, valueId)
-          return false
-        },
-        fieldHash(args.buffer, args.starts[i], args.ends[i], hash.seed),
-      )
-    }
-  }
-  return made
 }

@@ -4,32 +4,33 @@
  *
  * It takes entries from the tier's dirty list in order, copies each at one moment (bytes into a batch under a new value
  * id, metadata into the catalog), and writes the batch once the log has committed everything in it: nothing uncommitted
- * reaches the cold store. A value that has changed before its batch was written stays hot; its copy is stale.
+ * reaches the cold store. A value that has changed before its batch was written stays hot; its copy is stale. A large
+ * collection is frozen at one moment and written at leisure (`FrozenTree`).
  *
  * It is the only writer of the catalog and of the cold store, and runs one step at a time.
  */
 import type { Entries } from '../engine/keyspace/entries.ts'
-import { catalogedFlag, chunkedHash, dirtyFlag, packedHash, stringType, valueDirtyFlag } from '../engine/keyspace/entries.ts'
+import { catalogedFlag, dirtyFlag, stringType, valueDirtyFlag } from '../engine/keyspace/entries.ts'
 import type { Keyspace } from '../engine/keyspace/keyspace.ts'
 import { databaseCount } from '../engine/keyspace/keyspace.ts'
-import type { ChunkedHash } from '../engine/types/chunked-hash.ts'
+import type { FrozenPart, FrozenTree, FrozenVisitor } from '../engine/tree/frozen-tree.ts'
+import type { Separator } from '../engine/tree/separator.ts'
 import { usedBytes } from '../engine/types/packed-fields.ts'
 import { ENTRY_BEFORE_MOVE } from './catalog-format.ts'
 import type { Clock } from './clock.ts'
-import type { ColdPut, ColdStore } from './cold-store.ts'
+import type { ColdStore } from './cold-store.ts'
 import type { CatalogSink } from './no-catalog.ts'
-import { deleteValues, ValueIds, writePieces } from './pieced-values.ts'
+import { deleteValues, ValueIds } from './pieced-values.ts'
 import type { RefQueue } from './ref-queue.ts'
 import type { Sizes } from './sizes.ts'
 import { defaultSizes } from './sizes.ts'
 import type { Tier } from './tier.ts'
 import type { ValueCodec } from './value-codec.ts'
 import { LARGE_VALUE_BYTES } from './value-codec.ts'
+import { WriteBatch } from './write-batch.ts'
 
 /** How long one stretch of copying may hold the event loop. */
 const sliceMs = 1
-/** Rounds beyond one per chunk after which a hash that is changed faster than it is written is copied all the same. */
-const partialRoundsMax = 16
 /** Longer values go to the cold store however soon they expire. */
 const soonGoneBytesMax = 4096
 const nothing = Buffer.alloc(0)
@@ -43,31 +44,7 @@ export interface WriteOutCounts {
   outdated: number
 }
 
-/** A batch and what is to be noted when it has been written. */
-interface Batch {
-  readonly puts: ColdPut[]
-  readonly large: Promise<ColdPut>[]
-  readonly pieced: { readonly id: number; readonly bytes: Buffer; readonly start: number; readonly end: number }[]
-  /** Per value: entry, LSN, id. */
-  readonly entries: number[]
-  readonly chunks: {
-    readonly entry: number
-    readonly hash: ChunkedHash
-    readonly firstHash: number
-    readonly lsn: number
-    readonly id: number
-    readonly told: boolean
-  }[]
-  bytes: number
-  count: number
-  lsn: number
-}
-
-function newBatch(): Batch {
-  return { puts: [], large: [], pieced: [], entries: [], chunks: [], bytes: 0, count: 0, lsn: 0 }
-}
-
-export class WriteOut {
+export class WriteOut implements FrozenVisitor {
   readonly counts: WriteOutCounts = { values: 0, valueBytes: 0, storedBytes: 0, batches: 0, outdated: 0 }
   catalog: CatalogSink
   readonly #keyspace: Keyspace
@@ -82,9 +59,12 @@ export class WriteOut {
   readonly #space: Buffer
   #inFlightBytes = 0
   /** Values of keys that a checkpoint told of because they were about to move, to be written before it ends. */
-  #beforeMoves: Batch | undefined
-  /** Batches that chunks of `Tier.partlyWritten` have gone into. */
-  #partialRounds = 0
+  #beforeMoves: WriteBatch | undefined
+  /** Trees that were taken whole, the last of it in the batch in hand. */
+  #passed: FrozenTree[] = []
+  /** The batch and the tree that are being collected. */
+  #batch!: WriteBatch
+  #tree!: FrozenTree
 
   constructor(options: {
     keyspace: Keyspace
@@ -126,19 +106,22 @@ export class WriteOut {
     return this.#space.length + this.#inFlightBytes + (this.#beforeMoves?.bytes ?? 0) + this.catalog.pendingBytes
   }
 
-  /** Whether values that moved wait for the next step. */
-  get hasMoved(): boolean {
-    return this.#beforeMoves !== undefined
+  /** Whether something that was begun waits for the next step: values that moved, trees that are written in part. */
+  get isUnderWay(): boolean {
+    return this.#beforeMoves !== undefined || this.#tier.frozen.length > 0
   }
 
-  /** Writes one batch from `Tier.partlyWritten`, then the head of `queue`, or of one that is not empty. `left` bounds how many entries are looked at; returns how many were. Rejects when a disk fails; nothing is lost then. */
+  /**
+   * Writes one batch: what is under way, then the head of `queue`, or of one that is not empty. `left` bounds how many entries are looked
+   * at; returns how many were. Rejects when a disk fails; nothing is lost then.
+   */
   async step(left: number, queue = this.#tier.dirty.length > 0 ? this.#tier.dirty : this.#tier.dirtyMovers): Promise<number> {
     const moved = this.#beforeMoves
     this.#beforeMoves = undefined
     if (moved !== undefined && moved.count > 0) await this.#write(moved)
-    const batch = newBatch()
+    const batch = new WriteBatch(this.#keyspace, this.#codec, this.#ids, this.#space)
     const looked = await this.#collect(batch, left, queue)
-    if (batch.count > 0) await this.#write(batch)
+    await this.#write(batch)
     if (this.catalog.pendingBytes > this.#sizes.batchBytes) await this.catalog.flush()
     return looked
   }
@@ -152,8 +135,8 @@ export class WriteOut {
   }
 
   /**
-   * Tells the catalog what is due besides changed entries: which databases were flushed or swapped, which keys deleted. While a checkpoint
-   * is under way that is only what it must not miss.
+   * Records in the catalog what is due besides changed entries: which databases were flushed or swapped, which keys deleted. While a
+   * checkpoint is under way that is only what it must not miss.
    */
   tellDeletions(): void {
     const tier = this.#tier
@@ -170,33 +153,47 @@ export class WriteOut {
     this.catalog.databases(logicalLsn, logical, flushedLsns)
   }
 
-  /** Tells the catalog of an entry that it knows already or that has nothing unwritten: for a new generation. */
+  /** Records an entry in a catalog that is begun anew. What is dirty will come anyway; of a tree all leaves do. */
   retell(ref: number): void {
     const entries = this.#entries
     if (!entries.isLive(ref)) return
-    const isDirty = entries.flag(ref, dirtyFlag)
-    if (entries.encoding(ref) === chunkedHash) {
-      // Of a hash that is dirty only what has changed will be told: the rest must be told here.
-      this.#retellChunks(ref)
-      if (isDirty) entries.setFlag(ref, dirtyFlag)
-    } else if (!isDirty) this.#tellEntry(ref, this.#storedId(ref))
+    if (entries.isTree(ref)) this.#takeTree(ref, 'all', 0)
+    else if (!entries.flag(ref, dirtyFlag)) this.#tellEntry(ref, this.#storedId(ref))
   }
 
-  async #collect(batch: Batch, left: number, queue: RefQueue): Promise<number> {
-    const tier = this.#tier
+  /** Gives up the trees that are written in part: they are to be written again. */
+  abandonTrees(): void {
+    for (const tree of this.#tier.frozen.splice(0)) this.#abandon(tree)
+  }
+
+  removed(separator: Separator): void {
+    this.catalog.leaf(this.#tree.id, separator.words, 0, 0, 0, 0)
+  }
+
+  leaf(separator: Separator, ref: number, lsn: number, count: number, bytes: number): void {
+    const id = this.#batch.addLeaf(this.#tree, separator, lsn, ref, bytes)
+    this.#count(bytes)
+    this.catalog.leaf(this.#tree.id, separator.words, id, lsn, count, bytes)
+  }
+
+  stored(separator: Separator, valueId: number, lsn: number, count: number, bytes: number): void {
+    this.catalog.leaf(this.#tree.id, separator.words, valueId, lsn, count, bytes)
+  }
+
+  async #collect(batch: WriteBatch, left: number, queue: RefQueue): Promise<number> {
+    const { frozen } = this.#tier
     let looked = 0
     let until = this.#clock.monotonicMs() + sliceMs
     this.tellDeletions()
-    while (looked < left && batch.bytes < this.#sizes.batchBytes && batch.count < this.#sizes.batchEntries) {
-      const ref = tier.partlyWritten !== 0 ? tier.partlyWritten : queue.shift()
-      if (ref === 0) break
-      tier.partlyWritten = 0
-      this.#take(ref, batch)
-      if (tier.partlyWritten === 0) {
+    for (let steps = 1; batch.bytes < this.#sizes.batchBytes && batch.count < this.#sizes.batchEntries; steps++) {
+      if (frozen.length > 0) this.#advance(frozen[0] as FrozenTree, batch)
+      else {
+        const ref = looked < left ? queue.shift() : 0
+        if (ref === 0) break
+        this.#take(ref, batch)
         looked++
-        this.#partialRounds = 0
       }
-      if ((looked & 15) !== 0 || this.#clock.monotonicMs() < until) continue
+      if ((steps & 15) !== 0 || this.#clock.monotonicMs() < until) continue
       await new Promise<void>((resolve) => this.#clock.afterTurn(resolve))
       until = this.#clock.monotonicMs() + sliceMs
       this.tellDeletions()
@@ -204,17 +201,28 @@ export class WriteOut {
     return looked
   }
 
+  /** Takes something of a tree that is written in part. */
+  #advance(tree: FrozenTree, batch: WriteBatch): void {
+    this.#tree = tree
+    this.#batch = batch
+    if (tree.lsn > batch.lsn) batch.lsn = tree.lsn
+    if (tree.step(this)) return
+    this.#tier.frozen.shift()
+    this.#passed.push(tree)
+  }
+
   /**
-   * The value of an entry that the checkpoint under way is yet to write is about to move to another key. It is told under its present key,
+   * The value of an entry that the checkpoint under way is yet to write is about to go to another key. It is told under its present key,
    * as it is: the move is then as new to all that the checkpoint shows as any other move that came after its beginning.
    */
   #tellBeforeMove(ref: number, isMidRecord: boolean): void {
-    this.#beforeMoves ??= newBatch()
+    // It waits while others are written: its values get memory of their own.
+    this.#beforeMoves ??= new WriteBatch(this.#keyspace, this.#codec, this.#ids, undefined)
     this.tellDeletions()
     this.#take(ref, this.#beforeMoves, isMidRecord ? ENTRY_BEFORE_MOVE : 0)
   }
 
-  #take(ref: number, batch: Batch, flags = 0): void {
+  #take(ref: number, batch: WriteBatch, flags = 0): void {
     const entries = this.#entries
     // What became dirty during a checkpoint is further back in the queue: its slot was another entry's.
     if (!entries.isLive(ref) || !this.#tier.isDue(ref)) return
@@ -224,8 +232,8 @@ export class WriteOut {
       return
     }
     if (lsn > batch.lsn) batch.lsn = lsn
-    if (entries.encoding(ref) === chunkedHash) {
-      this.#takeChunks(ref, batch, flags)
+    if (entries.isTree(ref)) {
+      this.#takeTree(ref, 'dirty', flags)
       return
     }
     const hasCopy = !entries.isResident(ref) || !entries.flag(ref, valueDirtyFlag)
@@ -233,80 +241,24 @@ export class WriteOut {
       this.#tellEntry(ref, this.#storedId(ref), flags)
       return
     }
-    const value = entries.value(ref)
-    const { values } = this.#keyspace
     const length = this.#valueLength(ref)
-    const id = this.#ids.take(length)
-    this.#put(batch, id, value, values.start(value), values.start(value) + length)
-    batch.entries.push(ref, lsn, id)
+    this.#count(length)
+    this.#tellEntry(ref, batch.addValue(ref, lsn, entries.value(ref), length), flags)
+  }
+
+  /** Freezes a tree as it is now; its leaves follow. */
+  #takeTree(ref: number, part: FrozenPart, flags: number): void {
+    const { trees } = this.#keyspace
+    const root = this.#entries.value(ref)
+    const id = trees.roots.id(root)
     this.#tellEntry(ref, id, flags)
+    this.catalog.collection(id, trees.roots.leaves(root), trees.roots.seed(root))
+    this.#tier.frozen.push(trees.freeze(root, this.#entries.lsn(ref), part))
   }
 
-  /** Writes dirty chunks, a batch at a time; with the last of them the hash is told to the catalog as it is at that moment. */
-  #takeChunks(ref: number, batch: Batch, flags: number): void {
-    const entries = this.#entries
-    const { values } = this.#keyspace
-    const hash = this.#keyspace.collections[entries.value(ref)] as ChunkedHash
-    const { chunksAtOnce, chunksPerRound } = this.#sizes
-    const takeAll =
-      batch === this.#beforeMoves || hash.dirtyChunks <= chunksAtOnce || this.#partialRounds > partialRoundsMax + hash.chunkCount / chunksPerRound
-    const known = new Map<number, number>()
-    hash.eachDirty((firstHash, value, lsn) => {
-      const start = values.start(value)
-      const length = usedBytes(values.bytes(value), start)
-      const id = this.#ids.take(length)
-      this.#put(batch, id, value, start, start + length)
-      if (lsn > batch.lsn) batch.lsn = lsn
-      batch.chunks.push({ entry: ref, hash, firstHash, lsn, id, told: takeAll })
-      known.set(firstHash, id)
-      return takeAll || known.size < chunksPerRound ? undefined : false
-    })
-    if (!takeAll) {
-      this.#tier.partlyWritten = ref
-      this.#partialRounds++
-      return
-    }
-    this.#tellEntry(ref, hash.id, flags)
-    this.catalog.collection(hash.id, hash.chunkCount, hash.seed)
-    hash.eachCatalogDirty((firstHash, id, lsn, count, bytes) => this.catalog.chunk(hash.id, firstHash, id, lsn, count, bytes))
-    hash.eachDirty((firstHash, _value, lsn, count, bytes) => {
-      this.catalog.chunk(hash.id, firstHash, known.get(firstHash) as number, lsn, count, bytes)
-      return undefined
-    })
-    hash.clearCatalogDirty()
-  }
-
-  #retellChunks(ref: number): void {
-    const hash = this.#keyspace.collections[this.#entries.value(ref)] as ChunkedHash
-    this.#tellEntry(ref, hash.id)
-    this.catalog.collection(hash.id, hash.chunkCount, hash.seed)
-    hash.eachRow((firstHash, id, lsn, count, bytes) => this.catalog.chunk(hash.id, firstHash, id, lsn, count, bytes))
-  }
-
-  #put(batch: Batch, id: number, value: number, start: number, end: number): void {
-    const { values } = this.#keyspace
-    const bytes = values.bytes(value)
-    const length = end - start
+  #count(bytes: number): void {
     this.counts.values++
-    this.counts.valueBytes += length
-    if (this.#ids.isPieced(length)) {
-      values.share(value)
-      // A slot's memory may hold something else by the time its turn comes.
-      const lasting = this.#keyspace.arena.isLarge(value)
-      if (lasting) batch.pieced.push({ id, bytes, start, end })
-      else batch.pieced.push({ id, bytes: Buffer.from(bytes.subarray(start, end)), start: 0, end: length })
-    } else if (length > LARGE_VALUE_BYTES) {
-      // The bytes are read while the server goes on: a change must make a copy.
-      values.share(value)
-      batch.large.push(this.#codec.encodeLarge(bytes, start, end).then((stored) => ({ id, bytes: stored })))
-    } else {
-      // A batch that waits while others are written has memory of its own.
-      const isKept = batch === this.#beforeMoves
-      const stored = isKept ? this.#codec.encode(bytes, start, end) : this.#codec.encode(bytes, start, end, this.#space, batch.bytes)
-      batch.puts.push({ id, bytes: stored })
-    }
-    batch.bytes += length + 16
-    batch.count++
+    this.counts.valueBytes += bytes
   }
 
   /** Whether the key expires so soon that its value is not worth a place in the cold store: it goes with the row. */
@@ -316,14 +268,13 @@ export class WriteOut {
     return this.#valueLength(ref) <= soonGoneBytesMax
   }
 
-  /** Length of the bytes that would be stored. */
+  /** Length of the bytes of a resident value in one piece: a string's, or those that a collection says it has. */
   #valueLength(ref: number): number {
     const entries = this.#entries
     if (entries.type(ref) === stringType) return entries.length(ref)
+    const { values } = this.#keyspace
     const value = entries.value(ref)
-    return entries.encoding(ref) === packedHash && entries.isResident(ref)
-      ? usedBytes(this.#keyspace.values.bytes(value), this.#keyspace.values.start(value))
-      : entries.length(ref)
+    return usedBytes(values.bytes(value), values.start(value))
   }
 
   /** Id of the stored copy, 0 when there is none. */
@@ -366,20 +317,14 @@ export class WriteOut {
     entries.setFlag(ref, catalogedFlag)
   }
 
-  async #write(batch: Batch): Promise<void> {
+  async #write(batch: WriteBatch): Promise<void> {
     this.#inFlightBytes += batch.bytes
     try {
-      const large = await Promise.all(batch.large)
-      await this.#committed(batch.lsn)
-      const heads: ColdPut[] = []
-      for (const { id, bytes, start, end } of batch.pieced) {
-        heads.push(await writePieces(this.#store, this.#codec, id, bytes, start, end, this.#sizes.coldPieceBytes))
-        this.counts.storedBytes += end - start
+      if (batch.count > 0) {
+        await this.#committed(batch.lsn)
+        this.counts.storedBytes += await batch.write(this.#store, this.#sizes.coldPieceBytes)
+        this.counts.batches++
       }
-      const puts = large.length + heads.length === 0 ? batch.puts : [...batch.puts, ...large, ...heads]
-      await this.#store.write({ puts, deletes: [] })
-      this.counts.batches++
-      for (const put of puts) this.counts.storedBytes += put.bytes.length
       this.#written(batch)
     } catch (failure) {
       this.#notWritten(batch)
@@ -389,40 +334,48 @@ export class WriteOut {
     }
   }
 
-  #written(batch: Batch): void {
+  #written(batch: WriteBatch): void {
     const entries = this.#entries
-    const { values } = this.#keyspace
-    for (let i = 0; i < batch.entries.length; i += 3) {
-      const ref = batch.entries[i]
-      const id = batch.entries[i + 2]
+    const { values, trees } = this.#keyspace
+    for (const { entry, lsn, id } of batch.values) {
       // Another entry may lie there now, even one with the same LSN; but then it is dirty, as is whatever has changed or moved.
-      const isUnchanged = entries.isLive(ref) && !entries.flag(ref, dirtyFlag) && entries.lsn(ref) === batch.entries[i + 1]
-      if (isUnchanged && entries.isResident(ref) && entries.flag(ref, valueDirtyFlag)) {
-        values.setId(entries.value(ref), id)
-        entries.clearFlag(ref, valueDirtyFlag)
+      const isUnchanged = entries.isLive(entry) && !entries.flag(entry, dirtyFlag) && entries.lsn(entry) === lsn
+      if (isUnchanged && entries.isResident(entry) && entries.flag(entry, valueDirtyFlag)) {
+        values.setId(entries.value(entry), id)
+        entries.clearFlag(entry, valueDirtyFlag)
       } else {
         this.counts.outdated++
         this.#tier.stale(id)
       }
     }
-    for (const { hash, firstHash, lsn, id, told } of batch.chunks) {
-      if (hash.stored(firstHash, lsn, id, told)) continue
+    for (const { tree, separator, lsn, id } of batch.leaves) {
+      if (tree.root !== 0 && trees.stored(tree.root, separator, lsn, id)) continue
       this.counts.outdated++
       this.#tier.stale(id)
     }
+    for (const tree of this.#passed) trees.thaw(tree)
+    this.#passed = []
   }
 
   /** The catalog was told of values that are not there: all of them must be told again before the next marker. */
-  #notWritten(batch: Batch): void {
+  #notWritten(batch: WriteBatch): void {
     const entries = this.#entries
     // Of a value in pieces some may have been written.
-    for (const { id, start, end } of batch.pieced) for (const piece of this.#ids.piecesOf(id, end - start)) this.#tier.stale(piece)
-    for (let i = 0; i < batch.entries.length; i += 3) {
-      const ref = batch.entries[i]
-      if (entries.isLive(ref)) this.#keyspace.markDirty(ref)
+    for (const piece of batch.pieceIds) this.#tier.stale(piece)
+    for (const { entry } of batch.values) if (entries.isLive(entry)) this.#keyspace.markDirty(entry)
+    const trees = new Set([...this.#passed, ...batch.leaves.map(({ tree }) => tree)])
+    this.#passed = []
+    for (const tree of trees) {
+      const at = this.#tier.frozen.indexOf(tree)
+      if (at >= 0) this.#tier.frozen.splice(at, 1)
+      this.#abandon(tree)
     }
-    for (const { entry } of batch.chunks) {
-      if (entries.isLive(entry)) this.#keyspace.markDirty(entry)
-    }
+  }
+
+  #abandon(tree: FrozenTree): void {
+    const { trees } = this.#keyspace
+    const owner = tree.root === 0 ? 0 : trees.roots.owner(tree.root)
+    trees.thaw(tree)
+    if (owner !== 0) this.#keyspace.markDirty(owner)
   }
 }

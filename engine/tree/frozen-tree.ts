@@ -18,15 +18,22 @@ export interface FrozenVisitor {
   removed(separator: Separator): void
   /** A leaf with bytes to write, in slot `ref`. */
   leaf(separator: Separator, ref: number, lsn: number, count: number, bytes: number): void
+  /** A leaf that the cold store has. */
+  stored(separator: Separator, valueId: number, lsn: number, count: number, bytes: number): void
 }
 
+/** A leaf's row as it was, with the slot that was left to the write-out; without one, the cold store has the bytes. */
 interface PreservedLeaf {
   readonly separator: Separator
   ref: number
+  readonly valueId: number
   readonly lsn: number
   readonly count: number
   readonly bytes: number
 }
+
+/** What a write-out takes: leaves that the cold store does not have as they are, or all of them, for a catalog that knows none. */
+export type FrozenPart = 'dirty' | 'all'
 
 /** Rows that are passed over in one step at most. */
 const rowsPerStep = 1024
@@ -39,11 +46,13 @@ export class FrozenTree {
   readonly #shape: TreeShape
   readonly #values: Values
   readonly #removals: RemovedSeparators
-  readonly #lsn: number
+  /** As of which the tree is. */
+  readonly lsn: number
+  readonly #part: FrozenPart
   /** Leaves that begin before this are passed. */
   readonly #position = new Separator()
   #isPassed: boolean
-  /** Dirty leaves that are neither taken nor preserved. */
+  /** Leaves that are neither taken nor preserved. */
   #left: number
   #removed: number
   #preserved: PreservedLeaf[] = []
@@ -51,14 +60,16 @@ export class FrozenTree {
   readonly #separator = new Separator()
 
   /** Freezes a tree as it is now, at the LSN of its last change. */
-  constructor(root: number, lsn: number, shape: TreeShape, values: Values, removals: RemovedSeparators) {
+  constructor(root: number, lsn: number, part: FrozenPart, shape: TreeShape, values: Values, removals: RemovedSeparators) {
+    const { roots } = shape
     this.root = root
-    this.id = shape.roots.id(root)
+    this.id = roots.id(root)
     this.#shape = shape
     this.#values = values
     this.#removals = removals
-    this.#lsn = lsn
-    this.#left = shape.roots.dirtyLeaves(root)
+    this.lsn = lsn
+    this.#part = part
+    this.#left = part === 'all' ? roots.leaves(root) : roots.dirtyLeaves(root)
     this.#isPassed = this.#left === 0
     this.#removed = removals.detach(root)
   }
@@ -66,22 +77,25 @@ export class FrozenTree {
   /** Whether a leaf of this tree may not be changed, because it has yet to be taken. */
   holds(at: LeafRow): boolean {
     if (this.#isPassed) return false
-    const { nodes } = this.#shape
-    return (
-      nodes.flag(at.node, at.row, dirtyLeaf) &&
-      nodes.lsn(at.node, at.row) <= this.#lsn &&
-      this.#position.compare(this.#shape.arena.words(at.node), nodes.rowAt(at.node, at.row)) <= 0
-    )
+    const { nodes, arena } = this.#shape
+    return this.#isWanted(at) && this.#position.compare(arena.words(at.node), nodes.rowAt(at.node, at.row)) <= 0
   }
 
-  /** Keeps the slot of a leaf, which `holds`, until it is taken. The leaf's row is the caller's to change. */
+  #isWanted({ node, row }: LeafRow): boolean {
+    const { nodes } = this.#shape
+    return nodes.lsn(node, row) <= this.lsn && (this.#part === 'all' || nodes.flag(node, row, dirtyLeaf))
+  }
+
+  /** Keeps the row of a leaf, which `holds`, until it is taken, and if it is dirty its slot `ref`. The row is then the caller's to change. */
   preserve(at: LeafRow, ref: number): void {
     const { nodes } = this.#shape
     const { node, row } = at
-    this.#values.setPreserved(ref)
+    const isDirty = nodes.flag(node, row, dirtyLeaf)
+    if (isDirty) this.#values.setPreserved(ref)
     this.#preserved.push({
       separator: this.#shape.separator(at, new Separator()),
-      ref,
+      ref: isDirty ? ref : 0,
+      valueId: nodes.valueId(node, row),
       lsn: nodes.lsn(node, row),
       count: nodes.count(node, row),
       bytes: nodes.bytes(node, row),
@@ -89,7 +103,7 @@ export class FrozenTree {
     // It is going to be told under this separator.
     nodes.setFlag(node, row, catalogedLeaf)
     // The same leaf is not preserved twice, even if one record changes it twice.
-    nodes.setLsn(node, row, this.#lsn + 1)
+    nodes.setLsn(node, row, this.lsn + 1)
     this.#left--
     if (this.#left === 0) this.#isPassed = true
   }
@@ -111,8 +125,12 @@ export class FrozenTree {
     }
     const preserved = this.#preserved.pop()
     if (preserved !== undefined) {
-      visitor.leaf(preserved.separator, preserved.ref, preserved.lsn, preserved.count, preserved.bytes)
-      this.#values.release(preserved.ref)
+      const { separator, ref, valueId, lsn, count, bytes } = preserved
+      if (ref === 0) visitor.stored(separator, valueId, lsn, count, bytes)
+      else {
+        visitor.leaf(separator, ref, lsn, count, bytes)
+        this.#values.release(ref)
+      }
       return true
     }
     return !this.#isPassed && this.#pass(visitor)
@@ -121,19 +139,13 @@ export class FrozenTree {
   /** Goes on to the next leaf that is to be written and takes it. */
   #pass(visitor: FrozenVisitor): boolean {
     const shape = this.#shape
-    const { nodes } = shape
     const at = this.#at
     shape.locate(this.root, this.#position, at)
     for (let rows = 0; rows < rowsPerStep; rows++) {
       shape.separator(at, this.#separator)
       const isAhead = this.#position.compare(this.#separator.words, 0) <= 0
-      const takes = isAhead && nodes.flag(at.node, at.row, dirtyLeaf) && nodes.lsn(at.node, at.row) <= this.#lsn
-      if (takes) {
-        this.#left--
-        nodes.setFlag(at.node, at.row, catalogedLeaf)
-        const { node, row } = at
-        visitor.leaf(this.#separator, nodes.ref(node, row), nodes.lsn(node, row), nodes.count(node, row), nodes.bytes(node, row))
-      }
+      const takes = isAhead && this.#isWanted(at)
+      if (takes) this.#take(at, visitor)
       if (this.#left === 0 || !shape.next(at)) {
         this.#isPassed = true
         return true
@@ -142,6 +154,17 @@ export class FrozenTree {
     }
     shape.separator(at, this.#position)
     return true
+  }
+
+  #take({ node, row }: LeafRow, visitor: FrozenVisitor): void {
+    const { nodes } = this.#shape
+    this.#left--
+    nodes.setFlag(node, row, catalogedLeaf)
+    const lsn = nodes.lsn(node, row)
+    const count = nodes.count(node, row)
+    const bytes = nodes.bytes(node, row)
+    if (nodes.flag(node, row, dirtyLeaf)) visitor.leaf(this.#separator, nodes.ref(node, row), lsn, count, bytes)
+    else visitor.stored(this.#separator, nodes.valueId(node, row), lsn, count, bytes)
   }
 
   /** Ends before its time: what was taken may not have been written, and the tree is to be frozen again. */
@@ -160,7 +183,7 @@ export class FrozenTree {
   }
 
   #clear(): void {
-    for (const { ref } of this.#preserved) this.#values.release(ref)
+    for (const { ref } of this.#preserved) if (ref !== 0) this.#values.release(ref)
     this.#preserved = []
     this.#removed = 0
     this.root = 0

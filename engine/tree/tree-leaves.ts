@@ -12,6 +12,7 @@ import { valueHeaderBytes } from '../keyspace/values.ts'
 import { Arena, slotBytesMax } from '../memory/arena.ts'
 import { packedHeaderBytes, setUsedBytes, usedBytes, writeEmpty } from '../types/packed-fields.ts'
 import { packedTrimmed, packedWithRoom } from '../types/packed-hash.ts'
+import type { FrozenPart } from './frozen-tree.ts'
 import { FrozenTree } from './frozen-tree.ts'
 import { RemovedSeparators } from './removed-separators.ts'
 import type { Separator } from './separator.ts'
@@ -53,8 +54,8 @@ export class TreeLeaves {
   }
 
   /** Freezes a tree as it is now, at the LSN of its last change, to be written out; `thaw` ends it. */
-  freeze(root: number, lsn: number): FrozenTree {
-    const frozen = new FrozenTree(root, lsn, this.shape, this.values, this.#removed)
+  freeze(root: number, lsn: number, part: FrozenPart): FrozenTree {
+    const frozen = new FrozenTree(root, lsn, part, this.shape, this.values, this.#removed)
     this.#frozen.push(frozen)
     return frozen
   }
@@ -126,8 +127,7 @@ export class TreeLeaves {
   /** Ref of the leaf with room for `needed` bytes in all (0: what it has), to be changed in place. */
   writable(at: LeafRow, needed: number): number {
     const from = this.nodes.ref(at.node, at.row)
-    const frozen = this.#holder(at)
-    if (frozen !== undefined) return this.#preserve(frozen, at, from, Math.max(needed, this.nodes.bytes(at.node, at.row)), true)
+    if (this.#isPreserved(at, from)) return this.#anew(at, from, Math.max(needed, this.nodes.bytes(at.node, at.row)), true)
     if (needed <= this.values.room(from) && !this.values.isShared(from)) return from
     return this.#moves(at, from, () => packedWithRoom(this.values, from, needed))
   }
@@ -135,23 +135,28 @@ export class TreeLeaves {
   /** As `writable` where all that the leaf holds goes: it is empty, with room for `size` bytes, and nothing was copied. */
   emptied(at: LeafRow, size: number): number {
     const from = this.nodes.ref(at.node, at.row)
-    const frozen = this.#holder(at)
-    const to =
-      frozen !== undefined
-        ? this.#preserve(frozen, at, from, size, false)
-        : this.#moves(at, from, () => this.values.moved(from, size, packedHeaderBytes))
+    const to = this.#isPreserved(at, from)
+      ? this.#anew(at, from, size, false)
+      : this.#moves(at, from, () => this.values.moved(from, size, packedHeaderBytes))
     setUsedBytes(this.values.bytes(to), this.values.start(to), packedHeaderBytes)
     return to
   }
 
-  /** Leaves the old slot to the write-out that has yet to take it, and goes on in a new one. */
-  #preserve(frozen: FrozenTree, at: LeafRow, from: number, size: number, copies: boolean): number {
+  /** Lets a write-out that has yet to take the leaf keep it as it is; true if that has cost the leaf its slot `ref`. */
+  #isPreserved(at: LeafRow, ref: number): boolean {
+    const holder = this.#holder(at)
+    if (holder === undefined) return false
+    holder.preserve(at, ref)
+    return this.isDirty(at)
+  }
+
+  /** Goes on in a new slot, the old one being a write-out's. */
+  #anew(at: LeafRow, from: number, size: number, copies: boolean): number {
     const { values } = this
     const root = this.shape.rootOf(at.node)
     const used = this.nodes.bytes(at.node, at.row)
     this.#observed.observer.released(from)
     this.roots.addResidentBytes(root, -values.arena.capacity(from))
-    frozen.preserve(at, from)
     const to = values.create(at.node, size, true)
     if (copies) {
       const start = values.start(from)
@@ -261,15 +266,14 @@ export class TreeLeaves {
   remove(at: LeafRow): void {
     const { nodes } = this
     const root = this.shape.rootOf(at.node)
-    const frozen = this.#holder(at)
-    if (frozen !== undefined || nodes.flag(at.node, at.row, catalogedLeaf)) {
+    const ref = nodes.ref(at.node, at.row)
+    const isPreserved = this.#isPreserved(at, ref)
+    if (nodes.flag(at.node, at.row, catalogedLeaf)) {
       this.#removed.add(root, this.values.arena.words(at.node), nodes.rowAt(at.node, at.row))
     }
-    if (frozen !== undefined) {
-      const ref = nodes.ref(at.node, at.row)
+    if (isPreserved) {
       this.#observed.observer.released(ref)
       this.roots.addResidentBytes(root, -this.values.arena.capacity(ref))
-      frozen.preserve(at, ref)
       nodes.setRef(at.node, at.row, 0)
       this.roots.addCold(root, 1)
     }
@@ -342,8 +346,7 @@ export class TreeLeaves {
     }
     const to = this.roots.moved(ref)
     this.nodes.setParent(this.roots.top(to), to)
-    const frozen = this.#frozen.find((each) => each.root === ref)
-    if (frozen !== undefined) frozen.root = to
+    for (const frozen of this.#frozen) if (frozen.root === ref) frozen.root = to
     return to
   }
 
@@ -386,7 +389,7 @@ export class TreeLeaves {
   /** The tree has lost its key. Its leaves are released with `releaseSome`. */
   dropped(root: number): void {
     this.roots.setOwner(root, 0)
-    this.#frozen.find((each) => each.root === root)?.drop()
+    for (const frozen of this.#frozen) if (frozen.root === root) frozen.drop()
     this.#removed.drop(this.#removed.detach(root))
   }
 

@@ -80,7 +80,7 @@ export class Maintenance {
   turnEnded(): void {
     const { budget } = this.#shard
     budget.measure()
-    const isDue = budget.wantsRoom || budget.isExhausted || this.#shard.primary.tier.loose.any
+    const isDue = budget.wantsRoom || budget.isExhausted || this.#shard.primary.tier.lazyFree.any
     if (this.#sliceScheduled || !isDue) return
     this.#slice()
   }
@@ -139,14 +139,14 @@ export class Maintenance {
   #slice(): void {
     if (this.#stopped) return
     const { budget, primary } = this.#shard
-    const { loose } = primary.tier
+    const { lazyFree } = primary.tier
     const until = this.#clock.monotonicMs() + sliceMs
-    while (loose.any && this.#clock.monotonicMs() < until) loose.step()
+    while (lazyFree.any && this.#clock.monotonicMs() < until) lazyFree.step()
     const more = budget.makeRoom()
     if (budget.isExhausted) this.#evict()
     if (!budget.isShort) this.onRoom()
     this.#poke()
-    if ((more || loose.any) && !this.#sliceScheduled) {
+    if ((more || lazyFree.any) && !this.#sliceScheduled) {
       this.#sliceScheduled = true
       this.#clock.afterTurn(() => {
         this.#sliceScheduled = false

@@ -4,7 +4,7 @@
  * LSN that `run` returns.
  */
 import type { Arguments } from '../../engine/arguments.ts'
-import type { Need } from '../../engine/command.ts'
+import { requestWants } from '../../engine/cold-wants.ts'
 import type { EngineLimits } from '../../engine/execution.ts'
 import { Execution } from '../../engine/execution.ts'
 import type { Keyspace } from '../../engine/keyspace/keyspace.ts'
@@ -13,7 +13,8 @@ import type { Mutator } from '../../engine/mutation/mutator.ts'
 import type { Random } from '../../engine/random.ts'
 import type { ReplyWriter } from '../../engine/reply-writer.ts'
 import type { StagedWork } from '../../engine/staged-work.ts'
-import type { ColdSet, Tier } from '../../storage/tier.ts'
+import { ColdCollector, type ColdSet } from '../../storage/cold-set.ts'
+import type { Tier } from '../../storage/tier.ts'
 import type { TransactionLog } from '../../wal/transaction-log.ts'
 import type { Command } from '../command-table.ts'
 import { outOfMemory } from '../dispatch-errors.ts'
@@ -32,12 +33,14 @@ export class Primary {
   /** While above 0, requests belong to one record, which `endUnit` appends. */
   #unitDepth = 0
   #unitRevealed = 0
+  readonly #collector: ColdCollector
 
   constructor(keyspace: Keyspace, mutator: Mutator, log: TransactionLog, tier: Tier, random: Random, limits: EngineLimits) {
     this.keyspace = keyspace
     this.mutator = mutator
     this.log = log
     this.tier = tier
+    this.#collector = new ColdCollector(keyspace.trees)
     this.x = new Execution(keyspace, mutator, random, limits)
   }
 
@@ -52,19 +55,13 @@ export class Primary {
    * in the same turn, which may need what the command moves to another key.
    */
   coldNeeds(command: Command, args: Arguments, database: number, into: ColdSet | undefined, goesOn = false): ColdSet | undefined {
-    if (!this.tier.hasCold) return into
-    const moves = goesOn && command.moves
-    const need: Need = moves ? 'value' : typeof command.needs === 'function' ? command.needs(args) : command.needs
-    if (need === 'none' || !command.hasKeys) return into
-    const { first, last, step } = command.spec.keys
+    if (!this.tier.hasCold || !command.hasKeys) return into
+    const { keys } = command.spec
     const db = this.keyspace.logical[database]
-    const end = moves ? first : last < 0 ? args.count + last : last
-    let set = into
-    for (let i = first; i <= end && i < args.count; i += step) {
-      const ref = this.keyspace.find(db, args.buffer, args.starts[i], args.ends[i])
-      if (ref !== 0) set = this.tier.coldOf(ref, need, args, i, set)
-    }
-    return set
+    const wants = into ?? this.#collector
+    if (goesOn && command.moves) requestWants(this.keyspace, 'value', { ...keys, last: keys.first }, args, db, wants)
+    else requestWants(this.keyspace, command.needs, keys, args, db, wants)
+    return into ?? this.#collector.take()
   }
 
   /** What should be done in slices before the request is executed; undefined if it may be executed at once. */

@@ -2,18 +2,14 @@
  * Brings a shard back: the catalog gives every key's metadata, the log all that came after. Values stay on disk; only
  * those that a logged change touches in part are read.
  */
-import { Arguments } from '../../engine/arguments.ts'
-import { chunkedHash } from '../../engine/keyspace/entries.ts'
 import type { Keyspace } from '../../engine/keyspace/keyspace.ts'
-import type { FieldSource } from '../../engine/mutation/field-source.ts'
 import type { Mutator } from '../../engine/mutation/mutator.ts'
-import { deleteOp, expireOp, putStringOp } from '../../engine/mutation/operations.ts'
-import type { MutationVisitor } from '../../engine/mutation/replay.ts'
 import { Replay } from '../../engine/mutation/replay.ts'
+import { ReplayWants } from '../../engine/mutation/replay-wants.ts'
 import type { CatalogMarker, CatalogPosition } from '../../storage/catalog-format.ts'
 import { openCatalog } from '../../storage/catalog-reader.ts'
 import type { Clock } from '../../storage/clock.ts'
-import type { ColdSet } from '../../storage/cold-set.ts'
+import { ColdCollector } from '../../storage/cold-set.ts'
 import type { FileSystem } from '../../storage/file-system.ts'
 import { KeyspaceRestore } from '../../storage/restore.ts'
 import type { Tier } from '../../storage/tier.ts'
@@ -35,11 +31,10 @@ export async function restoreCatalog(
   keyspace: Keyspace,
   tier: Tier,
   progress: StartProgress,
-  hashChunkBytes?: number,
 ): Promise<Restored | undefined> {
   const reader = await openCatalog(files, directory)
   if (reader === undefined) return undefined
-  const restore = new KeyspaceRestore(keyspace, tier, hashChunkBytes)
+  const restore = new KeyspaceRestore(keyspace, tier)
   let shown: ReturnType<StartProgress> | undefined
   await reader.read(restore, (done, total) => {
     shown ??= progress('catalog', total, 'bytes')
@@ -52,25 +47,21 @@ export async function restoreCatalog(
   return { marker: reader.marker, end: reader.end, freedIds: restore.freedIds }
 }
 
-export class LogReplay implements MutationVisitor {
-  readonly #keyspace: Keyspace
+export class LogReplay {
   readonly #mutator: Mutator
   readonly #tier: Tier
   readonly #replay: Replay
-  readonly #args = new Arguments()
-  #cold: ColdSet | undefined
-  /** Entries that the record in hand deletes: what it says of their keys afterwards needs nothing of what they hold. */
-  readonly #deleted = new Set<number>()
-  /** Entry that holds, before the record in hand, what its moves bring to a key; 0 for a key whose value goes away. By database and key. */
-  readonly #moved = new Map<string, number>()
+  readonly #wants: ReplayWants
+  readonly #cold: ColdCollector
   /** Of the records that `run` applied. */
   bytes = 0
 
   constructor(keyspace: Keyspace, mutator: Mutator, tier: Tier) {
-    this.#keyspace = keyspace
     this.#mutator = mutator
     this.#tier = tier
     this.#replay = new Replay(keyspace, mutator)
+    this.#wants = new ReplayWants(keyspace, this.#replay)
+    this.#cold = new ColdCollector(keyspace.trees)
   }
 
   /** Applies every committed record after `after`. `makeRoom` is awaited between batches. Returns how many there were. */
@@ -84,7 +75,8 @@ export class LogReplay implements MutationVisitor {
     let until = clock.monotonicMs() + sliceMs
     for await (const batch of log.read(after)) {
       for (const { lsn, payload } of batch) {
-        const cold = this.#tier.hasCold ? this.#needs(payload) : undefined
+        if (this.#tier.hasCold) this.#wants.visit(payload, this.#cold)
+        const cold = this.#cold.take()
         if (cold !== undefined) {
           await this.#tier.fetch(cold)
           this.#tier.admit(cold)
@@ -104,42 +96,5 @@ export class LogReplay implements MutationVisitor {
     shown.update(records)
     shown.finish()
     return records
-  }
-
-  mutation(operation: number, db: number, buffer: Buffer, start: number, end: number, fields: FieldSource | undefined): void {
-    if (operation === putStringOp || operation === expireOp) return
-    const ref = this.#entryOf(db, buffer, start, end)
-    if (ref === 0 || this.#deleted.has(ref)) return
-    if (operation === deleteOp) {
-      this.#deleted.add(ref)
-      return
-    }
-    const args = this.#args
-    args.buffer = buffer
-    args.count = 0
-    args.push(start, end)
-    if (fields !== undefined && this.#keyspace.entries.encoding(ref) === chunkedHash) {
-      for (let i = 0; i < fields.count; i++) args.push(fields.fieldStart(i), fields.fieldEnd(i))
-    }
-    this.#cold = this.#tier.coldOf(ref, 'fields', args, 0, this.#cold)
-  }
-
-  move(db: number, buffer: Buffer, start: number, end: number, toDb: number, toStart: number, toEnd: number): void {
-    const ref = this.#entryOf(db, buffer, start, end)
-    this.#moved.set(`${toDb}/${buffer.toString('latin1', toStart, toEnd)}`, this.#deleted.has(ref) ? 0 : ref)
-    this.#moved.set(`${db}/${buffer.toString('latin1', start, end)}`, 0)
-  }
-
-  #entryOf(db: number, buffer: Buffer, start: number, end: number): number {
-    const moved = this.#moved.size === 0 ? undefined : this.#moved.get(`${db}/${buffer.toString('latin1', start, end)}`)
-    return moved ?? this.#keyspace.find(db, buffer, start, end)
-  }
-
-  #needs(payload: Buffer): ColdSet | undefined {
-    this.#cold = undefined
-    this.#deleted.clear()
-    this.#moved.clear()
-    this.#replay.visit(payload, this)
-    return this.#cold
   }
 }

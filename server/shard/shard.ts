@@ -62,7 +62,8 @@ export async function openShard(
   const directory = durable ? values.dir : `${values.dir}/volatile`
   await files.makeDirectory(directory)
   const keyspace = new Keyspace(random, noObserver)
-  const mutator = new Mutator(keyspace, limits, random)
+  if (sizes.treeLeafBytes !== undefined) keyspace.trees.leafBytesMax = sizes.treeLeafBytes
+  const mutator = new Mutator(keyspace, limits)
   mutator.recording = durable
   applyAccessSettings(keyspace.access, values)
   keyspace.access.tick(clock.wallMs())
@@ -72,7 +73,7 @@ export async function openShard(
   })
   const store = usesStore ? await ports.openColdStore(`${directory}/cold`, !durable) : undefined
   const tier = new Tier(keyspace, store, codec, clock, tierSettings(values), coldReadMs)
-  const restored = durable ? await restoreCatalog(files, directory, keyspace, tier, progress, sizes.hashChunkBytes) : undefined
+  const restored = durable ? await restoreCatalog(files, directory, keyspace, tier, progress) : undefined
   const log = durable ? await openLog(ports, values, sizes, restored?.marker.logId, restored?.marker.checkpointLsn ?? 0) : new NoLog()
   const nextValueId = restored?.marker.nextValueId ?? 1
   if (store !== undefined) await store.clearFrom(nextValueId)

@@ -19,7 +19,7 @@ const step = fc.oneof(
   { weight: 2, arbitrary: fc.record({ do: fc.constant('rank' as const), share: fc.double({ min: 0, max: 0.999, noNaN: true }) }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('evict' as const), nth: fc.nat(200) }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('relocate' as const), nth: fc.nat(300) }) },
-  { weight: 3, arbitrary: fc.record({ do: fc.constant('beginCheckpoint' as const) }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('beginCheckpoint' as const), renews: fc.boolean() }) },
   {
     weight: 6,
     arbitrary: fc.record({ do: fc.constant('writeBatch' as const), leaves: fc.integer({ min: 1, max: 40 }), fails: fc.nat(9), name, value }),
@@ -68,7 +68,7 @@ function run(store: TreeStore, scan: RunningScan, s: Step): void {
     if (store.length > 0) expect(store.model.has(store.atRank(Math.floor(s.share * store.length)))).toBe(true)
   } else if (s.do === 'evict') store.evict(s.nth)
   else if (s.do === 'relocate') store.relocate(s.nth)
-  else if (s.do === 'beginCheckpoint') store.beginCheckpoint()
+  else if (s.do === 'beginCheckpoint') store.beginCheckpoint(s.renews)
   else if (s.do === 'writeBatch') store.writeBatch(s.leaves, s.fails === 0, () => store.set(s.name, s.value))
   else if (s.do === 'restart') store.restart()
   else scan.advance(store, s.count)
@@ -88,7 +88,7 @@ describe('a large hash', () => {
         store.restart()
         store.check()
         expect(store.contents(1000)).toEqual(store.model)
-        store.beginCheckpoint()
+        store.beginCheckpoint(false)
         while (store.isCheckpointing) store.writeBatch(10, false, () => undefined)
         store.check()
         store.forgetLog()

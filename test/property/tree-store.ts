@@ -54,6 +54,8 @@ export class TreeStore implements LeafObserver {
   /** Rows as of the last marker, and with all that was told since. */
   #catalog = new Map<number, Row>()
   #told = new Map<number, Row>()
+  /** A catalog that was begun anew has not been told everything. */
+  #isIncomplete = false
   #catalogLsn = 0
   readonly #at = new LeafRow()
   readonly #separator = new Separator()
@@ -148,11 +150,14 @@ export class TreeStore implements LeafObserver {
     return below
   }
 
-  /** Starts a checkpoint: the state of the whole tree as of now, on its way to the disk. */
-  beginCheckpoint(): void {
+  /** Starts a checkpoint: the state of the whole tree as of now, on its way to the disk. With `renews` the catalog is a new one, which knows nothing. */
+  beginCheckpoint(renews: boolean): void {
     if (this.#checkpoint !== undefined) return
+    const isAnew = renews || this.#isIncomplete
+    if (isAnew) this.#told = new Map()
+    this.#isIncomplete = isAnew
     this.#checkpoint = {
-      frozen: this.leaves.freeze(this.root, this.lsn),
+      frozen: this.leaves.freeze(this.root, this.lsn, isAnew ? 'all' : 'dirty'),
       lsn: this.lsn,
       stale: this.#stale,
     }
@@ -171,6 +176,7 @@ export class TreeStore implements LeafObserver {
     while (more && taken.length < leavesMax) {
       more = frozen.step({
         removed: (separator) => rows.delete(keyOf(separator)),
+        stored: (separator, valueId, lsn, count, bytes) => rows.set(keyOf(separator), { valueId, lsn, count, bytes }),
         leaf: (separator, ref, lsn, count, bytes) => {
           const valueId = this.#copy(ref, bytes)
           rows.set(keyOf(separator), { valueId, lsn, count, bytes })
@@ -192,6 +198,7 @@ export class TreeStore implements LeafObserver {
     if (more) return
     this.leaves.thaw(frozen)
     this.#checkpoint = undefined
+    this.#isIncomplete = false
     this.#catalog = new Map(rows)
     this.#catalogLsn = checkpoint.lsn
     for (const id of checkpoint.stale) this.copies.delete(id)
@@ -206,6 +213,7 @@ export class TreeStore implements LeafObserver {
     this.#open()
     this.#checkpoint = undefined
     this.#told = new Map(this.#catalog)
+    this.#isIncomplete = false
     this.root = this.leaves.createBare(1, 1, seed)
     const kept = new Set<number>()
     for (const [first, row] of this.#catalog) {

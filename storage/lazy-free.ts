@@ -1,19 +1,18 @@
 /**
- * Large things that lost their key, to be released a little at a time: chunks of a deleted hash, entries of a flushed
- * database. Nobody can see them any more; only their memory and their stored copies remain.
+ * Lazy free: large things that lost their key, released a little at a time: leaves of a deleted collection, entries of a
+ * flushed database. Nobody can see them any more; only their memory and their stored copies remain.
  */
 import type { Database } from '../engine/keyspace/database.ts'
 import type { Keyspace } from '../engine/keyspace/keyspace.ts'
-import type { ChunkedHash } from '../engine/types/chunked-hash.ts'
 
 const perStep = 64
 
-export class LoosePieces {
+export class LazyFree {
   readonly #keyspace: Keyspace
-  readonly #collections: ChunkedHash[] = []
+  /** Root blocks. */
+  readonly #trees: number[] = []
   readonly #databases: { readonly database: Database; cursor: number }[] = []
   readonly #found: number[] = []
-
   readonly #onRelease: (entry: number) => void
 
   /** `onRelease` hears of each entry of a flushed database that is about to be released. */
@@ -23,18 +22,18 @@ export class LoosePieces {
   }
 
   get any(): boolean {
-    return this.#collections.length > 0 || this.#databases.length > 0
+    return this.#trees.length > 0 || this.#databases.length > 0
   }
 
-  /** Pieces that wait, for INFO's lazyfree_pending_objects. */
+  /** What waits, for INFO's lazyfree_pending_objects. */
   get count(): number {
-    let count = this.#collections.length
+    let count = this.#trees.length
     for (const { database } of this.#databases) count += database.index.size
     return count
   }
 
-  addCollection(collection: ChunkedHash): void {
-    this.#collections.push(collection)
+  addTree(root: number): void {
+    this.#trees.push(root)
   }
 
   addDatabase(database: Database): void {
@@ -43,9 +42,9 @@ export class LoosePieces {
 
   /** Releases a few pieces. */
   step(): void {
-    const collection = this.#collections[0]
-    if (collection !== undefined) {
-      if (collection.releaseSome(perStep)) this.#collections.shift()
+    const root = this.#trees.at(-1)
+    if (root !== undefined) {
+      if (this.#keyspace.trees.releaseSome(root, perStep)) this.#trees.pop()
       return
     }
     const flushed = this.#databases[0]
