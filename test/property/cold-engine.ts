@@ -12,9 +12,10 @@ import type { ColdStore } from '../../storage/cold-store.ts'
 import { Tier } from '../../storage/tier.ts'
 import { ValueCodec } from '../../storage/value-codec.ts'
 import type { CommandTables, InProcessSession } from '../commands/in-process.ts'
-import { InProcessEngine, SeededRandom } from '../commands/in-process.ts'
+import { InProcessEngine } from '../commands/in-process.ts'
 import type { Reply } from '../commands/resp-decoder.ts'
 import { ManualClock } from '../simulation/manual-clock.ts'
+import { SeededRandom } from '../simulation/seeded-random.ts'
 
 export class ColdEngine {
   readonly engine: InProcessEngine

@@ -1,23 +1,24 @@
 /** The engine in process and redis-server get the same random requests on strings, bits and decimals: the same replies. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, expect, it } from 'vitest'
 import { bitmapCommands } from '../../engine/commands/bitmap.ts'
 import { keyCommands } from '../../engine/commands/key.ts'
 import { stringCommands } from '../../engine/commands/string.ts'
 import type { Preparation } from '../../engine/preparation.ts'
-import { InProcessEngine, SeededRandom } from '../commands/in-process.ts'
+import { chance, testRuns, testSeed } from '../chance.ts'
+import { InProcessEngine } from '../commands/in-process.ts'
 import { encodeRequest, format, quote } from '../commands/notation.ts'
 import { SocketTarget } from '../commands/socket-target.ts'
 import type { ServerProcess } from '../integration/processes.ts'
-import { redisIsInstalled, startRedis } from '../integration/processes.ts'
+import { startRedis } from '../integration/processes.ts'
+import { describeWith, redisServer } from '../needs.ts'
 import { RandomRequests } from './random-string-requests.ts'
 
 const tables = { ...stringCommands, ...bitmapCommands, ...keyCommands }
-const seed = process.env.MORAINE_TEST_SEED === undefined ? Date.now() % 2 ** 31 : Number(process.env.MORAINE_TEST_SEED)
-const requestsMax = Math.ceil(3000 * Number(process.env.MORAINE_TEST_SCALE ?? 1))
+const requestsMax = testRuns(3000)
 /** Requests sent to redis-server at once. */
 const batch = 100
 
-describe.skipIf(!redisIsInstalled)(`the engine beside redis-server${redisIsInstalled ? '' : ' (not installed: skipped)'}`, () => {
+describeWith([redisServer], 'the engine beside redis-server', () => {
   let server: ServerProcess
   let redis: SocketTarget
   beforeAll(async () => {
@@ -29,32 +30,29 @@ describe.skipIf(!redisIsInstalled)(`the engine beside redis-server${redisIsInsta
     await server?.stop()
   })
 
-  it.each(['string', 'bits', 'float'] as const)(
-    `%s; replay: MORAINE_TEST_SEED=${seed} npx vitest run test/property/engine-beside-redis.test.ts`,
-    async (kind) => {
-      await redis.reset()
-      const requests = new RandomRequests(new SeededRandom(seed))
-      const session = new InProcessEngine(tables, seed).connect()
-      session.engine.advance(Date.now() - session.engine.execution.now)
-      for (let done = 0; done < requestsMax; done += batch) {
-        const parts = Array.from({ length: batch }, () =>
-          requests[kind]().map((part) => Buffer.from(part instanceof Uint8Array ? part : String(part))),
-        )
-        await redis.send('a', Buffer.concat(parts.map(encodeRequest)))
-        for (const request of parts) {
-          const theirs = await redis.receive('a')
-          if (theirs === 'closed') throw new Error('redis-server closed the connection')
-          expect(format(session.ask(...request)), request.map(quote).join(' ')).toBe(format(theirs.reply))
-        }
-      }
-    },
-  )
-
-  it(`prepared in slices, others between them; replay: MORAINE_TEST_SEED=${seed} npx vitest run test/property/engine-beside-redis.test.ts`, async () => {
+  it.each(['string', 'bits', 'float'] as const)('%s', async (kind) => {
     await redis.reset()
-    const random = new SeededRandom(seed)
+    const requests = new RandomRequests(chance())
+    const session = new InProcessEngine(tables, testSeed).connect()
+    session.engine.advance(Date.now() - session.engine.execution.now)
+    for (let done = 0; done < requestsMax; done += batch) {
+      const parts = Array.from({ length: batch }, () =>
+        requests[kind]().map((part) => Buffer.from(part instanceof Uint8Array ? part : String(part))),
+      )
+      await redis.send('a', Buffer.concat(parts.map(encodeRequest)))
+      for (const request of parts) {
+        const theirs = await redis.receive('a')
+        if (theirs === 'closed') throw new Error('redis-server closed the connection')
+        expect(format(session.ask(...request)), request.map(quote).join(' ')).toBe(format(theirs.reply))
+      }
+    }
+  })
+
+  it('prepared in slices, others between them', async () => {
+    await redis.reset()
+    const random = chance()
     const requests = new RandomRequests(random)
-    const session = new InProcessEngine(tables, seed).connect()
+    const session = new InProcessEngine(tables, testSeed).connect()
     const { execution } = session.engine
     session.engine.advance(Date.now() - execution.now)
     let prepared = 0

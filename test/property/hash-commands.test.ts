@@ -6,14 +6,13 @@ import { describe, expect, it } from 'vitest'
 import { hashCommands } from '../../engine/commands/hash.ts'
 import { keyCommands } from '../../engine/commands/key.ts'
 import { Replay } from '../../engine/mutation/replay.ts'
-import { InProcessEngine, SeededRandom } from '../commands/in-process.ts'
+import { chance, testRuns, testSeed } from '../chance.ts'
+import { InProcessEngine } from '../commands/in-process.ts'
 import { ColdEngine } from './cold-engine.ts'
 import { HashModel } from './hash-model.ts'
 
 const tables = { ...hashCommands, ...keyCommands }
-const seed = process.env.MORAINE_TEST_SEED === undefined ? Date.now() % 2 ** 31 : Number(process.env.MORAINE_TEST_SEED)
-const replay = `replay: MORAINE_TEST_SEED=${seed} npx vitest run test/property/hash-commands.test.ts`
-const stepsMax = Math.ceil(3000 * Number(process.env.MORAINE_TEST_SCALE ?? 1))
+const stepsMax = testRuns(3000)
 
 function lowerThresholds(engine: InProcessEngine): void {
   engine.execution.limits.hashMaxListpackEntries = 12
@@ -24,12 +23,12 @@ function chunksOf(engine: InProcessEngine): number {
   return engine.keyspace.collections.reduce((sum, hash) => sum + (hash?.chunkCount ?? 0), 0)
 }
 
-describe(`hash commands beside a model; ${replay}`, () => {
+describe('hash commands beside a model', () => {
   it('in memory', async () => {
-    const engine = new InProcessEngine(tables, seed)
+    const engine = new InProcessEngine(tables, testSeed)
     lowerThresholds(engine)
     const session = engine.connect()
-    const model = new HashModel(new SeededRandom(seed), async (...parts) => session.ask(...parts))
+    const model = new HashModel(chance(), async (...parts) => session.ask(...parts))
     const chunks: number[] = []
     for (let i = 0; i < stepsMax; i++) {
       await model.step()
@@ -40,9 +39,9 @@ describe(`hash commands beside a model; ${replay}`, () => {
   })
 
   it('with values and chunks that go cold: a command needs no more than its row says', async () => {
-    const cold = new ColdEngine(tables, seed)
+    const cold = new ColdEngine(tables, testSeed)
     lowerThresholds(cold.engine)
-    const random = new SeededRandom(seed)
+    const random = chance()
     const model = new HashModel(random, (...parts) => cold.ask(...parts))
     let frozen = 0
     for (let i = 0; i < stepsMax; i++) {
@@ -54,17 +53,17 @@ describe(`hash commands beside a model; ${replay}`, () => {
   })
 
   it('replayed from records, applied once or twice', async () => {
-    const engine = new InProcessEngine(tables, seed)
+    const engine = new InProcessEngine(tables, testSeed)
     lowerThresholds(engine)
     const session = engine.connect()
     const copies = [1, 2].map((times) => {
-      const copy = new InProcessEngine(tables, seed + times)
+      const copy = new InProcessEngine(tables, testSeed + times)
       lowerThresholds(copy)
       copy.mutator.recording = false
       return { times, copy, replay: new Replay(copy.keyspace, copy.mutator) }
     })
     let records = 0
-    const model = new HashModel(new SeededRandom(seed), async (...parts) => {
+    const model = new HashModel(chance(), async (...parts) => {
       const reply = session.ask(...parts)
       if (engine.mutator.operations > 0) {
         records++
@@ -78,7 +77,7 @@ describe(`hash commands beside a model; ${replay}`, () => {
     for (const { copy } of copies) {
       copy.mutator.recording = true
       const reader = copy.connect()
-      const same = new HashModel(new SeededRandom(seed), async (...parts) => reader.ask(...parts))
+      const same = new HashModel(chance(), async (...parts) => reader.ask(...parts))
       for (const [key, fields] of model.hashes) same.hashes.set(key, fields)
       await same.check()
       for (const key of model.hashes.keys()) {

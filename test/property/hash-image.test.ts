@@ -2,21 +2,20 @@
 import { describe, expect, it } from 'vitest'
 import { hashCommands } from '../../engine/commands/hash.ts'
 import { keyCommands } from '../../engine/commands/key.ts'
-import { SeededRandom } from '../commands/in-process.ts'
+import { chance, testRuns, testSeed } from '../chance.ts'
 import { format } from '../commands/notation.ts'
 import { ColdEngine } from './cold-engine.ts'
 
-const seed = process.env.MORAINE_TEST_SEED === undefined ? Date.now() % 2 ** 31 : Number(process.env.MORAINE_TEST_SEED)
-const roundsMax = Math.ceil(150 * Number(process.env.MORAINE_TEST_SCALE ?? 1))
+const roundsMax = testRuns(150)
 
-describe(`replies of large hashes in slices; replay: MORAINE_TEST_SEED=${seed} npx vitest run test/property/hash-image.test.ts`, () => {
+describe('replies of large hashes in slices', () => {
   it.each(['HGETALL', 'HKEYS', 'HVALS'])('%s', async (name) => {
-    const cold = new ColdEngine({ ...hashCommands, ...keyCommands }, seed)
+    const cold = new ColdEngine({ ...hashCommands, ...keyCommands }, testSeed)
     const { engine, session } = cold
     engine.execution.limits.hashMaxListpackEntries = 4
     engine.execution.limits.hashMaxListpackValue = 300
     engine.execution.limits.hashChunkBytesMax = 200
-    const random = new SeededRandom(seed)
+    const random = chance()
     const below = (n: number): number => random.nextUint32() % n
     const change = async (): Promise<void> => {
       const field = `f${below(400)}`

@@ -10,12 +10,12 @@ import { stringType } from '../../engine/keyspace/entries.ts'
 import type { Keyspace } from '../../engine/keyspace/keyspace.ts'
 import { databaseCount } from '../../engine/keyspace/keyspace.ts'
 import { Replay } from '../../engine/mutation/replay.ts'
-import { InProcessEngine, SeededRandom } from '../commands/in-process.ts'
+import { chance, testRuns, testSeed } from '../chance.ts'
+import { InProcessEngine } from '../commands/in-process.ts'
 import { RandomRequests } from './random-string-requests.ts'
 
 const tables = { ...stringCommands, ...bitmapCommands, ...keyCommands }
-const seed = process.env.MORAINE_TEST_SEED === undefined ? Date.now() % 2 ** 31 : Number(process.env.MORAINE_TEST_SEED)
-const requestsMax = Math.ceil(20_000 * Number(process.env.MORAINE_TEST_SCALE ?? 1))
+const requestsMax = testRuns(20_000)
 
 /** One line per key, in order; databases as clients number them. */
 function contents(keyspace: Keyspace): string[] {
@@ -35,13 +35,13 @@ function contents(keyspace: Keyspace): string[] {
 }
 
 describe('records of random requests', () => {
-  it(`make the same keyspace, applied once or twice; replay: MORAINE_TEST_SEED=${seed} npx vitest run test/property/replayed-commands.test.ts`, () => {
-    const random = new SeededRandom(seed)
+  it('make the same keyspace, applied once or twice', () => {
+    const random = chance()
     const requests = new RandomRequests(random)
-    const engine = new InProcessEngine(tables, seed)
+    const engine = new InProcessEngine(tables, testSeed)
     const session = engine.connect()
     const copies = [1, 2].map((times) => {
-      const copy = new InProcessEngine(tables, seed + times)
+      const copy = new InProcessEngine(tables, testSeed + times)
       copy.mutator.recording = false
       return { times, copy, replay: new Replay(copy.keyspace, copy.mutator) }
     })
