@@ -1,55 +1,85 @@
 /**
- * `npm run explore -- --minutes N`: the random tests with one fresh seed after the other until the time is up. `--seed S`
- * names the first seed. Each round runs the property tests and the simulation, with fewer runs each than the suite. Goes on
- * after a failure; at the end come the commands that replay all of them, and the exit code says whether there was any.
+ * `npm run explore -- --minutes N`: the property tests and the simulation, one file after the other in random order, each
+ * with the next seed, until the time is up. `--seed S` names the first one; otherwise it is drawn. Goes on after a failure;
+ * at the end come the commands that replay all of them, and the exit code says whether there was any.
  */
 import { spawn } from 'node:child_process'
+import { readdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { SeededRandom } from './simulation/seeded-random.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const tests = ['test/property', 'test/simulation/crash.test.ts', 'test/simulation/listener.test.ts']
-/** Of what the suite runs; so that a round is short, and the last one ends soon after the time is up. */
-const scale = 0.2
+/** Of the runs that the suite makes: a file is to take seconds, so that many are tried and the last ends soon after the time is up. */
+const scale = 0.5
 const seedsEnd = 2 ** 32
+const filesAtOnce = 2
+const progressMs = 15_000
 
-interface Round {
-  readonly passed: boolean
-  readonly output: string
+class Exploration {
+  readonly #random: SeededRandom
+  readonly #endMs: number
+  readonly #replays: string[] = []
+  #seed: number
+  #files: string[] = []
+  #explored = 0
+  #shownMs = performance.now()
+
+  constructor(firstSeed: number, minutes: number) {
+    this.#seed = firstSeed
+    this.#random = new SeededRandom(firstSeed)
+    this.#endMs = performance.now() + minutes * 60_000
+  }
+
+  async run(): Promise<boolean> {
+    await Promise.all(Array.from({ length: filesAtOnce }, () => this.#untilTheEnd()))
+    for (const line of this.#replays) console.log(line)
+    console.log(`explored: ${this.#explored} files of tests, ${this.#replays.length} failed`)
+    return this.#replays.length === 0
+  }
+
+  async #untilTheEnd(): Promise<void> {
+    do {
+      const path = this.#nextFile()
+      const seed = this.#seed
+      this.#seed = (seed + 1) % seedsEnd
+      const { passed, output } = await runFile(path, seed)
+      this.#explored++
+      if (!passed) {
+        console.log(output)
+        const replay = output.split('\n').find((line) => line.startsWith('replay: '))
+        this.#replays.push(replay ?? `replay: MORAINE_TEST_SEED=${seed} MORAINE_TEST_SCALE=${scale} npx vitest run ${path}`)
+      }
+      this.#showProgress()
+    } while (performance.now() < this.#endMs)
+  }
+
+  #nextFile(): string {
+    if (this.#files.length === 0) this.#files = randomTests()
+    const [path] = this.#files.splice(this.#random.below(this.#files.length), 1)
+    return path as string
+  }
+
+  #showProgress(): void {
+    if (performance.now() - this.#shownMs < progressMs) return
+    this.#shownMs = performance.now()
+    const seconds = Math.max(0, Math.round((this.#endMs - this.#shownMs) / 1000))
+    console.log(`explored: ${this.#explored} files of tests, ${this.#replays.length} failed, next seed ${this.#seed}, ${seconds} s left`)
+  }
 }
 
-async function main(): Promise<void> {
-  const minutes = numberOf('--minutes') ?? 5
-  let seed = numberOf('--seed') ?? Math.floor(Math.random() * seedsEnd)
-  const startMs = performance.now()
-  const secondsGone = (): number => (performance.now() - startMs) / 1000
-  const replays: string[] = []
-  let rounds = 0
-  let failed = 0
-  console.log(`exploring for ${minutes} min from seed ${seed} on`)
-  do {
-    const roundStart = secondsGone()
-    const { passed, output } = await run(seed)
-    rounds++
-    const seconds = (secondsGone() - roundStart).toFixed(0)
-    if (passed) console.log(`seed ${seed}: passed in ${seconds} s`)
-    else {
-      failed++
-      console.log(output)
-      console.log(`seed ${seed}: FAILED after ${seconds} s`)
-      const found = output.split('\n').filter((line) => line.startsWith('replay: '))
-      replays.push(...(found.length > 0 ? found : [`replay: npm run explore -- --seed ${seed}`]))
-    }
-    seed = (seed + 1) % seedsEnd
-  } while (secondsGone() < minutes * 60)
-  for (const line of replays) console.log(line)
-  console.log(`explored: ${rounds} rounds, ${failed} failed`)
-  process.exitCode = failed === 0 ? 0 : 1
+function randomTests(): string[] {
+  const properties = readdirSync(`${root}test/property`).filter((name) => name.endsWith('.test.ts'))
+  return [
+    ...properties.map((name) => `test/property/${name}`),
+    // What takes longest and sees most comes more often.
+    ...Array.from({ length: 3 }, () => 'test/simulation/crash.test.ts'),
+    'test/simulation/listener.test.ts',
+  ]
 }
 
-/** One round of the tests in a process of its own. */
-function run(seed: number): Promise<Round> {
+function runFile(path: string, seed: number): Promise<{ readonly passed: boolean; readonly output: string }> {
   const env = { ...process.env, MORAINE_TEST_SEED: `${seed}`, MORAINE_TEST_SCALE: `${scale}`, NO_COLOR: '1' }
-  const child = spawn(process.execPath, ['node_modules/vitest/vitest.mjs', 'run', ...tests], {
+  const child = spawn(process.execPath, ['node_modules/vitest/vitest.mjs', 'run', path], {
     cwd: root,
     env,
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -70,4 +100,7 @@ function numberOf(option: string): number | undefined {
   return value
 }
 
-await main()
+const firstSeed = numberOf('--seed') ?? Math.floor(Math.random() * seedsEnd)
+const minutes = numberOf('--minutes') ?? 5
+console.log(`exploring for ${minutes} min from seed ${firstSeed} on`)
+process.exitCode = (await new Exploration(firstSeed, minutes).run()) ? 0 : 1

@@ -105,7 +105,7 @@ describe('the house', () => {
 
   it('takes the chance of tests from their one seed', () => {
     const paths = files.filter((path) => /^test\/.*\.ts$/.test(path) && !drawsFreshSeeds.includes(path))
-    const other = /\bMath\.random\b|\bSystemRandom\b|'node:crypto'|process\.env\.MORAINE_TEST_SEED/g
+    const other = /\bMath\.random\b|\bSystemRandom\b|import \{[^}]*\brandom\w*[^}]*\} from 'node:crypto'|process\.env\.MORAINE_TEST_SEED/g
     expect(offenders(paths, (path) => withoutComments(read(path)).match(other) ?? [])).toEqual([])
   })
 
