@@ -7,13 +7,13 @@ import { noObserver } from '../../engine/keyspace/observer.ts'
 import { Mutator } from '../../engine/mutation/mutator.ts'
 import { Tier } from '../../storage/tier.ts'
 import { ValueCodec } from '../../storage/value-codec.ts'
+import { chance, testRuns } from '../chance.ts'
 import { ManualClock } from '../simulation/manual-clock.ts'
-import { SeededRandom } from '../simulation/seeded-random.ts'
 import { checkKeyspace, contentsOf, entriesOf, keyOf } from './keyspace-check.ts'
 import type { Mutation } from './random-mutations.ts'
 import { KeyspaceModel, limits, mutate, mutation, withoutEncodings } from './random-mutations.ts'
 
-const runs = Math.ceil(25 * Number(process.env.MORAINE_TEST_SCALE ?? 1))
+const runs = testRuns(25)
 
 const step = fc.oneof(
   { weight: 14, arbitrary: mutation },
@@ -27,9 +27,9 @@ const step = fc.oneof(
 )
 
 class Fixture {
-  readonly random = new SeededRandom(11)
+  readonly random = chance(11)
   readonly keyspace = new Keyspace(this.random, noObserver)
-  readonly mutator = new Mutator(this.keyspace, limits, this.random)
+  readonly mutator = new Mutator(this.keyspace, limits)
   readonly model = new KeyspaceModel()
   readonly tier: Tier
   readonly compactor = new Compactor(this.keyspace)
@@ -67,7 +67,7 @@ class Fixture {
     if (s.do === 'compact') while (this.compactor.step());
     else if (s.do === 'crowd') this.crowd(s.count, s.length)
     else if (s.do === 'thin') this.thin(s.keep)
-    else if (s.do === 'release') this.tier.loose.step()
+    else if (s.do === 'release') this.tier.lazyFree.step()
     else this.mutate(s)
   }
 
@@ -113,7 +113,7 @@ describe('keyspace and mutator', () => {
           const database = fixture.model.databases[db] as Map<string, unknown>
           for (const key of [...database.keys()]) fixture.mutate({ do: 'delete', db, key })
         }
-        while (fixture.tier.loose.any) fixture.tier.loose.step()
+        while (fixture.tier.lazyFree.any) fixture.tier.lazyFree.step()
         fixture.check()
         expect(fixture.keyspace.arena.liveBytes).toBe(0)
         expect([fixture.tier.residency.count, fixture.tier.residency.bytes]).toEqual([0, 0])
@@ -136,7 +136,7 @@ describe('keyspace and mutator', () => {
     fixture.mutate({ do: 'hashSet', db: 0, key: 'second', fields: fields.slice(0, 300) })
     for (const ref of chunks) fixture.keyspace.relocateValue(ref)
     fixture.check()
-    while (fixture.tier.loose.any) fixture.tier.loose.step()
+    while (fixture.tier.lazyFree.any) fixture.tier.lazyFree.step()
     fixture.check()
   })
 
@@ -152,7 +152,7 @@ describe('keyspace and mutator', () => {
     fixture.mutate({ do: 'put', db: 0, key: 'after', text: 'new', expireAt: 5_000_000_000_000 })
     while (fixture.compactor.step());
     fixture.check()
-    while (fixture.tier.loose.any) fixture.tier.loose.step()
+    while (fixture.tier.lazyFree.any) fixture.tier.lazyFree.step()
     while (fixture.compactor.step());
     fixture.check()
     expect(entriesOf(fixture.keyspace, 0).map((ref) => keyOf(fixture.keyspace, ref))).toEqual(['after'])

@@ -93,7 +93,7 @@ async function story(seed: number): Promise<number> {
     await shard
       .interleaved(
         () => {
-          if (shard.tier.loose.any && changes.below(3) === 0) shard.tier.loose.step()
+          if (shard.tier.lazyFree.any && changes.below(3) === 0) shard.tier.lazyFree.step()
           if (changes.below(40) === 0) shard.compactor.step()
           return changes.sometimes()
         },

@@ -9,7 +9,7 @@ import { keepTtl } from '../../engine/mutation/mutator.ts'
 import type { KeyState } from './keyspace-check.ts'
 
 /** A large hash begins early, and so does a chunk. */
-export const limits = { hashMaxListpackEntries: 6, hashMaxListpackValue: 40, hashChunkBytesMax: 160 }
+export const limits = { hashMaxListpackEntries: 6, hashMaxListpackValue: 40, treeLeafBytesMax: 160 }
 
 interface ModelKey {
   value: string | Map<string, string>

@@ -31,7 +31,7 @@ export const tinySizes: Sizes = {
   largeValueBytes: undefined,
   slicedValueBytes: undefined,
   digestBytes: 1000,
-  hashChunkBytes: limits.hashChunkBytesMax,
+  treeLeafBytes: limits.treeLeafBytesMax,
   batchBytes: 3000,
   batchEntries: 5,
   coldPieceBytes: 90,
@@ -103,7 +103,7 @@ export class RecoverableShard {
   async open(): Promise<void> {
     const files = this.disk.mount()
     const keyspace = new Keyspace(this.random, noObserver)
-    const mutator = new Mutator(keyspace, limits, this.random)
+    const mutator = new Mutator(keyspace, limits)
     this.store = new MemoryColdStore(this.coldDisk)
     const tier = new Tier(
       keyspace,
@@ -114,7 +114,7 @@ export class RecoverableShard {
       () => undefined,
     )
     await files.makeDirectory('data')
-    const restored = await restoreCatalog(files, 'data', keyspace, tier, noProgress, tinySizes.hashChunkBytes)
+    const restored = await restoreCatalog(files, 'data', keyspace, tier, noProgress, tinySizes.treeLeafBytes)
     const log = new MemoryLog(this.logDisk, { clock: this.#clock, schedule: (work) => this.#later(work) })
     const waiters = new CommitWaiters(log.committed)
     log.onCommitted = (lsn) => {
@@ -232,7 +232,7 @@ export class RecoverableShard {
   /** What the log says: all records ever, applied to an empty keyspace. */
   replayedHistory(): Keyspace {
     const keyspace = new Keyspace(new SeededRandom(5), noObserver)
-    const mutator = new Mutator(keyspace, limits, new SeededRandom(5))
+    const mutator = new Mutator(keyspace, limits)
     mutator.recording = false
     const replay = new Replay(keyspace, mutator)
     for (const [i, payload] of this.history.entries()) replay.apply(i + 1, payload)

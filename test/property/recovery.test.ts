@@ -4,10 +4,11 @@
  */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { testRuns } from '../chance.ts'
 import { mutation } from './random-mutations.ts'
 import { RecoverableShard } from './recoverable-shard.ts'
 
-const runs = Math.ceil(30 * Number(process.env.MORAINE_TEST_SCALE ?? 1))
+const runs = testRuns(30)
 
 const record = fc.oneof(
   { weight: 3, arbitrary: fc.array(mutation, { minLength: 1, maxLength: 1 }) },
@@ -47,7 +48,7 @@ async function apply(shard: RecoverableShard, s: Step): Promise<void> {
   else if (s.do === 'cool') await shard.during(s.meanwhile, () => shard.writeOut.step(s.count)).catch(expectDiskFailure)
   else if (s.do === 'checkpoint') await shard.during(s.meanwhile, () => shard.checkpointer.run()).catch(expectDiskFailure)
   else if (s.do === 'demote') for (let i = 0; i < s.count; i++) shard.tier.demoteOne()
-  else if (s.do === 'release') shard.tier.loose.step()
+  else if (s.do === 'release') shard.tier.lazyFree.step()
   else if (s.do === 'compact') shard.compactor.step()
   else if (s.do === 'crash') await crash(shard)
   else if (s.do === 'crash during') {
@@ -70,7 +71,7 @@ describe('checkpoint and log', () => {
         shard.coldDisk.fail('write', 'EIO', 0)
         shard.coldDisk.fail('sync', 'EIO', 0)
         for (let i = 0; i < 6; i++) await shard.checkpointer.run().catch(expectDiskFailure)
-        while (shard.tier.loose.any) shard.tier.loose.step()
+        while (shard.tier.lazyFree.any) shard.tier.lazyFree.step()
         await shard.checkpointer.run()
         await shard.checkpointer.run()
         expect(shard.logDisk.records.length).toBe(0)

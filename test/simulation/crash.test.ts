@@ -3,13 +3,13 @@
  * their number; `npm run simulate` goes on for as long as one likes.
  */
 import { describe, expect, it } from 'vitest'
+import { testRuns, testSeed } from '../chance.ts'
 import type { RunResult } from './simulator.ts'
 import { simulate } from './simulator.ts'
 
-const runs = Math.ceil(60 * Number(process.env.MORAINE_TEST_SCALE ?? 1))
+const runs = testRuns(60)
 const batch = 20
-const firstSeed = Number(process.env.MORAINE_TEST_SEED ?? Math.floor(Math.random() * 2 ** 31))
-console.log(`the same again: MORAINE_TEST_SEED=${firstSeed} npx vitest run test/simulation/crash.test.ts`)
+const firstSeed = testSeed
 
 describe('a server that loses power again and again', () => {
   const total = { crashes: 0, crashesInRecovery: 0, checkpoints: 0, coldReads: 0, demotions: 0, records: 0 }

@@ -143,7 +143,7 @@ class Simulation {
       largeValueBytes: workload.pick([20, 100, 1000, undefined]),
       slicedValueBytes: workload.pick([20, 500, undefined]),
       digestBytes: workload.pick([7, 100, 4096]),
-      hashChunkBytes: workload.pick([64, 200, 600]),
+      treeLeafBytes: workload.pick([64, 200, 600]),
       batchBytes: workload.pick([100, 1000, 100_000]),
       batchEntries: workload.pick([1, 3, 4096]),
       coldPieceBytes: workload.pick([100, 300, 2000, 1_000_000]),

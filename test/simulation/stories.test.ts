@@ -38,7 +38,7 @@ describe('a checkpoint', () => {
   it('ends when a large hash is half written and nothing else is dirty', async () => {
     const scene = new Scene(1, {
       config: { 'hash-max-listpack-entries': 1 },
-      sizes: { hashChunkBytes: 64, chunksAtOnce: 1, chunksPerRound: 1, batchEntries: 1 },
+      sizes: { treeLeafBytes: 64, chunksAtOnce: 1, chunksPerRound: 1, batchEntries: 1 },
     })
     await scene.start()
     const client = await scene.client()
@@ -178,7 +178,7 @@ describe('cold values', () => {
 
   it('are not needed by the fields of an emptied chunk', async () => {
     for (let seed = 1; seed <= 20; seed++) {
-      const scene = new Scene(seed, { config: { ...cold, 'hash-max-listpack-entries': 1 }, sizes: { hashChunkBytes: 64 } })
+      const scene = new Scene(seed, { config: { ...cold, 'hash-max-listpack-entries': 1 }, sizes: { treeLeafBytes: 64 } })
       await scene.start()
       const client = await scene.client()
       const names = Array.from({ length: 40 }, (_, i) => `f${i}`)

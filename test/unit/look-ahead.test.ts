@@ -4,12 +4,12 @@ import { Keyspace } from '../../engine/keyspace/keyspace.ts'
 import { noObserver } from '../../engine/keyspace/observer.ts'
 import { Mutator } from '../../engine/mutation/mutator.ts'
 import { KeyPreview, previewMax } from '../../server/resp/key-preview.ts'
-import { SeededRandom } from '../simulation/seeded-random.ts'
+import { chance } from '../chance.ts'
 
 function keyspaceWith(...keys: string[]): Keyspace {
-  const random = new SeededRandom(7)
+  const random = chance(7)
   const keyspace = new Keyspace(random, noObserver)
-  const mutator = new Mutator(keyspace, { hashMaxListpackEntries: 512, hashMaxListpackValue: 64 }, random)
+  const mutator = new Mutator(keyspace, { hashMaxListpackEntries: 512, hashMaxListpackValue: 64 })
   for (const [i, key] of keys.entries()) {
     keyspace.forgetLookUp()
     mutator.begin(i + 1)
