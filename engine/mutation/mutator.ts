@@ -74,7 +74,7 @@ export class Mutator {
   #lsn = 0
   #operations = 0
 
-  constructor(keyspace: Keyspace, limits: MutatorLimits) {
+  constructor(keyspace: Keyspace, limits: MutatorLimits = {}) {
     this.keyspace = keyspace
     this.#largeValueBytes = limits.largeValueBytes ?? largeValueBytes
     this.record = new RecordBuffer(this.#largeValueBytes)

@@ -36,7 +36,7 @@ export class InProcessEngine {
     const limits = { hashMaxListpackEntries: 512, hashMaxListpackValue: 64, protoMaxBulkBytes: 512 * 1024 * 1024 }
     const random = new SeededRandom(seed)
     this.keyspace = new Keyspace(random, noObserver)
-    this.mutator = new Mutator(this.keyspace, limits)
+    this.mutator = new Mutator(this.keyspace)
     this.execution = new Execution(this.keyspace, this.mutator, random, limits)
     this.execution.now = startMs
     this.keyspace.access.tick(startMs)

@@ -34,8 +34,8 @@ class Digest implements CatalogVisitor {
   collection(collectionId: number): void {
     this.#add(collectionId)
   }
-  chunk(...a: number[]): void {
-    this.#add(a[0]! + a[1]! + a[5]!)
+  leaf(...a: Parameters<CatalogVisitor['leaf']>): void {
+    this.#add(a[0] + a[1].reduce((sum, word) => sum * 3 + word, 0) + a[5])
   }
   databases(lsn: number): void {
     this.#add(lsn)
@@ -70,7 +70,7 @@ function take(visitors: readonly CatalogVisitor[], number: number, keyBytes: num
   for (const visitor of visitors) {
     if (number % 7 === 0) visitor.tombstone(number % 16, number, key, 0, keyBytes)
     else if (number % 7 === 1) visitor.freed(number)
-    else if (number % 7 === 2) visitor.chunk(number, 1, 2, 3, 4, 5)
+    else if (number % 7 === 2) visitor.leaf(number, Uint32Array.of(number, number % 3, 0, number % 2), 2, 3, 4, 5)
     else if (number % 7 === 3) visitor.databases(number, [0, 1], [0, number])
     else visitor.entry(1, 2, 3, 4, number, number % 2, 9, number % 3, key, 0, keyBytes, key, 0, number % 3 === 0 ? keyBytes : 0)
   }

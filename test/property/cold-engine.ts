@@ -65,8 +65,8 @@ export class ColdEngine {
   /** As `ask`, with what was staged. */
   async askStaged(staged: StagedWork, ...parts: readonly string[]): Promise<Reply> {
     const args = Arguments.of(...parts)
-    const staged = (await this.fetchFor(staged)) >= 0
-    const reply = staged ? this.session.exchange(args, staged).reply : await this.#run(args, staged)
+    const says = (await this.fetchFor(staged)) >= 0
+    const reply = says ? this.session.exchange(args, staged).reply : await this.#run(args, staged)
     this.#coolSome()
     return reply
   }

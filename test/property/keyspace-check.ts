@@ -1,9 +1,9 @@
 /** What must hold in a keyspace at any time between two requests, and its contents in comparable form. */
-import { chunkedHash, hashType, packedHash } from '../../engine/keyspace/entries.ts'
+import { hashType, stringType } from '../../engine/keyspace/entries.ts'
 import type { Keyspace } from '../../engine/keyspace/keyspace.ts'
 import { databaseCount } from '../../engine/keyspace/keyspace.ts'
-import { visitAll } from '../../engine/types/field-hashes.ts'
-import { PackedCursor } from '../../engine/types/packed-fields.ts'
+import { HashTrees } from '../../engine/types/hash-tree.ts'
+import { PackedCursor, packedHeaderBytes, readPair, usedBytes } from '../../engine/types/packed-fields.ts'
 
 /** One key as a client would find it: type, encoding, expiry and value. `undefined` for a value that is cold. */
 export interface KeyState {
@@ -31,31 +31,29 @@ export function stateOf(keyspace: Keyspace, ref: number): KeyState {
 }
 
 function valueAt(keyspace: Keyspace, ref: number): KeyState['value'] {
-  const { entries, values } = keyspace
-  if (entries.encoding(ref) === chunkedHash) return chunkedFields(keyspace, ref)
+  const { entries, values, trees } = keyspace
+  const fields = new Map<string, string>()
+  const add = (bytes: Buffer, pair: PackedCursor): void => {
+    const name = bytes.toString('latin1', pair.fieldStart, pair.fieldEnd)
+    if (fields.has(name)) throw new Error(`field ${name} is there twice`)
+    fields.set(name, bytes.toString('latin1', pair.valueStart, pair.valueEnd))
+  }
+  if (entries.isTree(ref)) {
+    const root = entries.value(ref)
+    if (trees.roots.coldLeaves(root) > 0) return undefined
+    new HashTrees(trees).scan(root, 0, Number.MAX_SAFE_INTEGER, add)
+    return new Map([...fields].sort())
+  }
   if (!entries.isResident(ref)) return undefined
   const value = entries.value(ref)
   const bytes = values.bytes(value)
   const start = values.start(value)
-  if (entries.encoding(ref) !== packedHash) return bytes.toString('latin1', start, start + entries.length(ref))
-  const fields = new Map<string, string>()
+  if (entries.type(ref) === stringType) return bytes.toString('latin1', start, start + entries.length(ref))
   const pair = new PackedCursor()
-  visitAll(bytes, start, pair, () => {
-    fields.set(bytes.toString('latin1', pair.fieldStart, pair.fieldEnd), bytes.toString('latin1', pair.valueStart, pair.valueEnd))
-  })
-  return new Map([...fields].sort())
-}
-
-function chunkedFields(keyspace: Keyspace, ref: number): ReadonlyMap<string, string> | undefined {
-  const hash = keyspace.collections[keyspace.entries.value(ref)]
-  if (hash === undefined) throw new Error('a large hash is missing')
-  if (hash.coldChunks > 0) return undefined
-  const fields = new Map<string, string>()
-  hash.scan(0, Number.MAX_SAFE_INTEGER, (bytes, pair) => {
-    const name = bytes.toString('latin1', pair.fieldStart, pair.fieldEnd)
-    if (fields.has(name)) throw new Error(`field ${name} is there twice`)
-    fields.set(name, bytes.toString('latin1', pair.valueStart, pair.valueEnd))
-  })
+  for (let at = start + packedHeaderBytes; at < start + usedBytes(bytes, start); at = pair.next) {
+    readPair(bytes, at, pair)
+    add(bytes, pair)
+  }
   return new Map([...fields].sort())
 }
 
@@ -92,7 +90,7 @@ export function checkKeyspace(keyspace: Keyspace): void {
     for (const ref of refs) {
       checkEntry(keyspace, db, ref)
       if (expiring.has(ref) !== (entries.expireAt(ref) !== 0)) throw new Error('a key that expires is not in the list, or another is')
-      if (entries.encoding(ref) !== chunkedHash && !entries.isResident(ref)) cold++
+      if (!entries.isResident(ref)) cold++
     }
     if (!refs.some((ref) => expiring.has(ref)) && expiring.size > 0) throw new Error('the list holds keys of nowhere')
   }
@@ -114,14 +112,14 @@ function checkEntry(keyspace: Keyspace, db: number, ref: number): void {
   if (keyspace.find(db, key, 0, key.length) !== ref) throw new Error(`${key} is not found where it is`)
   keyspace.forgetLookUp()
   if (keyspace.isDetached(ref)) throw new Error(`${key} counts as flushed`)
-  if (entries.encoding(ref) === chunkedHash) {
-    if (keyspace.collections[entries.value(ref)]?.length !== entries.length(ref))
-      throw new Error(
-        `${key}: ${entries.length(ref)} fields, but the collection has ${keyspace.collections[entries.value(ref)]?.length}, LSN ${entries.lsn(ref)}`,
-      )
+  if (entries.isTree(ref)) {
+    const { roots } = keyspace.trees
+    const root = entries.value(ref)
+    if (roots.owner(root) !== ref) throw new Error(`${key}: the collection is another's`)
+    if (roots.count(root) !== entries.length(ref)) throw new Error(`${key}: ${entries.length(ref)} elements, but the tree has ${roots.count(root)}`)
   } else if (entries.isResident(ref)) {
     const value = entries.value(ref)
-    if (!values.isLive(value) || values.owner(value) !== ref || values.isChunk(value)) throw new Error(`${key}: the value is another's`)
+    if (!values.isLive(value) || values.owner(value) !== ref || values.isLeaf(value)) throw new Error(`${key}: the value is another's`)
     if (entries.type(ref) === hashType) {
       const fields = valueAt(keyspace, ref) as ReadonlyMap<string, string>
       if (fields.size !== entries.length(ref) || fields.size === 0) throw new Error(`${key}: the number of fields is wrong`)

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { Compactor } from '../../engine/keyspace/compactor.ts'
 import { Keyspace } from '../../engine/keyspace/keyspace.ts'
 import { noObserver } from '../../engine/keyspace/observer.ts'
+import { LeafRow } from '../../engine/tree/tree-shape.ts'
 import { Mutator } from '../../engine/mutation/mutator.ts'
 import { Tier } from '../../storage/tier.ts'
 import { ValueCodec } from '../../storage/value-codec.ts'
@@ -11,7 +12,7 @@ import { chance, testRuns } from '../chance.ts'
 import { ManualClock } from '../simulation/manual-clock.ts'
 import { checkKeyspace, contentsOf, entriesOf, keyOf } from './keyspace-check.ts'
 import type { Mutation } from './random-mutations.ts'
-import { KeyspaceModel, limits, mutate, mutation, withoutEncodings } from './random-mutations.ts'
+import { KeyspaceModel, leafBytesMax, mutate, mutation, withoutEncodings } from './random-mutations.ts'
 
 const runs = testRuns(25)
 
@@ -29,13 +30,14 @@ const step = fc.oneof(
 class Fixture {
   readonly random = chance(11)
   readonly keyspace = new Keyspace(this.random, noObserver)
-  readonly mutator = new Mutator(this.keyspace, limits)
+  readonly mutator = new Mutator(this.keyspace)
   readonly model = new KeyspaceModel()
   readonly tier: Tier
   readonly compactor = new Compactor(this.keyspace)
   #lsn = 0
 
   constructor() {
+    this.keyspace.trees.leafBytesMax = leafBytesMax
     const settings = { demotes: true, valueBytesMin: 48, promote: 'always' as const, ttlMinMs: 0 }
     this.tier = new Tier(this.keyspace, undefined, new ValueCodec(), new ManualClock(), settings, () => undefined)
     this.keyspace.observer = this.tier
@@ -122,21 +124,22 @@ describe('keyspace and mutator', () => {
     )
   })
 
-  it('leave chunks of a deleted hash alone when values move together, though its number serves another hash', () => {
+  it('move leaves of a deleted hash together with others, though nobody can find them', () => {
     const fixture = new Fixture()
     const fields = Array.from({ length: 600 }, (_, i): [string, string] => [`f${i}`, 'v'.repeat(30)])
     fixture.mutate({ do: 'hashSet', db: 0, key: 'first', fields })
-    const chunks: number[] = []
-    fixture.keyspace.collections[0]?.eachDirty((_hash, ref) => {
-      chunks.push(ref)
-      return true
-    })
-    expect(chunks.length).toBeGreaterThan(20)
+    const { keyspace, tier } = fixture
+    const at = new LeafRow()
+    const leaves: number[] = []
+    keyspace.trees.shape.first(keyspace.entries.value(entriesOf(keyspace, 0)[0] as number), at)
+    do leaves.push(keyspace.trees.ref(at))
+    while (keyspace.trees.shape.next(at))
+    expect(leaves.length).toBeGreaterThan(20)
     fixture.mutate({ do: 'delete', db: 0, key: 'first' })
     fixture.mutate({ do: 'hashSet', db: 0, key: 'second', fields: fields.slice(0, 300) })
-    for (const ref of chunks) fixture.keyspace.relocateValue(ref)
+    for (const ref of leaves) keyspace.relocateValue(ref)
     fixture.check()
-    while (fixture.tier.lazyFree.any) fixture.tier.lazyFree.step()
+    while (tier.lazyFree.any) tier.lazyFree.step()
     fixture.check()
   })
 

@@ -1,15 +1,17 @@
 /** Random mutations, applied to a keyspace through the mutator and to a model of maps. Keys and limits are few and small. */
 import fc from 'fast-check'
-import { chunkedHash, hashType, stringType } from '../../engine/keyspace/entries.ts'
+import { hashType, leafForm, stringType, treeForm } from '../../engine/keyspace/entries.ts'
 import type { Keyspace } from '../../engine/keyspace/keyspace.ts'
 import { databaseCount } from '../../engine/keyspace/keyspace.ts'
 import type { FieldSource } from '../../engine/mutation/field-source.ts'
+import type { HashForm } from '../../engine/mutation/hash-operations.ts'
 import type { Mutator } from '../../engine/mutation/mutator.ts'
 import { keepTtl } from '../../engine/mutation/mutator.ts'
 import type { KeyState } from './keyspace-check.ts'
 
-/** A large hash begins early, and so does a chunk. */
-export const limits = { hashMaxListpackEntries: 6, hashMaxListpackValue: 40, treeLeafBytesMax: 160 }
+/** A large hash begins early, and so does another leaf. */
+export const leafBytesMax = 160
+const packedFieldsMax = 6
 
 interface ModelKey {
   value: string | Map<string, string>
@@ -63,7 +65,7 @@ export const mutation = fc.oneof(
   },
   { weight: 5, arbitrary: fc.record({ do: when('hashDelete'), db, key, fields: fc.array(field, { minLength: 1, maxLength: 12 }) }) },
   { weight: 6, arbitrary: fc.record({ do: when('move'), db, key, toDb: db, to: key }) },
-  { weight: 3, arbitrary: fc.record({ do: when('copyLarge'), db, key, toDb: db, to: key }) },
+  { weight: 3, arbitrary: fc.record({ do: when('copy'), db, key, toDb: db, to: key }) },
   { weight: 1, arbitrary: fc.record({ do: when('flush'), db }) },
   { weight: 1, arbitrary: fc.record({ do: when('swap'), db, other: fc.constantFrom<0 | 1 | 2>(0, 1, 2) }) },
 )
@@ -115,16 +117,16 @@ export function mutate(keyspace: Keyspace, mutator: Mutator, model: KeyspaceMode
     mutator.swap(m.db, m.other)
     model.databases[m.db] = model.databases[m.other] as Map<string, ModelKey>
     model.databases[m.other] = database
-  } else if (m.do === 'move' || m.do === 'copyLarge') transfer(keyspace, mutator, model, m)
+  } else if (m.do === 'move' || m.do === 'copy') transfer(keyspace, mutator, model, m)
   else mutateKey(keyspace, mutator, database, physical, m)
 }
 
-/** Whole values under other keys: what RENAME and MOVE do, and COPY of a large hash. */
+/** Whole values under other keys: what RENAME, MOVE and COPY do. */
 function transfer(
   keyspace: Keyspace,
   mutator: Mutator,
   model: KeyspaceModel,
-  m: Extract<Mutation, { do: 'move' | 'copyLarge' }>,
+  m: Extract<Mutation, { do: 'move' | 'copy' }>,
 ): void {
   const from = Buffer.from(m.key, 'latin1')
   const to = Buffer.from(m.to, 'latin1')
@@ -141,12 +143,22 @@ function transfer(
     database.delete(m.key)
     return
   }
-  if (keyspace.entries.encoding(ref) !== chunkedHash || keyspace.find(toDb, to, 0, to.length) !== 0) return
-  mutator.copyLargeHash(ref, toDb, to, 0, to.length)
-  toDatabase.set(m.to, { value: new Map(known.value as Map<string, string>), expireAt: 0 })
+  mutator.copy(ref, toDb, to, 0, to.length)
+  const { value, expireAt } = known
+  toDatabase.set(m.to, { value: typeof value === 'string' ? value : new Map(value), expireAt })
 }
 
-type KeyMutation = Exclude<Mutation, { do: 'flush' | 'swap' | 'move' | 'copyLarge' }>
+/** The form that a hash has once fields are set: what commands decide, in the rough. */
+function formOf(keyspace: Keyspace, ref: number, fields: readonly (readonly [string, string])[]): HashForm {
+  const { entries } = keyspace
+  if (ref !== 0 && entries.isTree(ref)) return 0
+  const before = ref === 0 ? 0 : entries.length(ref)
+  if (before + fields.length <= packedFieldsMax && (ref === 0 || entries.encoding(ref) !== leafForm)) return 0
+  const bytes = fields.reduce((sum, [name, text]) => sum + name.length + text.length + 8, before * 20)
+  return bytes > leafBytesMax ? treeForm : leafForm
+}
+
+type KeyMutation = Exclude<Mutation, { do: 'flush' | 'swap' | 'move' | 'copy' }>
 
 function mutateKey(keyspace: Keyspace, mutator: Mutator, database: Map<string, ModelKey>, physical: number, m: KeyMutation): void {
   const bytes = Buffer.from(m.key, 'latin1')
@@ -160,7 +172,7 @@ function mutateKey(keyspace: Keyspace, mutator: Mutator, database: Map<string, M
   } else if (m.do === 'hashSet') {
     if (typeof known?.value === 'string') return
     const value = known?.value ?? new Map<string, string>()
-    mutator.hashSet(physical, bytes, 0, bytes.length, new Pairs(m.fields))
+    mutator.hashSet(physical, bytes, 0, bytes.length, new Pairs(m.fields), formOf(keyspace, ref, m.fields), m.fields.length)
     for (const [name, text] of m.fields) value.set(name, text)
     database.set(m.key, { value, expireAt: known?.expireAt ?? 0 })
   } else if (known === undefined) return

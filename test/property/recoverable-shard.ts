@@ -2,7 +2,7 @@
  * A keyspace with its tier, cold store, catalog and log, and nothing of a server around it: it changes, is written out,
  * loses power and recovers as a shard does. While anything waits for a disk or a turn of the loop, more changes come.
  */
-import { Arguments } from '../../engine/arguments.ts'
+import { wantValue } from '../../engine/cold-wants.ts'
 import { Compactor } from '../../engine/keyspace/compactor.ts'
 import { Keyspace } from '../../engine/keyspace/keyspace.ts'
 import { noObserver } from '../../engine/keyspace/observer.ts'
@@ -15,7 +15,7 @@ import { Checkpointer } from '../../storage/checkpoint.ts'
 import type { Clock, Timer } from '../../storage/clock.ts'
 import { MemoryColdDisk, MemoryColdStore } from '../../storage/memory-cold-store.ts'
 import type { Sizes } from '../../storage/sizes.ts'
-import type { ColdSet } from '../../storage/tier.ts'
+import { ColdSet } from '../../storage/cold-set.ts'
 import { Tier } from '../../storage/tier.ts'
 import { ValueCodec } from '../../storage/value-codec.ts'
 import { WriteOut } from '../../storage/write-out.ts'
@@ -25,18 +25,16 @@ import { SimulatedDisk } from '../simulation/simulated-disk.ts'
 import type { KeyState } from './keyspace-check.ts'
 import { checkKeyspace, contentsOf, entriesOf, keyOf, stateOf } from './keyspace-check.ts'
 import type { Mutation } from './random-mutations.ts'
-import { KeyspaceModel, limits, mutate, withoutEncodings } from './random-mutations.ts'
+import { KeyspaceModel, leafBytesMax, mutate, withoutEncodings } from './random-mutations.ts'
 
 export const tinySizes: Sizes = {
   largeValueBytes: undefined,
   slicedValueBytes: undefined,
   digestBytes: 1000,
-  treeLeafBytes: limits.treeLeafBytesMax,
+  treeLeafBytes: leafBytesMax,
   batchBytes: 3000,
   batchEntries: 5,
   coldPieceBytes: 90,
-  chunksAtOnce: 2,
-  chunksPerRound: 2,
   catalogRecordsMin: 40,
   deletesPerBatch: 3,
 }
@@ -103,7 +101,8 @@ export class RecoverableShard {
   async open(): Promise<void> {
     const files = this.disk.mount()
     const keyspace = new Keyspace(this.random, noObserver)
-    const mutator = new Mutator(keyspace, limits)
+    keyspace.trees.leafBytesMax = leafBytesMax
+    const mutator = new Mutator(keyspace)
     this.store = new MemoryColdStore(this.coldDisk)
     const tier = new Tier(
       keyspace,
@@ -114,7 +113,7 @@ export class RecoverableShard {
       () => undefined,
     )
     await files.makeDirectory('data')
-    const restored = await restoreCatalog(files, 'data', keyspace, tier, noProgress, tinySizes.treeLeafBytes)
+    const restored = await restoreCatalog(files, 'data', keyspace, tier, noProgress)
     const log = new MemoryLog(this.logDisk, { clock: this.#clock, schedule: (work) => this.#later(work) })
     const waiters = new CommitWaiters(log.committed)
     log.onCommitted = (lsn) => {
@@ -232,7 +231,8 @@ export class RecoverableShard {
   /** What the log says: all records ever, applied to an empty keyspace. */
   replayedHistory(): Keyspace {
     const keyspace = new Keyspace(new SeededRandom(5), noObserver)
-    const mutator = new Mutator(keyspace, limits)
+    keyspace.trees.leafBytesMax = leafBytesMax
+    const mutator = new Mutator(keyspace)
     mutator.recording = false
     const replay = new Replay(keyspace, mutator)
     for (const [i, payload] of this.history.entries()) replay.apply(i + 1, payload)
@@ -244,8 +244,9 @@ export class RecoverableShard {
     const contents = new Map<string, KeyState>()
     for (const [number, physical] of this.keyspace.logical.entries()) {
       for (const ref of entriesOf(this.keyspace, physical)) {
-        const set = this.tier.coldOf(ref, 'value', new Arguments(), 0, undefined)
-        if (set !== undefined) {
+        const set = new ColdSet(this.keyspace.trees)
+        wantValue(this.keyspace, ref, set)
+        if (set.items.length > 0) {
           await this.tier.fetch(set)
           this.tier.admit(set)
         }
@@ -291,7 +292,7 @@ export class RecoverableShard {
   }
 
   #coldOf(record: readonly Mutation[]): ColdSet | undefined {
-    let set: ColdSet | undefined
+    const set = new ColdSet(this.keyspace.trees)
     // A move needs nothing of a value.
     if (record.every((each) => each.do === 'move' || each.do === 'delete' || each.do === 'expire')) return undefined
     for (const each of record) {
@@ -300,11 +301,11 @@ export class RecoverableShard {
       for (const db of [0, 1, 2]) {
         this.keyspace.forgetLookUp()
         const ref = this.keyspace.find(db, key, 0, key.length)
-        if (ref !== 0) set = this.tier.coldOf(ref, 'value', new Arguments(), 0, set)
+        if (ref !== 0) wantValue(this.keyspace, ref, set)
       }
     }
     this.keyspace.forgetLookUp()
-    return set
+    return set.items.length > 0 ? set : undefined
   }
 
   #meanwhileOne(): void {
