@@ -5,12 +5,12 @@ import { noObserver } from '../../engine/keyspace/observer.ts'
 import { Mutator } from '../../engine/mutation/mutator.ts'
 import type { Primary } from '../../server/shard/primary.ts'
 import { Transaction } from '../../server/transaction.ts'
-import { SeededRandom } from '../simulation/seeded-random.ts'
+import { chance } from '../chance.ts'
 
 const now = 1_700_000_000_000
 
 function fixture() {
-  const random = new SeededRandom(1)
+  const random = chance(1)
   const keyspace = new Keyspace(random, noObserver)
   const mutator = new Mutator(keyspace, { hashMaxListpackEntries: 8, hashMaxListpackValue: 64 }, random)
   const transaction = new Transaction()
