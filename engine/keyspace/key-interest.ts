@@ -156,7 +156,10 @@ export class KeyInterest {
     }
   }
 
-  /** All data was read again into another keyspace: every key that was or is there has changed. The interests go on there. */
+  /**
+   * All data was read again into another keyspace, whose mutator has this table from now on: every key that was there or is there
+   * counts as changed. The interests go on in the new keyspace.
+   */
   moveTo(keyspace: Keyspace): void {
     const former = this.#keyspace
     this.#keyspace = keyspace
