@@ -146,13 +146,13 @@ export class Primary {
     return revealed > log.committed ? Math.min(revealed, log.appended) : 0
   }
 
-  /** The record is complete: those who wait for its keys may make records of their own, which put nothing prepared for another to use. */
+  /** The record is complete: those who wait for its keys may make records of their own, which put nothing staged for another to use. */
   #tellInterested(): void {
     const { x } = this
-    const { prepared } = x
-    x.prepared = undefined
+    const { staged } = x
+    x.staged = undefined
     this.mutator.interest.drain()
-    x.prepared = prepared
+    x.staged = staged
   }
 }
 
