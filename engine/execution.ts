@@ -7,13 +7,14 @@
  */
 import type { Arguments } from './arguments.ts'
 import { hashType, stringType } from './keyspace/entries.ts'
+import { keyExpired } from './keyspace/key-change.ts'
 import type { Keyspace } from './keyspace/keyspace.ts'
 import { wordCopyBytesMax } from './memory/word-copy.ts'
 import type { Mutator } from './mutation/mutator.ts'
 import type { Random } from './random.ts'
 import type { ReplyWriter } from './reply-writer.ts'
-import type { HashTrees } from './types/hash-tree.ts'
 import type { StagedWork } from './staged-work.ts'
+import type { HashTrees } from './types/hash-tree.ts'
 
 /** What `readString` and its like return when the key holds another type; the error is written already. */
 export const wrongType = -1
@@ -165,7 +166,7 @@ export class Execution {
     const expireAt = this.keyspace.entries.expireAt(ref)
     if (expireAt === 0 || expireAt >= this.now) return false
     if (!this.deletesExpired) return true
-    this.mutator.deleteEntry(ref)
+    this.mutator.deleteEntry(ref, keyExpired)
     // Counted once it has happened: that is how `Primary` tells whether a request that fails has changed anything else.
     this.expired++
     return true

@@ -9,14 +9,14 @@ import type { Values } from './config/settings.ts'
 import type { Server } from './server.ts'
 import type { Session } from './session.ts'
 
-/** Commands queued by MULTI lie outside the connections' buffers; they are added up this often. */
+/** Commands queued by MULTI and watched keys lie outside the connections' buffers; they are added up this often. */
 const recountMs = 1000
 
 export class ClientEviction {
   /** Clients closed since the start. */
   evicted = 0
   readonly #server: Server
-  #queuedBytes = 0
+  #transactionBytes = 0
   #countedMs = 0
 
   constructor(server: Server) {
@@ -27,7 +27,7 @@ export class ClientEviction {
     const { config, listener, turn } = this.#server
     const limit = limitBytes(config.values)
     if (limit === 0) return
-    if (listener.memoryBytes + this.#queuedBytes <= limit && turn.nowMs - this.#countedMs < recountMs) return
+    if (listener.memoryBytes + this.#transactionBytes <= limit && turn.nowMs - this.#countedMs < recountMs) return
     this.#countedMs = turn.nowMs
     this.#evict(limit)
   }
@@ -36,11 +36,11 @@ export class ClientEviction {
     const { sessions, log } = this.#server
     const evictable: { readonly session: Session; readonly bytes: number }[] = []
     let total = 0
-    this.#queuedBytes = 0
+    this.#transactionBytes = 0
     for (const session of sessions.values()) {
       const bytes = clientBytes(session)
       total += bytes
-      this.#queuedBytes += session.transaction.queuedBytes
+      this.#transactionBytes += session.transaction.memoryBytes
       if (!session.noEvict) evictable.push({ session, bytes })
     }
     if (total <= limit) return

@@ -6,7 +6,8 @@
  * there.
  */
 import type { Arguments } from '../arguments.ts'
-import { type ColdWants, wantValue } from '../cold-wants.ts'
+import type { ColdWants } from '../cold-wants.ts'
+import { wantValue } from '../cold-wants.ts'
 import type { EngineCommand } from '../command.ts'
 import { keyAt, noKeys } from '../command.ts'
 import type { Execution } from '../execution.ts'

@@ -5,7 +5,7 @@
  */
 import type { Arena } from '../memory/arena.ts'
 import { wordView } from '../memory/word-copy.ts'
-import { treeForm, residentBit } from './entries.ts'
+import { residentBit, treeForm } from './entries.ts'
 import type { KeyHash } from './key-hash.ts'
 import type { KeyIndex } from './key-index.ts'
 

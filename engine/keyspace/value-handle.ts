@@ -1,6 +1,7 @@
 /** Handles of values that staged work comes back to in later turns: each finds its key again, and tells whether it still has that value. */
-import type { Keyspace } from './keyspace.ts'
+
 import { stringType } from './entries.ts'
+import type { Keyspace } from './keyspace.ts'
 
 class KeyHandle {
   protected readonly keyspace: Keyspace

@@ -99,16 +99,7 @@ export class HashOperations {
     const { entries } = this.#keyspace
     const buffer = pairs.buffer(i)
     const root = entries.value(entry)
-    const isNew = this.trees.set(
-      root,
-      buffer,
-      pairs.fieldStart(i),
-      pairs.fieldEnd(i),
-      buffer,
-      pairs.valueStart(i),
-      pairs.valueEnd(i),
-      lsn,
-    )
+    const isNew = this.trees.set(root, buffer, pairs.fieldStart(i), pairs.fieldEnd(i), buffer, pairs.valueStart(i), pairs.valueEnd(i), lsn)
     if (!isNew) return 0
     entries.setLength(entry, entries.length(entry) + 1)
     return 1

@@ -9,6 +9,8 @@
  * system refuses it, and `operations` is what it was, nothing has happened.
  */
 import { hashType, plainString, rawString, stringType, textString, treeForm } from '../keyspace/entries.ts'
+import { expirySet, keyDeleted, keyReplaced, valueEdited, valueMovedAway, valueMovedHere, valuePut } from '../keyspace/key-change.ts'
+import { KeyInterest } from '../keyspace/key-interest.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
 import { largeValueBytes, valueHeaderBytes } from '../keyspace/values.ts'
 import { slotBytesMax } from '../memory/arena.ts'
@@ -65,6 +67,8 @@ export interface MutatorLimits {
 export class Mutator {
   readonly keyspace: Keyspace
   readonly record: RecordBuffer
+  /** Hears which keys change; not of operations that turn out to change nothing. */
+  interest: KeyInterest
   /** Whether operations are written to the record: not while a record is replayed, nor without a log. */
   recording = true
   /** Changes since the start, as INFO's rdb_changes_since_last_save counts. */
@@ -76,6 +80,7 @@ export class Mutator {
 
   constructor(keyspace: Keyspace, limits: MutatorLimits = {}) {
     this.keyspace = keyspace
+    this.interest = new KeyInterest(keyspace)
     this.#largeValueBytes = limits.largeValueBytes ?? largeValueBytes
     this.record = new RecordBuffer(this.#largeValueBytes)
     this.hashes = new HashOperations(keyspace)
@@ -134,6 +139,7 @@ export class Mutator {
     entries.setLength(ref, length)
     if (expireAt !== keepTtl) ref = keyspace.setExpireAt(ref, expireAt)
     keyspace.valueChanged(ref, this.#lsn)
+    if (this.interest.active !== 0) this.interest.touched(db, key, ks, ke, valuePut)
     return ref
   }
 
@@ -175,20 +181,18 @@ export class Mutator {
     } else this.record.range(values.bytes(slot), start, start + length)
   }
 
-  /** Removes a key; false when there is none. */
-  delete(db: number, key: Uint8Array, ks: number, ke: number): boolean {
+  /** Removes a key; false when there is none. `change`, one of `key-change.ts`, tells why. */
+  delete(db: number, key: Uint8Array, ks: number, ke: number, change = keyDeleted): boolean {
     const ref = this.keyspace.find(db, key, ks, ke)
     if (ref === 0) return false
-    if (this.recording) this.#operation(deleteOp, db, key, ks, ke)
-    else this.#operations++
-    this.changes++
-    this.keyspace.remove(ref, this.#lsn)
+    this.deleteEntry(ref, change)
     return true
   }
 
-  deleteEntry(ref: number): void {
+  deleteEntry(ref: number, change = keyDeleted): void {
     this.#operationOn(deleteOp, ref)
     this.changes++
+    if (this.interest.active !== 0) this.interest.touchedEntry(ref, change)
     this.keyspace.remove(ref, this.#lsn)
   }
 
@@ -198,6 +202,7 @@ export class Mutator {
     this.changes++
     const entry = this.keyspace.setExpireAt(ref, expireAt)
     this.keyspace.changed(entry, this.#lsn)
+    if (this.interest.active !== 0) this.interest.touchedEntry(entry, expirySet)
     return entry
   }
 
@@ -269,7 +274,9 @@ export class Mutator {
     } else this.#operations++
     this.changes += pairs.count
     const entry = ref !== 0 ? ref : this.keyspace.insert(db, hashType, key, ks, ke, false)
-    return this.hashes.set(entry, pairs, form, seed, this.#lsn)
+    const added = this.hashes.set(entry, pairs, form, seed, this.#lsn)
+    if (this.interest.active !== 0) this.interest.touched(db, key, ks, ke, valueEdited)
+    return added
   }
 
   /** Finds out whether the system has memory for fields that are large. What it gives is not kept: how they will lie is the hash's business. */
@@ -290,7 +297,12 @@ export class Mutator {
     }
     const deleted = this.hashes.delete(ref, fields, this.#lsn)
     this.changes += deleted
-    if (this.keyspace.entries.length(ref) === 0) this.keyspace.remove(ref, this.#lsn)
+    const isEmpty = this.keyspace.entries.length(ref) === 0
+    if (this.interest.active !== 0 && deleted > 0) {
+      this.interest.touchedEntry(ref, valueEdited)
+      if (isEmpty) this.interest.touchedEntry(ref, keyDeleted)
+    }
+    if (isEmpty) this.keyspace.remove(ref, this.#lsn)
     return deleted
   }
 
@@ -309,12 +321,16 @@ export class Mutator {
     }
     this.changes++
     const replaced = keyspace.find(db, key, ks, ke)
-    if (replaced !== 0) keyspace.remove(replaced, this.#lsn)
+    if (replaced !== 0) this.#replace(replaced)
     const expireAt = entries.expireAt(ref)
     const to = keyspace.insert(db, entries.type(ref), key, ks, ke, expireAt !== 0)
     keyspace.transferValue(ref, to)
     keyspace.changed(to, this.#lsn)
     keyspace.setExpireAt(to, expireAt)
+    if (this.interest.active !== 0) {
+      this.interest.touchedEntry(ref, valueMovedAway)
+      this.interest.touched(db, key, ks, ke, valueMovedHere)
+    }
     keyspace.remove(ref, this.#lsn)
   }
 
@@ -334,7 +350,7 @@ export class Mutator {
     }
     this.changes++
     const former = keyspace.find(db, key, ks, ke)
-    if (former !== 0) keyspace.remove(former, this.#lsn)
+    if (former !== 0) this.#replace(former)
     const type = entries.type(ref)
     const expireAt = entries.expireAt(ref)
     let to = keyspace.insert(db, type, key, ks, ke, expireAt !== 0)
@@ -350,6 +366,13 @@ export class Mutator {
     to = keyspace.setExpireAt(to, expireAt)
     if (entries.isTree(to)) keyspace.changed(to, this.#lsn)
     else keyspace.valueChanged(to, this.#lsn)
+    if (this.interest.active !== 0) this.interest.touched(db, key, ks, ke, valuePut)
+  }
+
+  /** Removes an entry whose key gets another value in the same operation. */
+  #replace(ref: number): void {
+    if (this.interest.active !== 0) this.interest.touchedEntry(ref, keyReplaced)
+    this.keyspace.remove(ref, this.#lsn)
   }
 
   #setAsideCopyOf(ref: number): void {
@@ -382,6 +405,7 @@ export class Mutator {
     this.#databaseOperation(flushOp, db)
     const database = this.keyspace.databases[db]
     this.changes += database.index.size
+    if (this.interest.active !== 0) this.interest.flushed(db)
     this.keyspace.observer.flushed(this.keyspace.detach(db, this.#lsn), db)
   }
 
@@ -394,6 +418,7 @@ export class Mutator {
     logical[a] = logical[b]
     logical[b] = physical
     this.keyspace.logicalLsn = this.#lsn
+    if (this.interest.active !== 0) this.interest.swapped(a, b)
     this.keyspace.observer.swapped()
   }
 
@@ -422,6 +447,7 @@ export class Mutator {
     entries.setTypeAndEncoding(ref, stringType, rawString)
     entries.setAccess(ref, keyspace.access.used(entries.access(ref)))
     keyspace.valueChanged(ref, this.#lsn)
+    if (this.interest.active !== 0) this.interest.touchedEntry(ref, valueEdited)
   }
 
   #operation(operation: number, db: number, key: Uint8Array, ks: number, ke: number): RecordBuffer {

@@ -1,5 +1,6 @@
 /** What a log record needs of cold values before it is replayed: the parts that it changes, and what it copies. */
-import { type ColdWants, hasCold, wantValue } from '../cold-wants.ts'
+import type { ColdWants } from '../cold-wants.ts'
+import { hasCold, wantValue } from '../cold-wants.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
 import { wantField } from '../types/hash-tree.ts'
 import type { FieldSource } from './field-source.ts'
@@ -39,7 +40,9 @@ export class ReplayWants implements MutationVisitor {
     if (operation === deleteOp) this.#deleted.add(entry)
     else if (!hasCold(keyspace, entry)) return
     else if (fields === undefined || !keyspace.entries.isTree(entry)) wantValue(keyspace, entry, this.#wants)
-    else for (let i = 0; i < fields.count; i++) wantField(keyspace, entry, fields.buffer(i), fields.fieldStart(i), fields.fieldEnd(i), this.#wants)
+    else
+      for (let i = 0; i < fields.count; i++)
+        wantField(keyspace, entry, fields.buffer(i), fields.fieldStart(i), fields.fieldEnd(i), this.#wants)
   }
 
   transfer(operation: number, db: number, buffer: Buffer, start: number, end: number, toDb: number, toStart: number, toEnd: number): void {

@@ -10,7 +10,8 @@ import type { Values } from '../keyspace/values.ts'
 import type { RemovedSeparators } from './removed-separators.ts'
 import { Separator } from './separator.ts'
 import { catalogedLeaf, dirtyLeaf } from './tree-nodes.ts'
-import { LeafRow, type TreeShape } from './tree-shape.ts'
+import type { TreeShape } from './tree-shape.ts'
+import { LeafRow } from './tree-shape.ts'
 
 /** Told of what a frozen tree has that its catalog rows do not say. */
 export interface FrozenVisitor {

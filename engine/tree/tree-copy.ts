@@ -3,7 +3,8 @@
  * was made of; in the command's turn those that show another are copied again, those that are no more are removed. Until it
  * is taken, the copy belongs to no entry.
  */
-import { type ColdWants, wantRow } from '../cold-wants.ts'
+import type { ColdWants } from '../cold-wants.ts'
+import { wantRow } from '../cold-wants.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
 import { TreeHandle } from '../keyspace/value-handle.ts'
 import type { StagedWork } from '../staged-work.ts'

@@ -9,7 +9,8 @@
  */
 import type { Arena } from '../memory/arena.ts'
 import { Separator } from './separator.ts'
-import { rowsMax, rowWords, type TreeNodes } from './tree-nodes.ts'
+import type { TreeNodes } from './tree-nodes.ts'
+import { rowsMax, rowWords } from './tree-nodes.ts'
 import type { TreeRoots } from './tree-roots.ts'
 
 /** A leaf's row: its node and its number there. Void once rows were put in or out, unless told otherwise. */

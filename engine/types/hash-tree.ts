@@ -5,7 +5,8 @@
  * The order of fields depends on the seed and on what was done to the hash, not on how its leaves were cut, cooled and
  * joined: a replica and a replay have the same.
  */
-import { type ColdWants, wantLeaf } from '../cold-wants.ts'
+import type { ColdWants } from '../cold-wants.ts'
+import { wantLeaf } from '../cold-wants.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
 import { Separator } from '../tree/separator.ts'
 import type { TreeLeaves } from '../tree/tree-leaves.ts'
@@ -102,7 +103,8 @@ export class HashTrees {
     const ref = replacesAll ? leaves.emptied(at, needed) : leaves.writable(at, needed)
     const bytes = values.bytes(ref)
     const start = values.start(ref)
-    if (!replacesAll && former !== size && offset + former < used) bytes.copyWithin(start + offset + size, start + offset + former, start + used)
+    if (!replacesAll && former !== size && offset + former < used)
+      bytes.copyWithin(start + offset + size, start + offset + former, start + used)
     writeElement(bytes, start + offset, hash, field, fieldStart, fieldEnd, value, valueStart, valueEnd)
     setUsedBytes(bytes, start, needed)
     leaves.changed(at, found < 0 ? 1 : 0, lsn)

@@ -13,12 +13,12 @@ import type { Mutator } from '../../engine/mutation/mutator.ts'
 import type { Random } from '../../engine/random.ts'
 import type { ReplyWriter } from '../../engine/reply-writer.ts'
 import type { StagedWork } from '../../engine/staged-work.ts'
-import { ColdCollector, type ColdSet } from '../../storage/cold-set.ts'
+import type { ColdSet } from '../../storage/cold-set.ts'
+import { ColdCollector } from '../../storage/cold-set.ts'
 import type { Tier } from '../../storage/tier.ts'
 import type { TransactionLog } from '../../wal/transaction-log.ts'
 import type { Command } from '../command-table.ts'
 import { outOfMemory } from '../dispatch-errors.ts'
-import type { Transaction } from '../transaction.ts'
 
 export class Primary {
   readonly keyspace: Keyspace
@@ -26,8 +26,6 @@ export class Primary {
   readonly log: TransactionLog
   readonly tier: Tier
   readonly x: Execution
-  /** Transactions that watch missing keys; they are told after each write. */
-  readonly missWatchers = new Set<Transaction>()
   /** Set by the owner. Told of a command that the system gave no memory for. */
   onMemoryRefused: (command: Command) => void = () => undefined
   /** While above 0, requests belong to one record, which `endUnit` appends. */
@@ -47,6 +45,7 @@ export class Primary {
   /** The time that requests see until the next call; once per turn. */
   tick(nowMs: number): void {
     this.x.now = nowMs
+    this.mutator.interest.now = nowMs
     this.keyspace.access.tick(nowMs)
   }
 
@@ -85,7 +84,6 @@ export class Primary {
     this.#prepare(args, reply, database)
     if (this.#unitDepth === 0) this.mutator.begin(this.log.appended + 1)
     this.#runs(command)
-    if (this.missWatchers.size > 0 && this.mutator.operations > 0) this.#noticeMade()
     if (this.#unitDepth > 0) {
       if (x.revealed > this.#unitRevealed) this.#unitRevealed = x.revealed
       return 0
@@ -130,10 +128,6 @@ export class Primary {
     keyspace.arena.dropAside()
   }
 
-  #noticeMade(): void {
-    for (const transaction of this.missWatchers) transaction.noticeMade(this.keyspace, this.x.now)
-  }
-
   #prepare(args: Arguments, reply: ReplyWriter, database: number): void {
     const { x } = this
     x.args = args
@@ -148,9 +142,19 @@ export class Primary {
     const { mutator, log } = this
     if (mutator.operations > 0) {
       const lsn = log.append(mutator.record.bytes, 0, mutator.record.end, mutator.record.references)
+      if (mutator.interest.isOwing) this.#tellInterested()
       return lsn > log.committed ? lsn : 0
     }
     return revealed > log.committed ? Math.min(revealed, log.appended) : 0
+  }
+
+  /** The record is complete: those who wait for its keys may make records of their own, which put nothing staged for another to use. */
+  #tellInterested(): void {
+    const { x } = this
+    const { staged } = x
+    x.staged = undefined
+    this.mutator.interest.drain()
+    x.staged = staged
   }
 }
 

@@ -10,8 +10,8 @@ import { Execution } from '../../engine/execution.ts'
 import { databaseCount, Keyspace } from '../../engine/keyspace/keyspace.ts'
 import { noObserver } from '../../engine/keyspace/observer.ts'
 import { Mutator } from '../../engine/mutation/mutator.ts'
-import type { StagedWork } from '../../engine/staged-work.ts'
 import { ReplyWriter } from '../../engine/reply-writer.ts'
+import type { StagedWork } from '../../engine/staged-work.ts'
 import { testSeed } from '../chance.ts'
 import { SeededRandom } from '../simulation/seeded-random.ts'
 import { formatInline, splitArguments } from './notation.ts'
@@ -51,7 +51,7 @@ export class InProcessEngine {
     return new InProcessSession(this)
   }
 
-  /** What the command stages, not a step done. */
+  /** What the command prepares, not a step done. */
   stage(command: EngineCommand, args: Arguments, database: number): StagedWork | undefined {
     this.#setRequest(args, database)
     return command.stages?.(this.execution)
@@ -101,7 +101,7 @@ export class InProcessSession {
     return this.exchange(Arguments.of(...parts)).reply
   }
 
-  /** What a request stages, not a step done. */
+  /** What a request prepares, not a step done. */
   stage(...parts: readonly (string | number | Uint8Array)[]): StagedWork | undefined {
     const args = Arguments.of(...parts)
     const row = this.engine.tables[args.string(0).toUpperCase()]

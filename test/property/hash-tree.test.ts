@@ -23,7 +23,13 @@ const step = fc.oneof(
   { weight: 3, arbitrary: fc.record({ do: fc.constant('beginCheckpoint' as const), renews: fc.boolean() }) },
   {
     weight: 6,
-    arbitrary: fc.record({ do: fc.constant('writeBatch' as const), leaves: fc.integer({ min: 1, max: 40 }), fails: fc.nat(9), name, value }),
+    arbitrary: fc.record({
+      do: fc.constant('writeBatch' as const),
+      leaves: fc.integer({ min: 1, max: 40 }),
+      fails: fc.nat(9),
+      name,
+      value,
+    }),
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('restart' as const) }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('scan' as const), count: fc.integer({ min: 1, max: 12 }) }) },

@@ -116,7 +116,8 @@ function checkEntry(keyspace: Keyspace, db: number, ref: number): void {
     const { roots } = keyspace.trees
     const root = entries.value(ref)
     if (roots.owner(root) !== ref) throw new Error(`${key}: the collection is another's`)
-    if (roots.count(root) !== entries.length(ref)) throw new Error(`${key}: ${entries.length(ref)} elements, but the tree has ${roots.count(root)}`)
+    if (roots.count(root) !== entries.length(ref))
+      throw new Error(`${key}: ${entries.length(ref)} elements, but the tree has ${roots.count(root)}`)
   } else if (entries.isResident(ref)) {
     const value = entries.value(ref)
     if (!values.isLive(value) || values.owner(value) !== ref || values.isLeaf(value)) throw new Error(`${key}: the value is another's`)

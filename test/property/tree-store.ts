@@ -279,7 +279,8 @@ export class TreeStore implements LeafObserver {
         continue
       }
       bytesResident += this.values.arena.capacity(ref)
-      if (!this.residents.has(ref) || this.values.owner(ref) !== at.node || !this.values.isLeaf(ref)) throw new Error('a leaf is not where it should be')
+      if (!this.residents.has(ref) || this.values.owner(ref) !== at.node || !this.values.isLeaf(ref))
+        throw new Error('a leaf is not where it should be')
       const start = this.values.start(ref)
       const bytes = this.values.bytes(ref).subarray(start, start + usedBytes(this.values.bytes(ref), start))
       if (bytes.length !== nodes.bytes(at.node, at.row)) throw new Error('wrong size')

@@ -66,7 +66,7 @@ describe('a session', () => {
 
   it('shrinks to a handful of requests when HLEN is wrong for a copy', async () => {
     const message = await failureOf(
-      runSession({ steps: 2000 }, async (steps, tell) => {
+      runSession({ steps: 2000, shrinkMs: Number.POSITIVE_INFINITY }, async (steps, tell) => {
         const session = new InProcessEngine({ ...hashCommands, ...keyCommands }).connect()
         const copied = new Set<string>()
         const model = new HashModel(async (...parts): Promise<Reply> => {
