@@ -43,9 +43,9 @@ export class LoosePieces {
 
   /** Releases a few pieces. */
   step(): void {
-    const collection = this.#collections[0]
+    const collection = this.#collections[this.#collections.length - 1]
     if (collection !== undefined) {
-      if (collection.releaseSome(perStep)) this.#collections.shift()
+      if (collection.releaseSome(perStep)) this.#collections.pop()
       return
     }
     const flushed = this.#databases[0]

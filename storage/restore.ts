@@ -9,6 +9,7 @@ import { chunkObserver } from '../engine/mutation/hash-operations.ts'
 import { ChunkedHash } from '../engine/types/chunked-hash.ts'
 import type { CatalogVisitor } from './catalog-format.ts'
 import { ENTRY_BEFORE_MOVE } from './catalog-format.ts'
+import { IdList } from './id-list.ts'
 import type { Tier } from './tier.ts'
 
 export class KeyspaceRestore implements CatalogVisitor {
@@ -20,7 +21,7 @@ export class KeyspaceRestore implements CatalogVisitor {
   /** Entries that were told of a hash that is yet to be described. */
   readonly #awaiting = new Map<number, number>()
   /** Ids that were to be deleted from the cold store, and perhaps were not. */
-  readonly freedIds: number[] = []
+  readonly freedIds = new IdList()
 
   /** Entries that came with a value which is worth moving: some are replaced or deleted by later rows. */
   readonly #movable: number[] = []

@@ -145,10 +145,12 @@ export class WriteOut {
 
   /** Deletes the stale values at once: for a server without checkpoints, which nothing can make need them. */
   async deleteStales(): Promise<void> {
-    const deletes = this.#tier.stales
-    if (deletes.length === 0) return
-    this.#tier.stales = []
-    await deleteValues(this.#store, deletes, this.#sizes.deletesPerBatch)
+    const { stales } = this.#tier
+    while (stales.length > 0) {
+      const deletes = stales.last(this.#sizes.deletesPerBatch)
+      stales.drop(deletes.length)
+      await deleteValues(this.#store, deletes, this.#sizes.deletesPerBatch)
+    }
   }
 
   /**
@@ -249,7 +251,9 @@ export class WriteOut {
     const hash = this.#keyspace.collections[entries.value(ref)] as ChunkedHash
     const { chunksAtOnce, chunksPerRound } = this.#sizes
     const takeAll =
-      batch === this.#beforeMoves || hash.dirtyChunks <= chunksAtOnce || this.#partialRounds > partialRoundsMax + hash.chunkCount / chunksPerRound
+      batch === this.#beforeMoves ||
+      hash.dirtyChunks <= chunksAtOnce ||
+      this.#partialRounds > partialRoundsMax + hash.chunkCount / chunksPerRound
     const known = new Map<number, number>()
     hash.eachDirty((firstHash, value, lsn) => {
       const start = values.start(value)

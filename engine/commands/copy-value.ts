@@ -15,6 +15,13 @@ import { preparedPieces } from './prepare-copy.ts'
 
 const nothing = Buffer.alloc(0)
 
+/** About how many bytes a copy of the entry's value takes, in memory and in the log. */
+export function copyBytes({ keyspace }: Execution, entry: number): number {
+  const { entries, values, collections } = keyspace
+  if (entries.encoding(entry) === chunkedHash) return collections[entries.value(entry)]?.residentBytes ?? 0
+  return values.room(entries.value(entry))
+}
+
 /**
  * Sets `key[ks, ke)` of the physical database `toDb` to the value and expiry of the entry `from`, whatever it held. The
  * source's value is resident, and is not the destination. Refs of the destination are stale afterwards.

@@ -5,11 +5,12 @@
 import type { EngineCommand } from '../command.ts'
 import { keyAt, keysEach, keysFrom } from '../command.ts'
 import type { Execution } from '../execution.ts'
+import { stringType } from '../keyspace/entries.ts'
 import { typeName } from '../keyspace/type-name.ts'
-import { copyValue } from './copy-value.ts'
+import { copyBytes, copyValue } from './copy-value.ts'
 import { databaseCommands } from './database.ts'
 import { readDatabase } from './database-number.ts'
-import { noSuchKey, sameObject, syntaxError } from './errors.ts'
+import { noSuchKey, recordTooLarge, sameObject, syntaxError } from './errors.ts'
 import { expireCommands } from './expire.ts'
 import { peek } from './look-up.ts'
 import { objectCommands } from './object.ts'
@@ -231,6 +232,13 @@ function copy(x: Execution): void {
     reply.integer(0)
     return
   }
+  const bytes = copyBytes(x, entry)
+  if (!x.mutator.canRecord(bytes)) {
+    reply.error(recordTooLarge)
+    return
+  }
+  // Strings too large for a slot get memory of their own, which the system gives or refuses.
+  keyspace.arena.setAsideSlots(keyspace.entries.type(entry) === stringType ? 0 : bytes)
   copyValue(x, entry, db, args.buffer, args.start(2), args.end(2))
   reply.integer(1)
 }

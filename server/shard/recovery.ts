@@ -2,6 +2,7 @@
  * Brings a shard back: the catalog gives every key's metadata, the log all that came after. Values stay on disk; only
  * those that a logged change touches in part are read.
  */
+import { crc32 } from 'node:zlib'
 import { Arguments } from '../../engine/arguments.ts'
 import { chunkedHash } from '../../engine/keyspace/entries.ts'
 import type { Keyspace } from '../../engine/keyspace/keyspace.ts'
@@ -15,6 +16,7 @@ import { openCatalog } from '../../storage/catalog-reader.ts'
 import type { Clock } from '../../storage/clock.ts'
 import type { ColdSet } from '../../storage/cold-set.ts'
 import type { FileSystem } from '../../storage/file-system.ts'
+import type { IdList } from '../../storage/id-list.ts'
 import { KeyspaceRestore } from '../../storage/restore.ts'
 import type { Tier } from '../../storage/tier.ts'
 import type { TransactionLog } from '../../wal/transaction-log.ts'
@@ -25,7 +27,7 @@ const sliceMs = 5
 export interface Restored {
   readonly marker: CatalogMarker
   readonly end: CatalogPosition
-  readonly freedIds: readonly number[]
+  readonly freedIds: IdList
 }
 
 /** Loads the newest catalog into an empty keyspace; undefined when there is none. */
@@ -61,8 +63,7 @@ export class LogReplay implements MutationVisitor {
   #cold: ColdSet | undefined
   /** Entries that the record in hand deletes: what it says of their keys afterwards needs nothing of what they hold. */
   readonly #deleted = new Set<number>()
-  /** Entry that holds, before the record in hand, what its moves bring to a key; 0 for a key whose value goes away. By database and key. */
-  readonly #moved = new Map<string, number>()
+  readonly #moved = new MovedKeys()
   /** Of the records that `run` applied. */
   bytes = 0
 
@@ -126,13 +127,12 @@ export class LogReplay implements MutationVisitor {
 
   move(db: number, buffer: Buffer, start: number, end: number, toDb: number, toStart: number, toEnd: number): void {
     const ref = this.#entryOf(db, buffer, start, end)
-    this.#moved.set(`${toDb}/${buffer.toString('latin1', toStart, toEnd)}`, this.#deleted.has(ref) ? 0 : ref)
-    this.#moved.set(`${db}/${buffer.toString('latin1', start, end)}`, 0)
+    this.#moved.set(toDb, buffer, toStart, toEnd, this.#deleted.has(ref) ? 0 : ref)
+    this.#moved.set(db, buffer, start, end, 0)
   }
 
   #entryOf(db: number, buffer: Buffer, start: number, end: number): number {
-    const moved = this.#moved.size === 0 ? undefined : this.#moved.get(`${db}/${buffer.toString('latin1', start, end)}`)
-    return moved ?? this.#keyspace.find(db, buffer, start, end)
+    return this.#moved.get(db, buffer, start, end) ?? this.#keyspace.find(db, buffer, start, end)
   }
 
   #needs(payload: Buffer): ColdSet | undefined {
@@ -141,5 +141,30 @@ export class LogReplay implements MutationVisitor {
     this.#moved.clear()
     this.#replay.visit(payload, this)
     return this.#cold
+  }
+}
+
+/** Of keys that the record in hand moves values from and to: the entry that holds, before the record, what they hold now; 0 for none. */
+class MovedKeys {
+  readonly #byHash = new Map<number, { readonly db: number; readonly key: Buffer; entry: number }[]>()
+
+  set(db: number, buffer: Buffer, start: number, end: number, entry: number): void {
+    const key = buffer.subarray(start, end)
+    const hash = crc32(key)
+    const bucket = this.#byHash.get(hash) ?? []
+    const known = bucket.find((each) => each.db === db && each.key.equals(key))
+    if (known !== undefined) known.entry = entry
+    else bucket.push({ db, key, entry })
+    this.#byHash.set(hash, bucket)
+  }
+
+  get(db: number, buffer: Buffer, start: number, end: number): number | undefined {
+    if (this.#byHash.size === 0) return undefined
+    const key = buffer.subarray(start, end)
+    return this.#byHash.get(crc32(key))?.find((each) => each.db === db && each.key.equals(key))?.entry
+  }
+
+  clear(): void {
+    if (this.#byHash.size > 0) this.#byHash.clear()
   }
 }

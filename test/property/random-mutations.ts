@@ -120,12 +120,7 @@ export function mutate(keyspace: Keyspace, mutator: Mutator, model: KeyspaceMode
 }
 
 /** Whole values under other keys: what RENAME and MOVE do, and COPY of a large hash. */
-function transfer(
-  keyspace: Keyspace,
-  mutator: Mutator,
-  model: KeyspaceModel,
-  m: Extract<Mutation, { do: 'move' | 'copyLarge' }>,
-): void {
+function transfer(keyspace: Keyspace, mutator: Mutator, model: KeyspaceModel, m: Extract<Mutation, { do: 'move' | 'copyLarge' }>): void {
   const from = Buffer.from(m.key, 'latin1')
   const to = Buffer.from(m.to, 'latin1')
   const database = model.databases[m.db] as Map<string, ModelKey>

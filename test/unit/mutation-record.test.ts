@@ -7,7 +7,7 @@ import { noObserver } from '../../engine/keyspace/observer.ts'
 import type { FieldSource } from '../../engine/mutation/field-source.ts'
 import { keepTtl, Mutator } from '../../engine/mutation/mutator.ts'
 import { Replay } from '../../engine/mutation/replay.ts'
-import { SystemRandom } from '../../server/real-random.ts'
+import { SeededRandom } from '../simulation/seeded-random.ts'
 
 const page = readFileSync(new URL('../../docs/formats/mutations.md', import.meta.url), 'utf8')
 
@@ -27,7 +27,7 @@ describe('log records', () => {
     expect(keyspace.entries.expireAt(ref)).toBe(1_700_000_000_000)
     expect(keyspace.entries.lsn(ref)).toBe(2)
     for (const [i, record] of made.entries()) replay.apply(i + 1, record)
-    expect(keyspace.size).toBe(3)
+    expect(keyspace.size).toBe(4)
     expect(keyspace.entries.encoding(keyspace.find(0, Buffer.from('n'), 0, 1))).toBe(textString)
     expect([...keyspace.logical.subarray(0, 3)]).toEqual([1, 0, 2])
     expect(keyspace.databases[2]?.flushedLsn).toBe(8)
@@ -51,7 +51,7 @@ function examples(): string[] {
 }
 
 function engine(): { keyspace: Keyspace; mutator: Mutator } {
-  const random = new SystemRandom()
+  const random = new SeededRandom(1)
   const keyspace = new Keyspace(random, noObserver)
   return { keyspace, mutator: new Mutator(keyspace, { hashMaxListpackEntries: 128, hashMaxListpackValue: 64 }, random) }
 }
