@@ -108,8 +108,9 @@ async function story(seed: number): Promise<number> {
     for (let i = changes.below(3); i > 0; i--) await shard.writeOut.step(1 + changes.below(6)).catch(expectDiskFailure)
     if (changes.below(2) === 0) for (let i = changes.below(6); i > 0; i--) shard.tier.demoteOne()
     await changeAll(shard, changes, changes.below(4))
-    if (changes.below(6) === 0) shard.coldDisk.fail(changes.below(2) === 0 ? 'write' : 'sync', 'EIO', 1)
-    else if (changes.below(6) === 0) shard.disk.failNext(changes.below(2) === 0 ? 'sync' : 'write', 'EIO')
+    const fault = changes.below(12)
+    if (fault < 2) shard.coldDisk.fail(fault === 0 ? 'write' : 'sync', 'EIO', 1)
+    else if (fault < 4) shard.disk.failNext(fault === 2 ? 'sync' : 'write', 'EIO')
     changes.pace = 1 << changes.below(7)
     changes.left = 25
     await shard

@@ -1,6 +1,9 @@
 /** What is more than the server can hold or record is refused before anything changes: arena, log record, and structures that V8 limits. */
 import { describe, expect, it } from 'vitest'
+import { Arguments } from '../../engine/arguments.ts'
 import { UncommittedDeletions } from '../../engine/keyspace/uncommitted-deletions.ts'
+import { MonitorFeed } from '../../server/monitor-feed.ts'
+import type { Session } from '../../server/session.ts'
 import { IdList } from '../../storage/id-list.ts'
 import type { Sizes } from '../../storage/sizes.ts'
 import type { PlainClient } from '../simulation/scene.ts'
@@ -27,14 +30,14 @@ async function fill(client: PlainClient): Promise<number> {
 }
 
 describe('an arena that is full', () => {
-  const arenaBytes = 32 * 1024 * 1024
+  const arenaBytes = 12 * 1024 * 1024
 
   it('takes nothing new, and everything else goes on', async () => {
     const { client } = await begin({ arenaBytes })
     await client.ask('SET', 'k', 'v')
     await client.ask('HSET', 'h', 'f', 'v')
     const count = await fill(client)
-    expect(count).toBeGreaterThan(600)
+    expect(count).toBeGreaterThan(300)
     for (const request of [
       ['SET', 'new', 'v'.repeat(20_000)],
       ['HSET', 'h', 'f', 'changed'],
@@ -120,6 +123,18 @@ describe('a record that would be too large', () => {
     await client.ask('SET', 'c', 'small')
     expect(await client.ask('EXEC')).toBe(`*3\r\n+OK\r\n${tooLarge}+OK\r\n`)
     expect(await client.ask('EXISTS', 'a', 'b', 'c')).toBe(':2\r\n')
+  })
+})
+
+describe('an argument longer than a text can be', () => {
+  it('is cut where it is shown', () => {
+    const lines: string[] = []
+    const monitor = { reply: { status: (line: string) => lines.push(line) }, connection: { wrote() {} } } as unknown as Session
+    const session = { database: 0, redacted: [], connection: { pipe: { remoteAddress: 'a' } } } as unknown as Session
+    new MonitorFeed().send(new Set([monitor]), session, Arguments.of('SET', 'k', Buffer.alloc(1024 * 1024 + 3, 1)), 0)
+    expect(lines[0]?.slice(0, 34)).toBe('0.000000 [0 a] "SET" "k" "\\x01\\x01')
+    expect(lines[0]?.slice(-22)).toBe('x01"... (3 more bytes)')
+    expect(Arguments.of(Buffer.alloc(17 * 1024 * 1024)).string(0).length).toBe(16 * 1024 * 1024)
   })
 })
 
