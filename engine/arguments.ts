@@ -7,6 +7,7 @@ import { parseDouble } from './double.ts'
 import { isInt64, parseBigInteger, parseInteger } from './integer.ts'
 
 const keptRoom = 1024
+const textBytesMax = 16 * 1024 * 1024
 
 export class Arguments {
   buffer: Buffer = Buffer.alloc(0)
@@ -88,9 +89,10 @@ export class Arguments {
     return parseDouble(this.buffer, this.starts[index]!, this.ends[index]!)
   }
 
-  /** A copy as text, for rare use. `latin1` keeps every byte apart. */
+  /** A copy as text, for rare use. `latin1` keeps every byte apart. Longer than any name can be, it is cut: V8 has no text of 512 MB. */
   string(index: number, encoding: 'utf8' | 'latin1' = 'utf8'): string {
-    return this.buffer.toString(encoding, this.starts[index]!, this.ends[index]!)
+    const start = this.starts[index]!
+    return this.buffer.toString(encoding, start, Math.min(this.ends[index]!, start + textBytesMax))
   }
 
   /** A view, valid as long as the request: for rare use. */

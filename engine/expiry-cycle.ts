@@ -6,6 +6,9 @@ import type { Execution } from './execution.ts'
 import { keyExpired } from './keyspace/key-change.ts'
 import { databaseCount } from './keyspace/keyspace.ts'
 
+/** The names of the keys are recorded: a step ends early when they are long. */
+const recordBytesMax = 1024 * 1024
+
 export class ExpiryCycle {
   #db = 0
   #position = 0
@@ -21,7 +24,7 @@ export class ExpiryCycle {
     let left = count
     let deleted = 0
     let databasesLeft = databaseCount
-    while (left > 0 && databasesLeft > 0) {
+    while (left > 0 && databasesLeft > 0 && mutator.record.length < recordBytesMax) {
       const { expiring } = keyspace.databases[this.#db]
       if (this.#position >= expiring.length) {
         this.#nextDatabase()

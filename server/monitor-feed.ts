@@ -1,18 +1,31 @@
-/** MONITOR: one status line for each command that any client has executed, with Redis's quoting. */
+/** MONITOR: one status line for each command that any client has executed, with Redis's quoting. Very long ones are cut: V8 has no text of 512 MB. */
 import type { Arguments } from '../engine/arguments.ts'
 import type { Session } from './session.ts'
+
+const argumentBytesMax = 1024 * 1024
+const lineCharactersMax = 64 * 1024 * 1024
 
 export class MonitorFeed {
   send(monitors: ReadonlySet<Session>, session: Session, args: Arguments, wallMs: number): void {
     const seconds = Math.floor(wallMs / 1000)
     const micros = String((wallMs % 1000) * 1000).padStart(6, '0')
     let line = `${seconds}.${micros} [${session.database} ${session.connection.pipe.remoteAddress}]`
-    for (let i = 0; i < args.count; i++) line += session.redacted.includes(i) ? ' "(redacted)"' : ` ${quoted(args.bytes(i))}`
+    for (let i = 0; i < args.count; i++) {
+      line += session.redacted.includes(i) ? ' "(redacted)"' : ` ${shown(args.bytes(i))}`
+      if (line.length <= lineCharactersMax || i + 1 === args.count) continue
+      line += ` ... (${args.count - i - 1} more arguments)`
+      break
+    }
     for (const monitor of monitors) {
       monitor.reply.status(line)
       monitor.connection.wrote()
     }
   }
+}
+
+function shown(bytes: Uint8Array): string {
+  if (bytes.length <= argumentBytesMax) return quoted(bytes)
+  return `${quoted(bytes.subarray(0, argumentBytesMax))}... (${bytes.length - argumentBytesMax} more bytes)`
 }
 
 /** As Redis's sdscatrepr: printable ASCII as it is, the rest escaped. */

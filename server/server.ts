@@ -48,6 +48,9 @@ export interface ServerObservers {
   coldRead: ((ms: number) => void) | undefined
 }
 
+/** Writers wait while so much waits for the log's disk: it is gathered in buffers of at most 4 GiB. */
+const logPendingBytesMax = 1024 ** 3
+
 export class Server {
   readonly ports: Ports
   readonly config: Config
@@ -153,6 +156,10 @@ export class Server {
     if (this.shard === undefined) return command.whileLoading && needsNoShard(command) ? undefined : loadingText
     const writes = command.isWrite || (command.name === 'exec' && session.transaction.queued.some((queued) => queued.command.isWrite))
     if (this.logFailure !== undefined && writes) return `MISCONF Errors writing to the AOF file: ${this.logFailure.message}`
+    if (command.name === 'exec' && !session.transaction.failed) {
+      const refusal = this.shard.primary.unitRefusal(session.transaction.queued)
+      if (refusal !== undefined) return refusal
+    }
     // What is queued for a transaction could not be executed either.
     const queues = session.transaction.open && !session.transaction.endsWith(command)
     if ((queues || session.needsMemory(command)) && this.shard.budget.isExhausted && this.#mustRefuseForMemory()) return outOfMemory
@@ -285,7 +292,7 @@ export class Server {
     }
     log.onFailed = (failure) => this.#logFailed(shard, failure)
     this.saves.checkpoint = () => this.maintenance.checkpoint()
-    this.gate.memoryShort = () => shard.budget.isShort
+    this.gate.memoryShort = () => shard.budget.isShort || log.pendingBytes > logPendingBytesMax
     this.maintenance.onRoom = () => this.gate.retry()
     this.maintenance.onAppended = () => this.turn.schedule()
     this.turn.onBegin = () => shard.primary.tick(this.clock.wallMs())

@@ -6,11 +6,12 @@
  * back its own client and nobody else.
  */
 import type { Arguments } from '../engine/arguments.ts'
+import { isMemoryRefusal } from '../engine/memory/refusal.ts'
 import type { ReplyWriter } from '../engine/reply-writer.ts'
 import type { StagedWork } from '../engine/staged-work.ts'
 import type { ColdSet } from '../storage/cold-set.ts'
 import type { Command } from './command-table.ts'
-import { unknownCommand, unknownSubcommand, wrongArity } from './dispatch-errors.ts'
+import { outOfMemory, unknownCommand, unknownSubcommand, wrongArity } from './dispatch-errors.ts'
 import type { Connection, RequestHandler, RequestOutcome } from './network/connection.ts'
 import type { KeyPreview } from './resp/key-preview.ts'
 import type { Server } from './server.ts'
@@ -355,7 +356,7 @@ export class Session implements RequestHandler {
     this.#staged = undefined
     this.server.coldReadFailed(failure)
     if (this.connection.closed) return
-    this.#refuse(`ERR a cold value could not be read: ${failure.message}`, this.command)
+    this.#refuse(isMemoryRefusal(failure) ? outOfMemory : `ERR a cold value could not be read: ${failure.message}`, this.command)
     this.connection.resume()
   }
 

@@ -11,6 +11,7 @@ import { CatalogWriter, removeOlderCatalogs } from './catalog-writer.ts'
 import type { Clock } from './clock.ts'
 import type { ColdStore } from './cold-store.ts'
 import type { FileSystem } from './file-system.ts'
+import { IdList } from './id-list.ts'
 import { deleteValues } from './pieced-values.ts'
 import type { Sizes } from './sizes.ts'
 import { defaultSizes } from './sizes.ts'
@@ -18,6 +19,7 @@ import type { Tier } from './tier.ts'
 import type { WriteOut } from './write-out.ts'
 
 const entriesPerSlice = 256
+const idsPerSlice = 16_384
 /** A catalog with this many times as many records as there are keys is written anew. */
 const recordsPerEntryMax = 2
 
@@ -56,7 +58,7 @@ export class Checkpointer {
   readonly #log: CheckpointLog
   readonly #sizes: Sizes
   /** Ids that the last marker says are to be deleted. */
-  #toDelete: number[] = []
+  readonly #toDelete = new IdList()
   /** The present catalog has not been told everything: a marker in it would forget keys. */
   #isIncomplete = false
   /** A checkpoint began and did not end well: what is dirty bears two marks. */
@@ -106,7 +108,7 @@ export class Checkpointer {
   /** Takes a checkpoint; the caller runs one at a time and no step of the write-out beside it. Rejects when a disk or the log fails: the last checkpoint then stands. */
   async run(): Promise<CheckpointResult> {
     const startMs = this.#clock.monotonicMs()
-    let freed: number[] = []
+    const freed = new IdList()
     try {
       this.#goOn()
       if (this.#hasTwoEpochs) await this.#joinEpochs()
@@ -117,11 +119,10 @@ export class Checkpointer {
       this.#tier.beginCheckpoint()
       this.#hasTwoEpochs = true
       // What becomes stale from here on may be what this checkpoint's rows refer to: it stays until the next.
-      freed = this.#tier.stales
-      this.#tier.stales = []
+      freed.take(this.#tier.stales)
       await this.#writeAll()
       this.#writeOut.tellDeletions()
-      for (const id of freed) this.#catalog.freed(id)
+      await this.#tellFreed(freed)
       await this.#log.committed(this.#log.appended)
       await this.#log.sync()
       await this.#store.sync()
@@ -130,8 +131,7 @@ export class Checkpointer {
       await this.#catalog.marker(lsn, this.#writeOut.nextValueId, nextCollectionId, size, wallMs, this.#log.id)
       this.#hasTwoEpochs = false
       this.#tier.endCheckpoint()
-      this.#toDelete = this.#toDelete.concat(freed)
-      freed = []
+      this.#toDelete.take(freed)
       this.lastLsn = lsn
       this.lastWallMs = wallMs
       this.failure = undefined
@@ -142,7 +142,7 @@ export class Checkpointer {
     } catch (failure) {
       this.failure = failure as Error
       this.#tier.endCheckpoint()
-      this.#tier.stales = this.#tier.stales.concat(freed)
+      this.#tier.stales.take(freed)
       throw failure
     }
   }
@@ -220,8 +220,19 @@ export class Checkpointer {
         this.#goOn()
       } while (cursor !== 0)
     }
-    for (const id of this.#toDelete) this.#catalog.freed(id)
+    await this.#tellFreed(this.#toDelete)
     this.#isIncomplete = false
+  }
+
+  async #tellFreed(ids: IdList): Promise<void> {
+    let left = idsPerSlice
+    for (const id of ids) {
+      this.#catalog.freed(id)
+      if (--left > 0) continue
+      await this.#catalog.flush()
+      this.#goOn()
+      left = idsPerSlice
+    }
   }
 
   async #retireFormers(): Promise<void> {
@@ -232,9 +243,9 @@ export class Checkpointer {
   async #deleteFreed(): Promise<number> {
     let deleted = 0
     while (this.#toDelete.length > 0) {
-      const deletes = this.#toDelete.slice(0, this.#sizes.deletesPerBatch)
+      const deletes = this.#toDelete.last(this.#sizes.deletesPerBatch)
       await deleteValues(this.#store, deletes, this.#sizes.deletesPerBatch)
-      this.#toDelete = this.#toDelete.slice(deletes.length)
+      this.#toDelete.drop(deletes.length)
       deleted += deletes.length
       // What is left the next start deletes, for the marker says so.
       if (this.#isGivenUp) break

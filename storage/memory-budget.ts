@@ -118,6 +118,7 @@ export class MemoryBudget {
 
   /** How much room there is for values that come back. */
   room(): Room {
+    if (this.#keyspace.arena.isNearlyFull) return 'none'
     if (!this.limited) return 'ample'
     const used = this.usedBytes
     if (used < this.#mark(this.settings.coolStartPercent)) return 'ample'

@@ -8,6 +8,7 @@ import type { Keyspace } from '../engine/keyspace/keyspace.ts'
 import { Separator } from '../engine/tree/separator.ts'
 import type { CatalogVisitor } from './catalog-format.ts'
 import { ENTRY_BEFORE_MOVE } from './catalog-format.ts'
+import { IdList } from './id-list.ts'
 import type { Tier } from './tier.ts'
 
 export class KeyspaceRestore implements CatalogVisitor {
@@ -22,7 +23,7 @@ export class KeyspaceRestore implements CatalogVisitor {
   readonly #owners: number[] = []
   readonly #separator = new Separator()
   /** Ids that were to be deleted from the cold store, and perhaps were not. */
-  readonly freedIds: number[] = []
+  readonly freedIds = new IdList()
 
   /** Entries that came with a value which is worth moving: some are replaced or deleted by later rows. */
   readonly #movable: number[] = []

@@ -1,5 +1,9 @@
 /** Sizes of pieces of work that no setting governs. The server takes the defaults; tests make them tiny, to meet every seam often. */
 export interface Sizes {
+  /** What keys and small values may take. Undefined: the engine's own. */
+  readonly arenaBytes: number | undefined
+  /** What a log record may hold. Undefined: the log's own. */
+  readonly recordBytesMax: number | undefined
   /** From this length on a value is not copied where it can be helped. Undefined: the engine's own. */
   readonly largeValueBytes: number | undefined
   /** From this length on a value is worked on in slices, before the command that asks for it is executed. Undefined: the engine's own. */
@@ -20,6 +24,8 @@ export interface Sizes {
 }
 
 export const defaultSizes: Sizes = {
+  arenaBytes: undefined,
+  recordBytesMax: undefined,
   largeValueBytes: undefined,
   slicedValueBytes: undefined,
   digestBytes: 1024 * 1024,

@@ -9,12 +9,14 @@ import type { Database } from '../engine/keyspace/database.ts'
 import { catalogedFlag, dirtyFlag, epochFlag, valueDirtyFlag } from '../engine/keyspace/entries.ts'
 import type { Keyspace } from '../engine/keyspace/keyspace.ts'
 import type { KeyspaceObserver } from '../engine/keyspace/observer.ts'
+import { slotBytesMax } from '../engine/memory/arena.ts'
 import type { FrozenTree } from '../engine/tree/frozen-tree.ts'
 import { LeafRow } from '../engine/tree/tree-shape.ts'
 import type { Clock } from './clock.ts'
 import type { ColdItem, ColdLeaf, ColdSet } from './cold-set.ts'
 import { ColdStamps } from './cold-stamps.ts'
 import type { ColdStore } from './cold-store.ts'
+import { IdList } from './id-list.ts'
 import { LazyFree } from './lazy-free.ts'
 import { isHead, readPieces } from './pieced-values.ts'
 import { RefQueue } from './ref-queue.ts'
@@ -81,7 +83,7 @@ export class Tier implements KeyspaceObserver {
   /** What was cut off and is released in slices. */
   readonly lazyFree: LazyFree
   /** Ids in the cold store that became useless since the last checkpoint. */
-  stales: number[] = []
+  stales = new IdList()
   /** Databases were flushed or swapped since the catalog was told. */
   databasesChanged = false
   /** A leaf of a tree has been cold since the start. */
@@ -143,7 +145,7 @@ export class Tier implements KeyspaceObserver {
       this.dirtyMovers.bytes +
       this.tombstones.bytes +
       this.#laterTombstones.bytes +
-      this.stales.length * 8
+      this.stales.bytes
     )
   }
 
@@ -256,11 +258,14 @@ export class Tier implements KeyspaceObserver {
 
   // Prefetch.
 
-  /** Reads what the set names; one read per value however many wait for it. Rejects when a value cannot be read. */
+  /** Reads what the set names; one read per value however many wait for it. Rejects when a value cannot be read, or has no place in memory. */
   async fetch(set: ColdSet): Promise<void> {
     set.values = await Promise.all(
       set.items.map((item) => this.#read(item.id).catch((failure: Error) => this.#unlessOutdated(item, failure))),
     )
+    let slotBytes = 0
+    for (const bytes of set.values) if (bytes !== undefined && bytes.length <= slotBytesMax) slotBytes += bytes.length
+    this.#keyspace.arena.mustHold(slotBytes)
   }
 
   /** A value that was replaced while it was read may be gone from the store, and is wanted no more. */

@@ -128,10 +128,12 @@ export class WriteOut implements FrozenVisitor {
 
   /** Deletes the stale values at once: for a server without checkpoints, which nothing can make need them. */
   async deleteStales(): Promise<void> {
-    const deletes = this.#tier.stales
-    if (deletes.length === 0) return
-    this.#tier.stales = []
-    await deleteValues(this.#store, deletes, this.#sizes.deletesPerBatch)
+    const { stales } = this.#tier
+    while (stales.length > 0) {
+      const deletes = stales.last(this.#sizes.deletesPerBatch)
+      stales.drop(deletes.length)
+      await deleteValues(this.#store, deletes, this.#sizes.deletesPerBatch)
+    }
   }
 
   /**

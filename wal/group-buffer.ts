@@ -11,6 +11,8 @@ import { crc32 } from 'node:zlib'
 import type { RecordReference } from '../engine/mutation/record-buffer.ts'
 import { alignFrame, FRAME_HEADER_BYTES, KIND_RECORDS, RECORD_HEADER_BYTES, sealFrame, writeFrameHeader } from './record.ts'
 
+/** Buffers do not grow by doubling beyond this: none can have more than 4 GiB. */
+const GROUP_BYTES_DOUBLED_MAX = 2 ** 32 - 1
 /** A grown buffer is given back after this many groups in a row that used less than a quarter of it. */
 const SMALL_GROUPS_BEFORE_SHRINK = 64
 
@@ -197,7 +199,7 @@ export class GroupBuffer {
   }
 
   #grow(needed: number): void {
-    const grown = Buffer.allocUnsafeSlow(Math.max(this.bytes.length * 2, needed))
+    const grown = Buffer.allocUnsafeSlow(Math.max(Math.min(this.bytes.length * 2, GROUP_BYTES_DOUBLED_MAX), needed))
     this.bytes.copy(grown, 0, 0, this.fill)
     this.bytes = grown
   }

@@ -33,8 +33,10 @@ const SPARES_MAX = 4
 /** About a millisecond's worth of checksum. */
 const DIGEST_BYTES = 1 << 20
 const EVERYSEC_MS = 1000
-/** Largest payload: lengths on disk are 32 bits, and a record has to fit a Buffer together with its frame. */
-const RECORD_BYTES_MAX = 2 ** 31
+/** Largest payload: whoever reads a record back addresses its bytes with signed 32-bit integers. */
+const RECORD_BYTES_MAX = 2 ** 31 - 1
+/** What is told to be the largest is less: who finds out beforehand what a record will hold does so roughly. */
+const RECORD_SLACK_BYTES = 1 << 20
 
 export interface LocalLogOptions {
   readonly files: FileSystem
@@ -54,6 +56,8 @@ export interface LocalLogOptions {
   readonly segmentBytes?: number
   /** Bytes of large records that are checksummed without a pause; 1 MiB unless told. */
   readonly digestBytes?: number
+  /** `recordBytesMax` of the log; somewhat less than 2 GiB unless told. */
+  readonly recordBytesMax?: number
   /** Told of the progress of opening, in bytes of segments. */
   readonly onProgress?: (bytesDone: number, bytesTotal: number) => void
   readonly crashPoint?: CrashHook
@@ -62,6 +66,7 @@ export interface LocalLogOptions {
 export class LocalLog implements TransactionLog {
   onCommitted: (committed: number) => void = () => undefined
   onFailed: (failure: Error) => void = () => undefined
+  readonly recordBytesMax: number
   /** The id that all checksums of this log start from. */
   readonly logId: bigint
   readonly #files: FileSystem
@@ -99,6 +104,7 @@ export class LocalLog implements TransactionLog {
     this.#crashPoint = options.crashPoint ?? noCrashPoint
     this.#seed = logSeed(logId)
     this.#digestBytes = options.digestBytes ?? DIGEST_BYTES
+    this.recordBytesMax = options.recordBytesMax ?? RECORD_BYTES_MAX - RECORD_SLACK_BYTES
     this.#policy = options.syncPolicy
     const frameBytesMax = Math.min(FRAME_BYTES_MAX, (options.segmentBytes ?? SEGMENT_BYTES) - SEGMENT_HEADER_BYTES)
     this.#forming = new GroupBuffer(this.#seed, frameBytesMax, GROUP_BUFFER_BYTES)

@@ -41,6 +41,7 @@ export interface MemoryLogOptions {
 export class MemoryLog implements TransactionLog {
   onCommitted: (committed: number) => void = () => undefined
   onFailed: (failure: Error) => void = () => undefined
+  readonly recordBytesMax = Number.POSITIVE_INFINITY
   readonly #disk: MemoryLogDisk
   readonly #epoch: number
   readonly #clock: Clock

@@ -4,6 +4,7 @@ import type { LogRecord, LogStats, SyncPolicy, TransactionLog } from './transact
 export class NoLog implements TransactionLog {
   onCommitted: (committed: number) => void = () => undefined
   onFailed: (failure: Error) => void = () => undefined
+  readonly recordBytesMax = Number.POSITIVE_INFINITY
   readonly pendingBytes = 0
   #appended = 0
 

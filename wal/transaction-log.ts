@@ -14,6 +14,8 @@ export interface TransactionLog {
   readonly committed: number
   /** LSN of the oldest record that can still be read, or appended + 1 when none can. */
   readonly first: number
+  /** Larger records are refused: whoever appends makes none, for `append` throws when it is too late. */
+  readonly recordBytesMax: number
   /** Bytes appended and not yet committed, for back-pressure. */
   readonly pendingBytes: number
   /** Set by the owner. Called whenever `committed` has moved, never from inside `append`. */

@@ -10,7 +10,7 @@ import type { StagedWork } from '../staged-work.ts'
 import { sliceBytesMax, slicedValueBytes } from '../staged-work.ts'
 import type { BitOperation } from '../types/bits.ts'
 import { combineWords } from '../types/bits.ts'
-import { syntaxError } from './errors.ts'
+import { recordTooLarge, syntaxError } from './errors.ts'
 
 const notOfSeveral = 'ERR BITOP NOT must be called with a single source key.'
 const headerWords = valueHeaderBytes / 4
@@ -54,6 +54,10 @@ function bitop(x: Execution): void {
     if (entry === wrongType) return
     sources.push(entry)
     if (entry !== 0) length = Math.max(length, x.keyspace.entries.length(entry))
+  }
+  if (!x.mutator.canRecord(length)) {
+    reply.error(recordTooLarge)
+    return
   }
   if (length === 0) x.delete(2)
   else {

@@ -7,6 +7,8 @@ export const notAFloat = 'ERR value is not a valid float'
 export const wouldOverflow = 'ERR increment or decrement would overflow'
 export const wouldBeInfinite = 'ERR increment would produce NaN or Infinity'
 export const stringTooLong = 'ERR string exceeds maximum allowed size (proto-max-bulk-len)'
+/** Not Redis's. */
+export const recordTooLarge = 'ERR the change is too large for one record of the log'
 export const noSuchKey = 'ERR no such key'
 export const sameObject = 'ERR source and destination objects are the same'
 export const databaseOutOfRange = 'ERR DB index is out of range'

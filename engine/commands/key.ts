@@ -230,8 +230,18 @@ function copy(x: Execution): void {
     reply.integer(0)
     return
   }
-  x.mutator.copy(entry, db, args.buffer, args.start(2), args.end(2), stagedCopy(x, entry))
+  const staged = stagedCopy(x, entry)
+  if (staged === undefined) keyspace.arena.setAsideSlots(slotBytes(x, entry))
+  x.mutator.copy(entry, db, args.buffer, args.start(2), args.end(2), staged)
   reply.integer(1)
+}
+
+/** What a copy of a resident value takes in slots of the arena. A value in a large block gets another such block, or none. */
+function slotBytes({ keyspace }: Execution, entry: number): number {
+  const { entries, trees, arena } = keyspace
+  const value = entries.value(entry)
+  if (entries.isTree(entry)) return trees.memoryBytes(value)
+  return arena.isLarge(value) ? 0 : arena.capacity(value)
 }
 
 function move(x: Execution): void {

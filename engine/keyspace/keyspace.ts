@@ -58,8 +58,9 @@ export class Keyspace implements RefMatcher {
   #keyHash = 0
   #keyRef = 0
 
-  constructor(random: Random, observer: KeyspaceObserver) {
-    this.arena = new Arena()
+  /** `arenaBytes`: what keys and small values may take in all, the arena's own limit unless told. */
+  constructor(random: Random, observer: KeyspaceObserver, arenaBytes?: number) {
+    this.arena = new Arena(arenaBytes)
     this.databases = Array.from({ length: databaseCount }, () => new Database(this.arena))
     this.entries = new Entries(this.arena)
     this.values = new Values(this.arena)

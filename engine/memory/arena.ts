@@ -10,12 +10,18 @@
  * Every slot is aligned to 8 bytes. Only a large block made here begins zeroed: the system does that, page by page as it is
  * used. It knows nothing of what the slots hold.
  *
- * The system may refuse memory: where it is asked, a RangeError comes out. Who must not fail half-way has it set aside first.
+ * The system may refuse memory: where it is asked, a RangeError comes out. Who must not fail half-way has it set aside first. So it is
+ * with the arena's own limit: `setAsideSlots` and `mustHold` refuse what may exceed it before anything is allocated.
  */
+import { memoryRefusal } from './refusal.ts'
 
 const regionBytes = 64 * 1024 * 1024
 /** Runs kept free at least by `setAsideSlots`: a change may need one of nearly every size class. */
 const spareRuns = 64
+/** What is kept back from changes that make something new, if the limit is not small. */
+const reservedRunsMax = 4096
+/** Any change may need a few. */
+const sparestRuns = 8
 const runBytes = 64 * 1024
 const runUnits = runBytes / 8 // 2^13
 const runsPerRegion = regionBytes / runBytes
@@ -73,9 +79,11 @@ export class Arena {
   #largeTotal = 0
   #liveTotal = 0
   readonly #limitRuns: number
+  readonly #reservedRuns: number
 
   constructor(limitBytes = largeBase * 8) {
     this.#limitRuns = Math.floor(limitBytes / runBytes)
+    this.#reservedRuns = Math.min(reservedRunsMax, this.#limitRuns >>> 3)
   }
 
   /** Bytes of memory taken: whole runs in use and large blocks. */
@@ -93,8 +101,29 @@ export class Arena {
     return this.#emptyRuns.length * runBytes
   }
 
-  /** Has regions at hand for about `bytes` in slots, a region at most. Throws when the system refuses them. */
+  /** Runs that may still be taken before the limit. */
+  get #runsLeft(): number {
+    return this.#limitRuns - this.#usedRuns
+  }
+
+  /** Whether only the reserve is left, which is for changes that make nothing new. */
+  get isNearlyFull(): boolean {
+    return this.#runsLeft <= this.#reservedRuns
+  }
+
+  /** Whether `bytes` in slots, to be safe twice as many, fit without the reserve. */
+  takes(bytes: number): boolean {
+    return this.#runsLeft >= this.#reservedRuns + sparestRuns + (bytes * 2) / runBytes
+  }
+
+  /** Throws when `bytes` in slots, to be safe twice as many, might not fit. Draws on the reserve. */
+  mustHold(bytes: number): void {
+    if (this.#runsLeft < sparestRuns + (bytes * 2) / runBytes) throw memoryRefusal()
+  }
+
+  /** Has regions at hand for about `bytes` in slots, a region at most. Throws when the system refuses them, or when only the reserve would be left. */
   setAsideSlots(bytes: number): void {
+    if (!this.takes(bytes)) throw memoryRefusal()
     const runs = this.#emptyRuns.length + this.#bytes.length * runsPerRegion - this.#runCount
     const wanted = spareRuns + Math.min(bytes, regionBytes) / runBytes
     if (runs < wanted && this.#bytes.length * runsPerRegion < this.#limitRuns) this.#addRegion()

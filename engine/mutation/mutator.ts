@@ -71,6 +71,8 @@ export class Mutator {
   interest: KeyInterest
   /** Whether operations are written to the record: not while a record is replayed, nor without a log. */
   recording = true
+  /** What one record may hold. */
+  recordBytesMax = Number.POSITIVE_INFINITY
   /** Changes since the start, as INFO's rdb_changes_since_last_save counts. */
   changes = 0
   readonly hashes: HashOperations
@@ -96,6 +98,11 @@ export class Mutator {
     this.#lsn = lsn
     this.#operations = 0
     if (this.record.end !== 0) this.record.clear()
+  }
+
+  /** Whether the record has room for about `bytes` more. */
+  canRecord(bytes: number): boolean {
+    return !this.recording || this.record.length + bytes <= this.recordBytesMax
   }
 
   /** Operations since `begin`. */
@@ -198,6 +205,7 @@ export class Mutator {
 
   /** Sets the expiry in ms since the epoch, 0 for never. Returns the entry, which may have moved. */
   expire(ref: number, expireAt: number): number {
+    if (!this.keyspace.entries.hasTtlRoom(ref)) this.keyspace.arena.mustHold(0)
     if (this.#operationOn(expireOp, ref)) this.record.u48(expireAt)
     this.changes++
     const entry = this.keyspace.setExpireAt(ref, expireAt)
@@ -313,7 +321,7 @@ export class Mutator {
   move(ref: number, db: number, key: Uint8Array, ks: number, ke: number): void {
     const { keyspace } = this
     const { entries } = keyspace
-    keyspace.arena.setAsideSlots(0)
+    keyspace.arena.mustHold(0)
     keyspace.observer.transferring(ref, this.#lsn)
     if (this.#operationOn(moveOp, ref)) {
       this.record.byte(db)

@@ -7,6 +7,8 @@
 import { largeValueBytes } from '../keyspace/values.ts'
 
 const keptBytes = 1024 * 1024
+/** Buffers do not grow by doubling beyond this: none can have more than 4 GiB. */
+const doubledBytesMax = 2 ** 32 - 1
 /** Up to here copying byte by byte beats making a view. */
 const loopBytesMax = 40
 
@@ -24,14 +26,21 @@ export class RecordBuffer {
   /** A buffer that is not used again: large ranges of it need not be copied. */
   lasting: Uint8Array | undefined
   readonly #largeBytes: number
+  #referredBytes = 0
 
   /** Ranges of at least `largeBytes` are referred to, if they can be. */
   constructor(largeBytes = largeValueBytes) {
     this.#largeBytes = largeBytes
   }
 
+  /** Bytes of the record, those that it refers to included. */
+  get length(): number {
+    return this.end + this.#referredBytes
+  }
+
   clear(): void {
     this.end = 0
+    this.#referredBytes = 0
     if (this.references.length > 0) this.references.length = 0
     if (this.bytes.length > keptBytes) this.bytes = Buffer.allocUnsafeSlow(4096)
   }
@@ -90,10 +99,11 @@ export class RecordBuffer {
   reference(bytes: Uint8Array, start: number, end: number): void {
     this.varint(end - start)
     this.references.push({ at: this.end, bytes: bytes.subarray(start, end) })
+    this.#referredBytes += end - start
   }
 
   #grow(room: number): void {
-    const more = Buffer.allocUnsafeSlow(Math.max(this.bytes.length * 2, this.end + room))
+    const more = Buffer.allocUnsafeSlow(Math.max(Math.min(this.bytes.length * 2, doubledBytesMax), this.end + room))
     this.bytes.copy(more, 0, 0, this.end)
     this.bytes = more
   }

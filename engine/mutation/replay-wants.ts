@@ -13,14 +13,11 @@ export class ReplayWants implements MutationVisitor {
   #wants!: ColdWants
   /** Entries that the record in hand deletes: what it says of their keys afterwards needs nothing of what they hold. */
   readonly #deleted = new Set<number>()
-  /**
-   * Entry that holds, before the record in hand, what the record brings to a key; 0 for a key whose value goes away, or is made anew. By
-   * database and key.
-   */
-  readonly #moved = new Map<string, number>()
+  readonly #moved: MovedKeys
 
   constructor(keyspace: Keyspace, replay: Replay) {
     this.#keyspace = keyspace
+    this.#moved = new MovedKeys(keyspace)
     this.#replay = replay
   }
 
@@ -50,19 +47,47 @@ export class ReplayWants implements MutationVisitor {
     const held = this.#deleted.has(entry) ? 0 : entry
     if (operation === copyOp) {
       if (held !== 0 && hasCold(this.#keyspace, held)) wantValue(this.#keyspace, held, this.#wants)
-      this.#moved.set(placeOf(toDb, buffer, toStart, toEnd), 0)
+      this.#moved.set(toDb, buffer, toStart, toEnd, 0)
       return
     }
-    this.#moved.set(placeOf(toDb, buffer, toStart, toEnd), held)
-    this.#moved.set(placeOf(db, buffer, start, end), 0)
+    this.#moved.set(toDb, buffer, toStart, toEnd, held)
+    this.#moved.set(db, buffer, start, end, 0)
   }
 
   #entryOf(db: number, buffer: Buffer, start: number, end: number): number {
-    const moved = this.#moved.size === 0 ? undefined : this.#moved.get(placeOf(db, buffer, start, end))
-    return moved ?? this.#keyspace.find(db, buffer, start, end)
+    return this.#moved.get(db, buffer, start, end) ?? this.#keyspace.find(db, buffer, start, end)
   }
 }
 
-function placeOf(db: number, buffer: Buffer, start: number, end: number): string {
-  return `${db}/${buffer.toString('latin1', start, end)}`
+/**
+ * Of keys that the record in hand brings values to or takes them from: the entry that holds, before the record, what they hold now; 0 for
+ * none, or for a value that the record makes.
+ */
+class MovedKeys {
+  readonly #keyspace: Keyspace
+  readonly #byHash = new Map<number, { readonly db: number; readonly key: Buffer; entry: number }[]>()
+
+  constructor(keyspace: Keyspace) {
+    this.#keyspace = keyspace
+  }
+
+  set(db: number, buffer: Buffer, start: number, end: number, entry: number): void {
+    const key = buffer.subarray(start, end)
+    const hash = this.#keyspace.keyHash(buffer, start, end)
+    const bucket = this.#byHash.get(hash) ?? []
+    const known = bucket.find((each) => each.db === db && each.key.equals(key))
+    if (known !== undefined) known.entry = entry
+    else bucket.push({ db, key, entry })
+    this.#byHash.set(hash, bucket)
+  }
+
+  get(db: number, buffer: Buffer, start: number, end: number): number | undefined {
+    if (this.#byHash.size === 0) return undefined
+    const key = buffer.subarray(start, end)
+    return this.#byHash.get(this.#keyspace.keyHash(buffer, start, end))?.find((each) => each.db === db && each.key.equals(key))?.entry
+  }
+
+  clear(): void {
+    if (this.#byHash.size > 0) this.#byHash.clear()
+  }
 }

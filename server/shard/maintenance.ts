@@ -17,6 +17,8 @@ const keysPerStep = 64
 const entriesPerStep = 4096
 /** Stale ids that make a checkpoint worth while, to get their disk space back. */
 const stalesMax = 1_000_000
+/** Memory of deletions that the catalog is yet to hear of before it does without a checkpoint. */
+const tombstoneBytesMax = 16 * 1024 * 1024
 /** Pause after a failure before the disk is tried again. */
 const retryMs = 1000
 
@@ -196,6 +198,7 @@ export class Maintenance {
 
   #coolingIsDue(): boolean {
     const { budget, primary } = this.#shard
+    if (primary.tier.tombstones.bytes > tombstoneBytesMax) return true
     return primary.tier.settings.demotes && primary.tier.hasDirty && budget.wantsCooling
   }
 

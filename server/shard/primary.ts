@@ -5,9 +5,11 @@
  */
 import type { Arguments } from '../../engine/arguments.ts'
 import { requestWants } from '../../engine/cold-wants.ts'
+import { recordTooLarge } from '../../engine/commands/errors.ts'
 import type { EngineLimits } from '../../engine/execution.ts'
 import { Execution } from '../../engine/execution.ts'
 import type { Keyspace } from '../../engine/keyspace/keyspace.ts'
+import { slotBytesMax } from '../../engine/memory/arena.ts'
 import { isMemoryRefusal } from '../../engine/memory/refusal.ts'
 import type { Mutator } from '../../engine/mutation/mutator.ts'
 import type { Random } from '../../engine/random.ts'
@@ -19,6 +21,12 @@ import type { Tier } from '../../storage/tier.ts'
 import type { TransactionLog } from '../../wal/transaction-log.ts'
 import type { Command } from '../command-table.ts'
 import { outOfMemory } from '../dispatch-errors.ts'
+import type { Queued } from '../transaction.ts'
+
+/** Roughly, in the arena and beside it in the index. */
+const entryBytes = 48
+/** Of an operation or a part of one, beside the bytes that it is about. */
+const operationBytes = 24
 
 export class Primary {
   readonly keyspace: Keyspace
@@ -37,6 +45,7 @@ export class Primary {
     this.keyspace = keyspace
     this.mutator = mutator
     this.log = log
+    mutator.recordBytesMax = log.recordBytesMax
     this.tier = tier
     this.#collector = new ColdCollector(keyspace.trees)
     this.x = new Execution(keyspace, mutator, random, limits)
@@ -91,6 +100,18 @@ export class Primary {
     return this.#commitPoint(x.revealed)
   }
 
+  /** Why a transaction of these requests must not begin; undefined when it may, though what it copies may still be too much. */
+  unitRefusal(queued: readonly Queued[]): string | undefined {
+    let slotBytes = 0
+    let recordBytes = 0
+    for (const { command, args } of queued) {
+      if (command.denyOom) slotBytes += slotBytesFor(args)
+      if (command.isWrite) recordBytes += recordBytesFor(args)
+    }
+    if (recordBytes > this.log.recordBytesMax) return recordTooLarge
+    return slotBytes === 0 || this.keyspace.arena.takes(slotBytes) ? undefined : outOfMemory
+  }
+
   /** From here to `endUnit` all requests are one record: EXEC. */
   beginUnit(): void {
     if (this.#unitDepth++ > 0) return
@@ -115,6 +136,10 @@ export class Primary {
     const { operations } = mutator
     const { expired } = x
     const { position } = x.reply
+    if (command.isWrite && !mutator.canRecord(recordBytesFor(x.args))) {
+      x.reply.error(recordTooLarge)
+      return
+    }
     try {
       if (command.denyOom) keyspace.arena.setAsideSlots(slotBytesFor(x.args))
       command.runs(x)
@@ -158,8 +183,18 @@ export class Primary {
   }
 }
 
-/** What a request's arguments may take in the arena's slots. A large one gets a block of its own. */
+/** What a request's arguments may take in the arena's slots, with an entry for each. A large one gets a block of its own. */
 function slotBytesFor(args: Arguments): number {
+  const { count, starts, ends } = args
+  if (count === 0) return 0
+  if (!args.isApart) return ends[count - 1] - starts[0] + count * entryBytes
+  let bytes = count * entryBytes
+  for (let i = 0; i < count; i++) if (ends[i] - starts[i] <= slotBytesMax) bytes += ends[i] - starts[i]
+  return bytes
+}
+
+/** What a request may record at most, but for commands that record more than their arguments: those find out themselves. */
+function recordBytesFor(args: Arguments): number {
   const { count } = args
-  return args.isApart || count === 0 ? 0 : args.ends[count - 1] - args.starts[0]
+  return count === 0 ? 0 : args.ends[count - 1] - args.starts[0] + count * operationBytes
 }

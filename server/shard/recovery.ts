@@ -11,6 +11,7 @@ import { openCatalog } from '../../storage/catalog-reader.ts'
 import type { Clock } from '../../storage/clock.ts'
 import { ColdCollector } from '../../storage/cold-set.ts'
 import type { FileSystem } from '../../storage/file-system.ts'
+import type { IdList } from '../../storage/id-list.ts'
 import { KeyspaceRestore } from '../../storage/restore.ts'
 import type { Tier } from '../../storage/tier.ts'
 import type { TransactionLog } from '../../wal/transaction-log.ts'
@@ -21,7 +22,7 @@ const sliceMs = 5
 export interface Restored {
   readonly marker: CatalogMarker
   readonly end: CatalogPosition
-  readonly freedIds: readonly number[]
+  readonly freedIds: IdList
 }
 
 /** Loads the newest catalog into an empty keyspace; undefined when there is none. */

@@ -61,7 +61,7 @@ export async function openShard(
   // Without a log nothing here is to be found again, and nothing that an earlier, durable run left may be touched.
   const directory = durable ? values.dir : `${values.dir}/volatile`
   await files.makeDirectory(directory)
-  const keyspace = new Keyspace(random, noObserver)
+  const keyspace = new Keyspace(random, noObserver, sizes.arenaBytes)
   if (sizes.treeLeafBytes !== undefined) keyspace.trees.leafBytesMax = sizes.treeLeafBytes
   const mutator = new Mutator(keyspace, limits)
   mutator.recording = durable
@@ -77,7 +77,7 @@ export async function openShard(
   const log = durable ? await openLog(ports, values, sizes, restored?.marker.logId, restored?.marker.checkpointLsn ?? 0) : new NoLog()
   const nextValueId = restored?.marker.nextValueId ?? 1
   if (store !== undefined) await store.clearFrom(nextValueId)
-  tier.stales = [...(restored?.freedIds ?? [])]
+  if (restored !== undefined) tier.stales = restored.freedIds
   keyspace.observer = tier
   const waiters = new CommitWaiters(log.committed)
   const catalog = !durable
@@ -173,6 +173,7 @@ function openLog(ports: Ports, values: Values, sizes: Sizes, logId: Buffer | und
     syncPolicy: values.appendfsync as 'always' | 'everysec' | 'no',
     segmentBytes: Number(values['log-segment-bytes']),
     digestBytes: sizes.digestBytes,
+    ...(sizes.recordBytesMax === undefined ? {} : { recordBytesMax: sizes.recordBytesMax }),
     knownCommitted,
     ...(logId === undefined ? {} : { logId: logId.readBigUInt64LE() }),
     onProgress: (done, total) => {

@@ -10,12 +10,13 @@ import type { Mutation } from './random-mutations.ts'
 import { RecoverableShard } from './recoverable-shard.ts'
 
 const firstSeed = Number(process.env.MORAINE_TEST_SEED ?? 1)
-const seeds = process.env.MORAINE_TEST_SEED === undefined ? Math.ceil(150 * Number(process.env.MORAINE_TEST_SCALE ?? 1)) : 1
+const seeds = process.env.MORAINE_TEST_SEED === undefined ? Math.ceil(40 * Number(process.env.MORAINE_TEST_SCALE ?? 1)) : 1
 
 class Changes {
   readonly #random: SeededRandom
-  /** One of so many points is used. */
+  /** One of so many points is used, until there are no records left. */
   pace = 1
+  left = 0
   moves = 0
 
   constructor(random: SeededRandom) {
@@ -27,12 +28,15 @@ class Changes {
   }
 
   record(): Mutation[] {
+    if (this.below(4) === 0) return this.#chain()
     const length = this.below(3) === 0 ? 2 + this.below(4) : 1
     return Array.from({ length }, () => this.mutation())
   }
 
   sometimes(): Mutation[] | undefined {
-    return this.below(this.pace) === 0 ? this.record() : undefined
+    if (this.left === 0 || this.below(this.pace) > 0) return undefined
+    this.left--
+    return this.record()
   }
 
   mutation(): Mutation {
@@ -50,6 +54,23 @@ class Changes {
     if (kind < 38) return { do: 'delete', db, key }
     if (kind < 39) return { do: 'expire', db, key, expireAt: [0, 6_000_000_000_000][this.below(2)] as 0 }
     return this.below(3) > 0 ? { do: 'flush', db } : { do: 'swap', db, other: this.#db() }
+  }
+
+  /** One value that goes from key to key, with changes on the way. */
+  #chain(): Mutation[] {
+    const record: Mutation[] = []
+    let db = this.#db()
+    let key = this.#key()
+    for (let i = 2 + this.below(3); i > 0; i--) {
+      if (this.below(2) === 0) record.push({ do: 'append', db, key, text: this.#text() })
+      if (this.below(3) === 0) record.push({ do: 'hashSet', db, key, fields: this.#fields(2) })
+      const [toDb, to] = [this.#db(), this.#key()]
+      record.push({ do: 'move', db, key, toDb, to })
+      this.moves++
+      db = toDb
+      key = to
+    }
+    return record
   }
 
   #db(): 0 | 1 {
@@ -84,12 +105,14 @@ async function story(seed: number): Promise<number> {
   const changes = new Changes(new SeededRandom(seed + 1_000_000))
   for (let round = 0; round < 4; round++) {
     await changeAll(shard, changes, changes.below(12))
-    for (let i = changes.below(3); i > 0; i--) await shard.writeOut.step(1 + changes.below(6))
+    for (let i = changes.below(3); i > 0; i--) await shard.writeOut.step(1 + changes.below(6)).catch(expectDiskFailure)
     if (changes.below(2) === 0) for (let i = changes.below(6); i > 0; i--) shard.tier.demoteOne()
     await changeAll(shard, changes, changes.below(4))
-    if (changes.below(6) === 0) shard.coldDisk.fail(changes.below(2) === 0 ? 'write' : 'sync', 'EIO', 1)
-    else if (changes.below(6) === 0) shard.disk.failNext(changes.below(2) === 0 ? 'sync' : 'write', 'EIO')
-    changes.pace = 1 << changes.below(6)
+    const fault = changes.below(12)
+    if (fault < 2) shard.coldDisk.fail(fault === 0 ? 'write' : 'sync', 'EIO', 1)
+    else if (fault < 4) shard.disk.failNext(fault === 2 ? 'sync' : 'write', 'EIO')
+    changes.pace = 1 << changes.below(7)
+    changes.left = 25
     await shard
       .interleaved(
         () => {

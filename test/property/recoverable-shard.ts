@@ -28,6 +28,8 @@ import type { Mutation } from './random-mutations.ts'
 import { KeyspaceModel, leafBytesMax, mutate, withoutEncodings } from './random-mutations.ts'
 
 export const tinySizes: Sizes = {
+  arenaBytes: undefined,
+  recordBytesMax: undefined,
   largeValueBytes: undefined,
   slicedValueBytes: undefined,
   digestBytes: 1000,
@@ -122,7 +124,7 @@ export class RecoverableShard {
     }
     const nextValueId = restored?.marker.nextValueId ?? 1
     await this.store.clearFrom(nextValueId)
-    tier.stales = [...(restored?.freedIds ?? [])]
+    if (restored !== undefined) tier.stales = restored.freedIds
     keyspace.observer = tier
     const catalog = restored ? await CatalogWriter.resume(files, 'data', restored.end) : await CatalogWriter.create(files, 'data', 1)
     const { store } = this

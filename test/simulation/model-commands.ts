@@ -95,6 +95,14 @@ const handlers: Readonly<Record<string, Handler>> = {
     model.delete(db, from as string)
     return ok
   },
+  renamenx: (model, db, [from, to]) => {
+    const item = model.get(db, from as string)
+    if (item === undefined) return '-ERR no such key\r\n'
+    if (model.get(db, to as string) !== undefined) return integer(0)
+    model.putItem(db, to as string, item)
+    model.delete(db, from as string)
+    return integer(1)
+  },
   copy: (model, db, [from, to, , toDb, replace]) => {
     const item = model.get(db, from as string)
     const target = Number(toDb)

@@ -183,6 +183,8 @@ class Simulation {
     const workload = this.#workload
     if (workload.once(8)) return defaultSizes
     return {
+      arenaBytes: undefined,
+      recordBytesMax: undefined,
       largeValueBytes: workload.pick([20, 100, 1000, undefined]),
       slicedValueBytes: workload.pick([20, 500, undefined]),
       digestBytes: workload.pick([7, 100, 4096]),

@@ -108,6 +108,7 @@ export class Workload {
       () => ['PEXPIRE', key, `${60_000 + this.below(1000)}`],
       () => ['PERSIST', key],
       () => ['RENAME', key, this.#key()],
+      () => ['RENAMENX', key, this.#key()],
       () => ['RENAME', this.#hashKey(), this.#hashKey()],
       () => ['MOVE', key, `${this.below(databases)}`],
       () => this.#copy(key),

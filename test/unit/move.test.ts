@@ -1,7 +1,7 @@
-/** Values that go to another key without being copied, the record that carries them, and what becomes of their copies in the cold store. */
+/** Values that go to another key and stay where they are, in memory or in the cold store; and the record of that, which does not hold them. */
 import { beforeEach, describe, expect, it } from 'vitest'
 import { Compactor } from '../../engine/keyspace/compactor.ts'
-import { chunkedHash, packedHash, plainString, rawString, textString } from '../../engine/keyspace/entries.ts'
+import { chunkedHash, packedHash, plainString, rawString, textString, valueDirtyFlag } from '../../engine/keyspace/entries.ts'
 import type { ChunkedHash } from '../../engine/types/chunked-hash.ts'
 import { contentsOf } from '../property/keyspace-check.ts'
 import { fields, largeValueBytes, RecordedEngine } from './recorded-engine.ts'
@@ -34,21 +34,22 @@ beforeEach(() => {
 })
 
 describe('a string that gets another key', () => {
-  it('stays in its slot, with its use and its expiry, and its stored copy is given up', () => {
+  it('stays in its slot, with its use, its expiry and its stored copy', () => {
     const { keyspace } = engine
     const { entries, values } = keyspace
     engine.put('a', 'x'.repeat(100), later)
     const slot = engine.slot('a')
     values.setId(slot, 77)
+    entries.clearFlag(engine.find('a'), valueDirtyFlag)
     values.touch(slot)
     values.setQueue(slot, 2, 5)
     engine.move('a', 'b', 3)
     expect([engine.find('a'), engine.slot('b', 3)]).toEqual([0, slot])
     const entry = engine.find('b', 3)
     expect([entries.expireAt(entry), entries.lsn(entry), entries.length(entry)]).toEqual([later, 2, 100])
-    expect([values.owner(slot), values.id(slot), values.frequency(slot)]).toEqual([entry, 0, 1])
+    expect([values.owner(slot), values.id(slot), values.frequency(slot)]).toEqual([entry, 77, 1])
     expect([values.queue(slot), values.queuePosition(slot)]).toEqual([2, 5])
-    expect(engine.notes.stales).toEqual([77])
+    expect([engine.notes.stales, entries.flag(entry, valueDirtyFlag)]).toEqual([[], false])
     expect(keyspace.databases.map(({ expiring }) => expiring.length).slice(0, 4)).toEqual([0, 0, 0, 1])
     expect(keyspace.lastMissLsn()).toBe(0)
     engine.find('a')
@@ -82,22 +83,18 @@ describe('a string that gets another key', () => {
     engine.check()
   })
 
-  it('is recorded by reference when it is large, and not changed in place before that is committed', () => {
+  it('is recorded in a few bytes, and not changed in place before the record that refers to it is committed', () => {
     const { keyspace, mutator } = engine
     const value = 'l'.repeat(50_000)
     engine.put('a', value)
-    keyspace.committed(1)
     const slot = engine.slot('a')
     const bytes = keyspace.values.bytes(slot)
-    const record = engine.move('a', 'b')
-    expect(engine.slot('b')).toBe(slot)
-    expect(mutator.record.references.map((reference) => reference.bytes.buffer === bytes.buffer)).toEqual([true])
-    expect(mutator.record.end).toBeLessThan(30)
-    const before = Buffer.from(record)
+    expect(engine.move('a', 'b').length).toBeLessThan(20)
+    expect([engine.slot('b'), mutator.record.references.length]).toEqual([slot, 0])
     engine.change(() => mutator.setRange(engine.find('b'), 0, Buffer.from('changed'), 0, 7))
     expect(engine.slot('b')).not.toBe(slot)
     expect(bytes.toString('latin1', 16, 16 + value.length)).toBe(value)
-    expect(record.equals(before)).toBe(true)
+    keyspace.committed(3)
     engine.move('b', 'c')
     keyspace.committed(4)
     const moved = engine.slot('c')
@@ -136,14 +133,22 @@ describe('a string that gets another key', () => {
     engine.check()
   })
 
-  it('is refused while it is cold', () => {
-    const { entries, values } = engine.keyspace
-    engine.put('a', 'x'.repeat(100))
+  it('stays cold, under its id', () => {
+    const { keyspace } = engine
+    const { entries, values } = keyspace
+    engine.put('a', 'x'.repeat(100), later)
     const slot = engine.slot('a')
-    entries.setCold(engine.find('a'), 5, 0)
+    entries.setCold(engine.find('a'), 2 ** 40 + 5, 1234)
+    entries.clearFlag(engine.find('a'), valueDirtyFlag)
     values.release(slot)
-    engine.mutator.recording = false
-    expect(() => engine.move('a', 'b')).toThrow('not resident')
+    keyspace.coldCount++
+    engine.move('a', 'b')
+    const entry = engine.find('b')
+    expect([entries.isResident(entry), entries.valueId(entry), entries.coldStamp(entry)]).toEqual([false, 2 ** 40 + 5, 1234])
+    expect([entries.length(entry), entries.expireAt(entry), entries.flag(entry, valueDirtyFlag)]).toEqual([100, later, false])
+    expect([keyspace.coldCount, engine.notes.stales, engine.find('a')]).toEqual([1, [], 0])
+    engine.put('b', 'new')
+    expect([keyspace.coldCount, engine.notes.stales]).toEqual([0, [2 ** 40 + 5]])
   })
 })
 
@@ -166,26 +171,32 @@ describe('a small hash that gets another key', () => {
 })
 
 describe('a large hash that gets another key', () => {
-  it('keeps its chunks where they are, under an id of its own', () => {
+  it('keeps its chunks where they are, in memory and in the cold store, under an id of its own', () => {
     engine.hashSet('h', 0, 1000)
     engine.change((mutator) => mutator.expire(engine.find('h'), later))
     const former = engine.hash('h')
     const refs = chunkRefs(former)
     expect(refs.length).toBeGreaterThan(50)
     const written = storeAll(former, 1001)
+    expect(former.evict(refs[3] as number)).toBe(true)
+    engine.hashSet('h', 0, 1, 'changed')
+    const stales = [...engine.notes.stales]
+    const dirty = chunkRefs(former)
     engine.move('h', 'g', 2)
     const hash = engine.hash('g', 2)
     expect(hash).not.toBe(former)
     expect([hash.id > former.id, hash.seed]).toEqual([true, former.seed])
-    expect(chunkRefs(hash)).toEqual(refs)
-    expect([hash.length, hash.chunkCount, hash.dirtyChunks, hash.coldChunks]).toEqual([1000, refs.length, refs.length, 0])
+    expect(chunkRefs(hash)).toEqual(dirty)
+    expect([hash.length, hash.chunkCount, hash.dirtyChunks, hash.coldChunks]).toEqual([1000, refs.length, dirty.length, 1])
     const { values } = engine.keyspace
-    for (const ref of refs) expect([values.owner(ref), values.id(ref)]).toEqual([engine.slot('g', 2), 0])
-    expect(engine.notes.stales).toEqual(written.map(({ id }) => id))
+    for (const ref of dirty) expect([values.owner(ref), values.id(ref)]).toEqual([engine.slot('g', 2), 0])
+    const rows: number[] = []
+    hash.eachCatalogDirty((_hash, id) => rows.push(id))
+    expect(rows).toEqual(written.map(({ id }) => id).filter((id) => !stales.includes(id)))
+    expect(engine.notes.stales).toEqual(stales)
     expect(engine.notes.dropped).toEqual([former])
     expect([former.length, former.chunkCount, former.residentBytes, former.releaseSome(1)]).toEqual([0, 0, 0, true])
-    expect(engine.notes.stales.length).toBe(refs.length)
-    engine.check()
+    expect(engine.notes.stales).toEqual(stales)
   })
 
   it('does not take a write-out of the former key for its own', () => {
@@ -197,10 +208,7 @@ describe('a large hash that gets another key', () => {
       return undefined
     })
     engine.move('h', 'g')
-    for (const [firstHash, lsn] of writing) {
-      expect(former.stored(firstHash, lsn, 5)).toBe(false)
-      expect(engine.hash('g').stored(firstHash, lsn, 5)).toBe(false)
-    }
+    for (const [firstHash, lsn] of writing) expect(former.stored(firstHash, lsn, 5)).toBe(false)
     expect(engine.hash('g').dirtyChunks).toBe(writing.length)
     storeAll(engine.hash('g'), 100)
     expect(engine.hash('g').dirtyChunks).toBe(0)
@@ -225,16 +233,10 @@ describe('a large hash that gets another key', () => {
     engine.check()
   })
 
-  it('is recorded in pieces that are not copied again, and that stay as they are', () => {
+  it('is recorded in a few bytes', () => {
     engine.hashSet('h', 0, 20_000)
-    engine.move('h', 'g')
-    const references = [...engine.mutator.record.references]
-    expect(references.length).toBeGreaterThan(10)
-    for (const { bytes } of references) expect(bytes.length).toBeLessThan(largeValueBytes + 300)
-    expect(engine.mutator.record.end).toBeLessThan(largeValueBytes + 200)
-    const before = references.map(({ bytes }) => Buffer.from(bytes))
-    engine.hashSet('g', 0, 20_000, 'changed')
-    expect(references.every(({ bytes }, i) => Buffer.compare(bytes, before[i] as Buffer) === 0)).toBe(true)
+    expect(engine.move('h', 'g').length).toBeLessThan(20)
+    expect(engine.mutator.record.references).toEqual([])
     engine.check()
   })
 })
@@ -254,6 +256,19 @@ describe('a copy of a large hash', () => {
     engine.check()
     engine.change((mutator) => mutator.delete(0, Buffer.from('h'), 0, 1))
     engine.notes.dropped[0]?.releaseSome(Number.MAX_SAFE_INTEGER)
+    engine.check()
+  })
+
+  it('is recorded in pieces that are not copied again, and that stay as they are', () => {
+    engine.hashSet('h', 0, 20_000)
+    engine.copyLargeHash('h', 'g')
+    const references = [...engine.mutator.record.references]
+    expect(references.length).toBeGreaterThan(10)
+    for (const { bytes } of references) expect(bytes.length).toBeLessThan(largeValueBytes + 300)
+    expect(engine.mutator.record.end).toBeLessThan(largeValueBytes + 200)
+    const before = references.map(({ bytes }) => Buffer.from(bytes))
+    engine.hashSet('h', 0, 20_000, 'changed')
+    expect(references.every(({ bytes }, i) => Buffer.compare(bytes, before[i] as Buffer) === 0)).toBe(true)
     engine.check()
   })
 })

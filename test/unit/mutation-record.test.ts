@@ -27,7 +27,7 @@ describe('log records', () => {
     expect(keyspace.entries.expireAt(ref)).toBe(1_700_000_000_000)
     expect(keyspace.entries.lsn(ref)).toBe(2)
     for (const [i, record] of made.entries()) replay.apply(i + 1, record)
-    expect(keyspace.size).toBe(3)
+    expect(keyspace.size).toBe(4)
     expect(keyspace.entries.encoding(keyspace.find(0, Buffer.from('n'), 0, 1))).toBe(textString)
     expect([...keyspace.logical.subarray(0, 3)]).toEqual([1, 0, 2])
     expect(keyspace.databases[2]?.flushedLsn).toBe(8)

@@ -254,7 +254,7 @@ describe('the write-out', () => {
     f.set('a', `${text}later`)
     commit()
     await step
-    expect([f.writeOut.counts.outdated, f.tier.stales, f.keyspace.entries.flag(f.ref('a'), valueDirtyFlag)]).toEqual([1, [1], true])
+    expect([f.writeOut.counts.outdated, [...f.tier.stales], f.keyspace.entries.flag(f.ref('a'), valueDirtyFlag)]).toEqual([1, [1], true])
     expect([f.tier.demoteOne(), f.isCold('a')]).toEqual([0, false])
     f.committed = () => Promise.resolve()
     await f.writeOut.step(100)
