@@ -1,54 +1,40 @@
-/** Values that go to another key without being copied, the record that carries them, and what becomes of their copies in the cold store. */
+/** Values that go to another key and stay where they are, in memory or in the cold store; and the record of that, which does not hold them. */
 import { beforeEach, describe, expect, it } from 'vitest'
 import { Compactor } from '../../engine/keyspace/compactor.ts'
-import { chunkedHash, packedHash, plainString, rawString, textString } from '../../engine/keyspace/entries.ts'
-import type { ChunkedHash } from '../../engine/types/chunked-hash.ts'
+import { packedForm, plainString, rawString, textString, treeForm, valueDirtyFlag } from '../../engine/keyspace/entries.ts'
 import { contentsOf } from '../property/keyspace-check.ts'
-import { fields, largeValueBytes, RecordedEngine } from './recorded-engine.ts'
+import type { LeafState } from './leaves.ts'
+import { leavesOf, storeLeaves } from './leaves.ts'
+import { fields, RecordedEngine } from './recorded-engine.ts'
 
 const later = 5_000_000_000_000
-
-function chunkRefs(hash: ChunkedHash): number[] {
-  const refs: number[] = []
-  hash.eachDirty((_hash, ref) => {
-    refs.push(ref)
-    return undefined
-  })
-  return refs
-}
-
-/** Makes all chunks clean, under the value ids from `id` on; returns what was written. */
-function storeAll(hash: ChunkedHash, id: number): { firstHash: number; lsn: number; id: number }[] {
-  const written: { firstHash: number; lsn: number; id: number }[] = []
-  hash.eachDirty((firstHash, _ref, lsn) => {
-    written.push({ firstHash, lsn, id: id + written.length })
-    return undefined
-  })
-  for (const each of written) expect(hash.stored(each.firstHash, each.lsn, each.id)).toBe(true)
-  return written
-}
 
 let engine: RecordedEngine
 beforeEach(() => {
   engine = new RecordedEngine()
 })
 
+function leavesUnder(key: string, db = 0): LeafState[] {
+  return leavesOf(engine.keyspace.trees, engine.slot(key, db))
+}
+
 describe('a string that gets another key', () => {
-  it('stays in its slot, with its use and its expiry, and its stored copy is given up', () => {
+  it('stays in its slot, with its use, its expiry and its stored copy', () => {
     const { keyspace } = engine
     const { entries, values } = keyspace
     engine.put('a', 'x'.repeat(100), later)
     const slot = engine.slot('a')
     values.setId(slot, 77)
+    entries.clearFlag(engine.find('a'), valueDirtyFlag)
     values.touch(slot)
     values.setQueue(slot, 2, 5)
     engine.move('a', 'b', 3)
     expect([engine.find('a'), engine.slot('b', 3)]).toEqual([0, slot])
     const entry = engine.find('b', 3)
     expect([entries.expireAt(entry), entries.lsn(entry), entries.length(entry)]).toEqual([later, 2, 100])
-    expect([values.owner(slot), values.id(slot), values.frequency(slot)]).toEqual([entry, 0, 1])
+    expect([values.owner(slot), values.id(slot), values.frequency(slot)]).toEqual([entry, 77, 1])
     expect([values.queue(slot), values.queuePosition(slot)]).toEqual([2, 5])
-    expect(engine.notes.stales).toEqual([77])
+    expect([engine.notes.stales, entries.flag(entry, valueDirtyFlag)]).toEqual([[], false])
     expect(keyspace.databases.map(({ expiring }) => expiring.length).slice(0, 4)).toEqual([0, 0, 0, 1])
     expect(keyspace.lastMissLsn()).toBe(0)
     engine.find('a')
@@ -82,22 +68,18 @@ describe('a string that gets another key', () => {
     engine.check()
   })
 
-  it('is recorded by reference when it is large, and not changed in place before that is committed', () => {
+  it('is recorded in a few bytes, and not changed in place before the record that refers to it is committed', () => {
     const { keyspace, mutator } = engine
     const value = 'l'.repeat(50_000)
     engine.put('a', value)
-    keyspace.committed(1)
     const slot = engine.slot('a')
     const bytes = keyspace.values.bytes(slot)
-    const record = engine.move('a', 'b')
-    expect(engine.slot('b')).toBe(slot)
-    expect(mutator.record.references.map((reference) => reference.bytes.buffer === bytes.buffer)).toEqual([true])
-    expect(mutator.record.end).toBeLessThan(30)
-    const before = Buffer.from(record)
+    expect(engine.move('a', 'b').length).toBeLessThan(20)
+    expect([engine.slot('b'), mutator.record.references.length]).toEqual([slot, 0])
     engine.change(() => mutator.setRange(engine.find('b'), 0, Buffer.from('changed'), 0, 7))
     expect(engine.slot('b')).not.toBe(slot)
     expect(bytes.toString('latin1', 16, 16 + value.length)).toBe(value)
-    expect(record.equals(before)).toBe(true)
+    keyspace.committed(3)
     engine.move('b', 'c')
     keyspace.committed(4)
     const moved = engine.slot('c')
@@ -136,14 +118,22 @@ describe('a string that gets another key', () => {
     engine.check()
   })
 
-  it('is refused while it is cold', () => {
-    const { entries, values } = engine.keyspace
-    engine.put('a', 'x'.repeat(100))
+  it('stays cold, under its id', () => {
+    const { keyspace } = engine
+    const { entries, values } = keyspace
+    engine.put('a', 'x'.repeat(100), later)
     const slot = engine.slot('a')
-    entries.setCold(engine.find('a'), 5, 0)
+    entries.setCold(engine.find('a'), 2 ** 40 + 5, 1234)
+    entries.clearFlag(engine.find('a'), valueDirtyFlag)
     values.release(slot)
-    engine.mutator.recording = false
-    expect(() => engine.move('a', 'b')).toThrow('not resident')
+    keyspace.coldCount++
+    engine.move('a', 'b')
+    const entry = engine.find('b')
+    expect([entries.isResident(entry), entries.valueId(entry), entries.coldStamp(entry)]).toEqual([false, 2 ** 40 + 5, 1234])
+    expect([entries.length(entry), entries.expireAt(entry), entries.flag(entry, valueDirtyFlag)]).toEqual([100, later, false])
+    expect([keyspace.coldCount, engine.notes.stales, engine.find('a')]).toEqual([1, [], 0])
+    engine.put('b', 'new')
+    expect([keyspace.coldCount, engine.notes.stales]).toEqual([0, [2 ** 40 + 5]])
   })
 })
 
@@ -155,7 +145,7 @@ describe('a small hash that gets another key', () => {
     engine.hashSet('g', 0, 300)
     engine.move('h', 'g')
     const { entries } = engine.keyspace
-    expect([engine.slot('g'), entries.encoding(engine.find('g')), entries.length(engine.find('g'))]).toEqual([slot, packedHash, 5])
+    expect([engine.slot('g'), entries.encoding(engine.find('g')), entries.length(engine.find('g'))]).toEqual([slot, packedForm, 5])
     const again = engine.replayed()
     const bytesOf = ({ keyspace: { values } }: RecordedEngine, ref: number): string =>
       values.bytes(ref).toString('latin1', values.start(ref), values.start(ref) + 100)
@@ -166,94 +156,105 @@ describe('a small hash that gets another key', () => {
 })
 
 describe('a large hash that gets another key', () => {
-  it('keeps its chunks where they are, under an id of its own', () => {
+  it('stays as it is, in memory and in the cold store', () => {
+    const { keyspace, notes } = engine
+    const { trees } = keyspace
+    const { roots } = trees
     engine.hashSet('h', 0, 1000)
     engine.change((mutator) => mutator.expire(engine.find('h'), later))
-    const former = engine.hash('h')
-    const refs = chunkRefs(former)
-    expect(refs.length).toBeGreaterThan(50)
-    const written = storeAll(former, 1001)
+    const root = engine.slot('h')
+    const id = roots.id(root)
+    storeLeaves(trees, root, 1001)
+    expect(trees.evict(leavesUnder('h')[3]?.ref as number)).toBe(true)
+    engine.hashSet('h', 0, 1, 'changed')
+    const stales = [...notes.stales]
+    const leaves = leavesUnder('h')
+    expect([leaves.length > 50, leaves.filter(({ ref }) => ref === 0).length, leaves.filter(({ isDirty }) => isDirty).length]).toEqual([
+      true,
+      1,
+      1,
+    ])
     engine.move('h', 'g', 2)
-    const hash = engine.hash('g', 2)
-    expect(hash).not.toBe(former)
-    expect([hash.id > former.id, hash.seed]).toEqual([true, former.seed])
-    expect(chunkRefs(hash)).toEqual(refs)
-    expect([hash.length, hash.chunkCount, hash.dirtyChunks, hash.coldChunks]).toEqual([1000, refs.length, refs.length, 0])
-    const { values } = engine.keyspace
-    for (const ref of refs) expect([values.owner(ref), values.id(ref)]).toEqual([engine.slot('g', 2), 0])
-    expect(engine.notes.stales).toEqual(written.map(({ id }) => id))
-    expect(engine.notes.dropped).toEqual([former])
-    expect([former.length, former.chunkCount, former.residentBytes, former.releaseSome(1)]).toEqual([0, 0, 0, true])
-    expect(engine.notes.stales.length).toBe(refs.length)
+    expect([engine.find('h'), engine.slot('g', 2), roots.owner(root), roots.id(root)]).toEqual([0, root, engine.find('g', 2), id])
+    expect([leavesUnder('g', 2), roots.count(root)]).toEqual([leaves, 1000])
+    expect([notes.stales, notes.dropped]).toEqual([stales, []])
+    expect(keyspace.entries.expireAt(engine.find('g', 2))).toBe(later)
+  })
+
+  it('goes on being written out', () => {
+    const { keyspace } = engine
+    const { trees } = keyspace
+    engine.hashSet('h', 0, 200)
+    const root = engine.slot('h')
+    const frozen = trees.freeze(root, keyspace.entries.lsn(engine.find('h')), 'dirty')
+    const unexpected = (): void => expect.unreachable()
+    let id = 100
+    let more = true
+    while (more) {
+      const taken: LeafState[] = []
+      more = frozen.step({
+        removed: unexpected,
+        stored: unexpected,
+        leaf: ({ words }) =>
+          taken.push(leavesUnder(id === 100 ? 'h' : 'g').find(({ separator }) => separator.compare(words, 0) === 0) as LeafState),
+      })
+      if (id === 100 && taken.length > 0) engine.move('h', 'g')
+      for (const { separator, lsn } of taken) expect(trees.stored(frozen.root, separator, lsn, id++)).toBe(true)
+    }
+    trees.thaw(frozen)
+    expect([id - 100, trees.roots.dirtyLeaves(engine.slot('g'))]).toEqual([trees.roots.leaves(root), 0])
     engine.check()
   })
 
-  it('does not take a write-out of the former key for its own', () => {
-    engine.hashSet('h', 0, 200)
-    const former = engine.hash('h')
-    const writing: [number, number][] = []
-    former.eachDirty((firstHash, _ref, lsn) => {
-      writing.push([firstHash, lsn])
-      return undefined
-    })
-    engine.move('h', 'g')
-    for (const [firstHash, lsn] of writing) {
-      expect(former.stored(firstHash, lsn, 5)).toBe(false)
-      expect(engine.hash('g').stored(firstHash, lsn, 5)).toBe(false)
-    }
-    expect(engine.hash('g').dirtyChunks).toBe(writing.length)
-    storeAll(engine.hash('g'), 100)
-    expect(engine.hash('g').dirtyChunks).toBe(0)
-  })
-
   it('is no less large for having few fields, and can be changed, moved together and handed back', () => {
+    const { keyspace, notes } = engine
     engine.hashSet('h', 0, 400)
     engine.change((mutator) => mutator.hashDelete(engine.find('h'), fields(2, 400, '')))
     engine.move('h', 'g')
-    expect(engine.keyspace.entries.encoding(engine.find('g'))).toBe(chunkedHash)
+    expect(keyspace.entries.encoding(engine.find('g'))).toBe(treeForm)
     engine.check()
     engine.hashSet('g', 100, 900)
     engine.put('other', 'x')
     engine.hashSet('h', 0, 300, 'another')
+    const replaced = engine.slot('h')
     engine.move('g', 'h')
+    expect(notes.dropped).toEqual([replaced])
     engine.hashSet('h', 500, 1000, 'changed')
-    const compactor = new Compactor(engine.keyspace)
+    const compactor = new Compactor(keyspace)
     while (compactor.step());
-    for (const ref of chunkRefs(engine.hash('h'))) engine.keyspace.relocateValue(ref)
+    for (const { ref } of leavesUnder('h')) keyspace.relocateValue(ref)
+    keyspace.relocateNode(engine.slot('h'))
     engine.check()
-    for (const former of engine.notes.dropped) expect(former.releaseSome(Number.MAX_SAFE_INTEGER)).toBe(true)
+    expect(keyspace.trees.releaseSome(replaced, Number.MAX_SAFE_INTEGER)).toBe(true)
     engine.check()
   })
 
-  it('is recorded in pieces that are not copied again, and that stay as they are', () => {
-    engine.hashSet('h', 0, 20_000)
-    engine.move('h', 'g')
-    const references = [...engine.mutator.record.references]
-    expect(references.length).toBeGreaterThan(10)
-    for (const { bytes } of references) expect(bytes.length).toBeLessThan(largeValueBytes + 300)
-    expect(engine.mutator.record.end).toBeLessThan(largeValueBytes + 200)
-    const before = references.map(({ bytes }) => Buffer.from(bytes))
-    engine.hashSet('g', 0, 20_000, 'changed')
-    expect(references.every(({ bytes }, i) => Buffer.compare(bytes, before[i] as Buffer) === 0)).toBe(true)
+  it('is recorded in a few bytes', () => {
+    engine.hashSet('h', 0, 3000)
+    expect(engine.move('h', 'g').length).toBeLessThan(20)
+    expect(engine.mutator.record.references).toEqual([])
     engine.check()
   })
 })
 
 describe('a copy of a large hash', () => {
-  it('has chunks of its own, of the size they need, and goes its own way', () => {
+  it('has leaves of its own, of the size they need, and goes its own way', () => {
+    const { trees } = engine.keyspace
+    const { roots } = trees
     engine.hashSet('h', 0, 1000)
-    storeAll(engine.hash('h'), 1001)
-    const record = engine.copyLargeHash('h', 'g')
-    const [from, to] = [engine.hash('h'), engine.hash('g')]
-    expect([to.length, to.chunkCount, to.dirtyChunks, to.seed]).toEqual([1000, from.chunkCount, from.chunkCount, from.seed])
-    expect([from.dirtyChunks, to.id === from.id, to.residentBytes <= from.residentBytes]).toEqual([0, false, true])
+    storeLeaves(trees, engine.slot('h'), 1001)
+    engine.copy('h', 'g')
+    const [from, to] = [engine.slot('h'), engine.slot('g')]
+    expect([roots.count(to), roots.leaves(to), roots.dirtyLeaves(to)]).toEqual([1000, roots.leaves(from), roots.leaves(from)])
+    expect([roots.seed(to), roots.id(to) > roots.id(from)]).toEqual([roots.seed(from), true])
+    expect([roots.dirtyLeaves(from), roots.residentBytes(to) <= roots.residentBytes(from)]).toEqual([0, true])
     expect(engine.notes.stales).toEqual([])
-    expect(record.length).toBeGreaterThan(20_000)
     engine.hashSet('g', 0, 500, 'changed')
     engine.hashSet('h', 900, 1100, 'new')
     engine.check()
     engine.change((mutator) => mutator.delete(0, Buffer.from('h'), 0, 1))
-    engine.notes.dropped[0]?.releaseSome(Number.MAX_SAFE_INTEGER)
+    expect(engine.notes.dropped).toEqual([from])
+    expect(trees.releaseSome(from, Number.MAX_SAFE_INTEGER)).toBe(true)
     engine.check()
   })
 })
