@@ -8,6 +8,7 @@
  * An operation counts as begun before its first byte is recorded, and large memory is asked for before that: when the
  * system refuses it, and `operations` is what it was, nothing has happened.
  */
+import { hasCold } from '../cold-wants.ts'
 import { hashType, plainString, rawString, stringType, textString, treeForm } from '../keyspace/entries.ts'
 import { expirySet, keyDeleted, keyReplaced, valueEdited, valueMovedAway, valueMovedHere, valuePut } from '../keyspace/key-change.ts'
 import { KeyInterest } from '../keyspace/key-interest.ts'
@@ -385,6 +386,7 @@ export class Mutator {
 
   #setAsideCopyOf(ref: number): void {
     const { entries, arena } = this.keyspace
+    if (hasCold(this.keyspace, ref)) throw new Error('mutator: a value that is to be copied is cold')
     if (entries.isTree(ref)) return
     const size = valueHeaderBytes + this.#storedLength(ref)
     if (!arena.isAside(size)) arena.setAsideLarge(size)

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { Scene } from './scene.ts'
 
 const config = { 'tier-min-value-size': 0, 'tier-promote': 'never', 'hash-max-listpack-entries': 4 }
-const sizes = { hashChunkBytes: 200 }
+const sizes = { treeLeafBytes: 200 }
 const value = 'v'.repeat(5000)
 const fields = Array.from({ length: 60 }, (_, i) => [`f${i}`, `value of f${i}`]).flat()
 

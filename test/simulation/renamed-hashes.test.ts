@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { Scene } from './scene.ts'
 
 const cold = { 'tier-cool-start-percent': 0, 'tier-drop-percent': 0, 'tier-min-value-size': 0 }
-const sizes = { treeLeafBytes: 64, chunksAtOnce: 2, chunksPerRound: 2, batchEntries: 1, largeValueBytes: 200 }
+const sizes = { treeLeafBytes: 64, batchEntries: 1, largeValueBytes: 200 }
 const config = { 'hash-max-listpack-entries': 1 }
 const fields = (mark: string): string[] => Array.from({ length: 40 }, (_, i) => [`f${i}`, `<${mark}${i}>..........`]).flat()
 

@@ -192,8 +192,6 @@ class Simulation {
       batchBytes: workload.pick([100, 1000, 100_000]),
       batchEntries: workload.pick([1, 3, 4096]),
       coldPieceBytes: workload.pick([100, 300, 2000, 1_000_000]),
-      chunksAtOnce: workload.pick([1, 4, 256]),
-      chunksPerRound: workload.pick([1, 3, 128]),
       catalogRecordsMin: workload.pick([1, 60, 400]),
       deletesPerBatch: workload.pick([1, 5, 1000]),
     }

@@ -38,7 +38,7 @@ describe('a checkpoint', () => {
   it('ends when a large hash is half written and nothing else is dirty', async () => {
     const scene = new Scene(1, {
       config: { 'hash-max-listpack-entries': 1 },
-      sizes: { treeLeafBytes: 64, chunksAtOnce: 1, chunksPerRound: 1, batchEntries: 1 },
+      sizes: { treeLeafBytes: 64, batchEntries: 1 },
     })
     await scene.start()
     const client = await scene.client()
@@ -176,7 +176,7 @@ describe('cold values', () => {
     for (let i = 0; i < 40; i++) await again.ask('GET', `k${i}`)
   })
 
-  it('are not needed by the fields of an emptied chunk', async () => {
+  it('are not needed by the fields of an emptied leaf', async () => {
     for (let seed = 1; seed <= 20; seed++) {
       const scene = new Scene(seed, { config: { ...cold, 'hash-max-listpack-entries': 1 }, sizes: { treeLeafBytes: 64 } })
       await scene.start()
@@ -192,7 +192,7 @@ describe('cold values', () => {
 
 describe('a large hash', () => {
   it('may be larger than memory: its writers wait for the write-out, and it for nobody', async () => {
-    const scene = new Scene(1, { config: { maxmemory: 4n << 20n }, sizes: { chunksAtOnce: 8, chunksPerRound: 4 } })
+    const scene = new Scene(1, { config: { maxmemory: 4n << 20n } })
     await scene.start()
     const client = await scene.client()
     const fields = 12_000

@@ -4,7 +4,13 @@ import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import type { CatalogVisitor } from '../../storage/catalog-format.ts'
-import { CatalogCorrupt, CatalogVersionUnsupported, catalogGenerations, catalogPath, fileHeader } from '../../storage/catalog-format.ts'
+import {
+  CATALOG_VERSION,
+  CatalogCorrupt,
+  CatalogVersionUnsupported,
+  catalogGenerations,
+  catalogPath,
+} from '../../storage/catalog-format.ts'
 import { openCatalog } from '../../storage/catalog-reader.ts'
 import { CatalogWriter, removeOlderCatalogs } from '../../storage/catalog-writer.ts'
 import { NodeFileSystem } from '../../storage/node-file-system.ts'
@@ -29,8 +35,8 @@ class Recorder implements CatalogVisitor {
   collection(...a: number[]): void {
     this.lines.push(`collection ${a.join(' ')}`)
   }
-  chunk(...a: number[]): void {
-    this.lines.push(`chunk ${a.join(' ')}`)
+  leaf(collectionId: number, separator: Uint32Array, ...a: number[]): void {
+    this.lines.push(`leaf ${collectionId} ${separator.join(':')} ${a.join(' ')}`)
   }
   databases(lsn: number, physical: ArrayLike<number>, flushedLsns: ArrayLike<number>): void {
     this.lines.push(`databases ${lsn} ${Array.from(physical)} ${Array.from(flushedLsns)}`)
@@ -44,6 +50,10 @@ function writeEntry(writer: CatalogWriter, key: string, valueId: number, inline 
   const keyBytes = Buffer.from(`<<${key}>>`)
   const inlineBytes = Buffer.from(`[${inline}]`)
   writer.entry(0, 1, 2, 3, 77, 0, 500, valueId, keyBytes, 2, keyBytes.length - 2, inlineBytes, 1, inlineBytes.length - 1)
+}
+
+function separator(...words: number[]): Uint32Array {
+  return Uint32Array.from({ length: 4 }, (_, i) => words[i] ?? 0)
 }
 
 async function replace(files: SimulatedDisk, path: string, bytes: Uint8Array): Promise<void> {
@@ -79,7 +89,10 @@ describe('catalog', () => {
     writer.entry(0, 5, 6, 0, 1, 0, 0, 0, key, 0, 0, NOTHING, 0, 0)
     writer.tombstone(3, 2 ** 40, key, 0, 1)
     writer.collection(12, 2 ** 32 - 1, 7)
-    writer.chunk(12, 128, 2 ** 33, 9, 127, 16384)
+    writer.leaf(12, separator(), 2 ** 33, 9, 127, 16384)
+    writer.leaf(2 ** 40, separator(2 ** 32 - 1), top, top, 2 ** 32 - 1, 2 ** 31)
+    writer.leaf(12, separator(1, 0, 2 ** 31, 7), 0, 0, 0, 0)
+    writer.leaf(12, separator(0, 5), 1, 2, 3, 4)
     writer.databases(44, [1, 0, 2], [0, 2 ** 47, 5])
     writer.freed(2 ** 35)
     await writer.marker(5, 6, 7, 8, 1_700_000_000_000, LOG_ID)
@@ -89,7 +102,10 @@ describe('catalog', () => {
       'entry 0 5 6 0 1 0 0  inline ',
       `tombstone 3 ${2 ** 40} a`,
       'collection 12 4294967295 7',
-      `chunk 12 128 ${2 ** 33} 9 127 16384`,
+      `leaf 12 0:0:0:0 ${2 ** 33} 9 127 16384`,
+      `leaf ${2 ** 40} 4294967295:0:0:0 ${top} ${top} 4294967295 2147483648`,
+      'leaf 12 1:0:2147483648:7 0 0 0 0',
+      'leaf 12 0:5:0:0 1 2 3 4',
       `databases 44 1,0,2 0,${2 ** 47},5`,
       `freed ${2 ** 35}`,
     ])
@@ -102,15 +118,19 @@ describe('catalog', () => {
       wallMs: 1_700_000_000_000,
       logId: LOG_ID,
     })
-    expect(reader.end).toMatchObject({ generation: 1, sequence: 2, records: 9, offset: files.contents(catalogPath(DIRECTORY, 1)).length })
+    expect(reader.end).toMatchObject({ generation: 1, sequence: 2, records: 12, offset: files.contents(catalogPath(DIRECTORY, 1)).length })
   })
 
   it('writes the bytes that docs/formats/catalog.md shows', async () => {
     const files = new SimulatedDisk(new SeededRandom(1))
     const writer = await CatalogWriter.create(files, DIRECTORY, 3)
     const key = Buffer.from('user:1')
-    writer.entry(0, 1, 2, 0, 258, 1_700_000_000_000, 300, 9, key, 0, 6, NOTHING, 0, 0)
-    await writer.marker(258, 10, 1, 1, 1_700_000_000_000, LOG_ID)
+    writer.entry(0, 1, 0, 0, 258, 1_700_000_000_000, 300, 9, key, 0, 6, NOTHING, 0, 0)
+    writer.entry(0, 2, 3, 0, 257, 0, 130, 1, Buffer.from('h'), 0, 1, NOTHING, 0, 0)
+    writer.collection(1, 2, 0xc0ffee)
+    writer.leaf(1, separator(), 10, 256, 70, 3000)
+    writer.leaf(1, separator(0x80c0ffee), 11, 257, 60, 2500)
+    await writer.marker(258, 12, 2, 2, 1_700_000_000_000, LOG_ID)
     expect(files.contents(catalogPath(DIRECTORY, 3)).toString('hex')).toBe(await exampleBytes())
   })
 
@@ -219,13 +239,21 @@ describe('catalog', () => {
     }
   })
 
-  it('says so when the format is newer', async () => {
+  it.each([1, CATALOG_VERSION + 1])('says so when the format is of version %i, whatever stands behind the header', async (version) => {
     const files = new SimulatedDisk(new SeededRandom(1))
-    const header = fileHeader(1)
-    header.writeUInt32LE(2, 8)
-    header.writeUInt32LE(crc32(header.subarray(0, 20)), 20)
-    await replace(files, catalogPath(DIRECTORY, 1), header)
-    await expect(openCatalog(files, DIRECTORY)).rejects.toThrow(CatalogVersionUnsupported)
+    const path = catalogPath(DIRECTORY, 1)
+    const writer = await CatalogWriter.create(files, DIRECTORY, 1)
+    writeEntry(writer, 'key', 1)
+    await writer.marker(1, 1, 1, 1, 0, LOG_ID)
+    await writer.close()
+    const bytes = Buffer.from(files.contents(path))
+    bytes.writeUInt32LE(version, 8)
+    bytes.writeUInt32LE(crc32(bytes.subarray(0, 20)), 20)
+    await replace(files, path, bytes)
+    const failure: unknown = await openCatalog(files, DIRECTORY).catch((error: unknown) => error)
+    expect(failure).toBeInstanceOf(CatalogVersionUnsupported)
+    expect((failure as Error).message).toBe(`${path} has format ${version}, this program reads ${CATALOG_VERSION}`)
+    expect(files.contents(path).equals(bytes)).toBe(true)
   })
 
   it('tries a failed write again, and never trusts a file after a failed sync', async () => {
@@ -250,7 +278,7 @@ describe('catalog', () => {
     const writer = await CatalogWriter.create(files, DIRECTORY, 1)
     writeEntry(writer, 'good', 1)
     expect(() => writer.freed(2 ** 48)).toThrow(RangeError)
-    expect(() => writer.chunk(1, -1, 1, 1, 1, 1)).toThrow(RangeError)
+    expect(() => writer.leaf(1, separator(1, 2, 3, 4), 1, 1, -1, 1)).toThrow(RangeError)
     expect(() => writer.collection(Number.NaN, 1, 1)).toThrow(RangeError)
     await writer.marker(1, 1, 1, 1, 0, LOG_ID)
     expect(await linesOf(files)).toEqual(['entry 0 1 2 3 77 0 500 good value 1'])

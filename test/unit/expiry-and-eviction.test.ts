@@ -14,7 +14,7 @@ function fixture() {
   const random = chance(2)
   const limits = { hashMaxListpackEntries: 128, hashMaxListpackValue: 64, protoMaxBulkBytes: 1 << 20 }
   const keyspace = new Keyspace(random, noObserver)
-  const mutator = new Mutator(keyspace, limits)
+  const mutator = new Mutator(keyspace)
   const x = new Execution(keyspace, mutator, random, limits)
   x.now = start
   keyspace.access.tick(start)

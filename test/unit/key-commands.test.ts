@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { bitmapCommands } from '../../engine/commands/bitmap.ts'
 import { keyCommands } from '../../engine/commands/key.ts'
 import { stringCommands } from '../../engine/commands/string.ts'
-import { chunkedHash, valueDirtyFlag } from '../../engine/keyspace/entries.ts'
+import { treeForm, valueDirtyFlag } from '../../engine/keyspace/entries.ts'
 import type { FieldSource } from '../../engine/mutation/field-source.ts'
 import type { InProcessSession } from '../commands/in-process.ts'
 import { InProcessEngine } from '../commands/in-process.ts'
@@ -42,7 +42,7 @@ function makeHash(engine: InProcessEngine, count: number): void {
     valueEnd: (i) => i * 16 + 16,
   }
   engine.mutator.begin(1)
-  engine.mutator.hashSet(0, Buffer.from('h'), 0, 1, pairs)
+  engine.mutator.hashSet(0, Buffer.from('h'), 0, 1, pairs, treeForm, 77)
   engine.keyspace.forgetLookUp()
 }
 
@@ -51,9 +51,9 @@ function largeHash(engine: InProcessEngine, db: number, key: string): Map<string
   const { keyspace } = engine
   keyspace.forgetLookUp()
   const entry = keyspace.find(db, Buffer.from(key), 0, key.length)
-  expect(keyspace.entries.encoding(entry)).toBe(chunkedHash)
+  expect(keyspace.entries.encoding(entry)).toBe(treeForm)
   const fields = new Map<string, string>()
-  keyspace.collections[keyspace.entries.value(entry)]?.scan(0, Number.MAX_SAFE_INTEGER, (bytes, pair) => {
+  engine.execution.hashTrees.scan(keyspace.entries.value(entry), 0, Number.MAX_SAFE_INTEGER, (bytes, pair) => {
     fields.set(bytes.toString('latin1', pair.fieldStart, pair.fieldEnd), bytes.toString('latin1', pair.valueStart, pair.valueEnd))
   })
   return fields

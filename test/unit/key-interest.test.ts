@@ -52,7 +52,7 @@ class Fixture {
   constructor(seed = 1) {
     const random = new SeededRandom(seed)
     this.keyspace = new Keyspace(random, noObserver)
-    this.mutator = new Mutator(this.keyspace, { hashMaxListpackEntries: 8, hashMaxListpackValue: 64 }, random)
+    this.mutator = new Mutator(this.keyspace)
     this.interest = this.mutator.interest
     this.interest.now = now
   }
@@ -117,17 +117,17 @@ describe('each operation of the mutator tells its key', () => {
     ],
     [
       'a value moved',
-      (f) => f.change((m) => m.handOver(f.entry('k'), 0, Buffer.from('none'), 0, 4)),
+      (f) => f.change((m) => m.move(f.entry('k'), 0, Buffer.from('none'), 0, 4)),
       ['w 0:k valueMovedAway', 'w 0:none valueMovedHere'],
     ],
     [
       'a value moved to a key that exists',
-      (f) => f.change((m) => m.handOver(f.entry('k'), 0, Buffer.from('h'), 0, 1)),
+      (f) => f.change((m) => m.move(f.entry('k'), 0, Buffer.from('h'), 0, 1)),
       ['w 0:h keyReplaced', 'w 0:k valueMovedAway', 'w 0:h valueMovedHere'],
     ],
     [
       'a value moved to another database',
-      (f) => f.change((m) => m.handOver(f.entry('k'), 1, Buffer.from('k'), 0, 1)),
+      (f) => f.change((m) => m.move(f.entry('k'), 1, Buffer.from('k'), 0, 1)),
       ['w 0:k valueMovedAway', 'w 1:k valueMovedHere'],
     ],
     ['a flush', (f) => f.change((m) => m.flush(0)), ['w 0:k databaseFlushed', 'w 0:h databaseFlushed']],
@@ -151,11 +151,11 @@ describe('each operation of the mutator tells its key', () => {
     })
   }
 
-  it('a large hash copied', () => {
+  it('a value copied', () => {
     const f = new Fixture()
     f.setField('h', 'a', 'v'.repeat(100))
     f.register('copy', f.party('w'))
-    f.change((mutator) => mutator.copyLargeHash(f.entry('h'), 0, Buffer.from('copy'), 0, 4))
+    f.change((mutator) => mutator.copy(f.entry('h'), 0, Buffer.from('copy'), 0, 4))
     expect(f.heard).toEqual(['w 0:copy valuePut'])
   })
 })

@@ -9,7 +9,7 @@ import { chance } from '../chance.ts'
 function keyspaceWith(...keys: string[]): Keyspace {
   const random = chance(7)
   const keyspace = new Keyspace(random, noObserver)
-  const mutator = new Mutator(keyspace, { hashMaxListpackEntries: 512, hashMaxListpackValue: 64 })
+  const mutator = new Mutator(keyspace)
   for (const [i, key] of keys.entries()) {
     keyspace.forgetLookUp()
     mutator.begin(i + 1)

@@ -45,7 +45,7 @@ function fixture(maxmemoryBytes = 0, demotes = false, policy = 'noeviction', oth
   const random = chance(1)
   const limits = { hashMaxListpackEntries: 128, hashMaxListpackValue: 64, protoMaxBulkBytes: 1 << 20 }
   const keyspace = new Keyspace(random, noObserver)
-  const mutator = new Mutator(keyspace, limits)
+  const mutator = new Mutator(keyspace)
   mutator.recording = false
   const store = new MemoryColdStore()
   const codec = new ValueCodec()

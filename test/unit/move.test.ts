@@ -1,37 +1,22 @@
 /** Values that go to another key and stay where they are, in memory or in the cold store; and the record of that, which does not hold them. */
 import { beforeEach, describe, expect, it } from 'vitest'
 import { Compactor } from '../../engine/keyspace/compactor.ts'
-import { chunkedHash, packedHash, plainString, rawString, textString, valueDirtyFlag } from '../../engine/keyspace/entries.ts'
-import type { ChunkedHash } from '../../engine/types/chunked-hash.ts'
+import { packedForm, plainString, rawString, textString, treeForm, valueDirtyFlag } from '../../engine/keyspace/entries.ts'
 import { contentsOf } from '../property/keyspace-check.ts'
-import { fields, largeValueBytes, RecordedEngine } from './recorded-engine.ts'
+import type { LeafState } from './leaves.ts'
+import { leavesOf, storeLeaves } from './leaves.ts'
+import { fields, RecordedEngine } from './recorded-engine.ts'
 
 const later = 5_000_000_000_000
-
-function chunkRefs(hash: ChunkedHash): number[] {
-  const refs: number[] = []
-  hash.eachDirty((_hash, ref) => {
-    refs.push(ref)
-    return undefined
-  })
-  return refs
-}
-
-/** Makes all chunks clean, under the value ids from `id` on; returns what was written. */
-function storeAll(hash: ChunkedHash, id: number): { firstHash: number; lsn: number; id: number }[] {
-  const written: { firstHash: number; lsn: number; id: number }[] = []
-  hash.eachDirty((firstHash, _ref, lsn) => {
-    written.push({ firstHash, lsn, id: id + written.length })
-    return undefined
-  })
-  for (const each of written) expect(hash.stored(each.firstHash, each.lsn, each.id)).toBe(true)
-  return written
-}
 
 let engine: RecordedEngine
 beforeEach(() => {
   engine = new RecordedEngine()
 })
+
+function leavesUnder(key: string, db = 0): LeafState[] {
+  return leavesOf(engine.keyspace.trees, engine.slot(key, db))
+}
 
 describe('a string that gets another key', () => {
   it('stays in its slot, with its use, its expiry and its stored copy', () => {
@@ -160,7 +145,7 @@ describe('a small hash that gets another key', () => {
     engine.hashSet('g', 0, 300)
     engine.move('h', 'g')
     const { entries } = engine.keyspace
-    expect([engine.slot('g'), entries.encoding(engine.find('g')), entries.length(engine.find('g'))]).toEqual([slot, packedHash, 5])
+    expect([engine.slot('g'), entries.encoding(engine.find('g')), entries.length(engine.find('g'))]).toEqual([slot, packedForm, 5])
     const again = engine.replayed()
     const bytesOf = ({ keyspace: { values } }: RecordedEngine, ref: number): string =>
       values.bytes(ref).toString('latin1', values.start(ref), values.start(ref) + 100)
@@ -171,70 +156,81 @@ describe('a small hash that gets another key', () => {
 })
 
 describe('a large hash that gets another key', () => {
-  it('keeps its chunks where they are, in memory and in the cold store, under an id of its own', () => {
+  it('stays as it is, in memory and in the cold store', () => {
+    const { keyspace, notes } = engine
+    const { trees } = keyspace
+    const { roots } = trees
     engine.hashSet('h', 0, 1000)
     engine.change((mutator) => mutator.expire(engine.find('h'), later))
-    const former = engine.hash('h')
-    const refs = chunkRefs(former)
-    expect(refs.length).toBeGreaterThan(50)
-    const written = storeAll(former, 1001)
-    expect(former.evict(refs[3] as number)).toBe(true)
+    const root = engine.slot('h')
+    const id = roots.id(root)
+    storeLeaves(trees, root, 1001)
+    expect(trees.evict(leavesUnder('h')[3]?.ref as number)).toBe(true)
     engine.hashSet('h', 0, 1, 'changed')
-    const stales = [...engine.notes.stales]
-    const dirty = chunkRefs(former)
+    const stales = [...notes.stales]
+    const leaves = leavesUnder('h')
+    expect([leaves.length > 50, leaves.filter(({ ref }) => ref === 0).length, leaves.filter(({ isDirty }) => isDirty).length]).toEqual([
+      true,
+      1,
+      1,
+    ])
     engine.move('h', 'g', 2)
-    const hash = engine.hash('g', 2)
-    expect(hash).not.toBe(former)
-    expect([hash.id > former.id, hash.seed]).toEqual([true, former.seed])
-    expect(chunkRefs(hash)).toEqual(dirty)
-    expect([hash.length, hash.chunkCount, hash.dirtyChunks, hash.coldChunks]).toEqual([1000, refs.length, dirty.length, 1])
-    const { values } = engine.keyspace
-    for (const ref of dirty) expect([values.owner(ref), values.id(ref)]).toEqual([engine.slot('g', 2), 0])
-    const rows: number[] = []
-    hash.eachCatalogDirty((_hash, id) => rows.push(id))
-    expect(rows).toEqual(written.map(({ id }) => id).filter((id) => !stales.includes(id)))
-    expect(engine.notes.stales).toEqual(stales)
-    expect(engine.notes.dropped).toEqual([former])
-    expect([former.length, former.chunkCount, former.residentBytes, former.releaseSome(1)]).toEqual([0, 0, 0, true])
-    expect(engine.notes.stales).toEqual(stales)
+    expect([engine.find('h'), engine.slot('g', 2), roots.owner(root), roots.id(root)]).toEqual([0, root, engine.find('g', 2), id])
+    expect([leavesUnder('g', 2), roots.count(root)]).toEqual([leaves, 1000])
+    expect([notes.stales, notes.dropped]).toEqual([stales, []])
+    expect(keyspace.entries.expireAt(engine.find('g', 2))).toBe(later)
   })
 
-  it('does not take a write-out of the former key for its own', () => {
+  it('goes on being written out', () => {
+    const { keyspace } = engine
+    const { trees } = keyspace
     engine.hashSet('h', 0, 200)
-    const former = engine.hash('h')
-    const writing: [number, number][] = []
-    former.eachDirty((firstHash, _ref, lsn) => {
-      writing.push([firstHash, lsn])
-      return undefined
-    })
-    engine.move('h', 'g')
-    for (const [firstHash, lsn] of writing) expect(former.stored(firstHash, lsn, 5)).toBe(false)
-    expect(engine.hash('g').dirtyChunks).toBe(writing.length)
-    storeAll(engine.hash('g'), 100)
-    expect(engine.hash('g').dirtyChunks).toBe(0)
+    const root = engine.slot('h')
+    const frozen = trees.freeze(root, keyspace.entries.lsn(engine.find('h')), 'dirty')
+    const unexpected = (): void => expect.unreachable()
+    let id = 100
+    let more = true
+    while (more) {
+      const taken: LeafState[] = []
+      more = frozen.step({
+        removed: unexpected,
+        stored: unexpected,
+        leaf: ({ words }) =>
+          taken.push(leavesUnder(id === 100 ? 'h' : 'g').find(({ separator }) => separator.compare(words, 0) === 0) as LeafState),
+      })
+      if (id === 100 && taken.length > 0) engine.move('h', 'g')
+      for (const { separator, lsn } of taken) expect(trees.stored(frozen.root, separator, lsn, id++)).toBe(true)
+    }
+    trees.thaw(frozen)
+    expect([id - 100, trees.roots.dirtyLeaves(engine.slot('g'))]).toEqual([trees.roots.leaves(root), 0])
+    engine.check()
   })
 
   it('is no less large for having few fields, and can be changed, moved together and handed back', () => {
+    const { keyspace, notes } = engine
     engine.hashSet('h', 0, 400)
     engine.change((mutator) => mutator.hashDelete(engine.find('h'), fields(2, 400, '')))
     engine.move('h', 'g')
-    expect(engine.keyspace.entries.encoding(engine.find('g'))).toBe(chunkedHash)
+    expect(keyspace.entries.encoding(engine.find('g'))).toBe(treeForm)
     engine.check()
     engine.hashSet('g', 100, 900)
     engine.put('other', 'x')
     engine.hashSet('h', 0, 300, 'another')
+    const replaced = engine.slot('h')
     engine.move('g', 'h')
+    expect(notes.dropped).toEqual([replaced])
     engine.hashSet('h', 500, 1000, 'changed')
-    const compactor = new Compactor(engine.keyspace)
+    const compactor = new Compactor(keyspace)
     while (compactor.step());
-    for (const ref of chunkRefs(engine.hash('h'))) engine.keyspace.relocateValue(ref)
+    for (const { ref } of leavesUnder('h')) keyspace.relocateValue(ref)
+    keyspace.relocateNode(engine.slot('h'))
     engine.check()
-    for (const former of engine.notes.dropped) expect(former.releaseSome(Number.MAX_SAFE_INTEGER)).toBe(true)
+    expect(keyspace.trees.releaseSome(replaced, Number.MAX_SAFE_INTEGER)).toBe(true)
     engine.check()
   })
 
   it('is recorded in a few bytes', () => {
-    engine.hashSet('h', 0, 20_000)
+    engine.hashSet('h', 0, 3000)
     expect(engine.move('h', 'g').length).toBeLessThan(20)
     expect(engine.mutator.record.references).toEqual([])
     engine.check()
@@ -242,33 +238,23 @@ describe('a large hash that gets another key', () => {
 })
 
 describe('a copy of a large hash', () => {
-  it('has chunks of its own, of the size they need, and goes its own way', () => {
+  it('has leaves of its own, of the size they need, and goes its own way', () => {
+    const { trees } = engine.keyspace
+    const { roots } = trees
     engine.hashSet('h', 0, 1000)
-    storeAll(engine.hash('h'), 1001)
-    const record = engine.copyLargeHash('h', 'g')
-    const [from, to] = [engine.hash('h'), engine.hash('g')]
-    expect([to.length, to.chunkCount, to.dirtyChunks, to.seed]).toEqual([1000, from.chunkCount, from.chunkCount, from.seed])
-    expect([from.dirtyChunks, to.id === from.id, to.residentBytes <= from.residentBytes]).toEqual([0, false, true])
+    storeLeaves(trees, engine.slot('h'), 1001)
+    engine.copy('h', 'g')
+    const [from, to] = [engine.slot('h'), engine.slot('g')]
+    expect([roots.count(to), roots.leaves(to), roots.dirtyLeaves(to)]).toEqual([1000, roots.leaves(from), roots.leaves(from)])
+    expect([roots.seed(to), roots.id(to) > roots.id(from)]).toEqual([roots.seed(from), true])
+    expect([roots.dirtyLeaves(from), roots.residentBytes(to) <= roots.residentBytes(from)]).toEqual([0, true])
     expect(engine.notes.stales).toEqual([])
-    expect(record.length).toBeGreaterThan(20_000)
     engine.hashSet('g', 0, 500, 'changed')
     engine.hashSet('h', 900, 1100, 'new')
     engine.check()
     engine.change((mutator) => mutator.delete(0, Buffer.from('h'), 0, 1))
-    engine.notes.dropped[0]?.releaseSome(Number.MAX_SAFE_INTEGER)
-    engine.check()
-  })
-
-  it('is recorded in pieces that are not copied again, and that stay as they are', () => {
-    engine.hashSet('h', 0, 20_000)
-    engine.copyLargeHash('h', 'g')
-    const references = [...engine.mutator.record.references]
-    expect(references.length).toBeGreaterThan(10)
-    for (const { bytes } of references) expect(bytes.length).toBeLessThan(largeValueBytes + 300)
-    expect(engine.mutator.record.end).toBeLessThan(largeValueBytes + 200)
-    const before = references.map(({ bytes }) => Buffer.from(bytes))
-    engine.hashSet('h', 0, 20_000, 'changed')
-    expect(references.every(({ bytes }, i) => Buffer.compare(bytes, before[i] as Buffer) === 0)).toBe(true)
+    expect(engine.notes.dropped).toEqual([from])
+    expect(trees.releaseSome(from, Number.MAX_SAFE_INTEGER)).toBe(true)
     engine.check()
   })
 })

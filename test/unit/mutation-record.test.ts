@@ -1,7 +1,7 @@
 /** The examples of docs/formats/mutations.md are what the mutator writes, and replaying them comes to the same keyspace. */
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { textString } from '../../engine/keyspace/entries.ts'
+import { leafForm, textString, treeForm } from '../../engine/keyspace/entries.ts'
 import { Keyspace } from '../../engine/keyspace/keyspace.ts'
 import { noObserver } from '../../engine/keyspace/observer.ts'
 import type { FieldSource } from '../../engine/mutation/field-source.ts'
@@ -28,6 +28,12 @@ describe('log records', () => {
     expect(keyspace.entries.lsn(ref)).toBe(2)
     for (const [i, record] of made.entries()) replay.apply(i + 1, record)
     expect(keyspace.size).toBe(4)
+    const root = (key: string, db: number): number => keyspace.entries.value(keyspace.find(db, Buffer.from(key), 0, key.length))
+    const { roots } = keyspace.trees
+    expect([root('g', 0), root('h', 3)].map((each) => [roots.count(each), roots.seed(each)])).toEqual([
+      [3, 0xc0ffee],
+      [3, 0xc0ffee],
+    ])
     expect(keyspace.entries.encoding(keyspace.find(0, Buffer.from('n'), 0, 1))).toBe(textString)
     expect([...keyspace.logical.subarray(0, 3)]).toEqual([1, 0, 2])
     expect(keyspace.databases[2]?.flushedLsn).toBe(8)
@@ -53,7 +59,7 @@ function examples(): string[] {
 function engine(): { keyspace: Keyspace; mutator: Mutator } {
   const random = chance()
   const keyspace = new Keyspace(random, noObserver)
-  return { keyspace, mutator: new Mutator(keyspace, { hashMaxListpackEntries: 128, hashMaxListpackValue: 64 }) }
+  return { keyspace, mutator: new Mutator(keyspace) }
 }
 
 function records(): string[] {
@@ -81,8 +87,9 @@ function records(): string[] {
   record(() => mutator.flush(2))
   record(() => mutator.swap(0, 1))
   record(() => mutator.setRange(mutator.putString(0, ...bytes('n'), ...bytes('4'), keepTtl), 0, ...bytes('')))
-  mutator.hashEnlarge(keyspace.find(0, ...bytes('h')))
-  record(() => mutator.copyLargeHash(keyspace.find(0, ...bytes('h')), 0, ...bytes('g')))
+  record(() => mutator.hashSet(0, ...bytes('h'), pairs(['c', '3']), leafForm))
+  record(() => mutator.hashSet(0, ...bytes('h'), pairs(['d', '4']), treeForm, 0xc0ffee))
+  record(() => mutator.copy(keyspace.find(0, ...bytes('h')), 0, ...bytes('g')))
   record(() => mutator.move(keyspace.find(0, ...bytes('h')), 3, ...bytes('h')))
   return made
 }

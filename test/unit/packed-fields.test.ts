@@ -96,7 +96,7 @@ describe('packed hashes', () => {
   const set = (h: PackedHashes, ref: number, field: string, value: string): number => {
     const f = Buffer.from(field)
     const v = Buffer.from(value)
-    return ref === 0 ? h.create(77, f, 0, f.length, v, 0, v.length) : h.set(ref, f, 0, f.length, v, 0, v.length)
+    return h.set(ref === 0 ? h.createEmpty(77) : ref, f, 0, f.length, v, 0, v.length)
   }
   const remove = (h: PackedHashes, ref: number, field: string): number => h.delete(ref, Buffer.from(field), 0, field.length)
   const all = (h: PackedHashes, ref: number): string[] => pairs(h.values.bytes(ref), h.values.start(ref))

@@ -1,28 +1,31 @@
 /** An engine that keeps its records, so that a test can compare it with what they make elsewhere. */
 import { expect } from 'vitest'
+import { treeForm } from '../../engine/keyspace/entries.ts'
 import { Keyspace } from '../../engine/keyspace/keyspace.ts'
 import type { KeyspaceObserver } from '../../engine/keyspace/observer.ts'
 import { noObserver } from '../../engine/keyspace/observer.ts'
 import type { FieldSource } from '../../engine/mutation/field-source.ts'
 import { Mutator } from '../../engine/mutation/mutator.ts'
 import { Replay } from '../../engine/mutation/replay.ts'
-import type { ChunkedHash } from '../../engine/types/chunked-hash.ts'
 import { testSeed } from '../chance.ts'
 import { checkKeyspace, contentsOf } from '../property/keyspace-check.ts'
 import { SeededRandom } from '../simulation/seeded-random.ts'
 
 export const largeValueBytes = 40_000
-const limits = { hashMaxListpackEntries: 8, hashMaxListpackValue: 64, treeLeafBytesMax: 300, largeValueBytes }
+/** Hashes with more fields are trees; commands would make one of what does not fit a leaf, too. */
+const packedFieldsMax = 8
+
 /** What the tier would hear. */
 class Notes implements KeyspaceObserver {
   readonly stales: number[] = []
-  readonly dropped: ChunkedHash[] = []
+  /** Root blocks. */
+  readonly dropped: number[] = []
   readonly resident = noObserver.resident
   readonly moved = noObserver.moved
   readonly released = noObserver.released
   readonly dirtied = noObserver.dirtied
   readonly dirtyMoved = noObserver.dirtyMoved
-  readonly moving = noObserver.moving
+  readonly transferring = noObserver.transferring
   readonly removed = noObserver.removed
   readonly flushed = noObserver.flushed
   readonly swapped = noObserver.swapped
@@ -31,8 +34,8 @@ class Notes implements KeyspaceObserver {
     this.stales.push(valueId)
   }
 
-  collectionDropped(collection: ChunkedHash): void {
-    this.dropped.push(collection)
+  treeDropped(root: number): void {
+    this.dropped.push(root)
   }
 }
 
@@ -41,11 +44,13 @@ export class RecordedEngine {
   readonly keyspace: Keyspace
   readonly mutator: Mutator
   readonly records: Buffer[] = []
+  readonly #random: SeededRandom
 
   constructor(seed = testSeed) {
-    const random = new SeededRandom(seed)
-    this.keyspace = new Keyspace(random, this.notes)
-    this.mutator = new Mutator(this.keyspace, limits)
+    this.#random = new SeededRandom(seed)
+    this.keyspace = new Keyspace(this.#random, this.notes)
+    this.keyspace.trees.leafBytesMax = 300
+    this.mutator = new Mutator(this.keyspace, { largeValueBytes })
   }
 
   /** Makes one record; its bytes are copied, references and all, when it is complete. */
@@ -82,23 +87,22 @@ export class RecordedEngine {
   }
 
   hashSet(key: string, from: number, to: number, mark = 'value'): void {
-    this.change((mutator) => mutator.hashSet(0, Buffer.from(key), 0, key.length, fields(from, to, mark)))
+    const form = to - from > packedFieldsMax ? treeForm : 0
+    const seed = this.#random.nextUint32()
+    this.change((mutator) => mutator.hashSet(0, Buffer.from(key), 0, key.length, fields(from, to, mark), form, seed))
   }
 
   move(from: string, to: string, db = 0): Buffer {
     return this.change((mutator) => mutator.move(this.find(from), db, Buffer.from(to), 0, to.length))
   }
 
-  copyLargeHash(from: string, to: string): Buffer {
-    return this.change((mutator) => mutator.copyLargeHash(this.find(from), 0, Buffer.from(to), 0, to.length))
+  copy(from: string, to: string, staged?: Buffer | number): Buffer {
+    return this.change((mutator) => mutator.copy(this.find(from), 0, Buffer.from(to), 0, to.length, staged))
   }
 
+  /** Slot of the value, of a tree its root block. */
   slot(key: string, db = 0): number {
     return this.keyspace.entries.value(this.find(key, db))
-  }
-
-  hash(key: string, db = 0): ChunkedHash {
-    return this.keyspace.collections[this.slot(key, db)] as ChunkedHash
   }
 
   /** Applies all records, or those up to one, to another engine, each so many times. */

@@ -1,102 +1,19 @@
 import { describe, expect, it } from 'vitest'
 import { Arguments } from '../../engine/arguments.ts'
-import { valueDirtyFlag } from '../../engine/keyspace/entries.ts'
-import { Keyspace } from '../../engine/keyspace/keyspace.ts'
-import { noObserver } from '../../engine/keyspace/observer.ts'
-import { Mutator } from '../../engine/mutation/mutator.ts'
-import { MemoryColdDisk, MemoryColdStore } from '../../storage/memory-cold-store.ts'
+import { requestWants } from '../../engine/cold-wants.ts'
+import { hashCommands } from '../../engine/commands/hash.ts'
+import { treeForm, valueDirtyFlag } from '../../engine/keyspace/entries.ts'
+import { HashTrees } from '../../engine/types/hash-tree.ts'
+import { PackedCursor } from '../../engine/types/packed-fields.ts'
+import { ColdSet } from '../../storage/cold-set.ts'
 import { noCatalog } from '../../storage/no-catalog.ts'
-import type { ColdSet } from '../../storage/tier.ts'
-import { Tier } from '../../storage/tier.ts'
-import { ValueCodec } from '../../storage/value-codec.ts'
-import { WriteOut } from '../../storage/write-out.ts'
-import { chance } from '../chance.ts'
-import { ManualClock } from '../simulation/manual-clock.ts'
-
-const text = 'x'.repeat(200)
-
-class Fixture {
-  readonly disk = new MemoryColdDisk()
-  readonly store = new MemoryColdStore(this.disk)
-  readonly clock = new ManualClock()
-  readonly keyspace: Keyspace
-  readonly mutator: Mutator
-  readonly tier: Tier
-  readonly writeOut: WriteOut
-  committed: (lsn: number) => Promise<void> = () => Promise.resolve()
-  lsn = 0
-
-  constructor() {
-    const random = chance(3)
-    this.keyspace = new Keyspace(random, noObserver)
-    this.mutator = new Mutator(this.keyspace, { hashMaxListpackEntries: 8, hashMaxListpackValue: 64 })
-    const settings = { demotes: true, valueBytesMin: 64, promote: 'second' as const, ttlMinMs: 0 }
-    const codec = new ValueCodec()
-    this.tier = new Tier(this.keyspace, this.store, codec, this.clock, settings, () => undefined)
-    this.keyspace.observer = this.tier
-    this.writeOut = new WriteOut({
-      keyspace: this.keyspace,
-      tier: this.tier,
-      store: this.store,
-      codec,
-      clock: this.clock,
-      catalog: noCatalog,
-      nextValueId: 1,
-      committed: (lsn) => this.committed(lsn),
-    })
-  }
-
-  set(name: string, value = text): number {
-    const key = Buffer.from(name)
-    this.mutator.begin(++this.lsn)
-    return this.mutator.putString(0, key, 0, key.length, Buffer.from(value), 0, value.length, 0)
-  }
-
-  ref(name: string): number {
-    const key = Buffer.from(name)
-    this.keyspace.forgetLookUp()
-    return this.keyspace.find(0, key, 0, key.length)
-  }
-
-  value(name: string): string {
-    const { entries, values } = this.keyspace
-    const ref = this.ref(name)
-    expect(entries.isResident(ref)).toBe(true)
-    const start = values.start(entries.value(ref))
-    return values.bytes(entries.value(ref)).toString('latin1', start, start + entries.length(ref))
-  }
-
-  async cold(...names: string[]): Promise<void> {
-    for (const name of names) this.set(name, `${name} ${text}`)
-    await this.writeOut.step(100)
-    while (this.tier.demoteOne() > 0);
-    for (const name of names) expect(this.isCold(name)).toBe(true)
-  }
-
-  isCold(name: string): boolean {
-    return !this.keyspace.entries.isResident(this.ref(name))
-  }
-
-  needs(name: string): ColdSet {
-    const set = this.tier.coldOf(this.ref(name), 'value', new Arguments(), 0, undefined)
-    if (set === undefined) throw new Error('nothing is cold')
-    return set
-  }
-
-  /** A whole request that reads a key. */
-  async read(name: string): Promise<string> {
-    const set = this.needs(name)
-    await this.tier.fetch(set)
-    this.tier.admit(set)
-    const value = this.value(name)
-    this.tier.settle()
-    return value
-  }
-}
+import type { KeyState } from '../property/keyspace-check.ts'
+import { contentsOf } from '../property/keyspace-check.ts'
+import { TieredKeyspace, text } from './tiered-keyspace.ts'
 
 describe('the tier', () => {
   it('reads a value once for all who wait for it', async () => {
-    const f = new Fixture()
+    const f = new TieredKeyspace()
     await f.cold('a')
     const sets = [f.needs('a'), f.needs('a'), f.needs('a')]
     await Promise.all(sets.map((set) => f.tier.fetch(set)))
@@ -111,7 +28,7 @@ describe('the tier', () => {
   })
 
   it('keeps what changed while its read was under way', async () => {
-    const f = new Fixture()
+    const f = new TieredKeyspace()
     await f.cold('overwritten', 'deleted', 'made anew', 'with a ttl')
     const sets = ['overwritten', 'deleted', 'made anew', 'with a ttl'].map((name) => f.needs(name))
     const fetched = Promise.all(sets.map((set) => f.tier.fetch(set)))
@@ -132,7 +49,7 @@ describe('the tier', () => {
   })
 
   it('promotes on the second touch, and on the first where there is ample room', async () => {
-    const f = new Fixture()
+    const f = new TieredKeyspace()
     let room: 'ample' | 'some' | 'none' = 'some'
     f.tier.room = () => room
     await f.cold('a', 'b', 'c')
@@ -153,7 +70,7 @@ describe('the tier', () => {
   })
 
   it('makes no value cold that has no copy', async () => {
-    const f = new Fixture()
+    const f = new TieredKeyspace()
     f.set('hot')
     expect([f.tier.demoteOne(), f.isCold('hot')]).toEqual([0, false])
     await f.writeOut.step(100)
@@ -166,7 +83,7 @@ describe('the tier', () => {
   })
 
   it('makes values cold that began too small for it and grew', async () => {
-    const f = new Fixture()
+    const f = new TieredKeyspace()
     f.set('grows', 'tiny')
     expect(f.tier.residency.count).toBe(0)
     f.mutator.begin(++f.lsn)
@@ -178,7 +95,7 @@ describe('the tier', () => {
   })
 
   it('fails those who wait for a value that cannot be read, and nobody else', async () => {
-    const f = new Fixture()
+    const f = new TieredKeyspace()
     await f.cold('a', 'b', 'gone')
     f.disk.contents.delete(f.keyspace.entries.valueId(f.ref('gone')))
     await expect(f.tier.fetch(f.needs('gone'))).rejects.toThrow('missing from the cold store')
@@ -190,7 +107,7 @@ describe('the tier', () => {
   })
 
   it('forgives a read whose value was replaced and deleted meanwhile', async () => {
-    const f = new Fixture()
+    const f = new TieredKeyspace()
     await f.cold('a')
     const set = f.needs('a')
     const id = f.keyspace.entries.valueId(f.ref('a'))
@@ -201,38 +118,127 @@ describe('the tier', () => {
     expect(f.value('a')).toBe('new')
   })
 
-  it('fetches only the chunk of a large hash that a field lies in', async () => {
-    const f = new Fixture()
-    const key = Buffer.from('h')
-    f.mutator.begin(++f.lsn)
-    const field = (i: number): Buffer => Buffer.from(`field:${i}`)
-    for (let i = 0; i < 2000; i++) {
-      const pairs = {
-        count: 1,
-        buffer: () => field(i),
-        fieldStart: () => 0,
-        fieldEnd: () => field(i).length,
-        valueStart: () => 0,
-        valueEnd: () => 5,
-      }
-      f.mutator.hashSet(0, key, 0, 1, pairs)
-    }
-    await f.writeOut.step(100)
-    while (f.tier.demoteOne() > 0);
-    const hash = f.keyspace.collections[f.keyspace.entries.value(f.ref('h'))]
-    if (hash === undefined) throw new Error('not a large hash')
-    expect(hash.coldChunks).toBe(hash.chunkCount)
-    const set = f.tier.coldOf(f.ref('h'), 'field', Arguments.of('HGET', 'h', 'field:77'), 1, undefined) as ColdSet
+  it('fetches only the leaf of a large hash that a field lies in', async () => {
+    const f = new TieredKeyspace()
+    f.hashSet('h', 0, 2000, 'value', treeForm)
+    await f.cool()
+    const { trees } = f.keyspace
+    const root = f.root('h')
+    expect([trees.roots.leaves(root) > 10, trees.roots.coldLeaves(root)]).toEqual([true, trees.roots.leaves(root)])
+    const set = new ColdSet(trees)
+    const { needs, keys } = hashCommands.HGET
+    requestWants(f.keyspace, needs, keys, Arguments.of('HGET', 'h', 'field:77'), 0, set)
     expect(set.items.length).toBe(1)
     await f.tier.fetch(set)
     f.tier.admit(set)
-    expect([hash.coldChunks, hash.has(field(77), 0, field(77).length)]).toEqual([hash.chunkCount - 1, true])
+    const field = Buffer.from('field:77')
+    expect(trees.roots.coldLeaves(root)).toBe(trees.roots.leaves(root) - 1)
+    expect(new HashTrees(trees).get(root, field, 0, field.length, new PackedCursor())).toBeDefined()
+  })
+
+  it('keeps what became of a large hash while its leaves were read', async () => {
+    const f = new TieredKeyspace({ leafBytesMax: 300 })
+    for (const name of ['changed', 'merged', 'deleted', 'made anew', 'moved']) f.hashSet(name, 0, 100, name, treeForm)
+    await f.cool()
+    const names = ['changed', 'merged', 'deleted', 'made anew', 'moved']
+    const late = names.map((name) => f.needs(name))
+    await Promise.all(late.map((set) => f.tier.fetch(set)))
+    for (const name of ['changed', 'merged']) {
+      const set = f.needs(name)
+      await f.tier.fetch(set)
+      f.tier.admit(set)
+    }
+    f.hashSet('changed', 0, 100, 'new')
+    f.hashDelete('merged', 1, 100)
+    f.delete('deleted')
+    f.delete('made anew')
+    while (f.tier.lazyFree.any) f.tier.lazyFree.step()
+    f.hashSet('made anew', 0, 100, 'again', treeForm)
+    f.move('moved', 'another')
+    for (const set of late) f.tier.admit(set)
+    f.tier.settle()
+    const contents = contentsOf(f.keyspace)
+    const values = (name: string): string[] => {
+      const { value } = contents.get(`0/${name}`) as KeyState
+      return [...(value as ReadonlyMap<string, string>).values()]
+    }
+    expect([...contents.keys()].sort()).toEqual(['0/another', '0/changed', '0/made anew', '0/merged'])
+    for (const [name, mark] of [
+      ['changed', 'new'],
+      ['made anew', 'again'],
+      ['another', 'moved'],
+    ] as const) {
+      expect([name, values(name).length, values(name).every((value) => value.startsWith(mark))]).toEqual([name, 100, true])
+    }
+    expect(values('merged')).toEqual(['merged 0'])
+  })
+
+  it('forgives a read of a leaf that was replaced and deleted meanwhile, and of none that is wanted', async () => {
+    const f = new TieredKeyspace({ leafBytesMax: 300 })
+    f.hashSet('h', 0, 100, 'value', treeForm)
+    await f.cool()
+    const late = f.needs('h')
+    const own = f.needs('h')
+    await f.tier.fetch(own)
+    f.tier.admit(own)
+    f.hashSet('h', 0, 100, 'new')
+    const { contents } = f.disk
+    f.disk.contents = new Map()
+    await f.tier.fetch(late)
+    expect(late.values.every((bytes) => bytes === undefined)).toBe(true)
+    f.disk.contents = contents
+    await f.cool()
+    f.disk.contents.delete(f.needs('h').items[0]?.id as number)
+    await expect(f.tier.fetch(f.needs('h'))).rejects.toThrow('missing from the cold store')
+  })
+})
+
+describe('what is cold and was not fetched', () => {
+  it('is never taken for a value: entries say so', async () => {
+    const f = new TieredKeyspace()
+    await f.cold('a')
+    const { entries } = f.keyspace
+    const ref = f.ref('a')
+    const cold = 'a value that is needed is cold'
+    expect(() => entries.value(ref)).toThrow(cold)
+    expect(() => f.change((mutator) => mutator.append(ref, Buffer.from('b'), 0, 1))).toThrow(cold)
+    expect(() => f.copy('a', 'b')).toThrow('a value that is to be copied is cold')
+    // Metadata, a new value and a move need nothing.
+    expect([entries.length(ref), f.ref('b')]).toEqual([`a ${text}`.length, 0])
+    f.move('a', 'c')
+    expect(await f.read('c')).toBe(`a ${text}`)
+    f.set('c', 'new')
+    expect(f.value('c')).toBe('new')
+  })
+
+  it('is never taken for a leaf: trees say so', async () => {
+    const f = new TieredKeyspace({ leafBytesMax: 300 })
+    f.hashSet('h', 0, 200, 'value', treeForm)
+    await f.cool()
+    const { trees } = f.keyspace
+    const root = f.root('h')
+    const hashes = new HashTrees(trees)
+    const field = Buffer.from('field:1')
+    const cold = 'a leaf that is needed is cold'
+    expect(() => hashes.get(root, field, 0, field.length, new PackedCursor())).toThrow(cold)
+    expect(() => hashes.leafOf(root, field, 0, field.length)).toThrow(cold)
+    expect(() => hashes.atRank(root, 77, new PackedCursor())).toThrow(cold)
+    expect(() => hashes.scan(root, 0, 10, () => expect.unreachable())).toThrow(cold)
+    expect(() => f.hashSet('h', 1, 2, 'new')).toThrow(cold)
+    expect(() => f.hashDelete('h', 1, 2)).toThrow(cold)
+    expect(() => f.copy('h', 'g')).toThrow('a value that is to be copied is cold')
+    const before = trees.roots.coldLeaves(root)
+    const set = f.needs('h')
+    await f.tier.fetch(set)
+    f.tier.admit(set)
+    expect([before, set.items.length, trees.roots.coldLeaves(root)]).toEqual([trees.roots.leaves(root), trees.roots.leaves(root), 0])
+    expect(contentsOf(f.keyspace).get('0/h')?.length).toBe(200)
   })
 })
 
 describe('the write-out', () => {
   it('writes nothing that is not committed', async () => {
-    const f = new Fixture()
+    const f = new TieredKeyspace()
     let commit = (): void => undefined
     f.committed = () => new Promise((resolve) => (commit = resolve))
     f.set('a')
@@ -245,7 +251,7 @@ describe('the write-out', () => {
   })
 
   it('knows a copy for outdated whose value has changed meanwhile', async () => {
-    const f = new Fixture()
+    const f = new TieredKeyspace()
     let commit = (): void => undefined
     f.committed = () => new Promise((resolve) => (commit = resolve))
     f.set('a')
@@ -263,7 +269,7 @@ describe('the write-out', () => {
   })
 
   it('loses nothing when the store or the log fails', async () => {
-    const f = new Fixture()
+    const f = new TieredKeyspace()
     for (let i = 0; i < 10; i++) f.set(`k${i}`)
     f.disk.fail('write', 'ENOSPC', 1)
     await expect(f.writeOut.step(100)).rejects.toThrow('ENOSPC')
@@ -275,7 +281,7 @@ describe('the write-out', () => {
   })
 
   it('tells of what one record set after a flush, not of what was flushed', async () => {
-    const f = new Fixture()
+    const f = new TieredKeyspace()
     f.set('before')
     f.mutator.begin(++f.lsn)
     for (const name of ['also before', 'after']) {

@@ -11,7 +11,7 @@ const now = 1_700_000_000_000
 function fixture() {
   const random = chance(1)
   const keyspace = new Keyspace(random, noObserver)
-  const mutator = new Mutator(keyspace, { hashMaxListpackEntries: 8, hashMaxListpackValue: 64 })
+  const mutator = new Mutator(keyspace)
   const transaction = new Transaction()
   const { interest } = mutator
   interest.now = now

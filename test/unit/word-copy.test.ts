@@ -40,7 +40,7 @@ describe('copies by words', () => {
   it('store and reply the values of requests that were looked ahead at', () => {
     const random = chance(1)
     const keyspace = new Keyspace(random, noObserver)
-    const mutator = new Mutator(keyspace, { hashMaxListpackEntries: 512, hashMaxListpackValue: 64 })
+    const mutator = new Mutator(keyspace)
     const { entries, values, arena, lookAhead } = keyspace
     const request = Buffer.concat([Buffer.from('k'), source])
     lookAhead.look(keyspace.databases[0]!.index, request, Int32Array.of(0), Int32Array.of(1), 1)
