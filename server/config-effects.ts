@@ -66,7 +66,7 @@ function applyAll(server: Server, values: Values): undefined {
   if (shard === undefined) return undefined
   Object.assign(shard.budget.settings, budgetSettings(values))
   Object.assign(shard.primary.tier.settings, tierSettings(values))
-  applyAccessSettings(shard.primary.keyspace.access, values)
+  applyAccessSettings(shard.primary.keyspace, values)
   if (values.appendonly) shard.primary.log.setSyncPolicy(values.appendfsync)
   return undefined
 }

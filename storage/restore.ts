@@ -3,7 +3,7 @@
  * read. What the log holds beyond the catalog's marker is replayed afterwards.
  */
 import type { TypeNumber } from '../engine/keyspace/entries.ts'
-import { catalogedFlag, chunkedHash, dirtyFlag, valueDirtyFlag } from '../engine/keyspace/entries.ts'
+import { catalogedFlag, chunkedHash, dirtyFlag, ownIntegerFlag, valueDirtyFlag } from '../engine/keyspace/entries.ts'
 import type { Keyspace } from '../engine/keyspace/keyspace.ts'
 import { chunkObserver } from '../engine/mutation/hash-operations.ts'
 import { ChunkedHash } from '../engine/types/chunked-hash.ts'
@@ -70,7 +70,7 @@ export class KeyspaceRestore implements CatalogVisitor {
     }
     entries.setLength(ref, length)
     entries.setLsn(ref, lsn)
-    entries.setFlag(ref, catalogedFlag)
+    entries.setFlag(ref, keyspace.sharesIntegers ? catalogedFlag : catalogedFlag | ownIntegerFlag)
     const placed = keyspace.setExpireAt(ref, expireAt)
     if (placed !== ref && this.#awaiting.get(valueId) === ref) this.#awaiting.set(valueId, placed)
     if (encoding !== chunkedHash && valueId === 0 && this.#tier.isMovable(entries.value(placed))) this.#movable.push(placed)

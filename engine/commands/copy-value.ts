@@ -6,7 +6,7 @@
  * moves no other slot, and the two are different keys.
  */
 import type { Execution } from '../execution.ts'
-import { chunkedHash, rawString, stringType, textString } from '../keyspace/entries.ts'
+import { chunkedHash, ownIntegerFlag, rawString, stringType, textString } from '../keyspace/entries.ts'
 import { StringCopy } from '../keyspace/value-copy.ts'
 import { valueHeaderBytes } from '../keyspace/values.ts'
 import { PackedCursor, packedHeaderBytes, readPair, usedBytes } from '../types/packed-fields.ts'
@@ -28,6 +28,7 @@ export function copyValue(x: Execution, from: number, toDb: number, key: Buffer,
     // Nothing appended makes the copy `raw`, as the source is.
     if (entries.encoding(from) === rawString) mutator.append(to, nothing, 0, 0)
     else if (entries.encoding(from) === textString) mutator.setRange(to, 0, nothing, 0, 0)
+    else entries.setFlag(to, ownIntegerFlag)
     return
   }
   mutator.delete(toDb, key, ks, ke)

@@ -39,6 +39,8 @@ export const dirtyFlag = 1 << 21
 export const catalogedFlag = 1 << 22
 /** The resident value has no identical copy in the cold store. */
 export const valueDirtyFlag = 1 << 23
+/** A string that would not share Redis's object of a small integer: COPY made it, or `maxmemory-policy` forbade sharing. Not in the catalog. */
+export const ownIntegerFlag = 1 << 24
 
 const longKeyMin = 0xffff
 const two32 = 2 ** 32
@@ -172,6 +174,13 @@ export class Entries {
 
   setFlag(ref: number, flag: number): void {
     this.arena.words(ref)[this.arena.wordAt(ref) + 3] |= flag
+  }
+
+  /** Sets some flags and clears others. */
+  changeFlags(ref: number, set: number, cleared: number): void {
+    const words = this.arena.words(ref)
+    const w = this.arena.wordAt(ref) + 3
+    words[w] = (words[w] & ~cleared) | set
   }
 
   clearFlag(ref: number, flag: number): void {

@@ -11,7 +11,7 @@ import type { ChunkedHash } from '../types/chunked-hash.ts'
 import { AccessClock } from './access.ts'
 import { Database } from './database.ts'
 import type { TypeNumber } from './entries.ts'
-import { catalogedFlag, chunkedHash, dirtyFlag, Entries, valueDirtyFlag } from './entries.ts'
+import { catalogedFlag, chunkedHash, dirtyFlag, Entries, ownIntegerFlag, valueDirtyFlag } from './entries.ts'
 import { KeyHash } from './key-hash.ts'
 import type { RefMatcher } from './key-index.ts'
 import { KeyIndex } from './key-index.ts'
@@ -41,6 +41,8 @@ export class Keyspace implements RefMatcher {
   coldCount = 0
   /** The id in the catalog of the next collection. */
   nextCollectionId = 1
+  /** Whether Redis would share the objects of small integers: not where the policy for eviction looks at each object's uses. */
+  sharesIntegers = true
   observer: KeyspaceObserver
   /** Set by the tier: for how many seconds, at least, a cold value with this stamp was not used. */
   coldIdleSeconds: (stamp: number) => number = () => 0
@@ -249,7 +251,8 @@ export class Keyspace implements RefMatcher {
       this.values.setId(value, 0)
       this.observer.stale(id)
     }
-    this.entries.setFlag(ref, valueDirtyFlag)
+    if (this.sharesIntegers) this.entries.changeFlags(ref, valueDirtyFlag, ownIntegerFlag)
+    else this.entries.setFlag(ref, valueDirtyFlag | ownIntegerFlag)
     this.changed(ref, lsn)
   }
 

@@ -9,7 +9,7 @@
  * An operation counts as begun before its first byte is recorded, and large memory is asked for before that: when the
  * system refuses it, and `operations` is what it was, nothing has happened.
  */
-import { chunkedHash, hashType, plainString, rawString, stringType, textString } from '../keyspace/entries.ts'
+import { chunkedHash, hashType, ownIntegerFlag, plainString, rawString, stringType, textString } from '../keyspace/entries.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
 import { largeValueBytes, valueHeaderBytes } from '../keyspace/values.ts'
 import { slotBytesMax } from '../memory/arena.ts'
@@ -317,6 +317,8 @@ export class Mutator {
     else {
       keyspace.handOverValue(ref, to)
       keyspace.valueChanged(to, this.#lsn)
+      if (entries.flag(ref, ownIntegerFlag)) entries.setFlag(to, ownIntegerFlag)
+      else entries.clearFlag(to, ownIntegerFlag)
     }
     keyspace.setExpireAt(to, expireAt)
     keyspace.remove(ref, this.#lsn)
