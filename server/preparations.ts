@@ -15,6 +15,8 @@ export interface PreparationJob {
   done(): void
   /** A cold chunk could not be read. */
   failed(failure: Error): void
+  /** It is of no more use: the request has to begin anew. */
+  abandoned(): void
 }
 
 const sliceMs = 1
@@ -47,6 +49,14 @@ export class Preparations {
     this.#goOn(job)
   }
 
+  /** Gives all of them up. */
+  abandon(): void {
+    const jobs = [...this.#all]
+    this.#all.clear()
+    this.#ready = []
+    for (const job of jobs) if (job.isWanted()) job.abandoned()
+  }
+
   #goOn(job: PreparationJob): void {
     this.#ready.push(job)
     if (this.#scheduled) return
@@ -71,6 +81,7 @@ export class Preparations {
   /** Does one slice. False when the job is over, or waits for chunks. */
   #advance(job: PreparationJob): boolean {
     const { preparation } = job
+    if (!this.#all.has(job)) return false
     if (!job.isWanted()) {
       this.#all.delete(job)
       return false
@@ -95,8 +106,7 @@ export class Preparations {
         if (this.#advance(job)) this.#goOn(job)
       },
       (failure: Error) => {
-        this.#all.delete(job)
-        job.failed(failure)
+        if (this.#all.delete(job)) job.failed(failure)
       },
     )
   }

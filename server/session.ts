@@ -15,6 +15,7 @@ import type { Connection, RequestHandler, RequestOutcome } from './network/conne
 import { coldChunksOf } from './preparations.ts'
 import type { KeyPreview } from './resp/key-preview.ts'
 import type { Server } from './server.ts'
+import type { Primary } from './shard/primary.ts'
 import { Transaction } from './transaction.ts'
 
 /** While SLOWLOG or LATENCY want commands this short, each is timed. */
@@ -153,6 +154,14 @@ export class Session implements RequestHandler {
     }
   }
 
+  /** Another shard is in the place of the one that served so far: what this client has of that is worth nothing. */
+  shardReplaced(primary: Primary, sameLog: boolean): void {
+    this.#prepared = undefined
+    this.#fetched = undefined
+    this.transaction.shardReplaced(primary)
+    if (!sameLog) this.lastWriteLsn = 0
+  }
+
   /** Whether the command, or what EXEC is about to run, may need memory. */
   needsMemory(command: Command): boolean {
     return command.denyOom || (command.name === 'exec' && this.transaction.queued.some((queued) => queued.command.denyOom))
@@ -238,6 +247,7 @@ export class Session implements RequestHandler {
         this.retry()
       },
       failed: (failure) => this.#coldReadFailed(failure),
+      abandoned: () => this.retry(),
     })
     return true
   }

@@ -36,6 +36,8 @@ export class Transaction {
   failed = false
   queued: Queued[] = []
   #watched: Watched[] = []
+  /** All data was replaced, watched keys among them. */
+  #replaced = false
   /** Where it asks to be told of writes while it watches keys that are missing. */
   #watchers: Set<Transaction> | undefined
 
@@ -92,8 +94,17 @@ export class Transaction {
 
   unwatch(): void {
     this.#watched = []
+    this.#replaced = false
     this.#watchers?.delete(this)
     this.#watchers = undefined
+  }
+
+  /** The data was opened anew. That touches every watched key which was there, as in Redis; those that were missing are still watched. */
+  shardReplaced(primary: Primary): void {
+    if (this.#watched.some(({ lsn }) => lsn > missing)) this.#replaced = true
+    if (this.#watchers === undefined) return
+    this.#watchers = primary.missWatchers
+    primary.missWatchers.add(this)
   }
 
   /** Something was written: a missing key may be there for a moment. */
@@ -105,6 +116,7 @@ export class Transaction {
 
   /** Whether a watched key has changed or expired since, or is another one after SWAPDB. */
   isBroken(keyspace: Keyspace, now: number): boolean {
+    if (this.#replaced) return true
     for (const { number, db, key, lsn, wasMade } of this.#watched) {
       if (wasMade) return true
       const present = seen(keyspace, db, key, now)

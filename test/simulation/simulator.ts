@@ -233,7 +233,9 @@ class Simulation {
         () => undefined,
       )
     }
-    const { settings } = (server.shard as NonNullable<typeof server.shard>).budget
+    if (workload.once(80)) server.shardSwitch.reopen(workload.once(2)).catch(() => undefined)
+    if (server.shard === undefined) return
+    const { settings } = server.shard.budget
     if (workload.once(20)) settings.dropPercent = workload.pick([0, 100])
     if (workload.once(40)) {
       settings.throttlePercent = 0
