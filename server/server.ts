@@ -10,11 +10,11 @@ import type { EngineLimits } from '../engine/execution.ts'
 import type { Clock } from '../storage/clock.ts'
 import type { Sizes } from '../storage/sizes.ts'
 import { defaultSizes } from '../storage/sizes.ts'
+import { Addresses } from './addresses.ts'
 import { ClientEviction } from './client-eviction.ts'
 import type { Command, CommandTable } from './command-table.ts'
 import { allCommands } from './commands/tables.ts'
 import type { Config } from './config/config.ts'
-import type { Values } from './config/settings.ts'
 import { applyConfig } from './config-effects.ts'
 import { outOfMemory } from './dispatch-errors.ts'
 import { Gate, timerMsMax } from './gate.ts'
@@ -58,6 +58,7 @@ export class Server {
   readonly limits: EngineLimits
   readonly turn: Turn
   readonly listener: Listener
+  readonly addresses: Addresses
   readonly gate: Gate
   readonly preparations: Preparations
   readonly clientEviction = new ClientEviction(this)
@@ -81,7 +82,6 @@ export class Server {
   /** Undefined while loading. */
   shard: Shard | undefined
   maintenance!: Maintenance
-  port = 0
   /** Commands that take at least so many µs may be for SLOWLOG or LATENCY: the lower of their settings. */
   slowerThanUs = 0
   logFailure: Error | undefined
@@ -119,6 +119,7 @@ export class Server {
     this.listener = new Listener(ports.network, this.turn, ports.clock, limits, (connection) => this.#openSession(connection))
     this.listener.onMemoryRefused = ({ pipe }) =>
       this.log.warn('The system gives no memory for the request of a client; closed', { client: pipe.remoteAddress })
+    this.addresses = new Addresses(this.listener)
     const { counts } = this.listener
     this.rates = new Rates(ports.clock, () => [this.stats.commands, counts.inputBytes, counts.outputBytes])
   }
@@ -133,6 +134,11 @@ export class Server {
       throw failure
     }
     return server
+  }
+
+  /** The TCP port in use. */
+  get port(): number {
+    return this.addresses.port
   }
 
   /** The shard's primary; only called when the server has loaded. */
@@ -256,7 +262,7 @@ export class Server {
     const { values } = this.config
     applyConfig(this)
     this.rates.start()
-    await this.#listen(values)
+    await this.addresses.follow(values)
     if (values.unixsocket !== '') {
       const mode = values.unixsocketperm === 0 ? {} : { mode: values.unixsocketperm }
       await this.listener.listen({ path: values.unixsocket, backlog: values['tcp-backlog'], ...mode })
@@ -277,27 +283,6 @@ export class Server {
       },
       sizes: this.#sizes,
     })
-  }
-
-  /** On every address of `bind`; one that begins with `-` may be missing on this machine. */
-  async #listen(values: Values): Promise<void> {
-    let failure: Error | undefined
-    for (const word of values.bind.split(/\s+/).filter((each) => each !== '')) {
-      const host = word.replace(/^-/, '')
-      const options = {
-        port: this.port === 0 ? values.port : this.port,
-        backlog: values['tcp-backlog'],
-        keepAliveMs: values['tcp-keepalive'] * 1000,
-      }
-      try {
-        const listening = await this.listener.listen(host === '*' ? options : { ...options, host: host === '::*' ? '::' : host })
-        this.port = listening.port
-      } catch (cause) {
-        if (!word.startsWith('-')) throw cause
-        failure = cause as Error
-      }
-    }
-    if (this.port === 0 && failure !== undefined) throw failure
   }
 
   /** Serves from a shard that is open; its work in the background begins. */

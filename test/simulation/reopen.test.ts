@@ -16,7 +16,8 @@ async function begin(seed: number, config: Readonly<Record<string, unknown>> = {
 }
 
 async function fill(client: PlainClient): Promise<void> {
-  for (let i = 0; i < keys; i++) await client.ask('SET', `k${i}`, `<${i}> ${'v'.repeat(i * 5)}`, ...(i % 3 === 0 ? ['PX', '100000000'] : []))
+  for (let i = 0; i < keys; i++)
+    await client.ask('SET', `k${i}`, `<${i}> ${'v'.repeat(i * 5)}`, ...(i % 3 === 0 ? ['PX', '100000000'] : []))
   for (let i = 0; i < 100; i++) await client.ask('HSET', 'large', `f${i}`, 'w'.repeat(70))
   await client.ask('CONFIG', 'SET', 'hash-max-listpack-value', '64')
   await client.ask('HSET', 'small', 'f', 'v')

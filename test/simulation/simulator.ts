@@ -249,7 +249,7 @@ class Simulation {
   async #end(inOrder: boolean): Promise<void> {
     const machine = this.#machine
     if (!machine.isOff && inOrder) {
-      const appended = machine.server?.primary.log.appended as number
+      const appended = this.#observer.log?.appended as number
       await machine.stop()
       if (machine.failure !== undefined) throw machine.failure
       if (!machine.isOff) {
@@ -304,7 +304,7 @@ class Simulation {
   #seen(words: readonly string[], raw: string, lsn: number): void {
     this.#mix(`${this.#loop.nowMs} ${words[0]} ${raw}`)
     if (lsn > this.#seenLsn) this.#seenLsn = lsn
-    const committed = this.#machine.server?.primary.log.committed ?? 0
+    const committed = this.#observer.log?.committed ?? 0
     if (lsn > committed) throw new Error(`${words.join(' ').slice(0, 100)} reveals record ${lsn} while ${committed} is committed`)
   }
 
@@ -315,7 +315,7 @@ class Simulation {
   }
 
   #countTier(): void {
-    const counts = this.#machine.server?.primary.tier.counts
+    const counts = this.#machine.server?.shard?.primary.tier.counts
     if (counts === undefined) return
     this.#coldReads += counts.coldReads
     this.#demotions += counts.demotions
