@@ -40,6 +40,13 @@ export interface KeyVisitor {
   pause?(): Promise<void>
 }
 
+interface ColdKey {
+  readonly key: WalkedKey
+  readonly entry: number
+  readonly id: number
+  readonly bytes: number
+}
+
 export class KeyWalk {
   readonly #keyspace: Keyspace
   readonly #tier: Tier
@@ -73,45 +80,67 @@ export class KeyWalk {
     return this.#batch([entry])
   }
 
-  /** Lets others have their turn, when the slice is over. */
-  async #rest(): Promise<void> {
-    if (this.#clock.monotonicMs() < this.#untilMs) return
+  /** Lets others have their turn, when the slice is over. Entries may have moved then. */
+  async #rest(): Promise<boolean> {
+    if (this.#clock.monotonicMs() < this.#untilMs) return false
     await new Promise<void>((resolve) => this.#clock.afterTurn(resolve))
     this.#untilMs = this.#clock.monotonicMs() + sliceMs
+    return true
   }
 
-  /** Nothing is awaited before all that entries say has been read: they may move. */
   async #batch(found: readonly number[]): Promise<void> {
     const { entries, collections } = this.#keyspace
-    const cold: { readonly key: WalkedKey; readonly entry: number; readonly id: number; readonly bytes: number }[] = []
-    const large: { readonly key: WalkedKey; readonly hash: ChunkedHash }[] = []
-    const referred: { readonly key: WalkedKey; readonly bytes: Buffer; readonly start: number; readonly end: number }[] = []
-    for (const entry of found) {
-      const key = this.#describe(entry)
+    const known = found.map((entry) => ({ entry, key: this.#describe(entry) }))
+    const cold: ColdKey[] = []
+    let mayHaveMoved = false
+    for (const { entry: before, key } of known) {
       if (key === undefined) continue
-      if (key.encoding === chunkedHash) large.push({ key, hash: collections[entries.value(entry)] as ChunkedHash })
-      else if (!entries.isResident(entry)) cold.push({ key, entry, id: entries.valueId(entry), bytes: entries.length(entry) })
+      if (await this.#rest()) mayHaveMoved = true
+      const entry = mayHaveMoved ? this.#find(key) : before
+      if (key.encoding === chunkedHash) {
+        await this.#largeHash(key, collections[entries.value(entry)] as ChunkedHash)
+        mayHaveMoved = true
+      } else if (!entries.isResident(entry)) cold.push({ key, entry, id: entries.valueId(entry), bytes: entries.length(entry) })
       else {
-        const value = this.#resident(key, entry)
-        if (value !== undefined) referred.push({ key, ...value })
+        const visit = this.#resident(key, entry)
+        if (visit === undefined) continue
+        await visit
+        this.#visitor.end(key)
+        mayHaveMoved = true
       }
     }
-    for (const { key, bytes, start, end } of referred) await this.#piece(key, bytes, start, end)
+    await this.#cold(cold)
+  }
+
+  #find({ db, key }: WalkedKey): number {
+    const keyspace = this.#keyspace
+    keyspace.forgetLookUp()
+    const entry = keyspace.find(db, key, 0, key.length)
+    keyspace.forgetLookUp()
+    if (entry === 0) throw new Error('a key was deleted during a walk that nobody may disturb')
+    return entry
+  }
+
+  async #cold(cold: readonly ColdKey[]): Promise<void> {
     for (let from = 0; from < cold.length; ) {
       const set = new ColdSet()
+      const keys: WalkedKey[] = []
       let bytes = 0
-      let to = from
-      for (; to < cold.length && (to === from || bytes < coldBytesAtOnce); to++) {
-        bytes += cold[to]!.bytes
-        set.addValue(cold[to]!.entry, cold[to]!.id)
+      for (; from < cold.length && (keys.length === 0 || bytes < coldBytesAtOnce); from++) {
+        const { key, entry, id } = cold[from]!
+        bytes += cold[from]!.bytes
+        keys.push(key)
+        set.addValue(entry, id)
       }
       await this.#tier.fetch(set)
-      for (; from < to; from++) {
-        const value = present(set.values[from - (to - set.items.length)])
-        await this.#piece(cold[from]!.key, value, 0, value.length)
+      for (const [i, key] of keys.entries()) {
+        const value = present(set.values[i])
+        if (key.type === hashType) this.#visitor.fields(key, value, 0)
+        else await this.#visitor.string(key, value, 0, value.length)
+        this.#visitor.end(key)
+        await this.#rest()
       }
     }
-    for (const { key, hash } of large) await this.#largeHash(key, hash)
   }
 
   #describe(entry: number): WalkedKey | undefined {
@@ -123,32 +152,19 @@ export class KeyWalk {
     return { db: entries.db(entry), key, type: entries.type(entry), encoding: entries.encoding(entry), expireAt }
   }
 
-  /** Visits a value in memory, or returns where it lies when that may take a while: such memory stays as it is. */
-  #resident(key: WalkedKey, entry: number): { bytes: Buffer; start: number; end: number } | undefined {
+  /** Visits a value in memory; a promise when that takes a while: the bytes stay as they are, and `end` is still to be called. */
+  #resident(key: WalkedKey, entry: number): Promise<void> | undefined {
     const { entries, values, arena } = this.#keyspace
     const value = entries.value(entry)
-    const bytes = values.bytes(value)
     const start = values.start(value)
-    const end = start + entries.length(entry)
-    if (key.type === hashType) {
-      this.#visitor.fields(key, bytes, start)
-      this.#visitor.end(key)
-      return undefined
+    let visit: Promise<void> | undefined
+    if (key.type === hashType) this.#visitor.fields(key, values.bytes(value), start)
+    else {
+      if (arena.isLarge(value)) values.share(value)
+      visit = this.#visitor.string(key, values.bytes(value), start, start + entries.length(entry))
     }
-    if (arena.isLarge(value)) {
-      values.share(value)
-      return { bytes, start, end }
-    }
-    void this.#visitor.string(key, bytes, start, end)
-    this.#visitor.end(key)
-    return undefined
-  }
-
-  async #piece(key: WalkedKey, bytes: Buffer, start: number, end: number): Promise<void> {
-    if (key.type === hashType) this.#visitor.fields(key, bytes, start)
-    else await this.#visitor.string(key, bytes, start, end)
-    this.#visitor.end(key)
-    await this.#rest()
+    if (visit === undefined) this.#visitor.end(key)
+    return visit
   }
 
   async #largeHash(key: WalkedKey, hash: ChunkedHash): Promise<void> {
