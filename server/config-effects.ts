@@ -32,6 +32,9 @@ export function applyConfig(server: Server): void {
     'loglevel',
   ] as const
   for (const name of names) config.onChange(name, apply)
+  config.onSlowChange('port', () => listenAnew(server, 'Unable to listen on this port. Check server logs.'))
+  config.onSlowChange('bind', () => listenAnew(server, 'Failed to bind to specified addresses.'))
+  config.onSlowChange('appendonly', () => switchLog(server))
   config.onChange('requirepass', (password) => {
     if (password !== '') return undefined
     for (const session of server.sessions.values()) {
@@ -40,6 +43,26 @@ export function applyConfig(server: Server): void {
     }
     return undefined
   })
+}
+
+async function listenAnew(server: Server, text: string): Promise<string | undefined> {
+  try {
+    await server.addresses.follow(server.config.values)
+    return undefined
+  } catch (failure) {
+    server.log.error('The addresses to listen on could not be changed', { error: failure })
+    return text
+  }
+}
+
+async function switchLog(server: Server): Promise<string | undefined> {
+  try {
+    await server.shardSwitch.followAppendonly()
+    return undefined
+  } catch (failure) {
+    server.log.error('The log could not be switched on or off', { error: failure })
+    return `Unable to turn on AOF. Check server logs.`
+  }
 }
 
 function applyAll(server: Server, values: Values): undefined {
@@ -66,7 +89,7 @@ function applyAll(server: Server, values: Values): undefined {
   if (shard === undefined) return undefined
   Object.assign(shard.budget.settings, budgetSettings(values))
   Object.assign(shard.primary.tier.settings, tierSettings(values))
-  applyAccessSettings(shard.primary.keyspace.access, values)
+  applyAccessSettings(shard.primary.keyspace, values)
   if (values.appendonly) shard.primary.log.setSyncPolicy(values.appendfsync)
   return undefined
 }

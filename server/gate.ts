@@ -22,6 +22,8 @@ export class Gate {
   #timer: Timer | undefined
   #stalledUntilMs = 0
   #stallTimer: Timer | undefined
+  /** Holders that have not let go yet. */
+  #holds = 0
   readonly #clock: Clock
 
   constructor(clock: Clock) {
@@ -42,7 +44,7 @@ export class Gate {
 
   /** True when the request must wait; the session will be told to `retry`. */
   holdsBack(session: Session, command: Command): boolean {
-    if (this.#stalledUntilMs !== 0) {
+    if (this.#stalledUntilMs !== 0 || this.#holds > 0) {
       this.#waiting.push(session)
       return true
     }
@@ -82,6 +84,17 @@ export class Gate {
       this.#stalledUntilMs = 0
       this.retry()
     })
+  }
+
+  /** Holds back every request until the returned function is called: nothing must change, or nothing is there that could. */
+  hold(): () => void {
+    this.#holds++
+    let isHeld = true
+    return () => {
+      if (!isHeld) return
+      isHeld = false
+      if (--this.#holds === 0) this.retry()
+    }
   }
 
   /** The session is gone. */

@@ -45,11 +45,22 @@ export function createLog(options: LogOptions): Log {
       level: pinoLevels[options.level],
       base: { pid: process.pid },
       serializers: { error: pino.stdSerializers.err },
+      formatters: { log: withRoundDurations },
       timestamp: pino.stdTimeFunctions.isoTime,
     },
     readable ? PinoPretty(pretty) : raw,
   )
   return new PinoLog(logger)
+}
+
+/** Durations (`…Ms`, `…seconds`) with three significant digits: clocks give thirteen decimals, which tell nobody anything. */
+function withRoundDurations(fields: Record<string, unknown>): Record<string, unknown> {
+  const rounded = { ...fields }
+  for (const [name, value] of Object.entries(fields)) {
+    if (typeof value !== 'number' || Number.isInteger(value) || !/(?:Ms|[sS]econds)$/.test(name)) continue
+    rounded[name] = Math.abs(value) >= 100 ? Math.round(value) : Number(value.toPrecision(3))
+  }
+  return rounded
 }
 
 class PinoLog implements Log {

@@ -47,7 +47,7 @@ async function main(): Promise<void> {
     openColdStore: (directory, fresh) => openColdStore(directory, fresh, values),
     residentBytes: () => process.memoryUsage.rss(),
   }
-  log.info(`Moraine ${version} starting`, { pid: process.pid, node: process.version, dir: values.dir })
+  log.info(`Moraine ${version} starting`, { node: process.version, dir: values.dir })
   let server: Server | undefined
   const metrics =
     values['metrics-port'] > 0 ? await startMetrics(values, () => (server === undefined ? 'loading' : server.trouble)) : undefined
@@ -69,7 +69,7 @@ async function main(): Promise<void> {
     port: server.port,
     keys: shard?.primary.keyspace.size,
     replayed: shard?.recoveredRecords,
-    loadMs: Math.round(shard?.recoveryMs ?? 0),
+    loadMs: shard?.recoveryMs,
   })
 }
 

@@ -10,11 +10,11 @@ import type { EngineLimits } from '../engine/execution.ts'
 import type { Clock } from '../storage/clock.ts'
 import type { Sizes } from '../storage/sizes.ts'
 import { defaultSizes } from '../storage/sizes.ts'
+import { Addresses } from './addresses.ts'
 import { ClientEviction } from './client-eviction.ts'
 import type { Command, CommandTable } from './command-table.ts'
 import { allCommands } from './commands/tables.ts'
 import type { Config } from './config/config.ts'
-import type { Values } from './config/settings.ts'
 import { applyConfig } from './config-effects.ts'
 import { outOfMemory } from './dispatch-errors.ts'
 import { Gate, timerMsMax } from './gate.ts'
@@ -33,6 +33,7 @@ import { Maintenance } from './shard/maintenance.ts'
 import type { Primary } from './shard/primary.ts'
 import type { Shard } from './shard/shard.ts'
 import { closeShard, openShard } from './shard/shard.ts'
+import { ShardSwitch } from './shard-switch.ts'
 import { Shutdown } from './shutdown.ts'
 import { Slowlog } from './slowlog.ts'
 import { StagedWorkQueue } from './staged-work.ts'
@@ -60,6 +61,7 @@ export class Server {
   readonly limits: EngineLimits
   readonly turn: Turn
   readonly listener: Listener
+  readonly addresses: Addresses
   readonly gate: Gate
   readonly stagedWork: StagedWorkQueue
   readonly clientEviction = new ClientEviction(this)
@@ -70,9 +72,12 @@ export class Server {
   readonly sessions = new Map<number, Session>()
   readonly saves: Saves
   readonly shutdown: Shutdown
+  readonly shardSwitch: ShardSwitch
   readonly rates: Rates
   readonly startedWallMs: number
   readonly runId: string
+  /** What INFO calls the identity of the history of changes. */
+  replicationId: string
   /** Set by SHUTDOWN; `main.ts` or a test ends the process or itself. */
   onShutdown: () => void = () => undefined
   /** Told of single events, for histograms. */
@@ -80,7 +85,6 @@ export class Server {
   /** Undefined while loading. */
   shard: Shard | undefined
   maintenance!: Maintenance
-  port = 0
   /** Commands that take at least so many µs may be for SLOWLOG or LATENCY: the lower of their settings. */
   slowerThanUs = 0
   logFailure: Error | undefined
@@ -102,10 +106,14 @@ export class Server {
       slicedValueBytes: sizes.slicedValueBytes,
     }
     this.startedWallMs = ports.clock.wallMs()
-    this.runId = Array.from({ length: 5 }, () => ports.random.nextUint32().toString(16).padStart(8, '0')).join('')
+    this.runId = this.#newId()
+    this.replicationId = this.runId
     this.saves = new Saves(ports.clock)
     this.shutdown = new Shutdown(this)
+    this.shardSwitch = new ShardSwitch(this)
     this.turn = new Turn(ports.clock)
+    this.turn.onBegin = () => this.shard?.primary.tick(this.clock.wallMs())
+    this.turn.beforeFlush(() => this.#turnEnds())
     this.gate = new Gate(ports.clock)
     this.stagedWork = new StagedWorkQueue(this)
     this.turn.afterFlush(() => this.clientEviction.turnEnded())
@@ -113,6 +121,7 @@ export class Server {
     this.listener = new Listener(ports.network, this.turn, ports.clock, limits, (connection) => this.#openSession(connection))
     this.listener.onMemoryRefused = ({ pipe }) =>
       this.log.warn('The system gives no memory for the request of a client; closed', { client: pipe.remoteAddress })
+    this.addresses = new Addresses(this.listener)
     const { counts } = this.listener
     this.rates = new Rates(ports.clock, () => [this.stats.commands, counts.inputBytes, counts.outputBytes])
   }
@@ -129,6 +138,11 @@ export class Server {
     return server
   }
 
+  /** The TCP port in use. */
+  get port(): number {
+    return this.addresses.port
+  }
+
   /** The shard's primary; only called when the server has loaded. */
   get primary(): Primary {
     return (this.shard as Shard).primary
@@ -140,7 +154,7 @@ export class Server {
 
   /** Why the server cannot do all it is there for; undefined when it can. */
   get trouble(): string | undefined {
-    if (this.shard === undefined) return 'loading'
+    if (this.shard === undefined) return this.shardSwitch.failure === undefined ? 'loading' : closedText(this.shardSwitch.failure)
     return this.logFailure === undefined ? undefined : `the log has failed: ${this.logFailure.message}`
   }
 
@@ -153,7 +167,7 @@ export class Server {
   /** Why a known command may not run now; undefined when it may. */
   refusal(command: Command, session: Session): string | undefined {
     if (session.monitoring && (command.isWrite || command.isRead)) return "ERR Replica can't interact with the keyspace"
-    if (this.shard === undefined) return command.whileLoading && needsNoShard(command) ? undefined : loadingText
+    if (this.shard === undefined) return this.#refusalWithoutShard(command)
     const writes = command.isWrite || (command.name === 'exec' && session.transaction.queued.some((queued) => queued.command.isWrite))
     if (this.logFailure !== undefined && writes) return `MISCONF Errors writing to the AOF file: ${this.logFailure.message}`
     if (command.name === 'exec' && !session.transaction.failed) {
@@ -166,10 +180,25 @@ export class Server {
     return undefined
   }
 
+  #refusalWithoutShard(command: Command): string | undefined {
+    // While a shard takes another one's place the gate lets nothing through.
+    if (this.shardSwitch.isRunning || (command.whileLoading && needsNoShard(command))) return undefined
+    const { failure } = this.shardSwitch
+    return failure === undefined ? loadingText : `MISCONF ${closedText(failure)}`
+  }
+
   /** Bookkeeping after each executed command. */
   executed(session: Session, command: Command, args: Arguments, us: number): void {
     this.stats.commands++
     if (us >= this.slowerThanUs) this.#slow(session, command, args, us)
+  }
+
+  changeReplicationId(): void {
+    this.replicationId = this.#newId()
+  }
+
+  #newId(): string {
+    return Array.from({ length: 5 }, () => this.ports.random.nextUint32().toString(16).padStart(8, '0')).join('')
   }
 
   /** CONFIG RESETSTAT. */
@@ -239,49 +268,35 @@ export class Server {
     const { values } = this.config
     applyConfig(this)
     this.rates.start()
-    await this.#listen(values)
+    await this.addresses.follow(values)
     if (values.unixsocket !== '') {
       const mode = values.unixsocketperm === 0 ? {} : { mode: values.unixsocketperm }
       await this.listener.listen({ path: values.unixsocket, backlog: values['tcp-backlog'], ...mode })
     }
-    const shard = await openShard(
-      this.ports,
-      values,
-      this.limits,
-      () => this.listener.memoryBytes + this.stagedWork.memoryBytes,
-      (ms) => {
+    this.connectShard(await this.openShard())
+  }
+
+  /** Opens a shard as the settings say; it does not serve yet. */
+  openShard(): Promise<Shard> {
+    return openShard({
+      ports: this.ports,
+      values: this.config.values,
+      limits: this.limits,
+      clientBytes: () => this.listener.memoryBytes + this.stagedWork.memoryBytes,
+      coldReadMs: (ms) => {
         this.stats.coldReadMs(ms)
         this.observers.coldRead?.(ms)
       },
-      this.#sizes,
-    )
-    this.#connectShard(shard)
+      sizes: this.#sizes,
+    })
   }
 
-  /** On every address of `bind`; one that begins with `-` may be missing on this machine. */
-  async #listen(values: Values): Promise<void> {
-    let failure: Error | undefined
-    for (const word of values.bind.split(/\s+/).filter((each) => each !== '')) {
-      const host = word.replace(/^-/, '')
-      const options = {
-        port: this.port === 0 ? values.port : this.port,
-        backlog: values['tcp-backlog'],
-        keepAliveMs: values['tcp-keepalive'] * 1000,
-      }
-      try {
-        const listening = await this.listener.listen(host === '*' ? options : { ...options, host: host === '::*' ? '::' : host })
-        this.port = listening.port
-      } catch (cause) {
-        if (!word.startsWith('-')) throw cause
-        failure = cause as Error
-      }
-    }
-    if (this.port === 0 && failure !== undefined) throw failure
-  }
-
-  #connectShard(shard: Shard): void {
+  /** Serves from a shard that is open; its work in the background begins. */
+  connectShard(shard: Shard): void {
     const { log } = shard.primary
+    const former = this.maintenance as Maintenance | undefined
     this.maintenance = new Maintenance(shard, this.clock, this.config, this.log)
+    if (former !== undefined) this.maintenance.continueFrom(former)
     this.turn.committed = log.committed
     shard.primary.onMemoryRefused = ({ name }) => this.log.warn('The system gives no memory for a command; refused', { command: name })
     log.onCommitted = (committed) => {
@@ -295,14 +310,20 @@ export class Server {
     this.gate.memoryShort = () => shard.budget.isShort || log.pendingBytes > logPendingBytesMax
     this.maintenance.onRoom = () => this.gate.retry()
     this.maintenance.onAppended = () => this.turn.schedule()
-    this.turn.onBegin = () => shard.primary.tick(this.clock.wallMs())
-    this.turn.beforeFlush(() => this.#turnEnds(shard))
     shard.primary.tick(this.clock.wallMs())
     this.maintenance.start()
     this.shard = shard
   }
 
-  #turnEnds(shard: Shard): void {
+  /** Serves no more; the maintenance has been stopped. The shard is still open. */
+  disconnectShard(): void {
+    this.shard = undefined
+    this.gate.memoryShort = () => false
+  }
+
+  #turnEnds(): void {
+    const { shard } = this
+    if (shard === undefined) return
     const { primary } = shard
     primary.log.flush()
     if (primary.log.committed > this.turn.committed) this.turn.released(primary.log.committed)
@@ -314,7 +335,7 @@ export class Server {
     this.logFailure = failure
     shard.waiters.failed(failure)
     shard.primary.x.deletesExpired = false
-    this.maintenance.mayChange = false
+    this.maintenance.logFailed()
     this.log.error('The log failed: nothing will be acknowledged any more, reads go on', { error: failure })
     // Whoever waits for a commit would wait for ever; what was written may or may not be there after a restart.
     for (const session of [...this.sessions.values()]) if (session.connection.heldLsn > 0) session.connection.close()
@@ -327,6 +348,7 @@ export class Server {
   async #stop(): Promise<void> {
     this.rates.stop()
     await this.listener.stopAccepting()
+    await this.shardSwitch.idle()
     const { shard } = this
     if (shard !== undefined) {
       // Writers wait, as at Redis's SHUTDOWN.
@@ -343,6 +365,10 @@ export class Server {
     await this.listener.close()
     if (shard !== undefined) await closeShard(shard)
   }
+}
+
+function closedText(failure: Error): string {
+  return `The data could not be opened again: ${failure.message}`
 }
 
 /** EXEC and what looks at keys have to wait for them. */

@@ -155,6 +155,13 @@ export class Session implements RequestHandler {
     }
   }
 
+  /** Another shard is in the place of the one that served so far: what this client has of that is worth nothing. */
+  shardReplaced(sameLog: boolean): void {
+    this.#staged = undefined
+    this.#fetched = undefined
+    if (!sameLog) this.lastWriteLsn = 0
+  }
+
   /** Whether the command, or what EXEC is about to run, may need memory. */
   needsMemory(command: Command): boolean {
     return command.denyOom || (command.name === 'exec' && this.transaction.queued.some((queued) => queued.command.denyOom))
@@ -240,6 +247,7 @@ export class Session implements RequestHandler {
         this.retry()
       },
       failed: (failure) => this.#coldReadFailed(failure),
+      abandoned: () => this.retry(),
     })
     return true
   }

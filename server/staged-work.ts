@@ -16,6 +16,8 @@ export interface StagedJob {
   done(): void
   /** A cold chunk could not be read. */
   failed(failure: Error): void
+  /** It is of no more use: the request has to begin anew. */
+  abandoned(): void
 }
 
 const sliceMs = 1
@@ -48,6 +50,14 @@ export class StagedWorkQueue {
     this.#goOn(job)
   }
 
+  /** Gives all of them up. */
+  abandon(): void {
+    const jobs = [...this.#all]
+    this.#all.clear()
+    this.#ready = []
+    for (const job of jobs) if (job.isWanted()) job.abandoned()
+  }
+
   #goOn(job: StagedJob): void {
     this.#ready.push(job)
     if (this.#scheduled) return
@@ -72,6 +82,7 @@ export class StagedWorkQueue {
   /** Does one slice. False when the job is over, or waits for chunks. */
   #advance(job: StagedJob): boolean {
     const { work } = job
+    if (!this.#all.has(job)) return false
     if (!job.isWanted()) {
       this.#all.delete(job)
       return false
@@ -96,8 +107,7 @@ export class StagedWorkQueue {
         if (this.#advance(job)) this.#goOn(job)
       },
       (failure: Error) => {
-        this.#all.delete(job)
-        job.failed(failure)
+        if (this.#all.delete(job)) job.failed(failure)
       },
     )
   }

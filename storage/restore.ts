@@ -3,7 +3,7 @@
  * read. What the log holds beyond the catalog's marker is replayed afterwards.
  */
 import type { TypeNumber } from '../engine/keyspace/entries.ts'
-import { beforeMoveFlag, catalogedFlag, dirtyFlag, treeForm, valueDirtyFlag } from '../engine/keyspace/entries.ts'
+import { beforeMoveFlag, catalogedFlag, dirtyFlag, ownIntegerFlag, treeForm, valueDirtyFlag } from '../engine/keyspace/entries.ts'
 import type { Keyspace } from '../engine/keyspace/keyspace.ts'
 import { Separator } from '../engine/tree/separator.ts'
 import type { CatalogVisitor } from './catalog-format.ts'
@@ -64,8 +64,8 @@ export class KeyspaceRestore implements CatalogVisitor {
     }
     entries.setLength(ref, length)
     entries.setLsn(ref, lsn)
-    entries.setFlag(ref, catalogedFlag)
     if ((flags & ENTRY_BEFORE_MOVE) !== 0) entries.setFlag(ref, beforeMoveFlag)
+    entries.setFlag(ref, keyspace.sharesIntegers ? catalogedFlag : catalogedFlag | ownIntegerFlag)
     const placed = keyspace.setExpireAt(ref, expireAt)
     if (encoding === treeForm) this.#owners.push(placed)
     if (valueId === 0 && this.#tier.isMovable(entries.value(placed))) this.#movable.push(placed)

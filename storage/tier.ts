@@ -131,6 +131,11 @@ export class Tier implements KeyspaceObserver {
     return this.#reads.size
   }
 
+  /** Resolves when no read is under way. */
+  async quiet(): Promise<void> {
+    while (this.#reads.size > 0) await Promise.allSettled(this.#reads.values())
+  }
+
   /** Whether the catalog lags behind. */
   get hasDirty(): boolean {
     return this.dirty.length > 0 || this.dirtyMovers.length > 0 || this.frozen.length > 0

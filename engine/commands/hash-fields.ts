@@ -8,8 +8,8 @@ import type { Arguments } from '../arguments.ts'
 import type { Execution } from '../execution.ts'
 import type { FieldSource } from '../mutation/field-source.ts'
 import { slicedValueBytes } from '../staged-work.ts'
-import type { VisitPair } from '../types/hash-tree.ts'
-import { fieldFingerprint, findField, PackedCursor, packedHeaderBytes, readPair, usedBytes } from '../types/packed-fields.ts'
+import type { VisitPair } from '../types/packed-fields.ts'
+import { fieldFingerprint, findField, PackedCursor, readPair, visitPairs } from '../types/packed-fields.ts'
 
 /** Where the pair is that `findPair` found, in the buffer that it returned. */
 export const found = new PackedCursor()
@@ -77,15 +77,7 @@ export function eachPair(x: Execution, entry: number, visit: VisitPair): void {
     if (x.hashTrees.scan(value, 0, Number.MAX_SAFE_INTEGER, visit) !== 0) throw new Error('hash: a leaf to walk over is cold')
     return
   }
-  const pair = new PackedCursor()
-  const bytes = values.bytes(value)
-  const start = values.start(value)
-  const end = start + usedBytes(bytes, start)
-  for (let at = start + packedHeaderBytes; at < end; ) {
-    readPair(bytes, at, pair)
-    at = pair.next
-    visit(bytes, pair)
-  }
+  visitPairs(values.bytes(value), values.start(value), new PackedCursor(), visit)
 }
 
 /** The entry of the key that is argument 1, if it holds a collection so large that it is worked on in slices; else 0. */

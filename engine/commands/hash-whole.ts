@@ -11,7 +11,8 @@ import type { StagedWork } from '../staged-work.ts'
 import { slicedValueBytes } from '../staged-work.ts'
 import type { LeafRenderer } from '../tree/tree-image.ts'
 import { TreeImage } from '../tree/tree-image.ts'
-import type { HashTrees, VisitPair } from '../types/hash-tree.ts'
+import type { HashTrees } from '../types/hash-tree.ts'
+import type { VisitPair } from '../types/packed-fields.ts'
 import { eachPair, slicedTree } from './hash-fields.ts'
 
 const whole = {

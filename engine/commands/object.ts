@@ -5,24 +5,17 @@
  * cold value it is known when it became cold, to a minute, or that it was so when the server started: IDLETIME counts from
  * there.
  */
-import type { Arguments } from '../arguments.ts'
-import type { ColdWants } from '../cold-wants.ts'
-import { wantValue } from '../cold-wants.ts'
 import type { EngineCommand } from '../command.ts'
 import { keyAt, noKeys } from '../command.ts'
 import type { Execution } from '../execution.ts'
-import { isInt64 } from '../integer.ts'
-import { hashType, packedForm, plainString, rawString, stringType, textString, valueDirtyFlag } from '../keyspace/entries.ts'
-import type { Keyspace } from '../keyspace/keyspace.ts'
+import { valueDirtyFlag } from '../keyspace/entries.ts'
+import { encodingName, referenceCount, wantsDigits } from '../keyspace/redis-encoding.ts'
 import { peek } from './look-up.ts'
 
 const noFrequency =
   'ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.'
 const noIdleTime =
   'ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.'
-/** Strings up to this are `embstr` to Redis, and integers are not longer than the second. */
-const embeddedBytesMax = 44
-const integerBytesMax = 20
 
 const about = {
   arity: 3,
@@ -69,7 +62,13 @@ export const objectCommands = {
     handler: help,
   },
   'OBJECT IDLETIME': { ...about, since: '2.2.3', summary: 'Returns for how many seconds a key was not used.', handler: idletime },
-  'OBJECT REFCOUNT': { ...about, since: '2.2.3', summary: 'Returns how many references a value has: always 1.', handler: refcount },
+  'OBJECT REFCOUNT': {
+    ...about,
+    since: '2.2.3',
+    summary: 'Returns how many references Redis would have to a value: 1, or very many for a small integer.',
+    needs: wantsDigits,
+    handler: refcount,
+  },
   'OBJECT TIER': {
     ...about,
     since: '7.0.0',
@@ -107,24 +106,7 @@ function object(x: Execution): void {
 function encoding(x: Execution): void {
   const entry = peek(x, 2)
   if (entry === 0) x.reply.nil()
-  else x.reply.text(encodingName(x, entry))
-}
-
-function encodingName(x: Execution, entry: number): string {
-  const { entries } = x.keyspace
-  const encoding = entries.encoding(entry)
-  if (entries.type(entry) === hashType) return encoding === packedForm ? 'listpack' : 'hashtable'
-  const length = entries.length(entry)
-  if (encoding === rawString || length > embeddedBytesMax) return 'raw'
-  if (encoding === textString || length > integerBytesMax) return 'embstr'
-  return isInt64(x.stringBytes(entry), x.stringStart(entry), x.stringEnd(entry)) ? 'int' : 'embstr'
-}
-
-/** Whether a short string is an integer only its bytes can tell. */
-function wantsDigits(keyspace: Keyspace, entry: number, _args: Arguments, _keyIndex: number, wants: ColdWants): void {
-  const { entries } = keyspace
-  const mayBeInteger = entries.type(entry) === stringType && entries.encoding(entry) === plainString
-  if (mayBeInteger && entries.length(entry) <= integerBytesMax) wantValue(keyspace, entry, wants)
+  else x.reply.text(encodingName(x.keyspace, entry))
 }
 
 function freq(x: Execution): void {
@@ -151,8 +133,9 @@ function idletime(x: Execution): void {
 }
 
 function refcount(x: Execution): void {
-  if (peek(x, 2) === 0) x.reply.nil()
-  else x.reply.integer(1)
+  const entry = peek(x, 2)
+  if (entry === 0) x.reply.nil()
+  else x.reply.integer(referenceCount(x.keyspace, entry))
 }
 
 function tier(x: Execution): void {

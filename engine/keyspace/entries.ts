@@ -49,6 +49,8 @@ export const valueDirtyFlag = 1 << 23
 export const epochFlag = 1 << 24
 /** Restored from a catalog row that shows the key in the middle of the record of its LSN, just before that record moves the value away. */
 export const beforeMoveFlag = 1 << 25
+/** A string that would not share Redis's object of a small integer: COPY made it, or `maxmemory-policy` forbade sharing. Not in the catalog. */
+export const ownIntegerFlag = 1 << 26
 
 const longKeyMin = 0xffff
 const two32 = 2 ** 32
@@ -182,6 +184,13 @@ export class Entries {
 
   setFlag(ref: number, flag: number): void {
     this.arena.words(ref)[this.arena.wordAt(ref) + 3] |= flag
+  }
+
+  /** Sets some flags and clears others. */
+  changeFlags(ref: number, set: number, cleared: number): void {
+    const words = this.arena.words(ref)
+    const w = this.arena.wordAt(ref) + 3
+    words[w] = (words[w] & ~cleared) | set
   }
 
   clearFlag(ref: number, flag: number): void {

@@ -61,6 +61,13 @@ export class KeyIndex {
     return this.#size
   }
 
+  /** Places in all tables, taken or free. */
+  get places(): number {
+    let places = 0
+    for (const capacity of this.#capacities) places += capacity
+    return places
+  }
+
   /** Bytes beside the tables, which the arena counts. */
   get bytes(): number {
     return this.#refs === noRefs ? 0 : tableCount * 8

@@ -11,7 +11,7 @@ import { TreeLeaves } from '../tree/tree-leaves.ts'
 import { AccessClock } from './access.ts'
 import { Database } from './database.ts'
 import type { TypeNumber } from './entries.ts'
-import { catalogedFlag, dirtyFlag, Entries, treeForm, valueDirtyFlag } from './entries.ts'
+import { catalogedFlag, dirtyFlag, Entries, ownIntegerFlag, treeForm, valueDirtyFlag } from './entries.ts'
 import { KeyHash } from './key-hash.ts'
 import type { RefMatcher } from './key-index.ts'
 import { KeyIndex } from './key-index.ts'
@@ -43,6 +43,8 @@ export class Keyspace implements RefMatcher {
   dirtyEpoch = 0
   /** The id in the catalog of the next collection. */
   nextCollectionId = 1
+  /** Whether Redis would share the objects of small integers: not where the policy for eviction looks at each object's uses. */
+  sharesIntegers = true
   observer: KeyspaceObserver
   /** Set by the tier: for how many seconds, at least, a cold value with this stamp was not used. */
   coldIdleSeconds: (stamp: number) => number = () => 0
@@ -197,7 +199,10 @@ export class Keyspace implements RefMatcher {
     const isTree = entries.isTree(from)
     entries.setTypeAndEncoding(to, entries.type(from), entries.encoding(from))
     entries.setLength(to, entries.length(from))
-    if (entries.flag(from, valueDirtyFlag)) entries.setFlag(to, valueDirtyFlag)
+    for (const flag of [valueDirtyFlag, ownIntegerFlag]) {
+      if (entries.flag(from, flag)) entries.setFlag(to, flag)
+      else entries.clearFlag(to, flag)
+    }
     if (entries.isResident(from)) {
       const value = entries.value(from)
       entries.setResident(to, value, this.access.used(entries.access(from)))
@@ -265,7 +270,8 @@ export class Keyspace implements RefMatcher {
       this.values.setId(value, 0)
       this.observer.stale(id)
     }
-    this.entries.setFlag(ref, valueDirtyFlag)
+    if (this.sharesIntegers) this.entries.changeFlags(ref, valueDirtyFlag, ownIntegerFlag)
+    else this.entries.setFlag(ref, valueDirtyFlag | ownIntegerFlag)
     this.changed(ref, lsn)
   }
 

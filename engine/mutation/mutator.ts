@@ -9,7 +9,7 @@
  * system refuses it, and `operations` is what it was, nothing has happened.
  */
 import { hasCold } from '../cold-wants.ts'
-import { hashType, plainString, rawString, stringType, textString, treeForm } from '../keyspace/entries.ts'
+import { hashType, ownIntegerFlag, plainString, rawString, stringType, textString, treeForm } from '../keyspace/entries.ts'
 import { expirySet, keyDeleted, keyReplaced, valueEdited, valueMovedAway, valueMovedHere, valuePut } from '../keyspace/key-change.ts'
 import { KeyInterest } from '../keyspace/key-interest.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
@@ -375,6 +375,7 @@ export class Mutator {
     to = keyspace.setExpireAt(to, expireAt)
     if (entries.isTree(to)) keyspace.changed(to, this.#lsn)
     else keyspace.valueChanged(to, this.#lsn)
+    if (type === stringType && entries.encoding(to) === plainString) entries.setFlag(to, ownIntegerFlag)
     if (this.interest.active !== 0) this.interest.touched(db, key, ks, ke, valuePut)
   }
 

@@ -7,7 +7,7 @@
  * The layout, and the hash, may not change: it is the same in the cold store.
  */
 import { KeyHash } from '../keyspace/key-hash.ts'
-import type { PackedCursor } from './packed-fields.ts'
+import type { PackedCursor, VisitPair } from './packed-fields.ts'
 import { packedHeaderBytes, putBytes, readLongVarint, readVarint, sameBytes, usedBytes, varintBytes, writeVarint } from './packed-fields.ts'
 
 const hashBytes = 4
@@ -68,6 +68,16 @@ export function readElement(bytes: Uint8Array, at: number, out: PackedCursor): v
   out.valueStart = out.fieldEnd
   out.valueEnd = out.valueStart + valueLength
   out.next = out.valueEnd
+}
+
+/** Visits all elements of a leaf in order. */
+export function visitElements(bytes: Buffer, start: number, pair: PackedCursor, visit: VisitPair): void {
+  const end = start + usedBytes(bytes, start)
+  for (let at = start + packedHeaderBytes; at < end; ) {
+    readElement(bytes, at, pair)
+    at = pair.next
+    visit(bytes, pair)
+  }
 }
 
 /** Offset of the first element at or behind `from` whose hash is not below `hash`, or the blob's end. */

@@ -11,11 +11,9 @@ import type { Keyspace } from '../keyspace/keyspace.ts'
 import { Separator } from '../tree/separator.ts'
 import type { TreeLeaves } from '../tree/tree-leaves.ts'
 import { LeafRow } from '../tree/tree-shape.ts'
-import { elementBytes, fieldHash, findElement, hashAt, hashEnd, readElement, skipBelow, writeElement } from './hash-leaf.ts'
-import { PackedCursor, packedHeaderBytes, readPair, setUsedBytes, usedBytes } from './packed-fields.ts'
-
-/** Called for a pair, which may be read until the visit ends. Must not change the hash that is visited. */
-export type VisitPair = (bytes: Buffer, pair: PackedCursor) => void
+import { elementBytes, fieldHash, findElement, hashAt, hashEnd, readElement, skipBelow, visitElements, writeElement } from './hash-leaf.ts'
+import type { VisitPair } from './packed-fields.ts'
+import { PackedCursor, packedHeaderBytes, setUsedBytes, usedBytes, visitPairs } from './packed-fields.ts'
 
 export class HashTrees {
   readonly leaves: TreeLeaves
@@ -34,12 +32,9 @@ export class HashTrees {
     if (packed === 0) return root
     const bytes = values.bytes(packed)
     const start = values.start(packed)
-    const end = start + usedBytes(bytes, start)
-    const pair = new PackedCursor()
-    for (let at = start + packedHeaderBytes; at < end; at = pair.next) {
-      readPair(bytes, at, pair)
+    visitPairs(bytes, start, new PackedCursor(), (_, pair) => {
       this.set(root, bytes, pair.fieldStart, pair.fieldEnd, bytes, pair.valueStart, pair.valueEnd, lsn)
-    }
+    })
     return root
   }
 
@@ -164,15 +159,7 @@ export class HashTrees {
   /** Visits all fields of one resident leaf in order. */
   visitLeaf(ref: number, visit: VisitPair): void {
     const { values } = this.leaves
-    const bytes = values.bytes(ref)
-    const start = values.start(ref)
-    const end = start + usedBytes(bytes, start)
-    const pair = this.#pair
-    for (let at = start + packedHeaderBytes; at < end; ) {
-      readElement(bytes, at, pair)
-      at = pair.next
-      visit(bytes, pair)
-    }
+    visitElements(values.bytes(ref), values.start(ref), this.#pair, visit)
   }
 
   /** Field number `rank`, 0 ≤ rank < length, in order of hash. */

@@ -21,6 +21,9 @@ export class PackedCursor {
   next = 0
 }
 
+/** Called for a pair, which may be read until the visit ends. Must not change what is visited. */
+export type VisitPair = (bytes: Buffer, pair: PackedCursor) => void
+
 const scratch = new PackedCursor()
 
 /** A blob without fields. Needs room for `packedHeaderBytes`. */
@@ -87,6 +90,16 @@ export function readPair(bytes: Uint8Array, at: number, out: PackedCursor): void
   out.valueStart = out.fieldEnd
   out.valueEnd = out.valueStart + valueLength
   out.next = out.valueEnd
+}
+
+/** Visits all pairs of a blob in order. */
+export function visitPairs(bytes: Buffer, start: number, pair: PackedCursor, visit: VisitPair): void {
+  const end = start + usedBytes(bytes, start)
+  for (let at = start + packedHeaderBytes; at < end; ) {
+    readPair(bytes, at, pair)
+    at = pair.next
+    visit(bytes, pair)
+  }
 }
 
 /** Reads the pair number `rank` in order of insertion; false when there are not so many. */

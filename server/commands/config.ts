@@ -125,7 +125,16 @@ function set(session: Session): void {
     reply.error(syntaxError)
     return
   }
+  if (session.inExec && server.config.takesTime(pairs)) {
+    reply.error("ERR CONFIG SET waits for the system here, so it isn't allowed in a transaction")
+    return
+  }
+  const write = (problem: string | undefined): void => (problem === undefined ? reply.ok() : reply.error(problem))
   const problem = server.config.set(pairs)
-  if (problem === undefined) reply.ok()
-  else reply.error(problem)
+  if (!(problem instanceof Promise)) {
+    write(problem)
+    return
+  }
+  const answer = session.defer('counted')
+  void problem.then((found) => answer(() => write(found)))
 }

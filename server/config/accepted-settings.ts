@@ -2,7 +2,7 @@
  * Settings of Redis 7.0 that change nothing here. Most are known so that stock configuration files load and tools may
  * read and write them; those that promise something Moraine does not do (`only`) are refused unless they ask for nothing.
  */
-import { savePoints } from './compound.ts'
+import { savePoints, watchdogPeriod } from './compound.ts'
 import { choice, int32Max, int64Max, integer, memory, only, text, words, yesNo } from './setting.ts'
 
 const inert = { effective: false } as const
@@ -97,11 +97,11 @@ const replication = {
   replicaof: only('', 'this is a single server'),
   'cluster-enabled': only('no', 'this is a single server'),
   'tls-port': only('0', 'connections are not encrypted'),
-  'replica-serve-stale-data': yesNo(true, 'There are no replicas.', inert),
-  'replica-read-only': yesNo(true, 'There are no replicas.', inert),
-  'replica-lazy-flush': yesNo(false, 'There are no replicas.', inert),
-  'replica-priority': integer(100, 0n, int32Max, 'There are no replicas.', inert),
-  'replica-ignore-maxmemory': yesNo(true, 'There are no replicas.', inert),
+  'replica-serve-stale-data': yesNo(true, 'There are no replicas.', { ...inert, aliases: ['slave-serve-stale-data'] }),
+  'replica-read-only': yesNo(true, 'There are no replicas.', { ...inert, aliases: ['slave-read-only'] }),
+  'replica-lazy-flush': yesNo(false, 'There are no replicas.', { ...inert, aliases: ['slave-lazy-flush'] }),
+  'replica-priority': integer(100, 0n, int32Max, 'There are no replicas.', { ...inert, aliases: ['slave-priority'] }),
+  'replica-ignore-maxmemory': yesNo(true, 'There are no replicas.', { ...inert, aliases: ['slave-ignore-maxmemory'] }),
   'repl-diskless-sync': yesNo(true, 'There are no replicas.', inert),
   'repl-diskless-sync-delay': integer(5, 0n, int32Max, 'There are no replicas.', inert),
   'repl-diskless-sync-max-replicas': integer(0, 0n, int32Max, 'There are no replicas.', inert),
@@ -114,4 +114,17 @@ const replication = {
   'min-replicas-max-lag': integer(10, 0n, int32Max, 'There are no replicas.', inert),
 }
 
-export const acceptedSettings = { ...thresholds, ...persistence, ...processes, ...defragmentation, ...replication }
+const hiddenInert = { effective: false, hidden: true } as const
+const int32Min = -(int32Max + 1n)
+
+/** What Redis has for its own tests. */
+const hidden = {
+  'key-load-delay': integer(0, int32Min, int32Max, 'Loading is not slowed down.', hiddenInert),
+  'loading-process-events-interval-bytes': integer(2 * mib, 1024n, int32Max, 'Loading is done in slices of time.', hiddenInert),
+  'lua-enable-deprecated-api': yesNo(false, 'There are no scripts.', { ...hiddenInert, when: 'start' }),
+  'rdb-key-save-delay': integer(0, int32Min, int32Max, 'Checkpoints are not slowed down.', hiddenInert),
+  'use-exit-on-panic': yesNo(false, 'A broken invariant always ends the process.', hiddenInert),
+  'watchdog-period': watchdogPeriod('There is no watchdog.', hiddenInert),
+}
+
+export const acceptedSettings = { ...thresholds, ...persistence, ...processes, ...defragmentation, ...replication, ...hidden }

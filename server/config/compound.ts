@@ -3,7 +3,7 @@
  * percentiles, classes of keyspace events. Their rules and refusals are Redis's.
  */
 import type { Options, Setting } from './setting.ts'
-import { parseMemory, Refused, setting } from './setting.ts'
+import { int32Max, integer, parseMemory, Refused, setting, words } from './setting.ts'
 
 export interface OutputBufferLimit {
   /** Bytes at which a client is closed at once; 0 for no limit. */
@@ -98,4 +98,26 @@ export function eventClasses(summary: string, options: Options = {}): Setting<st
   const format = (value: string) => (value.startsWith('An') ? value.replace('n', '') : value)
   const lines = (value: string) => [`"${value}"`]
   return setting({ accepts: 'letters of `Ag$lshzxeKEtmdn`', default: '', parse, format, lines }, summary, options)
+}
+
+/** Milliseconds of which Redis raises those below two rounds of its background work. */
+export function watchdogPeriod(summary: string, options: Options = {}): Setting<number> {
+  const shortestMs = 200
+  const plain = integer(0, 0n, int32Max, summary, options)
+  const parse = (words: readonly string[], previous: number, adding: boolean): number => {
+    const ms = plain.parse(words, previous, adding)
+    return ms === 0 ? 0 : Math.max(ms, shortestMs)
+  }
+  return { ...plain, parse }
+}
+
+/** Addresses to listen on; no more than Redis takes. */
+export function addresses(fallback: string, summary: string): Setting<string> {
+  const most = 16
+  const plain = words(fallback, summary)
+  const parse = (given: readonly string[]): string => {
+    if (given.filter((word) => word !== '').length > most) throw new Refused('Too many bind addresses specified.')
+    return given.join(' ')
+  }
+  return { ...plain, parse }
 }

@@ -12,6 +12,9 @@ import { findSetting, settingNames, settingOf } from './settings.ts'
 
 /** Told of a new value after `values` has it. Text as the answer refuses the change and becomes part of the error. */
 type Subscriber = (value: unknown, previous: unknown) => string | undefined
+/** The same for an effect that takes time. */
+type SlowSubscriber = () => Promise<string | undefined>
+type Problem = string | undefined
 
 /** The values that hold when nothing is configured. */
 export function defaultValues(): Values {
@@ -23,6 +26,9 @@ export class Config {
   /** The configuration file, for CONFIG REWRITE; undefined when there is none. */
   readonly path: string | undefined
   readonly #subscribers = new Map<SettingName, Subscriber[]>()
+  readonly #slowSubscribers = new Map<SettingName, SlowSubscriber>()
+  /** A change whose effect takes time is under way. */
+  #changing: Promise<unknown> | undefined
 
   constructor(values: Partial<Values> = {}, path?: string) {
     this.values = { ...defaultValues(), ...values }
@@ -38,6 +44,17 @@ export class Config {
     this.#subscribers.set(name, [...known, apply as Subscriber])
   }
 
+  /** As `onChange` for an effect that takes time, of which there is one for a setting. It looks at `values`, also when it is called once more because they went back. */
+  onSlowChange(name: SettingName, apply: SlowSubscriber): void {
+    this.#slowSubscribers.set(name, apply)
+  }
+
+  /** Whether `set` would take time. */
+  takesTime(pairs: readonly (readonly [name: string, value: string])[]): boolean {
+    const isSlow = (name: SettingName | undefined): boolean => name !== undefined && this.#slowSubscribers.has(name)
+    return this.#changing !== undefined || pairs.some(([name]) => isSlow(findSetting(name)))
+  }
+
   /**
    * CONFIG GET: names and values of all settings that are named or match a glob, older names included, each once. A plain
    * name is answered in the spelling it was asked in, as Redis does.
@@ -51,6 +68,7 @@ export class Config {
     }
     const globs = patterns.filter((pattern) => /[*?[]/.test(pattern)).map((pattern) => Buffer.from(pattern))
     for (const setting of settingNames) {
+      if (settingOf(setting).hidden) continue
       for (const name of [setting, ...settingOf(setting).aliases]) {
         const text = Buffer.from(name)
         if (found.has(name) || !globs.some((glob) => globMatches(glob, 0, glob.length, text, 0, text.length, true))) continue
@@ -65,8 +83,12 @@ export class Config {
     return settingOf(name).format(this.values[name])
   }
 
-  /** CONFIG SET: changes all settings or none. The answer is the error, without the `-` before it, or undefined. */
-  set(pairs: readonly (readonly [name: string, value: string])[]): string | undefined {
+  /**
+   * CONFIG SET: changes all settings or none. The answer is the error, without the `-` before it, or undefined; a promise of it
+   * when the change takes time, or another one does that is under way.
+   */
+  set(pairs: readonly (readonly [name: string, value: string])[]): Problem | Promise<Problem> {
+    if (this.#changing !== undefined) return this.#changing.then(() => this.set(pairs))
     const names: SettingName[] = []
     const seen = new Set<string>()
     for (const [given] of pairs) {
@@ -104,7 +126,7 @@ export class Config {
     }
   }
 
-  #apply(changes: ReadonlyMap<SettingName, unknown>): string | undefined {
+  #apply(changes: ReadonlyMap<SettingName, unknown>): Problem | Promise<Problem> {
     const previous = new Map<SettingName, unknown>()
     for (const [name, value] of changes) {
       if (settingOf(name).format(value) === this.text(name)) continue
@@ -112,13 +134,37 @@ export class Config {
       this.#assign(name, value)
     }
     const told: SettingName[] = []
+    const goBack = (): void => {
+      for (const [back, value] of previous) this.#assign(back, value)
+      for (const back of told) this.#tell(back, changes.get(back))
+    }
     for (const name of previous.keys()) {
       told.push(name)
       const problem = this.#tell(name, previous.get(name))
       if (problem === undefined) continue
-      for (const [back, value] of previous) this.#assign(back, value)
-      for (const back of told) this.#tell(back, changes.get(back))
+      goBack()
       return failed(name, problem)
+    }
+    const slow = [...previous.keys()].filter((name) => this.#slowSubscribers.has(name))
+    if (slow.length === 0) return undefined
+    const changing = this.#applySlowly(slow, goBack).finally(() => {
+      this.#changing = undefined
+    })
+    this.#changing = changing
+    return changing
+  }
+
+  async #applySlowly(names: readonly SettingName[], goBack: () => void): Promise<Problem> {
+    const done: SlowSubscriber[] = []
+    for (const name of names) {
+      const apply = this.#slowSubscribers.get(name) as SlowSubscriber
+      const problem = await apply()
+      if (problem !== undefined) {
+        goBack()
+        for (const each of done) await each()
+        return failed(name, problem)
+      }
+      done.push(apply)
     }
     return undefined
   }

@@ -1,16 +1,15 @@
 /** Settings that Moraine shares with Redis 7.0 and that mean here what they mean there. One row each; defaults differ only where the summary says so. */
-import { eventClasses, outputBufferLimits, percentiles } from './compound.ts'
-import { choice, int32Max, int64Max, integer, memory, memoryOrPercent, permissions, text, uint32Max, words, yesNo } from './setting.ts'
+import { addresses, eventClasses, outputBufferLimits, percentiles } from './compound.ts'
+import { choice, int32Max, int64Max, integer, memory, memoryOrPercent, permissions, text, uint32Max, yesNo } from './setting.ts'
 
 const mib = 1024 * 1024
 const atStart = { when: 'start' } as const
 
 export const networkSettings = {
-  port: integer(6379, 0n, 65535n, 'TCP port to listen on; 0 lets the system choose one.', atStart),
-  bind: words(
+  port: integer(6379, 0n, 65535n, 'TCP port to listen on; 0 lets the system choose one.'),
+  bind: addresses(
     '127.0.0.1 -::1',
     'Addresses to listen on. One that begins with `-` may be missing on this machine. `*` is every IPv4 address.',
-    atStart,
   ),
   'tcp-backlog': integer(511, 0n, int32Max, 'How many connections the operating system may hold before they are accepted.', atStart),
   unixsocket: text('', 'Path of a Unix socket to listen on; empty for none.', atStart),
@@ -64,7 +63,7 @@ export const memorySettings = {
 
 export const durabilitySettings = {
   dir: text('./data', "Folder of all files; made when missing. Redis's default is the working directory.", { when: 'protected' }),
-  appendonly: yesNo(true, "Keep the log, so that acknowledged writes survive a crash. Redis's default is `no`.", atStart),
+  appendonly: yesNo(true, "Keep the log, so that acknowledged writes survive a crash. Redis's default is `no`."),
   appendfsync: choice(
     ['everysec', 'always', 'no'],
     'always',

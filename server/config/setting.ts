@@ -17,6 +17,8 @@ export interface Setting<T> {
   readonly summary: string
   /** Older names of the same setting, which CONFIG GET shows as well. */
   readonly aliases: readonly string[]
+  /** Of Redis's hidden ones: CONFIG GET answers when it is named exactly, no pattern finds it. */
+  readonly hidden: boolean
   /** False: known so that tools and stock configuration files work; without effect here. */
   readonly effective: boolean
   /** Whether a value is several words, as in `save 900 1`; if not, a line with any other count of arguments is refused. */
@@ -34,6 +36,7 @@ export interface Options {
   readonly aliases?: readonly string[]
   readonly since?: string
   readonly effective?: boolean
+  readonly hidden?: boolean
 }
 
 /** A value that a setting does not take; the message is the end of Redis's error. */
@@ -55,6 +58,7 @@ export function setting<T>(kind: Kind<T>, summary: string, options: Options): Se
     aliases: [],
     since: '0.1.0',
     effective: true,
+    hidden: false,
     manyWords: false,
     lines: (value) => [kind.format(value)],
     ...kind,

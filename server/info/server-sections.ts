@@ -92,7 +92,7 @@ export function* replicationSection(server: Server): Generator<InfoLine> {
   yield ['role', 'master']
   yield ['connected_slaves', 0]
   yield ['master_failover_state', 'no-failover']
-  yield ['master_replid', server.runId]
+  yield ['master_replid', server.replicationId]
   yield ['master_replid2', '0'.repeat(40)]
   yield ['master_repl_offset', server.shard?.primary.log.committed ?? 0]
   yield ['second_repl_offset', -1]

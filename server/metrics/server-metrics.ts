@@ -8,13 +8,27 @@ import type { Metrics } from './metrics.ts'
 
 /** Registers all but the process's own metrics; the server has loaded. */
 export function registerServerMetrics(metrics: Metrics, server: Server): void {
-  const shard = server.shard as Shard
+  const ofShard = shardReader(server)
   registerClients(metrics, server)
   registerCommandMetrics(metrics, () => commandFigures(server))
-  registerKeyspace(metrics, server, shard)
+  registerKeyspace(metrics, server, ofShard)
   registerMemory(metrics, server)
-  if (shard.store !== undefined) registerTier(metrics, server, shard)
-  if (server.config.values.appendonly) registerLog(metrics, server, shard)
+  registerTier(metrics, server, ofShard)
+  registerLog(metrics, server, ofShard)
+}
+
+/** Makes a way to read a figure out of one of the present shard; while there is none, it is what it was. */
+type OfShard = (read: (shard: Shard) => number) => () => number
+
+function shardReader(server: Server): OfShard {
+  return (read) => {
+    let last = 0
+    return () => {
+      const { shard } = server
+      if (shard !== undefined) last = read(shard)
+      return last
+    }
+  }
 }
 
 function* commandFigures(server: Server): Generator<CommandFigures> {
@@ -35,25 +49,28 @@ function registerClients(metrics: Metrics, { sessions, listener }: Server): void
   })
 }
 
-function registerKeyspace(metrics: Metrics, server: Server, { primary }: Shard): void {
-  const { keyspace, x } = primary
+function registerKeyspace(metrics: Metrics, server: Server, ofShard: OfShard): void {
   metrics.readRows('moraine_keys', (emit) => {
+    if (server.shard === undefined) return
+    const { keyspace } = server.shard.primary
     for (const [number, db] of keyspace.logical.entries()) {
       const { size } = keyspace.databases[db].index
       if (size > 0) emit([String(number)], size)
     }
   })
   metrics.readRows('moraine_expiring_keys', (emit) => {
+    if (server.shard === undefined) return
+    const { keyspace } = server.shard.primary
     for (const [number, db] of keyspace.logical.entries()) {
       const { index, expiring } = keyspace.databases[db]
       if (index.size > 0) emit([String(number)], expiring.length)
     }
   })
   metrics.read({
-    moraine_expired_keys_total: () => x.expired,
+    moraine_expired_keys_total: ofShard(({ primary }) => primary.x.expired),
     moraine_evicted_keys_total: () => server.maintenance.evictedKeys,
-    moraine_keyspace_hits_total: () => x.hits,
-    moraine_keyspace_misses_total: () => x.misses,
+    moraine_keyspace_hits_total: ofShard(({ primary }) => primary.x.hits),
+    moraine_keyspace_misses_total: ofShard(({ primary }) => primary.x.misses),
   })
 }
 
@@ -69,9 +86,7 @@ function registerMemory(metrics: Metrics, server: Server): void {
   metrics.read({ moraine_memory_limit_bytes: () => Number(server.config.values.maxmemory) })
 }
 
-function registerTier(metrics: Metrics, server: Server, { primary, store, writeOut }: Shard): void {
-  const { tier } = primary
-  const { counts } = tier
+function registerTier(metrics: Metrics, server: Server, ofShard: OfShard): void {
   metrics.readRows('moraine_tier_values', (emit) => {
     const { hot, cool, cold } = valuePlaces(server)
     emit(['hot'], hot)
@@ -80,35 +95,34 @@ function registerTier(metrics: Metrics, server: Server, { primary, store, writeO
   })
   metrics.read({
     moraine_tier_resident_bytes: () => valuePlaces(server).residentBytes,
-    moraine_tier_reads_total: () => counts.coldReads,
-    moraine_tier_shared_reads_total: () => counts.sharedReads,
+    moraine_tier_reads_total: ofShard(({ primary }) => primary.tier.counts.coldReads),
+    moraine_tier_shared_reads_total: ofShard(({ primary }) => primary.tier.counts.sharedReads),
     moraine_tier_failed_reads_total: () => server.stats.coldReadFailures,
-    moraine_tier_reads_in_flight: () => tier.readsInFlight,
-    moraine_tier_cooled_total: () => writeOut?.counts.values ?? 0,
-    moraine_tier_demoted_total: () => counts.demotions,
-    moraine_tier_promoted_total: () => counts.promotions,
+    moraine_tier_reads_in_flight: ofShard(({ primary }) => primary.tier.readsInFlight),
+    moraine_tier_cooled_total: ofShard(({ writeOut }) => writeOut?.counts.values ?? 0),
+    moraine_tier_demoted_total: ofShard(({ primary }) => primary.tier.counts.demotions),
+    moraine_tier_promoted_total: ofShard(({ primary }) => primary.tier.counts.promotions),
     moraine_tier_throttled_total: () => server.gate.throttled,
-    moraine_tier_dirty_entries: () => tier.dirty.length,
-    moraine_tier_disk_bytes: () => store?.stats().diskBytes ?? 0,
-    moraine_tier_level0_files: () => store?.stats().level0Files ?? 0,
+    moraine_tier_dirty_entries: ofShard(({ primary }) => primary.tier.dirty.length),
+    moraine_tier_disk_bytes: ofShard(({ store }) => store?.stats().diskBytes ?? 0),
+    moraine_tier_level0_files: ofShard(({ store }) => store?.stats().level0Files ?? 0),
   })
   const readSeconds = metrics.histogram('moraine_tier_read_seconds')
   server.observers.coldRead = (ms) => readSeconds(ms / 1000)
 }
 
-function registerLog(metrics: Metrics, server: Server, { primary, checkpointer }: Shard): void {
-  const { log } = primary
+function registerLog(metrics: Metrics, server: Server, ofShard: OfShard): void {
   metrics.read({
-    moraine_log_appended_lsn: () => log.appended,
-    moraine_log_committed_lsn: () => log.committed,
-    moraine_log_pending_bytes: () => log.pendingBytes,
-    moraine_log_bytes: () => log.stats().bytes,
-    moraine_log_segments: () => log.stats().segments,
-    moraine_log_records_total: () => log.stats().records,
-    moraine_log_groups_total: () => log.stats().groups,
-    moraine_log_written_bytes_total: () => log.stats().writtenBytes,
+    moraine_log_appended_lsn: ofShard(({ primary }) => primary.log.appended),
+    moraine_log_committed_lsn: ofShard(({ primary }) => primary.log.committed),
+    moraine_log_pending_bytes: ofShard(({ primary }) => primary.log.pendingBytes),
+    moraine_log_bytes: ofShard(({ primary }) => primary.log.stats().bytes),
+    moraine_log_segments: ofShard(({ primary }) => primary.log.stats().segments),
+    moraine_log_records_total: ofShard(({ primary }) => primary.log.stats().records),
+    moraine_log_groups_total: ofShard(({ primary }) => primary.log.stats().groups),
+    moraine_log_written_bytes_total: ofShard(({ primary }) => primary.log.stats().writtenBytes),
     moraine_log_failed: () => (server.logFailure === undefined ? 0 : 1),
-    moraine_checkpoint_lsn: () => checkpointer?.lastLsn ?? 0,
+    moraine_checkpoint_lsn: ofShard(({ checkpointer }) => checkpointer?.lastLsn ?? 0),
     moraine_checkpoints_total: () => server.maintenance.checkpoints,
     moraine_checkpoint_failures_total: () => server.maintenance.checkpointFailures,
   })

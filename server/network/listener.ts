@@ -82,6 +82,13 @@ export class Listener implements ConnectionHost {
     return port
   }
 
+  /** Listens at one address less; its clients stay. */
+  async unlisten(port: ListeningPort): Promise<void> {
+    const at = this.#ports.indexOf(port)
+    if (at >= 0) this.#ports.splice(at, 1)
+    await port.close()
+  }
+
   /** Stops accepting; the clients stay. */
   async stopAccepting(): Promise<void> {
     await Promise.all(this.#ports.splice(0).map((port) => port.close()))

@@ -29,7 +29,7 @@ export class Maintenance {
   onAppended: () => void = () => undefined
   onCheckpoint: (result: CheckpointResult) => void = () => undefined
   activeExpiry = true
-  /** False once the log has failed: expired keys stay, and nothing is evicted. */
+  /** Whether keys may expire and be evicted. */
   mayChange = true
   evictedKeys = 0
   checkpoints = 0
@@ -49,6 +49,7 @@ export class Maintenance {
   #sliceScheduled = false
   #expiryScheduled = false
   #stopped = false
+  #logFailed = false
   /** Bytes that had been written to the log then. What a restart had to replay counts too: it was written before. */
   #writtenAtCheckpoint: number
 
@@ -70,12 +71,37 @@ export class Maintenance {
     this.#timer = this.#clock.after(tickMs, () => this.#tick())
   }
 
+  /** Goes on with the counts and switches of the maintenance of a shard that this one replaces. */
+  continueFrom(former: Maintenance): void {
+    this.activeExpiry = former.activeExpiry
+    this.evictedKeys = former.evictedKeys
+    this.checkpoints = former.checkpoints
+    this.checkpointFailures = former.checkpointFailures
+    this.lastCheckpoint = former.lastCheckpoint
+    this.onCheckpoint = former.onCheckpoint
+  }
+
+  /** Lets no key expire or be evicted until the returned function is called. */
+  holdChanges(): () => void {
+    const could = this.mayChange
+    this.mayChange = false
+    return () => {
+      this.mayChange = could && !this.#logFailed
+    }
+  }
+
+  /** The log takes no more records: expired keys stay, and nothing is evicted. */
+  logFailed(): void {
+    this.#logFailed = true
+    this.mayChange = false
+  }
+
   /** Ends the present job, then does nothing more. */
-  async stop(): Promise<void> {
+  async stop(reason = 'the server is stopping'): Promise<void> {
     this.#stopped = true
     this.#timer?.cancel()
     await this.#busy
-    for (const each of this.#wanted.splice(0)) each.reject(new Error('the server is stopping'))
+    for (const each of this.#wanted.splice(0)) each.reject(new Error(reason))
   }
 
   /** At the end of a turn: makes room if it is needed. */

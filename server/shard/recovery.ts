@@ -37,13 +37,16 @@ export async function restoreCatalog(
   if (reader === undefined) return undefined
   const restore = new KeyspaceRestore(keyspace, tier)
   let shown: ReturnType<StartProgress> | undefined
-  await reader.read(restore, (done, total) => {
-    shown ??= progress('catalog', total, 'bytes')
-    shown.update(done)
-  })
+  try {
+    await reader.read(restore, (done, total) => {
+      shown ??= progress('catalog', total, 'bytes')
+      shown.update(done)
+    })
+  } finally {
+    await reader.close()
+  }
   shown?.finish()
   restore.finish()
-  await reader.close()
   keyspace.nextCollectionId = reader.marker.nextCollectionId
   return { marker: reader.marker, end: reader.end, freedIds: restore.freedIds }
 }

@@ -4,7 +4,6 @@
  */
 
 import type { EngineLimits } from '../../engine/execution.ts'
-import type { AccessClock } from '../../engine/keyspace/access.ts'
 import { Compactor } from '../../engine/keyspace/compactor.ts'
 import { Keyspace } from '../../engine/keyspace/keyspace.ts'
 import { noObserver } from '../../engine/keyspace/observer.ts'
@@ -26,6 +25,7 @@ import type { Values } from '../config/settings.ts'
 import type { Ports } from '../ports.ts'
 import { CommitWaiters } from './commit-waiters.ts'
 import { Primary } from './primary.ts'
+import type { Restored } from './recovery.ts'
 import { LogReplay, restoreCatalog } from './recovery.ts'
 
 /** Memory that the log's buffers may take. */
@@ -41,20 +41,41 @@ export interface Shard {
   readonly writeOut: WriteOut | undefined
   /** Undefined without a log: nothing is to survive. */
   readonly checkpointer: Checkpointer | undefined
+  /** Makes room in memory for as long as it is wanted and there is a way; for work that no request waits for. */
+  makeRoom(): Promise<void>
   readonly recoveredRecords: number
   readonly recoveredBytes: number
   readonly recoveryMs: number
 }
 
-/** `clientBytes` tells the memory of clients' buffers; `coldReadMs` hears how long each cold read took. */
-export async function openShard(
-  ports: Ports,
-  values: Values,
-  limits: EngineLimits,
-  clientBytes: () => number,
-  coldReadMs: (ms: number) => void,
-  sizes: Sizes = defaultSizes,
-): Promise<Shard> {
+export interface ShardOptions {
+  readonly ports: Ports
+  readonly values: Values
+  readonly limits: EngineLimits
+  /** Memory of clients' buffers, in bytes. */
+  readonly clientBytes: () => number
+  /** Hears how long each cold read took. */
+  readonly coldReadMs: (ms: number) => void
+  readonly sizes?: Sizes
+}
+
+/** Closes one thing that is open. */
+type Close = () => Promise<void> | undefined
+
+/** Opens what the data directory holds. When it cannot, it rejects and leaves nothing open. */
+export async function openShard(options: ShardOptions): Promise<Shard> {
+  const opened: Close[] = []
+  try {
+    return await openParts(options, opened)
+  } catch (failure) {
+    await closeEach(opened.reverse()).catch(() => undefined)
+    throw failure
+  }
+}
+
+/** Notes in `opened` how to close each part that it has opened. */
+async function openParts(options: ShardOptions, opened: Close[]): Promise<Shard> {
+  const { ports, values, limits, clientBytes, coldReadMs, sizes = defaultSizes } = options
   const { clock, files, random, progress } = ports
   const startMs = clock.monotonicMs()
   const durable = values.appendonly
@@ -65,40 +86,34 @@ export async function openShard(
   if (sizes.treeLeafBytes !== undefined) keyspace.trees.leafBytesMax = sizes.treeLeafBytes
   const mutator = new Mutator(keyspace, limits)
   mutator.recording = durable
-  applyAccessSettings(keyspace.access, values)
+  applyAccessSettings(keyspace, values)
   keyspace.access.tick(clock.wallMs())
   const usesStore = durable || values['tier-enabled']
   const codec = new ValueCodec({
     compressMinBytes: values['tier-compression'] === 'none' ? Number.POSITIVE_INFINITY : Number(values['tier-compression-min-size']),
   })
   const store = usesStore ? await ports.openColdStore(`${directory}/cold`, !durable) : undefined
+  opened.push(() => store?.close())
   const tier = new Tier(keyspace, store, codec, clock, tierSettings(values), coldReadMs)
   const restored = durable ? await restoreCatalog(files, directory, keyspace, tier, progress) : undefined
   const log = durable ? await openLog(ports, values, sizes, restored?.marker.logId, restored?.marker.checkpointLsn ?? 0) : new NoLog()
+  opened.push(() => log.close())
   const nextValueId = restored?.marker.nextValueId ?? 1
   if (store !== undefined) await store.clearFrom(nextValueId)
   if (restored !== undefined) tier.stales = restored.freedIds
   keyspace.observer = tier
   const waiters = new CommitWaiters(log.committed)
-  const catalog = !durable
-    ? undefined
-    : restored !== undefined
-      ? await CatalogWriter.resume(files, directory, restored.end)
-      : await CatalogWriter.create(files, directory, 1)
-  const writeOut =
-    store === undefined
-      ? undefined
-      : new WriteOut({
-          keyspace,
-          tier,
-          store,
-          codec,
-          clock,
-          catalog: catalog ?? noCatalog,
-          nextValueId,
-          committed: (lsn) => (durable ? waiters.wait(lsn) : Promise.resolve()),
-          sizes,
-        })
+  // Until somebody serves from the shard, who has others to tell as well.
+  log.onCommitted = (committed) => {
+    keyspace.committed(committed)
+    waiters.committed(committed)
+  }
+  log.onFailed = (failure) => waiters.failed(failure)
+  const catalog = durable ? await openCatalogWriter(files, directory, restored) : undefined
+  opened.push(() => catalog?.close())
+  const committed = (lsn: number): Promise<void> => (durable ? waiters.wait(lsn) : Promise.resolve())
+  const parts = { keyspace, tier, codec, clock, catalog: catalog ?? noCatalog, nextValueId, committed, sizes }
+  const writeOut = store === undefined ? undefined : new WriteOut({ ...parts, store })
   const budget = memoryBudget(ports, values, keyspace, tier, store, () => {
     return clientBytes() + mutator.interest.bytes + log.pendingBytes + (durable ? logBytes : 0) + (writeOut?.memoryBytes ?? 0)
   })
@@ -128,17 +143,35 @@ export async function openShard(
       : undefined
   const primary = new Primary(keyspace, mutator, log, tier, random, limits)
   const recoveryMs = clock.monotonicMs() - startMs
-  return { primary, budget, waiters, codec, store, writeOut, checkpointer, recoveredRecords, recoveredBytes: replay.bytes, recoveryMs }
+  const recovered = { recoveredRecords, recoveredBytes: replay.bytes, recoveryMs }
+  return { primary, budget, waiters, codec, store, writeOut, checkpointer, makeRoom, ...recovered }
 }
 
-export async function closeShard(shard: Shard): Promise<void> {
-  await shard.primary.log.close()
-  await shard.checkpointer?.close()
-  await shard.store?.close()
+function openCatalogWriter(files: Ports['files'], directory: string, restored: Restored | undefined): Promise<CatalogWriter> {
+  return restored === undefined ? CatalogWriter.create(files, directory, 1) : CatalogWriter.resume(files, directory, restored.end)
+}
+
+/** Commits what was appended and closes every part, also when one of them fails; rejects with the first failure. */
+export function closeShard({ primary, checkpointer, store }: Shard): Promise<void> {
+  return closeEach([() => primary.log.close(), () => checkpointer?.close(), () => store?.close()])
+}
+
+async function closeEach(parts: readonly Close[]): Promise<void> {
+  const failures: unknown[] = []
+  for (const close of parts) {
+    try {
+      await close()
+    } catch (failure) {
+      failures.push(failure)
+    }
+  }
+  if (failures.length > 0) throw failures[0]
 }
 
 /** How uses of keys are counted. */
-export function applyAccessSettings(access: AccessClock, values: Values): void {
+export function applyAccessSettings(keyspace: Keyspace, values: Values): void {
+  const { access } = keyspace
+  keyspace.sharesIntegers = Number(values.maxmemory) === 0 || !/-l[rf]u$/.test(values['maxmemory-policy'])
   access.lfu = values['maxmemory-policy'].endsWith('lfu')
   access.lfuLogFactor = values['lfu-log-factor']
   access.lfuDecayMinutes = values['lfu-decay-time']

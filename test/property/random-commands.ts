@@ -161,7 +161,7 @@ const keys: readonly Parts[] = [
   named('KEYS', pattern),
   named('RANDOMKEY'),
   all(named('SCAN', fc.constantFrom('0', '0', 'abc')), several(scanOption, 2)),
-  named('OBJECT', fc.constantFrom('ENCODING', 'encoding', 'FREQ', 'BAD'), key),
+  named('OBJECT', fc.constantFrom('ENCODING', 'encoding', 'REFCOUNT', 'FREQ', 'BAD'), key),
   all(any('FLUSHDB', 'FLUSHALL'), maybe(any('ASYNC', 'SYNC', 'BAD'))),
 ]
 const expiry: readonly Parts[] = [
@@ -204,7 +204,7 @@ function isComparable(parts: readonly Part[]): boolean {
   const name = String(parts[0]).toUpperCase()
   const second = String(parts[1] ?? '').toUpperCase()
   if (name === 'COMMAND') return second.startsWith('GETKEYS') || second === 'NOSUCH' || (second === '' && parts.length > 1)
-  if (name === 'CONFIG' || name === 'OBJECT') return !['REFCOUNT', 'IDLETIME', 'HELP', 'SET', 'GET'].includes(second)
+  if (name === 'CONFIG' || name === 'OBJECT') return !['IDLETIME', 'HELP', 'SET', 'GET'].includes(second)
   if (name === 'SETRANGE') return !/^\d{5,8}$/.test(String(parts[2]))
   if (name === 'SETBIT') return !/^\d{6,9}$|^[1-3]\d{9}$/.test(String(parts[2]))
   if (name === 'BITFIELD') return !parts.some((part) => /^#?\d{6,9}$|^#?[1-3]\d{9}$/.test(String(part)))

@@ -23,6 +23,11 @@ export class EventLoop {
   /** In the order of their time; those of one moment in the order in which they were scheduled. */
   readonly #queue: Event[] = []
 
+  /** Events that are still to happen. */
+  get pending(): number {
+    return this.#queue.filter((event) => !event.cancelled).length
+  }
+
   schedule(delayMs: number, work: () => void): Timer {
     const event: Event = { dueMs: this.nowMs + Math.max(0, delayMs), work, cancelled: false }
     let low = 0

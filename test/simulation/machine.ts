@@ -35,6 +35,8 @@ export class Machine {
   server: Server | undefined
   /** Why the start failed, or what else went wrong inside. */
   failure: Error | undefined
+  /** Cold stores that were opened and not closed, those of crashed processes included. */
+  openStores = 0
   /** Operations of the cold store until power is lost; 0 for none. */
   coldCrashIn = 0
   /** Longest time that an operation of the cold store takes; that of the disk unless told. */
@@ -63,8 +65,19 @@ export class Machine {
       network: network.host('server'),
       log: this.log,
       progress: () => ({ update: () => undefined, finish: () => undefined }),
-      openColdStore: async () =>
-        observer.watch(new MemoryColdStore(this.coldDisk, { clock: this.#clock, delayMs: () => this.#coldDelayMs() })),
+      openColdStore: async (_directory, fresh) => {
+        // A fresh store, that of a server without a log, lies elsewhere.
+        const disk = fresh ? new MemoryColdDisk() : this.coldDisk
+        const store = observer.watch(new MemoryColdStore(disk, { clock: this.#clock, delayMs: () => this.#coldDelayMs() }))
+        this.openStores++
+        return {
+          ...store,
+          close: async () => {
+            await store.close()
+            this.openStores--
+          },
+        }
+      },
       residentBytes: () => 0,
     }
     Server.start(ports, config(), sizes).then(

@@ -54,8 +54,17 @@ export class Observer {
     this.#unit = undefined
   }
 
-  /** Begins to listen. Called before the server has executed anything. */
+  /** Begins to listen, also to the shards that may take the place of the present one. Called before the server has executed anything. */
   attach(server: Server): void {
+    this.#attachToShard(server)
+    const connectShard = server.connectShard.bind(server)
+    server.connectShard = (shard) => {
+      connectShard(shard)
+      this.#attachToShard(server)
+    }
+  }
+
+  #attachToShard(server: Server): void {
     const { primary } = server
     const { log } = primary
     this.log = log

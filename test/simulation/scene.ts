@@ -24,6 +24,8 @@ export class Scene {
   readonly loop = new EventLoop()
   readonly observer = new Observer()
   readonly machine: Machine
+  /** What the next start reads; may be changed. */
+  readonly config: Record<string, unknown>
   readonly #network: SimulatedNetwork
 
   constructor(seed: number, options: SceneOptions = {}) {
@@ -32,7 +34,7 @@ export class Scene {
       delayMsMax: 1,
       ...(options.pieceBytesMax === undefined ? {} : { pieceBytesMax: options.pieceBytesMax }),
     })
-    const values = {
+    this.config = {
       dir: '/data',
       bind: '*',
       maxmemory: 1n << 40n,
@@ -45,7 +47,7 @@ export class Scene {
       random,
       network: this.#network,
       observer: this.observer,
-      config: () => new Config(values as unknown as Partial<Config['values']>),
+      config: () => new Config(this.config as unknown as Partial<Config['values']>),
       sizes: { ...defaultSizes, ...options.sizes },
       diskMsMax: options.diskMsMax ?? 1,
     })

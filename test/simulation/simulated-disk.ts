@@ -50,6 +50,8 @@ export interface SimulatedDiskOptions {
 }
 
 export class SimulatedDisk implements FileSystem {
+  /** Files that were opened and not closed, those of crashed processes included. */
+  openFiles = 0
   readonly #random: Random
   readonly #schedule: (work: () => void) => void
   #entries = new Map<string, SimulatedFileData>()
@@ -329,6 +331,7 @@ class SimulatedFile implements File {
     this.#epoch = epoch
     this.#data = data
     this.#options = options
+    disk.openFiles++
   }
 
   write(bytes: Uint8Array, position: number): Promise<void> {
@@ -392,6 +395,7 @@ class SimulatedFile implements File {
   close(): Promise<void> {
     return this.#perform('close', nothing, () => {
       this.#closed = true
+      this.#disk.openFiles--
     })
   }
 

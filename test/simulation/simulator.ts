@@ -289,11 +289,10 @@ class Simulation {
         () => undefined,
       )
     }
-    const { settings } = (server.shard as NonNullable<typeof server.shard>).budget
-    if (workload.once(20)) {
-      settings.dropPercent = workload.pick([0, 100])
-      this.#tell(`values leave memory from ${settings.dropPercent} % on`)
-    }
+    if (workload.once(80)) server.shardSwitch.reopen(workload.once(2)).catch(() => undefined)
+    if (server.shard === undefined) return
+    const { settings } = server.shard.budget
+    if (workload.once(20)) settings.dropPercent = workload.pick([0, 100])
     if (workload.once(40)) {
       settings.throttlePercent = 0
       this.#loop.schedule(workload.below(300), () => {
@@ -306,8 +305,7 @@ class Simulation {
   async #end(inOrder: boolean): Promise<void> {
     const machine = this.#machine
     if (!machine.isOff && inOrder) {
-      this.#tell('the server is stopped')
-      const appended = machine.server?.primary.log.appended as number
+      const appended = this.#observer.log?.appended as number
       await machine.stop()
       if (machine.failure !== undefined) throw machine.failure
       if (!machine.isOff) {
@@ -363,7 +361,7 @@ class Simulation {
   #seen(words: readonly string[], raw: string, lsn: number): void {
     this.#mix(`${this.#loop.nowMs} ${words[0]} ${raw}`)
     if (lsn > this.#seenLsn) this.#seenLsn = lsn
-    const committed = this.#machine.server?.primary.log.committed ?? 0
+    const committed = this.#observer.log?.committed ?? 0
     if (lsn > committed) throw new Error(`${words.join(' ').slice(0, 100)} reveals record ${lsn} while ${committed} is committed`)
   }
 
@@ -374,7 +372,7 @@ class Simulation {
   }
 
   #countTier(): void {
-    const counts = this.#machine.server?.primary.tier.counts
+    const counts = this.#machine.server?.shard?.primary.tier.counts
     if (counts === undefined) return
     this.#coldReads += counts.coldReads
     this.#demotions += counts.demotions

@@ -28,6 +28,14 @@ describe('the log', () => {
     expect(new Date(line.time).getTime()).toBeGreaterThan(0)
   })
 
+  it('rounds durations, and only those', () => {
+    const out = capture()
+    const log = createLog({ level: 'notice', file: '', terminal: false, stream: out.stream })
+    log.info('done', { durationMs: 12.345678901234, loadMs: 1234.5678, seconds: 0.0123456789, wholeMs: 123456, share: 0.123456789 })
+    const line = JSON.parse(out.text())
+    expect(line).toMatchObject({ durationMs: 12.3, loadMs: 1235, seconds: 0.0123, wholeMs: 123456, share: 0.123456789 })
+  })
+
   it.each<[LogLevel, string[]]>([
     ['debug', ['e', 'w', 'i', 'd']],
     ['verbose', ['e', 'w', 'i', 'd']],

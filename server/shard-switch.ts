@@ -1,0 +1,154 @@
+/**
+ * Puts a shard in the place of the one that serves, in the same process: the same directory opened again (DEBUG RELOAD,
+ * DEBUG LOADAOF), or the same data with a log or without one (CONFIG SET appendonly).
+ *
+ * From its beginning to its end no request runs: the gate holds them all, and clients stay connected. What was acknowledged
+ * before is there after it, with its LSNs if the log is the same. What requests had of the former shard (fetched values, staged work)
+ * is dropped, and they begin anew. Watched keys count as touched, if they were there.
+ */
+import type { KeyInterest } from '../engine/keyspace/key-interest.ts'
+import type { Server } from './server.ts'
+import { copyKeys } from './shard/copy-keys.ts'
+import type { Shard } from './shard/shard.ts'
+import { closeShard } from './shard/shard.ts'
+
+const reason = 'the data are being opened anew'
+
+export class ShardSwitch {
+  /** Set while there is no shard, because it was closed and could not be opened again. `reopen` may be tried again. */
+  failure: Error | undefined
+  readonly #server: Server
+  #running: Promise<void> | undefined
+  /** Who is interested in which keys: it goes on with the next shard, also when that takes a second try. */
+  #interest: KeyInterest | undefined
+
+  constructor(server: Server) {
+    this.#server = server
+  }
+
+  /** Whether one is under way: the gate holds all requests. */
+  get isRunning(): boolean {
+    return this.#running !== undefined
+  }
+
+  /** Resolves when none is under way. Never rejects. */
+  async idle(): Promise<void> {
+    while (this.#running !== undefined) await this.#running.catch(() => undefined)
+  }
+
+  /**
+   * Closes the shard (commits, then every file) and opens it again by the way of every start: catalog, then log. With
+   * `checkpoint` it makes one first, so that the log has nothing to replay. Without a log there would be nothing to
+   * open: it rejects. When the checkpoint fails it rejects, and all is as it was. When the shard cannot be opened again it
+   * rejects, and there is none: see `failure`.
+   */
+  reopen(checkpoint: boolean): Promise<void> {
+    return this.#run(async () => {
+      const server = this.#server
+      if (!server.config.values.appendonly) throw new Error('the server keeps no log (appendonly no)')
+      if (server.logFailure !== undefined) throw server.logFailure
+      const { shard } = server
+      if (shard !== undefined) {
+        if (checkpoint) await server.maintenance.checkpoint()
+        await this.#settle(shard)
+      }
+      server.disconnectShard()
+      try {
+        if (shard !== undefined) await closeShard(shard)
+        const opened = await server.openShard()
+        if (shard !== undefined) carryCounts(shard, opened)
+        this.#serveFrom(opened, true)
+      } catch (failure) {
+        this.failure = failure as Error
+        server.log.error('The data could not be opened again: nothing is served until DEBUG RELOAD NOSAVE succeeds, or a restart', {
+          error: failure,
+        })
+        throw failure
+      }
+    })
+  }
+
+  /**
+   * Goes on with the log that `appendonly` asks for now. With one, all data are in a durable checkpoint before anything
+   * is acknowledged again; without, the directory keeps what was acknowledged up to now. When it rejects, all is as it was.
+   */
+  followAppendonly(): Promise<void> {
+    return this.#run(async () => {
+      const server = this.#server
+      const shard = server.shard
+      if (shard === undefined) throw new Error('the server is loading')
+      if (server.logFailure !== undefined) throw server.logFailure
+      await this.#settle(shard)
+      let opened: Shard | undefined
+      try {
+        opened = await server.openShard()
+        await copyKeys(shard, opened, server.clock)
+        await opened.checkpointer?.run()
+      } catch (failure) {
+        await opened?.primary.tier.quiet()
+        if (opened !== undefined) await closeShard(opened).catch(() => undefined)
+        server.connectShard(shard)
+        throw failure
+      }
+      server.disconnectShard()
+      carryCounts(shard, opened)
+      this.#serveFrom(opened, false)
+      // All that it had is elsewhere by now.
+      await closeShard(shard).catch((failure: Error) => server.log.error('The former log could not be closed', { error: failure }))
+      if (server.config.values.appendonly) server.log.warn('The log is on: what is acknowledged from now on survives a crash')
+      else server.log.warn('THE LOG IS OFF: no change from now on will survive the end of this process (CONFIG SET appendonly no)')
+    })
+  }
+
+  async #run(work: () => Promise<void>): Promise<void> {
+    await this.idle()
+    this.#interest = this.#server.shard?.primary.mutator.interest ?? this.#interest
+    const release = this.#server.gate.hold()
+    this.#server.stagedWork.abandon()
+    this.#running = work()
+    try {
+      await this.#running
+    } finally {
+      this.#running = undefined
+      release()
+    }
+  }
+
+  /** Lets everything that goes on beside requests come to its end, and commits what was appended. */
+  async #settle({ primary, waiters }: Shard): Promise<void> {
+    const { clock, maintenance } = this.#server
+    await maintenance.stop(reason)
+    await primary.tier.quiet()
+    // Those who waited for the last reads take them in this turn.
+    await new Promise<void>((resolve) => clock.afterTurn(resolve))
+    primary.log.flush()
+    if (primary.log.committed < primary.log.appended) await waiters.wait(primary.log.appended)
+  }
+
+  #serveFrom(shard: Shard, isSameLog: boolean): void {
+    const server = this.#server
+    const { keyspace, mutator } = shard.primary
+    if (this.#interest !== undefined) {
+      mutator.interest = this.#interest
+      mutator.interest.moveTo(keyspace)
+    }
+    server.connectShard(shard)
+    this.failure = undefined
+    for (const session of server.sessions.values()) session.shardReplaced(isSameLog)
+  }
+}
+
+/** What INFO and the metrics count since the start of the process goes on. */
+function carryCounts(from: Shard, to: Shard): void {
+  const { x, tier, mutator } = from.primary
+  to.primary.x.hits = x.hits
+  to.primary.x.misses = x.misses
+  to.primary.x.expired = x.expired
+  to.primary.mutator.changes = mutator.changes
+  Object.assign(to.primary.tier.counts, tier.counts)
+  if (from.writeOut !== undefined && to.writeOut !== undefined) Object.assign(to.writeOut.counts, from.writeOut.counts)
+  to.budget.peakBytes = Math.max(to.budget.peakBytes, from.budget.peakBytes)
+  if (from.checkpointer !== undefined && to.checkpointer !== undefined && to.checkpointer.lastWallMs === 0) {
+    to.checkpointer.lastWallMs = from.checkpointer.lastWallMs
+  }
+}

@@ -1,0 +1,90 @@
+/**
+ * Gives a shard that has just been opened the data of another one, in place of what its directory held: for switching the
+ * log on or off. Nobody may change either meanwhile.
+ *
+ * The new shard's log gets one record, without meaning, whose LSN everything copied carries; the data themselves are in no
+ * record. They become durable all at once, by the marker of the checkpoint that the caller makes next: until then the
+ * directory holds what it held before, and a crash leaves it so.
+ */
+
+import { PairList } from '../../engine/commands/pair-list.ts'
+import { leafForm, rawString, textString, treeForm } from '../../engine/keyspace/entries.ts'
+import type { HashForm } from '../../engine/mutation/hash-operations.ts'
+import type { VisitPair } from '../../engine/types/packed-fields.ts'
+import type { Clock } from '../../storage/clock.ts'
+import type { KeyVisitor, WalkedKey } from './key-walk.ts'
+import { KeyWalk } from './key-walk.ts'
+import type { Shard } from './shard.ts'
+
+const nothing = Buffer.alloc(0)
+const freeingStepsPerPause = 4
+
+/** Rejects when a value cannot be read or written; the former shard is as it was. */
+export async function copyKeys(from: Shard, to: Shard, clock: Clock): Promise<void> {
+  const { keyspace, mutator, log } = to.primary
+  const lsn = await appendNothing(to)
+  const recorded = mutator.recording
+  mutator.recording = false
+  mutator.begin(lsn)
+  for (let db = 0; db < keyspace.databases.length; db++) mutator.flush(db)
+  const copy = new KeyCopy(from, to)
+  const walk = new KeyWalk(from.primary.keyspace, from.primary.tier, clock, copy)
+  for (let db = 0; db < keyspace.databases.length; db++) await walk.database(db)
+  mutator.recording = recorded
+  mutator.begin(log.appended + 1)
+}
+
+/** A record that changes nothing, for its LSN. Resolves when it is committed. */
+async function appendNothing({ primary, waiters }: Shard): Promise<number> {
+  const { log } = primary
+  primary.change(({ mutator }) => mutator.swap(0, 0))
+  log.flush()
+  if (log.committed < log.appended) await waiters.wait(log.appended)
+  return log.appended
+}
+
+class KeyCopy implements KeyVisitor {
+  readonly #from: Shard
+  readonly #to: Shard
+  readonly #pairs = new PairList()
+
+  constructor(from: Shard, to: Shard) {
+    this.#from = from
+    this.#to = to
+  }
+
+  string(key: WalkedKey, bytes: Buffer, start: number, end: number): undefined {
+    this.#to.primary.mutator.putString(this.#db(key), key.key, 0, key.key.length, bytes, start, end, 0)
+  }
+
+  fields(key: WalkedKey, each: (visit: VisitPair) => void): void {
+    const pairs = this.#pairs
+    pairs.clear()
+    each((bytes, pair) => pairs.add(bytes, pair))
+    const { encoding, seed } = key
+    const form: HashForm = encoding === treeForm || encoding === leafForm ? encoding : 0
+    if (pairs.count > 0) this.#to.primary.mutator.hashSet(this.#db(key), key.key, 0, key.key.length, pairs, form, seed)
+  }
+
+  /** What cannot be seen from the value: how it was made, when it expires. */
+  end(key: WalkedKey): void {
+    const { keyspace, mutator } = this.#to.primary
+    keyspace.forgetLookUp()
+    const entry = keyspace.find(this.#db(key), key.key, 0, key.key.length)
+    if (key.encoding === rawString) mutator.markRaw(entry)
+    else if (key.encoding === textString) mutator.setRange(entry, 0, nothing, 0, 0)
+    if (key.expireAt !== 0) mutator.expire(entry, key.expireAt)
+  }
+
+  async pause(): Promise<void> {
+    const { tier } = this.#to.primary
+    // What the directory held before goes first.
+    for (let steps = 0; steps < freeingStepsPerPause && tier.lazyFree.any; steps++) tier.lazyFree.step()
+    await this.#to.makeRoom()
+  }
+
+  /** SWAPDB may have numbered the databases of the one differently from those of the other. */
+  #db({ db }: WalkedKey): number {
+    return this.#to.primary.keyspace.logical[this.#from.primary.keyspace.logical.indexOf(db)]!
+  }
+}

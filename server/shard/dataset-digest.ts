@@ -1,0 +1,154 @@
+/**
+ * DEBUG DIGEST and DIGEST-VALUE: what Redis's tools compare two data sets by, the same hex digits as redis-server gives.
+ *
+ * Two ways to take something into a digest: `addAny` (xor with its SHA-1) does not depend on the order, `addNext` (that, and
+ * then the SHA-1 of all so far) does. A value is its type, then a string's bytes, or each field with its value on their own
+ * and in any order; then whether it expires. A key is its name and its value; a database its number and its keys in any order.
+ */
+import { createHash } from 'node:crypto'
+import { hashType } from '../../engine/keyspace/entries.ts'
+import type { Keyspace } from '../../engine/keyspace/keyspace.ts'
+import type { VisitPair } from '../../engine/types/packed-fields.ts'
+import type { Clock } from '../../storage/clock.ts'
+import type { Tier } from '../../storage/tier.ts'
+import type { KeyVisitor, WalkedKey } from './key-walk.ts'
+import { KeyWalk } from './key-walk.ts'
+
+const digestBytes = 20
+/** Bytes that are hashed without a pause: a few milliseconds' worth. */
+const sliceBytes = 4 * 1024 * 1024
+/** Redis's numbers of its types. */
+const redisString = 0
+const redisHash = 4
+
+export interface DigestSource {
+  readonly keyspace: Keyspace
+  readonly tier: Tier
+  readonly clock: Clock
+}
+
+/** Of all databases. Nobody may change a key meanwhile. Rejects when a value cannot be read. */
+export async function datasetDigest(source: DigestSource): Promise<string> {
+  const { keyspace, tier, clock } = source
+  const whole = new Digest()
+  for (const [number, db] of keyspace.logical.entries()) {
+    if (keyspace.databases[db]!.index.size === 0) continue
+    whole.addNext(numberBytes(number))
+    // Keys are added in any order, so those of one database may be gathered apart.
+    const digests = new KeyDigests(
+      clock,
+      (key) => startOf(key.key),
+      (digest) => whole.addAny(digest),
+    )
+    await new KeyWalk(keyspace, tier, clock, digests).database(db)
+  }
+  return whole.hex()
+}
+
+/** Of the value of one entry; of a key that is missing it is `noDigest`. */
+export async function valueDigest(source: DigestSource, entry: number): Promise<string> {
+  const { keyspace, tier, clock } = source
+  let found = noDigest
+  const digests = new KeyDigests(
+    clock,
+    () => new Digest(),
+    (digest) => {
+      found = digest.toString('hex')
+    },
+  )
+  await new KeyWalk(keyspace, tier, clock, digests).entry(entry)
+  return found
+}
+
+export const noDigest = '0'.repeat(2 * digestBytes)
+
+function startOf(key: Buffer): Digest {
+  const digest = new Digest()
+  digest.addNext(key)
+  return digest
+}
+
+class KeyDigests implements KeyVisitor {
+  readonly #clock: Clock
+  readonly #begin: (key: WalkedKey) => Digest
+  readonly #done: (digest: Buffer) => void
+  #key: WalkedKey | undefined
+  #digest = new Digest()
+
+  constructor(clock: Clock, begin: (key: WalkedKey) => Digest, done: (digest: Buffer) => void) {
+    this.#clock = clock
+    this.#begin = begin
+    this.#done = done
+  }
+
+  string(key: WalkedKey, bytes: Buffer, start: number, end: number): Promise<void> | undefined {
+    const digest = this.#of(key)
+    if (end - start > sliceBytes) return digest.addNextInSlices(bytes.subarray(start, end), this.#clock)
+    digest.addNext(bytes.subarray(start, end))
+    return undefined
+  }
+
+  fields(key: WalkedKey, each: (visit: VisitPair) => void): void {
+    const digest = this.#of(key)
+    each((bytes, pair) => {
+      const field = new Digest()
+      field.addNext(bytes.subarray(pair.fieldStart, pair.fieldEnd))
+      field.addNext(bytes.subarray(pair.valueStart, pair.valueEnd))
+      digest.addAny(field.bytes)
+    })
+  }
+
+  end(key: WalkedKey): void {
+    const digest = this.#of(key)
+    if (key.expireAt !== 0) digest.addAny(Buffer.from('!!expire!!'))
+    this.#key = undefined
+    this.#done(digest.bytes)
+  }
+
+  /** The digest of the key in hand; the first piece begins it. */
+  #of(key: WalkedKey): Digest {
+    if (this.#key === key) return this.#digest
+    this.#key = key
+    this.#digest = this.#begin(key)
+    this.#digest.addNext(numberBytes(key.type === hashType ? redisHash : redisString))
+    return this.#digest
+  }
+}
+
+class Digest {
+  bytes: Buffer = Buffer.alloc(digestBytes)
+
+  addAny(data: Buffer): void {
+    this.#xor(createHash('sha1').update(data).digest())
+  }
+
+  addNext(data: Buffer): void {
+    this.addAny(data)
+    this.bytes = createHash('sha1').update(this.bytes).digest()
+  }
+
+  async addNextInSlices(data: Buffer, clock: Clock): Promise<void> {
+    const hash = createHash('sha1')
+    for (let at = 0; at < data.length; at += sliceBytes) {
+      hash.update(data.subarray(at, at + sliceBytes))
+      await new Promise<void>((resolve) => clock.afterTurn(resolve))
+    }
+    this.#xor(hash.digest())
+    this.bytes = createHash('sha1').update(this.bytes).digest()
+  }
+
+  hex(): string {
+    return this.bytes.toString('hex')
+  }
+
+  #xor(other: Buffer): void {
+    for (let i = 0; i < digestBytes; i++) this.bytes[i]! ^= other[i]!
+  }
+}
+
+/** In network order. */
+function numberBytes(number: number): Buffer {
+  const bytes = Buffer.alloc(4)
+  bytes.writeUInt32BE(number)
+  return bytes
+}
