@@ -7,6 +7,7 @@ import { Config } from './config/config.ts'
 import { textInstead } from './config/help.ts'
 import { ConfigError, loadConfig } from './config/load.ts'
 import type { Values } from './config/settings.ts'
+import type { Log } from './logging.ts'
 import { createLog } from './logging.ts'
 import { startMetricsEndpoint } from './metrics/endpoint.ts'
 import { Metrics } from './metrics/metrics.ts'
@@ -44,7 +45,7 @@ async function main(): Promise<void> {
     network: new TcpNetwork(),
     log,
     progress: progressTo({ clock: realClock, log, terminal: terminal ? process.stdout : undefined }),
-    openColdStore: (directory, fresh) => openColdStore(directory, fresh, values),
+    openColdStore: (directory, fresh) => openColdStore(directory, fresh, values, log),
     residentBytes: () => process.memoryUsage.rss(),
   }
   log.info(`Moraine ${version} starting`, { pid: process.pid, node: process.version, dir: values.dir })
@@ -88,7 +89,7 @@ async function startMetrics(
   return { metrics, stop }
 }
 
-async function openColdStore(directory: string, fresh: boolean, values: Values): Promise<LevelColdStore> {
+async function openColdStore(directory: string, fresh: boolean, values: Values, log: Log): Promise<LevelColdStore> {
   if (fresh) await wipeLevelDirectory(directory)
   const limit = Number(values.maxmemory)
   const share = limit === 0 ? Number.POSITIVE_INFINITY : limit / 32
@@ -98,6 +99,8 @@ async function openColdStore(directory: string, fresh: boolean, values: Values):
     writeBufferBytes,
     cacheBytes: Number(values['tier-cache']),
     readsInFlight: values['tier-reads-in-flight'],
+    onReopened: (error, restored) =>
+      log.error('The cold store failed and was opened again; nothing is lost', { error, restoredValues: restored }),
   })
 }
 

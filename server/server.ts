@@ -139,7 +139,9 @@ export class Server {
   /** Why the server cannot do all it is there for; undefined when it can. */
   get trouble(): string | undefined {
     if (this.shard === undefined) return 'loading'
-    return this.logFailure === undefined ? undefined : `the log has failed: ${this.logFailure.message}`
+    if (this.logFailure !== undefined) return `the log has failed: ${this.logFailure.message}`
+    const { failure } = this.maintenance.trouble
+    return failure === undefined ? undefined : `memory cannot be written out: ${failure.message}`
   }
 
   /** Stops accepting, commits what was appended, and closes everything. Acknowledged writes are in the log. */
@@ -156,6 +158,8 @@ export class Server {
     if (this.logFailure !== undefined && writes) return `MISCONF Errors writing to the AOF file: ${this.logFailure.message}`
     // What is queued for a transaction could not be executed either.
     const queues = session.transaction.open && !session.transaction.endsWith(command)
+    if (!queues && this.shard.budget.isShort && session.needsMemory(command) && this.maintenance.trouble.refuses)
+      return this.maintenance.trouble.refusal
     if ((queues || session.needsMemory(command)) && this.shard.budget.isExhausted && this.#mustRefuseForMemory()) return outOfMemory
     return undefined
   }
@@ -286,7 +290,7 @@ export class Server {
     }
     log.onFailed = (failure) => this.#logFailed(shard, failure)
     this.saves.checkpoint = () => this.maintenance.checkpoint()
-    this.gate.memoryShort = () => shard.budget.isShort
+    this.gate.memoryShort = () => shard.budget.isShort && !this.maintenance.trouble.refuses
     this.maintenance.onRoom = () => this.gate.retry()
     this.maintenance.onAppended = () => this.turn.schedule()
     this.turn.onBegin = () => shard.primary.tick(this.clock.wallMs())

@@ -119,6 +119,7 @@ export class Checkpointer {
       await this.#log.committed(this.#log.appended)
       await this.#log.sync()
       await this.#store.sync()
+      this.#goOn()
       const wallMs = this.#clock.wallMs()
       const { nextCollectionId, size } = this.#keyspace
       await this.#catalog.marker(lsn, this.#writeOut.nextValueId, nextCollectionId, size, wallMs, this.#log.id)

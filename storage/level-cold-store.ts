@@ -59,9 +59,8 @@ export interface LevelColdStoreStats extends ColdStoreStats {
   readonly flushes: number
   /** False when a write failed and the write buffer could not be flushed since: nothing can be written. */
   readonly writable: boolean
-  /** Failed writes, syncs and flushes, and how often LevelDB was opened again because of them. */
+  /** Failed writes, syncs and flushes. */
   readonly failures: number
-  readonly reopenings: number
 }
 
 /** A range above every key, so that compacting it does nothing but flush the write buffer. */

@@ -132,7 +132,15 @@ export class MemoryColdStore implements ColdStore {
   stats(): ColdStoreStats {
     let bytes = 0
     for (const value of this.#disk.contents.values()) bytes += 8 + value.length
-    return { level0Files: 0, diskBytes: bytes, memoryBytes: 0, reads: this.#reads, writes: this.#writes, deletes: this.#deletes }
+    return {
+      level0Files: 0,
+      diskBytes: bytes,
+      memoryBytes: 0,
+      reads: this.#reads,
+      writes: this.#writes,
+      deletes: this.#deletes,
+      reopenings: 0,
+    }
   }
 
   async close(): Promise<void> {

@@ -89,6 +89,9 @@ function registerTier(metrics: Metrics, server: Server, { primary, store, writeO
     moraine_tier_promoted_total: () => counts.promotions,
     moraine_tier_throttled_total: () => server.gate.throttled,
     moraine_tier_dirty_entries: () => tier.dirty.length,
+    moraine_tier_write_failed: () => (server.maintenance.trouble.failure === undefined ? 0 : 1),
+    moraine_tier_write_failures_total: () => server.maintenance.trouble.failures,
+    moraine_tier_store_reopened_total: () => store?.stats().reopenings ?? 0,
     moraine_tier_disk_bytes: () => store?.stats().diskBytes ?? 0,
     moraine_tier_level0_files: () => store?.stats().level0Files ?? 0,
   })
