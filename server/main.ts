@@ -7,6 +7,7 @@ import { Config } from './config/config.ts'
 import { textInstead } from './config/help.ts'
 import { ConfigError, loadConfig } from './config/load.ts'
 import type { Values } from './config/settings.ts'
+import { failStopExitCode, stopMsMax } from './fail-stop.ts'
 import type { Log } from './logging.ts'
 import { createLog } from './logging.ts'
 import { startMetricsEndpoint } from './metrics/endpoint.ts'
@@ -52,15 +53,28 @@ async function main(): Promise<void> {
   let server: Server | undefined
   const metrics =
     values['metrics-port'] > 0 ? await startMetrics(values, () => (server === undefined ? 'loading' : server.trouble)) : undefined
+  const broke = (failure: unknown): void => {
+    if (server === undefined) refuseToStart(failure as Error)
+    else server.failStop.stop(failure)
+  }
+  process.on('uncaughtException', broke)
+  process.on('unhandledRejection', broke)
   server = await Server.start(ports, config)
+  server.failStop.onStopping = () => {
+    process.exitCode = failStopExitCode
+    setTimeout(() => process.exit(), stopMsMax * 2)
+  }
+  server.failStop.onStopped = () => void lock.release().finally(() => process.exit(failStopExitCode))
   if (metrics !== undefined) registerServerMetrics(metrics.metrics, server)
   const shutDown = async (reason: string): Promise<void> => {
+    if (server.failStop.failure !== undefined) return
     log.info(`Stopping: ${reason}`)
-    await server.stop()
+    const failure = await server.stop().catch((cause: Error) => cause)
+    if (failure !== undefined) log.error('Not everything could be closed', { error: failure })
     await metrics?.stop()
     await lock.release()
     log.info('Stopped; bye')
-    process.exit(0)
+    process.exit(server.failStop.failure !== undefined ? failStopExitCode : failure !== undefined ? 1 : 0)
   }
   server.onShutdown = () => void shutDown('SHUTDOWN')
   process.once('SIGTERM', () => void shutDown('SIGTERM'))
@@ -104,9 +118,11 @@ async function openColdStore(directory: string, fresh: boolean, values: Values, 
   })
 }
 
-main().catch((failure: Error) => {
+function refuseToStart(failure: Error): void {
   process.stderr.write(
     failure instanceof ConfigError ? `${failure.message}\n` : `Moraine cannot start: ${failure.stack ?? failure.message}\n`,
   )
   process.exit(1)
-})
+}
+
+main().catch(refuseToStart)

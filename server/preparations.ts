@@ -15,6 +15,8 @@ export interface PreparationJob {
   done(): void
   /** A cold chunk could not be read. */
   failed(failure: Error): void
+  /** A broken invariant was met. */
+  broke(failure: unknown): void
 }
 
 const sliceMs = 1
@@ -40,6 +42,12 @@ export class Preparations {
     let bytes = 0
     for (const { preparation } of this.#all) bytes += preparation.memoryBytes
     return bytes
+  }
+
+  /** Does nothing more. */
+  halt(): void {
+    this.#all.clear()
+    this.#ready = []
   }
 
   add(job: PreparationJob): void {
@@ -70,6 +78,17 @@ export class Preparations {
 
   /** Does one slice. False when the job is over, or waits for chunks. */
   #advance(job: PreparationJob): boolean {
+    if (!this.#all.has(job)) return false
+    try {
+      return this.#advances(job)
+    } catch (failure) {
+      this.#all.delete(job)
+      job.broke(failure)
+      return false
+    }
+  }
+
+  #advances(job: PreparationJob): boolean {
     const { preparation } = job
     if (!job.isWanted()) {
       this.#all.delete(job)
@@ -90,8 +109,14 @@ export class Preparations {
     const { tier } = this.#server.primary
     tier.fetch(cold).then(
       () => {
+        if (!this.#all.has(job)) return
         // They may be cold again in the next turn.
-        tier.admit(cold)
+        try {
+          tier.admit(cold)
+        } catch (failure) {
+          job.broke(failure)
+          return
+        }
         if (this.#advance(job)) this.#goOn(job)
       },
       (failure: Error) => {

@@ -17,6 +17,7 @@ import type { Config } from './config/config.ts'
 import type { Values } from './config/settings.ts'
 import { applyConfig } from './config-effects.ts'
 import { outOfMemory } from './dispatch-errors.ts'
+import { FailStop, internalError } from './fail-stop.ts'
 import { Gate, timerMsMax } from './gate.ts'
 import { LatencyMonitor } from './latency-monitor.ts'
 import { isLocal } from './local-address.ts'
@@ -67,6 +68,7 @@ export class Server {
   readonly sessions = new Map<number, Session>()
   readonly saves: Saves
   readonly shutdown: Shutdown
+  readonly failStop: FailStop = new FailStop(this)
   readonly rates: Rates
   readonly startedWallMs: number
   readonly runId: string
@@ -138,6 +140,7 @@ export class Server {
 
   /** Why the server cannot do all it is there for; undefined when it can. */
   get trouble(): string | undefined {
+    if (this.failStop.failure !== undefined) return `internal error: ${this.failStop.failure.message}`
     if (this.shard === undefined) return 'loading'
     if (this.logFailure !== undefined) return `the log has failed: ${this.logFailure.message}`
     const { failure } = this.maintenance.trouble
@@ -152,6 +155,7 @@ export class Server {
 
   /** Why a known command may not run now; undefined when it may. */
   refusal(command: Command, session: Session): string | undefined {
+    if (this.failStop.failure !== undefined) return internalError
     if (session.monitoring && (command.isWrite || command.isRead)) return "ERR Replica can't interact with the keyspace"
     if (this.shard === undefined) return command.whileLoading && needsNoShard(command) ? undefined : loadingText
     const writes = command.isWrite || (command.name === 'exec' && session.transaction.queued.some((queued) => queued.command.isWrite))
@@ -283,14 +287,20 @@ export class Server {
     this.turn.committed = log.committed
     shard.primary.onMemoryRefused = ({ name }) => this.log.warn('The system gives no memory for a command; refused', { command: name })
     log.onCommitted = (committed) => {
-      this.observers.commit?.(log.stats().lastCommitMs)
-      shard.primary.keyspace.committed(committed)
-      shard.waiters.committed(committed)
-      this.turn.released(committed)
+      // The log would take what is thrown here for a failure of its own.
+      try {
+        this.observers.commit?.(log.stats().lastCommitMs)
+        shard.primary.keyspace.committed(committed)
+        shard.waiters.committed(committed)
+        this.turn.released(committed)
+      } catch (failure) {
+        this.failStop.stop(failure)
+      }
     }
     log.onFailed = (failure) => this.#logFailed(shard, failure)
     this.saves.checkpoint = () => this.maintenance.checkpoint()
     this.gate.memoryShort = () => shard.budget.isShort && !this.maintenance.trouble.refuses
+    this.maintenance.onBroken = (failure) => this.failStop.stop(failure)
     this.maintenance.onRoom = () => this.gate.retry()
     this.maintenance.onAppended = () => this.turn.schedule()
     this.turn.onBegin = () => shard.primary.tick(this.clock.wallMs())
@@ -329,7 +339,7 @@ export class Server {
     if (shard !== undefined) {
       // Writers wait, as at Redis's SHUTDOWN.
       this.gate.pause(timerMsMax, 'write')
-      const mayCheckpoint = this.shutdown.wantsCheckpoint && this.logFailure === undefined
+      const mayCheckpoint = this.shutdown.wantsCheckpoint && this.logFailure === undefined && this.failStop.failure === undefined
       if (mayCheckpoint && shard.checkpointer !== undefined) await this.shutdown.checkpointAtEnd(shard.checkpointer)
       await this.maintenance.stop()
       shard.primary.log.flush()

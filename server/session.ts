@@ -74,9 +74,14 @@ export class Session implements RequestHandler {
 
   request(_connection: Connection, args: Arguments): RequestOutcome {
     this.args = args
-    const command = this.#resolve(args)
-    if (command === undefined) return this.#outcome()
-    return this.#admit(command)
+    try {
+      const command = this.#resolve(args)
+      if (command === undefined) return this.#outcome()
+      return this.#admit(command)
+    } catch (failure) {
+      this.#broke(failure)
+      return 'close'
+    }
   }
 
   upcoming(buffer: Buffer, keys: KeyPreview): void {
@@ -116,9 +121,14 @@ export class Session implements RequestHandler {
 
   /** Executes the request in hand, now that what it waited for has come. */
   retry(): void {
-    if (this.connection.closed || this.command === undefined) return
+    const { command } = this
+    if (this.connection.closed || command === undefined) return
+    this.#guard(() => this.#tryAgain(command))
+  }
+
+  #tryAgain(command: Command): void {
     this.server.turn.begin()
-    const outcome = this.#admit(this.command)
+    const outcome = this.#admit(command)
     // What was fetched was fetched for this request alone, not for those that follow it in the pipeline.
     this.#fetched = undefined
     this.server.shard?.primary.tier.settle()
@@ -145,12 +155,26 @@ export class Session implements RequestHandler {
       this.blocked = false
       this.#onClose = undefined
       this.server.turn.begin()
-      write()
+      this.#guard(write)
       if (time === 'counted' && command !== undefined) this.#account(command, args, (this.server.clock.monotonicMs() - startMs) * 1000)
       this.#applyReplyMode()
       if (this.#closeAfter) this.connection.closeAfterReply()
       this.connection.resume()
     }
+  }
+
+  /** Does a part of the request in hand in a later turn. */
+  #guard(work: () => void): void {
+    try {
+      work()
+    } catch (failure) {
+      this.#broke(failure)
+    }
+  }
+
+  /** The request in hand has met a broken invariant. */
+  #broke(failure: unknown): void {
+    this.server.failStop.inRequest(this, failure)
   }
 
   /** Whether the command, or what EXEC is about to run, may need memory. */
@@ -238,6 +262,7 @@ export class Session implements RequestHandler {
         this.retry()
       },
       failed: (failure) => this.#coldReadFailed(failure),
+      broke: (failure) => this.#broke(failure),
     })
     return true
   }
@@ -259,11 +284,12 @@ export class Session implements RequestHandler {
     // Under pressure one value may leave while another is read: a request that needs both keeps what it has got.
     cold.former = this.#fetched
     tier.fetch(cold).then(
-      () => {
-        tier.admit(cold)
-        this.#fetched = cold
-        this.retry()
-      },
+      () =>
+        this.#guard(() => {
+          tier.admit(cold)
+          this.#fetched = cold
+          this.retry()
+        }),
       (failure: Error) => this.#coldReadFailed(failure),
     )
     return true

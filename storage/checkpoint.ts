@@ -129,6 +129,7 @@ export class Checkpointer {
       this.lastWallMs = wallMs
       this.failure = undefined
       if (this.#formers.length > 0) await this.#retireFormers()
+      this.#goOn()
       await this.#log.trim(lsn)
       const deleted = await this.#deleteFreed()
       return { lsn, entries: this.#keyspace.size, deleted, durationMs: this.#clock.monotonicMs() - startMs }

@@ -427,5 +427,5 @@ export class LevelColdStore implements ColdStore {
 }
 
 function closedError(): Error {
-  return new Error('the cold store is closed')
+  return Object.assign(new Error('the cold store is closed'), { code: 'CLOSED' })
 }

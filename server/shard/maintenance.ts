@@ -9,6 +9,7 @@ import type { CheckpointResult } from '../../storage/checkpoint.ts'
 import type { Clock, Timer } from '../../storage/clock.ts'
 import type { Config } from '../config/config.ts'
 import type { Log } from '../logging.ts'
+import { isOperatingFailure } from '../operating-failure.ts'
 import type { Shard } from './shard.ts'
 import { StorageTrouble } from './storage-trouble.ts'
 
@@ -27,6 +28,8 @@ export class Maintenance {
   onRoom: () => void = () => undefined
   /** Called when a record was appended outside of any request. */
   onAppended: () => void = () => undefined
+  /** Called when a job of the background has met an error of the program. */
+  onBroken: (failure: Error) => void = () => undefined
   onCheckpoint: (result: CheckpointResult) => void = () => undefined
   activeExpiry = true
   /** False once the log has failed: expired keys stay, and nothing is evicted. */
@@ -82,8 +85,17 @@ export class Maintenance {
     for (const each of this.#wanted.splice(0)) each.reject(new Error('the server is stopping'))
   }
 
+  /** Does nothing more from now on: what is in memory can be trusted no longer. */
+  halt(): void {
+    this.#stopped = true
+    this.mayChange = false
+    this.#timer?.cancel()
+    this.giveUpCheckpoints()
+  }
+
   /** At the end of a turn: makes room if it is needed. */
   turnEnded(): void {
+    if (this.#stopped) return
     const { budget } = this.#shard
     budget.measure()
     const isDue = budget.wantsRoom || budget.isExhausted || this.#shard.primary.tier.loose.any
@@ -266,6 +278,10 @@ export class Maintenance {
   }
 
   #failed(what: string, failure: Error): void {
+    if (!isOperatingFailure(failure)) {
+      this.onBroken(failure)
+      return
+    }
     this.trouble.failed(what, failure, this.#shard.writeOut?.counts.batches ?? 0)
   }
 }
