@@ -24,6 +24,8 @@ const writerCount = 3
 const together = 8
 const valueBytes = 5000
 const pollMs = 20
+/** For many faults on one server. */
+const sequenceMs = 900_000
 /** Longer than anything may take: for what waits for ever. */
 const foreverMs = 60_000
 
@@ -374,14 +376,41 @@ describe.skipIf(!moraineIsBuilt || library === undefined)('a disk that fails', (
   }
 
   for (const [place, cases] of Object.entries(passing)) {
-    it(`in ${place} is overcome: ${cases.map(({ name }) => name).join('; ')}`, async () => {
-      await begin()
-      for (const each of cases) {
-        await getsOver(each).catch((failure: Error) => {
-          throw new Error(`at ${each.name}: ${failure.message}\n${server?.lines.slice(-10).join('\n')}`, { cause: failure })
-        })
-      }
-      await end()
-    })
+    it(
+      `in ${place} is overcome: ${cases.map(({ name }) => name).join('; ')}`,
+      async () => {
+        await begin()
+        for (const each of cases) {
+          await getsOver(each).catch((failure: Error) => {
+            throw new Error(`at ${each.name}: ${failure.message}\n${server?.lines.slice(-10).join('\n')}`, { cause: failure })
+          })
+        }
+        await end()
+      },
+      sequenceMs,
+    )
   }
+
+  it('lets no server start that cannot read or make what it needs, and one start when it can', async () => {
+    await begin()
+    await Promise.all(writers.map((writer) => writer.stop()))
+    await server?.stop('SIGKILL')
+    server = undefined
+    for (const rule of [
+      { call: 'open', path: catalog },
+      { call: 'open', path: 'cold/CURRENT' },
+      { call: 'sync', path: 'cold/MANIFEST-*' },
+      { call: 'rename', path: 'cold/CURRENT' },
+      { call: 'open', path: 'log/*.log' },
+      { call: 'sync', path: catalog },
+    ] as const) {
+      faults.order({ ...rule, times: -1 })
+      await expect(startMoraineWith(faults.environment, ...flags()), `${rule.call} ${rule.path}`).rejects.toThrow(
+        /Moraine cannot start: .*(EIO|Input\/output error)/,
+      )
+    }
+    faults.lift()
+    server = await startMoraine(...flags())
+    await checkAll(server.port)
+  })
 })
