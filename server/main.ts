@@ -7,6 +7,8 @@ import { Config } from './config/config.ts'
 import { textInstead } from './config/help.ts'
 import { ConfigError, loadConfig } from './config/load.ts'
 import type { Values } from './config/settings.ts'
+import { failStopExitCode, stopMsMax } from './fail-stop.ts'
+import type { Log } from './logging.ts'
 import { createLog } from './logging.ts'
 import { startMetricsEndpoint } from './metrics/endpoint.ts'
 import { Metrics } from './metrics/metrics.ts'
@@ -44,22 +46,35 @@ async function main(): Promise<void> {
     network: new TcpNetwork(),
     log,
     progress: progressTo({ clock: realClock, log, terminal: terminal ? process.stdout : undefined }),
-    openColdStore: (directory, fresh) => openColdStore(directory, fresh, values),
+    openColdStore: (directory, fresh) => openColdStore(directory, fresh, values, log),
     residentBytes: () => process.memoryUsage.rss(),
   }
   log.info(`Moraine ${version} starting`, { node: process.version, dir: values.dir })
   let server: Server | undefined
   const metrics =
     values['metrics-port'] > 0 ? await startMetrics(values, () => (server === undefined ? 'loading' : server.trouble)) : undefined
+  const broke = (failure: unknown): void => {
+    if (server === undefined) refuseToStart(failure as Error)
+    else server.failStop.stop(failure)
+  }
+  process.on('uncaughtException', broke)
+  process.on('unhandledRejection', broke)
   server = await Server.start(ports, config)
+  server.failStop.onStopping = () => {
+    process.exitCode = failStopExitCode
+    setTimeout(() => process.exit(), stopMsMax * 2)
+  }
+  server.failStop.onStopped = () => void lock.release().finally(() => process.exit(failStopExitCode))
   if (metrics !== undefined) registerServerMetrics(metrics.metrics, server)
   const shutDown = async (reason: string): Promise<void> => {
+    if (server.failStop.failure !== undefined) return
     log.info(`Stopping: ${reason}`)
-    await server.stop()
+    const failure = await server.stop().catch((cause: Error) => cause)
+    if (failure !== undefined) log.error('Not everything could be closed', { error: failure })
     await metrics?.stop()
     await lock.release()
     log.info('Stopped; bye')
-    process.exit(0)
+    process.exit(server.failStop.failure !== undefined ? failStopExitCode : failure !== undefined ? 1 : 0)
   }
   server.onShutdown = () => void shutDown('SHUTDOWN')
   process.once('SIGTERM', () => void shutDown('SIGTERM'))
@@ -88,7 +103,7 @@ async function startMetrics(
   return { metrics, stop }
 }
 
-async function openColdStore(directory: string, fresh: boolean, values: Values): Promise<LevelColdStore> {
+async function openColdStore(directory: string, fresh: boolean, values: Values, log: Log): Promise<LevelColdStore> {
   if (fresh) await wipeLevelDirectory(directory)
   const limit = Number(values.maxmemory)
   const share = limit === 0 ? Number.POSITIVE_INFINITY : limit / 32
@@ -98,12 +113,16 @@ async function openColdStore(directory: string, fresh: boolean, values: Values):
     writeBufferBytes,
     cacheBytes: Number(values['tier-cache']),
     readsInFlight: values['tier-reads-in-flight'],
+    onReopened: (error, restored) =>
+      log.error('The cold store failed and was opened again; nothing is lost', { error, restoredValues: restored }),
   })
 }
 
-main().catch((failure: Error) => {
+function refuseToStart(failure: Error): void {
   process.stderr.write(
     failure instanceof ConfigError ? `${failure.message}\n` : `Moraine cannot start: ${failure.stack ?? failure.message}\n`,
   )
   process.exit(1)
-})
+}
+
+main().catch(refuseToStart)

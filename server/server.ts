@@ -17,6 +17,7 @@ import { allCommands } from './commands/tables.ts'
 import type { Config } from './config/config.ts'
 import { applyConfig } from './config-effects.ts'
 import { outOfMemory } from './dispatch-errors.ts'
+import { FailStop, internalError } from './fail-stop.ts'
 import { Gate, timerMsMax } from './gate.ts'
 import { LatencyMonitor } from './latency-monitor.ts'
 import { isLocal } from './local-address.ts'
@@ -73,6 +74,7 @@ export class Server {
   readonly saves: Saves
   readonly shutdown: Shutdown
   readonly shardSwitch: ShardSwitch
+  readonly failStop: FailStop = new FailStop(this)
   readonly rates: Rates
   readonly startedWallMs: number
   readonly runId: string
@@ -154,8 +156,11 @@ export class Server {
 
   /** Why the server cannot do all it is there for; undefined when it can. */
   get trouble(): string | undefined {
+    if (this.failStop.failure !== undefined) return `internal error: ${this.failStop.failure.message}`
     if (this.shard === undefined) return this.shardSwitch.failure === undefined ? 'loading' : closedText(this.shardSwitch.failure)
-    return this.logFailure === undefined ? undefined : `the log has failed: ${this.logFailure.message}`
+    if (this.logFailure !== undefined) return `the log has failed: ${this.logFailure.message}`
+    const { failure } = this.maintenance.trouble
+    return failure === undefined ? undefined : `memory cannot be written out: ${failure.message}`
   }
 
   /** Stops accepting, commits what was appended, and closes everything. Acknowledged writes are in the log. */
@@ -166,6 +171,7 @@ export class Server {
 
   /** Why a known command may not run now; undefined when it may. */
   refusal(command: Command, session: Session): string | undefined {
+    if (this.failStop.failure !== undefined) return internalError
     if (session.monitoring && (command.isWrite || command.isRead)) return "ERR Replica can't interact with the keyspace"
     if (this.shard === undefined) return this.#refusalWithoutShard(command)
     const writes = command.isWrite || (command.name === 'exec' && session.transaction.queued.some((queued) => queued.command.isWrite))
@@ -176,6 +182,8 @@ export class Server {
     }
     // What is queued for a transaction could not be executed either.
     const queues = session.transaction.open && !session.transaction.endsWith(command)
+    if (!queues && this.shard.budget.isShort && session.needsMemory(command) && this.maintenance.trouble.refuses)
+      return this.maintenance.trouble.refusal
     if ((queues || session.needsMemory(command)) && this.shard.budget.isExhausted && this.#mustRefuseForMemory()) return outOfMemory
     return undefined
   }
@@ -300,14 +308,20 @@ export class Server {
     this.turn.committed = log.committed
     shard.primary.onMemoryRefused = ({ name }) => this.log.warn('The system gives no memory for a command; refused', { command: name })
     log.onCommitted = (committed) => {
-      this.observers.commit?.(log.stats().lastCommitMs)
-      shard.primary.keyspace.committed(committed)
-      shard.waiters.committed(committed)
-      this.turn.released(committed)
+      // The log would take what is thrown here for a failure of its own.
+      try {
+        this.observers.commit?.(log.stats().lastCommitMs)
+        shard.primary.keyspace.committed(committed)
+        shard.waiters.committed(committed)
+        this.turn.released(committed)
+      } catch (failure) {
+        this.failStop.stop(failure)
+      }
     }
     log.onFailed = (failure) => this.#logFailed(shard, failure)
     this.saves.checkpoint = () => this.maintenance.checkpoint()
-    this.gate.memoryShort = () => shard.budget.isShort || log.pendingBytes > logPendingBytesMax
+    this.gate.memoryShort = () => (shard.budget.isShort && !this.maintenance.trouble.refuses) || log.pendingBytes > logPendingBytesMax
+    this.maintenance.onBroken = (failure) => this.failStop.stop(failure)
     this.maintenance.onRoom = () => this.gate.retry()
     this.maintenance.onAppended = () => this.turn.schedule()
     shard.primary.tick(this.clock.wallMs())
@@ -353,7 +367,7 @@ export class Server {
     if (shard !== undefined) {
       // Writers wait, as at Redis's SHUTDOWN.
       this.gate.pause(timerMsMax, 'write')
-      const mayCheckpoint = this.shutdown.wantsCheckpoint && this.logFailure === undefined
+      const mayCheckpoint = this.shutdown.wantsCheckpoint && this.logFailure === undefined && this.failStop.failure === undefined
       if (mayCheckpoint && shard.checkpointer !== undefined) await this.shutdown.checkpointAtEnd(shard.checkpointer)
       await this.maintenance.stop()
       shard.primary.log.flush()

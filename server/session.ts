@@ -75,9 +75,14 @@ export class Session implements RequestHandler {
 
   request(_connection: Connection, args: Arguments): RequestOutcome {
     this.args = args
-    const command = this.#resolve(args)
-    if (command === undefined) return this.#outcome()
-    return this.#admit(command)
+    try {
+      const command = this.#resolve(args)
+      if (command === undefined) return this.#outcome()
+      return this.#admit(command)
+    } catch (failure) {
+      this.#broke(failure)
+      return 'close'
+    }
   }
 
   upcoming(buffer: Buffer, keys: KeyPreview): void {
@@ -118,9 +123,14 @@ export class Session implements RequestHandler {
 
   /** Executes the request in hand, now that what it waited for has come. */
   retry(): void {
-    if (this.connection.closed || this.command === undefined) return
+    const { command } = this
+    if (this.connection.closed || command === undefined) return
+    this.#guard(() => this.#tryAgain(command))
+  }
+
+  #tryAgain(command: Command): void {
     this.server.turn.begin()
-    const outcome = this.#admit(this.command)
+    const outcome = this.#admit(command)
     // What was fetched was fetched for this request alone, not for those that follow it in the pipeline.
     this.#fetched = undefined
     this.server.shard?.primary.tier.settle()
@@ -147,7 +157,7 @@ export class Session implements RequestHandler {
       this.blocked = false
       this.#onClose = undefined
       this.server.turn.begin()
-      write()
+      this.#guard(write)
       if (time === 'counted' && command !== undefined) this.#account(command, args, (this.server.clock.monotonicMs() - startMs) * 1000)
       this.#applyReplyMode()
       if (this.#closeAfter) this.connection.closeAfterReply()
@@ -160,6 +170,20 @@ export class Session implements RequestHandler {
     this.#staged = undefined
     this.#fetched = undefined
     if (!sameLog) this.lastWriteLsn = 0
+  }
+
+  /** Does a part of the request in hand in a later turn. */
+  #guard(work: () => void): void {
+    try {
+      work()
+    } catch (failure) {
+      this.#broke(failure)
+    }
+  }
+
+  /** The request in hand has met a broken invariant. */
+  #broke(failure: unknown): void {
+    this.server.failStop.inRequest(this, failure)
   }
 
   /** Whether the command, or what EXEC is about to run, may need memory. */
@@ -248,6 +272,7 @@ export class Session implements RequestHandler {
       },
       failed: (failure) => this.#coldReadFailed(failure),
       abandoned: () => this.retry(),
+      broke: (failure) => this.#broke(failure),
     })
     return true
   }
@@ -257,6 +282,7 @@ export class Session implements RequestHandler {
     work.finish?.()
     x.staged = work
     this.execute(command, this.args)
+    work.release?.()
     x.staged = undefined
     this.#staged = undefined
   }
@@ -269,11 +295,12 @@ export class Session implements RequestHandler {
     // Under pressure one value may leave while another is read: a request that needs both keeps what it has got.
     cold.former = this.#fetched
     tier.fetch(cold).then(
-      () => {
-        tier.admit(cold)
-        this.#fetched = cold
-        this.retry()
-      },
+      () =>
+        this.#guard(() => {
+          tier.admit(cold)
+          this.#fetched = cold
+          this.retry()
+        }),
       (failure: Error) => this.#coldReadFailed(failure),
     )
     return true

@@ -18,6 +18,8 @@ export interface StagedJob {
   failed(failure: Error): void
   /** It is of no more use: the request has to begin anew. */
   abandoned(): void
+  /** A broken invariant was met. */
+  broke(failure: unknown): void
 }
 
 const sliceMs = 1
@@ -43,6 +45,12 @@ export class StagedWorkQueue {
     let bytes = 0
     for (const { work } of this.#all) bytes += work.memoryBytes
     return bytes
+  }
+
+  /** Does nothing more. */
+  halt(): void {
+    this.#all.clear()
+    this.#ready = []
   }
 
   add(job: StagedJob): void {
@@ -79,12 +87,23 @@ export class StagedWorkQueue {
     for (const job of ready) this.#goOn(job)
   }
 
-  /** Does one slice. False when the job is over, or waits for chunks. */
+  /** Does one slice. False when the job is over, or waits for what is cold. */
   #advance(job: StagedJob): boolean {
-    const { work } = job
     if (!this.#all.has(job)) return false
+    try {
+      return this.#advances(job)
+    } catch (failure) {
+      this.#all.delete(job)
+      job.broke(failure)
+      return false
+    }
+  }
+
+  #advances(job: StagedJob): boolean {
+    const { work } = job
     if (!job.isWanted()) {
       this.#all.delete(job)
+      work.release?.()
       return false
     }
     const cold = coldOf(work, this.#server.primary.keyspace.trees)
@@ -102,8 +121,14 @@ export class StagedWorkQueue {
     const { tier } = this.#server.primary
     tier.fetch(cold).then(
       () => {
+        if (!this.#all.has(job)) return
         // They may be cold again in the next turn.
-        tier.admit(cold)
+        try {
+          tier.admit(cold)
+        } catch (failure) {
+          job.broke(failure)
+          return
+        }
         if (this.#advance(job)) this.#goOn(job)
       },
       (failure: Error) => {

@@ -262,6 +262,8 @@ export class CatalogWriter implements CatalogVisitor {
       await this.#file.sync()
     } catch (failure) {
       this.#failure = failure as Error
+      this.#finished.length = 0
+      this.#finishedBytes = 0
       throw failure
     }
     this.#unsynced = false
@@ -280,9 +282,12 @@ export class CatalogWriter implements CatalogVisitor {
 
   #seal(hasMarker: boolean): void {
     writeBlockHeader(this.#block, this.#at, this.#sequence++, this.#blockRecords, hasMarker, this.#seed)
-    this.#finished.push({ buffer: this.#block, end: this.#at, hasMarker })
-    this.#finishedBytes += this.#at
-    this.#block = this.#spare.pop() ?? Buffer.allocUnsafe(BLOCK_BYTES_MAX)
+    // What a broken catalog is told would only fill memory.
+    if (this.#failure === undefined) {
+      this.#finished.push({ buffer: this.#block, end: this.#at, hasMarker })
+      this.#finishedBytes += this.#at
+      this.#block = this.#spare.pop() ?? Buffer.allocUnsafe(BLOCK_BYTES_MAX)
+    }
     this.#at = BLOCK_HEADER_BYTES
     this.#blockRecords = 0
   }

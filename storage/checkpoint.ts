@@ -126,6 +126,7 @@ export class Checkpointer {
       await this.#log.committed(this.#log.appended)
       await this.#log.sync()
       await this.#store.sync()
+      this.#goOn()
       const wallMs = this.#clock.wallMs()
       const { nextCollectionId, size } = this.#keyspace
       await this.#catalog.marker(lsn, this.#writeOut.nextValueId, nextCollectionId, size, wallMs, this.#log.id)
@@ -136,6 +137,7 @@ export class Checkpointer {
       this.lastWallMs = wallMs
       this.failure = undefined
       if (this.#formers.length > 0) await this.#retireFormers()
+      this.#goOn()
       await this.#log.trim(lsn)
       const deleted = await this.#deleteFreed()
       return { lsn, entries: this.#keyspace.size, deleted, durationMs: this.#clock.monotonicMs() - startMs }

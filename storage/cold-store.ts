@@ -10,7 +10,10 @@ export interface ColdStore {
   read(id: number): Promise<Buffer | undefined>
   /** As `read`, for several ids in one piece of work; results in the order of `ids`. */
   readMany(ids: readonly number[]): Promise<(Buffer | undefined)[]>
-  /** Applies puts and deletes atomically. Not durable before a later `sync` resolves. One call at a time (the caller awaits). */
+  /**
+   * Applies puts and deletes atomically. Not durable before a later `sync` resolves; but readable from when it resolves for
+   * as long as the process lives, whatever fails. One call at a time (the caller awaits).
+   */
   write(batch: ColdBatch): Promise<void>
   /** When it resolves, every `write` resolved before the call is durable, whatever crashes. */
   sync(): Promise<void>
@@ -40,4 +43,6 @@ export interface ColdStoreStats {
   readonly reads: number
   readonly writes: number
   readonly deletes: number
+  /** How often a failure was overcome by opening the database again. */
+  readonly reopenings: number
 }

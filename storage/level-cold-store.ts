@@ -8,49 +8,26 @@
  * change can have happened and `sync` is one synced write; otherwise `sync` makes LevelDB flush the buffer into a table.
  *
  * A failed write may leave half a record in the log file, behind which LevelDB would find nothing after a crash. So after
- * a failure nothing is written or called durable before the buffer is flushed and a new log file begun.
+ * a failure nothing is written or called durable before the buffer is flushed and a new log file begun. Where LevelDB
+ * refuses that (a failed sync is final for it) it is closed and opened again, and what it had in memory is brought across
+ * (level-rescue.ts): whatever fails, a write that has resolved stays readable.
  *
  * At most `readsInFlight` reads, one write and one sync hold a thread of the pool at a time.
  */
 import { ClassicLevel } from 'classic-level'
 import type { Clock } from './clock.ts'
 import { ColdReadQueue } from './cold-read-queue.ts'
-import type { ColdBatch, ColdStore, ColdStoreStats } from './cold-store.ts'
+import type { ColdBatch, ColdStore } from './cold-store.ts'
+import { probeDirectory } from './disk-probe.ts'
 import { freeDiskBytes, levelLogNumbers, prepareLevelDirectory } from './level-directory.ts'
 import type { LevelError } from './level-failure.ts'
-import { ColdStoreWriteFailed, openFailure } from './level-failure.ts'
+import { ColdStoreUnusable, ColdStoreWriteFailed, openFailure } from './level-failure.ts'
+import type { Operation } from './level-figures.ts'
+import { bufferBytesMax, tableBytes } from './level-figures.ts'
 import { checkFormat, keyOf } from './level-format.ts'
-
-export interface LevelColdStoreOptions {
-  readonly clock: Clock
-  /** Memory that LevelDB fills before it writes a table; up to twice this is held. 64 MiB unless told. */
-  readonly writeBufferBytes?: number
-  /** Size of a table file. 32 MiB unless told. */
-  readonly tableBytes?: number
-  /** Cache of uncompressed blocks. 8 MiB unless told: memory belongs to hot values. */
-  readonly cacheBytes?: number
-  /** Tables kept open at a time; the first 1000 are mapped and need no file descriptor. 4096 unless told. */
-  readonly openTablesMax?: number
-  /** Writes are refused before less than this is left on the disk, so that LevelDB can always flush and be opened again. Two write buffers and 8 MiB unless told. */
-  readonly diskReserveBytes?: number
-  /** Asked for the bytes left on the disk of a directory; the operating system unless told. */
-  readonly freeDiskBytes?: (directory: string) => Promise<number>
-  /** Reads that may hold a thread at a time. 3 unless told. */
-  readonly readsInFlight?: number
-}
-
-export interface LevelColdStoreStats extends ColdStoreStats {
-  /** Milliseconds that writes were held back because level 0 was nearly full. */
-  readonly heldBackMs: number
-  /** Pieces of work that the reads were merged into. */
-  readonly readJobs: number
-  readonly readsWaiting: number
-  /** Syncs that took one synced write, and syncs that had to flush the write buffer. */
-  readonly logSyncs: number
-  readonly flushes: number
-  /** A write failed and the write buffer could not be flushed since: nothing can be written. */
-  readonly writable: boolean
-}
+import type { LevelColdStoreOptions, LevelColdStoreStats } from './level-options.ts'
+import { LevelRescue } from './level-rescue.ts'
+import { RecentWrites } from './recent-writes.ts'
 
 /** A range above every key, so that compacting it does nothing but flush the write buffer. */
 const ABOVE_ALL = [Buffer.of(0xff, 0xfe), Buffer.of(0xff, 0xff)] as const
@@ -76,7 +53,11 @@ export class LevelColdStore implements ColdStore {
   readonly #openTablesMax: number
   readonly #diskReserveBytes: number
   readonly #freeDiskBytes: (directory: string) => Promise<number>
+  readonly #onReopened: (reason: Error, restored: number) => void
   readonly #queue: ColdReadQueue
+  readonly #recent: RecentWrites
+  /** What is to be brought into LevelDB once it is open again; undefined when there is nothing. */
+  #rescue: LevelRescue | undefined
   #closed = false
   #reads = 0
   #readJobs = 0
@@ -88,12 +69,16 @@ export class LevelColdStore implements ColdStore {
   /** Failed writes and syncs so far, and how many of them a flush has put behind us. */
   #failures = 0
   #failuresMended = 0
+  #lastFailure: Error | undefined
+  #reopenings = 0
   #newestId = 0
   /** Upper bound of the bytes in LevelDB's write buffer since it was last known to be empty; the part of it still being written. */
   #bufferedBytesMax = 0
   #writingBytesMax = 0
   #lastSync: Promise<void> = Promise.resolve()
   #mending: Promise<void> | undefined
+  /** The batch that is being written. Never rejects. */
+  #applying: Promise<unknown> = Promise.resolve()
 
   private constructor(db: ClassicLevel<Buffer, Buffer>, directory: string, options: LevelColdStoreOptions) {
     this.#db = db
@@ -105,6 +90,8 @@ export class LevelColdStore implements ColdStore {
     this.#openTablesMax = options.openTablesMax ?? 4096
     this.#diskReserveBytes = options.diskReserveBytes ?? 2 * this.#writeBufferBytes + MEND_MARGIN_BYTES
     this.#freeDiskBytes = options.freeDiskBytes ?? freeDiskBytes
+    this.#onReopened = options.onReopened ?? (() => undefined)
+    this.#recent = new RecentWrites(this.#writeBufferBytes)
     this.#queue = new ColdReadQueue({
       job: (ids) => this.#readJob(ids),
       afterTurn: (work) => options.clock.afterTurn(work),
@@ -118,7 +105,7 @@ export class LevelColdStore implements ColdStore {
     await prepareLevelDirectory(directory)
     const db = new ClassicLevel<Buffer, Buffer>(directory, { keyEncoding: 'buffer', valueEncoding: 'buffer' })
     const store = new LevelColdStore(db, directory, options)
-    await store.#openLevel()
+    await store.#openLevel(true)
     try {
       await checkFormat(db, directory)
     } catch (failure) {
@@ -148,6 +135,7 @@ export class LevelColdStore implements ColdStore {
     // Deletions may always pass: they are how room is made.
     if (batch.puts.length > 0) await this.#requireRoom(this.#diskReserveBytes)
     const operations: Operation[] = []
+    this.#recent.add(batch)
     for (const put of batch.puts) {
       operations.push({ type: 'put', key: keyOf(put.id), value: put.bytes })
       if (put.id > this.#newestId) this.#newestId = put.id
@@ -158,7 +146,7 @@ export class LevelColdStore implements ColdStore {
     this.#deletes += batch.deletes.length
   }
 
-  /** Rejects with `ColdStoreWriteFailed`: then earlier writes may be lost by a crash. */
+  /** Rejects with `ColdStoreWriteFailed`: then earlier writes may be lost by a crash. A failure that can be mended is. */
   async sync(): Promise<void> {
     this.#assertOpen()
     this.#lastSync = this.#lastSync.then(
@@ -188,7 +176,7 @@ export class LevelColdStore implements ColdStore {
     return {
       level0Files: this.#level0Files(),
       diskBytes: tables + this.#bufferedBytesMax,
-      memoryBytes: this.#cacheBytes + 2 * this.#writeBufferBytes + Math.ceil(openTables * TABLE_OVERHEAD_SHARE),
+      memoryBytes: this.#memoryBytes + Math.ceil(openTables * TABLE_OVERHEAD_SHARE),
       reads: this.#reads,
       writes: this.#writes,
       deletes: this.#deletes,
@@ -198,6 +186,7 @@ export class LevelColdStore implements ColdStore {
       logSyncs: this.#logSyncs,
       flushes: this.#flushes,
       writable: this.#failures === this.#failuresMended,
+      reopenings: this.#reopenings,
     }
   }
 
@@ -210,8 +199,14 @@ export class LevelColdStore implements ColdStore {
     await this.#db.close()
   }
 
-  #openLevel(): Promise<void> {
+  get #memoryBytes(): number {
+    return this.#cacheBytes + 2 * this.#writeBufferBytes + this.#recent.memoryBytes + (this.#rescue?.memoryBytes ?? 0)
+  }
+
+  /** Only a start may make a new database: one that was there and is gone is a failure. */
+  #openLevel(mayCreate: boolean): Promise<void> {
     const options = {
+      createIfMissing: mayCreate,
       compression: false,
       writeBufferSize: this.#writeBufferBytes,
       maxFileSize: this.#tableBytes,
@@ -226,6 +221,7 @@ export class LevelColdStore implements ColdStore {
 
   async #readJob(ids: readonly number[]): Promise<(Buffer | undefined)[]> {
     this.#readJobs++
+    if (this.#rescue !== undefined) return this.#rescue.read(ids, (others) => this.#db.getMany(others.map(keyOf)))
     if (ids.length === 1) return [await this.#db.get(keyOf(ids[0]!))]
     return this.#db.getMany(ids.map(keyOf))
   }
@@ -235,10 +231,12 @@ export class LevelColdStore implements ColdStore {
     for (const operation of operations) bytesMax += bufferBytesMax(operation)
     this.#bufferedBytesMax += bytesMax
     this.#writingBytesMax = bytesMax
+    const applying = this.#db.batch(operations)
+    this.#applying = applying.catch(() => undefined)
     try {
-      await this.#db.batch(operations)
+      await applying
     } catch (failure) {
-      throw this.#writeFailure(failure as LevelError)
+      throw this.#writeFailure(failure as Error)
     } finally {
       this.#writingBytesMax = 0
     }
@@ -256,14 +254,24 @@ export class LevelColdStore implements ColdStore {
   }
 
   async #syncNow(): Promise<void> {
+    const deletes = this.#recent.deletes.length
+    try {
+      if (this.#failures === this.#failuresMended) await this.#makeDurable()
+    } catch (failure) {
+      if (this.#failures === this.#failuresMended) throw failure
+    }
+    await this.#mend()
+    this.#recent.deletesSynced(deletes)
+  }
+
+  async #makeDurable(): Promise<void> {
     if (this.#canSyncLog()) {
       await this.#syncLog()
       this.#logSyncs++
-      // Asked again: writes that came meanwhile may have made LevelDB change the file under the synced one.
+      // Asked again: writes that came meanwhile may have made LevelDB change the file under the synced one, or failed.
       if (this.#canSyncLog()) return
     }
-    if (this.#failures > this.#failuresMended) await this.#mend()
-    else await this.#flush()
+    if (this.#failures === this.#failuresMended) await this.#flush()
   }
 
   #canSyncLog(): boolean {
@@ -278,7 +286,7 @@ export class LevelColdStore implements ColdStore {
     try {
       await this.#db.del(Buffer.concat([keyOf(this.#newestId), Buffer.of(0)]), { sync: true })
     } catch (failure) {
-      throw this.#writeFailure(failure as LevelError)
+      throw this.#writeFailure(failure as Error)
     }
   }
 
@@ -286,18 +294,18 @@ export class LevelColdStore implements ColdStore {
   async #flush(): Promise<void> {
     const failures = this.#failures
     const bytesMax = this.#bufferedBytesMax
-    const newestLog = (await levelLogNumbers(this.#directory)).at(-1) ?? 0
-    // A write under way may land on either side.
-    this.#bufferedBytesMax = this.#writingBytesMax
     try {
+      const newestLog = (await levelLogNumbers(this.#directory)).at(-1) ?? 0
+      // A write under way may land on either side.
+      this.#bufferedBytesMax = this.#writingBytesMax
       await this.#db.compactRange(ABOVE_ALL[0], ABOVE_ALL[1])
       // LevelDB reports no failure of that; a write does, if its background work has failed.
       await this.#syncLog()
       const oldestLog = (await levelLogNumbers(this.#directory))[0] ?? 0
-      if (oldestLog <= newestLog) throw new ColdStoreWriteFailed('the write buffer could not be flushed')
+      if (oldestLog <= newestLog) throw this.#writeFailure(new Error('the write buffer could not be flushed'))
     } catch (failure) {
-      this.#bufferedBytesMax += bytesMax
-      throw failure
+      this.#bufferedBytesMax = Math.max(this.#bufferedBytesMax, bytesMax + this.#writingBytesMax)
+      throw failure instanceof ColdStoreWriteFailed ? failure : this.#writeFailure(failure as Error)
     }
     this.#flushes++
     this.#failuresMended = failures
@@ -316,11 +324,11 @@ export class LevelColdStore implements ColdStore {
   async #mendNow(): Promise<void> {
     const needed = Math.min(this.#bufferedBytesMax, 2 * this.#writeBufferBytes) + MEND_MARGIN_BYTES
     await this.#requireRoom(needed)
-    if (this.#isOpen()) {
+    if (this.#isOpen() && this.#rescue === undefined) {
       try {
         return await this.#flush()
-      } catch (failure) {
-        if ((failure as ColdStoreWriteFailed).code !== 'ENOSPC') throw failure
+      } catch {
+        // What the reopening says if it fails too is newer.
       }
     }
     await this.#reopen()
@@ -331,25 +339,42 @@ export class LevelColdStore implements ColdStore {
     if (free < needed) throw new ColdStoreWriteFailed(`No space left on device: ${free} bytes free, ${needed} needed`)
   }
 
-  /** LevelDB forgets a failed flush only so. Opening moves the logs into tables, durably; they hold every write that was resolved. */
+  /**
+   * LevelDB forgets a failure only so. Opening moves its logs into tables, durably, but of what a failed sync was to cover
+   * they may have lost anything. So what LevelDB has in memory is kept here first, and what is missing then put back.
+   * While the disk does not work LevelDB stays open: it reads on.
+   */
   async #reopen(): Promise<void> {
     const failures = this.#failures
+    const reason = this.#lastFailure as Error
+    let restored: number
     await this.#queue.pause()
     try {
+      await this.#applying
+      await probeDirectory(this.#directory)
+      this.#rescue ??= await LevelRescue.of(this.#db, this.#recent.lowestId)
       await this.#db.close()
-      await this.#openLevel()
+      await this.#openLevel(false)
+      restored = await this.#rescue.restore(this.#db, this.#recent.deletes)
+      this.#bufferedBytesMax = 0
+      await this.#flush()
     } catch (failure) {
-      throw new ColdStoreWriteFailed((failure as Error).message, failure)
+      throw failure instanceof ColdStoreWriteFailed ? failure : this.#writeFailure(failure as Error)
     } finally {
       this.#queue.resume()
     }
-    this.#bufferedBytesMax = 0
+    this.#rescue = undefined
     this.#failuresMended = failures
+    this.#reopenings++
+    this.#onReopened(reason, restored)
   }
 
-  #writeFailure(failure: LevelError): Error {
+  #writeFailure(failure: Error): ColdStoreWriteFailed {
+    const { message } = failure instanceof ColdStoreUnusable ? failure : ((failure as LevelError).cause ?? failure)
+    const reason = new ColdStoreWriteFailed(message, failure)
     this.#failures++
-    return new ColdStoreWriteFailed(failure.cause?.message ?? failure.message, failure)
+    this.#lastFailure = reason
+    return reason
   }
 
   #level0Files(): number {
@@ -366,24 +391,6 @@ export class LevelColdStore implements ColdStore {
   }
 }
 
-type Operation = { type: 'put'; key: Buffer; value: Buffer } | { type: 'del'; key: Buffer }
-
-/**
- * No more than this can an operation add to LevelDB's write buffer: key, value, lengths and sequence number (46 bytes with
- * an 8-byte key), a skip list node of full height (104) with alignment (7), in blocks of 4096 of which a quarter may stay unused.
- */
-function bufferBytesMax(operation: Operation): number {
-  const valueBytes = operation.type === 'put' ? operation.value.length : 0
-  return Math.ceil((valueBytes + 160) * 1.34)
-}
-
-/** Sum of the sizes in LevelDB's table of levels; it gives whole MiB. */
-function tableBytes(levels: string): number {
-  let mebibytes = 0
-  for (const row of levels.matchAll(/^\s*\d+\s+\d+\s+(\d+)/gm)) mebibytes += Number(row[1])
-  return mebibytes * 1048576
-}
-
 function closedError(): Error {
-  return new Error('the cold store is closed')
+  return Object.assign(new Error('the cold store is closed'), { code: 'CLOSED' })
 }

@@ -24,9 +24,8 @@ export class ColdStoreUnusable extends Error {
 }
 
 /**
- * A write or a sync failed; reads go on. `ENOSPC`: the store mends itself with the first write or sync that finds room.
- * `EIO`: after an error of the disk only a restart may write again. Of a failed batch nothing is visible, but the whole
- * of it may appear after a restart.
+ * A write or a sync failed; reads go on. The store mends itself with the first write or sync that finds room (`ENOSPC`) or
+ * a disk that works (`EIO`). Of a failed batch nothing is visible, but the whole of it may appear when LevelDB is next opened.
  */
 export class ColdStoreWriteFailed extends Error {
   override readonly name = 'ColdStoreWriteFailed'

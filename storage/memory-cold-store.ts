@@ -132,7 +132,15 @@ export class MemoryColdStore implements ColdStore {
   stats(): ColdStoreStats {
     let bytes = 0
     for (const value of this.#disk.contents.values()) bytes += 8 + value.length
-    return { level0Files: 0, diskBytes: bytes, memoryBytes: 0, reads: this.#reads, writes: this.#writes, deletes: this.#deletes }
+    return {
+      level0Files: 0,
+      diskBytes: bytes,
+      memoryBytes: 0,
+      reads: this.#reads,
+      writes: this.#writes,
+      deletes: this.#deletes,
+      reopenings: 0,
+    }
   }
 
   async close(): Promise<void> {
@@ -141,7 +149,7 @@ export class MemoryColdStore implements ColdStore {
 
   /** Waits as long as the operation takes, then does it or throws what a test ordered. Never settles once the disk has crashed. */
   async #perform<T>(operation: ColdOperation, work: () => T, takesRoom = true): Promise<T> {
-    if (this.#closed) throw new Error('the cold store is closed')
+    if (this.#closed) throw Object.assign(new Error('the cold store is closed'), { code: 'CLOSED' })
     const delayMs = this.#options?.delayMs(operation) ?? 0
     await new Promise<void>((resolve) => {
       if (this.#options === undefined || delayMs === 0) resolve()

@@ -12,7 +12,7 @@ const rooms = ['engine', 'storage', 'wal', 'server']
 
 /** Where the world enters: what each file may use, because it implements a port or reads a figure of the process. */
 const worldly: Readonly<Record<string, readonly string[]>> = {
-  'server/main.ts': ['process'],
+  'server/main.ts': ['process', 'setTimeout'],
   'server/moraine.cts': ['process'],
   'server/logging.ts': ['process'],
   'server/figures.ts': ['process'],

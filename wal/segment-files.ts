@@ -39,7 +39,9 @@ export class SegmentFiles {
   #plain: File | undefined
   #dirty = false
   #syncing: Promise<void> | undefined
+  /** The trims so far. Never rejects. */
   #trimming: Promise<void> = Promise.resolve()
+  #trimFailure: Error | undefined
 
   /** `active` is the last of `segments`, open for durable writes; `end` is where its next frame goes. */
   constructor(options: SegmentFilesOptions, spares: SpareSegments, segments: Segment[], end: number, active: File) {
@@ -144,31 +146,37 @@ export class SegmentFiles {
   }
 
   /**
-   * Removes the segments whose records are all at or below `upTo`. After a failure every later trim rejects too: what is
+   * Removes the segments whose records are all at or below `upTo`. A segment that the system does not let go stays the
+   * first, and the next trim begins with it. After a failed sync of the directory every later trim rejects too: what is
    * durably gone is then unknown, and removing more could leave a hole.
    */
   trim(upTo: number): Promise<void> {
     const trimmed = this.#trimming.then(() => this.#trim(upTo))
-    this.#trimming = trimmed
-    trimmed.catch(() => undefined)
+    this.#trimming = trimmed.catch(() => undefined)
     return trimmed
   }
 
   /** Resolves when no trim is under way. */
   async settle(): Promise<void> {
-    await this.#trimming.catch(() => undefined)
+    await this.#trimming
   }
 
   async #trim(upTo: number): Promise<void> {
     const { files, directory, segmentBytes, crashPoint } = this.#options
     let removed = false
+    if (this.#trimFailure !== undefined) throw this.#trimFailure
     while (this.#segments.length > 1 && this.#segments[1]!.firstLsn - 1 <= upTo) {
       const segment = this.#segments.shift()!
       const spare = segment.readers === 0 && segment.bytes === segmentBytes && this.#spares.hasRoom() ? this.#spares.nextPath() : undefined
-      if (spare === undefined) await files.remove(segment.path)
-      else await files.rename(segment.path, spare)
+      await (spare === undefined ? files.remove(segment.path) : files.rename(segment.path, spare)).catch((failure: Error) => {
+        this.#segments.unshift(segment)
+        throw failure
+      })
       crashPoint('trim:taken-out')
-      await files.syncDirectory(directory)
+      await files.syncDirectory(directory).catch((failure: Error) => {
+        this.#trimFailure = failure
+        throw failure
+      })
       crashPoint('trim:directory-synced')
       if (spare !== undefined) this.#spares.recycle(spare)
       removed = true

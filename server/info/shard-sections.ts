@@ -56,7 +56,8 @@ export function* persistenceSection(server: Server): Generator<InfoLine> {
   const log = shard?.primary.log
   const lastMs = checkpointer === undefined || shard === undefined ? -1 : (server.maintenance.lastCheckpoint?.durationMs ?? -1)
   const lastSeconds = lastMs < 0 ? -1 : Math.floor(lastMs / 1000)
-  const status = checkpointer?.failure === undefined ? 'ok' : 'err'
+  const fails = checkpointer?.failure !== undefined || (shard !== undefined && server.maintenance.trouble.failure !== undefined)
+  const status = fails ? 'err' : 'ok'
   yield ['loading', server.isLoading ? 1 : 0]
   yield ['async_loading', 0]
   yield ['rdb_changes_since_last_save', checkpointer === undefined ? 0 : (log?.appended ?? 0) - checkpointer.lastLsn]

@@ -4,7 +4,7 @@ import type { Server } from '../server.ts'
 import type { InfoLine } from './report.ts'
 
 export function* tieringSection(server: Server): Generator<InfoLine> {
-  const { shard, stats, gate } = server
+  const { shard, stats, gate, maintenance } = server
   if (shard === undefined) return
   const { tier } = shard.primary
   const { counts } = tier
@@ -34,6 +34,12 @@ export function* tieringSection(server: Server): Generator<InfoLine> {
   yield ['tier_throttled_requests', gate.throttled]
   yield ['tier_memory_short', shard.budget.isShort ? 1 : 0]
   yield ['tier_memory_exhausted', shard.budget.isExhausted ? 1 : 0]
+  const { trouble } = maintenance
+  yield ['tier_write_status', trouble.failure === undefined ? 'ok' : 'err']
+  yield ['tier_write_failures', trouble.failures]
+  yield ['tier_write_last_failure', trouble.failure?.message.replace(/\s+/g, ' ') ?? '']
+  yield ['tier_writes_refused', trouble.refuses ? 1 : 0]
+  yield ['tier_store_reopened', shard.store?.stats().reopenings ?? 0]
 }
 
 export function* logSection(server: Server): Generator<InfoLine> {

@@ -62,6 +62,9 @@ const tier = {
   moraine_tier_promoted_total: { kind: 'counter', help: 'Values that came back to memory.' },
   moraine_tier_throttled_total: { kind: 'counter', help: 'Replies of writes that waited for memory.' },
   moraine_tier_dirty_entries: { kind: 'gauge', help: 'Keys with changes that only the log has on disk.' },
+  moraine_tier_write_failed: { kind: 'gauge', help: '1 while memory cannot be written out, to the cold store or the catalog.' },
+  moraine_tier_write_failures_total: { kind: 'counter', help: 'Batches and checkpoints that could not be written.' },
+  moraine_tier_store_reopened_total: { kind: 'counter', help: 'Failures of the cold store that were overcome by opening it again.' },
   moraine_tier_disk_bytes: { kind: 'gauge', help: 'Bytes that the store on disk takes.' },
   moraine_tier_level0_files: { kind: 'gauge', help: 'Files of the store that are not sorted into levels yet; writes slow down at 8.' },
 } as const satisfies Record<string, MetricRow>

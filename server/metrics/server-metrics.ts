@@ -106,6 +106,9 @@ function registerTier(metrics: Metrics, server: Server, ofShard: OfShard): void 
     moraine_tier_dirty_entries: ofShard(({ primary }) => primary.tier.dirty.length),
     moraine_tier_disk_bytes: ofShard(({ store }) => store?.stats().diskBytes ?? 0),
     moraine_tier_level0_files: ofShard(({ store }) => store?.stats().level0Files ?? 0),
+    moraine_tier_write_failed: () => (server.maintenance.trouble.failure === undefined ? 0 : 1),
+    moraine_tier_write_failures_total: () => server.maintenance.trouble.failures,
+    moraine_tier_store_reopened_total: ofShard(({ store }) => store?.stats().reopenings ?? 0),
   })
   const readSeconds = metrics.histogram('moraine_tier_read_seconds')
   server.observers.coldRead = (ms) => readSeconds(ms / 1000)

@@ -181,6 +181,18 @@ export class Connection implements PipeOwner, TurnMember {
     this.wrote()
   }
 
+  /** The request in hand has failed: its client gets this instead of a reply, if none of that has left yet; then it is closed. */
+  failRequest(text: string): void {
+    if (this.#closed) return
+    if (this.output.taken > this.#requestFrom) {
+      this.close()
+      return
+    }
+    this.output.rewindTo(this.#requestFrom)
+    this.reply.error(text)
+    this.closeAfterReply()
+  }
+
   /** Closes at once; replies that have not left are lost. */
   close(): void {
     this.pipe.destroy()

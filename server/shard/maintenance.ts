@@ -9,7 +9,9 @@ import type { CheckpointResult } from '../../storage/checkpoint.ts'
 import type { Clock, Timer } from '../../storage/clock.ts'
 import type { Config } from '../config/config.ts'
 import type { Log } from '../logging.ts'
+import { isOperatingFailure } from '../operating-failure.ts'
 import type { Shard } from './shard.ts'
+import { StorageTrouble } from './storage-trouble.ts'
 
 const tickMs = 100
 const sliceMs = 1
@@ -19,14 +21,17 @@ const entriesPerStep = 4096
 const stalesMax = 1_000_000
 /** Memory of deletions that the catalog is yet to hear of before it does without a checkpoint. */
 const tombstoneBytesMax = 16 * 1024 * 1024
-/** Pause after a failure before the disk is tried again. */
+/** Pause after a failure before the disk is tried again; checkpoints double it each time, to a limit. */
 const retryMs = 1000
+const checkpointRetryMsMax = 8000
 
 export class Maintenance {
   /** Called when requests that were held back for memory may be tried again. */
   onRoom: () => void = () => undefined
   /** Called when a record was appended outside of any request. */
   onAppended: () => void = () => undefined
+  /** Called when a job of the background has met an error of the program. */
+  onBroken: (failure: Error) => void = () => undefined
   onCheckpoint: (result: CheckpointResult) => void = () => undefined
   activeExpiry = true
   /** Whether keys may expire and be evicted. */
@@ -36,6 +41,7 @@ export class Maintenance {
   checkpointFailures = 0
   lastCheckpoint: CheckpointResult | undefined
   checkpointRunning = false
+  readonly trouble: StorageTrouble
   readonly #shard: Shard
   readonly #clock: Clock
   readonly #config: Config
@@ -45,7 +51,9 @@ export class Maintenance {
   #busy: Promise<void> | undefined
   #wanted: { readonly resolve: (result: CheckpointResult) => void; readonly reject: (failure: Error) => void }[] = []
   #lastAttemptMs: number
-  #retryAtMs = 0
+  #coolAgainAtMs = 0
+  #checkpointAgainAtMs = 0
+  #checkpointRetryMs = retryMs
   #sliceScheduled = false
   #expiryScheduled = false
   #stopped = false
@@ -58,6 +66,7 @@ export class Maintenance {
     this.#clock = clock
     this.#config = config
     this.#log = log
+    this.trouble = new StorageTrouble(clock, log)
     this.#lastAttemptMs = clock.monotonicMs()
     this.#writtenAtCheckpoint = -shard.recoveredBytes
   }
@@ -104,8 +113,17 @@ export class Maintenance {
     for (const each of this.#wanted.splice(0)) each.reject(new Error(reason))
   }
 
+  /** Does nothing more from now on: what is in memory can be trusted no longer. */
+  halt(): void {
+    this.#stopped = true
+    this.mayChange = false
+    this.#timer?.cancel()
+    this.giveUpCheckpoints()
+  }
+
   /** At the end of a turn: makes room if it is needed. */
   turnEnded(): void {
+    if (this.#stopped) return
     const { budget } = this.#shard
     budget.measure()
     const isDue = budget.wantsRoom || budget.isExhausted || this.#shard.primary.tier.lazyFree.any
@@ -119,7 +137,6 @@ export class Maintenance {
     if (this.#stopped) return Promise.reject(new Error('the server is stopping'))
     return new Promise((resolve, reject) => {
       this.#wanted.push({ resolve, reject })
-      this.#retryAtMs = 0
       this.#poke()
     })
   }
@@ -135,6 +152,7 @@ export class Maintenance {
     this.#shard.primary.tick(this.#clock.wallMs())
     // What goes on turn by turn already must not be begun a second time.
     if (this.activeExpiry && !this.#expiryScheduled) this.#expire()
+    this.trouble.progressed(this.#shard.writeOut?.counts.batches ?? 0)
     if (!this.#sliceScheduled) this.#slice()
     this.#timer = this.#clock.after(tickMs, () => this.#tick())
   }
@@ -172,7 +190,7 @@ export class Maintenance {
     while (lazyFree.any && this.#clock.monotonicMs() < until) lazyFree.step()
     const more = budget.makeRoom()
     if (budget.isExhausted) this.#evict()
-    if (!budget.isShort) this.onRoom()
+    if (!budget.isShort || this.trouble.refuses) this.onRoom()
     this.#poke()
     if ((more || lazyFree.any) && !this.#sliceScheduled) {
       this.#sliceScheduled = true
@@ -213,7 +231,6 @@ export class Maintenance {
   /** Starts the next job of writing out, if one is due and none is under way. */
   #poke(): void {
     if (this.#busy !== undefined || this.#stopped || this.#shard.writeOut === undefined) return
-    if (this.#clock.monotonicMs() < this.#retryAtMs) return
     const job = this.#checkpointIsDue() ? this.#runCheckpoint() : this.#coolingIsDue() ? this.#cool() : undefined
     if (job === undefined) return
     this.#busy = job.finally(() => {
@@ -223,17 +240,26 @@ export class Maintenance {
   }
 
   #coolingIsDue(): boolean {
-    const { budget, primary } = this.#shard
+    const { budget, primary, checkpointer } = this.#shard
+    if (this.#clock.monotonicMs() < this.#coolAgainAtMs) return false
     if (primary.tier.tombstones.bytes > tombstoneBytesMax) return true
+    // A failure that a checkpoint will not find to be over.
+    if (this.trouble.failure !== undefined && checkpointer === undefined) return true
     return primary.tier.settings.demotes && primary.tier.hasDirty && budget.wantsCooling
   }
 
   async #cool(): Promise<void> {
+    const { checkpointer, writeOut, store, primary } = this.#shard
     try {
-      await this.#shard.writeOut?.step(entriesPerStep)
-      if (this.#shard.checkpointer === undefined) await this.#shard.writeOut?.deleteStales()
+      if (primary.tier.hasDirty) await writeOut?.step(entriesPerStep)
+      else await store?.sync()
+      if (checkpointer === undefined) {
+        await writeOut?.deleteStales()
+        this.trouble.worked()
+      }
       this.turnEnded()
     } catch (failure) {
+      this.#coolAgainAtMs = this.#clock.monotonicMs() + retryMs
       this.#failed('writing values to the cold store failed', failure as Error)
     }
   }
@@ -242,6 +268,8 @@ export class Maintenance {
     const { checkpointer, primary } = this.#shard
     if (checkpointer === undefined) return false
     if (this.#wanted.length > 0) return true
+    if (!this.mayChange || this.#clock.monotonicMs() < this.#checkpointAgainAtMs) return false
+    if (this.trouble.failure !== undefined) return true
     if (primary.log.appended === checkpointer.lastLsn) return false
     if (primary.tier.stales.length > stalesMax) return true
     if (primary.log.stats().writtenBytes - this.#writtenAtCheckpoint > Number(this.#config.values['checkpoint-log-bytes'])) return true
@@ -260,12 +288,16 @@ export class Maintenance {
       this.checkpoints++
       this.#writtenAtCheckpoint = writtenBytes
       this.lastCheckpoint = result
+      this.#checkpointRetryMs = retryMs
+      this.trouble.worked()
       this.onCheckpoint(result)
       this.#log.info('Checkpoint done', { ...result })
       for (const each of asked) each.resolve(result)
     } catch (failure) {
       if (this.#shard.checkpointer?.isGivenUp !== true) {
         this.checkpointFailures++
+        this.#checkpointAgainAtMs = this.#clock.monotonicMs() + this.#checkpointRetryMs
+        this.#checkpointRetryMs = Math.min(this.#checkpointRetryMs * 2, checkpointRetryMsMax)
         this.#failed('Checkpoint failed', failure as Error)
       }
       for (const each of asked) each.reject(failure as Error)
@@ -275,7 +307,10 @@ export class Maintenance {
   }
 
   #failed(what: string, failure: Error): void {
-    this.#retryAtMs = this.#clock.monotonicMs() + retryMs
-    this.#log.error(what, { error: failure })
+    if (!isOperatingFailure(failure)) {
+      this.onBroken(failure)
+      return
+    }
+    this.trouble.failed(what, failure, this.#shard.writeOut?.counts.batches ?? 0)
   }
 }

@@ -5,9 +5,9 @@ import { ClassicLevel } from 'classic-level'
 import { afterAll, describe, expect, it } from 'vitest'
 import type { Clock } from '../../storage/clock.ts'
 import type { ColdStore } from '../../storage/cold-store.ts'
-import type { LevelColdStoreOptions } from '../../storage/level-cold-store.ts'
 import { LevelColdStore } from '../../storage/level-cold-store.ts'
 import { levelLogNumbers, wipeLevelDirectory } from '../../storage/level-directory.ts'
+import type { LevelColdStoreOptions } from '../../storage/level-options.ts'
 import { describeColdStore } from './cold-store.ts'
 
 const clock: Clock = {

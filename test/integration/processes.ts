@@ -17,6 +17,8 @@ export interface ServerProcess {
   readonly directory: string
   /** The fields of Moraine's log line that says it is ready; empty for redis-server. */
   readonly ready: Readonly<Record<string, unknown>>
+  /** What it has printed: the first lines until it was ready, the latest after that. */
+  readonly lines: readonly string[]
   /** Resolves when the process has ended, with its exit code; null when a signal ended it. */
   readonly exited: Promise<number | null>
   /** Ends the process (SIGKILL by default) and removes the directory. */
@@ -30,6 +32,7 @@ export const redisIsInstalled = spawnSync(redisServer, ['--version']).status ===
 
 const startTimeoutMs = 45_000
 const portAttemptsMax = 5
+const linesMax = 200
 
 /** redis-server without persistence, DEBUG allowed from this machine. `flags` follow the defaults and win over them. */
 export async function startRedis(...flags: readonly string[]): Promise<ServerProcess> {
@@ -37,8 +40,9 @@ export async function startRedis(...flags: readonly string[]): Promise<ServerPro
   return withFreePort(async (port) => {
     const defaults = ['--port', `${port}`, '--bind', '127.0.0.1', '--dir', directory, '--save', '', '--appendonly', 'no']
     const child = spawn(redisServer, [...defaults, '--enable-debug-command', 'local', ...flags], { stdio: ['ignore', 'pipe', 'pipe'] })
-    await readyLine(child, (line) => (line.includes('Ready to accept connections') ? port : undefined))
-    return running(child, port, directory, {})
+    const lines: string[] = []
+    await readyLine(child, lines, (line) => (line.includes('Ready to accept connections') ? port : undefined))
+    return running(child, port, directory, {}, lines)
   })
 }
 
@@ -64,13 +68,20 @@ export function startMoraineWithin(addressKib: number, ...flags: readonly string
   return startBuilt(['bash', '-c', `ulimit -v ${addressKib}; exec "$0" "$@"`, process.execPath, moraineMain], flags)
 }
 
+/** As `startMoraine`, with variables of the environment besides this process's own. */
+export function startMoraineWith(environment: Readonly<Record<string, string>>, ...flags: readonly string[]): Promise<ServerProcess> {
+  const words = Object.entries(environment).map(([name, value]) => `${name}=${value}`)
+  return startBuilt(['env', ...words, process.execPath, moraineMain], flags)
+}
+
 async function startBuilt(program: readonly [string, ...string[]], flags: readonly string[]): Promise<ServerProcess> {
   const directory = await mkdtemp(join(tmpdir(), 'moraine-'))
   const defaults = ['--port', '0', '--bind', '127.0.0.1', '--dir', directory, '--enable-debug-command', 'local']
   const [name, ...words] = program
   const child = spawn(name, [...words, ...defaults, ...flags], { stdio: ['ignore', 'pipe', 'pipe'] })
   let ready: Readonly<Record<string, unknown>> = {}
-  const port = await readyLine(child, (line) => {
+  const lines: string[] = []
+  const port = await readyLine(child, lines, (line) => {
     if (!line.includes('Ready to accept connections')) return undefined
     ready = JSON.parse(line) as Record<string, unknown>
     return ready.port as number
@@ -78,12 +89,19 @@ async function startBuilt(program: readonly [string, ...string[]], flags: readon
     await rm(directory, { recursive: true, force: true })
     throw failure
   })
-  return running(child, port, directory, ready)
+  return running(child, port, directory, ready, lines)
 }
 
-function running(child: ChildProcess, port: number, directory: string, ready: Readonly<Record<string, unknown>>): ServerProcess {
+function running(
+  child: ChildProcess,
+  port: number,
+  directory: string,
+  ready: Readonly<Record<string, unknown>>,
+  lines: readonly string[],
+): ServerProcess {
   return {
     ready,
+    lines,
     exited: child.exitCode !== null ? Promise.resolve(child.exitCode) : new Promise((resolve) => child.once('exit', resolve)),
     port,
     pid: child.pid as number,
@@ -100,9 +118,9 @@ function running(child: ChildProcess, port: number, directory: string, ready: Re
 }
 
 /** Waits for the line of output in which `port` finds the port; rejects with all output if the process ends before. */
-function readyLine(child: ChildProcess, port: (line: string) => number | undefined): Promise<number> {
+function readyLine(child: ChildProcess, output: string[], port: (line: string) => number | undefined): Promise<number> {
   return new Promise((resolve, reject) => {
-    const output: string[] = []
+    let isReady = false
     const timer = setTimeout(() => fail(`not ready within ${startTimeoutMs} ms`), startTimeoutMs)
     const fail = (reason: string): void => {
       clearTimeout(timer)
@@ -114,12 +132,12 @@ function readyLine(child: ChildProcess, port: (line: string) => number | undefin
     for (const stream of [child.stdout, child.stderr]) {
       if (stream === null) continue
       createInterface({ input: stream }).on('line', (line) => {
-        const found = port(line)
-        // What follows is read, so that the process never blocks on a full pipe, and dropped.
-        if (found === undefined) {
-          if (output.length < 200) output.push(line)
-          return
-        }
+        // All is read, so that the process never blocks on a full pipe.
+        if (output.length === linesMax && isReady) output.shift()
+        if (output.length < linesMax) output.push(line)
+        const found = isReady ? undefined : port(line)
+        if (found === undefined) return
+        isReady = true
         clearTimeout(timer)
         resolve(found)
       })

@@ -76,13 +76,14 @@ describe('a cold store that fills up under writers', () => {
   it('holds them back, reads on, goes on by itself when there is room, and loses nothing', async () => {
     const { scene, reader, writers, left } = await full()
     const { budget, primary } = scene.server.shard as NonNullable<typeof scene.server.shard>
-    await scene.pass(3000)
+    await scene.pass(1500)
     const [waiting, size, used] = [left(), primary.keyspace.size, budget.usedBytes]
     expect(waiting).toBeGreaterThan(count)
-    await scene.pass(7000)
+    await scene.pass(1000)
     expect([left(), primary.keyspace.size, scene.server.gate.waiting]).toEqual([waiting, size, writers.length])
     expect(scene.machine.log.errors.join('\n')).toMatch(/writing values to the cold store failed: Error: ENOSPC/)
-    for (let i = 0; i < 300; i++) await reader.ask('GET', `early${i}`)
+    expect(scene.server.trouble).toMatch(/^memory cannot be written out: ENOSPC/)
+    for (let i = 0; i < 300; i += 5) await reader.ask('GET', `early${i}`)
     expect(budget.usedBytes).toBeLessThan(used * 1.05)
     expect(await reader.ask('DEL', 'early7')).toBe(':1\r\n')
     expect(scene.server.gate.waiting).toBe(writers.length)
@@ -94,6 +95,31 @@ describe('a cold store that fills up under writers', () => {
     const again = await scene.client()
     expect(await again.ask('DBSIZE')).toBe(`:${299 + writers.length * count}\r\n`)
     for (let i = 0; i < count; i++) for (const w of writers.keys()) expect(await again.ask('GET', `w${w}:${i}`)).toContain(`<${i}>`)
+  })
+
+  it('refuses them when it lasts, with the reason, and takes them again by itself when there is room', async () => {
+    const { scene, reader, writers, left } = await full()
+    for (const { raw } of [reader, ...writers]) raw.tolerated.add('-MISCONF')
+    const operator = await scene.plainClient()
+    await scene.loop.run(() => left() === 0)
+    const refused = await reader.ask('SET', 'late', '<1>')
+    expect(refused).toMatch(/^-MISCONF Errors writing to the cold store: ENOSPC: .*Memory is full/)
+    expect(await operator.ask('INFO', 'persistence')).toContain('rdb_last_bgsave_status:err')
+    expect(await operator.ask('INFO', 'tiering')).toMatch(/tier_write_status:err.*tier_write_last_failure:ENOSPC.*tier_writes_refused:1/s)
+    // What needs no memory is done, and so is what a transaction does not write.
+    expect(await reader.ask('DEL', 'early7')).toBe(':1\r\n')
+    expect(await reader.ask('GET', 'early8')).toContain('<8>')
+    expect(scene.server.gate.waiting).toBe(0)
+
+    scene.machine.coldDisk.fail('write', 'ENOSPC', 0)
+    await scene.loop.run(() => scene.server.trouble === undefined)
+    for (const { raw } of [reader, ...writers]) raw.tolerated.clear()
+    for (const [w, writer] of writers.entries())
+      for (let i = 0; i < 200; i++) expect(await writer.ask('SET', `again${w}:${i}`, `<${i}>${value}`)).toBe('+OK\r\n')
+    expect(await operator.ask('INFO', 'persistence')).toContain('rdb_last_bgsave_status:ok')
+    await scene.crashAndStart()
+    const again = await scene.client()
+    for (let i = 0; i < 200; i++) for (const w of writers.keys()) expect(await again.ask('GET', `again${w}:${i}`)).toContain(`<${i}>`)
   })
 
   it('after a crash meanwhile refuses to start until there is room for what the log holds, and then has all of it', async () => {

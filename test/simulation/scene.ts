@@ -133,7 +133,22 @@ export class PlainClient implements PipeOwner {
 
   /** Sends a request and returns the reply's bytes as text, or `closed` when the server closed the connection instead. */
   async ask(...words: string[]): Promise<string> {
-    this.#pipe.write([Buffer.from(`*${words.length}\r\n${words.map((word) => `$${word.length}\r\n${word}\r\n`).join('')}`, 'latin1')])
+    this.send(...words)
+    return this.next()
+  }
+
+  send(...words: string[]): void {
+    this.sendTogether(words)
+  }
+
+  /** Several requests at once, which arrive in one piece unless the network cuts them. */
+  sendTogether(...requests: string[][]): void {
+    const texts = requests.map((words) => `*${words.length}\r\n${words.map((word) => `$${word.length}\r\n${word}\r\n`).join('')}`)
+    this.#pipe.write([Buffer.from(texts.join(''), 'latin1')])
+  }
+
+  /** The next reply's bytes as text, or `closed`. */
+  async next(): Promise<string> {
     let reply: string | undefined
     await this.#scene.loop.run(() => {
       reply ??= this.#decoder.next()?.raw.toString('latin1')
