@@ -57,7 +57,7 @@ export class FailStop {
     if (server.shard !== undefined) server.maintenance.halt()
     server.rates.stop()
     server.gate.close()
-    server.preparations.halt()
+    server.stagedWork.halt()
     for (const session of [...server.sessions.values()]) session.connection.closeAfterReply()
     server.clock.after(stopMsMax, () => this.#end())
     this.#close().then(

@@ -4,7 +4,7 @@
  */
 import { describe, expect, it } from 'vitest'
 import type { Execution } from '../../engine/execution.ts'
-import type { Preparation } from '../../engine/preparation.ts'
+import type { StagedWork } from '../../engine/staged-work.ts'
 import type { Command } from '../../server/command-table.ts'
 import { internalError } from '../../server/fail-stop.ts'
 import type { PlainClient } from './scene.ts'
@@ -85,14 +85,14 @@ describe('a broken invariant in a request', () => {
   it('in work that is staged for it is told as well', async () => {
     const { spoil, stopped, client } = await started()
     let steps = 0
-    const preparation: Preparation = {
+    const preparation: StagedWork = {
       memoryBytes: 0,
       step: () => {
         if (++steps === 3) throw broken
         return true
       },
     }
-    spoil('strlen', { prepares: () => preparation })
+    spoil('strlen', { stages: () => preparation })
     client.send('STRLEN', 'x')
     await stopped()
     expect([await client.next(), await client.next(), steps]).toEqual([told, 'closed', 3])
