@@ -187,6 +187,13 @@ describe('a key that a checkpoint is yet to write', () => {
 })
 
 describe('a database that is flushed while a checkpoint is to write its keys', () => {
+  it('keeps what is set anew before the checkpoint begins', async () => {
+    await during([], async (shard) => {
+      await shard.change([{ do: 'flush', db: 0 }])
+      await shard.change([put(19, 'newer')])
+    })
+  })
+
   it('leaves nothing of them that the log after the checkpoint could stumble over', async () => {
     const records = [[append(key(19))], [append('hash')], [{ do: 'flush', db: 0 } as const], [put(3, 'newer')]]
     const shard = await during(records, (each) => each.change([{ do: 'put', db: 0, key: 'hash', text: 'a string', expireAt: 0 }]))
