@@ -116,7 +116,7 @@ export class Checkpointer {
       // From here to the first await is the moment that the checkpoint is of.
       const lsn = this.#log.appended
       this.#writeOut.tellDeletions()
-      this.#tier.beginCheckpoint()
+      this.#tier.beginCheckpoint(lsn)
       this.#hasTwoEpochs = true
       // What becomes stale from here on may be what this checkpoint's rows refer to: it stays until the next.
       freed.take(this.#tier.stales)
@@ -177,7 +177,8 @@ export class Checkpointer {
 
   /** After a checkpoint that failed: what was dirty before it, and what has become so since, become one again. */
   async #joinEpochs(): Promise<void> {
-    const { dirty, dirtyMovers } = this.#tier
+    const { dirty, dirtyMovers, partlyWritten } = this.#tier
+    this.#tier.renewEpoch(partlyWritten)
     // In this order: what gets another slot meanwhile goes to the end of `dirty`.
     for (const queue of [dirtyMovers, dirty]) {
       for (let at = queue.head, looked = 1; at !== queue.tail; at = (at + 1) >>> 0, looked++) {

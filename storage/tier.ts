@@ -80,6 +80,7 @@ export class Tier implements KeyspaceObserver {
   /** Set by the write-out: tells the catalog of an entry at once. `isMidRecord`: the record in hand has changed it. */
   tellBeforeMove: (entry: number, isMidRecord: boolean) => void = () => undefined
   #checkpointing = false
+  #checkpointLsn = 0
   /** What was cut off and is released in slices. */
   readonly lazyFree: LazyFree
   /** Ids in the cold store that became useless since the last checkpoint. */
@@ -203,12 +204,13 @@ export class Tier implements KeyspaceObserver {
     this.#bury(entry, lsn, isLater ? this.#laterTombstones : this.tombstones)
   }
 
-  /** An entry of a flushed database will not be written. The checkpoint which is under way does not tell of the flush, but must of this. */
+  /** An entry of a flushed database will not be written. If the checkpoint which is under way does not tell of the flush, it must of this. */
   gone(entry: number): void {
     const { entries, databases } = this.#keyspace
     if (!this.#checkpointing || !this.isDue(entry)) return
     entries.clearFlag(entry, dirtyFlag)
-    if (entries.flag(entry, catalogedFlag)) this.#bury(entry, databases[entries.db(entry)].flushedLsn, this.tombstones)
+    const { flushedLsn } = databases[entries.db(entry)]
+    if (flushedLsn > this.#checkpointLsn && entries.flag(entry, catalogedFlag)) this.#bury(entry, flushedLsn, this.tombstones)
   }
 
   #bury(entry: number, lsn: number, tombstones: Tombstones): void {
@@ -234,9 +236,10 @@ export class Tier implements KeyspaceObserver {
 
   // Checkpoints.
 
-  /** A checkpoint begins: what is dirty now it writes, and nothing that becomes so from here on. Deletions have been told. */
-  beginCheckpoint(): void {
+  /** A checkpoint as of `lsn` begins: what is dirty now it writes, and nothing that becomes so from here on. Deletions and flushes have been told. */
+  beginCheckpoint(lsn: number): void {
     this.#keyspace.dirtyEpoch ^= epochFlag
+    this.#checkpointLsn = lsn
     this.#checkpointing = true
   }
 
