@@ -4,6 +4,7 @@
  */
 import type { TypeNumber } from '../engine/keyspace/entries.ts'
 import { catalogedFlag, chunkedHash, dirtyFlag, valueDirtyFlag } from '../engine/keyspace/entries.ts'
+import type { KeyIndex } from '../engine/keyspace/key-index.ts'
 import type { Keyspace } from '../engine/keyspace/keyspace.ts'
 import { chunkObserver } from '../engine/mutation/hash-operations.ts'
 import { ChunkedHash } from '../engine/types/chunked-hash.ts'
@@ -24,11 +25,31 @@ export class KeyspaceRestore implements CatalogVisitor {
   /** Entries that came with a value which is worth moving: some are replaced or deleted by later rows. */
   readonly #movable: number[] = []
 
-  /** While it runs, the keyspace must have no observer. */
-  constructor(keyspace: Keyspace, tier: Tier, hashChunkBytes?: number) {
+  /** Entries to come, and the index that was made for that many. */
+  readonly #entries: number
+  #reserved: KeyIndex | undefined
+
+  /** While it runs, the keyspace must have no observer. About `entries` are to come. */
+  constructor(keyspace: Keyspace, tier: Tier, entries: number, hashChunkBytes?: number) {
     this.#keyspace = keyspace
     this.#tier = tier
+    this.#entries = entries
     this.#hashChunkBytes = hashChunkBytes
+  }
+
+  upcoming(db: number, bytes: Buffer, starts: Int32Array, ends: Int32Array, count: number): void {
+    const { databases, lookAhead } = this.#keyspace
+    const { index } = databases[db]
+    // Nearly always one database holds nearly all keys.
+    if (this.#reserved === undefined) {
+      index.reserve(this.#entries)
+      this.#reserved = index
+    }
+    lookAhead.look(index, bytes, starts, ends, count)
+  }
+
+  noneUpcoming(): void {
+    this.#keyspace.lookAhead.end()
   }
 
   entry(
@@ -77,10 +98,11 @@ export class KeyspaceRestore implements CatalogVisitor {
   }
 
   /**
-   * After the last row: tells the tier of the values that it may move after all, because their keys were to expire soon when
+   * After the last row: gives back what of the index was made in vain, and tells the tier of the values that it may move after all, because their keys were to expire soon when
    * they were told, or because the setting has changed.
    */
   finish(): void {
+    this.#reserved?.trim()
     const { entries, values } = this.#keyspace
     for (const ref of this.#movable) {
       if (!entries.isLive(ref) || entries.encoding(ref) === chunkedHash || !entries.isResident(ref)) continue

@@ -39,7 +39,7 @@ export async function restoreCatalog(
 ): Promise<Restored | undefined> {
   const reader = await openCatalog(files, directory)
   if (reader === undefined) return undefined
-  const restore = new KeyspaceRestore(keyspace, tier, hashChunkBytes)
+  const restore = new KeyspaceRestore(keyspace, tier, Math.min(reader.marker.entryCount, reader.end.records), hashChunkBytes)
   let shown: ReturnType<StartProgress> | undefined
   await reader.read(restore, (done, total) => {
     shown ??= progress('catalog', total, 'bytes')
