@@ -1,3 +1,5 @@
+import type { ColdReadDone } from './cold-read-queue.ts'
+
 /**
  * Where cold values rest: bytes under increasing ids that the tier assigns. A contract with two implementations
  * (LevelDB; memory for tests and simulation) and one suite.
@@ -8,6 +10,8 @@
 export interface ColdStore {
   /** The stored bytes, or undefined when the id is unknown. */
   read(id: number): Promise<Buffer | undefined>
+  /** As `read`, for many at a time: no promise is made. `done` is called once, later, and must not throw. */
+  readTo(id: number, done: ColdReadDone): void
   /** As `read`, for several ids in one piece of work; results in the order of `ids`. */
   readMany(ids: readonly number[]): Promise<(Buffer | undefined)[]>
   /** Applies puts and deletes atomically. Not durable before a later `sync` resolves. One call at a time (the caller awaits). */

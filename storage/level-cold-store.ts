@@ -14,6 +14,7 @@
  */
 import { ClassicLevel } from 'classic-level'
 import type { Clock } from './clock.ts'
+import type { ColdReadDone } from './cold-read-queue.ts'
 import { ColdReadQueue } from './cold-read-queue.ts'
 import type { ColdBatch, ColdStore, ColdStoreStats } from './cold-store.ts'
 import { freeDiskBytes, levelLogNumbers, prepareLevelDirectory } from './level-directory.ts'
@@ -108,6 +109,7 @@ export class LevelColdStore implements ColdStore {
     this.#queue = new ColdReadQueue({
       job: (ids) => this.#readJob(ids),
       afterTurn: (work) => options.clock.afterTurn(work),
+      nowMs: () => options.clock.monotonicMs(),
       jobsMax: options.readsInFlight ?? 3,
       idsPerJobMax: IDS_PER_READ_MAX,
     })
@@ -133,6 +135,15 @@ export class LevelColdStore implements ColdStore {
     if (this.#closed) return Promise.reject(closedError())
     this.#reads++
     return this.#queue.read(id)
+  }
+
+  readTo(id: number, done: ColdReadDone): void {
+    if (this.#closed) {
+      queueMicrotask(() => done(closedError(), undefined))
+      return
+    }
+    this.#reads++
+    this.#queue.readTo(id, done)
   }
 
   readMany(ids: readonly number[]): Promise<(Buffer | undefined)[]> {

@@ -14,17 +14,17 @@ import type { KeyspaceObserver } from '../engine/keyspace/observer.ts'
 import type { ChunkedHash } from '../engine/types/chunked-hash.ts'
 import { fieldHash } from '../engine/types/field-hashes.ts'
 import type { Clock } from './clock.ts'
+import type { ColdReadCounts } from './cold-reader.ts'
+import { ColdReader } from './cold-reader.ts'
 import type { ColdItem } from './cold-set.ts'
 import { ColdSet } from './cold-set.ts'
 import { ColdStamps } from './cold-stamps.ts'
 import type { ColdStore } from './cold-store.ts'
 import { LoosePieces } from './loose-pieces.ts'
-import { isHead, readPieces } from './pieced-values.ts'
 import { RefQueue } from './ref-queue.ts'
 import { Residency } from './residency.ts'
 import { Tombstones } from './tombstones.ts'
 import type { ValueCodec } from './value-codec.ts'
-import { decodedLength, LARGE_VALUE_BYTES } from './value-codec.ts'
 
 export type { ColdSet } from './cold-set.ts'
 
@@ -41,11 +41,7 @@ export interface TierSettings {
   ttlMinMs: number
 }
 
-export interface TierCounts {
-  coldReads: number
-  coldReadBytes: number
-  /** Cold reads that found the same value on its way already. */
-  sharedReads: number
+export interface TierCounts extends ColdReadCounts {
   promotions: number
   demotions: number
   demotedBytes: number
@@ -90,15 +86,10 @@ export class Tier implements KeyspaceObserver {
   room: () => Room = () => 'ample'
   readonly #keyspace: Keyspace
   readonly #store: ColdStore | undefined
-  readonly #codec: ValueCodec
-  readonly #clock: Clock
+  readonly #reader: ColdReader | undefined
   readonly #stamps: ColdStamps
-  readonly #reads = new Map<number, Promise<Buffer>>()
-  /** Memory of values read in pieces, which the keyspace may adopt; whether it has done so before. */
-  readonly #adoptable = new WeakMap<ArrayBufferLike, boolean>()
   /** Entries that were fetched for the request in hand, with the epoch at which each was last seen. */
   readonly #visitors: number[] = []
-  readonly #coldReadMs: (ms: number) => void
 
   constructor(
     keyspace: Keyspace,
@@ -110,14 +101,14 @@ export class Tier implements KeyspaceObserver {
   ) {
     this.#keyspace = keyspace
     this.#store = store
-    this.#codec = codec
-    this.#clock = clock
     this.settings = settings
-    this.#coldReadMs = coldReadMs
     this.residency = new Residency(keyspace.values)
     this.#stamps = new ColdStamps(keyspace.access, this.residency.epoch)
     keyspace.coldIdleSeconds = (stamp) => this.#stamps.idleSeconds(stamp)
     this.loose = new LoosePieces(keyspace)
+    if (store === undefined) return
+    this.#reader = new ColdReader(store, codec, clock, this.counts, coldReadMs)
+    this.#reader.onRead = (bytes) => this.residency.passed(bytes, this.residency.bytes)
   }
 
   /** Whether a request may meet a cold value at all. */
@@ -126,7 +117,7 @@ export class Tier implements KeyspaceObserver {
   }
 
   get readsInFlight(): number {
-    return this.#reads.size
+    return this.#reader?.inFlight ?? 0
   }
 
   /** Whether the catalog lags behind. */
@@ -157,6 +148,10 @@ export class Tier implements KeyspaceObserver {
     if (!this.settings.demotes) return
     if (!this.isMovable(value)) return
     this.residency.enter(value)
+    this.#passed(value)
+  }
+
+  #passed(value: number): void {
     this.residency.passed(this.#keyspace.arena.capacity(value), this.residency.bytes)
   }
 
@@ -217,22 +212,37 @@ export class Tier implements KeyspaceObserver {
     return made
   }
 
-  /** Reads what the set names; one read per value however many wait for it. Rejects when a value cannot be read. */
-  async fetch(set: ColdSet): Promise<void> {
-    set.values = await Promise.all(
-      set.items.map((item) => this.#read(item.id).catch((failure: Error) => this.#unlessOutdated(item, failure))),
-    )
+  /** Reads what the set names. Rejects when a value cannot be read. */
+  fetch(set: ColdSet): Promise<void> {
+    if (set.items.length === 0) return Promise.resolve()
+    return new Promise((resolve, reject) => {
+      this.fetchTo(set, (failure) => (failure === undefined ? resolve() : reject(failure)))
+    })
   }
 
-  /** A value that was replaced while it was read may be gone from the store, and is wanted no more. */
-  #unlessOutdated({ entry, hash, firstHash, id }: ColdItem, failure: Error): undefined {
+  /** As `fetch`, for a set with items: `done` is called once, later, with the failure if there is one. */
+  fetchTo(set: ColdSet, done: (failure: Error | undefined) => void): void {
+    const { items } = set
+    const values: (Buffer | undefined)[] = new Array(items.length).fill(undefined)
+    let left = items.length
+    set.values = values
+    for (let i = 0; i < items.length; i++) {
+      ;(this.#reader as ColdReader).read(items[i].id, (failure, bytes) => {
+        if (left === 0) return
+        values[i] = bytes
+        if (failure !== undefined && this.#isCurrent(items[i])) {
+          left = 0
+          done(failure as Error)
+        } else if (--left === 0) done(undefined)
+      })
+    }
+  }
+
+  /** Whether what was read is still wanted: a value that was replaced meanwhile may be gone from the store. */
+  #isCurrent({ entry, hash, firstHash, id }: ColdItem): boolean {
     const { entries } = this.#keyspace
-    const isCurrent =
-      hash !== undefined
-        ? hash.coldChunkAt(firstHash) === id
-        : entries.isLive(entry) && !entries.isResident(entry) && entries.valueId(entry) === id
-    if (isCurrent) throw failure
-    return undefined
+    if (hash !== undefined) return hash.coldChunkAt(firstHash) === id
+    return entries.isLive(entry) && !entries.isResident(entry) && entries.valueId(entry) === id
   }
 
   /** Puts what was fetched in its place, unless it has changed meanwhile. The request must run before anything else does. */
@@ -255,7 +265,7 @@ export class Tier implements KeyspaceObserver {
       entries.setResident(entry, value, keyspace.access.initial())
       entries.clearFlag(entry, valueDirtyFlag)
       keyspace.coldCount--
-      this.resident(value)
+      this.#passed(value)
       this.#visitors.push(entry, epoch)
     }
   }
@@ -263,16 +273,15 @@ export class Tier implements KeyspaceObserver {
   /** A slot that holds `bytes`: their own memory if it may be adopted. */
   #slotFor(entry: number, bytes: Buffer): number {
     const { values } = this.#keyspace
-    const adoptedBefore = this.#adoptable.get(bytes.buffer)
-    if (adoptedBefore === undefined) {
+    const adopted = (this.#reader as ColdReader).adopt(bytes)
+    if (adopted === 'no') {
       const value = values.create(entry, bytes.length, false)
       values.bytes(value).set(bytes, values.start(value))
       return value
     }
     // Nobody has changed it, or the entry would have another value by now; but a reply may refer to it.
     const value = values.adopt(entry, bytes, 0, bytes.length)
-    if (adoptedBefore) values.share(value)
-    this.#adoptable.set(bytes.buffer, true)
+    if (adopted === 'again') values.share(value)
     return value
   }
 
@@ -285,8 +294,11 @@ export class Tier implements KeyspaceObserver {
       const entry = visitors[i]
       if (!entries.isLive(entry) || entries.encoding(entry) === chunkedHash || !entries.isResident(entry)) continue
       const value = entries.value(entry)
-      if (value === 0 || values.id(value) === 0) continue
-      if (this.#staysAfter(visitors[i + 1])) {
+      if (value === 0) continue
+      if (values.id(value) === 0) {
+        // It was changed, and stays.
+        if (values.queue(value) === 0 && this.settings.demotes && this.isMovable(value)) this.residency.enter(value)
+      } else if (this.#staysAfter(visitors[i + 1])) {
         this.counts.promotions++
         this.residency.leave(value)
         if (this.settings.demotes) this.residency.promote(value)
@@ -342,43 +354,6 @@ export class Tier implements KeyspaceObserver {
     const room = this.room()
     if (room === 'none') return false
     return room === 'ample' || this.settings.promote === 'always' || this.residency.isRecent(epoch)
-  }
-
-  #read(id: number): Promise<Buffer> {
-    const known = this.#reads.get(id)
-    if (known !== undefined) {
-      this.counts.sharedReads++
-      return known
-    }
-    const reading = this.#readAndDecode(id)
-    this.#reads.set(id, reading)
-    return reading
-  }
-
-  async #readPieces(id: number, head: Buffer): Promise<Buffer> {
-    const bytes = await readPieces(this.#store as ColdStore, this.#codec, id, head)
-    this.#adoptable.set(bytes.buffer, false)
-    return bytes
-  }
-
-  #decode(id: number, stored: Buffer): Buffer | Promise<Buffer> {
-    return decodedLength(stored) > LARGE_VALUE_BYTES ? this.#codec.decodeLarge(id, stored) : this.#codec.decode(id, stored)
-  }
-
-  async #readAndDecode(id: number): Promise<Buffer> {
-    const startMs = this.#clock.monotonicMs()
-    try {
-      const stored = await (this.#store as ColdStore).read(id)
-      if (stored === undefined) throw new Error(`value ${id} is missing from the cold store`)
-      const bytes = isHead(stored) ? await this.#readPieces(id, stored) : await this.#decode(id, stored)
-      this.counts.coldReads++
-      this.counts.coldReadBytes += bytes.length
-      this.residency.passed(bytes.length, this.residency.bytes)
-      return bytes
-    } finally {
-      this.#reads.delete(id)
-      this.#coldReadMs(this.#clock.monotonicMs() - startMs)
-    }
   }
 }
 
