@@ -77,7 +77,7 @@ describe('a commit of the local log', () => {
     const { disk, open } = machine()
     const log = await open({ syncPolicy: 'no', segmentBytes: 1 << 20 })
     await fill(log, 3)
-    appendText(log, 'under way while the policy changes'.padEnd(100_000, '.'))
+    appendText(log, 'under way while the policy changes'.padEnd(300_000, '.'))
     log.flush()
     log.setSyncPolicy('always')
     await committed(log, 4)

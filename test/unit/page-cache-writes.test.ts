@@ -44,7 +44,7 @@ describe('a small group under everysec', () => {
 
   it('is left to another thread when it is large, or while a sync is under way', async () => {
     const { log } = await opened()
-    expect(committedByFlush(log, 100_000)).toBe(false)
+    expect(committedByFlush(log, 300_000)).toBe(false)
     await committed(log, 2)
     const syncing = log.sync()
     expect(committedByFlush(log)).toBe(false)
