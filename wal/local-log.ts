@@ -37,7 +37,7 @@ const SPARES_MAX = 4
 const DIGEST_BYTES = 1 << 20
 const EVERYSEC_MS = 1000
 /** A group of up to so many bytes may be written by the event loop's own thread. */
-const QUICK_BYTES_MAX = 256 << 10
+const QUICK_BYTES_MAX = 64 << 10
 /** A quick write that takes longer than this is slow: the system makes writers wait, because the disk is behind. */
 const SLOW_MS = 2
 /** After a slow write the event loop writes none for this many times as long: slow ones cost it a hundredth of its time at most. */
