@@ -10,12 +10,10 @@
  *
  * A read never joins one that has started: it might miss a write that finished in between.
  */
+import type { ColdReadDone } from './cold-store.ts'
 
 /** Reads ids in one piece of work; results in their order. */
 export type ColdReadJob = (ids: readonly number[]) => Promise<(Buffer | undefined)[]>
-
-/** Told the bytes, or undefined for an unknown id; or, when `failure` is not undefined, why they could not be read. */
-export type ColdReadDone = (failure: unknown, bytes: Buffer | undefined) => void
 
 export interface ColdReadQueueOptions {
   readonly job: ColdReadJob

@@ -3,8 +3,7 @@
  * are handed over without a promise.
  */
 import type { Clock } from './clock.ts'
-import type { ColdReadDone } from './cold-read-queue.ts'
-import type { ColdStore } from './cold-store.ts'
+import type { ColdReadDone, ColdStore } from './cold-store.ts'
 import { isHead, readPieces } from './pieced-values.ts'
 import type { ValueCodec } from './value-codec.ts'
 import { decodedLength, LARGE_VALUE_BYTES } from './value-codec.ts'

@@ -14,9 +14,8 @@
  */
 import { ClassicLevel } from 'classic-level'
 import type { Clock } from './clock.ts'
-import type { ColdReadDone } from './cold-read-queue.ts'
 import { ColdReadQueue } from './cold-read-queue.ts'
-import type { ColdBatch, ColdStore, ColdStoreStats } from './cold-store.ts'
+import type { ColdBatch, ColdReadDone, ColdStore, ColdStoreStats } from './cold-store.ts'
 import { freeDiskBytes, levelLogNumbers, prepareLevelDirectory } from './level-directory.ts'
 import type { LevelError } from './level-failure.ts'
 import { ColdStoreWriteFailed, openFailure } from './level-failure.ts'
@@ -139,7 +138,7 @@ export class LevelColdStore implements ColdStore {
 
   readTo(id: number, done: ColdReadDone): void {
     if (this.#closed) {
-      queueMicrotask(() => done(closedError(), undefined))
+      void Promise.resolve().then(() => done(closedError(), undefined))
       return
     }
     this.#reads++

@@ -7,8 +7,7 @@
  */
 import type { Random } from '../engine/random.ts'
 import type { Clock } from './clock.ts'
-import type { ColdReadDone } from './cold-read-queue.ts'
-import type { ColdBatch, ColdStore, ColdStoreStats } from './cold-store.ts'
+import type { ColdBatch, ColdReadDone, ColdStore, ColdStoreStats } from './cold-store.ts'
 
 export type ColdOperation = 'read' | 'write' | 'sync'
 
