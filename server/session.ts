@@ -294,15 +294,17 @@ export class Session implements RequestHandler {
     if (cold === undefined) return false
     // Under pressure one value may leave while another is read: a request that needs both keeps what it has got.
     cold.former = this.#fetched
-    tier.fetch(cold).then(
-      () =>
-        this.#guard(() => {
-          tier.admit(cold)
-          this.#fetched = cold
-          this.retry()
-        }),
-      (failure: Error) => this.#coldReadFailed(failure),
-    )
+    tier.fetchTo(cold, (failure) => {
+      if (failure !== undefined) {
+        this.#coldReadFailed(failure)
+        return
+      }
+      this.#guard(() => {
+        tier.admit(cold)
+        this.#fetched = cold
+        this.retry()
+      })
+    })
     return true
   }
 

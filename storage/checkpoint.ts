@@ -177,8 +177,7 @@ export class Checkpointer {
 
   /** After a checkpoint that failed: what was dirty before it, and what has become so since, become one again. */
   async #joinEpochs(): Promise<void> {
-    const { dirty, dirtyMovers, partlyWritten } = this.#tier
-    this.#tier.renewEpoch(partlyWritten)
+    const { dirty, dirtyMovers } = this.#tier
     // In this order: what gets another slot meanwhile goes to the end of `dirty`.
     for (const queue of [dirtyMovers, dirty]) {
       for (let at = queue.head, looked = 1; at !== queue.tail; at = (at + 1) >>> 0, looked++) {

@@ -23,7 +23,7 @@ beforeEach(() => {
   keyspace = new Keyspace(chance(1), noObserver)
   const settings = { demotes: true, valueBytesMin: 64, promote: 'second', ttlMinMs: 0 } as const
   tier = new Tier(keyspace, new MemoryColdStore(), new ValueCodec(), new ManualClock(), settings, () => undefined)
-  restore = new KeyspaceRestore(keyspace, tier)
+  restore = new KeyspaceRestore(keyspace, tier, 0)
 })
 
 /** Rows by what they say. */

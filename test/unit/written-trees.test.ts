@@ -82,7 +82,7 @@ class Checkpointed extends TieredKeyspace {
     keyspace.observer = noObserver
     const reader = await openCatalog(this.files, directory)
     if (reader === undefined) throw new Error('there is no catalog')
-    const restore = new KeyspaceRestore(keyspace, tier)
+    const restore = new KeyspaceRestore(keyspace, tier, 0)
     await reader.read(restore)
     restore.finish()
     keyspace.observer = tier
