@@ -7,10 +7,12 @@ import { hasCold } from '../../engine/cold-wants.ts'
 import { Compactor } from '../../engine/keyspace/compactor.ts'
 import { treeForm } from '../../engine/keyspace/entries.ts'
 import { noObserver } from '../../engine/keyspace/observer.ts'
+import { catalogGenerations } from '../../storage/catalog-format.ts'
 import { openCatalog } from '../../storage/catalog-reader.ts'
 import { CatalogWriter } from '../../storage/catalog-writer.ts'
 import { Checkpointer } from '../../storage/checkpoint.ts'
 import { KeyspaceRestore } from '../../storage/restore.ts'
+import type { Sizes } from '../../storage/sizes.ts'
 import { defaultSizes } from '../../storage/sizes.ts'
 import { chance } from '../chance.ts'
 import type { KeyState } from '../property/keyspace-check.ts'
@@ -21,7 +23,7 @@ import { TieredKeyspace } from './tiered-keyspace.ts'
 
 const directory = '/data'
 const leafBytesMax = 300
-const sizes = { ...defaultSizes, batchEntries: 1 }
+const defaults = { ...defaultSizes, batchEntries: 1 }
 
 /** A keyspace that takes checkpoints, each leaf a batch of its own. */
 class Checkpointed extends TieredKeyspace {
@@ -32,7 +34,7 @@ class Checkpointed extends TieredKeyspace {
   /** Called when a batch has been collected, and is about to be written. */
   meanwhile: (batch: number) => void = () => undefined
 
-  private constructor(files: SimulatedDisk, catalog: CatalogWriter) {
+  private constructor(files: SimulatedDisk, catalog: CatalogWriter, sizes: Sizes) {
     super({ catalog, sizes, leafBytesMax })
     this.files = files
     const appended = (): number => this.lsn
@@ -60,9 +62,9 @@ class Checkpointed extends TieredKeyspace {
     this.committed = async () => this.meanwhile(++this.batches)
   }
 
-  static async open(): Promise<Checkpointed> {
+  static async open(sizes: Partial<Sizes> = {}): Promise<Checkpointed> {
     const files = new SimulatedDisk(chance(4))
-    return new Checkpointed(files, await CatalogWriter.create(files, directory, 1))
+    return new Checkpointed(files, await CatalogWriter.create(files, directory, 1), { ...defaults, ...sizes })
   }
 
   async checkpoint(meanwhile: (batch: number) => void = () => undefined): Promise<void> {
@@ -258,5 +260,36 @@ describe.each([
     await f.checkpoint()
     const empty = await Checkpointed.open()
     expect([f.disk.contents.size, f.keyspace.arena.liveBytes, f.tier.residency.bytes]).toEqual([0, empty.keyspace.arena.liveBytes, 0])
+  })
+})
+
+describe('a catalog that is begun anew', () => {
+  it('does not forget a key that was deleted and made again since the last checkpoint', async () => {
+    const f = await Checkpointed.open({ catalogRecordsMin: 1 })
+    f.hashSet('h', 0, count, 'former', treeForm, 77)
+    f.set('s')
+    await f.checkpoint()
+    for (const key of ['h', 's']) f.delete(key)
+    f.hashSet('h', 0, count, 'new', treeForm, 78)
+    f.hashSet('s', 0, count, 'new', treeForm, 79)
+    const now = f.contents
+    await f.checkpoint()
+    expect(await catalogGenerations(f.files, directory)).toEqual([2])
+    expect(await f.onDisk()).toEqual(now)
+  })
+
+  it('tells all leaves of a tree that was written in part, and of one that is clean', async () => {
+    const f = await Checkpointed.open({ catalogRecordsMin: 1 })
+    f.hashSet('clean', 0, count, 'value', treeForm, 5)
+    f.hashSet('h', 0, count, 'value', treeForm, 6)
+    await f.checkpoint()
+    f.hashSet('h', 0, 50, 'new')
+    await f.writeOut.step(1)
+    await f.writeOut.step(0)
+    expect(f.tier.frozen.length).toBe(1)
+    const now = f.contents
+    await f.checkpoint()
+    expect(await catalogGenerations(f.files, directory)).toEqual([2])
+    expect(await f.onDisk()).toEqual(now)
   })
 })
