@@ -19,6 +19,7 @@ import type { KeyState } from '../property/keyspace-check.ts'
 import { checkKeyspace, contentsOf, entriesOf, keyOf } from '../property/keyspace-check.ts'
 import { SimulatedDisk } from '../simulation/simulated-disk.ts'
 import { leavesOf } from './leaves.ts'
+import { fields } from './recorded-engine.ts'
 import { TieredKeyspace } from './tiered-keyspace.ts'
 
 const directory = '/data'
@@ -108,7 +109,7 @@ class Checkpointed extends TieredKeyspace {
   leaf(name: string, index: number): number[] {
     const { trees } = this.keyspace
     const numbers: number[] = []
-    this.hashes.visitLeaf(leavesOf(trees, this.root(name))[index]?.ref as number, (bytes, pair) => {
+    this.hashes.visitLeaf(leavesOf(trees, this.root(name)).at(index)?.ref as number, (bytes, pair) => {
       numbers.push(Number(bytes.toString('latin1', pair.fieldStart, pair.fieldEnd).split(':')[1]))
     })
     return numbers
@@ -291,5 +292,59 @@ describe('a catalog that is begun anew', () => {
     await f.checkpoint()
     expect(await catalogGenerations(f.files, directory)).toEqual([2])
     expect(await f.onDisk()).toEqual(now)
+  })
+})
+
+describe('a large hash whose turn in a checkpoint is yet to come', () => {
+  const former = Buffer.from('last')
+  const latter = Buffer.from('moved')
+
+  /** A record that changes some leaves of the hash, moves it, then cuts a leaf near its beginning and changes others. */
+  function changeAndMove(f: Checkpointed): void {
+    const cut = f.leaf('last', 1)
+    const late = [...f.leaf('last', -2), ...f.leaf('last', -3)]
+    f.change((mutator) => {
+      mutator.hashSet(0, former, 0, former.length, fields(0, 10, 'in the record'))
+      mutator.move(f.ref('last'), 0, latter, 0, latter.length)
+      for (const n of cut) mutator.hashSet(0, latter, 0, latter.length, fields(n, n + 1, 'cut'.repeat(50)))
+      for (const n of late) mutator.hashSet(0, latter, 0, latter.length, fields(n, n + 1, 'late'))
+      mutator.hashDelete(f.ref('moved'), fields(80, 90, ''))
+    })
+  }
+
+  it.each([
+    [
+      'not written yet',
+      async (f: Checkpointed): Promise<void> => {
+        f.hashSet('h', 0, 5, 'changed')
+        f.hashSet('last', 0, 50, 'changed')
+      },
+    ],
+    [
+      'written in part',
+      async (f: Checkpointed): Promise<void> => {
+        f.hashSet('last', 0, 50, 'changed')
+        await f.writeOut.step(1)
+        await f.writeOut.step(0)
+        expect(f.tier.frozen.length).toBe(1)
+        f.hashSet('last', 10, 12, 'changed')
+      },
+    ],
+  ])('is told as it is when it moves in the middle of a record, and the next checkpoint has the rest: %s', async (_what, before) => {
+    const f = await filled()
+    f.hashSet('last', 0, count, 'value', treeForm, 79)
+    await f.checkpoint()
+    await before(f)
+    const moment = new Map(f.contents.get('0/last')?.value as ReadonlyMap<string, string>)
+    await f.checkpoint((batch) => {
+      if (batch === 1) changeAndMove(f)
+    })
+    const told = (await f.onDisk()).get('0/last') as KeyState
+    for (let n = 0; n < 10; n++) moment.set(`field:${n}`, `in the record ${n}`)
+    expect(told.value).toEqual(moment)
+    const now = f.contents
+    await f.checkpoint()
+    expect(await f.onDisk()).toEqual(now)
+    expect(f.contents).toEqual(now)
   })
 })
