@@ -1,9 +1,25 @@
 /** What a changed setting does to the parts that keep a copy of it, at the start and after CONFIG SET. */
+import type { EngineLimits } from '../engine/execution.ts'
+import type { Client } from './client.ts'
+import type { Config } from './config/config.ts'
 import type { Values } from './config/settings.ts'
-import type { Server } from './server.ts'
+import type { Log } from './logging.ts'
+import type { Listener } from './network/listener.ts'
+import type { Shard } from './shard/shard.ts'
 import { applyAccessSettings, budgetSettings, tierSettings } from './shard/shard.ts'
 
-export function applyConfig(server: Server): void {
+/** What keeps copies of settings. */
+export interface ConfiguredParts {
+  readonly config: Config
+  readonly log: Log
+  readonly listener: Listener
+  readonly limits: EngineLimits
+  readonly sessions: ReadonlyMap<number, Client>
+  readonly shard: Shard | undefined
+  slowerThanUs: number
+}
+
+export function applyConfig(server: ConfiguredParts): void {
   const { config } = server
   const apply = (): undefined => applyAll(server, config.values)
   apply()
@@ -42,7 +58,7 @@ export function applyConfig(server: Server): void {
   })
 }
 
-function applyAll(server: Server, values: Values): undefined {
+function applyAll(server: ConfiguredParts, values: Values): undefined {
   const { limits } = server.listener
   limits.clientsMax = values.maxclients
   limits.idleMs = values.timeout * 1000

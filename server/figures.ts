@@ -1,6 +1,6 @@
 /** Sums over the whole server that INFO, MEMORY and the metrics show alike. */
 import { valueHeaderBytes } from '../engine/keyspace/values.ts'
-import type { Server } from './server.ts'
+import type { ServerView } from './server-view.ts'
 
 export interface MemoryFigures {
   /** What counts towards maxmemory. */
@@ -22,7 +22,7 @@ export interface MemoryFigures {
 }
 
 /** Zeros while loading. */
-export function memoryFigures(server: Server): MemoryFigures {
+export function memoryFigures(server: ServerView): MemoryFigures {
   const { shard, listener } = server
   const residentBytes = server.ports.residentBytes()
   const heapBytes = process.memoryUsage().heapUsed
@@ -79,7 +79,7 @@ export interface ValuePlaces {
 }
 
 /** How many values are where. A large hash counts as in memory. */
-export function valuePlaces({ shard }: Server): ValuePlaces {
+export function valuePlaces({ shard }: ServerView): ValuePlaces {
   if (shard === undefined) return { hot: 0, cool: 0, cold: 0, residentBytes: 0, diskBytes: 0 }
   const { keyspace, tier } = shard.primary
   const cold = keyspace.coldCount
@@ -90,7 +90,7 @@ export function valuePlaces({ shard }: Server): ValuePlaces {
 }
 
 /** When the last checkpoint ended, or the server started, in ms since the epoch. */
-export function lastSaveWallMs({ shard, startedWallMs }: Server): number {
+export function lastSaveWallMs({ shard, startedWallMs }: ServerView): number {
   const lastMs = shard?.checkpointer?.lastWallMs ?? 0
   return lastMs === 0 ? startedWallMs : lastMs
 }

@@ -1,13 +1,13 @@
 /** MONITOR: one status line for each command that any client has executed, with Redis's quoting. */
 import type { Arguments } from '../engine/arguments.ts'
-import type { Session } from './session.ts'
+import type { Client } from './client.ts'
 
 export class MonitorFeed {
-  send(monitors: ReadonlySet<Session>, session: Session, args: Arguments, wallMs: number): void {
+  send(monitors: ReadonlySet<Client>, client: Client, args: Arguments, wallMs: number): void {
     const seconds = Math.floor(wallMs / 1000)
     const micros = String((wallMs % 1000) * 1000).padStart(6, '0')
-    let line = `${seconds}.${micros} [${session.database} ${session.connection.pipe.remoteAddress}]`
-    for (let i = 0; i < args.count; i++) line += session.redacted.includes(i) ? ' "(redacted)"' : ` ${quoted(args.bytes(i))}`
+    let line = `${seconds}.${micros} [${client.database} ${client.connection.pipe.remoteAddress}]`
+    for (let i = 0; i < args.count; i++) line += client.redacted.includes(i) ? ' "(redacted)"' : ` ${quoted(args.bytes(i))}`
     for (const monitor of monitors) {
       monitor.reply.status(line)
       monitor.connection.wrote()

@@ -10,13 +10,16 @@ import type { EngineLimits } from '../engine/execution.ts'
 import type { Clock } from '../storage/clock.ts'
 import type { Sizes } from '../storage/sizes.ts'
 import { defaultSizes } from '../storage/sizes.ts'
+import type { Client } from './client.ts'
 import { ClientEviction } from './client-eviction.ts'
 import type { Command, CommandTable } from './command-table.ts'
 import { allCommands } from './commands/tables.ts'
 import type { Config } from './config/config.ts'
 import type { Values } from './config/settings.ts'
+import type { ConfiguredParts } from './config-effects.ts'
 import { applyConfig } from './config-effects.ts'
 import { outOfMemory } from './dispatch-errors.ts'
+import type { GatedRequest } from './gate.ts'
 import { Gate, timerMsMax } from './gate.ts'
 import { LatencyMonitor } from './latency-monitor.ts'
 import { isLocal } from './local-address.ts'
@@ -28,7 +31,9 @@ import { Turn } from './network/turn.ts'
 import type { Ports } from './ports.ts'
 import { Rates } from './rates.ts'
 import { Saves } from './saves.ts'
+import type { ObservedServer, ServerObservers } from './server-view.ts'
 import { Session } from './session.ts'
+import type { SessionHost } from './session-host.ts'
 import { Maintenance } from './shard/maintenance.ts'
 import type { Primary } from './shard/primary.ts'
 import type { Shard } from './shard/shard.ts'
@@ -42,18 +47,12 @@ const loadingText = 'LOADING Redis is loading the dataset in memory'
 const protectedText =
   'DENIED The server is in protected mode: it has no password, so it takes connections from its own machine only. Set a password (requirepass), or turn protected-mode off if nobody but friends can reach it.'
 
-export interface ServerObservers {
-  /** A group was committed; it took so many ms. */
-  commit: ((ms: number) => void) | undefined
-  coldRead: ((ms: number) => void) | undefined
-}
-
-export class Server {
+export class Server implements SessionHost, ObservedServer, ConfiguredParts {
   readonly ports: Ports
   readonly config: Config
   readonly clock: Clock
   readonly log: Log
-  readonly commands: CommandTable = allCommands()
+  readonly commands: CommandTable<Session> = allCommands()
   readonly limits: EngineLimits
   readonly turn: Turn
   readonly listener: Listener
@@ -63,7 +62,7 @@ export class Server {
   readonly stats = new ServerStats()
   readonly slowlog = new Slowlog()
   readonly latency = new LatencyMonitor()
-  readonly monitors = new Set<Session>()
+  readonly monitors = new Set<Client>()
   readonly sessions = new Map<number, Session>()
   readonly saves: Saves
   readonly shutdown: Shutdown
@@ -105,7 +104,7 @@ export class Server {
     this.shutdown = new Shutdown(this)
     this.turn = new Turn(ports.clock)
     this.gate = new Gate(ports.clock)
-    this.stagedWork = new StagedWorkQueue(this)
+    this.stagedWork = new StagedWorkQueue(ports.clock, () => this.primary.tier)
     this.turn.afterFlush(() => this.clientEviction.turnEnded())
     const limits = { ...defaultLimits(), largeBulkBytes: sizes.largeValueBytes }
     this.listener = new Listener(ports.network, this.turn, ports.clock, limits, (connection) => this.#openSession(connection))
@@ -148,22 +147,20 @@ export class Server {
     return this.#stopping
   }
 
-  /** Why a known command may not run now; undefined when it may. */
-  refusal(command: Command, session: Session): string | undefined {
-    if (session.monitoring && (command.isWrite || command.isRead)) return "ERR Replica can't interact with the keyspace"
+  refusal(request: GatedRequest, queues: boolean, monitors: boolean): string | undefined {
+    const { command } = request
+    if (monitors && (command.isWrite || command.isRead)) return "ERR Replica can't interact with the keyspace"
     if (this.shard === undefined) return command.whileLoading && needsNoShard(command) ? undefined : loadingText
-    const writes = command.isWrite || (command.name === 'exec' && session.transaction.queued.some((queued) => queued.command.isWrite))
-    if (this.logFailure !== undefined && writes) return `MISCONF Errors writing to the AOF file: ${this.logFailure.message}`
+    if (this.logFailure !== undefined && request.writes) return `MISCONF Errors writing to the AOF file: ${this.logFailure.message}`
     // What is queued for a transaction could not be executed either.
-    const queues = session.transaction.open && !session.transaction.endsWith(command)
-    if ((queues || session.needsMemory(command)) && this.shard.budget.isExhausted && this.#mustRefuseForMemory()) return outOfMemory
+    if ((queues || request.wantsMemory) && this.shard.budget.isExhausted && this.#mustRefuseForMemory()) return outOfMemory
     return undefined
   }
 
   /** Bookkeeping after each executed command. */
-  executed(session: Session, command: Command, args: Arguments, us: number): void {
+  executed(client: Client, command: Command, args: Arguments, us: number): void {
     this.stats.commands++
-    if (us >= this.slowerThanUs) this.#slow(session, command, args, us)
+    if (us >= this.slowerThanUs) this.#slow(client, command, args, us)
   }
 
   /** CONFIG RESETSTAT. */
@@ -186,25 +183,24 @@ export class Server {
   }
 
   /** A command has taken long enough for one of the logs of slow ones. */
-  #slow(session: Session, command: Command, args: Arguments, us: number): void {
+  #slow(client: Client, command: Command, args: Arguments, us: number): void {
     const { values } = this.config
     const slower = values['slowlog-log-slower-than']
     if (slower >= 0 && us >= slower && !command.skipsSlowlog) {
-      this.slowlog.add(session, args, us, this.clock.wallMs(), values['slowlog-max-len'])
+      this.slowlog.add(client, args, us, this.clock.wallMs(), values['slowlog-max-len'])
     }
     const threshold = values['latency-monitor-threshold']
     if (threshold > 0 && us >= threshold * 1000) this.latency.add('command', Math.round(us / 1000), this.clock.wallMs())
   }
 
-  feedMonitors(session: Session, args: Arguments, command: Command): void {
+  feedMonitors(client: Client, args: Arguments, command: Command): void {
     if (command.skipsMonitor) return
-    this.#feed.send(this.monitors, session, args, this.clock.wallMs())
+    this.#feed.send(this.monitors, client, args, this.clock.wallMs())
   }
 
-  sessionClosed(session: Session): void {
-    this.sessions.delete(session.id)
-    this.monitors.delete(session)
-    this.gate.forget(session)
+  sessionClosed(client: Client): void {
+    this.sessions.delete(client.id)
+    this.monitors.delete(client)
   }
 
   coldReadFailed(failure: Error): void {
@@ -219,7 +215,7 @@ export class Server {
   }
 
   #openSession(connection: Connection): RequestHandler {
-    const session = new Session(this, connection)
+    const session = new Session(this, this.commands, connection)
     session.reply.onError = this.stats.countError
     this.sessions.set(session.id, session)
     if (this.#isForeign(connection)) {

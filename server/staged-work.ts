@@ -4,13 +4,12 @@
  */
 import { isMemoryRefusal } from '../engine/memory/refusal.ts'
 import type { StagedWork } from '../engine/staged-work.ts'
+import type { Clock } from '../storage/clock.ts'
 import { ColdSet } from '../storage/cold-set.ts'
-import type { Server } from './server.ts'
+import type { Tier } from '../storage/tier.ts'
 
 export interface StagedJob {
   readonly work: StagedWork
-  /** False when its client has left. */
-  isWanted(): boolean
   /** Called in the turn in which all is done. */
   done(): void
   /** A cold chunk could not be read. */
@@ -22,14 +21,17 @@ const sliceMs = 1
 const stepsMax = 16
 
 export class StagedWorkQueue {
-  readonly #server: Server
+  readonly #clock: Clock
+  readonly #tier: () => Tier
   /** Those that can go on. */
   #ready: StagedJob[] = []
   readonly #all = new Set<StagedJob>()
   #scheduled = false
 
-  constructor(server: Server) {
-    this.#server = server
+  /** `tier` tells where cold chunks are to be had. */
+  constructor(clock: Clock, tier: () => Tier) {
+    this.#clock = clock
+    this.#tier = tier
   }
 
   get count(): number {
@@ -42,21 +44,23 @@ export class StagedWorkQueue {
     return bytes
   }
 
-  add(job: StagedJob): void {
+  /** Returns how to give the job up. */
+  add(job: StagedJob): () => void {
     this.#all.add(job)
     this.#goOn(job)
+    return () => this.#all.delete(job)
   }
 
   #goOn(job: StagedJob): void {
     this.#ready.push(job)
     if (this.#scheduled) return
     this.#scheduled = true
-    this.#server.clock.afterTurn(() => this.#slice())
+    this.#clock.afterTurn(() => this.#slice())
   }
 
   #slice(): void {
     this.#scheduled = false
-    const { clock } = this.#server
+    const clock = this.#clock
     const until = clock.monotonicMs() + sliceMs
     const ready = this.#ready
     this.#ready = []
@@ -68,13 +72,10 @@ export class StagedWorkQueue {
     for (const job of ready) this.#goOn(job)
   }
 
-  /** Does one slice. False when the job is over, or waits for chunks. */
+  /** Does one slice. False when the job is over, given up, or waits for chunks. */
   #advance(job: StagedJob): boolean {
+    if (!this.#all.has(job)) return false
     const { work } = job
-    if (!job.isWanted()) {
-      this.#all.delete(job)
-      return false
-    }
     const cold = coldChunksOf(work)
     if (cold !== undefined && cold.items.length > 0) {
       this.#fetch(job, cold)
@@ -87,7 +88,7 @@ export class StagedWorkQueue {
   }
 
   #fetch(job: StagedJob, cold: ColdSet): void {
-    const { tier } = this.#server.primary
+    const tier = this.#tier()
     tier.fetch(cold).then(
       () => {
         // They may be cold again in the next turn.
@@ -95,8 +96,7 @@ export class StagedWorkQueue {
         if (this.#advance(job)) this.#goOn(job)
       },
       (failure: Error) => {
-        this.#all.delete(job)
-        job.failed(failure)
+        if (this.#all.delete(job)) job.failed(failure)
       },
     )
   }

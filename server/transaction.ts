@@ -9,10 +9,10 @@ import type { ReplyWriter } from '../engine/reply-writer.ts'
 import type { ColdSet } from '../storage/tier.ts'
 import type { Command } from './command-table.ts'
 import { outOfMemory } from './dispatch-errors.ts'
-import type { Primary } from './shard/primary.ts'
+import type { MissWatcher, Primary } from './shard/primary.ts'
 
-export interface Queued {
-  readonly command: Command
+export interface Queued<Session = never> {
+  readonly command: Command<Session>
   readonly args: Arguments
 }
 
@@ -30,14 +30,15 @@ interface Watched {
 /** Commands that act on the transaction instead of joining it. */
 const endings = new Set(['multi', 'exec', 'discard', 'watch', 'quit', 'reset'])
 
-export class Transaction {
+/** `Session` is what the queued commands run with, see `Command`. */
+export class Transaction<Session = never> implements MissWatcher {
   open = false
   /** A request was refused: EXEC will be, too. */
   failed = false
-  queued: Queued[] = []
+  queued: Queued<Session>[] = []
   #watched: Watched[] = []
   /** Where it asks to be told of writes while it watches keys that are missing. */
-  #watchers: Set<Transaction> | undefined
+  #watchers: Set<MissWatcher> | undefined
 
   get watchedCount(): number {
     return this.#watched.length
@@ -50,11 +51,21 @@ export class Transaction {
     return bytes
   }
 
+  /** Whether anything that is queued may change keys. */
+  get writes(): boolean {
+    return this.queued.some(({ command }) => command.isWrite)
+  }
+
+  /** Whether anything that is queued may need memory that it does not give back. */
+  get wantsMemory(): boolean {
+    return this.queued.some(({ command }) => command.denyOom)
+  }
+
   endsWith(command: Command): boolean {
     return endings.has(command.name)
   }
 
-  queue(command: Command, args: Arguments, reply: ReplyWriter): void {
+  queue(command: Command<Session>, args: Arguments, reply: ReplyWriter): void {
     try {
       this.queued.push({ command, args: args.keep() })
     } catch (failure) {

@@ -1,9 +1,9 @@
 /** CLIENT: what the server knows about its clients, and what a client may ask for itself. There is one kind of client and one user. */
 import { noKeys } from '../../engine/command.ts'
+import type { Client } from '../client.ts'
 import type { ClientType } from '../client-list.ts'
 import { clientLine, clientType } from '../client-list.ts'
-import type { SessionCommand } from '../command-table.ts'
-import type { Session } from '../session.ts'
+import type { Session, SessionCommand } from '../session.ts'
 import { isPlainWord, setName } from './connection.ts'
 import { container, replyHelp, syntaxError, timeoutMs, unknownOrWrongArity } from './requests.ts'
 
@@ -173,7 +173,7 @@ function id(session: Session): void {
 }
 
 function info(session: Session): void {
-  session.reply.verbatim('txt', `${clientLine(session)}\n`)
+  session.reply.verbatim('txt', `${clientLine(session, session.server.clock)}\n`)
 }
 
 interface KillFilter {
@@ -236,18 +236,18 @@ function killOption({ args }: Session, index: number, filter: KillFilter): strin
   return undefined
 }
 
-function isMeant(session: Session, filter: KillFilter): boolean {
-  const { pipe } = session.connection
-  if (filter.id !== undefined && filter.id !== session.id) return false
+function isMeant(client: Client, filter: KillFilter): boolean {
+  const { pipe } = client.connection
+  if (filter.id !== undefined && filter.id !== client.id) return false
   if (filter.type !== undefined && filter.type !== 'normal') return false
-  if (filter.user !== undefined && filter.user !== session.user) return false
+  if (filter.user !== undefined && filter.user !== client.user) return false
   if (filter.address !== undefined && filter.address !== pipe.remoteAddress) return false
   return filter.localAddress === undefined || filter.localAddress === pipe.localAddress
 }
 
 function list(session: Session): void {
   const { args, reply, server } = session
-  let listed: Iterable<Session> = server.sessions.values()
+  let listed: Iterable<Client> = server.sessions.values()
   if (args.count === 4 && args.is(2, 'TYPE')) {
     const type = clientType(args.string(3, 'latin1'))
     if (type === undefined) {
@@ -256,7 +256,7 @@ function list(session: Session): void {
     }
     if (type !== 'normal') listed = []
   } else if (args.count > 3 && args.is(2, 'ID')) {
-    const found: Session[] = []
+    const found: Client[] = []
     for (let i = 3; i < args.count; i++) {
       const given = args.bigInteger(i)
       if (given === undefined) {
@@ -272,7 +272,7 @@ function list(session: Session): void {
     return
   }
   let text = ''
-  for (const each of listed) text += `${clientLine(each)}\n`
+  for (const each of listed) text += `${clientLine(each, server.clock)}\n`
   reply.verbatim('txt', text)
 }
 

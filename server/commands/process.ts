@@ -1,9 +1,8 @@
 /** SHUTDOWN, and DEBUG, which tests use to see what time does. */
 import { noKeys } from '../../engine/command.ts'
-import type { SessionCommand } from '../command-table.ts'
 import { timerMsMax } from '../gate.ts'
 import { isLocal } from '../local-address.ts'
-import type { Session } from '../session.ts'
+import type { Session, SessionCommand } from '../session.ts'
 import { replyHelp, syntaxError, unknownOrWrongArity } from './requests.ts'
 
 const notAllowed =
@@ -77,7 +76,7 @@ function sleep(session: Session): void {
     reply.ok()
     return
   }
-  const answer = session.defer('counted')
+  const answer = session.inHand.defer('counted')
   server.clock.after(Math.min(ms, timerMsMax), () => answer(() => reply.ok()))
   server.gate.stall(ms)
 }
@@ -105,7 +104,7 @@ function shutdown(session: Session): void {
   if (bothWays || (aborts && (others || forced || saves !== undefined))) reply.error(syntaxError)
   else if (!aborts && server.isLoading) reply.error('LOADING Redis is loading the dataset in memory')
   else if (!aborts) {
-    const answer = session.defer('uncounted')
+    const answer = session.inHand.defer('uncounted')
     server.shutdown.begin({ saves: saves ?? true, forced }, () => answer(() => reply.error('ERR Errors trying to SHUTDOWN. Check logs.')))
   } else if (server.shutdown.abort()) reply.ok()
   else reply.error('ERR No shutdown in progress.')

@@ -1,9 +1,9 @@
 /** INFO's sections of Moraine's own: where values are, and how the log is doing. */
 import { valuePlaces } from '../figures.ts'
-import type { Server } from '../server.ts'
-import type { InfoLine } from './report.ts'
+import type { ServerView } from '../server-view.ts'
+import type { InfoLine } from './info-line.ts'
 
-export function* tieringSection(server: Server): Generator<InfoLine> {
+export function* tieringSection(server: ServerView): Generator<InfoLine> {
   const { shard, stats, gate } = server
   if (shard === undefined) return
   const { tier } = shard.primary
@@ -36,7 +36,7 @@ export function* tieringSection(server: Server): Generator<InfoLine> {
   yield ['tier_memory_exhausted', shard.budget.isExhausted ? 1 : 0]
 }
 
-export function* logSection(server: Server): Generator<InfoLine> {
+export function* logSection(server: ServerView): Generator<InfoLine> {
   const { shard, maintenance } = server
   if (shard === undefined) return
   const { log } = shard.primary

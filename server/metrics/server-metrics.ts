@@ -1,13 +1,13 @@
 /** Every metric of a running server: where each figure of the table is read. The server knows nothing of it. */
 import { memoryFigures, valuePlaces } from '../figures.ts'
-import type { Server } from '../server.ts'
+import type { ObservedServer } from '../server-view.ts'
 import type { Shard } from '../shard/shard.ts'
 import type { CommandFigures } from './command-metrics.ts'
 import { registerCommandMetrics } from './command-metrics.ts'
 import type { Metrics } from './metrics.ts'
 
 /** Registers all but the process's own metrics; the server has loaded. */
-export function registerServerMetrics(metrics: Metrics, server: Server): void {
+export function registerServerMetrics(metrics: Metrics, server: ObservedServer): void {
   const shard = server.shard as Shard
   registerClients(metrics, server)
   registerCommandMetrics(metrics, () => commandFigures(server))
@@ -17,14 +17,14 @@ export function registerServerMetrics(metrics: Metrics, server: Server): void {
   if (server.config.values.appendonly) registerLog(metrics, server, shard)
 }
 
-function* commandFigures(server: Server): Generator<CommandFigures> {
+function* commandFigures(server: ObservedServer): Generator<CommandFigures> {
   for (const { name, stats } of server.commands.everyOne()) {
     if (stats.calls === 0 && stats.rejected === 0) continue
     yield { name, calls: stats.calls, microseconds: stats.totalUs, rejectedCalls: stats.rejected, failedCalls: stats.failed }
   }
 }
 
-function registerClients(metrics: Metrics, { sessions, listener }: Server): void {
+function registerClients(metrics: Metrics, { sessions, listener }: ObservedServer): void {
   const { counts } = listener
   metrics.read({
     moraine_connected_clients: () => sessions.size,
@@ -35,7 +35,7 @@ function registerClients(metrics: Metrics, { sessions, listener }: Server): void
   })
 }
 
-function registerKeyspace(metrics: Metrics, server: Server, { primary }: Shard): void {
+function registerKeyspace(metrics: Metrics, server: ObservedServer, { primary }: Shard): void {
   const { keyspace, x } = primary
   metrics.readRows('moraine_keys', (emit) => {
     for (const [number, db] of keyspace.logical.entries()) {
@@ -57,7 +57,7 @@ function registerKeyspace(metrics: Metrics, server: Server, { primary }: Shard):
   })
 }
 
-function registerMemory(metrics: Metrics, server: Server): void {
+function registerMemory(metrics: Metrics, server: ObservedServer): void {
   metrics.readRows('moraine_memory_bytes', (emit) => {
     const memory = memoryFigures(server)
     emit(['keyspace'], memory.keyspaceBytes)
@@ -69,7 +69,7 @@ function registerMemory(metrics: Metrics, server: Server): void {
   metrics.read({ moraine_memory_limit_bytes: () => Number(server.config.values.maxmemory) })
 }
 
-function registerTier(metrics: Metrics, server: Server, { primary, store, writeOut }: Shard): void {
+function registerTier(metrics: Metrics, server: ObservedServer, { primary, store, writeOut }: Shard): void {
   const { tier } = primary
   const { counts } = tier
   metrics.readRows('moraine_tier_values', (emit) => {
@@ -96,7 +96,7 @@ function registerTier(metrics: Metrics, server: Server, { primary, store, writeO
   server.observers.coldRead = (ms) => readSeconds(ms / 1000)
 }
 
-function registerLog(metrics: Metrics, server: Server, { primary, checkpointer }: Shard): void {
+function registerLog(metrics: Metrics, server: ObservedServer, { primary, checkpointer }: Shard): void {
   const { log } = primary
   metrics.read({
     moraine_log_appended_lsn: () => log.appended,

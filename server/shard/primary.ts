@@ -17,7 +17,11 @@ import type { ColdSet, Tier } from '../../storage/tier.ts'
 import type { TransactionLog } from '../../wal/transaction-log.ts'
 import type { Command } from '../command-table.ts'
 import { outOfMemory } from '../dispatch-errors.ts'
-import type { Transaction } from '../transaction.ts'
+
+/** Is told after each write, because keys that it watches are missing. */
+export interface MissWatcher {
+  noticeMade(keyspace: Keyspace, now: number): void
+}
 
 export class Primary {
   readonly keyspace: Keyspace
@@ -26,12 +30,14 @@ export class Primary {
   readonly tier: Tier
   readonly x: Execution
   /** Transactions that watch missing keys; they are told after each write. */
-  readonly missWatchers = new Set<Transaction>()
+  readonly missWatchers = new Set<MissWatcher>()
   /** Set by the owner. Told of a command that the system gave no memory for. */
   onMemoryRefused: (command: Command) => void = () => undefined
-  /** While above 0, requests belong to one record, which `endUnit` appends. */
-  #unitDepth = 0
-  #unitRevealed = 0
+  /** Units and commands that are under way, one within the other. While there are any, all that happens is one record. */
+  #units = 0
+  #commands = 0
+  /** LSN of the newest change that the replies of the record being made may reveal. */
+  #revealed = 0
 
   constructor(keyspace: Keyspace, mutator: Mutator, log: TransactionLog, tier: Tier, random: Random, limits: EngineLimits) {
     this.keyspace = keyspace
@@ -78,73 +84,100 @@ export class Primary {
     }
   }
 
-  /** Executes a request. Returns the LSN that must be committed before its reply may leave; 0 when it may leave at once. */
-  run(command: Command, args: Arguments, reply: ReplyWriter, database: number): number {
-    const { x } = this
-    this.#prepare(args, reply, database)
-    if (this.#unitDepth === 0) this.mutator.begin(this.log.appended + 1)
-    this.#runs(command)
-    if (this.missWatchers.size > 0 && this.mutator.operations > 0) this.#noticeMade()
-    if (this.#unitDepth > 0) {
-      if (x.revealed > this.#unitRevealed) this.#unitRevealed = x.revealed
-      return 0
-    }
-    return this.#commitPoint(x.revealed)
+  /**
+   * Executes a request. Returns the LSN that must be committed before its reply may leave; 0 when it may leave at once. Within a
+   * unit, or called by a handler, it adds to the record that is being made, and whoever began that gets the LSN.
+   */
+  run(command: Command, args: Arguments, reply: ReplyWriter, database: number, staged?: StagedWork): number {
+    if (this.#commands > 0) return this.#runWithin(command, args, reply, database)
+    if (this.#units === 0) this.#beginRecord()
+    staged?.finish?.()
+    this.#commands = 1
+    this.#runs(command, args, reply, database, staged)
+    this.#commands = 0
+    return this.#units > 0 ? 0 : this.#commitPoint()
   }
 
   /** From here to `endUnit` all requests are one record: EXEC. */
   beginUnit(): void {
-    if (this.#unitDepth++ > 0) return
-    this.#unitRevealed = 0
-    this.mutator.begin(this.log.appended + 1)
+    if (this.#units === 0 && this.#commands === 0) this.#beginRecord()
+    this.#units++
   }
 
   /** Appends the unit's record; returns as `run` does. */
   endUnit(): number {
-    return --this.#unitDepth > 0 ? 0 : this.#commitPoint(this.#unitRevealed)
+    this.#units--
+    return this.#units > 0 || this.#commands > 0 ? 0 : this.#commitPoint()
   }
 
   /** Makes a change of the server's own (an expiry, an eviction) as one record. */
   change(work: (x: Execution) => void): number {
-    this.mutator.begin(this.log.appended + 1)
+    if (this.#units > 0 || this.#commands > 0) throw new Error('primary: a change of its own in the middle of a request')
+    this.#beginRecord()
     work(this.x)
-    return this.#commitPoint(0)
+    return this.#commitPoint()
   }
 
-  #runs(command: Command): void {
+  #beginRecord(): void {
+    this.#revealed = 0
+    this.mutator.begin(this.log.appended + 1)
+  }
+
+  /** A handler has a command executed: a script. */
+  #runWithin(command: Command, args: Arguments, reply: ReplyWriter, database: number): number {
+    const { x, keyspace } = this
+    const frame = x.frame()
+    keyspace.forgetLookUp()
+    this.#commands++
+    this.#runs(command, args, reply, database, undefined)
+    this.#commands--
+    x.resume(frame)
+    this.#recordRefersTo(frame.args)
+    return 0
+  }
+
+  #runs(command: Command, args: Arguments, reply: ReplyWriter, database: number, staged: StagedWork | undefined): void {
     const { x, mutator, keyspace } = this
+    x.enter(args, reply, database, staged)
+    this.#recordRefersTo(args)
     const { operations } = mutator
     const { expired } = x
-    const { position } = x.reply
+    const { position } = reply
     try {
-      if (command.denyOom) keyspace.arena.setAsideSlots(slotBytesFor(x.args))
+      if (command.denyOom) keyspace.arena.setAsideSlots(slotBytesFor(args))
       command.runs(x)
     } catch (failure) {
       // Deletions of expired keys on the way are complete; anything else may be half-done, and only the log knows what to do.
-      if (!isMemoryRefusal(failure) || mutator.operations - operations !== x.expired - expired) throw failure
-      if (x.reply.position > position) x.reply.rewindTo(position)
-      x.reply.error(outOfMemory)
+      if (!isMemoryRefusal(failure) || mutator.operations - operations !== x.expired - expired) this.#breaks(failure)
+      if (reply.position > position) reply.rewindTo(position)
+      reply.error(outOfMemory)
       this.onMemoryRefused(command)
     }
     keyspace.arena.dropAside()
+    if (staged !== undefined) x.staged = undefined
+    if (x.revealed > this.#revealed) this.#revealed = x.revealed
+    if (this.missWatchers.size > 0 && mutator.operations > 0) this.#noticeMade()
+  }
+
+  /** What was being made will never be a record. */
+  #breaks(failure: unknown): never {
+    this.#commands = 0
+    this.#units = 0
+    throw failure
   }
 
   #noticeMade(): void {
-    for (const transaction of this.missWatchers) transaction.noticeMade(this.keyspace, this.x.now)
+    for (const watcher of this.missWatchers) watcher.noticeMade(this.keyspace, this.x.now)
   }
 
-  #prepare(args: Arguments, reply: ReplyWriter, database: number): void {
-    const { x } = this
-    x.args = args
+  /** The record refers to large arguments that have memory of their own, instead of copying them. */
+  #recordRefersTo(args: Arguments): void {
     this.mutator.record.lasting = args.isApart ? args.buffer : undefined
-    x.reply = reply
-    x.database = database
-    x.db = this.keyspace.logical[database]
-    x.revealed = this.keyspace.logicalLsn
   }
 
-  #commitPoint(revealed: number): number {
+  #commitPoint(): number {
     const { mutator, log } = this
+    const revealed = this.#revealed
     if (mutator.operations > 0) {
       const lsn = log.append(mutator.record.bytes, 0, mutator.record.end, mutator.record.references)
       return lsn > log.committed ? lsn : 0
