@@ -81,8 +81,8 @@ function applyAll(server: ConfiguredParts, values: Values): undefined {
   const { shard } = server
   if (shard === undefined) return undefined
   Object.assign(shard.budget.settings, budgetSettings(values))
-  Object.assign(shard.primary.tier.settings, tierSettings(values))
-  applyAccessSettings(shard.primary.keyspace.access, values)
-  if (values.appendonly) shard.primary.log.setSyncPolicy(values.appendfsync)
+  Object.assign(shard.tier.settings, tierSettings(values))
+  applyAccessSettings(shard.keyspace.access, values)
+  if (values.appendonly) shard.log.setSyncPolicy(values.appendfsync)
   return undefined
 }

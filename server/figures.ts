@@ -28,7 +28,7 @@ export function memoryFigures(server: ServerView): MemoryFigures {
   const heapBytes = process.memoryUsage().heapUsed
   const clientBytes = listener.memoryBytes
   if (shard === undefined) return { ...nothing, residentBytes, heapBytes, clientBytes }
-  const { keyspace, tier, log } = shard.primary
+  const { keyspace, tier, log } = shard
   const storeBytes = (shard.store?.stats().memoryBytes ?? 0) + (shard.writeOut?.memoryBytes ?? 0)
   const usedBytes = shard.budget.usedBytes
   const keyspaceBytes = keyspace.memoryBytes
@@ -81,7 +81,7 @@ export interface ValuePlaces {
 /** How many values are where. A large hash counts as in memory. */
 export function valuePlaces({ shard }: ServerView): ValuePlaces {
   if (shard === undefined) return { hot: 0, cool: 0, cold: 0, residentBytes: 0, diskBytes: 0 }
-  const { keyspace, tier } = shard.primary
+  const { keyspace, tier } = shard
   const cold = keyspace.coldCount
   const inMemory = keyspace.size - cold
   const hot = shard.store === undefined ? inMemory : Math.min(inMemory, tier.dirty.length)

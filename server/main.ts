@@ -67,7 +67,7 @@ async function main(): Promise<void> {
   const { shard } = server
   log.info('Ready to accept connections', {
     port: server.port,
-    keys: shard?.primary.keyspace.size,
+    keys: shard?.keyspace.size,
     replayed: shard?.recoveredRecords,
     loadMs: Math.round(shard?.recoveryMs ?? 0),
   })

@@ -22,6 +22,7 @@ import type { Command } from './command-table.ts'
 import type { Gate, GatedRequest, GatedState } from './gate.ts'
 import { timerMsMax } from './gate.ts'
 import type { Primary } from './shard/primary.ts'
+import type { Shard } from './shard/shard.ts'
 import type { StagedWorkQueue } from './staged-work.ts'
 import { coldChunksOf } from './staged-work.ts'
 import type { Transaction } from './transaction.ts'
@@ -42,9 +43,8 @@ export interface RequestHost {
   readonly clock: Clock
   readonly gate: Gate
   readonly stagedWork: StagedWorkQueue
-  readonly isLoading: boolean
-  /** Only there when the server has loaded. */
-  readonly primary: Primary
+  /** Undefined while loading. */
+  readonly shard: Shard | undefined
   /** Told of every value that could not be read. */
   coldReadFailed(failure: Error): void
 }
@@ -140,12 +140,11 @@ export class Request<Session = never> implements GatedRequest {
     // What was read for this try is for no later one, and not for those that follow in the pipeline.
     const fetched = this.#fetched
     this.#fetched = undefined
-    const host = this.#host
-    if (this.#awaitsGate(host.gate)) return true
-    if (queues || host.isLoading) return false
-    const { primary } = host
-    primary.keyspace.forgetLookUp()
-    return this.#awaitsStagedWork(primary) || (primary.tier.hasCold && this.#awaitsCold(primary, fetched))
+    const { gate, shard } = this.#host
+    if (this.#awaitsGate(gate)) return true
+    if (queues || shard === undefined) return false
+    shard.keyspace.forgetLookUp()
+    return this.#awaitsStagedWork(shard) || (shard.tier.hasCold && this.#awaitsCold(shard, fetched))
   }
 
   /** What the request waited for has come, or may have. */
@@ -216,7 +215,7 @@ export class Request<Session = never> implements GatedRequest {
   }
 
   /** Has what is long done in slices beforehand, if the command's row asks for it. */
-  #awaitsStagedWork(primary: Primary): boolean {
+  #awaitsStagedWork({ primary }: Shard): boolean {
     if (this.command.stages === undefined || this.staged !== undefined) return false
     const work = primary.stage(this.command, this.args, this.#owner.database)
     if (work === undefined) return false
@@ -229,14 +228,13 @@ export class Request<Session = never> implements GatedRequest {
   }
 
   /** Fetches the cold values that it needs, if any. */
-  #awaitsCold(primary: Primary, fetched: ColdSet | undefined): boolean {
+  #awaitsCold({ primary, tier }: Shard, fetched: ColdSet | undefined): boolean {
     const cold = this.#coldNeeds(primary)
     if (cold === undefined) return false
     // Under pressure one value may leave while another is read: a request that needs both keeps what it has got.
     cold.former = fetched
     this.#waits('awaitsCold', nothing)
     const wait = this.#wait
-    const { tier } = primary
     tier.fetch(cold).then(
       () => {
         if (this.#wait !== wait) return

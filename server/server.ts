@@ -104,7 +104,7 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
     this.shutdown = new Shutdown(this)
     this.turn = new Turn(ports.clock)
     this.gate = new Gate(ports.clock)
-    this.stagedWork = new StagedWorkQueue(ports.clock, () => this.primary.tier)
+    this.stagedWork = new StagedWorkQueue(ports.clock, () => (this.shard as Shard).tier)
     this.turn.afterFlush(() => this.clientEviction.turnEnded())
     const limits = { ...defaultLimits(), largeBulkBytes: sizes.largeValueBytes }
     this.listener = new Listener(ports.network, this.turn, ports.clock, limits, (connection) => this.#openSession(connection))
@@ -270,13 +270,13 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
   }
 
   #connectShard(shard: Shard): void {
-    const { log } = shard.primary
+    const { log } = shard
     this.maintenance = new Maintenance(shard, this.clock, this.config, this.log)
     this.turn.committed = log.committed
     shard.primary.onMemoryRefused = ({ name }) => this.log.warn('The system gives no memory for a command; refused', { command: name })
     log.onCommitted = (committed) => {
       this.observers.commit?.(log.stats().lastCommitMs)
-      shard.primary.keyspace.committed(committed)
+      shard.keyspace.committed(committed)
       shard.waiters.committed(committed)
       this.turn.released(committed)
     }
@@ -293,9 +293,9 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
   }
 
   #turnEnds(shard: Shard): void {
-    const { primary } = shard
-    primary.log.flush()
-    if (primary.log.committed > this.turn.committed) this.turn.released(primary.log.committed)
+    const { log, primary } = shard
+    log.flush()
+    if (log.committed > this.turn.committed) this.turn.released(log.committed)
     this.maintenance.turnEnded()
     primary.tick(this.clock.wallMs())
   }
@@ -324,9 +324,9 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
       const mayCheckpoint = this.shutdown.wantsCheckpoint && this.logFailure === undefined
       if (mayCheckpoint && shard.checkpointer !== undefined) await this.shutdown.checkpointAtEnd(shard.checkpointer)
       await this.maintenance.stop()
-      shard.primary.log.flush()
+      shard.log.flush()
       // Without a log everything counts as committed at once, and nobody is told.
-      const { appended, committed } = shard.primary.log
+      const { appended, committed } = shard.log
       if (this.logFailure === undefined && committed < appended) await shard.waiters.wait(appended).catch(() => undefined)
     }
     this.gate.close()

@@ -81,13 +81,13 @@ export class Session implements RequestHandler, RequestOwner, Client {
   upcoming(buffer: Buffer, keys: KeyPreview): void {
     const { shard } = this.server
     if (shard === undefined) return
-    const { keyspace } = shard.primary
+    const { keyspace } = shard
     const { index } = keyspace.databases[keyspace.logical[this.database]]
     keyspace.lookAhead.look(index, buffer, keys.starts, keys.ends, keys.count)
   }
 
   noneUpcoming(): void {
-    this.server.shard?.primary.keyspace.lookAhead.end()
+    this.server.shard?.keyspace.lookAhead.end()
   }
 
   goesOn(): boolean {
@@ -121,7 +121,7 @@ export class Session implements RequestHandler, RequestOwner, Client {
     const { server } = this
     server.turn.begin()
     const outcome = this.#advance()
-    server.shard?.primary.tier.settle()
+    server.shard?.tier.settle()
     this.connection.resume(outcome)
   }
 

@@ -11,7 +11,7 @@ import type { Config } from './config/config.ts'
 import { timerMsMax } from './gate.ts'
 import type { Log } from './logging.ts'
 import type { Maintenance } from './shard/maintenance.ts'
-import type { Primary } from './shard/primary.ts'
+import type { ShardState } from './shard/shard-state.ts'
 
 export interface ShutdownOptions {
   readonly saves: boolean
@@ -23,8 +23,7 @@ interface ShutdownHost {
   readonly clock: Clock
   readonly config: Config
   readonly log: Log
-  readonly shard: { readonly checkpointer: Checkpointer | undefined } | undefined
-  readonly primary: Primary
+  readonly shard: Pick<ShardState, 'checkpointer' | 'log'> | undefined
   readonly maintenance: Maintenance
   /** Ends the server. */
   readonly onShutdown: () => void
@@ -75,10 +74,10 @@ export class Shutdown {
    * `shutdown-checkpoint-timeout`, the one before it stands, and the log has everything since.
    */
   async checkpointAtEnd(checkpointer: Checkpointer): Promise<void> {
-    const { clock, config, log, maintenance, primary } = this.#host
+    const { clock, config, log, maintenance, shard } = this.#host
     const seconds = config.values['shutdown-checkpoint-timeout']
     const giveUp = (): void => {
-      const records = primary.log.appended - checkpointer.lastLsn
+      const records = (shard?.log.appended ?? 0) - checkpointer.lastLsn
       log.warn('The checkpoint at the end takes too long and is given up. Nothing is lost: the next start replays the log', {
         seconds,
         records,

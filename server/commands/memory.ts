@@ -82,7 +82,7 @@ function purge({ server, reply }: Session): void {
 
 function stats({ server, reply }: Session): void {
   const memory = memoryFigures(server)
-  const figures = [...figuresOf(memory, server.shard?.primary.keyspace.size ?? 0)]
+  const figures = [...figuresOf(memory, server.shard?.keyspace.size ?? 0)]
   reply.map(figures.length)
   for (const [name, value, kind] of figures) {
     reply.text(name)

@@ -64,7 +64,7 @@ function monitor(session: Session): void {
 function role({ reply, server }: Session): void {
   reply.array(3)
   reply.text('master')
-  reply.integer(server.shard?.primary.log.committed ?? 0)
+  reply.integer(server.shard?.log.committed ?? 0)
   reply.array(0)
 }
 

@@ -79,14 +79,13 @@ function waitFor(session: Session, event: Promise<void> | undefined, timeoutMs: 
   )
 }
 
-function isSynced({ primary }: Shard, lsn: number): boolean {
-  const { log } = primary
+function isSynced({ log }: Shard, lsn: number): boolean {
   return lsn <= (log instanceof LocalLog ? log.synced : log.committed)
 }
 
 /** Resolves when the record is on the disk, whatever the sync policy; other logs commit nothing that is not durable. */
-async function synced({ primary, waiters }: Shard, lsn: number): Promise<void> {
-  primary.log.flush()
+async function synced({ log, waiters }: Shard, lsn: number): Promise<void> {
+  log.flush()
   await waiters.wait(lsn)
-  await primary.log.sync()
+  await log.sync()
 }

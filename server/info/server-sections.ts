@@ -94,7 +94,7 @@ export function* replicationSection(server: ServerView): Generator<InfoLine> {
   yield ['master_failover_state', 'no-failover']
   yield ['master_replid', server.runId]
   yield ['master_replid2', '0'.repeat(40)]
-  yield ['master_repl_offset', server.shard?.primary.log.committed ?? 0]
+  yield ['master_repl_offset', server.shard?.log.committed ?? 0]
   yield ['second_repl_offset', -1]
   yield ['repl_backlog_active', 0]
   yield ['repl_backlog_size', server.config.values['repl-backlog-size']]

@@ -53,7 +53,7 @@ export function* memorySection(server: ServerView): Generator<InfoLine> {
 export function* persistenceSection(server: ServerView): Generator<InfoLine> {
   const { shard, saves } = server
   const checkpointer = shard?.checkpointer
-  const log = shard?.primary.log
+  const log = shard?.log
   const lastMs = checkpointer === undefined || shard === undefined ? -1 : (server.maintenance.lastCheckpoint?.durationMs ?? -1)
   const lastSeconds = lastMs < 0 ? -1 : Math.floor(lastMs / 1000)
   const status = checkpointer?.failure === undefined ? 'ok' : 'err'
@@ -82,7 +82,7 @@ export function* persistenceSection(server: ServerView): Generator<InfoLine> {
 
 export function* keyspaceSection({ shard, clock }: ServerView): Generator<InfoLine> {
   if (shard === undefined) return
-  const { keyspace } = shard.primary
+  const { keyspace } = shard
   for (const [number, db] of keyspace.logical.entries()) {
     const { index, expiring } = keyspace.databases[db]
     if (index.size === 0) continue

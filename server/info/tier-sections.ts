@@ -6,7 +6,7 @@ import type { InfoLine } from './info-line.ts'
 export function* tieringSection(server: ServerView): Generator<InfoLine> {
   const { shard, stats, gate } = server
   if (shard === undefined) return
-  const { tier } = shard.primary
+  const { tier } = shard
   const { counts } = tier
   const places = valuePlaces(server)
   yield ['tier_enabled', tier.settings.demotes ? 1 : 0]
@@ -39,7 +39,7 @@ export function* tieringSection(server: ServerView): Generator<InfoLine> {
 export function* logSection(server: ServerView): Generator<InfoLine> {
   const { shard, maintenance } = server
   if (shard === undefined) return
-  const { log } = shard.primary
+  const { log } = shard
   const { segments, bytes, groups, records, writtenBytes, lastGroupRecords, lastCommitMs } = log.stats()
   yield ['log_enabled', server.config.values.appendonly ? 1 : 0]
   yield ['log_sync_policy', server.config.values.appendfsync]

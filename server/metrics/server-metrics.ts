@@ -35,8 +35,8 @@ function registerClients(metrics: Metrics, { sessions, listener }: ObservedServe
   })
 }
 
-function registerKeyspace(metrics: Metrics, server: ObservedServer, { primary }: Shard): void {
-  const { keyspace, x } = primary
+function registerKeyspace(metrics: Metrics, server: ObservedServer, { keyspace, primary }: Shard): void {
+  const { x } = primary
   metrics.readRows('moraine_keys', (emit) => {
     for (const [number, db] of keyspace.logical.entries()) {
       const { size } = keyspace.databases[db].index
@@ -69,8 +69,7 @@ function registerMemory(metrics: Metrics, server: ObservedServer): void {
   metrics.read({ moraine_memory_limit_bytes: () => Number(server.config.values.maxmemory) })
 }
 
-function registerTier(metrics: Metrics, server: ObservedServer, { primary, store, writeOut }: Shard): void {
-  const { tier } = primary
+function registerTier(metrics: Metrics, server: ObservedServer, { tier, store, writeOut }: Shard): void {
   const { counts } = tier
   metrics.readRows('moraine_tier_values', (emit) => {
     const { hot, cool, cold } = valuePlaces(server)
@@ -96,8 +95,7 @@ function registerTier(metrics: Metrics, server: ObservedServer, { primary, store
   server.observers.coldRead = (ms) => readSeconds(ms / 1000)
 }
 
-function registerLog(metrics: Metrics, server: ObservedServer, { primary, checkpointer }: Shard): void {
-  const { log } = primary
+function registerLog(metrics: Metrics, server: ObservedServer, { log, checkpointer }: Shard): void {
   metrics.read({
     moraine_log_appended_lsn: () => log.appended,
     moraine_log_committed_lsn: () => log.committed,

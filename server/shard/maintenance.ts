@@ -80,7 +80,7 @@ export class Maintenance {
   turnEnded(): void {
     const { budget } = this.#shard
     budget.measure()
-    const isDue = budget.wantsRoom || budget.isExhausted || this.#shard.primary.tier.loose.any
+    const isDue = budget.wantsRoom || budget.isExhausted || this.#shard.tier.loose.any
     if (this.#sliceScheduled || !isDue) return
     this.#slice()
   }
@@ -138,8 +138,8 @@ export class Maintenance {
 
   #slice(): void {
     if (this.#stopped) return
-    const { budget, primary } = this.#shard
-    const { loose } = primary.tier
+    const { budget, tier } = this.#shard
+    const { loose } = tier
     const until = this.#clock.monotonicMs() + sliceMs
     while (loose.any && this.#clock.monotonicMs() < until) loose.step()
     const more = budget.makeRoom()
@@ -195,8 +195,8 @@ export class Maintenance {
   }
 
   #coolingIsDue(): boolean {
-    const { budget, primary } = this.#shard
-    return primary.tier.settings.demotes && primary.tier.hasDirty && budget.wantsCooling
+    const { budget, tier } = this.#shard
+    return tier.settings.demotes && tier.hasDirty && budget.wantsCooling
   }
 
   async #cool(): Promise<void> {
@@ -210,12 +210,12 @@ export class Maintenance {
   }
 
   #checkpointIsDue(): boolean {
-    const { checkpointer, primary } = this.#shard
+    const { checkpointer, log, tier } = this.#shard
     if (checkpointer === undefined) return false
     if (this.#wanted.length > 0) return true
-    if (primary.log.appended === checkpointer.lastLsn) return false
-    if (primary.tier.stales.length > stalesMax) return true
-    if (primary.log.stats().writtenBytes - this.#writtenAtCheckpoint > Number(this.#config.values['checkpoint-log-bytes'])) return true
+    if (log.appended === checkpointer.lastLsn) return false
+    if (tier.stales.length > stalesMax) return true
+    if (log.stats().writtenBytes - this.#writtenAtCheckpoint > Number(this.#config.values['checkpoint-log-bytes'])) return true
     const intervalMs = this.#config.values['checkpoint-interval-seconds'] * 1000
     return intervalMs > 0 && this.#clock.monotonicMs() - this.#lastAttemptMs > intervalMs
   }
@@ -225,7 +225,7 @@ export class Maintenance {
     this.#wanted = []
     this.#lastAttemptMs = this.#clock.monotonicMs()
     this.checkpointRunning = true
-    const { writtenBytes } = this.#shard.primary.log.stats()
+    const { writtenBytes } = this.#shard.log.stats()
     try {
       const result = await (this.#shard.checkpointer as NonNullable<Shard['checkpointer']>).run()
       this.checkpoints++

@@ -1,5 +1,5 @@
 /**
- * The primary of a shard: executes requests on its keyspace and appends what they changed to the log, one record each.
+ * The part of a primary in a shard: executes requests on its keyspace and appends what they changed to the log, one record each.
  * Everything about a request that is not its client's side is here: prefetch, execute, append. The reply waits for the
  * LSN that `run` returns.
  */
@@ -17,11 +17,15 @@ import type { ColdSet, Tier } from '../../storage/tier.ts'
 import type { TransactionLog } from '../../wal/transaction-log.ts'
 import type { Command } from '../command-table.ts'
 import { outOfMemory } from '../dispatch-errors.ts'
+import type { ShardState } from './shard-state.ts'
 
 /** Is told after each write, because keys that it watches are missing. */
 export interface MissWatcher {
   noticeMade(keyspace: Keyspace, now: number): void
 }
+
+/** What of the shard's state it works on. */
+type WorkedOn = Pick<ShardState, 'keyspace' | 'mutator' | 'log' | 'tier'>
 
 export class Primary {
   readonly keyspace: Keyspace
@@ -39,7 +43,7 @@ export class Primary {
   /** LSN of the newest change that the replies of the record being made may reveal. */
   #revealed = 0
 
-  constructor(keyspace: Keyspace, mutator: Mutator, log: TransactionLog, tier: Tier, random: Random, limits: EngineLimits) {
+  constructor({ keyspace, mutator, log, tier }: WorkedOn, random: Random, limits: EngineLimits) {
     this.keyspace = keyspace
     this.mutator = mutator
     this.log = log

@@ -27,26 +27,17 @@ import type { Ports } from '../ports.ts'
 import { CommitWaiters } from './commit-waiters.ts'
 import { Primary } from './primary.ts'
 import { LogReplay, restoreCatalog } from './recovery.ts'
+import type { ShardState } from './shard-state.ts'
 
 /** Memory that the log's buffers may take. */
 const logBytes = 4 * 1024 * 1024
 
-export interface Shard {
+export interface Shard extends ShardState {
+  /** Its part in the shard. */
   readonly primary: Primary
-  readonly budget: MemoryBudget
-  readonly waiters: CommitWaiters
-  readonly codec: ValueCodec
-  /** Undefined without a tier (`appendonly no` and `tier-enabled no`). */
-  readonly store: ColdStore | undefined
-  readonly writeOut: WriteOut | undefined
-  /** Undefined without a log: nothing is to survive. */
-  readonly checkpointer: Checkpointer | undefined
-  readonly recoveredRecords: number
-  readonly recoveredBytes: number
-  readonly recoveryMs: number
 }
 
-/** `clientBytes` tells the memory of clients' buffers; `coldReadMs` hears how long each cold read took. */
+/** Opens what the data directory holds, to be its primary. See `openState`. */
 export async function openShard(
   ports: Ports,
   values: Values,
@@ -55,6 +46,19 @@ export async function openShard(
   coldReadMs: (ms: number) => void,
   sizes: Sizes = defaultSizes,
 ): Promise<Shard> {
+  const state = await openState(ports, values, limits, clientBytes, coldReadMs, sizes)
+  return { ...state, primary: new Primary(state, ports.random, limits) }
+}
+
+/** `clientBytes` tells the memory of clients' buffers; `coldReadMs` hears how long each cold read took. */
+async function openState(
+  ports: Ports,
+  values: Values,
+  limits: EngineLimits,
+  clientBytes: () => number,
+  coldReadMs: (ms: number) => void,
+  sizes: Sizes,
+): Promise<ShardState> {
   const { clock, files, random, progress } = ports
   const startMs = clock.monotonicMs()
   const durable = values.appendonly
@@ -125,13 +129,12 @@ export async function openShard(
           sizes,
         })
       : undefined
-  const primary = new Primary(keyspace, mutator, log, tier, random, limits)
-  const recoveryMs = clock.monotonicMs() - startMs
-  return { primary, budget, waiters, codec, store, writeOut, checkpointer, recoveredRecords, recoveredBytes: replay.bytes, recoveryMs }
+  const recovered = { recoveredRecords, recoveredBytes: replay.bytes, recoveryMs: clock.monotonicMs() - startMs }
+  return { keyspace, mutator, tier, log, waiters, budget, codec, store, writeOut, checkpointer, ...recovered }
 }
 
-export async function closeShard(shard: Shard): Promise<void> {
-  await shard.primary.log.close()
+export async function closeShard(shard: ShardState): Promise<void> {
+  await shard.log.close()
   await shard.checkpointer?.close()
   await shard.store?.close()
 }
