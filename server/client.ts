@@ -22,4 +22,6 @@ export interface Client {
   /** Arguments of the request in hand that neither MONITOR nor SLOWLOG shows. */
   readonly redacted: readonly number[]
   authenticated: boolean
+  /** CLIENT UNBLOCK: ends the wait of a blocked request, as if its time were over or with an error. False when there is none. */
+  unblock(withError: boolean): boolean
 }

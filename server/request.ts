@@ -92,8 +92,8 @@ export class Request<Session = never> implements GatedRequest {
   #cancel = nothing
   /** When it was put off, if the time until the answer counts as the command's; otherwise negative. */
   #countedFromMs = -1
-  /** Of a blocked request. */
-  #timedOut = nothing
+  /** While it is blocked. */
+  #blocking: { readonly answer: Answer; readonly timedOut: () => void } | undefined
 
   constructor(host: RequestHost, owner: RequestOwner) {
     this.#host = host
@@ -164,9 +164,9 @@ export class Request<Session = never> implements GatedRequest {
   block({ release = nothing, timeoutMs, timedOut }: Blocking): Answer {
     this.#waits('blocked', release)
     const answer = this.#answer(-1)
-    this.#timedOut = () => answer(timedOut)
+    this.#blocking = { answer, timedOut }
     if (timeoutMs > 0) {
-      const timer = this.#host.clock.after(Math.min(timeoutMs, timerMsMax), this.#timedOut)
+      const timer = this.#host.clock.after(Math.min(timeoutMs, timerMsMax), () => answer(timedOut))
       this.#cancel = () => {
         timer.cancel()
         release()
@@ -175,11 +175,24 @@ export class Request<Session = never> implements GatedRequest {
     return answer
   }
 
+  /**
+   * Has a blocked request answered in the next turn: by `write`, or as if its time were over. False when it is not blocked, or
+   * somebody else has done this already.
+   */
+  unblock(write: (() => void) | undefined): boolean {
+    const blocking = this.#blocking
+    if (blocking === undefined) return false
+    this.#blocking = undefined
+    this.#host.clock.afterTurn(() => blocking.answer(write ?? blocking.timedOut))
+    return true
+  }
+
   /** It has come to its end, good or bad: what it holds is released. */
   end(): void {
     if (this.isWaiting) this.#resumes()
     this.state = 'done'
     this.staged = undefined
+    this.#fetched = undefined
   }
 
   #waits(state: RequestState, cancel: () => void): void {
@@ -192,7 +205,7 @@ export class Request<Session = never> implements GatedRequest {
     const cancel = this.#cancel
     this.state = 'running'
     this.#cancel = nothing
-    this.#timedOut = nothing
+    this.#blocking = undefined
     this.#wait++
     cancel()
   }

@@ -125,6 +125,10 @@ export class Session implements RequestHandler, RequestOwner, Client {
     this.connection.resume(outcome)
   }
 
+  unblock(withError: boolean): boolean {
+    return this.inHand.unblock(withError ? () => this.reply.error('UNBLOCKED client unblocked via CLIENT UNBLOCK') : undefined)
+  }
+
   answer(write: () => void, ms: number | undefined): void {
     this.server.turn.begin()
     write()

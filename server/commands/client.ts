@@ -5,7 +5,7 @@ import type { ClientType } from '../client-list.ts'
 import { clientLine, clientType } from '../client-list.ts'
 import type { Session, SessionCommand } from '../session.ts'
 import { isPlainWord, setName } from './connection.ts'
-import { container, replyHelp, syntaxError, timeoutMs, unknownOrWrongArity } from './requests.ts'
+import { container, notAnInteger, replyHelp, syntaxError, timeoutMs, unknownOrWrongArity } from './requests.ts'
 
 const shared = { keys: noKeys, categories: ['connection'], group: 'connection', complexity: 'O(1)' } as const
 const own = { ...shared, flags: ['noscript', 'loading', 'stale'] } as const
@@ -103,6 +103,15 @@ export const clientCommands = {
     summary: 'Names the connection.',
     handler: setClientName,
   },
+  'CLIENT UNBLOCK': {
+    ...admin,
+    arity: -3,
+    since: '5.0.0',
+    complexity: 'O(1)',
+    syntax: 'client-id [TIMEOUT | ERROR]',
+    summary: 'Ends the wait of a client that a command has blocked.',
+    handler: unblock,
+  },
   'CLIENT UNPAUSE': {
     ...admin,
     arity: 2,
@@ -155,6 +164,8 @@ const helpLines = [
   '    Describe the library that the current connection uses.',
   'SETNAME <name>',
   '    Assign the name <name> to the current connection.',
+  'UNBLOCK <clientid> [TIMEOUT|ERROR]',
+  '    Unblock the specified blocked client.',
   'UNPAUSE',
   '    Stop the current client pause, resuming traffic.',
 ]
@@ -342,6 +353,16 @@ function setInfo(session: Session): void {
 
 function setClientName(session: Session): void {
   if (setName(session, 2)) session.reply.ok()
+}
+
+function unblock(session: Session): void {
+  const { args, reply, server } = session
+  const given = args.bigInteger(2)
+  if (args.count > 4) unknownOrWrongArity(session)
+  else if (args.count === 4 && !args.is(3, 'TIMEOUT') && !args.is(3, 'ERROR')) {
+    reply.error('ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR')
+  } else if (given === undefined) reply.error(notAnInteger)
+  else reply.integer(server.sessions.get(Number(given))?.unblock(args.count === 4 && args.is(3, 'ERROR')) ? 1 : 0)
 }
 
 function unpause(session: Session): void {
