@@ -1,13 +1,18 @@
 import { defineConfig } from 'vitest/config'
+import { testScale } from './test/chance.ts'
+import { SummaryReporter } from './test/summary-reporter.ts'
 
-/** Random tests take as many times longer as they make more runs. */
-const scale = Math.max(1, Number(process.env.MORAINE_TEST_SCALE ?? 1))
-/** Several times what any test takes on a slow machine: a limit only for what hangs. */
-const timeoutMs = 180_000 * scale
+/** Several times what any test takes on a slow machine: a limit only for what hangs. Random tests take longer as they make more runs. */
+const timeoutMs = 180_000 * Math.max(1, testScale)
+
+/** A file for the results, for programs to read. */
+const report = process.env.MORAINE_TEST_REPORT
 
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    reporters: ['default', new SummaryReporter(), ...(report === undefined ? [] : [['json', { outputFile: report }] as const])],
+    setupFiles: ['test/setup.ts'],
     testTimeout: timeoutMs,
     hookTimeout: timeoutMs,
     maxWorkers: 2,

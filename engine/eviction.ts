@@ -3,6 +3,7 @@
  * eviction" in its documentation). Only for when values cannot be moved to disk instead.
  */
 import type { Execution } from './execution.ts'
+import { keyEvicted } from './keyspace/key-change.ts'
 import { databaseCount } from './keyspace/keyspace.ts'
 
 export type EvictionPolicy =
@@ -34,7 +35,7 @@ export function evictOne(x: Execution, policy: EvictionPolicy, samples: number):
     }
   }
   if (best === 0) return false
-  x.mutator.deleteEntry(best)
+  x.mutator.deleteEntry(best, keyEvicted)
   return true
 }
 

@@ -8,6 +8,7 @@
  */
 import type { Arguments } from './arguments.ts'
 import { hashType, stringType } from './keyspace/entries.ts'
+import { keyExpired } from './keyspace/key-change.ts'
 import type { Keyspace } from './keyspace/keyspace.ts'
 import { wordCopyBytesMax } from './memory/word-copy.ts'
 import type { Mutator } from './mutation/mutator.ts'
@@ -202,7 +203,7 @@ export class Execution implements Frame {
     const expireAt = this.keyspace.entries.expireAt(ref)
     if (expireAt === 0 || expireAt >= this.now) return false
     if (!this.deletesExpired) return true
-    this.mutator.deleteEntry(ref)
+    this.mutator.deleteEntry(ref, keyExpired)
     // Counted once it has happened: that is how `Primary` tells whether a request that fails has changed anything else.
     this.expired++
     return true

@@ -3,6 +3,7 @@
  * time, whichever database they are in. Keys that nobody asks for go this way; those that somebody asks for go at once.
  */
 import type { Execution } from './execution.ts'
+import { keyExpired } from './keyspace/key-change.ts'
 import { databaseCount } from './keyspace/keyspace.ts'
 
 export class ExpiryCycle {
@@ -32,7 +33,7 @@ export class ExpiryCycle {
       const ref = expiring.at(this.#position)
       if (keyspace.entries.expireAt(ref) < x.now) {
         // The last key of the list takes the place of the deleted one: the position stays.
-        mutator.deleteEntry(ref)
+        mutator.deleteEntry(ref, keyExpired)
         deleted++
       } else this.#position++
     }

@@ -13,7 +13,7 @@ import type { Log } from './logging.ts'
 import type { Listener } from './network/listener.ts'
 import type { Turn } from './network/turn.ts'
 
-/** Commands queued by MULTI lie outside the connections' buffers; they are added up this often. */
+/** Commands queued by MULTI and watched keys lie outside the connections' buffers; they are added up this often. */
 const recountMs = 1000
 
 interface ClientEvictionHost {
@@ -29,7 +29,7 @@ export class ClientEviction {
   /** Clients closed since the start. */
   evicted = 0
   readonly #host: ClientEvictionHost
-  #queuedBytes = 0
+  #transactionBytes = 0
   #countedMs = 0
 
   constructor(host: ClientEvictionHost) {
@@ -40,7 +40,7 @@ export class ClientEviction {
     const { config, listener, turn } = this.#host
     const limit = limitBytes(config.values)
     if (limit === 0) return
-    if (listener.memoryBytes + this.#queuedBytes <= limit && turn.nowMs - this.#countedMs < recountMs) return
+    if (listener.memoryBytes + this.#transactionBytes <= limit && turn.nowMs - this.#countedMs < recountMs) return
     this.#countedMs = turn.nowMs
     this.#evict(limit)
   }
@@ -49,11 +49,11 @@ export class ClientEviction {
     const { sessions, log, clock } = this.#host
     const evictable: { readonly client: Client; readonly bytes: number }[] = []
     let total = 0
-    this.#queuedBytes = 0
+    this.#transactionBytes = 0
     for (const client of sessions.values()) {
       const bytes = clientBytes(client)
       total += bytes
-      this.#queuedBytes += client.transaction.queuedBytes
+      this.#transactionBytes += client.transaction.memoryBytes
       if (!client.noEvict) evictable.push({ client, bytes })
     }
     if (total <= limit) return

@@ -21,9 +21,9 @@ export function clientType(word: string): ClientType | undefined {
   }
 }
 
-/** What a client's buffers and queued commands take. */
+/** What a client's buffers, queued commands and watched keys take. */
 export function clientBytes({ connection, transaction }: Client): number {
-  return connection.memoryBytes + transaction.queuedBytes
+  return connection.memoryBytes + transaction.memoryBytes
 }
 
 /** One client, without a line end. The file descriptor is not known here and told as 0. */

@@ -110,6 +110,7 @@ export class Session implements RequestHandler, RequestOwner, Client {
     if (this.monitoring) flags += 'O'
     if (this.transaction.open) flags += 'x'
     if (this.blocked) flags += 'b'
+    if (this.transaction.watchedChanged) flags += 'd'
     if (this.#closeAfter) flags += 'c'
     if (this.noEvict) flags += 'e'
     if (this.noTouch) flags += 'T'

@@ -1,47 +1,48 @@
 /**
- * What a client has queued since MULTI and watches since WATCH. A watched key is remembered with the LSN of its last
- * change: EXEC is refused when any shows another one. Queued requests keep their arguments.
+ * What a client has queued since MULTI and watches since WATCH. EXEC is refused when a watched key has changed, which
+ * the table of interests tells, or has expired. Queued requests keep their arguments.
  */
 import type { Arguments } from '../engine/arguments.ts'
-import type { Keyspace } from '../engine/keyspace/keyspace.ts'
+import { changesDatabase, leavesNoKey } from '../engine/keyspace/key-change.ts'
+import type { Interest, InterestedParty, KeyInterest, KeyOfInterest } from '../engine/keyspace/key-interest.ts'
+import { interestBytes, keyOfInterestBytes } from '../engine/keyspace/key-interest.ts'
 import { isMemoryRefusal } from '../engine/memory/refusal.ts'
 import type { ReplyWriter } from '../engine/reply-writer.ts'
 import type { ColdSet } from '../storage/tier.ts'
 import type { Command } from './command-table.ts'
 import { outOfMemory } from './dispatch-errors.ts'
-import type { MissWatcher, Primary } from './shard/primary.ts'
+import type { Primary } from './shard/primary.ts'
 
 export interface Queued<Session = never> {
   readonly command: Command<Session>
   readonly args: Arguments
 }
 
-interface Watched {
-  /** The database as clients number it, and the physical one that it was. */
-  readonly number: number
-  readonly db: number
-  readonly key: Buffer
-  /** Of the key's last change; -1 for a key that was missing, -2 for one that had expired. */
-  readonly lsn: number
-  /** It was missing and has been made since, whatever became of it. */
-  wasMade: boolean
-}
+/** What a watched key takes beside its bytes, measured: in the table of interests, the watch, its place in the map. */
+const watchBytes = keyOfInterestBytes + interestBytes + 120
 
 /** Commands that act on the transaction instead of joining it. */
 const endings = new Set(['multi', 'exec', 'discard', 'watch', 'quit', 'reset'])
 
 /** `Session` is what the queued commands run with, see `Command`. */
-export class Transaction<Session = never> implements MissWatcher {
+export class Transaction<Session = never> {
   open = false
   /** A request was refused: EXEC will be, too. */
   failed = false
   queued: Queued<Session>[] = []
-  #watched: Watched[] = []
-  /** Where it asks to be told of writes while it watches keys that are missing. */
-  #watchers: Set<MissWatcher> | undefined
+  /** Empty once a watched key has changed: nothing more can come of it. */
+  readonly #watches = new Map<KeyOfInterest, Watch>()
+  #watchedBytes = 0
+  #watchedChanged = false
 
-  get watchedCount(): number {
-    return this.#watched.length
+  /** A watched key has changed. One that has merely expired is not known until EXEC. */
+  get watchedChanged(): boolean {
+    return this.#watchedChanged
+  }
+
+  /** Memory of what is queued and watched, in bytes. */
+  get memoryBytes(): number {
+    return this.queuedBytes + this.#watchedBytes
   }
 
   /** Memory of what is queued, in bytes. */
@@ -89,41 +90,39 @@ export class Transaction<Session = never> implements MissWatcher {
     this.unwatch()
   }
 
-  /** `number` is the database as clients number it. */
-  watch(primary: Primary, number: number, key: Buffer): void {
-    const { keyspace, x } = primary
-    const db = keyspace.logical[number]
-    if (this.#watched.some((watched) => watched.number === number && watched.db === db && watched.key.equals(key))) return
-    const lsn = seen(keyspace, db, key, x.now)
-    this.#watched.push({ number, db, key: Buffer.from(key), lsn, wasMade: false })
-    if (lsn > missing) return
-    this.#watchers = primary.missWatchers
-    primary.missWatchers.add(this)
+  /** `database` as clients number it. */
+  watch(table: KeyInterest, database: number, key: Buffer): void {
+    const known = table.find(database, key)
+    if (this.#watchedChanged || (known !== undefined && this.#watches.has(known))) return
+    const watch = new Watch(table, this)
+    const interest = watch.begin(database, key)
+    this.#watches.set(interest.key, watch)
+    this.#watchedBytes += watchBytes + key.length
   }
 
   unwatch(): void {
-    this.#watched = []
-    this.#watchers?.delete(this)
-    this.#watchers = undefined
+    this.#watchedChanged = false
+    this.#forgetWatches()
   }
 
-  /** Something was written: a missing key may be there for a moment. */
-  noticeMade(keyspace: Keyspace, now: number): void {
-    for (const watched of this.#watched) {
-      if (watched.lsn <= missing && !watched.wasMade) watched.wasMade = seen(keyspace, watched.db, watched.key, now) > missing
-    }
+  /** A watched key has changed. */
+  breaks(): void {
+    this.#watchedChanged = true
+    this.#forgetWatches()
   }
 
-  /** Whether a watched key has changed or expired since, or is another one after SWAPDB. */
-  isBroken(keyspace: Keyspace, now: number): boolean {
-    for (const { number, db, key, lsn, wasMade } of this.#watched) {
-      if (wasMade) return true
-      const present = seen(keyspace, db, key, now)
-      if (present !== lsn && !(lsn === expired && present === missing)) return true
-      const dbNow = keyspace.logical[number]
-      if (dbNow !== db && (lsn > missing || seen(keyspace, dbNow, key, now) > missing)) return true
-    }
+  /** Whether a watched key has changed or expired since. */
+  isBroken(): boolean {
+    if (this.#watchedChanged) return true
+    for (const watch of this.#watches.values()) if (watch.hasExpired) return true
     return false
+  }
+
+  #forgetWatches(): void {
+    if (this.#watches.size === 0) return
+    for (const watch of this.#watches.values()) watch.end()
+    this.#watches.clear()
+    this.#watchedBytes = 0
   }
 
   /** The cold values that the queued requests need, together. */
@@ -143,13 +142,39 @@ export class Transaction<Session = never> implements MissWatcher {
   }
 }
 
-const missing = -1
-const expired = -2
+/** One watched key. A key that had expired counts as missing, and its deletion changes nothing; nor does another that has expired in its place. */
+class Watch implements InterestedParty {
+  readonly waits = false
+  readonly #table: KeyInterest
+  readonly #transaction: Transaction
+  #interest!: Interest
+  #wasThere = false
 
-function seen(keyspace: Keyspace, db: number, key: Buffer, now: number): number {
-  keyspace.forgetLookUp()
-  const ref = keyspace.find(db, key, 0, key.length)
-  if (ref === 0) return missing
-  const expireAt = keyspace.entries.expireAt(ref)
-  return expireAt !== 0 && expireAt < now ? expired : keyspace.entries.lsn(ref)
+  constructor(table: KeyInterest, transaction: Transaction) {
+    this.#table = table
+    this.#transaction = transaction
+  }
+
+  begin(database: number, key: Buffer): Interest {
+    this.#interest = this.#table.register(database, key, this)
+    this.#wasThere = this.#table.isThere(this.#interest.key)
+    return this.#interest
+  }
+
+  end(): void {
+    this.#table.unregister(this.#interest)
+  }
+
+  get hasExpired(): boolean {
+    return this.#wasThere && !this.#table.isThere(this.#interest.key)
+  }
+
+  keyTouched(key: KeyOfInterest, change: number): void {
+    if (this.#wasThere || this.#isThereAfter(key, change)) this.#transaction.breaks()
+  }
+
+  #isThereAfter(key: KeyOfInterest, change: number): boolean {
+    if ((change & changesDatabase) !== 0) return this.#table.isThere(key)
+    return (change & leavesNoKey) === 0
+  }
 }

@@ -43,6 +43,9 @@ const knownTo: Readonly<Record<string, readonly string[]>> = {
 const worldlyNames =
   /(?<![\w.'"`$/-])(?:(?:process|performance|Date)(?=\.\w|\[|\()|(?:setTimeout|setInterval|setImmediate|queueMicrotask)\b(?![\w'"`:]))|(?<=\bnew )Date\b|\bMath\.random\b/g
 
+/** Programs that try seed after seed. The tests themselves have one. */
+const drawsFreshSeeds = ['test/explore.ts', 'test/simulation/main.ts', 'test/tidy.test.ts']
+
 const files = filesBelow()
 const sources = files.filter((path) => rooms.includes(path.split('/')[0]) && /\.(ts|mjs)$/.test(path))
 
@@ -141,6 +144,18 @@ describe('the house', () => {
       return names.filter((name) => !new RegExp(`\\b${name}\\b`).test(text)).map((name) => `${path}: ${name}`)
     })
     expect(unused).toEqual([])
+  })
+
+  it('takes the chance of tests from their one seed', () => {
+    const paths = files.filter((path) => /^test\/.*\.ts$/.test(path) && !drawsFreshSeeds.includes(path))
+    const other = /\bMath\.random\b|\bSystemRandom\b|import \{[^}]*\brandom\w*[^}]*\} from 'node:crypto'|process\.env\.MORAINE_TEST_SEED/g
+    expect(offenders(paths, (path) => withoutComments(read(path)).match(other) ?? [])).toEqual([])
+  })
+
+  it('skips no test without a reason', () => {
+    const paths = files.filter((path) => /^test\/.*\.ts$/.test(path) && path !== 'test/needs.ts')
+    const silent = /\b(?:describe|it|test)\.(?:skip|skipIf|runIf|only|todo)\b/g
+    expect(offenders(paths, (path) => withoutComments(read(path)).match(silent) ?? [])).toEqual([])
   })
 
   it('has no notes to self', () => {

@@ -7,6 +7,7 @@
  */
 import type { Execution } from '../execution.ts'
 import { chunkedHash, rawString, stringType, textString } from '../keyspace/entries.ts'
+import { keyReplaced } from '../keyspace/key-change.ts'
 import { StringCopy } from '../keyspace/value-copy.ts'
 import { valueHeaderBytes } from '../keyspace/values.ts'
 import { PackedCursor, packedHeaderBytes, readPair, usedBytes } from '../types/packed-fields.ts'
@@ -30,7 +31,7 @@ export function copyValue(x: Execution, from: number, toDb: number, key: Buffer,
     else if (entries.encoding(from) === textString) mutator.setRange(to, 0, nothing, 0, 0)
     return
   }
-  mutator.delete(toDb, key, ks, ke)
+  mutator.delete(toDb, key, ks, ke, keyReplaced)
   if (entries.encoding(from) === chunkedHash) mutator.copyLargeHash(from, toDb, key, ks, ke, stagedPieces(x, from))
   else copyPackedHash(x, from, toDb, key, ks, ke)
   if (expireAt !== 0) mutator.expire(keyspace.find(toDb, key, ks, ke), expireAt)

@@ -6,6 +6,7 @@ import type { EngineCommand } from '../command.ts'
 import { noKeys } from '../command.ts'
 import type { Execution } from '../execution.ts'
 import { globMatches } from '../glob.ts'
+import { keyExpired } from '../keyspace/key-change.ts'
 import { typeName } from '../keyspace/type-name.ts'
 import type { ScanOptions } from './scan-arguments.ts'
 import { invalidCursor, readCursor, readScanOptions } from './scan-arguments.ts'
@@ -132,6 +133,6 @@ function randomkey(x: Execution): void {
       return
     }
     x.expired++
-    x.mutator.deleteEntry(entry)
+    x.mutator.deleteEntry(entry, keyExpired)
   }
 }

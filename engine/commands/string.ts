@@ -8,6 +8,7 @@ import { keyAt, keysFrom } from '../command.ts'
 import type { Execution } from '../execution.ts'
 import { wrongType } from '../execution.ts'
 import { stringType } from '../keyspace/entries.ts'
+import { keyExpired } from '../keyspace/key-change.ts'
 import { keepTtl } from '../mutation/mutator.ts'
 import { syntaxError, wrongArgumentCount } from './errors.ts'
 import type { Unit } from './expiry-option.ts'
@@ -211,8 +212,10 @@ function setWithOptions(x: Execution): void {
     if (!returnsOld) reply.nil()
     return
   }
-  if (expiry.isTime && expireAt <= x.now) x.delete(1)
-  else store(x, 2, expireAt)
+  if (!expiry.isTime || expireAt > x.now) store(x, 2, expireAt)
+  else if (entry !== 0) x.delete(1)
+  // The key is made and gone at once: to whoever watches it, that is a change. Its value does not matter.
+  else x.mutator.deleteEntry(x.putString(1, args.buffer, 0, 0, 0), keyExpired)
   if (!returnsOld) reply.ok()
 }
 

@@ -101,6 +101,11 @@ export class Keyspace implements RefMatcher {
     this.#keyStart = -1
   }
 
+  /** The hash of a key; the last look-up has computed it already if it was of this key. */
+  keyHash(key: Uint8Array, start: number, end: number): number {
+    return start === this.#keyStart && key === this.#key && end === this.#keyEnd ? this.#keyHash : this.#hash.of(key, start, end)
+  }
+
   matches(ref: number): boolean {
     return this.entries.hasKey(ref, this.#key, this.#keyStart, this.#keyEnd)
   }

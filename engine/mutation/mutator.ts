@@ -10,6 +10,8 @@
  * system refuses it, and `operations` is what it was, nothing has happened.
  */
 import { chunkedHash, hashType, plainString, rawString, stringType, textString } from '../keyspace/entries.ts'
+import { expirySet, keyDeleted, keyReplaced, valueEdited, valueMovedAway, valueMovedHere, valuePut } from '../keyspace/key-change.ts'
+import { KeyInterest } from '../keyspace/key-interest.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
 import { largeValueBytes, valueHeaderBytes } from '../keyspace/values.ts'
 import { slotBytesMax } from '../memory/arena.ts'
@@ -65,6 +67,8 @@ export interface MutatorLimits extends HashLimits {
 export class Mutator {
   readonly keyspace: Keyspace
   readonly record: RecordBuffer
+  /** Hears which keys change; not of operations that turn out to change nothing. */
+  interest: KeyInterest
   /** Whether operations are written to the record: not while a record is replayed, nor without a log. */
   recording = true
   /** Changes since the start, as INFO's rdb_changes_since_last_save counts. */
@@ -76,6 +80,7 @@ export class Mutator {
 
   constructor(keyspace: Keyspace, limits: MutatorLimits, random: Random) {
     this.keyspace = keyspace
+    this.interest = new KeyInterest(keyspace)
     this.#largeValueBytes = limits.largeValueBytes ?? largeValueBytes
     this.record = new RecordBuffer(this.#largeValueBytes)
     this.#hashes = new HashOperations(keyspace, limits, random)
@@ -134,6 +139,7 @@ export class Mutator {
     entries.setLength(ref, length)
     if (expireAt !== keepTtl) ref = keyspace.setExpireAt(ref, expireAt)
     keyspace.valueChanged(ref, this.#lsn)
+    if (this.interest.active !== 0) this.interest.touched(db, key, ks, ke, valuePut)
     return ref
   }
 
@@ -175,20 +181,18 @@ export class Mutator {
     } else this.record.range(values.bytes(slot), start, start + length)
   }
 
-  /** Removes a key; false when there is none. */
-  delete(db: number, key: Uint8Array, ks: number, ke: number): boolean {
+  /** Removes a key; false when there is none. `change`, one of `key-change.ts`, tells why. */
+  delete(db: number, key: Uint8Array, ks: number, ke: number, change = keyDeleted): boolean {
     const ref = this.keyspace.find(db, key, ks, ke)
     if (ref === 0) return false
-    if (this.recording) this.#operation(deleteOp, db, key, ks, ke)
-    else this.#operations++
-    this.changes++
-    this.keyspace.remove(ref, this.#lsn)
+    this.deleteEntry(ref, change)
     return true
   }
 
-  deleteEntry(ref: number): void {
+  deleteEntry(ref: number, change = keyDeleted): void {
     this.#operationOn(deleteOp, ref)
     this.changes++
+    if (this.interest.active !== 0) this.interest.touchedEntry(ref, change)
     this.keyspace.remove(ref, this.#lsn)
   }
 
@@ -198,6 +202,7 @@ export class Mutator {
     this.changes++
     const entry = this.keyspace.setExpireAt(ref, expireAt)
     this.keyspace.changed(entry, this.#lsn)
+    if (this.interest.active !== 0) this.interest.touchedEntry(entry, expirySet)
     return entry
   }
 
@@ -262,7 +267,9 @@ export class Mutator {
     } else this.#operations++
     this.changes += pairs.count
     const entry = ref !== 0 ? ref : this.keyspace.insert(db, hashType, key, ks, ke, false)
-    return this.#hashes.set(entry, pairs, this.#lsn)
+    const added = this.#hashes.set(entry, pairs, this.#lsn)
+    if (this.interest.active !== 0) this.interest.touched(db, key, ks, ke, valueEdited)
+    return added
   }
 
   /** Finds out whether the system has memory for fields that are large. What it gives is not kept: how they will lie is the hash's business. */
@@ -289,7 +296,12 @@ export class Mutator {
     }
     const deleted = this.#hashes.delete(ref, fields, this.#lsn)
     this.changes += deleted
-    if (this.keyspace.entries.length(ref) === 0) this.keyspace.remove(ref, this.#lsn)
+    const isEmpty = this.keyspace.entries.length(ref) === 0
+    if (this.interest.active !== 0 && deleted > 0) {
+      this.interest.touchedEntry(ref, valueEdited)
+      if (isEmpty) this.interest.touchedEntry(ref, keyDeleted)
+    }
+    if (isEmpty) this.keyspace.remove(ref, this.#lsn)
     return deleted
   }
 
@@ -299,7 +311,7 @@ export class Mutator {
    * `hash-pieces.ts` has it, if the caller knows.
    */
   handOver(ref: number, db: number, key: Uint8Array, ks: number, ke: number, pieces?: readonly Buffer[]): void {
-    this.delete(db, key, ks, ke)
+    this.delete(db, key, ks, ke, keyReplaced)
     const { keyspace } = this
     const { entries } = keyspace
     const expireAt = entries.expireAt(ref)
@@ -319,6 +331,10 @@ export class Mutator {
       keyspace.valueChanged(to, this.#lsn)
     }
     keyspace.setExpireAt(to, expireAt)
+    if (this.interest.active !== 0) {
+      this.interest.touchedEntry(ref, valueMovedAway)
+      this.interest.touched(db, key, ks, ke, valueMovedHere)
+    }
     keyspace.remove(ref, this.#lsn)
   }
 
@@ -329,6 +345,7 @@ export class Mutator {
     else this.#operations++
     this.changes += keyspace.entries.length(ref)
     this.#hashes.copy(ref, keyspace.insert(db, hashType, key, ks, ke, false), this.#lsn)
+    if (this.interest.active !== 0) this.interest.touched(db, key, ks, ke, valuePut)
   }
 
   /** Records a string under another key, and what its encoding tells of how it was made. */
@@ -378,6 +395,7 @@ export class Mutator {
     this.#databaseOperation(flushOp, db)
     const database = this.keyspace.databases[db]
     this.changes += database.index.size
+    if (this.interest.active !== 0) this.interest.flushed(db)
     this.keyspace.observer.flushed(this.keyspace.detach(db, this.#lsn), db)
   }
 
@@ -390,6 +408,7 @@ export class Mutator {
     logical[a] = logical[b]
     logical[b] = physical
     this.keyspace.logicalLsn = this.#lsn
+    if (this.interest.active !== 0) this.interest.swapped(a, b)
     this.keyspace.observer.swapped()
   }
 
@@ -418,6 +437,7 @@ export class Mutator {
     entries.setTypeAndEncoding(ref, stringType, rawString)
     entries.setAccess(ref, keyspace.access.used(entries.access(ref)))
     keyspace.valueChanged(ref, this.#lsn)
+    if (this.interest.active !== 0) this.interest.touchedEntry(ref, valueEdited)
   }
 
   #operation(operation: number, db: number, key: Uint8Array, ks: number, ke: number): RecordBuffer {

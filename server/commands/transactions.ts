@@ -84,7 +84,7 @@ function exec(session: Session): void {
     return
   }
   const { primary } = server
-  if (transaction.failed || transaction.isBroken(primary.keyspace, primary.x.now)) {
+  if (transaction.failed || transaction.isBroken()) {
     if (transaction.failed) reply.error('EXECABORT Transaction discarded because of previous errors.')
     else {
       // That a key has changed must not be known before the change is committed.
@@ -121,7 +121,8 @@ function watch(session: Session): void {
     return
   }
   const { args, server } = session
-  for (let i = 1; i < args.count; i++) session.transaction.watch(server.primary, session.database, args.bytes(i))
+  const { interest } = server.primary.mutator
+  for (let i = 1; i < args.count; i++) session.transaction.watch(interest, session.database, args.bytes(i))
   session.reply.ok()
 }
 

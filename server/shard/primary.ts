@@ -19,11 +19,6 @@ import type { Command } from '../command-table.ts'
 import { outOfMemory } from '../dispatch-errors.ts'
 import type { ShardState } from './shard-state.ts'
 
-/** Is told after each write, because keys that it watches are missing. */
-export interface MissWatcher {
-  noticeMade(keyspace: Keyspace, now: number): void
-}
-
 /** What of the shard's state it works on. */
 type WorkedOn = Pick<ShardState, 'keyspace' | 'mutator' | 'log' | 'tier'>
 
@@ -33,8 +28,6 @@ export class Primary {
   readonly log: TransactionLog
   readonly tier: Tier
   readonly x: Execution
-  /** Transactions that watch missing keys; they are told after each write. */
-  readonly missWatchers = new Set<MissWatcher>()
   /** Set by the owner. Told of a command that the system gave no memory for. */
   onMemoryRefused: (command: Command) => void = () => undefined
   /** Units and commands that are under way, one within the other. While there are any, all that happens is one record. */
@@ -54,6 +47,7 @@ export class Primary {
   /** The time that requests see until the next call; once per turn. */
   tick(nowMs: number): void {
     this.x.now = nowMs
+    this.mutator.interest.now = nowMs
     this.keyspace.access.tick(nowMs)
   }
 
@@ -160,7 +154,6 @@ export class Primary {
     keyspace.arena.dropAside()
     if (staged !== undefined) x.staged = undefined
     if (x.revealed > this.#revealed) this.#revealed = x.revealed
-    if (this.missWatchers.size > 0 && mutator.operations > 0) this.#noticeMade()
   }
 
   /** What was being made will never be a record. */
@@ -168,10 +161,6 @@ export class Primary {
     this.#commands = 0
     this.#units = 0
     throw failure
-  }
-
-  #noticeMade(): void {
-    for (const watcher of this.missWatchers) watcher.noticeMade(this.keyspace, this.x.now)
   }
 
   /** The record refers to large arguments that have memory of their own, instead of copying them. */
@@ -184,6 +173,8 @@ export class Primary {
     const revealed = this.#revealed
     if (mutator.operations > 0) {
       const lsn = log.append(mutator.record.bytes, 0, mutator.record.end, mutator.record.references)
+      // The record is complete: those who wait for its keys may make records of their own.
+      if (mutator.interest.isOwing) mutator.interest.drain()
       return lsn > log.committed ? lsn : 0
     }
     return revealed > log.committed ? Math.min(revealed, log.appended) : 0

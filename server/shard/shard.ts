@@ -103,7 +103,7 @@ async function openState(
           sizes,
         })
   const budget = memoryBudget(ports, values, keyspace, tier, store, () => {
-    return clientBytes() + log.pendingBytes + (durable ? logBytes : 0) + (writeOut?.memoryBytes ?? 0)
+    return clientBytes() + mutator.interest.bytes + log.pendingBytes + (durable ? logBytes : 0) + (writeOut?.memoryBytes ?? 0)
   })
   tier.room = () => budget.room()
   const makeRoom = async (): Promise<void> => {

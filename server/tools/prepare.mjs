@@ -50,10 +50,8 @@ function checkNode() {
 function install() {
   if (changedMs(installed) >= changedMs(join(root, 'package-lock.json')) && existsSync(installed)) return
   console.log('prepare: installing dependencies (npm ci)')
-  const quiet = ['--no-audit', '--no-fund', '--loglevel=error']
-  if (!run('npm', ['ci', ...quiet])) {
-    console.log('prepare: npm ci did not succeed, trying npm install')
-    if (!run('npm', ['install', ...quiet])) fail('the dependencies could not be installed; the messages above say why')
+  if (!run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'])) {
+    fail('npm ci did not succeed, the messages above say why; nothing else is tried, because only package-lock.json says what to install')
   }
   writeStamp(installed)
 }

@@ -3,9 +3,10 @@
  * specifications, subcommands) and COMMAND GETKEYSANDFLAGS. Tips and the notes of key specifications are left out:
  * Moraine gives none. Subcommands are compared for those that Moraine has.
  */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, expect, it } from 'vitest'
 import type { ServerProcess } from '../integration/processes.ts'
-import { moraineIsBuilt, redisIsInstalled, startMoraine, startRedis } from '../integration/processes.ts'
+import { startMoraine, startRedis } from '../integration/processes.ts'
+import { builtMoraine, describeWith, redisServer } from '../needs.ts'
 import { redisCommands } from './commands-in-scope.ts'
 import { encodeRequest, formatInline, splitArguments } from './notation.ts'
 import type { Reply } from './resp-decoder.ts'
@@ -70,7 +71,7 @@ function withoutNotes(specification: Reply): string {
     .join(' ')
 }
 
-describe.skipIf(!redisIsInstalled || !moraineIsBuilt)('the command table beside redis-server', () => {
+describeWith([redisServer, builtMoraine], 'the command table beside redis-server', () => {
   const servers: ServerProcess[] = []
   let redis: SocketTarget
   let moraine: SocketTarget

@@ -21,14 +21,11 @@ describe('transcripts against the engine in process', () => {
     const file = transcript.path.split('/').at(-1) as string
     if (!files.includes(file)) continue
     describe(file, () => {
-      for (const section of transcript.sections) {
-        it.skipIf(section.only === 'redis' || serversOwn.includes(section.title))(
-          `[${section.commands.join(', ')}] ${section.title}`,
-          async () => {
-            const mismatches = await runSection(target, section)
-            expect(mismatches, describeMismatches(transcript, mismatches)).toHaveLength(0)
-          },
-        )
+      for (const section of transcript.sections.filter(({ only, title }) => only !== 'redis' && !serversOwn.includes(title))) {
+        it(`[${section.commands.join(', ')}] ${section.title}`, async () => {
+          const mismatches = await runSection(target, section)
+          expect(mismatches, describeMismatches(transcript, mismatches)).toHaveLength(0)
+        })
       }
     })
   }

@@ -10,9 +10,10 @@ import { Execution } from '../../engine/execution.ts'
 import { databaseCount, Keyspace } from '../../engine/keyspace/keyspace.ts'
 import { noObserver } from '../../engine/keyspace/observer.ts'
 import { Mutator } from '../../engine/mutation/mutator.ts'
-import type { Random } from '../../engine/random.ts'
 import { ReplyWriter } from '../../engine/reply-writer.ts'
 import type { StagedWork } from '../../engine/staged-work.ts'
+import { testSeed } from '../chance.ts'
+import { SeededRandom } from '../simulation/seeded-random.ts'
 import { formatInline, splitArguments } from './notation.ts'
 import type { Decoded, Reply } from './resp-decoder.ts'
 import { RespDecoder } from './resp-decoder.ts'
@@ -22,24 +23,6 @@ export type CommandTables = Readonly<Record<string, EngineCommand>>
 
 const startMs = Date.UTC(2026, 0, 2, 3, 4, 5)
 
-/** Marsaglia's xorshift32: enough for tests. */
-export class SeededRandom implements Random {
-  #state: number
-
-  constructor(seed: number) {
-    this.#state = seed >>> 0 || 1
-  }
-
-  nextUint32(): number {
-    let state = this.#state
-    state ^= state << 13
-    state ^= state >>> 17
-    state ^= state << 5
-    this.#state = state >>> 0
-    return this.#state
-  }
-}
-
 /** An engine with its clock. LSNs count requests; nothing is ever uncommitted. */
 export class InProcessEngine {
   readonly tables: CommandTables
@@ -48,7 +31,7 @@ export class InProcessEngine {
   readonly execution: Execution
   #lsn = 0
 
-  constructor(tables: CommandTables, seed = 1) {
+  constructor(tables: CommandTables, seed = testSeed) {
     this.tables = tables
     const limits = { hashMaxListpackEntries: 512, hashMaxListpackValue: 64, protoMaxBulkBytes: 512 * 1024 * 1024 }
     const random = new SeededRandom(seed)
@@ -68,7 +51,7 @@ export class InProcessEngine {
     return new InProcessSession(this)
   }
 
-  /** What the command stages, not a step done. */
+  /** What the command prepares, not a step done. */
   stage(command: EngineCommand, args: Arguments, database: number): StagedWork | undefined {
     this.#setRequest(args, database)
     return command.stages?.(this.execution)
@@ -118,7 +101,7 @@ export class InProcessSession {
     return this.exchange(Arguments.of(...parts)).reply
   }
 
-  /** What a request stages, not a step done. */
+  /** What a request prepares, not a step done. */
   stage(...parts: readonly (string | number | Uint8Array)[]): StagedWork | undefined {
     const args = Arguments.of(...parts)
     const row = this.engine.tables[args.string(0).toUpperCase()]

@@ -4,14 +4,15 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { ServerProcess } from '../integration/processes.ts'
-import { redisIsInstalled, startRedis } from '../integration/processes.ts'
+import { startRedis } from '../integration/processes.ts'
+import { describeWith, redisServer } from '../needs.ts'
 import { SocketTarget } from './socket-target.ts'
 import type { Mismatch } from './transcript.ts'
 import { describeMismatches, loadTranscripts, runSection, updateTranscript } from './transcript.ts'
 
 const update = process.env.UPDATE_TRANSCRIPTS === '1'
 
-describe.skipIf(!redisIsInstalled)(`transcripts against redis-server${redisIsInstalled ? '' : ' (not installed: skipped)'}`, () => {
+describeWith([redisServer], 'transcripts against redis-server', () => {
   let server: ServerProcess
   let target: SocketTarget
   beforeAll(async () => {
@@ -26,8 +27,8 @@ describe.skipIf(!redisIsInstalled)(`transcripts against redis-server${redisIsIns
   for (const transcript of loadTranscripts(new URL('./', import.meta.url))) {
     const corrections: Mismatch[] = []
     describe(transcript.path.split('/').at(-1) as string, () => {
-      for (const section of transcript.sections) {
-        it.skipIf(section.only === 'moraine')(`[${section.commands.join(', ')}] ${section.title}`, async () => {
+      for (const section of transcript.sections.filter(({ only }) => only !== 'moraine')) {
+        it(`[${section.commands.join(', ')}] ${section.title}`, async () => {
           const mismatches = await runSection(target, section)
           corrections.push(...mismatches.filter(({ correction }) => update && correction !== undefined))
           const left = mismatches.filter(({ correction }) => !update || correction === undefined)

@@ -7,8 +7,8 @@ import { NodeFileSystem } from '../../storage/node-file-system.ts'
 import { LocalLog } from '../../wal/local-log.ts'
 import type { SyncPolicy } from '../../wal/transaction-log.ts'
 import { LogTrimmed } from '../../wal/transaction-log.ts'
+import { chance } from '../chance.ts'
 import { ManualClock } from '../simulation/manual-clock.ts'
-import { SeededRandom } from '../simulation/seeded-random.ts'
 import { SimulatedDisk } from '../simulation/simulated-disk.ts'
 import { appendText, committed, readAll, transactionLogSuite } from './transaction-log.ts'
 
@@ -21,7 +21,7 @@ transactionLogSuite('local, always, simulated disk', onSimulatedDisk)
 
 it('appends, reads, trims and changes its policy all at once on real files', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'moraine-log-'))
-  const options = { files: new NodeFileSystem(), clock: new ManualClock(), random: new SeededRandom(8), directory, segmentBytes: 64 << 10 }
+  const options = { files: new NodeFileSystem(), clock: new ManualClock(), random: chance(8), directory, segmentBytes: 64 << 10 }
   const log = await LocalLog.open({ ...options, syncPolicy: 'always' })
   const text = (lsn: number): string => `record ${lsn} `.padEnd(20 + ((lsn * 7919) % 3000), '.')
   let appending = true
@@ -68,7 +68,7 @@ it('appends, reads, trims and changes its policy all at once on real files', asy
 async function onNode(syncPolicy: SyncPolicy) {
   const directory = await mkdtemp(join(tmpdir(), 'moraine-log-'))
   const files = new FailingFiles()
-  const random = new SeededRandom(5)
+  const random = chance(5)
   const options = { files, clock: new ManualClock(), random, directory: `${directory}/log`, syncPolicy, segmentBytes: SEGMENT_BYTES }
   return {
     open: () => LocalLog.open(options),
@@ -85,9 +85,9 @@ async function onNode(syncPolicy: SyncPolicy) {
 }
 
 async function onSimulatedDisk() {
-  const disk = new SimulatedDisk(new SeededRandom(6))
+  const disk = new SimulatedDisk(chance(6))
   let files = disk.mount()
-  const random = new SeededRandom(7)
+  const random = chance(7)
   const clock = new ManualClock()
   return {
     open: () => LocalLog.open({ files, clock, random, directory: '/log', syncPolicy: 'always', segmentBytes: SEGMENT_BYTES }),

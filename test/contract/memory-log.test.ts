@@ -1,12 +1,13 @@
 import { describe, expect, it } from 'vitest'
 import { MemoryLog, MemoryLogDisk } from '../../wal/memory-log.ts'
+import { chance } from '../chance.ts'
 import { ManualClock } from '../simulation/manual-clock.ts'
 import { SeededRandom } from '../simulation/seeded-random.ts'
 import { appendText, transactionLogSuite } from './transaction-log.ts'
 
 transactionLogSuite('memory', async () => {
   const disk = new MemoryLogDisk()
-  const random = new SeededRandom(4)
+  const random = chance(4)
   const clock = new ManualClock()
   return {
     open: async () => new MemoryLog(disk, { clock }),

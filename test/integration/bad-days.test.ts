@@ -4,16 +4,17 @@ import { copyFile, mkdtemp, open, readdir, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, expect, it } from 'vitest'
+import { builtMoraine, describeWith } from '../needs.ts'
 import type { ServerProcess } from './processes.ts'
-import { moraineIsBuilt, startMoraine } from './processes.ts'
+import { startMoraine } from './processes.ts'
 
 /** Bytes that do not compress. */
 function noiseOf(i: number): string {
   return createHash('shake256', { outputLength: 1000 }).update(`${i}`).digest('hex')
 }
 
-describe.skipIf(!moraineIsBuilt)('a data directory', () => {
+describeWith([builtMoraine], 'a data directory', () => {
   let directory: string
   let server: ServerProcess | undefined
 

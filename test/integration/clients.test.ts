@@ -1,11 +1,12 @@
 /** The two usual clients for Node talk to the server without knowing what it is, in both protocols. */
 import { Redis } from 'ioredis'
 import { createClient } from 'redis'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { builtMoraine, describeWith } from '../needs.ts'
 import type { ServerProcess } from './processes.ts'
-import { moraineIsBuilt, startMoraine } from './processes.ts'
+import { startMoraine } from './processes.ts'
 
-describe.skipIf(!moraineIsBuilt)('clients', () => {
+describeWith([builtMoraine], 'clients', () => {
   let server: ServerProcess
 
   beforeAll(async () => {

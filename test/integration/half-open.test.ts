@@ -2,15 +2,16 @@
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { connect } from 'node:net'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
 import { encodeRequest, formatInline, splitArguments } from '../commands/notation.ts'
 import { SocketTarget } from '../commands/socket-target.ts'
+import { builtMoraine, describeWith } from '../needs.ts'
 import type { ServerProcess } from './processes.ts'
-import { moraineIsBuilt, startMoraine } from './processes.ts'
+import { startMoraine } from './processes.ts'
 
 const megabyte = 1024 * 1024
 
-describe.skipIf(!moraineIsBuilt)('a client that', () => {
+describeWith([builtMoraine], 'a client that', () => {
   let server: ServerProcess
   let watcher: SocketTarget
   const sockets: Socket[] = []

@@ -7,13 +7,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Redis } from 'ioredis'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { SeededRandom } from '../simulation/seeded-random.ts'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { chance } from '../chance.ts'
+import { builtMoraine, describeWith } from '../needs.ts'
 import type { ServerProcess } from './processes.ts'
-import { moraineIsBuilt, startMoraine } from './processes.ts'
+import { startMoraine } from './processes.ts'
 import { isHashKey, Writer } from './writer.ts'
 
-const seed = Number(process.env.MORAINE_TEST_SEED ?? Math.floor(Math.random() * 2 ** 31))
 const soakMinutes = Number(process.env.MORAINE_SOAK_MINUTES ?? 0)
 const kills = 20
 const keysPerWriter = 5000
@@ -31,11 +31,10 @@ const memory = [
   '--log-segment-bytes',
   '4mb',
 ]
-console.log(`the same load again: MORAINE_TEST_SEED=${seed} npx vitest run test/integration/kill.test.ts`)
 
-describe.skipIf(!moraineIsBuilt)('a server that is killed under load', () => {
-  const random = new SeededRandom(seed)
-  const writers = Array.from({ length: 4 }, (_, i) => new Writer(`w${i}`, random, keysPerWriter, valueBytesMax))
+describeWith([builtMoraine], 'a server that is killed under load', () => {
+  const random = chance()
+  const writers = Array.from({ length: 4 }, (_, i) => new Writer(`w${i}`, chance(1 + i), keysPerWriter, valueBytesMax))
   let directory: string
   let server: ServerProcess
 
@@ -99,14 +98,16 @@ describe.skipIf(!moraineIsBuilt)('a server that is killed under load', () => {
     }
   })
 
-  it.runIf(soakMinutes > 0)(`loses nothing in ${soakMinutes} minutes of kills`, { timeout: (soakMinutes + 5) * 60_000 }, async () => {
-    const untilMs = performance.now() + soakMinutes * 60_000
-    for (let kill = 1; performance.now() < untilMs; kill++) {
-      await killAndCheck()
-      if (kill % 10 === 0)
-        console.log(`kill ${kill}: ${acknowledged()} acknowledged, ${Math.round((untilMs - performance.now()) / 1000)} s left`)
-    }
-  })
+  const soak = `loses nothing in ${soakMinutes} minutes of kills`
+  if (soakMinutes > 0)
+    it(soak, { timeout: (soakMinutes + 5) * 60_000 }, async () => {
+      const untilMs = performance.now() + soakMinutes * 60_000
+      for (let kill = 1; performance.now() < untilMs; kill++) {
+        await killAndCheck()
+        if (kill % 10 === 0)
+          console.log(`kill ${kill}: ${acknowledged()} acknowledged, ${Math.round((untilMs - performance.now()) / 1000)} s left`)
+      }
+    })
 
   it('stops in order on SIGTERM, loses nothing, and has nothing to replay', { timeout: 300_000 }, async () => {
     await Promise.all(writers.map((writer) => writer.start(server.port)))

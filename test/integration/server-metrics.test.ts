@@ -1,12 +1,13 @@
 /** The metrics endpoint of a running server: every metric of the table is there, with what the server did. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, expect, it } from 'vitest'
 import { metricTable } from '../../server/metrics/metric-table.ts'
 import { encodeRequest, formatInline, splitArguments } from '../commands/notation.ts'
 import { SocketTarget } from '../commands/socket-target.ts'
+import { builtMoraine, describeWith } from '../needs.ts'
 import type { ServerProcess } from './processes.ts'
-import { moraineIsBuilt, startMoraine, withFreePort } from './processes.ts'
+import { startMoraine, withFreePort } from './processes.ts'
 
-describe.skipIf(!moraineIsBuilt)('metrics of a server', () => {
+describeWith([builtMoraine], 'metrics of a server', () => {
   let server: ServerProcess
   let client: SocketTarget
   let url: string

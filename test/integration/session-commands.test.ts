@@ -5,11 +5,12 @@ import type { Socket } from 'node:net'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
 import { encodeRequest, formatInline, splitArguments } from '../commands/notation.ts'
 import { RespDecoder } from '../commands/resp-decoder.ts'
+import { builtMoraine, describeWith } from '../needs.ts'
 import type { ServerProcess } from './processes.ts'
-import { moraineIsBuilt, startMoraine } from './processes.ts'
+import { startMoraine } from './processes.ts'
 
 class Client {
   readonly #socket: Socket
@@ -67,7 +68,7 @@ class Client {
   }
 }
 
-describe.skipIf(!moraineIsBuilt)('session commands', () => {
+describeWith([builtMoraine], 'session commands', () => {
   let server: ServerProcess
   const clients: Client[] = []
   const open = async (port = server.port): Promise<Client> => {

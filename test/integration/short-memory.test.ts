@@ -1,13 +1,14 @@
 /** A process that the system gives only so much: what does not fit is refused, and everybody else is served. */
 import { Redis } from 'ioredis'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, expect, it } from 'vitest'
+import { builtMoraine, describeWith, linux } from '../needs.ts'
 import type { ServerProcess } from './processes.ts'
-import { moraineIsBuilt, startMoraineWithin } from './processes.ts'
+import { startMoraineWithin } from './processes.ts'
 
 const addressKib = 4_000_000
 const bitsMax = 2 ** 32
 
-describe.skipIf(!moraineIsBuilt || process.platform !== 'linux')('a server with little memory to get', () => {
+describeWith([builtMoraine, linux], 'a server with little memory to get', () => {
   let server: ServerProcess | undefined
   const clients: Redis[] = []
 

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { openCities } from '../../server/tools/real-data/cities.ts'
 import { DataMissing, fromPackage, storingRequest } from '../../server/tools/real-data/entry.ts'
 import { glossCount, openWordNet, wordCount } from '../../server/tools/real-data/wordnet.ts'
-import { moraineIsBuilt } from './processes.ts'
+import { builtMoraine, describeWith } from '../needs.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -45,7 +45,7 @@ it('says what to do when a package is missing', async () => {
   await expect(missing).rejects.toThrow('the package no-such-words is not installed: run "npm install"')
 })
 
-describe.skipIf(!moraineIsBuilt)('npm run tour', () => {
+describeWith([builtMoraine], 'npm run tour', () => {
   it('loads, kills, restarts and finds everything', async () => {
     const { code, output } = await run('--quick')
     expect(output).toContain('Killed process')

@@ -8,6 +8,7 @@
 import type { Socket } from 'node:net'
 import { connect } from 'node:net'
 import type { Random } from '../../engine/random.ts'
+import { chance } from '../chance.ts'
 import type { Reply } from '../commands/resp-decoder.ts'
 import { RespDecoder } from '../commands/resp-decoder.ts'
 
@@ -311,11 +312,8 @@ function shown(value: Value | undefined): string {
 }
 
 function makeNoise(length: number): string {
-  let state = 12345
+  const random = chance()
   const bytes = Buffer.alloc(length)
-  for (let i = 0; i < length; i++) {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
-    bytes[i] = 32 + ((state >>> 16) % 95)
-  }
+  for (let i = 0; i < length; i++) bytes[i] = 32 + random.below(95)
   return bytes.toString('latin1')
 }

@@ -3,8 +3,9 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Kind } from '../../engine/memory/arena.ts'
 import { Arena, entryKind, evenTableKind, oddTableKind, slotBytesMax, tableKind, valueKind } from '../../engine/memory/arena.ts'
+import { testRuns } from '../chance.ts'
 
-const runs = Math.ceil(15 * Number(process.env.MORAINE_TEST_SCALE ?? 1))
+const runs = testRuns(15)
 
 const size = fc.oneof(
   { weight: 6, arbitrary: fc.integer({ min: 1, max: 300 }) },

@@ -9,12 +9,13 @@ import type { CatalogVisitor } from '../../storage/catalog-format.ts'
 import { CatalogCorrupt, catalogPath } from '../../storage/catalog-format.ts'
 import { openCatalog } from '../../storage/catalog-reader.ts'
 import { CatalogWriter } from '../../storage/catalog-writer.ts'
+import { testRuns } from '../chance.ts'
 import { SeededRandom } from '../simulation/seeded-random.ts'
 import { SimulatedCrash, SimulatedDisk } from '../simulation/simulated-disk.ts'
 
 const DIRECTORY = '/data'
 const PATH = catalogPath(DIRECTORY, 7)
-const numRuns = Math.ceil(150 * Number(process.env.MORAINE_TEST_SCALE ?? 1))
+const numRuns = testRuns(150)
 
 /** Sums up what it is told: enough to know whether exactly the first n records came. */
 class Digest implements CatalogVisitor {

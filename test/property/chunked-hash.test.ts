@@ -1,8 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { testRuns } from '../chance.ts'
 import { ChunkStore } from './chunk-store.ts'
 
-const runs = Math.ceil(60 * Number(process.env.MORAINE_TEST_SCALE ?? 1))
+const runs = testRuns(60)
 
 const name = fc.nat(90).map((n) => `field:${n}`)
 const value = fc.oneof(

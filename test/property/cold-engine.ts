@@ -1,34 +1,43 @@
 /**
  * An engine whose values become cold at a test's word, and come back only as far as a command's row asks: the tier's own
- * prefetch over a cold store that is a map. A handler that touches more than its row names fails.
+ * prefetch over a cold store that is a map. A handler that touches more than its row names fails. What came back clean
+ * becomes cold again at random after the request, so that nobody can rely on what an earlier request fetched.
  */
 
 import { Arguments } from '../../engine/arguments.ts'
 import type { EngineCommand } from '../../engine/command.ts'
 import { chunkedHash } from '../../engine/keyspace/entries.ts'
 import type { StagedWork } from '../../engine/staged-work.ts'
+import type { ChunkedHash } from '../../engine/types/chunked-hash.ts'
 import { ColdSet } from '../../storage/cold-set.ts'
 import type { ColdStore } from '../../storage/cold-store.ts'
 import { Tier } from '../../storage/tier.ts'
 import { ValueCodec } from '../../storage/value-codec.ts'
 import type { CommandTables, InProcessSession } from '../commands/in-process.ts'
-import { InProcessEngine, SeededRandom } from '../commands/in-process.ts'
+import { InProcessEngine } from '../commands/in-process.ts'
 import type { Reply } from '../commands/resp-decoder.ts'
 import { ManualClock } from '../simulation/manual-clock.ts'
+import { SeededRandom } from '../simulation/seeded-random.ts'
+
+/** Copies bytes of a value to the cold store and returns their id. */
+type Copy = (value: number, bytes: number) => number
 
 export class ColdEngine {
   readonly engine: InProcessEngine
   readonly session: InProcessSession
   readonly tier: Tier
+  /** Decides what becomes cold. A session sets it for each of its steps. */
+  random: SeededRandom
+  /** Clean values and chunks that became cold after a request, without having been written again. */
+  cooledAgain = 0
   readonly #codec = new ValueCodec()
   readonly #copies = new Map<number, Buffer>()
-  readonly #random: SeededRandom
   #nextId = 1
 
   constructor(tables: CommandTables, seed: number) {
     this.engine = new InProcessEngine(tables, seed)
     this.session = this.engine.connect()
-    this.#random = new SeededRandom(seed + 1)
+    this.random = new SeededRandom(seed + 1)
     const store = { read: async (id: number) => this.#copies.get(id) } as ColdStore
     const settings = { demotes: true, valueBytesMin: 0, promote: 'always', ttlMinMs: 0 } as const
     this.tier = new Tier(this.engine.keyspace, store, this.#codec, new ManualClock(), settings, () => {})
@@ -36,11 +45,13 @@ export class ColdEngine {
   }
 
   /** Fetches what the command's row asks for, and runs it. */
-  ask(...parts: readonly (string | Buffer)[]): Promise<Reply> {
-    return this.#run(Arguments.of(...parts), undefined)
+  async ask(...parts: readonly (string | Buffer)[]): Promise<Reply> {
+    const reply = await this.#run(Arguments.of(...parts), undefined)
+    this.#coolSome()
+    return reply
   }
 
-  /** Fetches what staged work asks for. Returns how many chunks, or -1 if it leaves that to the command's row. */
+  /** Fetches what a work asks for. Returns how many chunks, or -1 if it leaves that to the command's row. */
   async fetchFor(work: StagedWork): Promise<number> {
     const set = new ColdSet()
     if (!work.eachCold?.((hash, firstHash, id) => set.addChunk(hash, firstHash, id))) return -1
@@ -52,8 +63,10 @@ export class ColdEngine {
   /** As `ask`, with what was staged. */
   async askStaged(work: StagedWork, ...parts: readonly string[]): Promise<Reply> {
     const args = Arguments.of(...parts)
-    if ((await this.fetchFor(work)) < 0) return this.#run(args, work)
-    return this.session.exchange(args, work).reply
+    const staged = (await this.fetchFor(work)) >= 0
+    const reply = staged ? this.session.exchange(args, work).reply : await this.#run(args, work)
+    this.#coolSome()
+    return reply
   }
 
   async #run(args: Arguments, staged: StagedWork | undefined): Promise<Reply> {
@@ -78,40 +91,40 @@ export class ColdEngine {
     return reply
   }
 
-  /** Writes out everything and makes about `share` of it cold. Returns how many chunks and values went. */
+  /** Writes out everything and makes about `share` of all that is resident cold. Returns how many chunks and values went. */
   freeze(share: number): number {
-    const { keyspace } = this.engine
-    const { entries, values } = keyspace
-    let frozen = 0
-    keyspace.databases[0].index.scan(0, Number.MAX_SAFE_INTEGER, (entry) => {
-      if (entries.encoding(entry) === chunkedHash) frozen += this.#freezeChunks(entries.value(entry), share)
-      else if (entries.isResident(entry) && this.#drawn(share)) {
-        const value = entries.value(entry)
-        const id = this.#copy(value, values.room(value))
-        entries.setCold(entry, id, 0)
-        this.tier.residency.leave(value)
-        values.release(value)
-        keyspace.coldCount++
-        frozen++
-      }
-    })
-    return frozen
+    return this.#makeCold(share, (value, bytes) => this.#copy(value, bytes))
   }
 
-  #freezeChunks(collection: number, share: number): number {
-    const hash = this.engine.keyspace.collections[collection]
-    if (hash === undefined) throw new Error('a large hash without its collection')
-    const written: [firstHash: number, lsn: number, id: number, value: number][] = []
-    hash.eachDirty((firstHash, value, lsn, _count, bytes) => {
-      written.push([firstHash, lsn, this.#copy(value, bytes), value])
-      return true
+  /** Now and then makes some of what is clean cold, and leaves alone what is not. */
+  #coolSome(): void {
+    if (this.random.once(4)) this.cooledAgain += this.#makeCold(this.random.pick([0.3, 1]), undefined)
+  }
+
+  #makeCold(share: number, copy: Copy | undefined): number {
+    const { keyspace } = this.engine
+    const { entries } = keyspace
+    const drawn = (): boolean => this.random.drawn(share)
+    let cooled = 0
+    keyspace.databases[0].index.scan(0, Number.MAX_SAFE_INTEGER, (entry) => {
+      if (entries.encoding(entry) === chunkedHash) cooled += makeChunksCold(keyspace.collections[entries.value(entry)]!, copy, drawn)
+      else if (entries.isResident(entry) && drawn() && this.#makeValueCold(entry, copy)) cooled++
     })
-    let frozen = 0
-    for (const [firstHash, lsn, id, value] of written) {
-      if (!hash.stored(firstHash, lsn, id)) throw new Error('a chunk changed while nothing ran')
-      if (this.#drawn(share) && hash.evict(value)) frozen++
-    }
-    return frozen
+    return cooled
+  }
+
+  /** False for a value that has no copy when none may be made. */
+  #makeValueCold(entry: number, copy: Copy | undefined): boolean {
+    const { keyspace } = this.engine
+    const { entries, values } = keyspace
+    const value = entries.value(entry)
+    const id = values.id(value) !== 0 ? values.id(value) : (copy?.(value, values.room(value)) ?? 0)
+    if (id === 0) return false
+    entries.setCold(entry, id, 0)
+    this.tier.residency.leave(value)
+    values.release(value)
+    keyspace.coldCount++
+    return true
   }
 
   #copy(value: number, bytes: number): number {
@@ -120,8 +133,22 @@ export class ColdEngine {
     this.#copies.set(this.#nextId, Buffer.from(this.#codec.encode(values.bytes(value), start, start + bytes)))
     return this.#nextId++
   }
+}
 
-  #drawn(share: number): boolean {
-    return this.#random.nextUint32() < share * 2 ** 32
+/** All that is known here of how large hashes are kept. Writes out what is dirty if there is `copy`, then makes clean chunks cold as `drawn` says. */
+function makeChunksCold(hash: ChunkedHash, copy: Copy | undefined, drawn: () => boolean): number {
+  const written: [firstHash: number, lsn: number, id: number][] = []
+  if (copy !== undefined) {
+    hash.eachDirty((firstHash, value, lsn, _count, bytes) => {
+      written.push([firstHash, lsn, copy(value, bytes)])
+      return true
+    })
   }
+  for (const stored of written) if (!hash.stored(...stored)) throw new Error('a chunk changed while nothing ran')
+  const { directory } = hash
+  let cooled = 0
+  for (let at = directory.first(); at >= 0; at = directory.after(at)) {
+    if (directory.ref(at) !== 0 && drawn() && hash.evict(directory.ref(at))) cooled++
+  }
+  return cooled
 }

@@ -1,34 +1,30 @@
 /** Random sessions on redis-server and on Moraine: the same replies. First the comparison itself, on two redis-servers. */
 import fc from 'fast-check'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { testRuns } from '../chance.ts'
 import { SocketTarget } from '../commands/socket-target.ts'
 import type { ServerProcess } from '../integration/processes.ts'
-import { moraineIsBuilt, redisIsInstalled, startMoraine, startRedis } from '../integration/processes.ts'
+import { startMoraine, startRedis } from '../integration/processes.ts'
+import { builtMoraine, describeWith, redisServer } from '../needs.ts'
 import { compareServers } from './differential.ts'
 import type { RandomSession } from './random-commands.ts'
 import { describeRequest, randomSession } from './random-commands.ts'
 
-const runs = Math.ceil(100 * Number(process.env.MORAINE_TEST_SCALE ?? 1))
-const seed = process.env.MORAINE_TEST_SEED === undefined ? Date.now() % 2 ** 31 : Number(process.env.MORAINE_TEST_SEED)
-
-function sayReplay(): void {
-  console.log(`replay: MORAINE_TEST_SEED=${seed} npx vitest run test/property/differential.test.ts`)
-}
+const runs = testRuns(100)
 
 async function checkSessions(left: SocketTarget, right: SocketTarget): Promise<void> {
   const property = fc.asyncProperty(randomSession, async (session) => {
     const difference = await compareServers(left, right, session)
     if (difference !== undefined) throw new Error(difference)
   })
-  await fc.assert(property, { seed, numRuns: runs })
+  await fc.assert(property, { numRuns: runs })
 }
 
-describe.skipIf(!redisIsInstalled)(`sessions beside redis-server${redisIsInstalled ? '' : ' (not installed: skipped)'}`, () => {
+describeWith([redisServer], 'sessions beside redis-server', () => {
   const servers: ServerProcess[] = []
   let redis: SocketTarget
   let second: SocketTarget
   beforeAll(async () => {
-    sayReplay()
     servers.push(await startRedis(), await startRedis())
     redis = new SocketTarget('redis', servers[0]?.port ?? 0)
     second = new SocketTarget('redis', servers[1]?.port ?? 0)
@@ -69,14 +65,16 @@ describe.skipIf(!redisIsInstalled)(`sessions beside redis-server${redisIsInstall
     }
   })
 
-  it.skipIf(!moraineIsBuilt)('Moraine and redis-server agree', async () => {
-    const server = await startMoraine('--appendfsync', 'no')
-    const moraine = new SocketTarget('moraine', server.port)
-    try {
-      await checkSessions(redis, moraine)
-    } finally {
-      await moraine.close()
-      await server.stop()
-    }
+  describeWith([builtMoraine], 'and Moraine', () => {
+    it('agree', async () => {
+      const server = await startMoraine('--appendfsync', 'no')
+      const moraine = new SocketTarget('moraine', server.port)
+      try {
+        await checkSessions(redis, moraine)
+      } finally {
+        await moraine.close()
+        await server.stop()
+      }
+    })
   })
 })

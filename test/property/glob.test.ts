@@ -3,10 +3,12 @@ import fc from 'fast-check'
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { globMatches } from '../../engine/glob.ts'
+import { testRuns } from '../chance.ts'
 import type { ServerProcess } from '../integration/processes.ts'
-import { redisIsInstalled, startRedis } from '../integration/processes.ts'
+import { startRedis } from '../integration/processes.ts'
+import { describeWith, redisServer } from '../needs.ts'
 
-const runs = 1000 * Number(process.env.MORAINE_TEST_SCALE ?? 1)
+const runs = testRuns(1000)
 
 function matches(pattern: string, text: string, nocase = false): boolean {
   // Surrounded by other bytes, so that reading outside the ranges is noticed.
@@ -79,7 +81,7 @@ describe('glob', () => {
   })
 })
 
-describe.runIf(redisIsInstalled)('glob beside redis-server', () => {
+describeWith([redisServer], 'glob beside redis-server', () => {
   let redis: ServerProcess
   let client: Redis
   beforeAll(async () => {

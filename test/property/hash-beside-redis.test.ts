@@ -1,19 +1,20 @@
 /** Random sessions on hashes, and on keys that hold them, in process and on redis-server: the same replies. Large thresholds and small. */
 import fc from 'fast-check'
-import { afterAll, beforeAll, describe, it } from 'vitest'
+import { afterAll, beforeAll, it } from 'vitest'
 import { hashCommands } from '../../engine/commands/hash.ts'
 import { keyCommands } from '../../engine/commands/key.ts'
 import { stringCommands } from '../../engine/commands/string.ts'
+import { testRuns } from '../chance.ts'
 import { InProcessTarget } from '../commands/in-process.ts'
 import { SocketTarget } from '../commands/socket-target.ts'
 import type { ServerProcess } from '../integration/processes.ts'
-import { redisIsInstalled, startRedis } from '../integration/processes.ts'
+import { startRedis } from '../integration/processes.ts'
+import { describeWith, redisServer } from '../needs.ts'
 import { compareServers } from './differential.ts'
 import type { RandomRequest } from './random-commands.ts'
 import { randomSession } from './random-commands.ts'
 
-const runs = Math.ceil(100 * Number(process.env.MORAINE_TEST_SCALE ?? 1))
-const seed = process.env.MORAINE_TEST_SEED === undefined ? Date.now() % 2 ** 31 : Number(process.env.MORAINE_TEST_SEED)
+const runs = testRuns(100)
 const others = ['SET', 'GET', 'DEL', 'EXISTS', 'TYPE', 'COPY', 'RENAME', 'RENAMENX', 'OBJECT', 'KEYS', 'SCAN']
 
 /** What the engine alone answers as a server does: no malformed subcommands, no option that reaches another database. */
@@ -25,7 +26,7 @@ function isHashRequest({ parts }: RandomRequest): boolean {
 
 const hashSession = randomSession.map((session) => ({ ...session, requests: session.requests.filter(isHashRequest) }))
 
-describe.skipIf(!redisIsInstalled)(`hashes beside redis-server${redisIsInstalled ? '' : ' (not installed: skipped)'}`, () => {
+describeWith([redisServer], 'hashes beside redis-server', () => {
   const engine = new InProcessTarget({ ...stringCommands, ...keyCommands, ...hashCommands })
   let server: ServerProcess
   let redis: SocketTarget
@@ -38,11 +39,11 @@ describe.skipIf(!redisIsInstalled)(`hashes beside redis-server${redisIsInstalled
     await server?.stop()
   })
 
-  it(`replay: MORAINE_TEST_SEED=${seed} npx vitest run test/property/hash-beside-redis.test.ts`, async () => {
+  it('give the same replies', async () => {
     const property = fc.asyncProperty(hashSession, async (session) => {
       const difference = await compareServers(redis, engine, session)
       if (difference !== undefined) throw new Error(difference)
     })
-    await fc.assert(property, { seed, numRuns: runs })
+    await fc.assert(property, { numRuns: runs })
   })
 })

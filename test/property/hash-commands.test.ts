@@ -6,14 +6,15 @@ import { describe, expect, it } from 'vitest'
 import { hashCommands } from '../../engine/commands/hash.ts'
 import { keyCommands } from '../../engine/commands/key.ts'
 import { Replay } from '../../engine/mutation/replay.ts'
-import { InProcessEngine, SeededRandom } from '../commands/in-process.ts'
+import { testRuns, testSeed } from '../chance.ts'
+import { InProcessEngine } from '../commands/in-process.ts'
+import type { RunSession } from '../sessions.ts'
+import { runSession } from '../sessions.ts'
 import { ColdEngine } from './cold-engine.ts'
 import { HashModel } from './hash-model.ts'
 
 const tables = { ...hashCommands, ...keyCommands }
-const seed = process.env.MORAINE_TEST_SEED === undefined ? Date.now() % 2 ** 31 : Number(process.env.MORAINE_TEST_SEED)
-const replay = `replay: MORAINE_TEST_SEED=${seed} npx vitest run test/property/hash-commands.test.ts`
-const stepsMax = Math.ceil(3000 * Number(process.env.MORAINE_TEST_SCALE ?? 1))
+const stepsMax = testRuns(3000)
 
 function lowerThresholds(engine: InProcessEngine): void {
   engine.execution.limits.hashMaxListpackEntries = 12
@@ -24,69 +25,90 @@ function chunksOf(engine: InProcessEngine): number {
   return engine.keyspace.collections.reduce((sum, hash) => sum + (hash?.chunkCount ?? 0), 0)
 }
 
-describe(`hash commands beside a model; ${replay}`, () => {
-  it('in memory', async () => {
-    const engine = new InProcessEngine(tables, seed)
-    lowerThresholds(engine)
-    const session = engine.connect()
-    const model = new HashModel(new SeededRandom(seed), async (...parts) => session.ask(...parts))
-    const chunks: number[] = []
-    for (let i = 0; i < stepsMax; i++) {
-      await model.step()
-      chunks.push(chunksOf(engine))
+const replayed: RunSession<number> = async (steps, tell) => {
+  const engine = new InProcessEngine(tables)
+  lowerThresholds(engine)
+  const session = engine.connect()
+  const copies = [1, 2].map((times) => {
+    const copy = new InProcessEngine(tables, testSeed + times)
+    lowerThresholds(copy)
+    copy.mutator.recording = false
+    return { times, copy, replay: new Replay(copy.keyspace, copy.mutator) }
+  })
+  let records = 0
+  const model = new HashModel(async (...parts) => {
+    tell(parts.join(' '))
+    const reply = session.ask(...parts)
+    if (engine.mutator.operations > 0) {
+      records++
+      const payload = Buffer.from(engine.mutator.record.bytes.subarray(0, engine.mutator.record.end))
+      for (const each of copies) for (let i = 0; i < each.times; i++) each.replay.apply(engine.mutator.lsn, payload)
     }
-    await model.check()
-    expect(Math.max(...chunks), 'chunks have split').toBeGreaterThan(10)
+    return reply
+  })
+  for (const random of steps) await model.step(random)
+  for (const { copy } of copies) {
+    copy.mutator.recording = true
+    const reader = copy.connect()
+    const same = new HashModel(async (...parts) => reader.ask(...parts))
+    for (const [key, fields] of model.hashes) same.hashes.set(key, fields)
+    await same.check()
+    for (const key of model.hashes.keys()) {
+      const bytes = Buffer.from(key)
+      const encodings = [engine, copy].map(({ keyspace }) => keyspace.entries.encoding(keyspace.find(0, bytes, 0, bytes.length)))
+      expect(encodings[1], key).toBe(encodings[0])
+    }
+  }
+  return records
+}
+
+describe('hash commands beside a model', () => {
+  it('in memory', async () => {
+    const chunksMax = await runSession({ steps: stepsMax }, async (steps, tell) => {
+      const engine = new InProcessEngine(tables)
+      lowerThresholds(engine)
+      const session = engine.connect()
+      const model = new HashModel(async (...parts) => {
+        tell(parts.join(' '))
+        return session.ask(...parts)
+      })
+      let chunks = 0
+      for (const random of steps) {
+        await model.step(random)
+        chunks = Math.max(chunks, chunksOf(engine))
+      }
+      await model.check()
+      return chunks
+    })
+    expect(chunksMax, 'chunks have split').toBeGreaterThan(10)
   })
 
   it('with values and chunks that go cold: a command needs no more than its row says', async () => {
-    const cold = new ColdEngine(tables, seed)
-    lowerThresholds(cold.engine)
-    const random = new SeededRandom(seed)
-    const model = new HashModel(random, (...parts) => cold.ask(...parts))
-    let frozen = 0
-    for (let i = 0; i < stepsMax; i++) {
-      await model.step()
-      if (random.nextUint32() % 3 === 0) frozen += cold.freeze([0.2, 0.8, 1][random.nextUint32() % 3] as number)
-    }
+    const { frozen, cooledAgain } = await runSession({ steps: stepsMax }, async (steps, tell) => {
+      const cold = new ColdEngine(tables, testSeed)
+      lowerThresholds(cold.engine)
+      const model = new HashModel((...parts) => {
+        tell(parts.join(' '))
+        return cold.ask(...parts)
+      })
+      let all = 0
+      for (const random of steps) {
+        cold.random = random
+        await model.step(random)
+        if (!random.once(3)) continue
+        const count = cold.freeze(random.pick([0.2, 0.8, 1]))
+        tell(`(${count} chunks and values become cold)`)
+        all += count
+      }
+      await model.check()
+      return { frozen: all, cooledAgain: cold.cooledAgain }
+    })
     expect(frozen, 'chunks and values that were made cold').toBeGreaterThan(stepsMax / 10)
-    await model.check()
+    expect(cooledAgain, 'clean ones that became cold again').toBeGreaterThan(stepsMax / 10)
   })
 
   it('replayed from records, applied once or twice', async () => {
-    const engine = new InProcessEngine(tables, seed)
-    lowerThresholds(engine)
-    const session = engine.connect()
-    const copies = [1, 2].map((times) => {
-      const copy = new InProcessEngine(tables, seed + times)
-      lowerThresholds(copy)
-      copy.mutator.recording = false
-      return { times, copy, replay: new Replay(copy.keyspace, copy.mutator) }
-    })
-    let records = 0
-    const model = new HashModel(new SeededRandom(seed), async (...parts) => {
-      const reply = session.ask(...parts)
-      if (engine.mutator.operations > 0) {
-        records++
-        const payload = Buffer.from(engine.mutator.record.bytes.subarray(0, engine.mutator.record.end))
-        for (const each of copies) for (let i = 0; i < each.times; i++) each.replay.apply(engine.mutator.lsn, payload)
-      }
-      return reply
-    })
-    for (let i = 0; i < stepsMax; i++) await model.step()
+    const records = await runSession({ steps: stepsMax }, replayed)
     expect(records).toBeGreaterThan(stepsMax / 4)
-    for (const { copy } of copies) {
-      copy.mutator.recording = true
-      const reader = copy.connect()
-      const same = new HashModel(new SeededRandom(seed), async (...parts) => reader.ask(...parts))
-      for (const [key, fields] of model.hashes) same.hashes.set(key, fields)
-      await same.check()
-      for (const key of model.hashes.keys()) {
-        const bytes = Buffer.from(key)
-        const encodings = [engine, copy].map(({ keyspace }) => keyspace.entries.encoding(keyspace.find(0, bytes, 0, bytes.length)))
-        expect(encodings[1], key).toBe(encodings[0])
-      }
-    }
-    expect(engine.keyspace.collections.some((hash) => hash !== undefined)).toBe(true)
   })
 })

@@ -2,49 +2,78 @@
 import { describe, expect, it } from 'vitest'
 import { hashCommands } from '../../engine/commands/hash.ts'
 import { keyCommands } from '../../engine/commands/key.ts'
-import { SeededRandom } from '../commands/in-process.ts'
+import type { StagedWork } from '../../engine/staged-work.ts'
+import { testRuns, testSeed } from '../chance.ts'
 import { format } from '../commands/notation.ts'
+import { runSession } from '../sessions.ts'
+import type { SeededRandom } from '../simulation/seeded-random.ts'
 import { ColdEngine } from './cold-engine.ts'
 
-const seed = process.env.MORAINE_TEST_SEED === undefined ? Date.now() % 2 ** 31 : Number(process.env.MORAINE_TEST_SEED)
-const roundsMax = Math.ceil(150 * Number(process.env.MORAINE_TEST_SCALE ?? 1))
+const stepsMax = testRuns(10_000)
 
-describe(`replies of large hashes in slices; replay: MORAINE_TEST_SEED=${seed} npx vitest run test/property/hash-image.test.ts`, () => {
+/** One reply after the other is staged, with changes before and between the slices. */
+class Reading {
+  /** Replies of which nothing had to be fetched at the end, because all parts were at hand. */
+  partsKept = 0
+  readonly #cold = new ColdEngine({ ...hashCommands, ...keyCommands }, testSeed)
+  readonly #name: string
+  readonly #tell: (line: string) => void
+  #work: StagedWork | undefined
+
+  constructor(name: string, tell: (line: string) => void) {
+    this.#name = name
+    this.#tell = tell
+    Object.assign(this.#cold.engine.execution.limits, { hashMaxListpackEntries: 4, hashMaxListpackValue: 300, hashChunkBytesMax: 200 })
+  }
+
+  async step(random: SeededRandom): Promise<void> {
+    this.#cold.random = random
+    if (this.#work === undefined) {
+      if (random.once(60)) this.#begin(1 + random.below(6000))
+      else await this.#change(random)
+      return
+    }
+    if (random.once(3)) await this.#change(random)
+    else await this.#advance(this.#work)
+    if (random.once(5)) this.#tell(`(${this.#cold.freeze(0.5)} chunks and values become cold)`)
+  }
+
+  #begin(slicedBytes: number): void {
+    this.#tell(`begin ${this.#name} h, in slices from ${slicedBytes} bytes on`)
+    this.#cold.engine.execution.limits.slicedValueBytes = slicedBytes
+    this.#work = this.#cold.session.stage(this.#name, 'h')
+  }
+
+  async #advance(work: StagedWork): Promise<void> {
+    this.#tell('fetch and go on')
+    await this.#cold.fetchFor(work)
+    if (work.step()) return
+    const asked = await this.#cold.fetchFor(work)
+    if (asked === 0 && work.memoryBytes > 0) this.partsKept++
+    this.#work = undefined
+    this.#tell(`${this.#name} h`)
+    const ours = format(await this.#cold.askStaged(work, this.#name, 'h'))
+    expect(ours).toBe(format(await this.#cold.ask(this.#name, 'h')))
+  }
+
+  async #change(random: SeededRandom): Promise<void> {
+    const field = (): string => `f${random.below(400)}`
+    const kind = random.below(1000)
+    let request = ['HSET', 'h', field(), 'v'.repeat(random.below(random.once(4) ? 1000 : 60))]
+    if (kind === 0) request = ['DEL', 'h']
+    else if (kind < 400) request = ['HDEL', 'h', field(), field(), field()]
+    this.#tell(request.join(' '))
+    await this.#cold.ask(...request)
+  }
+}
+
+describe('replies of large hashes in slices', () => {
   it.each(['HGETALL', 'HKEYS', 'HVALS'])('%s', async (name) => {
-    const cold = new ColdEngine({ ...hashCommands, ...keyCommands }, seed)
-    const { engine, session } = cold
-    engine.execution.limits.hashMaxListpackEntries = 4
-    engine.execution.limits.hashMaxListpackValue = 300
-    engine.execution.limits.hashChunkBytesMax = 200
-    const random = new SeededRandom(seed)
-    const below = (n: number): number => random.nextUint32() % n
-    const change = async (): Promise<void> => {
-      const field = `f${below(400)}`
-      const value = 'v'.repeat(below(4) === 0 ? below(1000) : below(60))
-      const kind = below(40)
-      if (kind === 0) await cold.ask('DEL', 'h')
-      else if (kind < 18) await cold.ask('HDEL', 'h', field, `f${below(400)}`, `f${below(400)}`)
-      else await cold.ask('HSET', 'h', field, value)
-    }
-    let partsKept = 0
-    for (let round = 0; round < roundsMax; round++) {
-      for (let i = below(200); i > 0; i--) await change()
-      engine.execution.limits.slicedValueBytes = 1 + below(6000)
-      const work = session.stage(name, 'h')
-      if (work === undefined) continue
-      const changes = below(3) === 0 ? 0 : below(6)
-      let more = true
-      while (more) {
-        await cold.fetchFor(work)
-        more = work.step()
-        for (let i = below(2) * changes; i > 0; i--) await change()
-        if (below(4) === 0) cold.freeze(0.5)
-      }
-      const asked = await cold.fetchFor(work)
-      const ours = format(await cold.askStaged(work, name, 'h'))
-      expect(ours, `round ${round}`).toBe(format(await cold.ask(name, 'h')))
-      if (asked === 0 && work.memoryBytes > 0) partsKept++
-    }
+    const partsKept = await runSession({ steps: stepsMax }, async (steps, tell) => {
+      const reading = new Reading(name, tell)
+      for (const random of steps) await reading.step(random)
+      return reading.partsKept
+    })
     expect(partsKept).toBeGreaterThan(0)
   })
 })

@@ -3,9 +3,9 @@
  * stays small, one becomes large, one has hundreds of fields and long values, so that its chunks split and join.
  */
 import { expect } from 'vitest'
-import type { Random } from '../../engine/random.ts'
 import { formatInline, quote } from '../commands/notation.ts'
 import type { Reply } from '../commands/resp-decoder.ts'
+import { SeededRandom } from '../simulation/seeded-random.ts'
 
 export type Ask = (...parts: readonly string[]) => Promise<Reply>
 
@@ -14,16 +14,17 @@ const names = Object.keys(sizes)
 
 export class HashModel {
   readonly hashes = new Map<string, Map<string, string>>()
-  readonly #random: Random
   readonly #ask: Ask
+  /** The chance of the step in hand. */
+  #random = new SeededRandom(0)
 
-  constructor(random: Random, ask: Ask) {
-    this.#random = random
+  constructor(ask: Ask) {
     this.#ask = ask
   }
 
   /** Sends one random request, or a few that belong together, and compares. */
-  async step(): Promise<void> {
+  async step(random: SeededRandom): Promise<void> {
+    this.#random = random
     const key = this.#pick([...names, 'large'])
     const fields = this.hashes.get(key) ?? new Map<string, string>()
     const field = this.#field(key)
@@ -180,11 +181,11 @@ export class HashModel {
   }
 
   #pick<T>(from: readonly T[]): T {
-    return from[this.#below(from.length)] as T
+    return this.#random.pick(from)
   }
 
   #below(end: number): number {
-    return Math.floor((this.#random.nextUint32() / 2 ** 32) * end)
+    return this.#random.below(end)
   }
 }
 

@@ -3,9 +3,9 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { KeyIndex } from '../../engine/keyspace/key-index.ts'
 import { Arena } from '../../engine/memory/arena.ts'
-import { SeededRandom } from '../simulation/seeded-random.ts'
+import { chance, testRuns } from '../chance.ts'
 
-const runs = Math.ceil(40 * Number(process.env.MORAINE_TEST_SCALE ?? 1))
+const runs = testRuns(40)
 
 const hash = fc.oneof(
   { weight: 4, arbitrary: fc.nat(2 ** 32 - 1) },
@@ -126,7 +126,7 @@ describe('the index', () => {
 
   it('grows and shrinks with what it holds', () => {
     const model = new ModelledIndex()
-    const random = new SeededRandom(3)
+    const random = chance(3)
     for (let i = 0; i < 50_000; i++) model.insert(random.nextUint32())
     expect(model.arena.liveBytes).toBeLessThan(50_000 * 20)
     const refs = [...model.hashOf.keys()]
@@ -182,7 +182,7 @@ describe('the index', () => {
   it('finds some key at random as long as there is one', () => {
     const model = new ModelledIndex()
     expect(model.index.random(1, 2)).toBe(0)
-    const random = new SeededRandom(9)
+    const random = chance(9)
     for (let i = 0; i < 100; i++) model.insert(random.nextUint32())
     const found = new Set<number>()
     for (let i = 0; i < 5000; i++) found.add(model.index.random(random.nextUint32(), random.nextUint32()))

@@ -7,13 +7,13 @@ import { noObserver } from '../../engine/keyspace/observer.ts'
 import { Mutator } from '../../engine/mutation/mutator.ts'
 import { Tier } from '../../storage/tier.ts'
 import { ValueCodec } from '../../storage/value-codec.ts'
+import { chance, testRuns } from '../chance.ts'
 import { ManualClock } from '../simulation/manual-clock.ts'
-import { SeededRandom } from '../simulation/seeded-random.ts'
 import { checkKeyspace, contentsOf, entriesOf, keyOf } from './keyspace-check.ts'
 import type { Mutation } from './random-mutations.ts'
 import { KeyspaceModel, limits, mutate, mutation, withoutEncodings } from './random-mutations.ts'
 
-const runs = Math.ceil(25 * Number(process.env.MORAINE_TEST_SCALE ?? 1))
+const runs = testRuns(25)
 
 const step = fc.oneof(
   { weight: 14, arbitrary: mutation },
@@ -27,7 +27,7 @@ const step = fc.oneof(
 )
 
 class Fixture {
-  readonly random = new SeededRandom(11)
+  readonly random = chance(11)
   readonly keyspace = new Keyspace(this.random, noObserver)
   readonly mutator = new Mutator(this.keyspace, limits, this.random)
   readonly model = new KeyspaceModel()

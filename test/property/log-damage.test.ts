@@ -7,9 +7,8 @@ import { describe, expect, it } from 'vitest'
 import { FrameHeader, logSeed } from '../../wal/record.ts'
 import { SEGMENT_HEADER_BYTES } from '../../wal/segment.ts'
 import { LogCorrupt } from '../../wal/transaction-log.ts'
+import { testRuns } from '../chance.ts'
 import { LOG_DIRECTORY, LogRun } from '../simulation/log-run.ts'
-
-const scale = Number(process.env.MORAINE_TEST_SCALE ?? 1)
 
 const step = fc.oneof(
   {
@@ -92,7 +91,7 @@ describe('the local log on a disk that loses power', () => {
           await run.open()
         },
       ),
-      { numRuns: Math.ceil(300 * scale) },
+      { numRuns: testRuns(300) },
     )
   })
 
@@ -116,7 +115,7 @@ describe('the local log on a disk that loses power', () => {
           await run.open()
         },
       ),
-      { numRuns: Math.ceil(300 * scale) },
+      { numRuns: testRuns(300) },
     )
   })
 })
@@ -183,7 +182,7 @@ describe('the local log with damaged files', () => {
         })
         expect(await opens(run)).toBe(false)
       }),
-      { numRuns: Math.ceil(150 * scale) },
+      { numRuns: testRuns(150) },
     )
   })
 
@@ -204,7 +203,7 @@ describe('the local log with damaged files', () => {
         if (frame.firstLsn <= vouched) expect(opened).toBe(false)
         else if (opened) expect(run.log.appended).toBe(frame.firstLsn - 1)
       }),
-      { numRuns: Math.ceil(150 * scale) },
+      { numRuns: testRuns(150) },
     )
   })
 
@@ -227,7 +226,7 @@ describe('the local log with damaged files', () => {
           if (await opens(run, known)) expect(run.log.appended).toBe(known)
         },
       ),
-      { numRuns: Math.ceil(150 * scale) },
+      { numRuns: testRuns(150) },
     )
   })
 
@@ -245,7 +244,7 @@ describe('the local log with damaged files', () => {
         }
         expect(await opens(run)).toBe(false)
       }),
-      { numRuns: Math.ceil(60 * scale) },
+      { numRuns: testRuns(60) },
     )
   })
 })

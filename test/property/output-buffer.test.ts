@@ -4,8 +4,9 @@ import { describe, expect, it } from 'vitest'
 import { ChunkPool } from '../../engine/chunk-pool.ts'
 import { OutputBuffer } from '../../engine/output-buffer.ts'
 import { ReplyWriter } from '../../engine/reply-writer.ts'
+import { testRuns } from '../chance.ts'
 
-const runs = 500 * Number(process.env.MORAINE_TEST_SCALE ?? 1)
+const runs = testRuns(500)
 
 const size = fc.oneof({ weight: 6, arbitrary: fc.integer({ min: 0, max: 200 }) }, fc.integer({ min: 16_000, max: 40_000 }))
 const step = fc.oneof(

@@ -220,7 +220,7 @@ const wellFormed = fc.oneof(
   { weight: 2, arbitrary: fc.oneof(...transactions) },
   { weight: 1, arbitrary: fc.oneof(...others) },
 )
-const request: fc.Arbitrary<RandomRequest> = fc
+export const randomRequest: fc.Arbitrary<RandomRequest> = fc
   .tuple(
     fc.constantFrom<'a' | 'b'>('a', 'a', 'a', 'b'),
     fc.oneof(
@@ -243,12 +243,12 @@ export const randomSession: fc.Arbitrary<RandomSession> = fc
   .record({
     protocols: fc.record({ a: fc.constantFrom<2 | 3>(2, 3), b: fc.constantFrom<2 | 3>(2, 3) }),
     listpackEntriesMax: fc.constantFrom(512, 512, 3, 0),
-    requests: fc.array(request, { minLength: 1, maxLength: 100, size: 'max' }),
+    requests: fc.array(randomRequest, { minLength: 1, maxLength: 100, size: 'max' }),
   })
   .map((session) => ({ ...session, [fc.toStringMethod]: () => describeSession(session) }))
 
 /** The session as a transcript would show it. */
-function describeSession(session: RandomSession): string {
+export function describeSession(session: RandomSession): string {
   const settings = [
     `> CONFIG SET hash-max-listpack-entries ${session.listpackEntriesMax}`,
     `> HELLO ${session.protocols.a}`,

@@ -2,9 +2,15 @@
  * Random requests on strings, bits, counters and keys, of one kind or of all: few keys, so that requests meet each other,
  * and numbers around every limit (52, 53 and 64 bits, ends of strings). About one in ten is malformed.
  */
-import type { Random } from '../../engine/random.ts'
+import { quote } from '../commands/notation.ts'
+import { SeededRandom } from '../simulation/seeded-random.ts'
 
 type Part = string | number | Uint8Array
+
+/** A request as a transcript shows it. */
+export function quoted(parts: readonly Part[]): string {
+  return parts.map((part) => quote(Buffer.from(part instanceof Uint8Array ? part : String(part)))).join(' ')
+}
 
 const numbers = ['0', '1', '-1', '2', '7', '8', '-3', '100', '-100', '9223372036854775807', '-9223372036854775808', 'x', '']
 const limits = ['9007199254740993', '-9007199254740993', '4503599627370496', '-4503599627370497', '4294967296', '-2147483649']
@@ -42,11 +48,8 @@ const edgeFloats = [
 const fieldTypes = ['u8', 'i8', 'i64', 'u63', 'i1', 'u1', 'u52', 'u53', 'i52', 'i53', 'u33', 'i32', 'u64', 'i0']
 
 export class RandomRequests {
-  readonly #random: Random
-
-  constructor(random: Random) {
-    this.#random = random
-  }
+  /** The chance of the request in hand. */
+  random = new SeededRandom(0)
 
   next(): Part[] {
     return this.#pick([() => this.string(), () => this.bits(), () => this.float(), () => this.key()])()
@@ -189,10 +192,10 @@ export class RandomRequests {
   }
 
   #below(n: number): number {
-    return this.#random.nextUint32() % n
+    return this.random.below(n)
   }
 
   #pick<T>(choices: readonly T[]): T {
-    return choices[this.#below(choices.length)]
+    return this.random.pick(choices)
   }
 }

@@ -4,10 +4,11 @@
  */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { testRuns } from '../chance.ts'
 import { mutation } from './random-mutations.ts'
 import { RecoverableShard } from './recoverable-shard.ts'
 
-const runs = Math.ceil(30 * Number(process.env.MORAINE_TEST_SCALE ?? 1))
+const runs = testRuns(30)
 
 const record = fc.oneof(
   { weight: 3, arbitrary: fc.array(mutation, { minLength: 1, maxLength: 1 }) },

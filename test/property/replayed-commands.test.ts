@@ -10,12 +10,14 @@ import { stringType } from '../../engine/keyspace/entries.ts'
 import type { Keyspace } from '../../engine/keyspace/keyspace.ts'
 import { databaseCount } from '../../engine/keyspace/keyspace.ts'
 import { Replay } from '../../engine/mutation/replay.ts'
-import { InProcessEngine, SeededRandom } from '../commands/in-process.ts'
-import { RandomRequests } from './random-string-requests.ts'
+import { testRuns, testSeed } from '../chance.ts'
+import { InProcessEngine } from '../commands/in-process.ts'
+import type { RunSession } from '../sessions.ts'
+import { runSession } from '../sessions.ts'
+import { quoted, RandomRequests } from './random-string-requests.ts'
 
 const tables = { ...stringCommands, ...bitmapCommands, ...keyCommands }
-const seed = process.env.MORAINE_TEST_SEED === undefined ? Date.now() % 2 ** 31 : Number(process.env.MORAINE_TEST_SEED)
-const requestsMax = Math.ceil(20_000 * Number(process.env.MORAINE_TEST_SCALE ?? 1))
+const requestsMax = testRuns(20_000)
 
 /** One line per key, in order; databases as clients number them. */
 function contents(keyspace: Keyspace): string[] {
@@ -34,32 +36,42 @@ function contents(keyspace: Keyspace): string[] {
   return lines.sort()
 }
 
-describe('records of random requests', () => {
-  it(`make the same keyspace, applied once or twice; replay: MORAINE_TEST_SEED=${seed} npx vitest run test/property/replayed-commands.test.ts`, () => {
-    const random = new SeededRandom(seed)
-    const requests = new RandomRequests(random)
-    const engine = new InProcessEngine(tables, seed)
-    const session = engine.connect()
-    const copies = [1, 2].map((times) => {
-      const copy = new InProcessEngine(tables, seed + times)
-      copy.mutator.recording = false
-      return { times, copy, replay: new Replay(copy.keyspace, copy.mutator) }
-    })
-    let records = 0
-    for (let i = 0; i < requestsMax; i++) {
-      session.database = random.nextUint32() % 8 === 0 ? 1 : 0
-      session.ask(...requests.next())
-      if (i % 64 === 0) engine.advance(random.nextUint32() % 2_000_000)
-      if (engine.mutator.operations === 0) continue
-      records++
-      for (const { times, replay } of copies) {
-        const payload = Buffer.from(engine.mutator.record.bytes.subarray(0, engine.mutator.record.end))
-        for (let time = 0; time < times; time++) replay.apply(engine.mutator.lsn, payload)
-      }
+/** Requests on one engine, their records applied to two others. Returns how many records there were. */
+const replayed: RunSession<number> = async (steps, tell) => {
+  const requests = new RandomRequests()
+  const engine = new InProcessEngine(tables)
+  const session = engine.connect()
+  const copies = [1, 2].map((times) => {
+    const copy = new InProcessEngine(tables, testSeed + times)
+    copy.mutator.recording = false
+    return { times, copy, replay: new Replay(copy.keyspace, copy.mutator) }
+  })
+  let records = 0
+  for (const random of steps) {
+    if (random.once(64)) {
+      const ms = random.below(2_000_000)
+      engine.advance(ms)
+      tell(`(${ms} ms pass)`)
     }
-    expect(records).toBeGreaterThan(requestsMax / 10)
-    const expected = contents(engine.keyspace)
-    expect(expected.length).toBeGreaterThan(0)
-    for (const { copy } of copies) expect(contents(copy.keyspace)).toEqual(expected)
+    session.database = random.once(8) ? 1 : 0
+    requests.random = random
+    const request = requests.next()
+    tell(`db ${session.database}: ${quoted(request)}`)
+    session.ask(...request)
+    if (engine.mutator.operations === 0) continue
+    records++
+    for (const { times, replay } of copies) {
+      const payload = Buffer.from(engine.mutator.record.bytes.subarray(0, engine.mutator.record.end))
+      for (let time = 0; time < times; time++) replay.apply(engine.mutator.lsn, payload)
+    }
+  }
+  const expected = contents(engine.keyspace)
+  for (const { copy } of copies) expect(contents(copy.keyspace)).toEqual(expected)
+  return records
+}
+
+describe('records of random requests', () => {
+  it('make the same keyspace, applied once or twice', async () => {
+    expect(await runSession({ steps: requestsMax }, replayed)).toBeGreaterThan(requestsMax / 10)
   })
 })

@@ -4,8 +4,9 @@ import { describe, expect, it } from 'vitest'
 import type { Arguments } from '../../engine/arguments.ts'
 import { ChunkPool } from '../../engine/chunk-pool.ts'
 import { parserLimits, RequestParser } from '../../server/resp/request-parser.ts'
+import { testRuns } from '../chance.ts'
 
-const runs = 300 * Number(process.env.MORAINE_TEST_SCALE ?? 1)
+const runs = testRuns(300)
 
 const argument = fc.oneof(
   { weight: 8, arbitrary: fc.uint8Array({ maxLength: 40 }) },

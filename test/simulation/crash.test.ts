@@ -3,28 +3,27 @@
  * their number; `npm run simulate` goes on for as long as one likes.
  */
 import { describe, expect, it } from 'vitest'
+import { testRuns, testSeed } from '../chance.ts'
+import { explain } from './explanation.ts'
 import type { RunResult } from './simulator.ts'
 import { simulate } from './simulator.ts'
 
-const runs = Math.ceil(60 * Number(process.env.MORAINE_TEST_SCALE ?? 1))
-const batch = 20
-const firstSeed = Number(process.env.MORAINE_TEST_SEED ?? Math.floor(Math.random() * 2 ** 31))
-console.log(`the same again: MORAINE_TEST_SEED=${firstSeed} npx vitest run test/simulation/crash.test.ts`)
+const runs = testRuns(60)
+const batch = 10
+const firstSeed = testSeed
 
 describe('a server that loses power again and again', () => {
   const total = { crashes: 0, crashesInRecovery: 0, checkpoints: 0, coldReads: 0, demotions: 0, records: 0 }
 
-  function count(result: RunResult): void {
-    if (result.failure !== undefined) {
-      throw new Error(`the same again: npm run simulate -- --seed ${result.seed} --runs 1`, { cause: result.failure })
-    }
+  async function count(result: RunResult): Promise<void> {
+    if (result.failure !== undefined) throw new Error(await explain(result), { cause: result.failure })
     for (const name of Object.keys(total) as (keyof typeof total)[]) total[name] += result[name]
   }
 
   for (let from = 0; from < runs; from += batch) {
     const until = Math.min(runs, from + batch)
     it(`loses nothing that anybody saw: seeds ${firstSeed + from} to ${firstSeed + until - 1}`, async () => {
-      for (let i = from; i < until; i++) count(await simulate(firstSeed + i))
+      for (let i = from; i < until; i++) await count(await simulate(firstSeed + i))
     })
   }
 

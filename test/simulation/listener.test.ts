@@ -4,8 +4,8 @@ import type { Connection, RequestHandler } from '../../server/network/connection
 import { defaultLimits, Listener } from '../../server/network/listener.ts'
 import type { ListeningPort, Pipe } from '../../server/network/network.ts'
 import { Turn } from '../../server/network/turn.ts'
+import { chance } from '../chance.ts'
 import { ManualClock } from './manual-clock.ts'
-import { SeededRandom } from './seeded-random.ts'
 import { SimulatedNetwork } from './simulated-network.ts'
 
 class Client {
@@ -29,8 +29,6 @@ class Client {
 }
 
 describe('Listener', () => {
-  const seed = Number(process.env.MORAINE_TEST_SEED ?? Math.floor(Math.random() * 2 ** 31))
-  console.log(`the same again: MORAINE_TEST_SEED=${seed} npx vitest run test/simulation/listener.test.ts`)
   let clock: ManualClock
   let network: SimulatedNetwork
   let listener: Listener
@@ -46,7 +44,7 @@ describe('Listener', () => {
 
   beforeEach(async () => {
     clock = new ManualClock()
-    network = new SimulatedNetwork(new SeededRandom(seed), clock, { pieceBytesMax: 50 })
+    network = new SimulatedNetwork(chance(), clock, { pieceBytesMax: 50 })
     listener = new Listener(network.host('server'), new Turn(clock), clock, { ...defaultLimits(), clientsMax: 3 }, () => echo)
     port = await listener.listen({ host: 'server', port: 6379 })
   })

@@ -1,4 +1,5 @@
 /** `npm run simulate -- --seed N --seconds S`: one simulation after the other, each with the next seed; fails if any does. `--runs N` bounds their number. */
+import { explain } from './explanation.ts'
 import { simulate } from './simulator.ts'
 
 const progressMs = 2000
@@ -19,7 +20,7 @@ async function main(): Promise<void> {
     for (const name of Object.keys(sums) as (keyof typeof sums)[]) sums[name] += result[name]
     if (result.failure !== undefined) {
       failed.push(result.seed)
-      console.log(`seed ${result.seed} failed: ${result.failure.stack}\nthe same again: npm run simulate -- --seed ${result.seed} --runs 1`)
+      console.log(`seed ${result.seed} failed: ${result.failure.stack}\n${await explain(result)}`)
     }
     if (performance.now() - shownMs < progressMs) continue
     shownMs = performance.now()

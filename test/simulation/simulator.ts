@@ -8,6 +8,7 @@
  * - all keys can be read afterwards, whether hot or cold.
  */
 import { Config } from '../../server/config/config.ts'
+import type { Server } from '../../server/server.ts'
 import type { Sizes } from '../../storage/sizes.ts'
 import { defaultSizes } from '../../storage/sizes.ts'
 import { EventLoop } from './event-loop.ts'
@@ -32,12 +33,46 @@ export interface RunResult {
   readonly demotions: number
   /** Hash of everything that clients saw, and when. */
   readonly trace: number
+  /** What was done, in order: for a reader of a run that failed. */
+  readonly told: readonly string[]
 }
+
+/** Keep the streams of one seed apart, and away from those of its neighbours. */
+const worldStream = 0x9e3779b1
+const settingsStream = 0x3c6ef372
 
 type Policy = 'always' | 'everysec' | 'no'
 
-export async function simulate(seed: number): Promise<RunResult> {
-  const simulation = new Simulation(seed)
+/** From one start of the server to the next: what clients do meanwhile, and how it ends. */
+export interface Life {
+  /** Chance of the crash, the clients and the end. */
+  readonly seed: number
+  /** The last life ends in order, after another look at everything. */
+  readonly isLast: boolean
+  /** Chance of each thing that clients, operators and load do. */
+  readonly steps: readonly number[]
+}
+
+export interface SimulationOptions {
+  /** Instead of the lives that the seed makes: some of those, with some of their steps. */
+  readonly lives?: readonly Life[]
+  /** Called with each server before clients come: for tests of the simulation, which make it faulty. */
+  readonly onServer?: (server: Server) => void
+}
+
+/** The lives of a run. Leaving out some of them, or of their steps, changes nothing about what the others draw. */
+export function livesOf(seed: number): Life[] {
+  const random = new SeededRandom(seed)
+  const lives: Life[] = []
+  for (let left = 2 + random.below(5); left >= 0; left--) {
+    const steps = left === 0 ? 0 : random.once(4) ? 400 : 60
+    lives.push({ seed: random.nextUint32(), isLast: left === 0, steps: Array.from({ length: steps }, () => random.nextUint32()) })
+  }
+  return lives
+}
+
+export async function simulate(seed: number, options: SimulationOptions = {}): Promise<RunResult> {
+  const simulation = new Simulation(seed, options)
   let failure: Error | undefined
   try {
     await simulation.run()
@@ -49,6 +84,8 @@ export async function simulate(seed: number): Promise<RunResult> {
 
 class Simulation {
   readonly #seed: number
+  readonly #options: SimulationOptions
+  readonly #told: string[] = []
   readonly #loop = new EventLoop()
   readonly #observer = new Observer()
   readonly #workload: Workload
@@ -65,10 +102,12 @@ class Simulation {
   #coldReads = 0
   #demotions = 0
 
-  constructor(seed: number) {
+  constructor(seed: number, options: SimulationOptions) {
     this.#seed = seed
-    const random = new SeededRandom(seed)
-    const workload = new Workload(random)
+    this.#options = options
+    // The world's chance, and the workload's: the one is drawn from at other times when steps are left out.
+    const random = new SeededRandom(seed + worldStream)
+    const workload = new Workload(new SeededRandom(seed + settingsStream))
     this.#workload = workload
     this.#network = new SimulatedNetwork(random, this.#loop.process(), {
       delayMsMax: 1 + workload.below(4),
@@ -101,18 +140,22 @@ class Simulation {
       coldWrites,
       demotions: this.#demotions,
       trace: this.#trace,
+      told: this.#told,
     }
   }
 
   async run(): Promise<void> {
     const workload = this.#workload
-    for (let life = 2 + workload.below(5); life >= 0; life--) {
-      if (life > 0) this.#planCrash()
+    for (const life of this.#options.lives ?? livesOf(this.#seed)) {
+      const random = new SeededRandom(life.seed)
+      workload.random = random
+      if (!life.isLast) this.#planCrash()
       if (!(await this.#start())) continue
       await this.#audit()
-      if (life > 0) await this.#work(workload.once(4) ? 400 : 60)
-      else await this.#audit()
-      await this.#end(life === 0 || workload.once(6))
+      if (life.isLast) await this.#audit()
+      else await this.#work(life.steps)
+      workload.random = random
+      await this.#end(life.isLast || workload.once(6))
     }
   }
 
@@ -158,7 +201,9 @@ class Simulation {
   #planCrash(): void {
     const workload = this.#workload
     const operations = 1 + workload.below(workload.pick([10, 60, 400, 1500]))
-    if (workload.once(5)) this.#machine.coldCrashIn = operations
+    const isCold = workload.once(5)
+    this.#tell(`power will fail at operation ${operations} of the ${isCold ? 'cold store' : 'disk'}`)
+    if (isCold) this.#machine.coldCrashIn = operations
     else this.#machine.disk.crashAt(this.#machine.disk.operations + operations)
   }
 
@@ -168,6 +213,7 @@ class Simulation {
     await machine.start()
     if (machine.failure !== undefined) throw machine.failure
     if (machine.server === undefined) {
+      this.#tell('power fails during recovery')
       this.#crashesInRecovery++
       this.#crash()
       return false
@@ -176,7 +222,9 @@ class Simulation {
     if (this.#policy === 'always' && log.appended < this.#seenLsn) {
       throw new Error(`replies of record ${this.#seenLsn} were seen, but the log ends with ${log.appended}`)
     }
+    this.#tell(`the server has recovered to record ${log.appended}`)
     this.#observer.recovered(log.appended)
+    this.#options.onServer?.(machine.server)
     this.#observer.attach(machine.server)
     this.#seenLsn = log.appended
     return true
@@ -205,15 +253,22 @@ class Simulation {
     client.destroy()
   }
 
-  async #work(requests: number): Promise<void> {
+  async #work(steps: readonly number[]): Promise<void> {
     const workload = this.#workload
-    const clients = await this.#connect(1 + workload.below(4))
-    if (clients.length === 0) return
+    const count = 1 + workload.below(4)
     const depth = workload.pick([1, 4, 30])
-    for (let sent = 0; sent < requests && !this.#machine.isOff; sent++) {
-      const client = workload.pick(clients)
+    const clients = await this.#connect(count)
+    if (clients.length === 0) return
+    for (const step of steps) {
+      if (this.#machine.isOff) break
+      workload.random = new SeededRandom(step)
+      const at = workload.below(clients.length)
+      const client = clients[at] as SimulatedClient
       await this.#until(() => client.waiting.length < depth)
-      for (const words of workload.next()) client.send(words)
+      for (const words of workload.next()) {
+        this.#tell(`client ${at}: ${words.join(' ')}`)
+        client.send(words)
+      }
       this.#disturb()
       if (workload.once(10)) await this.#pause(workload.below(30))
     }
@@ -228,13 +283,17 @@ class Simulation {
     const { server } = this.#machine
     if (server === undefined || this.#machine.isOff) return
     if (workload.once(25)) {
+      this.#tell('checkpoint')
       server.maintenance.checkpoint().then(
         () => this.#checkpoints++,
         () => undefined,
       )
     }
     const { settings } = (server.shard as NonNullable<typeof server.shard>).budget
-    if (workload.once(20)) settings.dropPercent = workload.pick([0, 100])
+    if (workload.once(20)) {
+      settings.dropPercent = workload.pick([0, 100])
+      this.#tell(`values leave memory from ${settings.dropPercent} % on`)
+    }
     if (workload.once(40)) {
       settings.throttlePercent = 0
       this.#loop.schedule(workload.below(300), () => {
@@ -247,6 +306,7 @@ class Simulation {
   async #end(inOrder: boolean): Promise<void> {
     const machine = this.#machine
     if (!machine.isOff && inOrder) {
+      this.#tell('the server is stopped')
       const appended = machine.server?.primary.log.appended as number
       await machine.stop()
       if (machine.failure !== undefined) throw machine.failure
@@ -260,6 +320,7 @@ class Simulation {
   }
 
   #crash(): void {
+    this.#tell('power is lost')
     this.#requireQuiet()
     this.#crashes++
     this.#machine.crash()
@@ -319,6 +380,10 @@ class Simulation {
     this.#demotions += counts.demotions
     counts.coldReads = 0
     counts.demotions = 0
+  }
+
+  #tell(line: string): void {
+    this.#told.push(line.length > 200 ? `${line.slice(0, 200)}… (${line.length} characters)` : line)
   }
 
   #mix(text: string): void {

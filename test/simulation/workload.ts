@@ -1,5 +1,5 @@
 /** Random requests for the simulation: few keys in few databases, so that requests meet each other; values of all sizes, each with a token of its own. */
-import type { Random } from '../../engine/random.ts'
+import type { SeededRandom } from './seeded-random.ts'
 
 export const databases = 3
 const stringKeys = 18
@@ -12,27 +12,28 @@ export const allKeys: readonly string[] = [
 ]
 
 export class Workload {
-  readonly #random: Random
+  /** The chance of what is drawn next. */
+  random: SeededRandom
   /** Fields of the largest hash. */
   readonly fieldsMax: number
   #token = 0
 
-  constructor(random: Random) {
-    this.#random = random
+  constructor(random: SeededRandom) {
+    this.random = random
     this.fieldsMax = 4 + this.below(this.below(3) === 0 ? 400 : 40)
   }
 
   below(n: number): number {
-    return this.#random.nextUint32() % n
+    return this.random.below(n)
   }
 
   /** True once in `n` times. */
   once(n: number): boolean {
-    return this.below(n) === 0
+    return this.random.once(n)
   }
 
   pick<T>(choices: readonly T[]): T {
-    return choices[this.below(choices.length)] as T
+    return this.random.pick(choices)
   }
 
   /** What a client sends next: one request, or a transaction. */

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { ChunkDirectory } from '../../engine/types/chunk-directory.ts'
+import { testRuns } from '../chance.ts'
 
 /** Every row, checked for columns that were torn from each other: all derive from the first hash. */
 function rows(directory: ChunkDirectory): number[] {
@@ -58,7 +59,7 @@ describe('chunk directory', () => {
         const found = directory.locateRank(rank)
         expect(found < 0 ? undefined : [directory.firstHash(found), directory.rankWithin]).toEqual(fields[rank])
       }),
-      { numRuns: Math.ceil(40 * Number(process.env.MORAINE_TEST_SCALE ?? 1)) },
+      { numRuns: testRuns(40) },
     )
   })
 

@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest'
 import { AccessClock } from '../../engine/keyspace/access.ts'
 import { ColdStamps } from '../../storage/cold-stamps.ts'
+import { chance } from '../chance.ts'
 import { Scene } from '../simulation/scene.ts'
-import { SeededRandom } from '../simulation/seeded-random.ts'
 
 const startMs = Date.UTC(2026, 5, 1)
 
 function begin(epoch = 1) {
-  const access = new AccessClock(new SeededRandom(1))
+  const access = new AccessClock(chance(1))
   let ms = startMs
   access.tick(ms)
   return {
@@ -23,7 +23,7 @@ function begin(epoch = 1) {
 describe('stamps of cold values', () => {
   it('tell for how long a value has been cold, to a minute, and never less', () => {
     const { stamps, pass } = begin()
-    const random = new SeededRandom(2)
+    const random = chance(2)
     const cold: { stamp: number; seconds: number }[] = []
     let now = 0
     for (let i = 0; i < 2000; i++) {

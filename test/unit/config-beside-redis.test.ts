@@ -1,13 +1,15 @@
 /** The same CONFIG SET and GET to us and to redis-server: same errors, same values. */
 import fc from 'fast-check'
 import { Redis } from 'ioredis'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, expect, it } from 'vitest'
 import { Config } from '../../server/config/config.ts'
 import { findSetting, settingNames, settingOf } from '../../server/config/settings.ts'
+import { testRuns } from '../chance.ts'
 import type { ServerProcess } from '../integration/processes.ts'
-import { redisIsInstalled, startRedis } from '../integration/processes.ts'
+import { startRedis } from '../integration/processes.ts'
+import { describeWith, redisServer } from '../needs.ts'
 
-const runs = 500 * Number(process.env.MORAINE_TEST_SCALE ?? 1)
+const runs = testRuns(500)
 
 /** Where we differ on purpose: what Redis can do at run time and we cannot, the machine's limits, or what is refused here. */
 const ours = new Set(['dir', 'port', 'bind', 'appendonly', 'maxclients', 'requirepass', 'tls-port', 'replicaof', 'min-replicas-to-write'])
@@ -22,7 +24,7 @@ const looser = new Set([
   'repl-backlog-size',
 ])
 
-describe.runIf(redisIsInstalled)('configuration beside redis-server', () => {
+describeWith([redisServer], 'configuration beside redis-server', () => {
   let redis: ServerProcess
   let client: Redis
   let known: Map<string, string>

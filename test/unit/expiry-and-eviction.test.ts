@@ -6,12 +6,12 @@ import { ExpiryCycle } from '../../engine/expiry-cycle.ts'
 import { Keyspace } from '../../engine/keyspace/keyspace.ts'
 import { noObserver } from '../../engine/keyspace/observer.ts'
 import { Mutator } from '../../engine/mutation/mutator.ts'
-import { SeededRandom } from '../simulation/seeded-random.ts'
+import { chance } from '../chance.ts'
 
 const start = 1_700_000_000_000
 
 function fixture() {
-  const random = new SeededRandom(2)
+  const random = chance(2)
   const limits = { hashMaxListpackEntries: 128, hashMaxListpackValue: 64, protoMaxBulkBytes: 1 << 20 }
   const keyspace = new Keyspace(random, noObserver)
   const mutator = new Mutator(keyspace, limits, random)

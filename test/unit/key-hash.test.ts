@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { KeyHash } from '../../engine/keyspace/key-hash.ts'
+import { chance } from '../chance.ts'
 import { SeededRandom } from '../simulation/seeded-random.ts'
 
 /**
@@ -56,7 +57,7 @@ describe('the keys’ hash', () => {
   })
 
   it('is HalfSipHash-1-3 for every length and position', () => {
-    const random = new SeededRandom(7)
+    const random = chance(7)
     for (let round = 0; round < 20; round++) {
       const [k0, k1] = [random.nextUint32(), random.nextUint32()]
       const keys = [k0, k1]

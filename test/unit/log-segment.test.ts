@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { decodeSegmentHeader, encodeSegmentHeader, isSpareName, parseSegmentName, segmentName, spareName } from '../../wal/segment.ts'
 import { SegmentReader } from '../../wal/segment-reader.ts'
-import { SeededRandom } from '../simulation/seeded-random.ts'
+import { chance } from '../chance.ts'
 import { SimulatedDisk } from '../simulation/simulated-disk.ts'
 
 const HEADER = { logId: 0xfedcba9876543210n, firstLsn: 2 ** 40 + 3, segmentBytes: 64 << 20 }
@@ -37,7 +37,7 @@ describe("a segment's header", () => {
 
 describe('the segment reader', () => {
   it('gives the same bytes however they are asked for', async () => {
-    const random = new SeededRandom(11)
+    const random = chance(11)
     const disk = new SimulatedDisk(random)
     const file = await disk.open('/f', { write: true, create: true })
     const bytes = Buffer.from(Array.from({ length: 600_000 }, () => random.nextUint32() & 0xff))
@@ -66,7 +66,7 @@ describe('the segment reader', () => {
   })
 
   it('says that a file ends early', async () => {
-    const disk = new SimulatedDisk(new SeededRandom(12))
+    const disk = new SimulatedDisk(chance(12))
     const file = await disk.open('/f', { write: true, create: true })
     await file.write(Buffer.alloc(50, 1), 0)
     const reader = new SegmentReader(file, 0, 5000, 1000)

@@ -4,10 +4,10 @@ import { Keyspace } from '../../engine/keyspace/keyspace.ts'
 import { noObserver } from '../../engine/keyspace/observer.ts'
 import { Mutator } from '../../engine/mutation/mutator.ts'
 import { KeyPreview, previewMax } from '../../server/resp/key-preview.ts'
-import { SeededRandom } from '../simulation/seeded-random.ts'
+import { chance } from '../chance.ts'
 
 function keyspaceWith(...keys: string[]): Keyspace {
-  const random = new SeededRandom(7)
+  const random = chance(7)
   const keyspace = new Keyspace(random, noObserver)
   const mutator = new Mutator(keyspace, { hashMaxListpackEntries: 512, hashMaxListpackValue: 64 }, random)
   for (const [i, key] of keys.entries()) {

@@ -7,7 +7,7 @@ import { noObserver } from '../../engine/keyspace/observer.ts'
 import type { FieldSource } from '../../engine/mutation/field-source.ts'
 import { keepTtl, Mutator } from '../../engine/mutation/mutator.ts'
 import { Replay } from '../../engine/mutation/replay.ts'
-import { SystemRandom } from '../../server/real-random.ts'
+import { chance } from '../chance.ts'
 
 const page = readFileSync(new URL('../../docs/formats/mutations.md', import.meta.url), 'utf8')
 
@@ -51,7 +51,7 @@ function examples(): string[] {
 }
 
 function engine(): { keyspace: Keyspace; mutator: Mutator } {
-  const random = new SystemRandom()
+  const random = chance()
   const keyspace = new Keyspace(random, noObserver)
   return { keyspace, mutator: new Mutator(keyspace, { hashMaxListpackEntries: 128, hashMaxListpackValue: 64 }, random) }
 }

@@ -5,8 +5,8 @@ import type { ColdBatch, ColdStore } from '../../storage/cold-store.ts'
 import { MemoryColdDisk, MemoryColdStore } from '../../storage/memory-cold-store.ts'
 import { deleteValues, isHead, pieceIdStep, readPieces, ValueIds, writePieces } from '../../storage/pieced-values.ts'
 import { ColdValueCorrupt, ValueCodec } from '../../storage/value-codec.ts'
+import { chance } from '../chance.ts'
 import { Scene } from '../simulation/scene.ts'
-import { SeededRandom } from '../simulation/seeded-random.ts'
 
 const codec = new ValueCodec({ compressMinBytes: 64 })
 
@@ -24,7 +24,7 @@ function watched() {
 }
 
 function randomBytes(length: number, seed = 1): Buffer {
-  const random = new SeededRandom(seed)
+  const random = chance(seed)
   // The first half is random, the second can be compressed.
   return Buffer.from(Array.from({ length }, (_, i) => (i * 2 < length ? random.nextUint32() & 0xff : i & 3)))
 }

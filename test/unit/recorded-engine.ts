@@ -7,6 +7,7 @@ import type { FieldSource } from '../../engine/mutation/field-source.ts'
 import { Mutator } from '../../engine/mutation/mutator.ts'
 import { Replay } from '../../engine/mutation/replay.ts'
 import type { ChunkedHash } from '../../engine/types/chunked-hash.ts'
+import { testSeed } from '../chance.ts'
 import { checkKeyspace, contentsOf } from '../property/keyspace-check.ts'
 import { SeededRandom } from '../simulation/seeded-random.ts'
 
@@ -40,7 +41,7 @@ export class RecordedEngine {
   readonly mutator: Mutator
   readonly records: Buffer[] = []
 
-  constructor(seed = 1) {
+  constructor(seed = testSeed) {
     const random = new SeededRandom(seed)
     this.keyspace = new Keyspace(random, this.notes)
     this.mutator = new Mutator(this.keyspace, limits, random)
@@ -100,7 +101,7 @@ export class RecordedEngine {
   }
 
   /** Applies all records, or those up to one, to another engine, each so many times. */
-  replayed(times = 1, seed = 2): RecordedEngine {
+  replayed(times = 1, seed = testSeed + 1): RecordedEngine {
     const engine = new RecordedEngine(seed)
     engine.mutator.recording = false
     const replay = new Replay(engine.keyspace, engine.mutator)

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { ChunkPool, chunkBytes } from '../../engine/chunk-pool.ts'
 import { RequestParser } from '../../server/resp/request-parser.ts'
-import { SeededRandom } from '../simulation/seeded-random.ts'
+import { chance } from '../chance.ts'
 
 interface Parsed {
   readonly requests: string[][]
@@ -196,7 +196,7 @@ describe('RequestParser', () => {
   })
 
   it('offers only what the arena can adopt, however many large arguments a request has', () => {
-    const random = new SeededRandom(11)
+    const random = chance(11)
     const below = (n: number): number => random.nextUint32() % n
     const argument = (): Buffer =>
       Buffer.alloc([below(20), 90 + below(20), 100 + below(400), 1000 + below(5000)][below(4)]!, 97 + below(26))

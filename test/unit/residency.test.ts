@@ -3,7 +3,7 @@ import { Values } from '../../engine/keyspace/values.ts'
 import { Arena } from '../../engine/memory/arena.ts'
 import { RefQueue } from '../../storage/ref-queue.ts'
 import { Residency } from '../../storage/residency.ts'
-import { SeededRandom } from '../simulation/seeded-random.ts'
+import { chance } from '../chance.ts'
 
 function fixture() {
   const values = new Values(new Arena())
@@ -44,7 +44,7 @@ describe('residency', () => {
 
   it('makes every value a victim exactly once, however often it was used', () => {
     const { values, enter, victims, residency } = fixture()
-    const random = new SeededRandom(4)
+    const random = chance(4)
     const all = Array.from({ length: 2000 }, () => enter(random.nextUint32() % 5000))
     for (let i = 0; i < 8000; i++) values.touch(all[random.nextUint32() % all.length] as number)
     const found = victims()
@@ -55,7 +55,7 @@ describe('residency', () => {
 
   it('counts bytes and closes gaps while values come, move and go', () => {
     const { values, residency, enter } = fixture()
-    const random = new SeededRandom(8)
+    const random = chance(8)
     let live = new Set<number>()
     for (let i = 0; i < 60_000; i++) {
       const some = [...(i % 64 === 0 ? live : [])]
@@ -110,7 +110,7 @@ describe('residency', () => {
 describe('a queue of refs', () => {
   it('finds items by position while it grows, shrinks and has gaps', () => {
     const queue = new RefQueue()
-    const random = new SeededRandom(5)
+    const random = chance(5)
     const model: { ref: number; position: number }[] = []
     for (let ref = 1; ref < 30_000; ref++) {
       model.push({ ref, position: queue.push(ref) })

@@ -10,8 +10,8 @@ import type { ColdSet } from '../../storage/tier.ts'
 import { Tier } from '../../storage/tier.ts'
 import { ValueCodec } from '../../storage/value-codec.ts'
 import { WriteOut } from '../../storage/write-out.ts'
+import { chance } from '../chance.ts'
 import { ManualClock } from '../simulation/manual-clock.ts'
-import { SeededRandom } from '../simulation/seeded-random.ts'
 
 const text = 'x'.repeat(200)
 
@@ -27,7 +27,7 @@ class Fixture {
   lsn = 0
 
   constructor() {
-    const random = new SeededRandom(3)
+    const random = chance(3)
     this.keyspace = new Keyspace(random, noObserver)
     this.mutator = new Mutator(this.keyspace, { hashMaxListpackEntries: 8, hashMaxListpackValue: 64 }, random)
     const settings = { demotes: true, valueBytesMin: 64, promote: 'second' as const, ttlMinMs: 0 }

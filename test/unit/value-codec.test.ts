@@ -1,7 +1,12 @@
-import { randomBytes } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { ColdValueCorrupt, decodedLength, LARGE_VALUE_BYTES, RAW_HEADER_BYTES, ValueCodec } from '../../storage/value-codec.ts'
+import { chance, testRuns } from '../chance.ts'
+
+function randomBytes(length: number): Buffer {
+  const random = chance()
+  return Buffer.from(Array.from({ length }, () => random.below(256)))
+}
 
 const repetitive = Buffer.from('{"name":"moraine","kind":"ridge of debris"},'.repeat(40))
 
@@ -92,7 +97,7 @@ describe('ValueCodec', () => {
           expect(any.decode(1, stored).equals(value)).toBe(true)
         },
       ),
-      { numRuns: Math.ceil(100 * Number(process.env.MORAINE_TEST_SCALE ?? 1)) },
+      { numRuns: testRuns(100) },
     )
   })
 })

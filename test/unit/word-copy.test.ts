@@ -5,7 +5,7 @@ import { noObserver } from '../../engine/keyspace/observer.ts'
 import { copyFromWords, copyToWords, wordCopyBytesMax, wordView } from '../../engine/memory/word-copy.ts'
 import { Mutator } from '../../engine/mutation/mutator.ts'
 import { ReplyWriter } from '../../engine/reply-writer.ts'
-import { SeededRandom } from '../simulation/seeded-random.ts'
+import { chance } from '../chance.ts'
 
 const source = Buffer.from(Array.from({ length: 256 }, (_, i) => 255 - i))
 const lengths = [...Array(41).keys(), wordCopyBytesMax - 1, wordCopyBytesMax]
@@ -38,7 +38,7 @@ describe('copies by words', () => {
   })
 
   it('store and reply the values of requests that were looked ahead at', () => {
-    const random = new SeededRandom(1)
+    const random = chance(1)
     const keyspace = new Keyspace(random, noObserver)
     const mutator = new Mutator(keyspace, { hashMaxListpackEntries: 512, hashMaxListpackValue: 64 }, random)
     const { entries, values, arena, lookAhead } = keyspace

@@ -2,9 +2,8 @@
 import { describe, expect, it } from 'vitest'
 import { bitmapCommands } from '../../engine/commands/bitmap.ts'
 import { stringCommands } from '../../engine/commands/string.ts'
-import { InProcessEngine, SeededRandom } from '../commands/in-process.ts'
-
-const scale = Number(process.env.MORAINE_TEST_SCALE ?? 1)
+import { chance, testRuns } from '../chance.ts'
+import { InProcessEngine } from '../commands/in-process.ts'
 
 function begin() {
   const engine = new InProcessEngine({ ...stringCommands, ...bitmapCommands })
@@ -69,8 +68,8 @@ describe('padding with zeros', () => {
   })
 
   it('after any changes, as a plain buffer shows', () => {
-    for (let seed = 1; seed <= 20 * scale; seed++) {
-      const random = new SeededRandom(seed)
+    for (let seed = 1; seed <= testRuns(20); seed++) {
+      const random = chance(seed)
       const below = (limit: number): number => random.nextUint32() % limit
       const { engine, ask, bytes, slot } = begin()
       let model: Buffer = Buffer.alloc(0)

@@ -1,0 +1,359 @@
+/**
+ * Who is interested in which keys: one table for WATCH, for clients that block on keys, for keyspace events and for
+ * client tracking. The mutator tells it of each change, so that nobody has to look at keys after a write to find out.
+ *
+ * An interest is in a key of a database as clients number it, whether the key exists or not; SWAPDB lets it meet another
+ * key. A party hears of a change at once, within the operation of the mutator, when it may take note and no more; or,
+ * if it `waits`, when the record is complete: `drain` then tells those that wait for a key in the order in which they came.
+ *
+ * While nobody is interested (`active` is 0) a change costs the mutator one comparison. Otherwise it costs one look-up by
+ * the hash that the keyspace has just computed. The table looks keys up, and changes none.
+ */
+import { databaseFlushed, databaseSwapped, dataReloaded } from './key-change.ts'
+import type { Keyspace } from './keyspace.ts'
+
+/** Measured: what a key and an interest take beside the key's bytes, with their share of the tables. */
+export const keyOfInterestBytes = 300
+export const interestBytes = 72
+
+/** Who is interested in a key. */
+export interface InterestedParty {
+  /** Whether it hears of a change when the record is complete (it may make changes then), not within the change itself. */
+  readonly waits: boolean
+  /** `change` is one of `key-change.ts`. */
+  keyTouched(key: KeyOfInterest, change: number): void
+}
+
+/** Who wants to know of every key. It hears at once, and copies the bytes that it needs: they may be gone afterwards. */
+export interface KeyListener {
+  /** `database` as clients number it; the key is `key[start, end)`. */
+  keyTouched(database: number, key: Uint8Array, start: number, end: number, change: number): void
+  /** The database was emptied, exchanged or read again: its keys are not told one by one. */
+  databaseTouched(database: number, change: number): void
+}
+
+/** A key in which at least one party is interested. */
+export interface KeyOfInterest {
+  /** As clients number it. */
+  readonly database: number
+  readonly key: Buffer
+}
+
+/** One party's interest in one key, from `register` to `unregister`. */
+export interface Interest {
+  readonly key: KeyOfInterest
+  readonly party: InterestedParty
+}
+
+export class KeyInterest {
+  /** 0 while nobody is interested in anything: then nothing has to be told. */
+  active = 0
+  /** The time of requests, in ms since the epoch; keys that expire before it count as missing. */
+  now = 0
+  #keyspace: Keyspace
+  /** By the database's number. */
+  readonly #tables: readonly KeyTable[]
+  #listener: KeyListener | undefined
+  /** Changes that parties which wait have still to hear of, in order. */
+  #owed: { readonly node: KeyNode; readonly change: number }[] = []
+  #drains = false
+  #bytes = 0
+
+  constructor(keyspace: Keyspace) {
+    this.#keyspace = keyspace
+    this.#tables = Array.from(keyspace.logical, (_, database) => new KeyTable(database))
+  }
+
+  /** Memory of the interests, in bytes. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  get listener(): KeyListener | undefined {
+    return this.#listener
+  }
+
+  /** At most one listens to every key. */
+  set listener(listener: KeyListener | undefined) {
+    this.active += Number(listener !== undefined) - Number(this.#listener !== undefined)
+    this.#listener = listener
+  }
+
+  /** The key if anybody is interested in it. */
+  find(database: number, key: Buffer): KeyOfInterest | undefined {
+    return this.#tables[database].find(this.#keyspace.keyHash(key, 0, key.length), key, 0, key.length)
+  }
+
+  /** Adds an interest; a party may have several. The key's bytes are copied. */
+  register(database: number, key: Buffer, party: InterestedParty): Interest {
+    const table = this.#tables[database]
+    const hash = this.#keyspace.keyHash(key, 0, key.length)
+    let node = table.find(hash, key, 0, key.length)
+    if (node === undefined) {
+      node = new KeyNode(database, Buffer.from(key), hash)
+      table.add(node)
+      this.#bytes += keyOfInterestBytes + key.length
+    }
+    this.#bytes += interestBytes
+    this.active++
+    return node.listFor(party).append(node, party)
+  }
+
+  /** Ends an interest; a second time does nothing. */
+  unregister(interest: Interest): void {
+    const link = interest as InterestLink
+    if (link.hasEnded) return
+    const node = link.key
+    node.listFor(link.party).remove(link)
+    this.#bytes -= interestBytes
+    this.active--
+    if (!node.isIdle) return
+    this.#tables[node.database].remove(node)
+    this.#bytes -= keyOfInterestBytes + node.key.length
+  }
+
+  /** Whether the key exists and has not expired. */
+  isThere({ database, key }: KeyOfInterest): boolean {
+    const { entries, logical } = this.#keyspace
+    const ref = this.#keyspace.find(logical[database], key, 0, key.length)
+    if (ref === 0) return false
+    const expireAt = entries.expireAt(ref)
+    return expireAt === 0 || expireAt >= this.now
+  }
+
+  /** The mutator has changed a key of a physical database, or is about to. Only called while `active`. */
+  touched(db: number, key: Uint8Array, start: number, end: number, change: number): void {
+    const table = this.#tableOf(db)
+    this.#listener?.keyTouched(table.database, key, start, end, change)
+    if (table.isEmpty) return
+    const node = table.find(this.#keyspace.keyHash(key, start, end), key, start, end)
+    if (node !== undefined) this.#tell(node, change)
+  }
+
+  /** As `touched`, for the key of an entry. */
+  touchedEntry(ref: number, change: number): void {
+    const { entries, arena } = this.#keyspace
+    const start = entries.keyStart(ref)
+    this.touched(entries.db(ref), arena.bytes(ref), start, start + entries.keyLength(ref), change)
+  }
+
+  /** A physical database is about to be emptied: the keys that are in it change. Only called while `active`. */
+  flushed(db: number): void {
+    const table = this.#tableOf(db)
+    this.#listener?.databaseTouched(table.database, databaseFlushed)
+    for (const node of table.nodes()) if (exists(this.#keyspace, db, node)) this.#tell(node, databaseFlushed)
+  }
+
+  /** Two numbers of databases have been exchanged. Only called while `active`. */
+  swapped(a: number, b: number): void {
+    const { logical } = this.#keyspace
+    for (const database of [a, b]) {
+      this.#listener?.databaseTouched(database, databaseSwapped)
+      for (const node of this.#tables[database].nodes()) {
+        const isInEither = exists(this.#keyspace, logical[a], node) || exists(this.#keyspace, logical[b], node)
+        if (isInEither) this.#tell(node, databaseSwapped)
+      }
+    }
+  }
+
+  /**
+   * All data was read again into another keyspace, whose mutator has this table from now on: every key that was there or is there
+   * counts as changed. The interests go on in the new keyspace.
+   */
+  moveTo(keyspace: Keyspace): void {
+    const former = this.#keyspace
+    this.#keyspace = keyspace
+    for (const table of this.#tables) {
+      const { database } = table
+      const nodes = [...table.nodes()]
+      table.clear()
+      for (const node of nodes) {
+        node.hash = keyspace.keyHash(node.key, 0, node.key.length)
+        table.add(node)
+      }
+      this.#listener?.databaseTouched(database, dataReloaded)
+      for (const node of nodes) {
+        const isInEither = exists(former, former.logical[database], node) || exists(keyspace, keyspace.logical[database], node)
+        if (isInEither) this.#tell(node, dataReloaded)
+      }
+    }
+  }
+
+  /** Whether a party that waits has something to hear. */
+  get isOwing(): boolean {
+    return this.#owed.length > 0
+  }
+
+  /**
+   * Tells the parties that wait what has happened to their keys: changes in their order, each kind once for a key; for each, the parties in
+   * the order in which they came. What they change meanwhile is told before `drain` returns, too; within it, it does nothing.
+   */
+  drain(): void {
+    if (this.#drains) return
+    this.#drains = true
+    try {
+      const owed = this.#owed
+      for (let i = 0; i < owed.length; i++) {
+        const { node, change } = owed[i]
+        node.owed &= ~change
+        node.waiting?.tell(change)
+      }
+    } finally {
+      this.#owed = []
+      this.#drains = false
+    }
+  }
+
+  #tell(node: KeyNode, change: number): void {
+    node.atOnce?.tell(change)
+    if (node.waiting?.first === undefined || (node.owed & change) !== 0) return
+    node.owed |= change
+    this.#owed.push({ node, change })
+  }
+
+  /** The table of the number that a physical database has at present. */
+  #tableOf(db: number): KeyTable {
+    const { logical } = this.#keyspace
+    let database = 0
+    while (logical[database] !== db) database++
+    return this.#tables[database]
+  }
+}
+
+/** The keys of interest of one database, by hash. */
+class KeyTable {
+  readonly database: number
+  readonly #firsts = new Map<number, KeyNode>()
+
+  constructor(database: number) {
+    this.database = database
+  }
+
+  get isEmpty(): boolean {
+    return this.#firsts.size === 0
+  }
+
+  find(hash: number, key: Uint8Array, start: number, end: number): KeyNode | undefined {
+    let node = this.#firsts.get(hash | 0)
+    while (node !== undefined && !node.is(key, start, end)) node = node.next
+    return node
+  }
+
+  add(node: KeyNode): void {
+    node.next = this.#firsts.get(node.hash | 0)
+    this.#firsts.set(node.hash | 0, node)
+  }
+
+  remove(node: KeyNode): void {
+    const first = this.#firsts.get(node.hash | 0)
+    if (first === node) {
+      if (node.next === undefined) this.#firsts.delete(node.hash | 0)
+      else this.#firsts.set(node.hash | 0, node.next)
+      return
+    }
+    let before = first
+    while (before !== undefined && before.next !== node) before = before.next
+    if (before !== undefined) before.next = node.next
+  }
+
+  clear(): void {
+    this.#firsts.clear()
+  }
+
+  /** Keys may be removed meanwhile: those that are passed already, the one in hand, or others. */
+  *nodes(): Generator<KeyNode> {
+    for (const first of this.#firsts.values()) for (let node: KeyNode | undefined = first; node !== undefined; node = node.next) yield node
+  }
+}
+
+class KeyNode implements KeyOfInterest {
+  readonly database: number
+  readonly key: Buffer
+  hash: number
+  /** Another key with the same hash. */
+  next: KeyNode | undefined = undefined
+  /** Parties that hear at once, and those that wait. */
+  atOnce: InterestList | undefined = undefined
+  waiting: InterestList | undefined = undefined
+  /** The changes that `drain` has still to tell. */
+  owed = 0
+
+  constructor(database: number, key: Buffer, hash: number) {
+    this.database = database
+    this.key = key
+    this.hash = hash
+  }
+
+  get isIdle(): boolean {
+    return this.atOnce?.first === undefined && this.waiting?.first === undefined
+  }
+
+  is(key: Uint8Array, start: number, end: number): boolean {
+    const own = this.key
+    if (own.length !== end - start) return false
+    for (let i = 0; i < own.length; i++) if (own[i] !== key[start + i]) return false
+    return true
+  }
+
+  listFor(party: InterestedParty): InterestList {
+    if (party.waits) {
+      this.waiting ??= new InterestList()
+      return this.waiting
+    }
+    this.atOnce ??= new InterestList()
+    return this.atOnce
+  }
+}
+
+class InterestLink implements Interest {
+  readonly key: KeyNode
+  readonly party: InterestedParty
+  /** Counts those that came to the key before it. */
+  readonly arrival: number
+  previous: InterestLink | undefined
+  next: InterestLink | undefined = undefined
+  hasEnded = false
+
+  constructor(key: KeyNode, party: InterestedParty, arrival: number, previous: InterestLink | undefined) {
+    this.key = key
+    this.party = party
+    this.arrival = arrival
+    this.previous = previous
+  }
+}
+
+/** Interests in the order of their arrival. */
+class InterestList {
+  first: InterestLink | undefined = undefined
+  #last: InterestLink | undefined = undefined
+  #arrivals = 0
+
+  append(key: KeyNode, party: InterestedParty): InterestLink {
+    const link = new InterestLink(key, party, this.#arrivals++, this.#last)
+    if (this.#last === undefined) this.first = link
+    else this.#last.next = link
+    this.#last = link
+    return link
+  }
+
+  /** The link keeps its `next`, for whoever stands at it. */
+  remove(link: InterestLink): void {
+    link.hasEnded = true
+    if (link.previous === undefined) this.first = link.next
+    else link.previous.next = link.next
+    if (link.next === undefined) this.#last = link.previous
+    else link.next.previous = link.previous
+  }
+
+  /** Parties may come and go meanwhile. Those that come are not told. */
+  tell(change: number): void {
+    const until = this.#arrivals
+    for (let link = this.first; link !== undefined && link.arrival < until; link = link.next) {
+      if (!link.hasEnded) link.party.keyTouched(link.key, change)
+    }
+  }
+}
+
+function exists(keyspace: Keyspace, db: number, { key }: KeyNode): boolean {
+  return keyspace.find(db, key, 0, key.length) !== 0
+}

@@ -1,0 +1,23 @@
+/**
+ * What some tests need of the machine. Where it is missing they are skipped with the reason in their title, from which the
+ * reporter of the summary (`summary-reporter.ts`) takes it: nothing is skipped without a word.
+ */
+import { describe } from 'vitest'
+import { moraineIsBuilt, redisIsInstalled } from './integration/processes.ts'
+
+export interface Need {
+  readonly isMet: boolean
+  /** Why a test is skipped when it is not. */
+  readonly otherwise: string
+}
+
+export const redisServer: Need = { isMet: redisIsInstalled, otherwise: 'redis-server is not installed' }
+export const builtMoraine: Need = { isMet: moraineIsBuilt, otherwise: 'Moraine is not built' }
+export const linux: Need = { isMet: process.platform === 'linux', otherwise: 'this is not Linux' }
+
+/** As `describe`; skipped, with the reason, where something is missing. */
+export function describeWith(needs: readonly Need[], title: string, body: () => void): void {
+  const missing = needs.filter(({ isMet }) => !isMet)
+  if (missing.length === 0) describe(title, body)
+  else describe.skip(`${title} (skipped: ${missing.map(({ otherwise }) => otherwise).join(', ')})`, body)
+}
