@@ -50,7 +50,7 @@ function readsAside(session: Session, name: string, work: () => Promise<() => vo
     reply.error(`ERR DEBUG ${name} reads values beside other work, so it isn't allowed in a transaction`)
     return
   }
-  const answer = session.defer('counted')
+  const answer = session.inHand.defer('counted')
   const release = server.gate.hold()
   const { maintenance, primary } = server
   const resume = maintenance.holdChanges()
@@ -190,7 +190,7 @@ function withValue(session: Session, write: (keyspace: Keyspace, entry: number) 
   }
   const set = new ColdSet(keyspace.trees)
   set.value(entry, entries.valueId(entry))
-  const answer = session.defer('counted')
+  const answer = session.inHand.defer('counted')
   tier.fetch(set).then(
     () => {
       tier.admit(set)
