@@ -304,20 +304,18 @@ export class Request<Session = never> implements RefusableRequest {
     cold.former = fetched
     this.#waits('awaitsCold', nothing)
     const wait = this.#wait
-    tier.fetch(cold).then(
-      () => {
-        if (this.#wait !== wait) return
+    tier.fetchTo(cold, (failure) => {
+      if (failure !== undefined) {
+        if (this.#wait === wait) this.#readFailed(failure)
+        else this.#host.coldReadFailed(failure)
+      } else if (this.#wait === wait) {
         this.#guard(() => {
           tier.admit(cold)
           this.#fetched = cold
           this.retry()
         })
-      },
-      (failure: Error) => {
-        if (this.#wait === wait) this.#readFailed(failure)
-        else this.#host.coldReadFailed(failure)
-      },
-    )
+      }
+    })
     return true
   }
 

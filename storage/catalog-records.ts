@@ -20,15 +20,31 @@ import {
 let cursor = 0
 
 const NOTHING = Buffer.alloc(0)
+/** Entries that the visitor is told of ahead; the keys of the latest ones. */
+const AHEAD_MAX = 32
+const aheadStarts = new Int32Array(AHEAD_MAX)
+const aheadEnds = new Int32Array(AHEAD_MAX)
 
 /**
  * Visits the records of `bytes[start, end)`; markers are passed over. Returns the offset of a record that it cannot
  * make sense of, or `end`.
  */
 export function visitRecords(bytes: Buffer, start: number, end: number, visitor: CatalogVisitor): number {
+  const stop = visitAll(bytes, start, end, visitor)
+  visitor.noneUpcoming?.()
+  return stop
+}
+
+function visitAll(bytes: Buffer, start: number, end: number, visitor: CatalogVisitor): number {
+  /** Up to here the visitor has been told what comes. */
+  let told = visitor.upcoming === undefined ? end : start
   cursor = start
   while (cursor < end) {
     const at = cursor
+    if (at >= told) {
+      told = announce(bytes, end, visitor)
+      cursor = at
+    }
     const kind = bytes[cursor++]!
     switch (kind & 0x0f) {
       case RECORD_ENTRY:
@@ -114,6 +130,32 @@ function visitEntry(bytes: Buffer, end: number, kind: number, visitor: CatalogVi
   )
   cursor = next
   return true
+}
+
+/** Tells the visitor of the keys of the entries that begin at the cursor, of one database. Returns where others follow. */
+function announce(bytes: Buffer, end: number, visitor: CatalogVisitor): number {
+  const db = bytes[cursor + 1]!
+  let count = 0
+  let next = cursor
+  while (count < AHEAD_MAX && next < end && (bytes[next]! & 0x0f) === RECORD_ENTRY && bytes[next + 1] === db) {
+    const kind = bytes[next]!
+    cursor = next + 11
+    if ((kind & ENTRY_EXPIRES) !== 0) takeVarint(bytes)
+    takeVarint(bytes)
+    if ((kind & ENTRY_INLINE) === 0) cursor += 6
+    const keyBytes = takeVarint(bytes)
+    const keyStart = cursor
+    cursor += keyBytes
+    if ((kind & ENTRY_INLINE) !== 0) cursor += takeVarint(bytes)
+    // What is damaged is found when it is visited.
+    if (!(cursor <= end)) break
+    aheadStarts[count] = keyStart
+    aheadEnds[count] = keyStart + keyBytes
+    count++
+    next = cursor
+  }
+  if (count > 0) visitor.upcoming?.(db, bytes, aheadStarts, aheadEnds, count)
+  return count > 0 ? next : next + 1
 }
 
 function visitTombstone(bytes: Buffer, end: number, visitor: CatalogVisitor): boolean {

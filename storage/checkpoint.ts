@@ -116,7 +116,7 @@ export class Checkpointer {
       // From here to the first await is the moment that the checkpoint is of.
       const lsn = this.#log.appended
       this.#writeOut.tellDeletions()
-      this.#tier.beginCheckpoint()
+      this.#tier.beginCheckpoint(lsn)
       this.#hasTwoEpochs = true
       // What becomes stale from here on may be what this checkpoint's rows refer to: it stays until the next.
       freed.take(this.#tier.stales)

@@ -4,8 +4,13 @@
  * order. Bounding matters: the log syncs through the same pool of threads and must always find one (with 256 reads in
  * flight the median commit took 8.8 ms instead of 0.25 ms).
  *
+ * How many reads are worth a job follows from how long they take. Where each waits for a disk they run side by side. Where
+ * the page cache has them, waking a thread takes longer than reading, and threads that read get into each other's way: then
+ * one job takes many ids, and the next forms while it runs.
+ *
  * A read never joins one that has started: it might miss a write that finished in between.
  */
+import type { ColdReadDone } from './cold-store.ts'
 
 /** Reads ids in one piece of work; results in their order. */
 export type ColdReadJob = (ids: readonly number[]) => Promise<(Buffer | undefined)[]>
@@ -13,14 +18,21 @@ export type ColdReadJob = (ids: readonly number[]) => Promise<(Buffer | undefine
 export interface ColdReadQueueOptions {
   readonly job: ColdReadJob
   readonly afterTurn: (work: () => void) => void
+  /** A monotonic clock, for how long jobs take. */
+  readonly nowMs: () => number
   readonly jobsMax: number
   readonly idsPerJobMax: number
 }
 
+/** A job that is expected to take less than this may take more ids. */
+const worthwhileMs = 0.25
+/** How fast the estimate follows jobs that were slower; it follows a faster one at once, because a busy event loop makes jobs look slow. */
+const slowerWeight = 0.02
+
 interface WaitingRead {
-  readonly promise: Promise<Buffer | undefined>
-  resolve(bytes: Buffer | undefined): void
-  reject(failure: unknown): void
+  readonly done: ColdReadDone
+  /** Others who asked for the same id. */
+  others: ColdReadDone[] | undefined
 }
 
 export class ColdReadQueue {
@@ -30,6 +42,7 @@ export class ColdReadQueue {
   readonly #startJobs = () => this.#dispatch()
   #scheduled = false
   #running = 0
+  #msPerId = Number.POSITIVE_INFINITY
   #paused = false
   #onIdle: () => void = () => undefined
 
@@ -47,22 +60,24 @@ export class ColdReadQueue {
     return this.#waiting.size
   }
 
-  /** Callers that asked for the same id share the Buffer. */
   read(id: number): Promise<Buffer | undefined> {
-    const same = this.#waiting.get(id)
-    if (same !== undefined) return same.promise
-    let resolve!: WaitingRead['resolve']
-    let reject!: WaitingRead['reject']
-    const promise = new Promise<Buffer | undefined>((onResolved, onRejected) => {
-      resolve = onResolved
-      reject = onRejected
+    return new Promise((resolve, reject) => {
+      this.readTo(id, (failure, bytes) => (failure === undefined ? resolve(bytes) : reject(failure)))
     })
-    this.#waiting.set(id, { promise, resolve, reject })
-    if (!this.#scheduled && this.#running < this.#options.jobsMax) {
-      this.#scheduled = true
-      this.#options.afterTurn(this.#startJobs)
+  }
+
+  /** `done` is called once, later. Callers that asked for the same id share the Buffer. */
+  readTo(id: number, done: ColdReadDone): void {
+    const same = this.#waiting.get(id)
+    if (same !== undefined) {
+      same.others ??= []
+      same.others.push(done)
+      return
     }
-    return promise
+    this.#waiting.set(id, { done, others: undefined })
+    if (this.#scheduled || this.#running >= this.#options.jobsMax) return
+    this.#scheduled = true
+    this.#options.afterTurn(this.#startJobs)
   }
 
   /** Starts no more jobs, and resolves when none runs. Reads may still be asked for: they wait. */
@@ -80,12 +95,15 @@ export class ColdReadQueue {
     this.#dispatch()
   }
 
-  /** Spreads what waits evenly over the free jobs: few reads run side by side, many in chunks. */
+  /** Spreads what waits evenly over the free jobs, unless a job for so few would take no time worth speaking of. */
   #dispatch(): void {
     this.#scheduled = false
-    while (!this.#paused && this.#waiting.size > 0 && this.#running < this.#options.jobsMax) {
-      const share = Math.ceil(this.#waiting.size / (this.#options.jobsMax - this.#running))
-      this.#start(Math.min(share, this.#options.idsPerJobMax))
+    const { jobsMax, idsPerJobMax } = this.#options
+    const worthwhile = Math.min(idsPerJobMax, Math.floor(worthwhileMs / this.#msPerId))
+    while (!this.#paused && this.#waiting.size > 0 && this.#running < jobsMax) {
+      if (this.#running > 0 && this.#waiting.size < worthwhile) return
+      const share = Math.ceil(this.#waiting.size / (jobsMax - this.#running))
+      this.#start(Math.min(Math.max(share, worthwhile), idsPerJobMax))
     }
   }
 
@@ -99,30 +117,54 @@ export class ColdReadQueue {
     }
     for (const id of ids) this.#waiting.delete(id)
     this.#running++
-    void this.#run(ids, reads)
+    const startMs = this.#options.nowMs()
+    this.#options.job(ids).then(
+      (values) => {
+        this.#learn((this.#options.nowMs() - startMs) / ids.length)
+        // The next job starts before these reads' owners go on, which may take a while.
+        this.#ended()
+        for (let i = 0; i < reads.length; i++) settle(reads[i]!, undefined, values[i])
+      },
+      (failure: unknown) => {
+        if (ids.length > 1) {
+          void this.#runEach(ids, reads)
+          return
+        }
+        this.#ended()
+        settle(reads[0]!, failure, undefined)
+      },
+    )
   }
 
-  async #run(ids: readonly number[], reads: readonly WaitingRead[]): Promise<void> {
-    try {
-      const values = await this.#options.job(ids)
-      for (let i = 0; i < reads.length; i++) reads[i]!.resolve(values[i])
-    } catch (failure) {
-      if (ids.length === 1) reads[0]!.reject(failure)
-      else await this.#runEach(ids, reads)
-    }
+  #ended(): void {
     this.#running--
     if (this.#running === 0) this.#onIdle()
     this.#dispatch()
   }
 
+  #learn(msPerId: number): void {
+    if (msPerId < this.#msPerId) this.#msPerId = msPerId
+    else this.#msPerId += (msPerId - this.#msPerId) * slowerWeight
+  }
+
   /** A failure in a shared job must hit only the reads whose bytes it concerns. */
   async #runEach(ids: readonly number[], reads: readonly WaitingRead[]): Promise<void> {
-    for (let i = 0; i < ids.length; i++) {
-      try {
-        reads[i]!.resolve((await this.#options.job([ids[i]!]))[0])
-      } catch (failure) {
-        reads[i]!.reject(failure)
-      }
+    const values: (Buffer | undefined)[] = []
+    const failures: unknown[] = []
+    for (const id of ids) {
+      const [value, failure] = await this.#options.job([id]).then(
+        (found) => [found[0], undefined] as const,
+        (cause: unknown) => [undefined, cause] as const,
+      )
+      values.push(value)
+      failures.push(failure)
     }
+    this.#ended()
+    for (let i = 0; i < reads.length; i++) settle(reads[i]!, failures[i], values[i])
   }
+}
+
+function settle({ done, others }: WaitingRead, failure: unknown, bytes: Buffer | undefined): void {
+  done(failure, bytes)
+  if (others !== undefined) for (const other of others) other(failure, bytes)
 }

@@ -8,6 +8,8 @@
 export interface ColdStore {
   /** The stored bytes, or undefined when the id is unknown. */
   read(id: number): Promise<Buffer | undefined>
+  /** As `read`, for many at a time: no promise is made. `done` is called once, later. */
+  readTo(id: number, done: ColdReadDone): void
   /** As `read`, for several ids in one piece of work; results in the order of `ids`. */
   readMany(ids: readonly number[]): Promise<(Buffer | undefined)[]>
   /**
@@ -22,6 +24,9 @@ export interface ColdStore {
   stats(): ColdStoreStats
   close(): Promise<void>
 }
+
+/** Told the bytes, or undefined for an unknown id; or, when `failure` is not undefined, why they could not be read. */
+export type ColdReadDone = (failure: unknown, bytes: Buffer | undefined) => void
 
 export interface ColdBatch {
   readonly puts: readonly ColdPut[]

@@ -29,6 +29,11 @@ export interface File {
   write(bytes: Uint8Array, position: number): Promise<void>
   /** Writes all of the pieces one behind the other from `position` on, as one write; or rejects. They must not change before it is over. */
   writePieces(pieces: readonly Uint8Array[], position: number): Promise<void>
+  /**
+   * As `writePieces`, but over when it returns: for a few bytes that go to the page cache and no further, so never on a file
+   * that is `durable`. It blocks the caller for as long as the system takes. Throws what `writePieces` rejects with.
+   */
+  writePiecesNow(pieces: readonly Uint8Array[], position: number): void
   /** Reads up to `into.length` bytes; resolves to how many were read, fewer only at the end of the file. */
   read(into: Uint8Array, position: number): Promise<number>
   /** Makes the contents durable (fdatasync). */

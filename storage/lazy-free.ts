@@ -1,6 +1,7 @@
 /**
  * Lazy free: large things that lost their key, released a little at a time: leaves of a deleted collection, entries of a
- * flushed database. Nobody can see them any more; only their memory and their stored copies remain.
+ * flushed database. Nobody can see them any more; only their memory and their stored copies remain. A tree that a
+ * checkpoint is writing stays until it is written.
  */
 import type { Database } from '../engine/keyspace/database.ts'
 import type { Keyspace } from '../engine/keyspace/keyspace.ts'
@@ -21,8 +22,9 @@ export class LazyFree {
     this.#onRelease = onRelease
   }
 
+  /** Whether something may be released now. */
   get any(): boolean {
-    return this.#trees.length > 0 || this.#databases.length > 0
+    return this.#databases.length > 0 || this.#nextTree() >= 0
   }
 
   /** What waits, for INFO's lazyfree_pending_objects. */
@@ -42,9 +44,9 @@ export class LazyFree {
 
   /** Releases a few pieces. */
   step(): void {
-    const root = this.#trees.at(-1)
-    if (root !== undefined) {
-      if (this.#keyspace.trees.releaseSome(root, perStep)) this.#trees.pop()
+    const next = this.#nextTree()
+    if (next >= 0) {
+      if (this.#keyspace.trees.releaseSome(this.#trees[next], perStep)) this.#trees.splice(next, 1)
       return
     }
     const flushed = this.#databases[0]
@@ -58,5 +60,9 @@ export class LazyFree {
     if (flushed.cursor !== 0) return
     flushed.database.index.clear()
     this.#databases.shift()
+  }
+
+  #nextTree(): number {
+    return this.#trees.findLastIndex((root) => !this.#keyspace.trees.isFrozen(root))
   }
 }

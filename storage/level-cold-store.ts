@@ -17,7 +17,7 @@
 import { ClassicLevel } from 'classic-level'
 import type { Clock } from './clock.ts'
 import { ColdReadQueue } from './cold-read-queue.ts'
-import type { ColdBatch, ColdStore } from './cold-store.ts'
+import type { ColdBatch, ColdReadDone, ColdStore } from './cold-store.ts'
 import { probeDirectory } from './disk-probe.ts'
 import { freeDiskBytes, levelLogNumbers, prepareLevelDirectory } from './level-directory.ts'
 import type { LevelError } from './level-failure.ts'
@@ -95,6 +95,7 @@ export class LevelColdStore implements ColdStore {
     this.#queue = new ColdReadQueue({
       job: (ids) => this.#readJob(ids),
       afterTurn: (work) => options.clock.afterTurn(work),
+      nowMs: () => options.clock.monotonicMs(),
       jobsMax: options.readsInFlight ?? 3,
       idsPerJobMax: IDS_PER_READ_MAX,
     })
@@ -120,6 +121,15 @@ export class LevelColdStore implements ColdStore {
     if (this.#closed) return Promise.reject(closedError())
     this.#reads++
     return this.#queue.read(id)
+  }
+
+  readTo(id: number, done: ColdReadDone): void {
+    if (this.#closed) {
+      void Promise.resolve().then(() => done(closedError(), undefined))
+      return
+    }
+    this.#reads++
+    this.#queue.readTo(id, done)
   }
 
   readMany(ids: readonly number[]): Promise<(Buffer | undefined)[]> {

@@ -7,7 +7,7 @@
  */
 import type { Random } from '../engine/random.ts'
 import type { Clock } from './clock.ts'
-import type { ColdBatch, ColdStore, ColdStoreStats } from './cold-store.ts'
+import type { ColdBatch, ColdReadDone, ColdStore, ColdStoreStats } from './cold-store.ts'
 
 export type ColdOperation = 'read' | 'write' | 'sync'
 
@@ -97,6 +97,13 @@ export class MemoryColdStore implements ColdStore {
 
   async read(id: number): Promise<Buffer | undefined> {
     return (await this.readMany([id]))[0]
+  }
+
+  readTo(id: number, done: ColdReadDone): void {
+    this.read(id).then(
+      (bytes) => done(undefined, bytes),
+      (failure: unknown) => done(failure, undefined),
+    )
   }
 
   readMany(ids: readonly number[]): Promise<(Buffer | undefined)[]> {

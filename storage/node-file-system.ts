@@ -97,6 +97,20 @@ class NodeFile implements File {
     })
   }
 
+  writePiecesNow(pieces: readonly Uint8Array[], position: number): void {
+    let left: readonly Uint8Array[] = pieces
+    let done = 0
+    while (left.length > 0) {
+      const at = position + done
+      const first = left[0]!
+      const written =
+        left.length === 1 ? fs.writeSync(this.#descriptor, first, 0, first.length, at) : fs.writevSync(this.#descriptor, left, at)
+      if (written === 0 && left.some((piece) => piece.length > 0)) throw ioError('EIO', `write stopped after ${done} bytes`)
+      left = without(left, written)
+      done += written
+    }
+  }
+
   read(into: Uint8Array, position: number): Promise<number> {
     const descriptor = this.#descriptor
     return new Promise((resolve, reject) => {
@@ -138,7 +152,7 @@ class NodeFile implements File {
 }
 
 /** The pieces that follow the first `bytes`; none is empty. */
-function without(pieces: Uint8Array[], bytes: number): Uint8Array[] {
+function without(pieces: readonly Uint8Array[], bytes: number): Uint8Array[] {
   let over = bytes
   for (let i = 0; i < pieces.length; i++) {
     const { length } = pieces[i]!

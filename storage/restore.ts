@@ -4,6 +4,7 @@
  */
 import type { TypeNumber } from '../engine/keyspace/entries.ts'
 import { beforeMoveFlag, catalogedFlag, dirtyFlag, ownIntegerFlag, treeForm, valueDirtyFlag } from '../engine/keyspace/entries.ts'
+import type { KeyIndex } from '../engine/keyspace/key-index.ts'
 import type { Keyspace } from '../engine/keyspace/keyspace.ts'
 import { Separator } from '../engine/tree/separator.ts'
 import type { CatalogVisitor } from './catalog-format.ts'
@@ -28,10 +29,30 @@ export class KeyspaceRestore implements CatalogVisitor {
   /** Entries that came with a value which is worth moving: some are replaced or deleted by later rows. */
   readonly #movable: number[] = []
 
-  /** While it runs, the keyspace must have no observer. */
-  constructor(keyspace: Keyspace, tier: Tier) {
+  /** Entries to come, and the index that was made for that many. */
+  readonly #entries: number
+  #reserved: KeyIndex | undefined
+
+  /** While it runs, the keyspace must have no observer. About `entries` are to come. */
+  constructor(keyspace: Keyspace, tier: Tier, entries: number) {
     this.#keyspace = keyspace
     this.#tier = tier
+    this.#entries = entries
+  }
+
+  upcoming(db: number, bytes: Buffer, starts: Int32Array, ends: Int32Array, count: number): void {
+    const { databases, lookAhead } = this.#keyspace
+    const { index } = databases[db]
+    // Nearly always one database holds nearly all keys.
+    if (this.#reserved === undefined) {
+      index.reserve(this.#entries)
+      this.#reserved = index
+    }
+    lookAhead.look(index, bytes, starts, ends, count)
+  }
+
+  noneUpcoming(): void {
+    this.#keyspace.lookAhead.end()
   }
 
   entry(
@@ -72,10 +93,11 @@ export class KeyspaceRestore implements CatalogVisitor {
   }
 
   /**
-   * After the last row: gives each collection to the entry that has it, and tells the tier of the values that it may move after all,
-   * because their keys were to expire soon when they were told, or because the setting has changed.
+   * After the last row: gives back what of the index was made in vain, gives each collection to the entry that has it, and tells the tier of
+   * the values that it may move after all, because their keys were to expire soon when they were told, or because the setting has changed.
    */
   finish(): void {
+    this.#reserved?.trim()
     this.#giveTrees()
     const { entries, values } = this.#keyspace
     for (const ref of this.#movable) {

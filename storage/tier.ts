@@ -13,17 +13,17 @@ import { slotBytesMax } from '../engine/memory/arena.ts'
 import type { FrozenTree } from '../engine/tree/frozen-tree.ts'
 import { LeafRow } from '../engine/tree/tree-shape.ts'
 import type { Clock } from './clock.ts'
+import type { ColdReadCounts } from './cold-reader.ts'
+import { ColdReader } from './cold-reader.ts'
 import type { ColdItem, ColdLeaf, ColdSet } from './cold-set.ts'
 import { ColdStamps } from './cold-stamps.ts'
 import type { ColdStore } from './cold-store.ts'
 import { IdList } from './id-list.ts'
 import { LazyFree } from './lazy-free.ts'
-import { isHead, readPieces } from './pieced-values.ts'
 import { RefQueue } from './ref-queue.ts'
 import { Residency } from './residency.ts'
 import { Tombstones } from './tombstones.ts'
 import type { ValueCodec } from './value-codec.ts'
-import { decodedLength, LARGE_VALUE_BYTES } from './value-codec.ts'
 
 export type { ColdSet } from './cold-set.ts'
 
@@ -40,11 +40,7 @@ export interface TierSettings {
   ttlMinMs: number
 }
 
-export interface TierCounts {
-  coldReads: number
-  coldReadBytes: number
-  /** Cold reads that found the same value on its way already. */
-  sharedReads: number
+export interface TierCounts extends ColdReadCounts {
   promotions: number
   demotions: number
   demotedBytes: number
@@ -80,6 +76,7 @@ export class Tier implements KeyspaceObserver {
   /** Set by the write-out: tells the catalog of an entry at once. `isMidRecord`: the record in hand has changed it. */
   tellBeforeMove: (entry: number, isMidRecord: boolean) => void = () => undefined
   #checkpointing = false
+  #checkpointLsn = 0
   /** What was cut off and is released in slices. */
   readonly lazyFree: LazyFree
   /** Ids in the cold store that became useless since the last checkpoint. */
@@ -92,15 +89,10 @@ export class Tier implements KeyspaceObserver {
   room: () => Room = () => 'ample'
   readonly #keyspace: Keyspace
   readonly #store: ColdStore | undefined
-  readonly #codec: ValueCodec
-  readonly #clock: Clock
+  readonly #reader: ColdReader | undefined
   readonly #stamps: ColdStamps
-  readonly #reads = new Map<number, Promise<Buffer>>()
-  /** Memory of values read in pieces, which the keyspace may adopt; whether it has done so before. */
-  readonly #adoptable = new WeakMap<ArrayBufferLike, boolean>()
   /** Entries that were fetched for the request in hand, with the epoch at which each was last seen. */
   readonly #visitors: number[] = []
-  readonly #coldReadMs: (ms: number) => void
 
   constructor(
     keyspace: Keyspace,
@@ -112,14 +104,14 @@ export class Tier implements KeyspaceObserver {
   ) {
     this.#keyspace = keyspace
     this.#store = store
-    this.#codec = codec
-    this.#clock = clock
     this.settings = settings
-    this.#coldReadMs = coldReadMs
     this.residency = new Residency(keyspace.values)
     this.#stamps = new ColdStamps(keyspace.access, this.residency.epoch)
     keyspace.coldIdleSeconds = (stamp) => this.#stamps.idleSeconds(stamp)
     this.lazyFree = new LazyFree(keyspace, (entry) => this.gone(entry))
+    if (store === undefined) return
+    this.#reader = new ColdReader(store, codec, clock, this.counts, coldReadMs)
+    this.#reader.onRead = (bytes) => this.residency.passed(bytes, this.residency.bytes)
   }
 
   /** Whether a request may meet a cold value at all. */
@@ -128,12 +120,12 @@ export class Tier implements KeyspaceObserver {
   }
 
   get readsInFlight(): number {
-    return this.#reads.size
+    return this.#reader?.inFlight ?? 0
   }
 
   /** Resolves when no read is under way. */
   async quiet(): Promise<void> {
-    while (this.#reads.size > 0) await Promise.allSettled(this.#reads.values())
+    await this.#reader?.quiet()
   }
 
   /** Whether the catalog lags behind. */
@@ -165,6 +157,10 @@ export class Tier implements KeyspaceObserver {
     if (!this.settings.demotes) return
     if (!this.isMovable(value)) return
     this.residency.enter(value)
+    this.#passed(value)
+  }
+
+  #passed(value: number): void {
     this.residency.passed(this.#keyspace.arena.capacity(value), this.residency.bytes)
   }
 
@@ -203,12 +199,13 @@ export class Tier implements KeyspaceObserver {
     this.#bury(entry, lsn, isLater ? this.#laterTombstones : this.tombstones)
   }
 
-  /** An entry of a flushed database will not be written. The checkpoint which is under way does not tell of the flush, but must of this. */
+  /** An entry of a flushed database will not be written. If the checkpoint which is under way does not tell of the flush, it must of this. */
   gone(entry: number): void {
     const { entries, databases } = this.#keyspace
     if (!this.#checkpointing || !this.isDue(entry)) return
     entries.clearFlag(entry, dirtyFlag)
-    if (entries.flag(entry, catalogedFlag)) this.#bury(entry, databases[entries.db(entry)].flushedLsn, this.tombstones)
+    const { flushedLsn } = databases[entries.db(entry)]
+    if (flushedLsn > this.#checkpointLsn && entries.flag(entry, catalogedFlag)) this.#bury(entry, flushedLsn, this.tombstones)
   }
 
   #bury(entry: number, lsn: number, tombstones: Tombstones): void {
@@ -218,6 +215,8 @@ export class Tier implements KeyspaceObserver {
   }
 
   treeDropped(root: number): void {
+    // A checkpoint shows it as it was all the same: the log, whose replay begins there, may first copy it or change a part.
+    if (!this.#checkpointing) this.#keyspace.trees.unfreeze(root)
     this.lazyFree.addTree(root)
   }
 
@@ -232,9 +231,10 @@ export class Tier implements KeyspaceObserver {
 
   // Checkpoints.
 
-  /** A checkpoint begins: what is dirty now it writes, and nothing that becomes so from here on. Deletions have been told. */
-  beginCheckpoint(): void {
+  /** A checkpoint as of `lsn` begins: what is dirty now it writes, and nothing that becomes so from here on. Deletions and flushes have been told. */
+  beginCheckpoint(lsn: number): void {
     this.#keyspace.dirtyEpoch ^= epochFlag
+    this.#checkpointLsn = lsn
     this.#checkpointing = true
   }
 
@@ -263,21 +263,47 @@ export class Tier implements KeyspaceObserver {
 
   // Prefetch.
 
-  /** Reads what the set names; one read per value however many wait for it. Rejects when a value cannot be read, or has no place in memory. */
-  async fetch(set: ColdSet): Promise<void> {
-    set.values = await Promise.all(
-      set.items.map((item) => this.#read(item.id).catch((failure: Error) => this.#unlessOutdated(item, failure))),
-    )
-    let slotBytes = 0
-    for (const bytes of set.values) if (bytes !== undefined && bytes.length <= slotBytesMax) slotBytes += bytes.length
-    this.#keyspace.arena.mustHold(slotBytes)
+  /** Reads what the set names. Rejects when a value cannot be read, or has no place in memory. */
+  fetch(set: ColdSet): Promise<void> {
+    if (set.items.length === 0) return Promise.resolve()
+    return new Promise((resolve, reject) => {
+      this.fetchTo(set, (failure) => (failure === undefined ? resolve() : reject(failure)))
+    })
   }
 
-  /** A value that was replaced while it was read may be gone from the store, and is wanted no more. */
-  #unlessOutdated({ entry, leaf, id }: ColdItem, failure: Error): undefined {
-    const isCurrent = leaf === undefined ? this.#isColdValue(entry, id) : this.#isTree(leaf) && this.#isColdLeaf(leaf, id)
-    if (isCurrent) throw failure
+  /** As `fetch`, for a set with items: `done` is called once, later, with the failure if there is one. */
+  fetchTo(set: ColdSet, done: (failure: Error | undefined) => void): void {
+    const { items } = set
+    const values: (Buffer | undefined)[] = new Array(items.length).fill(undefined)
+    let left = items.length
+    set.values = values
+    for (let i = 0; i < items.length; i++) {
+      ;(this.#reader as ColdReader).read(items[i].id, (failure, bytes) => {
+        if (left === 0) return
+        values[i] = bytes
+        if (failure !== undefined && this.#isCurrent(items[i])) {
+          left = 0
+          done(failure as Error)
+        } else if (--left === 0) done(this.#refusal(values))
+      })
+    }
+  }
+
+  /** Why values that were read have no place in memory; undefined when they have. */
+  #refusal(values: readonly (Buffer | undefined)[]): Error | undefined {
+    let slotBytes = 0
+    for (const bytes of values) if (bytes !== undefined && bytes.length <= slotBytesMax) slotBytes += bytes.length
+    try {
+      this.#keyspace.arena.mustHold(slotBytes)
+    } catch (failure) {
+      return failure as Error
+    }
     return undefined
+  }
+
+  /** Whether what was read is still wanted: a value that was replaced meanwhile may be gone from the store. */
+  #isCurrent({ entry, leaf, id }: ColdItem): boolean {
+    return leaf === undefined ? this.#isColdValue(entry, id) : this.#isTree(leaf) && this.#isColdLeaf(leaf, id)
   }
 
   #isColdValue(entry: number, id: number): boolean {
@@ -316,7 +342,7 @@ export class Tier implements KeyspaceObserver {
       entries.setResident(entry, value, keyspace.access.initial())
       entries.clearFlag(entry, valueDirtyFlag)
       keyspace.coldCount--
-      this.resident(value)
+      this.#passed(value)
       this.#visitors.push(entry, epoch)
     }
   }
@@ -324,16 +350,15 @@ export class Tier implements KeyspaceObserver {
   /** A slot that holds `bytes`: their own memory if it may be adopted. */
   #slotFor(entry: number, bytes: Buffer): number {
     const { values } = this.#keyspace
-    const adoptedBefore = this.#adoptable.get(bytes.buffer)
-    if (adoptedBefore === undefined) {
+    const adopted = (this.#reader as ColdReader).adopt(bytes)
+    if (adopted === 'no') {
       const value = values.create(entry, bytes.length, false)
       values.bytes(value).set(bytes, values.start(value))
       return value
     }
     // Nobody has changed it, or the entry would have another value by now; but a reply may refer to it.
     const value = values.adopt(entry, bytes, 0, bytes.length)
-    if (adoptedBefore) values.share(value)
-    this.#adoptable.set(bytes.buffer, true)
+    if (adopted === 'again') values.share(value)
     return value
   }
 
@@ -346,8 +371,11 @@ export class Tier implements KeyspaceObserver {
       const entry = visitors[i]
       if (!entries.isLive(entry) || entries.isTree(entry) || !entries.isResident(entry)) continue
       const value = entries.value(entry)
-      if (value === 0 || values.id(value) === 0) continue
-      if (this.#staysAfter(visitors[i + 1])) {
+      if (value === 0) continue
+      if (values.id(value) === 0) {
+        // It was changed, and stays.
+        if (values.queue(value) === 0 && this.settings.demotes && this.isMovable(value)) this.residency.enter(value)
+      } else if (this.#staysAfter(visitors[i + 1])) {
         this.counts.promotions++
         this.residency.leave(value)
         if (this.settings.demotes) this.residency.promote(value)
@@ -402,42 +430,5 @@ export class Tier implements KeyspaceObserver {
     const room = this.room()
     if (room === 'none') return false
     return room === 'ample' || this.settings.promote === 'always' || this.residency.isRecent(epoch)
-  }
-
-  #read(id: number): Promise<Buffer> {
-    const known = this.#reads.get(id)
-    if (known !== undefined) {
-      this.counts.sharedReads++
-      return known
-    }
-    const reading = this.#readAndDecode(id)
-    this.#reads.set(id, reading)
-    return reading
-  }
-
-  async #readPieces(id: number, head: Buffer): Promise<Buffer> {
-    const bytes = await readPieces(this.#store as ColdStore, this.#codec, id, head)
-    this.#adoptable.set(bytes.buffer, false)
-    return bytes
-  }
-
-  #decode(id: number, stored: Buffer): Buffer | Promise<Buffer> {
-    return decodedLength(stored) > LARGE_VALUE_BYTES ? this.#codec.decodeLarge(id, stored) : this.#codec.decode(id, stored)
-  }
-
-  async #readAndDecode(id: number): Promise<Buffer> {
-    const startMs = this.#clock.monotonicMs()
-    try {
-      const stored = await (this.#store as ColdStore).read(id)
-      if (stored === undefined) throw new Error(`value ${id} is missing from the cold store`)
-      const bytes = isHead(stored) ? await this.#readPieces(id, stored) : await this.#decode(id, stored)
-      this.counts.coldReads++
-      this.counts.coldReadBytes += bytes.length
-      this.residency.passed(bytes.length, this.residency.bytes)
-      return bytes
-    } finally {
-      this.#reads.delete(id)
-      this.#coldReadMs(this.#clock.monotonicMs() - startMs)
-    }
   }
 }

@@ -9,6 +9,7 @@
  */
 import { crc32 } from 'node:zlib'
 import { compress, compressSync, uncompress, uncompressSync } from 'lz4-napi'
+import { decompressBlock } from './lz4-block.ts'
 
 const CODEC_RAW = 0
 const CODEC_LZ4 = 1
@@ -19,6 +20,8 @@ export const RAW_HEADER_BYTES = 5
 const LENGTH_BYTES = 4
 /** Above this many bytes use `encodeLarge` and `decodeLarge`. */
 export const LARGE_VALUE_BYTES = 64 * 1024
+/** Up to so many bytes are decompressed in JavaScript, which is faster for them. */
+const SHORT_VALUE_BYTES = 1024
 /** Compressed bytes are kept only if they are at most this share of the raw ones: less is not worth inflating at every read. */
 const WORTHWHILE_SHARE = 0.88
 
@@ -66,6 +69,8 @@ export class ValueCodec {
   /** The value's bytes: a view of `stored` when it was raw. `id` is only for the error. Throws `ColdValueCorrupt`. */
   decode(id: number, stored: Buffer): Buffer {
     if (checkedCodec(id, stored) === CODEC_RAW) return stored.subarray(RAW_HEADER_BYTES)
+    const length = decodedLength(stored)
+    if (length <= SHORT_VALUE_BYTES) return decodeShort(id, stored, length)
     let raw: Buffer
     try {
       raw = uncompressSync(stored.subarray(RAW_HEADER_BYTES))
@@ -92,6 +97,14 @@ export class ValueCodec {
 export function decodedLength(stored: Buffer): number {
   if (stored[0] === CODEC_LZ4 && stored.length >= RAW_HEADER_BYTES + LENGTH_BYTES) return stored.readUInt32LE(RAW_HEADER_BYTES)
   return Math.max(0, stored.length - RAW_HEADER_BYTES)
+}
+
+function decodeShort(id: number, stored: Buffer, length: number): Buffer {
+  const raw = Buffer.allocUnsafe(length)
+  if (!decompressBlock(stored, RAW_HEADER_BYTES + LENGTH_BYTES, stored.length, raw, length)) {
+    throw new ColdValueCorrupt(id, 'not an LZ4 block')
+  }
+  return raw
 }
 
 function storeRaw(bytes: Buffer, start: number, end: number, into: Buffer | undefined, at: number): Buffer {

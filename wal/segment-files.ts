@@ -92,8 +92,19 @@ export class SegmentFiles {
       // A sync that began while the write was under way may have missed it.
       this.#dirty = true
     }
-    this.#end = at + bytes
-    if (this.#end - SEGMENT_HEADER_BYTES > this.#active.bytes / 8) this.#spares.prepare()
+    this.#ended(at + bytes)
+  }
+
+  /**
+   * As a `write` that is not durable, but over when it returns. False, and nothing is written, when that cannot be: the file is
+   * not open for it yet, or a sync is under way, behind which the system would let the write wait. The frames fit.
+   */
+  writeNow(pieces: readonly Uint8Array[], bytes: number): boolean {
+    if (this.#plain === undefined || this.#syncing !== undefined) return false
+    this.#dirty = true
+    this.#plain.writePiecesNow(pieces, this.#end)
+    this.#ended(this.#end + bytes)
+    return true
   }
 
   /** Makes durable what was written before the call. */
@@ -159,6 +170,12 @@ export class SegmentFiles {
   /** Resolves when no trim is under way. */
   async settle(): Promise<void> {
     await this.#trimming
+  }
+
+  /** Frames have been written up to `end`. */
+  #ended(end: number): void {
+    this.#end = end
+    if (end - SEGMENT_HEADER_BYTES > this.#active.bytes / 8) this.#spares.prepare()
   }
 
   async #trim(upTo: number): Promise<void> {

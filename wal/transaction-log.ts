@@ -18,7 +18,7 @@ export interface TransactionLog {
   readonly recordBytesMax: number
   /** Bytes appended and not yet committed, for back-pressure. */
   readonly pendingBytes: number
-  /** Set by the owner. Called whenever `committed` has moved, never from inside `append`. */
+  /** Set by the owner. Called whenever `committed` has moved, never from inside `append`; from inside `flush` only while the policy is not `always`. */
   onCommitted: (committed: number) => void
   /** Set by the owner. Called once, when a write or sync failed: nothing will be committed any more. */
   onFailed: (failure: Error) => void
@@ -28,7 +28,10 @@ export interface TransactionLog {
    * committed. Throws `LogFailed` after a failure.
    */
   append(payload: Buffer, start: number, end: number, references?: readonly RecordReference[]): number
-  /** Starts writing the forming group unless one is being written. Cheap when there is nothing to do; called once per turn. */
+  /**
+   * Starts writing the forming group unless one is being written; cheap when there is nothing to do; called once per turn. Under
+   * `everysec` and `no` a small group may be committed when it returns.
+   */
   flush(): void
   /**
    * Committed records with an LSN above `after`, in order, without gaps, up to `committed`; then ends. Payloads are valid until the next step.

@@ -52,6 +52,8 @@ export class KeyIndex {
   #sweepNext = 0
   #sweepAt = sweepFrom
   #sweepKind = evenTableKind
+  /** Keys that tables were made for and that have not all come. */
+  #reserved = 0
 
   constructor(arena: Arena) {
     this.#arena = arena
@@ -156,6 +158,7 @@ export class KeyIndex {
     halves.fill(0, base + hole * 3, base + hole * 3 + 3)
     const count = --this.#counts[number]
     this.#size--
+    if (this.#reserved !== 0) return
     if (count === 0) this.#drop(number)
     else if (capacity > 16 && count < capacity * 0.3) this.#resize(number, Math.ceil(count / 0.6), tableKind)
     // What has shrunk by half is swept again when it grows.
@@ -221,6 +224,31 @@ export class KeyIndex {
     this.#counts = noCounts
     this.#size = 0
     this.#sweepAt = sweepFrom
+    this.#reserved = 0
+  }
+
+  /** Gives an empty index the tables that so many keys will need, where that is worth it: then it hardly ever grows on the way. */
+  reserve(keys: number): void {
+    if (keys < sweepFrom || this.#refs !== noRefs) return
+    this.#begin()
+    const wanted = Math.ceil(((keys / tableCount) * (1 + sweepGrowth)) / loadMax)
+    for (let number = 0; number < tableCount; number++) this.#resize(number, wanted, oddTableKind)
+    this.#sweepAt = keys
+    this.#reserved = keys
+  }
+
+  /** After `reserve`: if far fewer keys came than were expected, gives each table the size that it needs. */
+  trim(): void {
+    const reserved = this.#reserved
+    this.#reserved = 0
+    if (reserved === 0 || this.#size > reserved * 0.9) return
+    for (let number = 0; number < tableCount; number++) {
+      const count = this.#counts[number]
+      if (count > 0) this.#resize(number, Math.ceil((count * (1 + sweepGrowth)) / loadMax), this.#sweepKind)
+      else if (this.#refs[number] !== 0) this.#drop(number)
+    }
+    this.#sweepKind = this.#sweepKind === evenTableKind ? oddTableKind : evenTableKind
+    this.#sweepAt = Math.max(sweepFrom, this.#size)
   }
 
   #begin(): void {

@@ -171,13 +171,17 @@ export class FrozenTree {
   /** Ends before its time: what was taken may not have been written, and the tree is to be frozen again. */
   abort(): void {
     if (this.root === 0) return
+    if (this.#shape.roots.owner(this.root) === 0) {
+      this.drop()
+      return
+    }
     for (let block = this.#removed; block !== 0; ) {
       block = this.#removals.take(block, this.#separator, ({ words }) => this.#removals.add(this.root, words, 0))
     }
     this.#clear()
   }
 
-  /** The tree is gone. */
+  /** The tree is going, and nobody needs what is left. */
   drop(): void {
     this.#removals.drop(this.#removed)
     this.#clear()

@@ -386,14 +386,23 @@ export class TreeLeaves {
     this.shape.addCount(at, count - nodes.count(at.node, at.row))
   }
 
-  /** The tree has lost its key. Its leaves are released with `releaseSome`. */
+  /** Whether a write-out has yet to take something of a tree, or to say that it is written. */
+  isFrozen(root: number): boolean {
+    return this.#frozen.some((frozen) => frozen.root === root)
+  }
+
+  /** The tree has lost its key. Its leaves are released with `releaseSome`, once it is not frozen any more. */
   dropped(root: number): void {
     this.roots.setOwner(root, 0)
-    for (const frozen of this.#frozen) if (frozen.root === root) frozen.drop()
     this.#removed.drop(this.#removed.detach(root))
   }
 
-  /** Releases up to `max` leaves of a tree that was dropped; true when nothing of it is left. */
+  /** Nobody needs the rest of what a write-out has yet to take of a tree that was dropped. */
+  unfreeze(root: number): void {
+    for (const frozen of this.#frozen) if (frozen.root === root) frozen.drop()
+  }
+
+  /** Releases up to `max` leaves of a tree that was dropped and is not frozen; true when nothing of it is left. */
   releaseSome(root: number, max: number): boolean {
     const at = this.#scratch
     for (let i = 0; i < max; i++) {

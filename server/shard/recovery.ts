@@ -35,7 +35,7 @@ export async function restoreCatalog(
 ): Promise<Restored | undefined> {
   const reader = await openCatalog(files, directory)
   if (reader === undefined) return undefined
-  const restore = new KeyspaceRestore(keyspace, tier)
+  const restore = new KeyspaceRestore(keyspace, tier, Math.min(reader.marker.entryCount, reader.end.records))
   let shown: ReturnType<StartProgress> | undefined
   try {
     await reader.read(restore, (done, total) => {

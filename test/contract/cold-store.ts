@@ -52,6 +52,25 @@ export function describeColdStore(name: string, under: ColdStoreUnderTest): void
       await store.close()
     })
 
+    it('hands values over without a promise, each once, and later', async () => {
+      const store = await under.fresh()
+      await store.write({ puts: [put(1, 'one'), put(2, 'two')], deletes: [] })
+      const handed = (id: number) =>
+        new Promise<string>((resolve) => {
+          let isLater = false
+          store.readTo(id, (failure, bytes) => resolve(`${isLater} ${(failure as Error | undefined)?.message} ${bytes}`))
+          isLater = true
+        })
+      expect(await Promise.all([1, 2, 3, 2].map(handed))).toEqual([
+        'true undefined one',
+        'true undefined two',
+        'true undefined undefined',
+        'true undefined two',
+      ])
+      await store.close()
+      expect(await handed(1)).toMatch(/^true .*closed undefined$/)
+    })
+
     it('shows a write as soon as it has resolved, also to a reader that asked before', async () => {
       const store = await under.fresh()
       const before = store.read(9)

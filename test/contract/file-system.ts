@@ -83,6 +83,20 @@ export function fileSystemSuite(name: string, make: () => Promise<FileSystemUnde
       expect(await contents(path)).toBe(Buffer.concat(pieces).toString())
     })
 
+    it('writes pieces at once, more than a system call takes', async () => {
+      const file = await files.open(path, { write: true, create: true })
+      const pieces = Array.from({ length: 3000 }, (_, i) => Buffer.from(i % 7 === 0 ? '' : `${i},`))
+      file.writePiecesNow(pieces, 2)
+      file.writePiecesNow([], 0)
+      file.writePiecesNow([Buffer.from('>>')], 0)
+      const expected = `>>${Buffer.concat(pieces).toString()}`
+      expect(await contents(path)).toBe(expected)
+      await file.close()
+      const reading = await files.open(path, { write: false })
+      expect(() => reading.writePiecesNow([Buffer.from('y')], 0)).toThrow(expect.objectContaining({ code: 'EBADF' }))
+      await reading.close()
+    })
+
     it('reads fewer bytes only at the end', async () => {
       await fill(path, '0123456789')
       const file = await files.open(path, { write: false })

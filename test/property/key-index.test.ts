@@ -166,6 +166,43 @@ describe('the index', () => {
     expect([index.size, index.bytes, arena.liveBytes]).toEqual([0, 0, 0])
   })
 
+  it('lies dense in tables that were made for as many keys, or for many more than came', () => {
+    for (const [keys, came] of [
+      [1_100_000, 1_100_000],
+      [1_100_000, 20_000],
+    ] as const) {
+      const arena = new Arena()
+      const index = new KeyIndex(arena)
+      index.reserve(keys)
+      const reserved = arena.liveBytes
+      expect(reserved).toBeGreaterThan(keys * 6)
+      for (let ref = 1; ref <= came; ref++) index.insert(mixed(ref), ref)
+      for (let ref = 1; ref <= came; ref += 3) index.remove(mixed(ref), ref)
+      for (let ref = 1; ref <= came; ref += 3) index.insert(mixed(ref), ref)
+      index.trim()
+      index.trim()
+      expect(index.size).toBe(came)
+      const grown = new Arena()
+      const other = new KeyIndex(grown)
+      for (let ref = 1; ref <= came; ref++) other.insert(mixed(ref), ref)
+      expect(arena.reservedBytes).toBeLessThan(grown.reservedBytes * 1.1 + (1 << 20))
+      if (came < keys) expect(arena.liveBytes).toBeLessThan(reserved / 5)
+      let wanted = 0
+      const matcher = { matches: (ref: number) => ref === wanted }
+      let missing = 0
+      for (wanted = 1; wanted <= came; wanted += 7) if (index.probe(mixed(wanted), matcher) !== wanted) missing++
+      expect(missing).toBe(0)
+      for (let ref = came + 1; ref <= came + 100_000; ref++) index.insert(mixed(ref), ref)
+      let seen = 0
+      let cursor = 0
+      do cursor = index.scan(cursor, 1000, () => seen++)
+      while (cursor !== 0)
+      expect(seen).toBe(came + 100_000)
+      index.clear()
+      expect([index.size, arena.liveBytes]).toEqual([0, 0])
+    }
+  })
+
   it('holds thousands of keys with one hash, which a scan shows together', () => {
     const model = new ModelledIndex()
     for (let i = 0; i < 3000; i++) model.insert(0xfffffff0)

@@ -29,7 +29,7 @@ export interface MachineOptions {
 export class Machine {
   readonly disk: SimulatedDisk
   readonly coldDisk = new MemoryColdDisk()
-  readonly log = new CapturedLog()
+  readonly log = new CapturedLog(() => this.isOff)
   readonly #options: MachineOptions
   #clock: ProcessClock
   server: Server | undefined
@@ -128,11 +128,17 @@ export class Machine {
   }
 }
 
-/** Keeps what would be printed. */
+/** Keeps what would be printed: a machine without power prints nothing, even if the turn in which it lost it goes on here. */
 class CapturedLog implements Log {
   readonly errors: string[] = []
+  readonly #isOff: () => boolean
+
+  constructor(isOff: () => boolean) {
+    this.#isOff = isOff
+  }
 
   error(text: string, fields?: LogFields): void {
+    if (this.#isOff()) return
     const error = fields?.error
     this.errors.push(error instanceof Error ? `${text}: ${error.stack}` : text)
   }

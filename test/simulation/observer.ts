@@ -112,6 +112,7 @@ export class Observer {
   watch(store: ColdStore): ColdStore {
     return {
       read: (id) => store.read(id),
+      readTo: (id, done) => store.readTo(id, done),
       readMany: (ids) => store.readMany(ids),
       write: (batch) => {
         for (const put of batch.puts) this.#requireCommitted(put)

@@ -134,7 +134,8 @@ describe('a shard opened again in the process', () => {
   it('goes on as it was when the checkpoint fails', async () => {
     const { scene, client } = await begin(5)
     await fill(client)
-    vi.spyOn(scene.server.shard!.checkpointer!, 'run').mockRejectedValueOnce(new Error('no space'))
+    const noSpace = Object.assign(new Error('no space'), { code: 'ENOSPC' })
+    vi.spyOn(scene.server.shard!.checkpointer!, 'run').mockRejectedValueOnce(noSpace)
     expect(await client.ask('DEBUG', 'RELOAD')).toBe('-ERR The data could not be reloaded: no space\r\n')
     await requireAll(client)
     expect(await client.ask('SET', 'k1', `<1> ${'v'.repeat(5)}`)).toBe(ok)

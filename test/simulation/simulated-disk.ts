@@ -63,6 +63,8 @@ export class SimulatedDisk implements FileSystem {
   #epoch = 0
   #poweredOff = false
   #mounted: SimulatedMount
+  /** Called before a write that its caller waits for, which may take time. */
+  beforeWriteNow: (() => void) | undefined
   /** Operations begun since the disk was made. */
   operations = 0
   /** Of these, how many were `write`, `sync` and so on. */
@@ -193,6 +195,20 @@ export class SimulatedDisk implements FileSystem {
         }
       })
     })
+  }
+
+  /** As `perform`, for an operation that is over when it returns. */
+  performNow(epoch: number, operation: DiskOperation, work: () => void): void {
+    if (this.#isDead(epoch)) throw new SimulatedCrash()
+    this.beforeWriteNow?.()
+    this.operations += 1
+    this.counts.set(operation, (this.counts.get(operation) ?? 0) + 1)
+    const code = this.#failureFor(operation)
+    if (code !== undefined) throw diskError(code, `${operation} failed on demand`)
+    work()
+    if (this.operations !== this.#crashAt) return
+    this.#poweredOff = true
+    throw new SimulatedCrash()
   }
 
   /** The file at `path`, made if `create`. */
@@ -356,6 +372,17 @@ class SimulatedFile implements File {
         this.#disk.settleCreation(this.#data)
       },
     )
+  }
+
+  writePiecesNow(pieces: readonly Uint8Array[], position: number): void {
+    if (this.#closed) throw diskError('EBADF', 'the file is closed')
+    if (this.#options.durable === true) throw new Error('a durable write would block the event loop')
+    this.#disk.performNow(this.#epoch, 'write', () => {
+      this.#requireWritable()
+      const bytes = Buffer.concat(pieces)
+      this.#disk.allocate(Math.max(0, position + bytes.length - this.#data.size))
+      this.#data.write(bytes, position)
+    })
   }
 
   read(into: Uint8Array, position: number): Promise<number> {

@@ -56,6 +56,27 @@ function separator(...words: number[]): Uint32Array {
   return Uint32Array.from({ length: 4 }, (_, i) => words[i] ?? 0)
 }
 
+/** Holds what it is told to come against what comes. */
+class Foreteller extends Recorder {
+  readonly #coming: string[] = []
+  told = 0
+
+  upcoming(db: number, bytes: Buffer, starts: Int32Array, ends: Int32Array, count: number): void {
+    expect(this.#coming).toEqual([])
+    for (let i = 0; i < count; i++) this.#coming.push(`${db} ${bytes.toString('latin1', starts[i], ends[i])}`)
+    this.told += count
+  }
+
+  noneUpcoming(): void {
+    expect(this.#coming).toEqual([])
+  }
+
+  override entry(...a: Parameters<CatalogVisitor['entry']>): void {
+    expect(`${a[0]} ${a[8].toString('latin1', a[9], a[10])}`).toBe(this.#coming.shift())
+    super.entry(...a)
+  }
+}
+
 async function replace(files: SimulatedDisk, path: string, bytes: Uint8Array): Promise<void> {
   const file = await files.open(path, { write: true, create: true })
   await file.truncate(0)
@@ -119,6 +140,31 @@ describe('catalog', () => {
       logId: LOG_ID,
     })
     expect(reader.end).toMatchObject({ generation: 1, sequence: 2, records: 12, offset: files.contents(catalogPath(DIRECTORY, 1)).length })
+  })
+
+  it('announces all entries before they come, in order', async () => {
+    const files = new SimulatedDisk(new SeededRandom(1))
+    const writer = await CatalogWriter.create(files, DIRECTORY, 1)
+    const random = new SeededRandom(4)
+    const value = Buffer.alloc(300, 'v')
+    let entries = 0
+    for (let i = 0; i < 3000; i++) {
+      const key = Buffer.from(`key ${i}`.padEnd(5 + (random.nextUint32() % 300), '.'))
+      const chance = random.nextUint32() % 20
+      if (chance === 0) writer.tombstone(0, i, key, 0, 5)
+      else if (chance === 1) writer.freed(i)
+      else {
+        const expireAt = chance < 6 ? 1_700_000_000_000 + i : 0
+        writer.entry(chance === 2 ? 1 : 0, 1, 0, 0, i, expireAt, i * 7, chance < 9 ? 0 : i + 1, key, 0, key.length, value, 0, i % 300)
+        entries++
+      }
+    }
+    await writer.marker(1, 1, 1, entries, 0, LOG_ID)
+    const reader = (await openCatalog(files, DIRECTORY))!
+    const foreteller = new Foreteller()
+    await reader.read(foreteller)
+    expect(foreteller.told).toBe(entries)
+    expect(foreteller.lines).toEqual(await linesOf(files))
   })
 
   it('writes the bytes that docs/formats/catalog.md shows', async () => {

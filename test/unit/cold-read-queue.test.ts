@@ -8,12 +8,17 @@ interface Job {
 }
 
 /** A queue whose jobs and turns end when the test says so. Values are the ids as text. */
-function queueOf(jobsMax: number, idsPerJobMax = 16) {
+function queueOf(jobsMax: number, idsPerJobMax = 16, msPerJob = 10) {
   const jobs: Job[] = []
+  let nowMs = 0
   let turn: (() => void)[] = []
   const queue = new ColdReadQueue({
     jobsMax,
     idsPerJobMax,
+    nowMs: () => {
+      nowMs += msPerJob
+      return nowMs
+    },
     afterTurn: (work) => void turn.push(work),
     job: (ids) =>
       new Promise((resolve, reject) => {
@@ -90,6 +95,59 @@ describe('ColdReadQueue', () => {
     expect(one).toMatchObject({ status: 'fulfilled', value: Buffer.from('1') })
     expect(two).toMatchObject({ status: 'rejected', reason: { message: 'block 2 is damaged' } })
     expect(none).toMatchObject({ status: 'fulfilled', value: undefined })
+  })
+
+  it('puts many reads into one job when reads take no time, and lets the next job form meanwhile', async () => {
+    const { queue, jobs, endTurn } = queueOf(3, 8, 0.01)
+    const read = (...ids: number[]) => ids.map((id) => queue.read(id))
+    const first = read(1)
+    endTurn()
+    jobs[0]!.finish()
+    await Promise.all(first)
+    const second = read(2, 3, 4, 5, 6)
+    endTurn()
+    expect(jobs[1]!.ids).toEqual([2, 3, 4, 5, 6])
+    const third = read(7, 8)
+    endTurn()
+    expect(jobs).toHaveLength(2)
+    const fourth = read(9, 10, 11, 12, 13, 14, 15)
+    endTurn()
+    expect(jobs[2]!.ids).toEqual([7, 8, 9, 10, 11, 12, 13, 14])
+    jobs[1]!.finish()
+    await Promise.all(second)
+    expect(jobs).toHaveLength(3)
+    jobs[2]!.finish()
+    await Promise.all(third)
+    expect(jobs[3]!.ids).toEqual([15])
+    jobs[3]!.finish()
+    await Promise.all(fourth)
+    expect([queue.running, queue.waiting]).toEqual([0, 0])
+  })
+
+  it('spreads reads over the jobs again once they take long', async () => {
+    let slow = false
+    let nowMs = 0
+    const started: number[] = []
+    const queue = new ColdReadQueue({
+      jobsMax: 3,
+      idsPerJobMax: 8,
+      afterTurn: setImmediate,
+      nowMs: () => nowMs,
+      job: async (ids) => {
+        started.push(ids.length)
+        nowMs += slow ? 5 : 0.01
+        return ids.map(() => undefined)
+      },
+    })
+    const readAll = () => Promise.all(Array.from({ length: 6 }, (_, i) => queue.read(i + 1)))
+    await queue.read(1)
+    await readAll()
+    expect(started).toEqual([1, 6])
+    slow = true
+    for (let i = 0; i < 200; i++) await readAll()
+    started.length = 0
+    await readAll()
+    expect(started).toEqual([2, 2, 2])
   })
 
   it('pauses once the running jobs are done, and holds what is asked for meanwhile', async () => {

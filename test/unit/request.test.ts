@@ -27,15 +27,14 @@ const { trees } = new Keyspace(new SeededRandom(1), noObserver)
 /** A read of a cold value that the test ends. */
 class ColdRead {
   readonly set = new ColdSet(trees)
-  readonly promise: Promise<void>
-  end: () => void = () => undefined
-  fail: (failure: Error) => void = () => undefined
+  done: (failure: Error | undefined) => void = () => undefined
 
-  constructor() {
-    this.promise = new Promise((resolve, reject) => {
-      this.end = resolve
-      this.fail = reject
-    })
+  end(): void {
+    this.done(undefined)
+  }
+
+  fail(failure: Error): void {
+    this.done(failure)
   }
 }
 
@@ -48,7 +47,9 @@ function fixture() {
   const reads = new Map<ColdSet, ColdRead>()
   const tier = {
     hasCold: true,
-    fetch: (set: ColdSet) => (reads.get(set) as ColdRead).promise,
+    fetchTo: (set: ColdSet, done: (failure: Error | undefined) => void) => {
+      ;(reads.get(set) as ColdRead).done = done
+    },
     admit: (set: ColdSet) => {
       if (needed.breaks === 'admit') throw new Error('broken')
       events.push(set.former === undefined ? 'admitted' : 'admitted, with what was read before')

@@ -5,6 +5,7 @@ import { Keyspace } from '../../engine/keyspace/keyspace.ts'
 import { noObserver } from '../../engine/keyspace/observer.ts'
 import type { HashForm } from '../../engine/mutation/hash-operations.ts'
 import { Mutator } from '../../engine/mutation/mutator.ts'
+import type { HashTrees } from '../../engine/types/hash-tree.ts'
 import { ColdSet } from '../../storage/cold-set.ts'
 import { MemoryColdDisk, MemoryColdStore } from '../../storage/memory-cold-store.ts'
 import type { CatalogSink } from '../../storage/no-catalog.ts'
@@ -33,6 +34,7 @@ export class TieredKeyspace {
   readonly clock = new ManualClock()
   readonly keyspace: Keyspace
   readonly mutator: Mutator
+  readonly hashes: HashTrees
   readonly tier: Tier
   readonly writeOut: WriteOut
   committed: (lsn: number) => Promise<void> = () => Promise.resolve()
@@ -44,6 +46,7 @@ export class TieredKeyspace {
     this.keyspace = new Keyspace(chance(3), noObserver)
     if (leafBytesMax !== undefined) this.keyspace.trees.leafBytesMax = leafBytesMax
     this.mutator = new Mutator(this.keyspace)
+    this.hashes = this.mutator.hashes.trees
     const settings = { demotes: true, valueBytesMin: 64, promote: 'second' as const, ttlMinMs: 0 }
     const codec = new ValueCodec()
     this.tier = new Tier(this.keyspace, this.store, codec, this.clock, settings, () => undefined)
