@@ -5,7 +5,6 @@
  * Metadata is always in memory: a command whose row says `none` meets no cold value, whatever it does.
  */
 import type { Arguments } from './arguments.ts'
-import type { KeySpec } from './command.ts'
 import type { Keyspace } from './keyspace/keyspace.ts'
 import { Separator } from './tree/separator.ts'
 import type { TreeLeaves } from './tree/tree-leaves.ts'
@@ -25,11 +24,18 @@ export type WantsOf = (keyspace: Keyspace, entry: number, args: Arguments, keyIn
 /** The whole value, nothing (metadata is enough), or what a function names. */
 export type Need = 'value' | 'none' | WantsOf
 
+/** Which arguments are keys, see `KeySpec`. */
+interface KeyPositions {
+  readonly first: number
+  readonly last: number
+  readonly step: number
+}
+
 const at = new LeafRow()
 const separator = new Separator()
 
 /** Names what a request wants of its keys, in the physical database `db`. */
-export function requestWants(keyspace: Keyspace, need: Need, keys: KeySpec, args: Arguments, db: number, wants: ColdWants): void {
+export function requestWants(keyspace: Keyspace, need: Need, keys: KeyPositions, args: Arguments, db: number, wants: ColdWants): void {
   if (need === 'none' || keys.first === 0) return
   const end = keys.last < 0 ? args.count + keys.last : keys.last
   for (let i = keys.first; i <= end && i < args.count; i += keys.step) {

@@ -1,6 +1,7 @@
 /**
  * What a handler works with: the request's arguments, the keyspace to look into, the mutator to change it through, and
- * the writer for its reply. One instance serves every request, so that none allocates.
+ * the writer for its reply. One instance serves every request, so that none allocates; a handler may have commands executed
+ * within its own (`Primary.run`), and finds everything as it was afterwards.
  *
  * A handler never sees a cold value: the values that its command's row asks for were fetched before. It sees no socket,
  * no log, no RESP version, and no clock but `now`, which stands still during a request.
@@ -22,7 +23,18 @@ const wrongTypeText = 'WRONGTYPE Operation against a key holding the wrong kind 
 /** Replies at least this long refer to the value instead of copying it. */
 const sharedBytesMin = 32 * 1024
 
-export class Execution {
+/** What belongs to one request. */
+export interface Frame {
+  readonly args: Arguments
+  readonly reply: ReplyWriter
+  readonly staged: StagedWork | undefined
+  readonly database: number
+  readonly db: number
+  readonly revealed: number
+  readonly touches: boolean
+}
+
+export class Execution implements Frame {
   readonly keyspace: Keyspace
   readonly mutator: Mutator
   readonly random: Random
@@ -53,6 +65,34 @@ export class Execution {
     this.random = random
     this.limits = limits
     this.hashTrees = mutator.hashes.trees
+  }
+
+  /** Begins a request. */
+  enter(args: Arguments, reply: ReplyWriter, database: number, staged: StagedWork | undefined): void {
+    const { keyspace } = this
+    this.args = args
+    this.reply = reply
+    this.staged = staged
+    this.database = database
+    this.db = keyspace.logical[database]
+    this.revealed = keyspace.logicalLsn
+  }
+
+  /** The request in hand, to be gone on with by `resume` when another one has been executed within it. */
+  frame(): Frame {
+    const { args, reply, staged, database, db, revealed, touches } = this
+    return { args, reply, staged, database, db, revealed, touches }
+  }
+
+  resume({ args, reply, staged, database, db, revealed, touches }: Frame): void {
+    this.args = args
+    this.reply = reply
+    this.staged = staged
+    this.database = database
+    this.db = db
+    this.revealed = revealed
+    this.touches = touches
+    this.keyspace.forgetLookUp()
   }
 
   /** The entry of the key that is argument `index`, 0 when there is none; for commands that change it. An expired key is deleted on the way. */

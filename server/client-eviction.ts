@@ -4,27 +4,40 @@
  *
  * Looked at when a turn's replies have left: what the system took at once is not held against anybody.
  */
+import type { Clock } from '../storage/clock.ts'
+import type { Client } from './client.ts'
 import { clientBytes, clientLine } from './client-list.ts'
+import type { Config } from './config/config.ts'
 import type { Values } from './config/settings.ts'
-import type { Server } from './server.ts'
-import type { Session } from './session.ts'
+import type { Log } from './logging.ts'
+import type { Listener } from './network/listener.ts'
+import type { Turn } from './network/turn.ts'
 
 /** Commands queued by MULTI and watched keys lie outside the connections' buffers; they are added up this often. */
 const recountMs = 1000
 
+interface ClientEvictionHost {
+  readonly clock: Clock
+  readonly config: Config
+  readonly log: Log
+  readonly listener: Listener
+  readonly turn: Turn
+  readonly sessions: ReadonlyMap<number, Client>
+}
+
 export class ClientEviction {
   /** Clients closed since the start. */
   evicted = 0
-  readonly #server: Server
+  readonly #host: ClientEvictionHost
   #transactionBytes = 0
   #countedMs = 0
 
-  constructor(server: Server) {
-    this.#server = server
+  constructor(host: ClientEvictionHost) {
+    this.#host = host
   }
 
   turnEnded(): void {
-    const { config, listener, turn } = this.#server
+    const { config, listener, turn } = this.#host
     const limit = limitBytes(config.values)
     if (limit === 0) return
     if (listener.memoryBytes + this.#transactionBytes <= limit && turn.nowMs - this.#countedMs < recountMs) return
@@ -33,21 +46,21 @@ export class ClientEviction {
   }
 
   #evict(limit: number): void {
-    const { sessions, log } = this.#server
-    const evictable: { readonly session: Session; readonly bytes: number }[] = []
+    const { sessions, log, clock } = this.#host
+    const evictable: { readonly client: Client; readonly bytes: number }[] = []
     let total = 0
     this.#transactionBytes = 0
-    for (const session of sessions.values()) {
-      const bytes = clientBytes(session)
+    for (const client of sessions.values()) {
+      const bytes = clientBytes(client)
       total += bytes
-      this.#transactionBytes += session.transaction.memoryBytes
-      if (!session.noEvict) evictable.push({ session, bytes })
+      this.#transactionBytes += client.transaction.memoryBytes
+      if (!client.noEvict) evictable.push({ client, bytes })
     }
     if (total <= limit) return
     evictable.sort((a, b) => b.bytes - a.bytes)
-    for (const { session, bytes } of evictable) {
-      log.info(`Evicting client: ${clientLine(session)}`)
-      session.connection.close()
+    for (const { client, bytes } of evictable) {
+      log.info(`Evicting client: ${clientLine(client, clock)}`)
+      client.connection.close()
       this.evicted++
       total -= bytes
       if (total <= limit) return

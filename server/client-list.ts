@@ -1,5 +1,6 @@
 /** Clients as CLIENT LIST describes them, one line each with Redis 7.0's fields, and the filters that CLIENT LIST and CLIENT KILL share. */
-import type { Session } from './session.ts'
+import type { Clock } from '../storage/clock.ts'
+import type { Client } from './client.ts'
 
 export type ClientType = 'normal' | 'master' | 'replica' | 'pubsub'
 
@@ -21,25 +22,25 @@ export function clientType(word: string): ClientType | undefined {
 }
 
 /** What a client's buffers, queued commands and watched keys take. */
-export function clientBytes({ connection, transaction }: Session): number {
+export function clientBytes({ connection, transaction }: Client): number {
   return connection.memoryBytes + transaction.memoryBytes
 }
 
 /** One client, without a line end. The file descriptor is not known here and told as 0. */
-export function clientLine(session: Session): string {
-  const { connection, transaction, server } = session
+export function clientLine(client: Client, clock: Clock): string {
+  const { connection, transaction } = client
   const { output, pipe } = connection
-  const nowMs = server.clock.monotonicMs()
+  const nowMs = clock.monotonicMs()
   const seconds = (sinceMs: number): number => Math.max(0, Math.floor((nowMs - sinceMs) / 1000))
   const outputBytes = output.pendingBytes + pipe.pendingBytes
   const library =
-    session.libraryName === '' && session.libraryVersion === '' ? '' : ` lib-name=${session.libraryName} lib-ver=${session.libraryVersion}`
+    client.libraryName === '' && client.libraryVersion === '' ? '' : ` lib-name=${client.libraryName} lib-ver=${client.libraryVersion}`
   return (
-    `id=${session.id} addr=${pipe.remoteAddress} laddr=${pipe.localAddress} fd=0 name=${session.name}` +
-    ` age=${seconds(connection.openedMs)} idle=${seconds(connection.lastActiveMs)} flags=${session.flags} db=${session.database}` +
+    `id=${client.id} addr=${pipe.remoteAddress} laddr=${pipe.localAddress} fd=0 name=${client.name}` +
+    ` age=${seconds(connection.openedMs)} idle=${seconds(connection.lastActiveMs)} flags=${client.flags} db=${client.database}` +
     ` sub=0 psub=0 ssub=0 multi=${transaction.open ? transaction.queued.length : -1}` +
     ` qbuf=${connection.queryBytes} qbuf-free=0 argv-mem=0 multi-mem=${transaction.queuedBytes} rbs=0 rbp=0` +
-    ` obl=0 oll=0 omem=${outputBytes} tot-mem=${clientBytes(session)}` +
-    ` events=r cmd=${session.lastCommandName} user=${session.user} redir=-1 resp=${session.reply.protocol}${library}`
+    ` obl=0 oll=0 omem=${outputBytes} tot-mem=${clientBytes(client)}` +
+    ` events=r cmd=${client.lastCommandName} user=${client.user} redir=-1 resp=${client.reply.protocol}${library}`
   )
 }

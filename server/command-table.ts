@@ -8,14 +8,12 @@ import type { CommandSpec, EngineCommand } from '../engine/command.ts'
 import type { Execution } from '../engine/execution.ts'
 import type { StagedWork } from '../engine/staged-work.ts'
 import { CommandStats } from './command-stats.ts'
-import type { Session } from './session.ts'
 
-export type SessionCommand = CommandSpec<Session>
-
-export interface Command {
+/** `Session` is what the handlers of session commands get; who does not run commands need not know it. */
+export interface Command<Session = never> {
   /** In lower case; a subcommand's is `container|name`. */
   readonly name: string
-  readonly spec: EngineCommand | SessionCommand
+  readonly spec: EngineCommand | CommandSpec<Session>
   readonly runs: (x: Execution) => void
   readonly serves: ((session: Session) => void) | undefined
   readonly isWrite: boolean
@@ -34,17 +32,17 @@ export interface Command {
   readonly moves: boolean
   readonly stats: CommandStats
   /** Of a container. */
-  readonly subcommands: CommandTable | undefined
+  readonly subcommands: CommandTable<Session> | undefined
 }
 
 const noHandler = (): void => undefined
 
-export class CommandTable {
-  readonly #slots: (Command | undefined)[]
-  readonly #all: Command[] = []
-  #last: Command | undefined
+export class CommandTable<Session = never> {
+  readonly #slots: (Command<Session> | undefined)[]
+  readonly #all: Command<Session>[] = []
+  #last: Command<Session> | undefined
 
-  constructor(engine: Record<string, EngineCommand>, session: Record<string, SessionCommand>) {
+  constructor(engine: Record<string, EngineCommand>, session: Record<string, CommandSpec<Session>>) {
     const rows = [...Object.entries(engine), ...Object.entries(session)]
     const size = 2 ** Math.ceil(Math.log2(rows.length * 4 + 4))
     this.#slots = new Array(size).fill(undefined)
@@ -55,12 +53,12 @@ export class CommandTable {
   }
 
   /** In the order of the tables. */
-  get all(): readonly Command[] {
+  get all(): readonly Command<Session>[] {
     return this.#all
   }
 
   /** The command named by argument `index`, in any case; undefined when there is none. */
-  find(args: Arguments, index: number): Command | undefined {
+  find(args: Arguments, index: number): Command<Session> | undefined {
     const { buffer } = args
     const start = args.starts[index]
     const end = args.ends[index]
@@ -80,21 +78,21 @@ export class CommandTable {
   }
 
   /** By name, in any case; a subcommand's is `container|name`. */
-  named(name: string): Command | undefined {
+  named(name: string): Command<Session> | undefined {
     const lower = name.toLowerCase()
     for (const command of this.everyOne()) if (command.name === lower) return command
     return undefined
   }
 
   /** Commands, each before its subcommands. */
-  *everyOne(): Generator<Command> {
+  *everyOne(): Generator<Command<Session>> {
     for (const command of this.#all) {
       yield command
       if (command.subcommands !== undefined) yield* command.subcommands.all
     }
   }
 
-  #add(command: Command): void {
+  #add(command: Command<Session>): void {
     const own = command.name.slice(command.name.indexOf('|') + 1)
     let hash = own.length
     for (let i = 0; i < own.length; i++) hash = (Math.imul(hash, 31) + (own.charCodeAt(i) | 0x20)) | 0
@@ -116,11 +114,11 @@ function isNamed(name: string, buffer: Buffer, start: number, end: number): bool
   return true
 }
 
-function subcommandsOf(
+function subcommandsOf<Session>(
   name: string,
   engine: Record<string, EngineCommand>,
-  session: Record<string, SessionCommand>,
-): CommandTable | undefined {
+  session: Record<string, CommandSpec<Session>>,
+): CommandTable<Session> | undefined {
   const pick = <T>(rows: Record<string, T>): Record<string, T> =>
     Object.fromEntries(
       Object.entries(rows)
@@ -133,18 +131,18 @@ function subcommandsOf(
   return new CommandTable(engineRows, sessionRows)
 }
 
-function makeCommand(
+function makeCommand<Session>(
   name: string,
-  spec: EngineCommand | SessionCommand,
+  spec: EngineCommand | CommandSpec<Session>,
   ofSession: boolean,
-  subcommands: CommandTable | undefined,
-): Command {
+  subcommands: CommandTable<Session> | undefined,
+): Command<Session> {
   const has = (flag: string): boolean => (spec.flags as readonly string[]).includes(flag)
   return {
     name,
     spec,
     runs: ofSession ? noHandler : (spec as EngineCommand).handler,
-    serves: ofSession ? (spec as SessionCommand).handler : undefined,
+    serves: ofSession ? (spec as CommandSpec<Session>).handler : undefined,
     isWrite: has('write'),
     isRead: has('readonly'),
     denyOom: has('denyoom'),

@@ -1,9 +1,29 @@
 /** What a changed setting does to the parts that keep a copy of it, at the start and after CONFIG SET. */
+import type { EngineLimits } from '../engine/execution.ts'
+import type { Addresses } from './addresses.ts'
+import type { Client } from './client.ts'
+import type { Config } from './config/config.ts'
 import type { Values } from './config/settings.ts'
-import type { Server } from './server.ts'
+import type { Log } from './logging.ts'
+import type { Listener } from './network/listener.ts'
+import type { Shard } from './shard/shard.ts'
 import { applyAccessSettings, budgetSettings, tierSettings } from './shard/shard.ts'
+import type { ShardSwitch } from './shard-switch.ts'
 
-export function applyConfig(server: Server): void {
+/** What keeps copies of settings. */
+export interface ConfiguredParts {
+  readonly config: Config
+  readonly log: Log
+  readonly listener: Listener
+  readonly addresses: Addresses
+  readonly limits: EngineLimits
+  readonly sessions: ReadonlyMap<number, Client>
+  readonly shard: Shard | undefined
+  readonly shardSwitch: ShardSwitch
+  slowerThanUs: number
+}
+
+export function applyConfig(server: ConfiguredParts): void {
   const { config } = server
   const apply = (): undefined => applyAll(server, config.values)
   apply()
@@ -45,7 +65,7 @@ export function applyConfig(server: Server): void {
   })
 }
 
-async function listenAnew(server: Server, text: string): Promise<string | undefined> {
+async function listenAnew(server: ConfiguredParts, text: string): Promise<string | undefined> {
   try {
     await server.addresses.follow(server.config.values)
     return undefined
@@ -55,7 +75,7 @@ async function listenAnew(server: Server, text: string): Promise<string | undefi
   }
 }
 
-async function switchLog(server: Server): Promise<string | undefined> {
+async function switchLog(server: ConfiguredParts): Promise<string | undefined> {
   try {
     await server.shardSwitch.followAppendonly()
     return undefined
@@ -65,7 +85,7 @@ async function switchLog(server: Server): Promise<string | undefined> {
   }
 }
 
-function applyAll(server: Server, values: Values): undefined {
+function applyAll(server: ConfiguredParts, values: Values): undefined {
   const { limits } = server.listener
   limits.clientsMax = values.maxclients
   limits.idleMs = values.timeout * 1000
@@ -88,8 +108,8 @@ function applyAll(server: Server, values: Values): undefined {
   const { shard } = server
   if (shard === undefined) return undefined
   Object.assign(shard.budget.settings, budgetSettings(values))
-  Object.assign(shard.primary.tier.settings, tierSettings(values))
-  applyAccessSettings(shard.primary.keyspace, values)
-  if (values.appendonly) shard.primary.log.setSyncPolicy(values.appendfsync)
+  Object.assign(shard.tier.settings, tierSettings(values))
+  applyAccessSettings(shard.keyspace, values)
+  if (values.appendonly) shard.log.setSyncPolicy(values.appendfsync)
   return undefined
 }

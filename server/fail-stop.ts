@@ -4,10 +4,17 @@
  * executed, appended, checkpointed or acknowledged; what had been appended before is still committed, and its replies
  * leave. The reason is logged, the owner ends the process with a code of its own, and the next start recovers from the log.
  */
-import type { LogFields } from './logging.ts'
-import type { Server } from './server.ts'
-import type { Session } from './session.ts'
+import type { Clock } from '../storage/clock.ts'
+import type { Client } from './client.ts'
+import type { Gate } from './gate.ts'
+import type { Log, LogFields } from './logging.ts'
+import type { Listener } from './network/listener.ts'
+import type { Turn } from './network/turn.ts'
+import type { Rates } from './rates.ts'
+import type { Maintenance } from './shard/maintenance.ts'
 import { closeShard } from './shard/shard.ts'
+import type { ShardState } from './shard/shard-state.ts'
+import type { StagedWorkQueue } from './staged-work.ts'
 
 /** The exit code of a process that stopped so: EX_SOFTWARE of sysexits.h. */
 export const failStopExitCode = 70
@@ -20,6 +27,21 @@ export const stopMsMax = 10_000
 const lingerMs = 1000
 const pollMs = 10
 
+/** What is to be stopped. */
+interface StoppedParts {
+  readonly clock: Clock
+  readonly log: Log
+  readonly listener: Listener
+  readonly turn: Turn
+  readonly rates: Rates
+  readonly gate: Gate
+  readonly stagedWork: StagedWorkQueue
+  readonly sessions: ReadonlyMap<number, Client>
+  readonly shard: ShardState | undefined
+  readonly maintenance: Maintenance
+  readonly logFailure: Error | undefined
+}
+
 export class FailStop {
   /** Why the server stops; undefined while it does not. */
   failure: Error | undefined
@@ -27,18 +49,17 @@ export class FailStop {
   onStopping: () => void = () => undefined
   /** Set by the owner: ends the process. Called once, when all is closed or time is up. */
   onStopped: () => void = () => undefined
-  readonly #server: Server
+  readonly #server: StoppedParts
   #over = false
 
-  constructor(server: Server) {
+  constructor(server: StoppedParts) {
     this.#server = server
   }
 
-  /** The request in hand of `session` has thrown: its client is told, if it has not been told something else already. */
-  inRequest(session: Session, failure: unknown): void {
-    const { command, id } = session
-    session.connection.failRequest(internalError)
-    this.stop(failure, { command: command?.name, client: id })
+  /** The request in hand of `client` has thrown: it is told, if it has not been told something else already. */
+  inRequest({ connection, id, lastCommandName }: Client, failure: unknown): void {
+    connection.failRequest(internalError)
+    this.stop(failure, { command: lastCommandName, client: id })
   }
 
   stop(failure: unknown, fields: LogFields = {}): void {
@@ -81,7 +102,7 @@ export class FailStop {
     const { shard, listener, clock } = server
     const stopped = listener.stopAccepting()
     if (shard !== undefined) {
-      const { log } = shard.primary
+      const { log } = shard
       log.flush()
       if (server.logFailure === undefined && log.committed < log.appended) await shard.waiters.wait(log.appended).catch(() => undefined)
     }

@@ -1,6 +1,6 @@
 /** Sums over the whole server that INFO, MEMORY and the metrics show alike. */
 import { valueHeaderBytes } from '../engine/keyspace/values.ts'
-import type { Server } from './server.ts'
+import type { ServerView } from './server-view.ts'
 
 export interface MemoryFigures {
   /** What counts towards maxmemory. */
@@ -22,13 +22,13 @@ export interface MemoryFigures {
 }
 
 /** Zeros while loading. */
-export function memoryFigures(server: Server): MemoryFigures {
+export function memoryFigures(server: ServerView): MemoryFigures {
   const { shard, listener } = server
   const residentBytes = server.ports.residentBytes()
   const heapBytes = process.memoryUsage().heapUsed
   const clientBytes = listener.memoryBytes
   if (shard === undefined) return { ...nothing, residentBytes, heapBytes, clientBytes }
-  const { keyspace, tier, log } = shard.primary
+  const { keyspace, tier, log } = shard
   const storeBytes = (shard.store?.stats().memoryBytes ?? 0) + (shard.writeOut?.memoryBytes ?? 0)
   const usedBytes = shard.budget.usedBytes
   const keyspaceBytes = keyspace.memoryBytes
@@ -79,9 +79,9 @@ export interface ValuePlaces {
 }
 
 /** How many values are where. A large hash counts as in memory. */
-export function valuePlaces({ shard }: Server): ValuePlaces {
+export function valuePlaces({ shard }: ServerView): ValuePlaces {
   if (shard === undefined) return { hot: 0, cool: 0, cold: 0, residentBytes: 0, diskBytes: 0 }
-  const { keyspace, tier } = shard.primary
+  const { keyspace, tier } = shard
   const cold = keyspace.coldCount
   const inMemory = keyspace.size - cold
   const hot = shard.store === undefined ? inMemory : Math.min(inMemory, tier.dirty.length)
@@ -90,7 +90,7 @@ export function valuePlaces({ shard }: Server): ValuePlaces {
 }
 
 /** When the last checkpoint ended, or the server started, in ms since the epoch. */
-export function lastSaveWallMs({ shard, startedWallMs }: Server): number {
+export function lastSaveWallMs({ shard, startedWallMs }: ServerView): number {
   const lastMs = shard?.checkpointer?.lastWallMs ?? 0
   return lastMs === 0 ? startedWallMs : lastMs
 }

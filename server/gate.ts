@@ -1,22 +1,34 @@
 /**
  * Where requests wait that may not run yet, for reasons other than cold values: CLIENT PAUSE, DEBUG SLEEP, and writers
- * while memory is short. Readers pass unless everything is paused. Waiting sessions are retried in the order they came.
+ * while memory is short. Readers pass unless everything is paused. Waiting requests are retried in the order they came.
  */
 import type { Clock, Timer } from '../storage/clock.ts'
 import type { Command } from './command-table.ts'
-import type { Session } from './session.ts'
 
 /** No timer can be set further ahead. */
 export const timerMsMax = 2 ** 31 - 1
 
 export type PauseMode = 'all' | 'write'
 
+/** What a request waits for here: the end of DEBUG SLEEP or of what must not be disturbed, the end of CLIENT PAUSE, memory. */
+export type GatedState = 'stalled' | 'awaitsPause' | 'awaitsMemory'
+
+/** A request that may have to wait here. */
+export interface GatedRequest {
+  readonly command: Command
+  /** Whether it may change keys; for EXEC, whether anything that was queued may. */
+  readonly writes: boolean
+  /** Whether it may need memory that it does not give back. */
+  readonly wantsMemory: boolean
+  retry(): void
+}
+
 export class Gate {
   /** Says whether writers must wait for memory. */
   memoryShort: () => boolean = () => false
   /** Requests that had to wait for memory since the start. */
   throttled = 0
-  #waiting: Session[] = []
+  #waiting = new Set<GatedRequest>()
   #pauseMode: PauseMode = 'all'
   #pausedUntilMs = 0
   #timer: Timer | undefined
@@ -31,7 +43,7 @@ export class Gate {
   }
 
   get waiting(): number {
-    return this.#waiting.length
+    return this.#waiting.size
   }
 
   get paused(): PauseMode | undefined {
@@ -42,28 +54,19 @@ export class Gate {
     return Math.max(0, Math.ceil(this.#pausedUntilMs - this.#clock.monotonicMs()))
   }
 
-  /** True when the request must wait; the session will be told to `retry`. */
-  holdsBack(session: Session, command: Command): boolean {
-    if (this.#stalledUntilMs !== 0 || this.#holds > 0) {
-      this.#waiting.push(session)
-      return true
-    }
-    if (this.#pausedUntilMs !== 0 && this.#isPaused(session, command)) {
-      this.#waiting.push(session)
-      return true
-    }
-    if (this.memoryShort() && session.needsMemory(command)) {
-      this.throttled++
-      this.#waiting.push(session)
-      return true
-    }
-    return false
+  /** What the request must wait for, if anything; it will then be told to `retry`. */
+  holdsBack(request: GatedRequest): GatedState | undefined {
+    const state = this.#obstacle(request)
+    if (state === undefined) return undefined
+    if (state === 'awaitsMemory') this.throttled++
+    this.#waiting.add(request)
+    return state
   }
 
-  /** Whether a session waits here for the end of CLIENT PAUSE. */
-  pauses(session: Session): boolean {
-    if (this.#pausedUntilMs === 0 || session.command === undefined || !this.#waiting.includes(session)) return false
-    return this.#isPaused(session, session.command)
+  #obstacle(request: GatedRequest): GatedState | undefined {
+    if (this.#stalledUntilMs !== 0 || this.#holds > 0) return 'stalled'
+    if (this.#pausedUntilMs !== 0 && this.#isPaused(request)) return 'awaitsPause'
+    return this.memoryShort() && request.wantsMemory ? 'awaitsMemory' : undefined
   }
 
   /** A longer or stricter pause in force is kept, as in Redis. */
@@ -97,41 +100,51 @@ export class Gate {
     }
   }
 
-  /** The session is gone. */
-  forget(session: Session): void {
-    if (this.#waiting.length > 0) this.#waiting = this.#waiting.filter((each) => each !== session)
+  /** The request waits no longer: its client is gone. */
+  forget(request: GatedRequest): void {
+    this.#waiting.delete(request)
   }
 
+  /** Ends a pause. Who waited tries again in the next turn: the command that says so may stand in a transaction. */
   unpause(): void {
-    this.#timer?.cancel()
-    this.#timer = undefined
-    this.#pausedUntilMs = 0
-    this.retry()
+    this.#endPause()
+    this.#clock.afterTurn(() => this.retry())
   }
 
-  /** Lets all who wait try again. */
+  /** Lets all who wait try again; not while a command is executed. */
   retry(): void {
+    if (this.#waiting.size === 0) return
     const waiting = this.#waiting
-    if (waiting.length === 0) return
-    this.#waiting = []
-    for (const session of waiting) session.retry()
+    this.#waiting = new Set()
+    for (const request of waiting) request.retry()
   }
 
   close(): void {
     this.#timer?.cancel()
     this.#stallTimer?.cancel()
-    this.#waiting = []
+    this.#waiting.clear()
   }
 
   #setTimer(): void {
     this.#timer?.cancel()
     const leftMs = this.#pausedUntilMs - this.#clock.monotonicMs()
-    this.#timer = this.#clock.after(Math.min(leftMs, timerMsMax), () => (leftMs > timerMsMax ? this.#setTimer() : this.unpause()))
+    this.#timer = this.#clock.after(Math.min(leftMs, timerMsMax), () => {
+      if (leftMs > timerMsMax) this.#setTimer()
+      else {
+        this.#endPause()
+        this.retry()
+      }
+    })
   }
 
-  #isPaused(session: Session, command: Command): boolean {
+  #endPause(): void {
+    this.#timer?.cancel()
+    this.#timer = undefined
+    this.#pausedUntilMs = 0
+  }
+
+  #isPaused(request: GatedRequest): boolean {
     if (this.paused === undefined) return false
-    if (this.#pauseMode === 'all') return true
-    return command.isWrite || (command.name === 'exec' && session.transaction.queued.some((queued) => queued.command.isWrite))
+    return this.#pauseMode === 'all' || request.writes
   }
 }

@@ -1,6 +1,6 @@
 /** LATENCY GRAPH and LATENCY DOCTOR: the latency monitor's samples for people. */
 import type { LatencyEvent } from './latency-monitor.ts'
-import type { Server } from './server.ts'
+import type { ServerView } from './server-view.ts'
 
 const rows = 4
 const columnsMax = 80
@@ -26,7 +26,7 @@ function ageText(seconds: number): string {
   return seconds < 86_400 ? `${Math.floor(seconds / 3600)}h` : `${Math.floor(seconds / 86_400)}d`
 }
 
-export function latencyReport({ latency, config }: Server): string {
+export function latencyReport({ latency, config }: ServerView): string {
   const thresholdMs = config.values['latency-monitor-threshold']
   if (thresholdMs === 0) return 'Latency monitoring is off. CONFIG SET latency-monitor-threshold <milliseconds> turns it on.\n'
   if (latency.events.size === 0) return `Nothing has taken ${thresholdMs} ms or more since the monitor was set back.\n`

@@ -82,7 +82,7 @@ async function main(): Promise<void> {
   const { shard } = server
   log.info('Ready to accept connections', {
     port: server.port,
-    keys: shard?.primary.keyspace.size,
+    keys: shard?.keyspace.size,
     replayed: shard?.recoveredRecords,
     loadMs: shard?.recoveryMs,
   })

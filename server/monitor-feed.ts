@@ -1,17 +1,17 @@
 /** MONITOR: one status line for each command that any client has executed, with Redis's quoting. Very long ones are cut: V8 has no text of 512 MB. */
 import type { Arguments } from '../engine/arguments.ts'
-import type { Session } from './session.ts'
+import type { Client } from './client.ts'
 
 const argumentBytesMax = 1024 * 1024
 const lineCharactersMax = 64 * 1024 * 1024
 
 export class MonitorFeed {
-  send(monitors: ReadonlySet<Session>, session: Session, args: Arguments, wallMs: number): void {
+  send(monitors: ReadonlySet<Client>, client: Client, args: Arguments, wallMs: number): void {
     const seconds = Math.floor(wallMs / 1000)
     const micros = String((wallMs % 1000) * 1000).padStart(6, '0')
-    let line = `${seconds}.${micros} [${session.database} ${session.connection.pipe.remoteAddress}]`
+    let line = `${seconds}.${micros} [${client.database} ${client.connection.pipe.remoteAddress}]`
     for (let i = 0; i < args.count; i++) {
-      line += session.redacted.includes(i) ? ' "(redacted)"' : ` ${shown(args.bytes(i))}`
+      line += client.redacted.includes(i) ? ' "(redacted)"' : ` ${shown(args.bytes(i))}`
       if (line.length <= lineCharactersMax || i + 1 === args.count) continue
       line += ` ... (${args.count - i - 1} more arguments)`
       break

@@ -11,10 +11,12 @@ import type { Clock } from '../storage/clock.ts'
 import type { Sizes } from '../storage/sizes.ts'
 import { defaultSizes } from '../storage/sizes.ts'
 import { Addresses } from './addresses.ts'
+import type { Client } from './client.ts'
 import { ClientEviction } from './client-eviction.ts'
 import type { Command, CommandTable } from './command-table.ts'
 import { allCommands } from './commands/tables.ts'
 import type { Config } from './config/config.ts'
+import type { ConfiguredParts } from './config-effects.ts'
 import { applyConfig } from './config-effects.ts'
 import { outOfMemory } from './dispatch-errors.ts'
 import { FailStop, internalError } from './fail-stop.ts'
@@ -28,8 +30,11 @@ import { defaultLimits, Listener } from './network/listener.ts'
 import { Turn } from './network/turn.ts'
 import type { Ports } from './ports.ts'
 import { Rates } from './rates.ts'
+import type { RefusableRequest } from './request.ts'
 import { Saves } from './saves.ts'
+import type { ObservedServer, ServerObservers } from './server-view.ts'
 import { Session } from './session.ts'
+import type { SessionHost } from './session-host.ts'
 import { Maintenance } from './shard/maintenance.ts'
 import type { Primary } from './shard/primary.ts'
 import type { Shard } from './shard/shard.ts'
@@ -44,21 +49,15 @@ const loadingText = 'LOADING Redis is loading the dataset in memory'
 const protectedText =
   'DENIED The server is in protected mode: it has no password, so it takes connections from its own machine only. Set a password (requirepass), or turn protected-mode off if nobody but friends can reach it.'
 
-export interface ServerObservers {
-  /** A group was committed; it took so many ms. */
-  commit: ((ms: number) => void) | undefined
-  coldRead: ((ms: number) => void) | undefined
-}
-
 /** Writers wait while so much waits for the log's disk: it is gathered in buffers of at most 4 GiB. */
 const logPendingBytesMax = 1024 ** 3
 
-export class Server {
+export class Server implements SessionHost, ObservedServer, ConfiguredParts {
   readonly ports: Ports
   readonly config: Config
   readonly clock: Clock
   readonly log: Log
-  readonly commands: CommandTable = allCommands()
+  readonly commands: CommandTable<Session> = allCommands()
   readonly limits: EngineLimits
   readonly turn: Turn
   readonly listener: Listener
@@ -69,7 +68,7 @@ export class Server {
   readonly stats = new ServerStats()
   readonly slowlog = new Slowlog()
   readonly latency = new LatencyMonitor()
-  readonly monitors = new Set<Session>()
+  readonly monitors = new Set<Client>()
   readonly sessions = new Map<number, Session>()
   readonly saves: Saves
   readonly shutdown: Shutdown
@@ -117,7 +116,7 @@ export class Server {
     this.turn.onBegin = () => this.shard?.primary.tick(this.clock.wallMs())
     this.turn.beforeFlush(() => this.#turnEnds())
     this.gate = new Gate(ports.clock)
-    this.stagedWork = new StagedWorkQueue(this)
+    this.stagedWork = new StagedWorkQueue(ports.clock, () => this.shard as Shard)
     this.turn.afterFlush(() => this.clientEviction.turnEnded())
     const limits = { ...defaultLimits(), largeBulkBytes: sizes.largeValueBytes }
     this.listener = new Listener(ports.network, this.turn, ports.clock, limits, (connection) => this.#openSession(connection))
@@ -169,22 +168,19 @@ export class Server {
     return this.#stopping
   }
 
-  /** Why a known command may not run now; undefined when it may. */
-  refusal(command: Command, session: Session): string | undefined {
+  refusal(request: RefusableRequest, queues: boolean, monitors: boolean): string | undefined {
+    const { command, unit } = request
     if (this.failStop.failure !== undefined) return internalError
-    if (session.monitoring && (command.isWrite || command.isRead)) return "ERR Replica can't interact with the keyspace"
+    if (monitors && (command.isWrite || command.isRead)) return "ERR Replica can't interact with the keyspace"
     if (this.shard === undefined) return this.#refusalWithoutShard(command)
-    const writes = command.isWrite || (command.name === 'exec' && session.transaction.queued.some((queued) => queued.command.isWrite))
-    if (this.logFailure !== undefined && writes) return `MISCONF Errors writing to the AOF file: ${this.logFailure.message}`
-    if (command.name === 'exec' && !session.transaction.failed) {
-      const refusal = this.shard.primary.unitRefusal(session.transaction.queued)
-      if (refusal !== undefined) return refusal
-    }
+    if (this.logFailure !== undefined && request.writes) return `MISCONF Errors writing to the AOF file: ${this.logFailure.message}`
+    const unitRefusal = unit === undefined ? undefined : this.shard.primary.unitRefusal(unit)
+    if (unitRefusal !== undefined) return unitRefusal
+    const { budget } = this.shard
+    const { trouble } = this.maintenance
+    if (!queues && budget.isShort && request.wantsMemory && trouble.refuses) return trouble.refusal
     // What is queued for a transaction could not be executed either.
-    const queues = session.transaction.open && !session.transaction.endsWith(command)
-    if (!queues && this.shard.budget.isShort && session.needsMemory(command) && this.maintenance.trouble.refuses)
-      return this.maintenance.trouble.refusal
-    if ((queues || session.needsMemory(command)) && this.shard.budget.isExhausted && this.#mustRefuseForMemory()) return outOfMemory
+    if ((queues || request.wantsMemory) && budget.isExhausted && this.#mustRefuseForMemory()) return outOfMemory
     return undefined
   }
 
@@ -196,9 +192,9 @@ export class Server {
   }
 
   /** Bookkeeping after each executed command. */
-  executed(session: Session, command: Command, args: Arguments, us: number): void {
+  executed(client: Client, command: Command, args: Arguments, us: number): void {
     this.stats.commands++
-    if (us >= this.slowerThanUs) this.#slow(session, command, args, us)
+    if (us >= this.slowerThanUs) this.#slow(client, command, args, us)
   }
 
   changeReplicationId(): void {
@@ -229,25 +225,24 @@ export class Server {
   }
 
   /** A command has taken long enough for one of the logs of slow ones. */
-  #slow(session: Session, command: Command, args: Arguments, us: number): void {
+  #slow(client: Client, command: Command, args: Arguments, us: number): void {
     const { values } = this.config
     const slower = values['slowlog-log-slower-than']
     if (slower >= 0 && us >= slower && !command.skipsSlowlog) {
-      this.slowlog.add(session, args, us, this.clock.wallMs(), values['slowlog-max-len'])
+      this.slowlog.add(client, args, us, this.clock.wallMs(), values['slowlog-max-len'])
     }
     const threshold = values['latency-monitor-threshold']
     if (threshold > 0 && us >= threshold * 1000) this.latency.add('command', Math.round(us / 1000), this.clock.wallMs())
   }
 
-  feedMonitors(session: Session, args: Arguments, command: Command): void {
+  feedMonitors(client: Client, args: Arguments, command: Command): void {
     if (command.skipsMonitor) return
-    this.#feed.send(this.monitors, session, args, this.clock.wallMs())
+    this.#feed.send(this.monitors, client, args, this.clock.wallMs())
   }
 
-  sessionClosed(session: Session): void {
-    this.sessions.delete(session.id)
-    this.monitors.delete(session)
-    this.gate.forget(session)
+  sessionClosed(client: Client): void {
+    this.sessions.delete(client.id)
+    this.monitors.delete(client)
   }
 
   coldReadFailed(failure: Error): void {
@@ -262,7 +257,7 @@ export class Server {
   }
 
   #openSession(connection: Connection): RequestHandler {
-    const session = new Session(this, connection)
+    const session = new Session(this, this.commands, connection)
     session.reply.onError = this.stats.countError
     this.sessions.set(session.id, session)
     if (this.#isForeign(connection)) {
@@ -301,7 +296,7 @@ export class Server {
 
   /** Serves from a shard that is open; its work in the background begins. */
   connectShard(shard: Shard): void {
-    const { log } = shard.primary
+    const { log } = shard
     const former = this.maintenance as Maintenance | undefined
     this.maintenance = new Maintenance(shard, this.clock, this.config, this.log)
     if (former !== undefined) this.maintenance.continueFrom(former)
@@ -311,7 +306,7 @@ export class Server {
       // The log would take what is thrown here for a failure of its own.
       try {
         this.observers.commit?.(log.stats().lastCommitMs)
-        shard.primary.keyspace.committed(committed)
+        shard.keyspace.committed(committed)
         shard.waiters.committed(committed)
         this.turn.released(committed)
       } catch (failure) {
@@ -338,9 +333,9 @@ export class Server {
   #turnEnds(): void {
     const { shard } = this
     if (shard === undefined) return
-    const { primary } = shard
-    primary.log.flush()
-    if (primary.log.committed > this.turn.committed) this.turn.released(primary.log.committed)
+    const { log, primary } = shard
+    log.flush()
+    if (log.committed > this.turn.committed) this.turn.released(log.committed)
     this.maintenance.turnEnded()
     primary.tick(this.clock.wallMs())
   }
@@ -370,9 +365,9 @@ export class Server {
       const mayCheckpoint = this.shutdown.wantsCheckpoint && this.logFailure === undefined && this.failStop.failure === undefined
       if (mayCheckpoint && shard.checkpointer !== undefined) await this.shutdown.checkpointAtEnd(shard.checkpointer)
       await this.maintenance.stop()
-      shard.primary.log.flush()
+      shard.log.flush()
       // Without a log everything counts as committed at once, and nobody is told.
-      const { appended, committed } = shard.primary.log
+      const { appended, committed } = shard.log
       if (this.logFailure === undefined && committed < appended) await shard.waiters.wait(appended).catch(() => undefined)
     }
     this.gate.close()

@@ -7,22 +7,47 @@
  * is dropped, and they begin anew. Watched keys count as touched, if they were there.
  */
 import type { KeyInterest } from '../engine/keyspace/key-interest.ts'
-import type { Server } from './server.ts'
+import type { Clock } from '../storage/clock.ts'
+import type { Client } from './client.ts'
+import type { Config } from './config/config.ts'
+import type { Gate } from './gate.ts'
+import type { Log } from './logging.ts'
 import { copyKeys } from './shard/copy-keys.ts'
+import type { Maintenance } from './shard/maintenance.ts'
 import type { Shard } from './shard/shard.ts'
 import { closeShard } from './shard/shard.ts'
+import type { StagedWorkQueue } from './staged-work.ts'
 
 const reason = 'the data are being opened anew'
+
+/** Where the shard serves. */
+interface ShardOwner {
+  readonly clock: Clock
+  readonly config: Config
+  readonly log: Log
+  readonly gate: Gate
+  readonly stagedWork: StagedWorkQueue
+  readonly sessions: ReadonlyMap<number, Client>
+  readonly shard: Shard | undefined
+  readonly maintenance: Maintenance
+  readonly logFailure: Error | undefined
+  /** Opens a shard as the settings say; it does not serve yet. */
+  openShard(): Promise<Shard>
+  /** Serves from a shard that is open; its work in the background begins. */
+  connectShard(shard: Shard): void
+  /** Serves no more; the maintenance has been stopped. The shard is still open. */
+  disconnectShard(): void
+}
 
 export class ShardSwitch {
   /** Set while there is no shard, because it was closed and could not be opened again. `reopen` may be tried again. */
   failure: Error | undefined
-  readonly #server: Server
+  readonly #server: ShardOwner
   #running: Promise<void> | undefined
   /** Who is interested in which keys: it goes on with the next shard, also when that takes a second try. */
   #interest: KeyInterest | undefined
 
-  constructor(server: Server) {
+  constructor(server: ShardOwner) {
     this.#server = server
   }
 
@@ -85,7 +110,7 @@ export class ShardSwitch {
         await copyKeys(shard, opened, server.clock)
         await opened.checkpointer?.run()
       } catch (failure) {
-        await opened?.primary.tier.quiet()
+        await opened?.tier.quiet()
         if (opened !== undefined) await closeShard(opened).catch(() => undefined)
         server.connectShard(shard)
         throw failure
@@ -102,7 +127,7 @@ export class ShardSwitch {
 
   async #run(work: () => Promise<void>): Promise<void> {
     await this.idle()
-    this.#interest = this.#server.shard?.primary.mutator.interest ?? this.#interest
+    this.#interest = this.#server.shard?.mutator.interest ?? this.#interest
     const release = this.#server.gate.hold()
     this.#server.stagedWork.abandon()
     this.#running = work()
@@ -115,19 +140,19 @@ export class ShardSwitch {
   }
 
   /** Lets everything that goes on beside requests come to its end, and commits what was appended. */
-  async #settle({ primary, waiters }: Shard): Promise<void> {
+  async #settle({ tier, log, waiters }: Shard): Promise<void> {
     const { clock, maintenance } = this.#server
     await maintenance.stop(reason)
-    await primary.tier.quiet()
+    await tier.quiet()
     // Those who waited for the last reads take them in this turn.
     await new Promise<void>((resolve) => clock.afterTurn(resolve))
-    primary.log.flush()
-    if (primary.log.committed < primary.log.appended) await waiters.wait(primary.log.appended)
+    log.flush()
+    if (log.committed < log.appended) await waiters.wait(log.appended)
   }
 
   #serveFrom(shard: Shard, isSameLog: boolean): void {
     const server = this.#server
-    const { keyspace, mutator } = shard.primary
+    const { keyspace, mutator } = shard
     if (this.#interest !== undefined) {
       mutator.interest = this.#interest
       mutator.interest.moveTo(keyspace)
@@ -140,12 +165,12 @@ export class ShardSwitch {
 
 /** What INFO and the metrics count since the start of the process goes on. */
 function carryCounts(from: Shard, to: Shard): void {
-  const { x, tier, mutator } = from.primary
+  const { x } = from.primary
   to.primary.x.hits = x.hits
   to.primary.x.misses = x.misses
   to.primary.x.expired = x.expired
-  to.primary.mutator.changes = mutator.changes
-  Object.assign(to.primary.tier.counts, tier.counts)
+  to.mutator.changes = from.mutator.changes
+  Object.assign(to.tier.counts, from.tier.counts)
   if (from.writeOut !== undefined && to.writeOut !== undefined) Object.assign(to.writeOut.counts, from.writeOut.counts)
   to.budget.peakBytes = Math.max(to.budget.peakBytes, from.budget.peakBytes)
   if (from.checkpointer !== undefined && to.checkpointer !== undefined && to.checkpointer.lastWallMs === 0) {

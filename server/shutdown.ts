@@ -6,8 +6,12 @@
  * wait for ever, and would kill it in the middle of something else.
  */
 import type { Checkpointer } from '../storage/checkpoint.ts'
+import type { Clock } from '../storage/clock.ts'
+import type { Config } from './config/config.ts'
 import { timerMsMax } from './gate.ts'
-import type { Server } from './server.ts'
+import type { Log } from './logging.ts'
+import type { Maintenance } from './shard/maintenance.ts'
+import type { ShardState } from './shard/shard-state.ts'
 
 export interface ShutdownOptions {
   readonly saves: boolean
@@ -15,23 +19,33 @@ export interface ShutdownOptions {
   readonly forced: boolean
 }
 
+interface ShutdownHost {
+  readonly clock: Clock
+  readonly config: Config
+  readonly log: Log
+  readonly shard: Pick<ShardState, 'checkpointer' | 'log'> | undefined
+  readonly maintenance: Maintenance
+  /** Ends the server. */
+  readonly onShutdown: () => void
+}
+
 export class Shutdown {
   /** Whether the server makes a checkpoint before it ends: not after SHUTDOWN NOSAVE. */
   wantsCheckpoint = true
-  readonly #server: Server
+  readonly #host: ShutdownHost
   /** Told that it was called off. */
   #callOff: (() => void) | undefined
 
-  constructor(server: Server) {
-    this.#server = server
+  constructor(host: ShutdownHost) {
+    this.#host = host
   }
 
   /** `failed` is called when the server goes on: the checkpoint failed, or `abort` was called. */
   begin({ saves, forced }: ShutdownOptions, failed: () => void): void {
-    const server = this.#server
+    const host = this.#host
     this.wantsCheckpoint = saves
-    if (!saves || server.shard?.checkpointer === undefined) {
-      server.onShutdown()
+    if (!saves || host.shard?.checkpointer === undefined) {
+      host.onShutdown()
       return
     }
     let calledOff = false
@@ -44,12 +58,12 @@ export class Shutdown {
       if (calledOff) return
       if (this.#callOff === callOff) this.#callOff = undefined
       if (goesOn) failed()
-      else server.onShutdown()
+      else host.onShutdown()
     }
-    server.maintenance.checkpoint().then(
+    host.maintenance.checkpoint().then(
       () => end(false),
       (failure: Error) => {
-        server.log.error('The checkpoint before the shutdown failed', { error: failure })
+        host.log.error('The checkpoint before the shutdown failed', { error: failure })
         end(!forced)
       },
     )
@@ -60,10 +74,10 @@ export class Shutdown {
    * `shutdown-checkpoint-timeout`, the one before it stands, and the log has everything since.
    */
   async checkpointAtEnd(checkpointer: Checkpointer): Promise<void> {
-    const { clock, config, log, maintenance, primary } = this.#server
+    const { clock, config, log, maintenance, shard } = this.#host
     const seconds = config.values['shutdown-checkpoint-timeout']
     const giveUp = (): void => {
-      const records = primary.log.appended - checkpointer.lastLsn
+      const records = (shard?.log.appended ?? 0) - checkpointer.lastLsn
       log.warn('The checkpoint at the end takes too long and is given up. Nothing is lost: the next start replays the log', {
         seconds,
         records,

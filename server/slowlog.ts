@@ -1,6 +1,6 @@
 /** SLOWLOG: the last requests that took long, newest first, with their arguments shortened as Redis shortens them. */
 import type { Arguments } from '../engine/arguments.ts'
-import type { Session } from './session.ts'
+import type { Client } from './client.ts'
 
 const argumentsMax = 32
 const argumentBytesMax = 128
@@ -18,15 +18,15 @@ export class Slowlog {
   entries: SlowRequest[] = []
   #nextId = 0
 
-  add(session: Session, args: Arguments, us: number, wallMs: number, max: number): void {
-    const { remoteAddress } = session.connection.pipe
+  add(client: Client, args: Arguments, us: number, wallMs: number, max: number): void {
+    const { remoteAddress } = client.connection.pipe
     this.entries.unshift({
       id: this.#nextId++,
       wallSeconds: Math.floor(wallMs / 1000),
       us: Math.round(us),
-      args: shortened(args, session.redacted),
+      args: shortened(args, client.redacted),
       client: remoteAddress,
-      clientName: session.name,
+      clientName: client.name,
     })
     if (this.entries.length > max) this.entries.length = max
   }

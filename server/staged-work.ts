@@ -5,13 +5,16 @@
 import { isMemoryRefusal } from '../engine/memory/refusal.ts'
 import type { StagedWork } from '../engine/staged-work.ts'
 import type { TreeLeaves } from '../engine/tree/tree-leaves.ts'
+import type { Clock } from '../storage/clock.ts'
 import { ColdSet } from '../storage/cold-set.ts'
-import type { Server } from './server.ts'
+import type { ShardState } from './shard/shard-state.ts'
 
+/** What of a shard it works on. */
+type WorkedOn = Pick<ShardState, 'keyspace' | 'tier'>
+
+/** What becomes of the work, and who releases it, is the matter of whoever has added it. */
 export interface StagedJob {
   readonly work: StagedWork
-  /** False when its client has left. */
-  isWanted(): boolean
   /** Called in the turn in which all is done. */
   done(): void
   /** A cold chunk could not be read. */
@@ -27,14 +30,17 @@ const sliceMs = 1
 const stepsMax = 16
 
 export class StagedWorkQueue {
-  readonly #server: Server
+  readonly #clock: Clock
+  readonly #shard: () => WorkedOn
   /** Those that can go on. */
   #ready: StagedJob[] = []
   readonly #all = new Set<StagedJob>()
   #scheduled = false
 
-  constructor(server: Server) {
-    this.#server = server
+  /** `shard` tells the present one; only called while there is work. */
+  constructor(clock: Clock, shard: () => WorkedOn) {
+    this.#clock = clock
+    this.#shard = shard
   }
 
   get count(): number {
@@ -53,9 +59,11 @@ export class StagedWorkQueue {
     this.#ready = []
   }
 
-  add(job: StagedJob): void {
+  /** Returns how to give the job up. */
+  add(job: StagedJob): () => void {
     this.#all.add(job)
     this.#goOn(job)
+    return () => this.#all.delete(job)
   }
 
   /** Gives all of them up. */
@@ -63,19 +71,19 @@ export class StagedWorkQueue {
     const jobs = [...this.#all]
     this.#all.clear()
     this.#ready = []
-    for (const job of jobs) if (job.isWanted()) job.abandoned()
+    for (const job of jobs) job.abandoned()
   }
 
   #goOn(job: StagedJob): void {
     this.#ready.push(job)
     if (this.#scheduled) return
     this.#scheduled = true
-    this.#server.clock.afterTurn(() => this.#slice())
+    this.#clock.afterTurn(() => this.#slice())
   }
 
   #slice(): void {
     this.#scheduled = false
-    const { clock } = this.#server
+    const clock = this.#clock
     const until = clock.monotonicMs() + sliceMs
     const ready = this.#ready
     this.#ready = []
@@ -87,26 +95,25 @@ export class StagedWorkQueue {
     for (const job of ready) this.#goOn(job)
   }
 
-  /** Does one slice. False when the job is over, or waits for what is cold. */
+  /** Does one slice. False when the job is over, given up, or waits for what is cold. */
   #advance(job: StagedJob): boolean {
     if (!this.#all.has(job)) return false
     try {
       return this.#advances(job)
     } catch (failure) {
-      this.#all.delete(job)
-      job.broke(failure)
+      this.#broke(job, failure)
       return false
     }
   }
 
+  #broke(job: StagedJob, failure: unknown): void {
+    this.#all.delete(job)
+    job.broke(failure)
+  }
+
   #advances(job: StagedJob): boolean {
     const { work } = job
-    if (!job.isWanted()) {
-      this.#all.delete(job)
-      work.release?.()
-      return false
-    }
-    const cold = coldOf(work, this.#server.primary.keyspace.trees)
+    const cold = coldOf(work, this.#shard().keyspace.trees)
     if (cold !== undefined && cold.items.length > 0) {
       this.#fetch(job, cold)
       return false
@@ -118,7 +125,7 @@ export class StagedWorkQueue {
   }
 
   #fetch(job: StagedJob, cold: ColdSet): void {
-    const { tier } = this.#server.primary
+    const { tier } = this.#shard()
     tier.fetch(cold).then(
       () => {
         if (!this.#all.has(job)) return
@@ -126,7 +133,7 @@ export class StagedWorkQueue {
         try {
           tier.admit(cold)
         } catch (failure) {
-          job.broke(failure)
+          this.#broke(job, failure)
           return
         }
         if (this.#advance(job)) this.#goOn(job)

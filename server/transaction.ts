@@ -13,8 +13,8 @@ import type { Command } from './command-table.ts'
 import { outOfMemory } from './dispatch-errors.ts'
 import type { Primary } from './shard/primary.ts'
 
-export interface Queued {
-  readonly command: Command
+export interface Queued<Session = never> {
+  readonly command: Command<Session>
   readonly args: Arguments
 }
 
@@ -24,11 +24,12 @@ const watchBytes = keyOfInterestBytes + interestBytes + 120
 /** Commands that act on the transaction instead of joining it. */
 const endings = new Set(['multi', 'exec', 'discard', 'watch', 'quit', 'reset'])
 
-export class Transaction {
+/** `Session` is what the queued commands run with, see `Command`. */
+export class Transaction<Session = never> {
   open = false
   /** A request was refused: EXEC will be, too. */
   failed = false
-  queued: Queued[] = []
+  queued: Queued<Session>[] = []
   /** Empty once a watched key has changed: nothing more can come of it. */
   readonly #watches = new Map<KeyOfInterest, Watch>()
   #watchedBytes = 0
@@ -51,11 +52,21 @@ export class Transaction {
     return bytes
   }
 
+  /** Whether anything that is queued may change keys. */
+  get writes(): boolean {
+    return this.queued.some(({ command }) => command.isWrite)
+  }
+
+  /** Whether anything that is queued may need memory that it does not give back. */
+  get wantsMemory(): boolean {
+    return this.queued.some(({ command }) => command.denyOom)
+  }
+
   endsWith(command: Command): boolean {
     return endings.has(command.name)
   }
 
-  queue(command: Command, args: Arguments, reply: ReplyWriter): void {
+  queue(command: Command<Session>, args: Arguments, reply: ReplyWriter): void {
     try {
       this.queued.push({ command, args: args.keep() })
     } catch (failure) {

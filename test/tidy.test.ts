@@ -24,6 +24,22 @@ const worldly: Readonly<Record<string, readonly string[]>> = {
   'storage/directory-lock.ts': ['process'],
   'wal/memory-log.ts': ['queueMicrotask'],
 }
+/** What of the server the files of a part may import. */
+const knownTo: Readonly<Record<string, readonly string[]>> = {
+  'server/resp/': ['server/resp/'],
+  'server/network/': ['server/network/', 'server/resp/'],
+  'server/config/': ['server/config/', 'server/version.ts'],
+  'server/shard/': [
+    'server/shard/',
+    'server/config/',
+    'server/command-table.ts',
+    'server/dispatch-errors.ts',
+    'server/logging.ts',
+    'server/ports.ts',
+    'server/progress.ts',
+  ],
+}
+
 const worldlyNames =
   /(?<![\w.'"`$/-])(?:(?:process|performance|Date)(?=\.\w|\[|\()|(?:setTimeout|setInterval|setImmediate|queueMicrotask)\b(?![\w'"`:]))|(?<=\bnew )Date\b|\bMath\.random\b/g
 
@@ -51,6 +67,11 @@ function withoutComments(text: string): string {
   return text.replace(/\/\*[\s\S]*?\*\//g, '').replace(/(^|[\s;,{}])\/\/.*$/gm, '$1')
 }
 
+/** The sources that a file imports, types included. */
+function importsOf(path: string): string[] {
+  return [...read(path).matchAll(/(?:from|import)\s*\(?\s*'(\.[^']*)'/g)].map((match) => normalize(join(dirname(path), match[1])))
+}
+
 /** Each file that breaks a rule, with what breaks it. */
 function offenders(paths: readonly string[], find: (path: string) => readonly string[]): string[] {
   return paths.flatMap((path) => find(path).map((what) => `${path}: ${what}`))
@@ -69,12 +90,34 @@ describe('the house', () => {
   it('imports to the left only', () => {
     const found = offenders(sources, (path) => {
       const own = rooms.indexOf(path.split('/')[0])
-      const imports = [...read(path).matchAll(/(?:from|import)\s*\(?\s*'(\.[^']*)'/g)].map((match) =>
-        normalize(join(dirname(path), match[1])),
-      )
-      return imports.filter((target) => {
+      return importsOf(path).filter((target) => {
         const room = rooms.indexOf(target.split('/')[0])
         return room < 0 ? target !== 'package.json' : room > own
+      })
+    })
+    expect(found).toEqual([])
+  })
+
+  it('has no circle of imports, of types neither', () => {
+    const done = new Set<string>()
+    const circles: string[] = []
+    const visit = (path: string, above: readonly string[]): void => {
+      if (above.includes(path)) circles.push([...above.slice(above.indexOf(path)), path].join(' → '))
+      if (above.includes(path) || done.has(path)) return
+      for (const target of importsOf(path)) if (sources.includes(target)) visit(target, [...above, path])
+      done.add(path)
+    }
+    for (const path of sources) visit(path, [])
+    expect(circles).toEqual([])
+  })
+
+  it('lets parts of the server know only what they need', () => {
+    const found = offenders(sources, (path) => {
+      const known = Object.entries(knownTo).find(([part]) => path.startsWith(part))?.[1]
+      return importsOf(path).filter((target) => {
+        // Only who builds the whole server knows it as a whole; all others name the parts that they need.
+        if (target === 'server/server.ts') return path !== 'server/main.ts'
+        return known !== undefined && target.startsWith('server/') && !known.some((part) => target.startsWith(part))
       })
     })
     expect(found).toEqual([])

@@ -1,11 +1,11 @@
 /** CLIENT: what the server knows about its clients, and what a client may ask for itself. There is one kind of client and one user. */
 import { noKeys } from '../../engine/command.ts'
+import type { Client } from '../client.ts'
 import type { ClientType } from '../client-list.ts'
 import { clientLine, clientType } from '../client-list.ts'
-import type { SessionCommand } from '../command-table.ts'
-import type { Session } from '../session.ts'
+import type { Session, SessionCommand } from '../session.ts'
 import { isPlainWord, setName } from './connection.ts'
-import { container, replyHelp, syntaxError, timeoutMs, unknownOrWrongArity } from './requests.ts'
+import { container, notAnInteger, replyHelp, syntaxError, timeoutMs, unknownOrWrongArity } from './requests.ts'
 
 const shared = { keys: noKeys, categories: ['connection'], group: 'connection', complexity: 'O(1)' } as const
 const own = { ...shared, flags: ['noscript', 'loading', 'stale'] } as const
@@ -103,6 +103,15 @@ export const clientCommands = {
     summary: 'Names the connection.',
     handler: setClientName,
   },
+  'CLIENT UNBLOCK': {
+    ...admin,
+    arity: -3,
+    since: '5.0.0',
+    complexity: 'O(1)',
+    syntax: 'client-id [TIMEOUT | ERROR]',
+    summary: 'Ends the wait of a client that a command has blocked.',
+    handler: unblock,
+  },
   'CLIENT UNPAUSE': {
     ...admin,
     arity: 2,
@@ -155,6 +164,8 @@ const helpLines = [
   '    Describe the library that the current connection uses.',
   'SETNAME <name>',
   '    Assign the name <name> to the current connection.',
+  'UNBLOCK <clientid> [TIMEOUT|ERROR]',
+  '    Unblock the specified blocked client.',
   'UNPAUSE',
   '    Stop the current client pause, resuming traffic.',
 ]
@@ -173,7 +184,7 @@ function id(session: Session): void {
 }
 
 function info(session: Session): void {
-  session.reply.verbatim('txt', `${clientLine(session)}\n`)
+  session.reply.verbatim('txt', `${clientLine(session, session.server.clock)}\n`)
 }
 
 interface KillFilter {
@@ -236,18 +247,18 @@ function killOption({ args }: Session, index: number, filter: KillFilter): strin
   return undefined
 }
 
-function isMeant(session: Session, filter: KillFilter): boolean {
-  const { pipe } = session.connection
-  if (filter.id !== undefined && filter.id !== session.id) return false
+function isMeant(client: Client, filter: KillFilter): boolean {
+  const { pipe } = client.connection
+  if (filter.id !== undefined && filter.id !== client.id) return false
   if (filter.type !== undefined && filter.type !== 'normal') return false
-  if (filter.user !== undefined && filter.user !== session.user) return false
+  if (filter.user !== undefined && filter.user !== client.user) return false
   if (filter.address !== undefined && filter.address !== pipe.remoteAddress) return false
   return filter.localAddress === undefined || filter.localAddress === pipe.localAddress
 }
 
 function list(session: Session): void {
   const { args, reply, server } = session
-  let listed: Iterable<Session> = server.sessions.values()
+  let listed: Iterable<Client> = server.sessions.values()
   if (args.count === 4 && args.is(2, 'TYPE')) {
     const type = clientType(args.string(3, 'latin1'))
     if (type === undefined) {
@@ -256,7 +267,7 @@ function list(session: Session): void {
     }
     if (type !== 'normal') listed = []
   } else if (args.count > 3 && args.is(2, 'ID')) {
-    const found: Session[] = []
+    const found: Client[] = []
     for (let i = 3; i < args.count; i++) {
       const given = args.bigInteger(i)
       if (given === undefined) {
@@ -272,7 +283,7 @@ function list(session: Session): void {
     return
   }
   let text = ''
-  for (const each of listed) text += `${clientLine(each)}\n`
+  for (const each of listed) text += `${clientLine(each, server.clock)}\n`
   reply.verbatim('txt', text)
 }
 
@@ -342,6 +353,16 @@ function setInfo(session: Session): void {
 
 function setClientName(session: Session): void {
   if (setName(session, 2)) session.reply.ok()
+}
+
+function unblock(session: Session): void {
+  const { args, reply, server } = session
+  const given = args.bigInteger(2)
+  if (args.count > 4) unknownOrWrongArity(session)
+  else if (args.count === 4 && !args.is(3, 'TIMEOUT') && !args.is(3, 'ERROR')) {
+    reply.error('ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR')
+  } else if (given === undefined) reply.error(notAnInteger)
+  else reply.integer(server.sessions.get(Number(given))?.unblock(args.count === 4 && args.is(3, 'ERROR')) ? 1 : 0)
 }
 
 function unpause(session: Session): void {

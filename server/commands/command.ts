@@ -7,8 +7,8 @@ import type { RequestKey } from '../command-keys.ts'
 import { keysOf } from '../command-keys.ts'
 import type { ArgumentDoc } from '../command-syntax.ts'
 import { argumentDocs } from '../command-syntax.ts'
-import type { Command, SessionCommand } from '../command-table.ts'
-import type { Session } from '../session.ts'
+import type { Command } from '../command-table.ts'
+import type { Session, SessionCommand } from '../session.ts'
 import { replyHelp, syntaxError } from './requests.ts'
 
 const about = {

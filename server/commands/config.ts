@@ -1,8 +1,7 @@
 /** CONFIG: settings at run time, and the counters of INFO. What a setting accepts and what it does is in `server/config/`. */
 import { noKeys } from '../../engine/command.ts'
-import type { SessionCommand } from '../command-table.ts'
 import { rewriteConfigFile } from '../config/load.ts'
-import type { Session } from '../session.ts'
+import type { Session, SessionCommand } from '../session.ts'
 import { container, replyHelp, syntaxError } from './requests.ts'
 
 const about = { keys: noKeys, categories: [], group: 'server', complexity: 'O(1)' } as const
@@ -100,7 +99,7 @@ function rewrite(session: Session): void {
     reply.error("ERR CONFIG REWRITE waits for the disk, so it isn't allowed in a transaction")
     return
   }
-  const answer = session.defer('uncounted')
+  const answer = session.inHand.defer('uncounted')
   rewriteConfigFile(server.config, path).then(
     () => {
       server.log.info('Configuration file rewritten', { path })
@@ -135,6 +134,6 @@ function set(session: Session): void {
     write(problem)
     return
   }
-  const answer = session.defer('counted')
+  const answer = session.inHand.defer('counted')
   void problem.then((found) => answer(() => write(found)))
 }

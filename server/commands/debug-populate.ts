@@ -25,7 +25,7 @@ export function debugPopulate(session: Session): void {
     reply.ok()
     return
   }
-  const answer = session.defer('counted')
+  const answer = session.inHand.defer('counted')
   const release = server.gate.hold()
   let made = 0
   const end = (write: () => void): void => {
@@ -55,22 +55,22 @@ export function debugPopulate(session: Session): void {
   server.clock.afterTurn(step)
 }
 
-/** One record. */
+/** One record, or in a transaction a part of its record. */
 function populate({ server, database }: Session, prefix: Buffer, size: number, from: number, to: number): void {
   const { primary } = server
-  const { keyspace } = primary
-  primary.change((x) => {
-    const db = keyspace.logical[database]!
-    for (let i = from; i < to; i++) {
-      const key = Buffer.concat([prefix, Buffer.from(`:${i}`)])
-      const text = Buffer.from(`value:${i}`)
-      const value = size === 0 ? text : Buffer.alloc(size)
-      if (size > 0) text.copy(value)
-      keyspace.forgetLookUp()
-      if (keyspace.find(db, key, 0, key.length) === 0) x.mutator.putString(db, key, 0, key.length, value, 0, value.length, 0)
-    }
+  const { keyspace, mutator } = primary
+  const db = keyspace.logical[database]!
+  primary.beginUnit()
+  for (let i = from; i < to; i++) {
+    const key = Buffer.concat([prefix, Buffer.from(`:${i}`)])
+    const text = Buffer.from(`value:${i}`)
+    const value = size === 0 ? text : Buffer.alloc(size)
+    if (size > 0) text.copy(value)
     keyspace.forgetLookUp()
-  })
+    if (keyspace.find(db, key, 0, key.length) === 0) mutator.putString(db, key, 0, key.length, value, 0, value.length, 0)
+  }
+  keyspace.forgetLookUp()
+  primary.endUnit()
 }
 
 function positive({ args }: Session, index: number): number {

@@ -33,7 +33,7 @@ function reload(session: Session, name: string, saves: boolean): void {
     reply.error(`ERR DEBUG ${name} waits for the disk, so it isn't allowed in a transaction`)
     return
   }
-  const answer = session.defer('counted')
+  const answer = session.inHand.defer('counted')
   server.shardSwitch.reopen(saves).then(
     () => {
       server.log.warn(`Data reloaded by DEBUG ${name}`)

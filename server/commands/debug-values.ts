@@ -2,6 +2,7 @@
  * DEBUG subcommands that look at keys and values: OBJECT, DIGEST, DIGEST-VALUE, SDSLEN, LISTPACK, QUICKLIST, HTSTATS. None of
  * them counts as a use. Those that need a cold value read it beside other work, and never in a transaction.
  */
+import type { Arguments } from '../../engine/arguments.ts'
 import { hashType, packedForm, stringType } from '../../engine/keyspace/entries.ts'
 import type { Keyspace } from '../../engine/keyspace/keyspace.ts'
 import { encodingName, referenceCount } from '../../engine/keyspace/redis-encoding.ts'
@@ -29,7 +30,7 @@ export function debugDigestValue(session: Session): void {
   readsAside(session, 'DIGEST-VALUE', async () => {
     const digests: string[] = []
     for (let i = 2; i < args.count; i++) {
-      const entry = find(session, i)
+      const entry = find(session, args, i)
       digests.push(entry === 0 ? noDigest : await valueDigest({ ...server.primary, clock: server.clock }, entry))
     }
     return () => {
@@ -50,7 +51,7 @@ function readsAside(session: Session, name: string, work: () => Promise<() => vo
     reply.error(`ERR DEBUG ${name} reads values beside other work, so it isn't allowed in a transaction`)
     return
   }
-  const answer = session.defer('counted')
+  const answer = session.inHand.defer('counted')
   const release = server.gate.hold()
   const { maintenance, primary } = server
   const resume = maintenance.holdChanges()
@@ -166,15 +167,15 @@ function tableText(elements: number, places: number): string {
 
 /** Calls `write` with the entry of the key that is argument 2; a cold string or small hash is fetched before. A large hash may stay cold. */
 function withValue(session: Session, write: (keyspace: Keyspace, entry: number) => void): void {
-  const { reply, server } = session
+  const { args, reply, server } = session
   if (server.isLoading) {
     reply.error(loading)
     return
   }
   const { tier, keyspace, log } = server.primary
-  const entry = find(session, 2)
+  const entry = find(session, args, 2)
   const answerNow = (): void => {
-    const now = find(session, 2)
+    const now = find(session, args, 2)
     if (now === 0) reply.error(noSuchKey)
     else write(keyspace, now)
     session.hold(log.appended, false)
@@ -190,12 +191,12 @@ function withValue(session: Session, write: (keyspace: Keyspace, entry: number) 
   }
   const set = new ColdSet(keyspace.trees)
   set.value(entry, entries.valueId(entry))
-  const answer = session.defer('counted')
+  const answer = session.inHand.defer('counted')
   tier.fetch(set).then(
     () => {
       tier.admit(set)
       // Should it have become cold once more, it is asked for again.
-      const now = find(session, 2)
+      const now = find(session, args, 2)
       if (now === 0 || entries.isResident(now)) answer(answerNow)
       else answer(() => reply.error('ERR the value left memory while it was looked at; try again'))
       tier.settle()
@@ -208,7 +209,7 @@ function withValue(session: Session, write: (keyspace: Keyspace, entry: number) 
 }
 
 /** The entry of a key, without deleting it when it has expired; 0 when there is none. */
-function find({ args, database, server }: Session, index: number): number {
+function find({ database, server }: Session, args: Arguments, index: number): number {
   const { keyspace } = server.primary
   keyspace.forgetLookUp()
   const entry = keyspace.find(keyspace.logical[database]!, args.buffer, args.start(index), args.end(index))

@@ -141,7 +141,7 @@ function sleep(session: Session): void {
     reply.ok()
     return
   }
-  const answer = session.defer('counted')
+  const answer = session.inHand.defer('counted')
   server.clock.after(Math.min(ms, timerMsMax), () => answer(() => reply.ok()))
   server.gate.stall(ms)
 }

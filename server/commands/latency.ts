@@ -1,8 +1,8 @@
 /** LATENCY: events that took longer than `latency-monitor-threshold`, and how long commands take. */
 import { noKeys } from '../../engine/command.ts'
-import type { Command, SessionCommand } from '../command-table.ts'
+import type { Command } from '../command-table.ts'
 import { latencyGraph, latencyReport } from '../latency-report.ts'
-import type { Session } from '../session.ts'
+import type { Session, SessionCommand } from '../session.ts'
 import { container, replyHelp } from './requests.ts'
 
 const about = { keys: noKeys, categories: [], group: 'server', since: '2.8.13', complexity: 'O(1)' } as const

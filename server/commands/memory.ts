@@ -1,9 +1,8 @@
 /** MEMORY: where the server's memory is. MEMORY USAGE looks at a key and is in `engine/commands/memory-usage.ts`. */
 import { noKeys } from '../../engine/command.ts'
-import type { SessionCommand } from '../command-table.ts'
 import type { MemoryFigures } from '../figures.ts'
 import { memoryFigures } from '../figures.ts'
-import type { Session } from '../session.ts'
+import type { Session, SessionCommand } from '../session.ts'
 import { humanBytes, percentText } from '../text-lines.ts'
 import { container, replyHelp } from './requests.ts'
 
@@ -75,14 +74,15 @@ function mallocStats({ server, reply }: Session): void {
 }
 
 /** Making room is what the end of every turn does; it is only asked to begin now. */
+/** In the next turn: what makes room changes keys by itself, and must not do so in the middle of a transaction. */
 function purge({ server, reply }: Session): void {
-  if (!server.isLoading) server.maintenance.turnEnded()
+  if (!server.isLoading) server.clock.afterTurn(() => server.maintenance.turnEnded())
   reply.ok()
 }
 
 function stats({ server, reply }: Session): void {
   const memory = memoryFigures(server)
-  const figures = [...figuresOf(memory, server.shard?.primary.keyspace.size ?? 0)]
+  const figures = [...figuresOf(memory, server.shard?.keyspace.size ?? 0)]
   reply.map(figures.length)
   for (const [name, value, kind] of figures) {
     reply.text(name)

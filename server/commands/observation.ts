@@ -1,8 +1,7 @@
 /** INFO, MONITOR, ROLE, TIME: what anybody may ask of the server, or watch. */
 import { noKeys } from '../../engine/command.ts'
-import type { SessionCommand } from '../command-table.ts'
 import { infoText } from '../info/report.ts'
-import type { Session } from '../session.ts'
+import type { Session, SessionCommand } from '../session.ts'
 
 const about = { keys: noKeys, categories: [], group: 'server', since: '1.0.0', complexity: 'O(1)' } as const
 
@@ -65,7 +64,7 @@ function monitor(session: Session): void {
 function role({ reply, server }: Session): void {
   reply.array(3)
   reply.text('master')
-  reply.integer(server.shard?.primary.log.committed ?? 0)
+  reply.integer(server.shard?.log.committed ?? 0)
   reply.array(0)
 }
 

@@ -1,7 +1,6 @@
 /** SHUTDOWN, and DEBUG, which is for tests. */
 import { noKeys } from '../../engine/command.ts'
-import type { SessionCommand } from '../command-table.ts'
-import type { Session } from '../session.ts'
+import type { Session, SessionCommand } from '../session.ts'
 import { debug } from './debug.ts'
 import { syntaxError } from './requests.ts'
 
@@ -51,7 +50,7 @@ function shutdown(session: Session): void {
   if (bothWays || (aborts && (others || forced || saves !== undefined))) reply.error(syntaxError)
   else if (!aborts && server.isLoading) reply.error('LOADING Redis is loading the dataset in memory')
   else if (!aborts) {
-    const answer = session.defer('uncounted')
+    const answer = session.inHand.defer('uncounted')
     server.shutdown.begin({ saves: saves ?? true, forced }, () => answer(() => reply.error('ERR Errors trying to SHUTDOWN. Check logs.')))
   } else if (server.shutdown.abort()) reply.ok()
   else reply.error('ERR No shutdown in progress.')

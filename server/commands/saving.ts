@@ -3,9 +3,8 @@
  * trimmed and the next start be quick.
  */
 import { noKeys } from '../../engine/command.ts'
-import type { SessionCommand } from '../command-table.ts'
 import { lastSaveWallMs } from '../figures.ts'
-import type { Session } from '../session.ts'
+import type { Session, SessionCommand } from '../session.ts'
 import { syntaxError } from './requests.ts'
 
 const running = 'ERR Background save already in progress'
@@ -59,7 +58,7 @@ function save(session: Session): void {
     reply.error(running)
     return
   }
-  const answer = session.defer('counted')
+  const answer = session.inHand.defer('counted')
   server.saves.run('save').then(
     () => answer(() => reply.ok()),
     (failure: Error) => answer(() => reply.error(`ERR ${failure.message}`)),

@@ -1,7 +1,6 @@
 /** SLOWLOG: the requests that took longer than `slowlog-log-slower-than`. */
 import { noKeys } from '../../engine/command.ts'
-import type { SessionCommand } from '../command-table.ts'
-import type { Session } from '../session.ts'
+import type { Session, SessionCommand } from '../session.ts'
 import { container, replyHelp, unknownOrWrongArity } from './requests.ts'
 
 const shownUnlessTold = 10

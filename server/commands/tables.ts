@@ -13,6 +13,7 @@ import { stringCommands } from '../../engine/commands/string.ts'
 import { stringCounterCommands } from '../../engine/commands/string-counters.ts'
 import { stringRangeCommands } from '../../engine/commands/string-ranges.ts'
 import { CommandTable } from '../command-table.ts'
+import type { Session } from '../session.ts'
 import { clientCommands } from './client.ts'
 import { commandCommands } from './command.ts'
 import { configCommands } from './config.ts'
@@ -57,6 +58,6 @@ export const sessionTables = {
   ...transactionCommands,
 }
 
-export function allCommands(): CommandTable {
+export function allCommands(): CommandTable<Session> {
   return new CommandTable(engineTables, sessionTables)
 }

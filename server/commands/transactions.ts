@@ -1,7 +1,6 @@
 /** MULTI and its kin. EXEC runs what was queued as one unit: one log record, nothing in between. */
 import { keysFrom, noKeys } from '../../engine/command.ts'
-import type { SessionCommand } from '../command-table.ts'
-import type { Session } from '../session.ts'
+import type { Session, SessionCommand } from '../session.ts'
 
 const categories = ['transaction']
 

@@ -3,11 +3,8 @@
  * of which there are none, and under `appendfsync everysec` or `no` the disk itself.
  */
 import { noKeys } from '../../engine/command.ts'
-import type { Timer } from '../../storage/clock.ts'
 import { LocalLog } from '../../wal/local-log.ts'
-import type { SessionCommand } from '../command-table.ts'
-import { timerMsMax } from '../gate.ts'
-import type { Session } from '../session.ts'
+import type { Session, SessionCommand } from '../session.ts'
 import type { Shard } from '../shard/shard.ts'
 import { notAnInteger, timeoutMs } from './requests.ts'
 
@@ -73,26 +70,22 @@ function waitAof(session: Session): void {
 }
 
 /** Answers when `event` has come, or after a time (0: never). */
-function waitFor(session: Session, event: Promise<void> | undefined, ms: number, write: () => void): void {
-  let timer: Timer | undefined
-  const answer = session.defer('uncounted', () => timer?.cancel())
-  const end = (): void => {
-    timer?.cancel()
-    answer(write)
-  }
-  if (ms > 0) timer = session.server.clock.after(Math.min(ms, timerMsMax), end)
+function waitFor(session: Session, event: Promise<void> | undefined, timeoutMs: number, write: () => void): void {
+  const answer = session.inHand.block({ timeoutMs, timedOut: write })
   // Without a log nothing is acknowledged any more; the connection is closed by whoever notices that.
-  event?.then(end, () => undefined)
+  event?.then(
+    () => answer(write),
+    () => undefined,
+  )
 }
 
-function isSynced({ primary }: Shard, lsn: number): boolean {
-  const { log } = primary
+function isSynced({ log }: Shard, lsn: number): boolean {
   return lsn <= (log instanceof LocalLog ? log.synced : log.committed)
 }
 
 /** Resolves when the record is on the disk, whatever the sync policy; other logs commit nothing that is not durable. */
-async function synced({ primary, waiters }: Shard, lsn: number): Promise<void> {
-  primary.log.flush()
+async function synced({ log, waiters }: Shard, lsn: number): Promise<void> {
+  log.flush()
   await waiters.wait(lsn)
-  await primary.log.sync()
+  await log.sync()
 }

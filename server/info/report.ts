@@ -1,15 +1,14 @@
 /** INFO's text: named sections of `name:value` lines. Which sections there are, and which are shown unless asked for, is here. */
-import type { Server } from '../server.ts'
+import type { ServerView } from '../server-view.ts'
+import type { InfoLine } from './info-line.ts'
 import { clientsSection, cpuSection, replicationSection, serverSection, statsSection } from './server-sections.ts'
 import { keyspaceSection, memorySection, persistenceSection } from './shard-sections.ts'
 import { commandStatsSection, errorStatsSection, latencyStatsSection } from './stats-sections.ts'
 import { logSection, tieringSection } from './tier-sections.ts'
 
-export type InfoLine = readonly [name: string, value: string | number]
-
 interface Section {
   readonly title: string
-  readonly lines: (server: Server) => Iterable<InfoLine>
+  readonly lines: (server: ServerView) => Iterable<InfoLine>
   /** Shown by INFO without arguments. */
   readonly standard: boolean
 }
@@ -33,7 +32,7 @@ const sections: Readonly<Record<string, Section>> = {
 }
 
 /** The sections that are named (in any case; `default`, `all`, `everything`), in INFO's own order; unknown names are ignored. */
-export function infoText(server: Server, names: readonly string[]): string {
+export function infoText(server: ServerView, names: readonly string[]): string {
   const wanted = new Set(names.map((name) => name.toLowerCase()))
   const all = wanted.has('all') || wanted.has('everything')
   const standard = wanted.size === 0 || wanted.has('default')

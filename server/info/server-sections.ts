@@ -1,15 +1,15 @@
 /** INFO's sections on the process and its clients. Field names are Redis's, in Redis's order. */
 import { release } from 'node:os'
-import type { Server } from '../server.ts'
+import type { ServerView } from '../server-view.ts'
 import { moraineVersion, redisVersion } from '../version.ts'
-import type { InfoLine } from './report.ts'
+import type { InfoLine } from './info-line.ts'
 
 /** Figures that `server.rates` samples, by their place. */
 const commandsRate = 0
 const inputRate = 1
 const outputRate = 2
 
-export function* serverSection(server: Server): Generator<InfoLine> {
+export function* serverSection(server: ServerView): Generator<InfoLine> {
   const wallMs = server.clock.wallMs()
   const uptimeSeconds = Math.floor((wallMs - server.startedWallMs) / 1000)
   yield ['redis_version', redisVersion]
@@ -38,7 +38,7 @@ export function* serverSection(server: Server): Generator<InfoLine> {
   yield ['io_threads_active', 0]
 }
 
-export function* clientsSection(server: Server): Generator<InfoLine> {
+export function* clientsSection(server: ServerView): Generator<InfoLine> {
   let blocked = 0
   let largestInput = 0
   let largestOutput = 0
@@ -58,7 +58,7 @@ export function* clientsSection(server: Server): Generator<InfoLine> {
   yield ['paused_requests', server.gate.waiting]
 }
 
-export function* statsSection(server: Server): Generator<InfoLine> {
+export function* statsSection(server: ServerView): Generator<InfoLine> {
   const { stats, rates, listener, shard } = server
   const { counts } = listener
   const x = shard?.primary.x
@@ -88,13 +88,13 @@ export function* statsSection(server: Server): Generator<InfoLine> {
   yield ['total_error_replies', stats.errors]
 }
 
-export function* replicationSection(server: Server): Generator<InfoLine> {
+export function* replicationSection(server: ServerView): Generator<InfoLine> {
   yield ['role', 'master']
   yield ['connected_slaves', 0]
   yield ['master_failover_state', 'no-failover']
   yield ['master_replid', server.replicationId]
   yield ['master_replid2', '0'.repeat(40)]
-  yield ['master_repl_offset', server.shard?.primary.log.committed ?? 0]
+  yield ['master_repl_offset', server.shard?.log.committed ?? 0]
   yield ['second_repl_offset', -1]
   yield ['repl_backlog_active', 0]
   yield ['repl_backlog_size', server.config.values['repl-backlog-size']]

@@ -3,13 +3,13 @@ import { totalmem } from 'node:os'
 import type { Entries } from '../../engine/keyspace/entries.ts'
 import type { RefList } from '../../engine/keyspace/ref-list.ts'
 import { lastSaveWallMs, memoryFigures } from '../figures.ts'
-import type { Server } from '../server.ts'
+import type { ServerView } from '../server-view.ts'
 import { humanBytes, percentText } from '../text-lines.ts'
-import type { InfoLine } from './report.ts'
+import type { InfoLine } from './info-line.ts'
 
 const ttlSamples = 16
 
-export function* memorySection(server: Server): Generator<InfoLine> {
+export function* memorySection(server: ServerView): Generator<InfoLine> {
   const memory = memoryFigures(server)
   const { values } = server.config
   const maxmemory = Number(values.maxmemory)
@@ -50,10 +50,10 @@ export function* memorySection(server: Server): Generator<InfoLine> {
   yield ['node_heap_used', memory.heapBytes]
 }
 
-export function* persistenceSection(server: Server): Generator<InfoLine> {
+export function* persistenceSection(server: ServerView): Generator<InfoLine> {
   const { shard, saves } = server
   const checkpointer = shard?.checkpointer
-  const log = shard?.primary.log
+  const log = shard?.log
   const lastMs = checkpointer === undefined || shard === undefined ? -1 : (server.maintenance.lastCheckpoint?.durationMs ?? -1)
   const lastSeconds = lastMs < 0 ? -1 : Math.floor(lastMs / 1000)
   const fails = checkpointer?.failure !== undefined || (shard !== undefined && server.maintenance.trouble.failure !== undefined)
@@ -81,9 +81,9 @@ export function* persistenceSection(server: Server): Generator<InfoLine> {
   }
 }
 
-export function* keyspaceSection({ shard, clock }: Server): Generator<InfoLine> {
+export function* keyspaceSection({ shard, clock }: ServerView): Generator<InfoLine> {
   if (shard === undefined) return
-  const { keyspace } = shard.primary
+  const { keyspace } = shard
   for (const [number, db] of keyspace.logical.entries()) {
     const { index, expiring } = keyspace.databases[db]
     if (index.size === 0) continue

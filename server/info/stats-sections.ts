@@ -1,9 +1,9 @@
 /** INFO's sections on commands and errors. */
 import type { Command } from '../command-table.ts'
-import type { Server } from '../server.ts'
-import type { InfoLine } from './report.ts'
+import type { ServerView } from '../server-view.ts'
+import type { InfoLine } from './info-line.ts'
 
-export function* commandStatsSection(server: Server): Generator<InfoLine> {
+export function* commandStatsSection(server: ServerView): Generator<InfoLine> {
   for (const { name, stats } of server.commands.everyOne()) {
     if (stats.calls === 0 && stats.rejected === 0 && stats.failed === 0) continue
     const us = Math.round(stats.totalUs)
@@ -15,11 +15,11 @@ export function* commandStatsSection(server: Server): Generator<InfoLine> {
   }
 }
 
-export function* errorStatsSection(server: Server): Generator<InfoLine> {
+export function* errorStatsSection(server: ServerView): Generator<InfoLine> {
   for (const [code, count] of server.stats.errorsByCode) yield [`errorstat_${code}`, `count=${count}`]
 }
 
-export function* latencyStatsSection(server: Server): Generator<InfoLine> {
+export function* latencyStatsSection(server: ServerView): Generator<InfoLine> {
   if (!server.config.values['latency-tracking']) return
   const percentiles = server.config.values['latency-tracking-info-percentiles']
   for (const command of server.commands.everyOne()) {

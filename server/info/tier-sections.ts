@@ -1,12 +1,12 @@
 /** INFO's sections of Moraine's own: where values are, and how the log is doing. */
 import { valuePlaces } from '../figures.ts'
-import type { Server } from '../server.ts'
-import type { InfoLine } from './report.ts'
+import type { ServerView } from '../server-view.ts'
+import type { InfoLine } from './info-line.ts'
 
-export function* tieringSection(server: Server): Generator<InfoLine> {
+export function* tieringSection(server: ServerView): Generator<InfoLine> {
   const { shard, stats, gate, maintenance } = server
   if (shard === undefined) return
-  const { tier } = shard.primary
+  const { tier } = shard
   const { counts } = tier
   const places = valuePlaces(server)
   yield ['tier_enabled', tier.settings.demotes ? 1 : 0]
@@ -42,10 +42,10 @@ export function* tieringSection(server: Server): Generator<InfoLine> {
   yield ['tier_store_reopened', shard.store?.stats().reopenings ?? 0]
 }
 
-export function* logSection(server: Server): Generator<InfoLine> {
+export function* logSection(server: ServerView): Generator<InfoLine> {
   const { shard, maintenance } = server
   if (shard === undefined) return
-  const { log } = shard.primary
+  const { log } = shard
   const { segments, bytes, groups, records, writtenBytes, lastGroupRecords, lastCommitMs } = log.stats()
   yield ['log_enabled', server.config.values.appendonly ? 1 : 0]
   yield ['log_sync_policy', server.config.values.appendfsync]

@@ -1,13 +1,13 @@
 /** Every metric of a running server: where each figure of the table is read. The server knows nothing of it. */
 import { memoryFigures, valuePlaces } from '../figures.ts'
-import type { Server } from '../server.ts'
+import type { ObservedServer } from '../server-view.ts'
 import type { Shard } from '../shard/shard.ts'
 import type { CommandFigures } from './command-metrics.ts'
 import { registerCommandMetrics } from './command-metrics.ts'
 import type { Metrics } from './metrics.ts'
 
 /** Registers all but the process's own metrics; the server has loaded. */
-export function registerServerMetrics(metrics: Metrics, server: Server): void {
+export function registerServerMetrics(metrics: Metrics, server: ObservedServer): void {
   const ofShard = shardReader(server)
   registerClients(metrics, server)
   registerCommandMetrics(metrics, () => commandFigures(server))
@@ -20,7 +20,7 @@ export function registerServerMetrics(metrics: Metrics, server: Server): void {
 /** Makes a way to read a figure out of one of the present shard; while there is none, it is what it was. */
 type OfShard = (read: (shard: Shard) => number) => () => number
 
-function shardReader(server: Server): OfShard {
+function shardReader(server: ObservedServer): OfShard {
   return (read) => {
     let last = 0
     return () => {
@@ -31,14 +31,14 @@ function shardReader(server: Server): OfShard {
   }
 }
 
-function* commandFigures(server: Server): Generator<CommandFigures> {
+function* commandFigures(server: ObservedServer): Generator<CommandFigures> {
   for (const { name, stats } of server.commands.everyOne()) {
     if (stats.calls === 0 && stats.rejected === 0) continue
     yield { name, calls: stats.calls, microseconds: stats.totalUs, rejectedCalls: stats.rejected, failedCalls: stats.failed }
   }
 }
 
-function registerClients(metrics: Metrics, { sessions, listener }: Server): void {
+function registerClients(metrics: Metrics, { sessions, listener }: ObservedServer): void {
   const { counts } = listener
   metrics.read({
     moraine_connected_clients: () => sessions.size,
@@ -49,10 +49,10 @@ function registerClients(metrics: Metrics, { sessions, listener }: Server): void
   })
 }
 
-function registerKeyspace(metrics: Metrics, server: Server, ofShard: OfShard): void {
+function registerKeyspace(metrics: Metrics, server: ObservedServer, ofShard: OfShard): void {
   metrics.readRows('moraine_keys', (emit) => {
     if (server.shard === undefined) return
-    const { keyspace } = server.shard.primary
+    const { keyspace } = server.shard
     for (const [number, db] of keyspace.logical.entries()) {
       const { size } = keyspace.databases[db].index
       if (size > 0) emit([String(number)], size)
@@ -60,7 +60,7 @@ function registerKeyspace(metrics: Metrics, server: Server, ofShard: OfShard): v
   })
   metrics.readRows('moraine_expiring_keys', (emit) => {
     if (server.shard === undefined) return
-    const { keyspace } = server.shard.primary
+    const { keyspace } = server.shard
     for (const [number, db] of keyspace.logical.entries()) {
       const { index, expiring } = keyspace.databases[db]
       if (index.size > 0) emit([String(number)], expiring.length)
@@ -74,7 +74,7 @@ function registerKeyspace(metrics: Metrics, server: Server, ofShard: OfShard): v
   })
 }
 
-function registerMemory(metrics: Metrics, server: Server): void {
+function registerMemory(metrics: Metrics, server: ObservedServer): void {
   metrics.readRows('moraine_memory_bytes', (emit) => {
     const memory = memoryFigures(server)
     emit(['keyspace'], memory.keyspaceBytes)
@@ -86,7 +86,7 @@ function registerMemory(metrics: Metrics, server: Server): void {
   metrics.read({ moraine_memory_limit_bytes: () => Number(server.config.values.maxmemory) })
 }
 
-function registerTier(metrics: Metrics, server: Server, ofShard: OfShard): void {
+function registerTier(metrics: Metrics, server: ObservedServer, ofShard: OfShard): void {
   metrics.readRows('moraine_tier_values', (emit) => {
     const { hot, cool, cold } = valuePlaces(server)
     emit(['hot'], hot)
@@ -95,15 +95,15 @@ function registerTier(metrics: Metrics, server: Server, ofShard: OfShard): void 
   })
   metrics.read({
     moraine_tier_resident_bytes: () => valuePlaces(server).residentBytes,
-    moraine_tier_reads_total: ofShard(({ primary }) => primary.tier.counts.coldReads),
-    moraine_tier_shared_reads_total: ofShard(({ primary }) => primary.tier.counts.sharedReads),
+    moraine_tier_reads_total: ofShard(({ tier }) => tier.counts.coldReads),
+    moraine_tier_shared_reads_total: ofShard(({ tier }) => tier.counts.sharedReads),
     moraine_tier_failed_reads_total: () => server.stats.coldReadFailures,
-    moraine_tier_reads_in_flight: ofShard(({ primary }) => primary.tier.readsInFlight),
+    moraine_tier_reads_in_flight: ofShard(({ tier }) => tier.readsInFlight),
     moraine_tier_cooled_total: ofShard(({ writeOut }) => writeOut?.counts.values ?? 0),
-    moraine_tier_demoted_total: ofShard(({ primary }) => primary.tier.counts.demotions),
-    moraine_tier_promoted_total: ofShard(({ primary }) => primary.tier.counts.promotions),
+    moraine_tier_demoted_total: ofShard(({ tier }) => tier.counts.demotions),
+    moraine_tier_promoted_total: ofShard(({ tier }) => tier.counts.promotions),
     moraine_tier_throttled_total: () => server.gate.throttled,
-    moraine_tier_dirty_entries: ofShard(({ primary }) => primary.tier.dirty.length),
+    moraine_tier_dirty_entries: ofShard(({ tier }) => tier.dirty.length),
     moraine_tier_disk_bytes: ofShard(({ store }) => store?.stats().diskBytes ?? 0),
     moraine_tier_level0_files: ofShard(({ store }) => store?.stats().level0Files ?? 0),
     moraine_tier_write_failed: () => (server.maintenance.trouble.failure === undefined ? 0 : 1),
@@ -114,16 +114,16 @@ function registerTier(metrics: Metrics, server: Server, ofShard: OfShard): void 
   server.observers.coldRead = (ms) => readSeconds(ms / 1000)
 }
 
-function registerLog(metrics: Metrics, server: Server, ofShard: OfShard): void {
+function registerLog(metrics: Metrics, server: ObservedServer, ofShard: OfShard): void {
   metrics.read({
-    moraine_log_appended_lsn: ofShard(({ primary }) => primary.log.appended),
-    moraine_log_committed_lsn: ofShard(({ primary }) => primary.log.committed),
-    moraine_log_pending_bytes: ofShard(({ primary }) => primary.log.pendingBytes),
-    moraine_log_bytes: ofShard(({ primary }) => primary.log.stats().bytes),
-    moraine_log_segments: ofShard(({ primary }) => primary.log.stats().segments),
-    moraine_log_records_total: ofShard(({ primary }) => primary.log.stats().records),
-    moraine_log_groups_total: ofShard(({ primary }) => primary.log.stats().groups),
-    moraine_log_written_bytes_total: ofShard(({ primary }) => primary.log.stats().writtenBytes),
+    moraine_log_appended_lsn: ofShard(({ log }) => log.appended),
+    moraine_log_committed_lsn: ofShard(({ log }) => log.committed),
+    moraine_log_pending_bytes: ofShard(({ log }) => log.pendingBytes),
+    moraine_log_bytes: ofShard(({ log }) => log.stats().bytes),
+    moraine_log_segments: ofShard(({ log }) => log.stats().segments),
+    moraine_log_records_total: ofShard(({ log }) => log.stats().records),
+    moraine_log_groups_total: ofShard(({ log }) => log.stats().groups),
+    moraine_log_written_bytes_total: ofShard(({ log }) => log.stats().writtenBytes),
     moraine_log_failed: () => (server.logFailure === undefined ? 0 : 1),
     moraine_checkpoint_lsn: ofShard(({ checkpointer }) => checkpointer?.lastLsn ?? 0),
     moraine_checkpoints_total: () => server.maintenance.checkpoints,

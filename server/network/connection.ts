@@ -156,17 +156,22 @@ export class Connection implements PipeOwner, TurnMember {
     if (lsn > this.#turn.committed) this.output.hold(lsn, this.#requestFrom)
   }
 
-  /** The request that returned `wait` is done: its replies are written. Goes on with the next one. */
-  resume(): void {
+  /** What became of the request that returned `wait`: its replies are written and the next one comes, or it waits for something else. */
+  resume(outcome: RequestOutcome = 'next'): void {
     if (!this.#waiting) return
+    if (outcome === 'wait') {
+      this.#waitsOn()
+      return
+    }
+    if (outcome === 'close') this.closeAfterReply()
     this.#waiting = false
     if (this.#closed) return
     this.#turn.mark(this)
     if (!this.#running) this.#run()
   }
 
-  /** The request that waited waits for something else now. */
-  waitsOn(): void {
+  /** A client that has said all it had to say does not wait for other clients. */
+  #waitsOn(): void {
     if (this.#ended && !this.#handler.goesOn?.()) this.close()
   }
 
@@ -240,7 +245,7 @@ export class Connection implements PipeOwner, TurnMember {
     this.#handler.noneUpcoming?.()
     if (this.#ended && !this.#choked) {
       if (!this.#waiting) this.#closing = true
-      else this.waitsOn()
+      else this.#waitsOn()
     }
     if (this.#closed) return
     if (this.#closing) this.#parser.close()
@@ -357,7 +362,7 @@ export class Connection implements PipeOwner, TurnMember {
   onEnd(): void {
     if (this.#closed) return
     this.#ended = true
-    if (this.#waiting) this.waitsOn()
+    if (this.#waiting) this.#waitsOn()
     else if (this.output.pendingBytes + this.pipe.pendingBytes === 0) this.close()
     else if (!this.#choked) this.closeAfterReply()
   }

@@ -21,22 +21,21 @@ const freeingStepsPerPause = 4
 
 /** Rejects when a value cannot be read or written; the former shard is as it was. */
 export async function copyKeys(from: Shard, to: Shard, clock: Clock): Promise<void> {
-  const { keyspace, mutator, log } = to.primary
+  const { keyspace, mutator, log } = to
   const lsn = await appendNothing(to)
   const recorded = mutator.recording
   mutator.recording = false
   mutator.begin(lsn)
   for (let db = 0; db < keyspace.databases.length; db++) mutator.flush(db)
   const copy = new KeyCopy(from, to)
-  const walk = new KeyWalk(from.primary.keyspace, from.primary.tier, clock, copy)
+  const walk = new KeyWalk(from.keyspace, from.tier, clock, copy)
   for (let db = 0; db < keyspace.databases.length; db++) await walk.database(db)
   mutator.recording = recorded
   mutator.begin(log.appended + 1)
 }
 
 /** A record that changes nothing, for its LSN. Resolves when it is committed. */
-async function appendNothing({ primary, waiters }: Shard): Promise<number> {
-  const { log } = primary
+async function appendNothing({ primary, log, waiters }: Shard): Promise<number> {
   primary.change(({ mutator }) => mutator.swap(0, 0))
   log.flush()
   if (log.committed < log.appended) await waiters.wait(log.appended)
@@ -54,7 +53,7 @@ class KeyCopy implements KeyVisitor {
   }
 
   string(key: WalkedKey, bytes: Buffer, start: number, end: number): undefined {
-    this.#to.primary.mutator.putString(this.#db(key), key.key, 0, key.key.length, bytes, start, end, 0)
+    this.#to.mutator.putString(this.#db(key), key.key, 0, key.key.length, bytes, start, end, 0)
   }
 
   fields(key: WalkedKey, each: (visit: VisitPair) => void): void {
@@ -63,12 +62,12 @@ class KeyCopy implements KeyVisitor {
     each((bytes, pair) => pairs.add(bytes, pair))
     const { encoding, seed } = key
     const form: HashForm = encoding === treeForm || encoding === leafForm ? encoding : 0
-    if (pairs.count > 0) this.#to.primary.mutator.hashSet(this.#db(key), key.key, 0, key.key.length, pairs, form, seed)
+    if (pairs.count > 0) this.#to.mutator.hashSet(this.#db(key), key.key, 0, key.key.length, pairs, form, seed)
   }
 
   /** What cannot be seen from the value: how it was made, when it expires. */
   end(key: WalkedKey): void {
-    const { keyspace, mutator } = this.#to.primary
+    const { keyspace, mutator } = this.#to
     keyspace.forgetLookUp()
     const entry = keyspace.find(this.#db(key), key.key, 0, key.key.length)
     if (key.encoding === rawString) mutator.markRaw(entry)
@@ -77,7 +76,7 @@ class KeyCopy implements KeyVisitor {
   }
 
   async pause(): Promise<void> {
-    const { tier } = this.#to.primary
+    const { tier } = this.#to
     // What the directory held before goes first.
     for (let steps = 0; steps < freeingStepsPerPause && tier.lazyFree.any; steps++) tier.lazyFree.step()
     await this.#to.makeRoom()
@@ -85,6 +84,6 @@ class KeyCopy implements KeyVisitor {
 
   /** SWAPDB may have numbered the databases of the one differently from those of the other. */
   #db({ db }: WalkedKey): number {
-    return this.#to.primary.keyspace.logical[this.#from.primary.keyspace.logical.indexOf(db)]!
+    return this.#to.keyspace.logical[this.#from.keyspace.logical.indexOf(db)]!
   }
 }

@@ -9,7 +9,7 @@ import type { CheckpointResult } from '../../storage/checkpoint.ts'
 import type { Clock, Timer } from '../../storage/clock.ts'
 import type { Config } from '../config/config.ts'
 import type { Log } from '../logging.ts'
-import { isOperatingFailure } from '../operating-failure.ts'
+import { isOperatingFailure } from './operating-failure.ts'
 import type { Shard } from './shard.ts'
 import { StorageTrouble } from './storage-trouble.ts'
 
@@ -126,7 +126,7 @@ export class Maintenance {
     if (this.#stopped) return
     const { budget } = this.#shard
     budget.measure()
-    const isDue = budget.wantsRoom || budget.isExhausted || this.#shard.primary.tier.lazyFree.any
+    const isDue = budget.wantsRoom || budget.isExhausted || this.#shard.tier.lazyFree.any
     if (this.#sliceScheduled || !isDue) return
     this.#slice()
   }
@@ -184,8 +184,8 @@ export class Maintenance {
 
   #slice(): void {
     if (this.#stopped) return
-    const { budget, primary } = this.#shard
-    const { lazyFree } = primary.tier
+    const { budget, tier } = this.#shard
+    const { lazyFree } = tier
     const until = this.#clock.monotonicMs() + sliceMs
     while (lazyFree.any && this.#clock.monotonicMs() < until) lazyFree.step()
     const more = budget.makeRoom()
@@ -240,18 +240,18 @@ export class Maintenance {
   }
 
   #coolingIsDue(): boolean {
-    const { budget, primary, checkpointer } = this.#shard
+    const { budget, tier, checkpointer } = this.#shard
     if (this.#clock.monotonicMs() < this.#coolAgainAtMs) return false
-    if (primary.tier.tombstones.bytes > tombstoneBytesMax) return true
+    if (tier.tombstones.bytes > tombstoneBytesMax) return true
     // A failure that a checkpoint will not find to be over.
     if (this.trouble.failure !== undefined && checkpointer === undefined) return true
-    return primary.tier.settings.demotes && primary.tier.hasDirty && budget.wantsCooling
+    return tier.settings.demotes && tier.hasDirty && budget.wantsCooling
   }
 
   async #cool(): Promise<void> {
-    const { checkpointer, writeOut, store, primary } = this.#shard
+    const { checkpointer, writeOut, store, tier } = this.#shard
     try {
-      if (primary.tier.hasDirty) await writeOut?.step(entriesPerStep)
+      if (tier.hasDirty) await writeOut?.step(entriesPerStep)
       else await store?.sync()
       if (checkpointer === undefined) {
         await writeOut?.deleteStales()
@@ -265,14 +265,14 @@ export class Maintenance {
   }
 
   #checkpointIsDue(): boolean {
-    const { checkpointer, primary } = this.#shard
+    const { checkpointer, log, tier } = this.#shard
     if (checkpointer === undefined) return false
     if (this.#wanted.length > 0) return true
     if (!this.mayChange || this.#clock.monotonicMs() < this.#checkpointAgainAtMs) return false
     if (this.trouble.failure !== undefined) return true
-    if (primary.log.appended === checkpointer.lastLsn) return false
-    if (primary.tier.stales.length > stalesMax) return true
-    if (primary.log.stats().writtenBytes - this.#writtenAtCheckpoint > Number(this.#config.values['checkpoint-log-bytes'])) return true
+    if (log.appended === checkpointer.lastLsn) return false
+    if (tier.stales.length > stalesMax) return true
+    if (log.stats().writtenBytes - this.#writtenAtCheckpoint > Number(this.#config.values['checkpoint-log-bytes'])) return true
     const intervalMs = this.#config.values['checkpoint-interval-seconds'] * 1000
     return intervalMs > 0 && this.#clock.monotonicMs() - this.#lastAttemptMs > intervalMs
   }
@@ -282,7 +282,7 @@ export class Maintenance {
     this.#wanted = []
     this.#lastAttemptMs = this.#clock.monotonicMs()
     this.checkpointRunning = true
-    const { writtenBytes } = this.#shard.primary.log.stats()
+    const { writtenBytes } = this.#shard.log.stats()
     try {
       const result = await (this.#shard.checkpointer as NonNullable<Shard['checkpointer']>).run()
       this.checkpoints++

@@ -1,5 +1,5 @@
 /**
- * The primary of a shard: executes requests on its keyspace and appends what they changed to the log, one record each.
+ * The part of a primary in a shard: executes requests on its keyspace and appends what they changed to the log, one record each.
  * Everything about a request that is not its client's side is here: prefetch, execute, append. The reply waits for the
  * LSN that `run` returns.
  */
@@ -21,12 +21,21 @@ import type { Tier } from '../../storage/tier.ts'
 import type { TransactionLog } from '../../wal/transaction-log.ts'
 import type { Command } from '../command-table.ts'
 import { outOfMemory } from '../dispatch-errors.ts'
-import type { Queued } from '../transaction.ts'
+import type { ShardState } from './shard-state.ts'
 
 /** Roughly, in the arena and beside it in the index. */
 const entryBytes = 48
 /** Of an operation or a part of one, beside the bytes that it is about. */
 const operationBytes = 24
+
+/** What of the shard's state it works on. */
+type WorkedOn = Pick<ShardState, 'keyspace' | 'mutator' | 'log' | 'tier'>
+
+/** A request of a unit. */
+export interface UnitRequest {
+  readonly command: Command
+  readonly args: Arguments
+}
 
 export class Primary {
   readonly keyspace: Keyspace
@@ -36,12 +45,14 @@ export class Primary {
   readonly x: Execution
   /** Set by the owner. Told of a command that the system gave no memory for. */
   onMemoryRefused: (command: Command) => void = () => undefined
-  /** While above 0, requests belong to one record, which `endUnit` appends. */
-  #unitDepth = 0
-  #unitRevealed = 0
+  /** Units and commands that are under way, one within the other. While there are any, all that happens is one record. */
+  #units = 0
+  #commands = 0
+  /** LSN of the newest change that the replies of the record being made may reveal. */
+  #revealed = 0
   readonly #collector: ColdCollector
 
-  constructor(keyspace: Keyspace, mutator: Mutator, log: TransactionLog, tier: Tier, random: Random, limits: EngineLimits) {
+  constructor({ keyspace, mutator, log, tier }: WorkedOn, random: Random, limits: EngineLimits) {
     this.keyspace = keyspace
     this.mutator = mutator
     this.log = log
@@ -87,24 +98,25 @@ export class Primary {
     }
   }
 
-  /** Executes a request. Returns the LSN that must be committed before its reply may leave; 0 when it may leave at once. */
-  run(command: Command, args: Arguments, reply: ReplyWriter, database: number): number {
-    const { x } = this
-    this.#prepare(args, reply, database)
-    if (this.#unitDepth === 0) this.mutator.begin(this.log.appended + 1)
-    this.#runs(command)
-    if (this.#unitDepth > 0) {
-      if (x.revealed > this.#unitRevealed) this.#unitRevealed = x.revealed
-      return 0
-    }
-    return this.#commitPoint(x.revealed)
+  /**
+   * Executes a request. Returns the LSN that must be committed before its reply may leave; 0 when it may leave at once. Within a
+   * unit, or called by a handler, it adds to the record that is being made, and whoever began that gets the LSN.
+   */
+  run(command: Command, args: Arguments, reply: ReplyWriter, database: number, staged?: StagedWork): number {
+    if (this.#commands > 0) return this.#runWithin(command, args, reply, database)
+    if (this.#units === 0) this.#beginRecord()
+    staged?.finish?.()
+    this.#commands = 1
+    this.#runs(command, args, reply, database, staged)
+    this.#commands = 0
+    return this.#units > 0 ? 0 : this.#commitPoint()
   }
 
   /** Why a transaction of these requests must not begin; undefined when it may, though what it copies may still be too much. */
-  unitRefusal(queued: readonly Queued[]): string | undefined {
+  unitRefusal(requests: readonly UnitRequest[]): string | undefined {
     let slotBytes = 0
     let recordBytes = 0
-    for (const { command, args } of queued) {
+    for (const { command, args } of requests) {
       if (command.denyOom) slotBytes += slotBytesFor(args)
       if (command.isWrite) recordBytes += recordBytesFor(args)
     }
@@ -114,72 +126,93 @@ export class Primary {
 
   /** From here to `endUnit` all requests are one record: EXEC. */
   beginUnit(): void {
-    if (this.#unitDepth++ > 0) return
-    this.#unitRevealed = 0
-    this.mutator.begin(this.log.appended + 1)
+    if (this.#units === 0 && this.#commands === 0) this.#beginRecord()
+    this.#units++
   }
 
   /** Appends the unit's record; returns as `run` does. */
   endUnit(): number {
-    return --this.#unitDepth > 0 ? 0 : this.#commitPoint(this.#unitRevealed)
+    this.#units--
+    return this.#units > 0 || this.#commands > 0 ? 0 : this.#commitPoint()
   }
 
   /** Makes a change of the server's own (an expiry, an eviction) as one record. */
   change(work: (x: Execution) => void): number {
-    this.mutator.begin(this.log.appended + 1)
+    if (this.#units > 0 || this.#commands > 0) throw new Error('primary: a change of its own in the middle of a request')
+    this.#beginRecord()
     work(this.x)
-    return this.#commitPoint(0)
+    return this.#commitPoint()
   }
 
-  #runs(command: Command): void {
+  #beginRecord(): void {
+    this.#revealed = 0
+    this.mutator.begin(this.log.appended + 1)
+  }
+
+  /** A handler has a command executed: a script. */
+  #runWithin(command: Command, args: Arguments, reply: ReplyWriter, database: number): number {
+    const { x, keyspace } = this
+    const frame = x.frame()
+    keyspace.forgetLookUp()
+    this.#commands++
+    this.#runs(command, args, reply, database, undefined)
+    this.#commands--
+    x.resume(frame)
+    this.#recordRefersTo(frame.args)
+    return 0
+  }
+
+  #runs(command: Command, args: Arguments, reply: ReplyWriter, database: number, staged: StagedWork | undefined): void {
+    const { x, mutator } = this
+    x.enter(args, reply, database, staged)
+    this.#recordRefersTo(args)
+    if (command.isWrite && !mutator.canRecord(recordBytesFor(args))) reply.error(recordTooLarge)
+    else this.#calls(command, args, reply)
+    if (staged !== undefined) x.staged = undefined
+    if (x.revealed > this.#revealed) this.#revealed = x.revealed
+  }
+
+  /** Calls the handler. One who gets no memory has changed nothing. */
+  #calls(command: Command, args: Arguments, reply: ReplyWriter): void {
     const { x, mutator, keyspace } = this
     const { operations } = mutator
     const { expired } = x
-    const { position } = x.reply
-    if (command.isWrite && !mutator.canRecord(recordBytesFor(x.args))) {
-      x.reply.error(recordTooLarge)
-      return
-    }
+    const { position } = reply
     try {
-      if (command.denyOom) keyspace.arena.setAsideSlots(slotBytesFor(x.args))
+      if (command.denyOom) keyspace.arena.setAsideSlots(slotBytesFor(args))
       command.runs(x)
     } catch (failure) {
       // Deletions of expired keys on the way are complete; anything else may be half-done, and only the log knows what to do.
-      if (!isMemoryRefusal(failure) || mutator.operations - operations !== x.expired - expired) throw failure
-      if (x.reply.position > position) x.reply.rewindTo(position)
-      x.reply.error(outOfMemory)
+      if (!isMemoryRefusal(failure) || mutator.operations - operations !== x.expired - expired) this.#breaks(failure)
+      if (reply.position > position) reply.rewindTo(position)
+      reply.error(outOfMemory)
       this.onMemoryRefused(command)
     }
     keyspace.arena.dropAside()
   }
 
-  #prepare(args: Arguments, reply: ReplyWriter, database: number): void {
-    const { x } = this
-    x.args = args
-    this.mutator.record.lasting = args.isApart ? args.buffer : undefined
-    x.reply = reply
-    x.database = database
-    x.db = this.keyspace.logical[database]
-    x.revealed = this.keyspace.logicalLsn
+  /** What was being made will never be a record. */
+  #breaks(failure: unknown): never {
+    this.#commands = 0
+    this.#units = 0
+    throw failure
   }
 
-  #commitPoint(revealed: number): number {
+  /** The record refers to large arguments that have memory of their own, instead of copying them. */
+  #recordRefersTo(args: Arguments): void {
+    this.mutator.record.lasting = args.isApart ? args.buffer : undefined
+  }
+
+  #commitPoint(): number {
     const { mutator, log } = this
+    const revealed = this.#revealed
     if (mutator.operations > 0) {
       const lsn = log.append(mutator.record.bytes, 0, mutator.record.end, mutator.record.references)
-      if (mutator.interest.isOwing) this.#tellInterested()
+      // The record is complete: those who wait for its keys may make records of their own.
+      if (mutator.interest.isOwing) mutator.interest.drain()
       return lsn > log.committed ? lsn : 0
     }
     return revealed > log.committed ? Math.min(revealed, log.appended) : 0
-  }
-
-  /** The record is complete: those who wait for its keys may make records of their own, which put nothing staged for another to use. */
-  #tellInterested(): void {
-    const { x } = this
-    const { staged } = x
-    x.staged = undefined
-    this.mutator.interest.drain()
-    x.staged = staged
   }
 }
 

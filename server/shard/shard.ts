@@ -27,25 +27,14 @@ import { CommitWaiters } from './commit-waiters.ts'
 import { Primary } from './primary.ts'
 import type { Restored } from './recovery.ts'
 import { LogReplay, restoreCatalog } from './recovery.ts'
+import type { ShardState } from './shard-state.ts'
 
 /** Memory that the log's buffers may take. */
 const logBytes = 4 * 1024 * 1024
 
-export interface Shard {
+export interface Shard extends ShardState {
+  /** Its part in the shard. */
   readonly primary: Primary
-  readonly budget: MemoryBudget
-  readonly waiters: CommitWaiters
-  readonly codec: ValueCodec
-  /** Undefined without a tier (`appendonly no` and `tier-enabled no`). */
-  readonly store: ColdStore | undefined
-  readonly writeOut: WriteOut | undefined
-  /** Undefined without a log: nothing is to survive. */
-  readonly checkpointer: Checkpointer | undefined
-  /** Makes room in memory for as long as it is wanted and there is a way; for work that no request waits for. */
-  makeRoom(): Promise<void>
-  readonly recoveredRecords: number
-  readonly recoveredBytes: number
-  readonly recoveryMs: number
 }
 
 export interface ShardOptions {
@@ -62,11 +51,12 @@ export interface ShardOptions {
 /** Closes one thing that is open. */
 type Close = () => Promise<void> | undefined
 
-/** Opens what the data directory holds. When it cannot, it rejects and leaves nothing open. */
+/** Opens what the data directory holds, to be its primary. When it cannot, it rejects and leaves nothing open. */
 export async function openShard(options: ShardOptions): Promise<Shard> {
   const opened: Close[] = []
   try {
-    return await openParts(options, opened)
+    const state = await openState(options, opened)
+    return { ...state, primary: new Primary(state, options.ports.random, options.limits) }
   } catch (failure) {
     await closeEach(opened.reverse()).catch(() => undefined)
     throw failure
@@ -74,7 +64,7 @@ export async function openShard(options: ShardOptions): Promise<Shard> {
 }
 
 /** Notes in `opened` how to close each part that it has opened. */
-async function openParts(options: ShardOptions, opened: Close[]): Promise<Shard> {
+async function openState(options: ShardOptions, opened: Close[]): Promise<ShardState> {
   const { ports, values, limits, clientBytes, coldReadMs, sizes = defaultSizes } = options
   const { clock, files, random, progress } = ports
   const startMs = clock.monotonicMs()
@@ -141,10 +131,8 @@ async function openParts(options: ShardOptions, opened: Close[]): Promise<Shard>
           sizes,
         })
       : undefined
-  const primary = new Primary(keyspace, mutator, log, tier, random, limits)
-  const recoveryMs = clock.monotonicMs() - startMs
-  const recovered = { recoveredRecords, recoveredBytes: replay.bytes, recoveryMs }
-  return { primary, budget, waiters, codec, store, writeOut, checkpointer, makeRoom, ...recovered }
+  const recovered = { recoveredRecords, recoveredBytes: replay.bytes, recoveryMs: clock.monotonicMs() - startMs }
+  return { keyspace, mutator, tier, log, waiters, budget, codec, store, writeOut, checkpointer, makeRoom, ...recovered }
 }
 
 function openCatalogWriter(files: Ports['files'], directory: string, restored: Restored | undefined): Promise<CatalogWriter> {
@@ -152,8 +140,8 @@ function openCatalogWriter(files: Ports['files'], directory: string, restored: R
 }
 
 /** Commits what was appended and closes every part, also when one of them fails; rejects with the first failure. */
-export function closeShard({ primary, checkpointer, store }: Shard): Promise<void> {
-  return closeEach([() => primary.log.close(), () => checkpointer?.close(), () => store?.close()])
+export function closeShard({ log, checkpointer, store }: ShardState): Promise<void> {
+  return closeEach([() => log.close(), () => checkpointer?.close(), () => store?.close()])
 }
 
 async function closeEach(parts: readonly Close[]): Promise<void> {

@@ -1,16 +1,17 @@
 /** CONFIG SET of `port` and `bind` on a running server: the listener moves, clients stay, and a mistake changes nothing. */
 import { Redis } from 'ioredis'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, expect, it } from 'vitest'
+import { builtMoraine, describeWith, redisServer } from '../needs.ts'
 import type { ServerProcess } from './processes.ts'
-import { moraineIsBuilt, redisIsInstalled, startMoraine, startRedis, withFreePort } from './processes.ts'
+import { startMoraine, startRedis, withFreePort } from './processes.ts'
 
 const products = [
-  ['moraine', moraineIsBuilt, () => startMoraine('--appendonly', 'no')],
-  ['redis-server', redisIsInstalled, () => startRedis()],
+  ['moraine', builtMoraine, () => startMoraine('--appendonly', 'no')],
+  ['redis-server', redisServer, () => startRedis()],
 ] as const
 
-for (const [product, isThere, start] of products) {
-  describe.runIf(isThere)(`addresses of ${product}`, () => {
+for (const [product, need, start] of products) {
+  describeWith([need], `addresses of ${product}`, () => {
     let server: ServerProcess
     let client: Redis
     const clients: Redis[] = []

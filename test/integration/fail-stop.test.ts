@@ -3,14 +3,15 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, expect, it } from 'vitest'
 import { failStopExitCode, internalError } from '../../server/fail-stop.ts'
+import { builtMoraine, describeWith } from '../needs.ts'
 import type { ServerProcess } from './processes.ts'
-import { moraineIsBuilt, startMoraine, startMoraineWith } from './processes.ts'
+import { startMoraine, startMoraineWith } from './processes.ts'
 
 const preload = new URL('./broken-invariants.mjs', import.meta.url).href
 
-describe.skipIf(!moraineIsBuilt)('a process that meets a broken invariant', () => {
+describeWith([builtMoraine], 'a process that meets a broken invariant', () => {
   let directory: string
   let server: ServerProcess | undefined
 

@@ -5,12 +5,12 @@
  */
 import { describe, expect, it } from 'vitest'
 import { keepTtl } from '../../engine/mutation/mutator.ts'
+import { testRuns, testSeed } from '../chance.ts'
 import { SeededRandom } from '../simulation/seeded-random.ts'
 import type { Mutation } from './random-mutations.ts'
 import { RecoverableShard } from './recoverable-shard.ts'
 
-const firstSeed = Number(process.env.MORAINE_TEST_SEED ?? 1)
-const seeds = process.env.MORAINE_TEST_SEED === undefined ? Math.ceil(20 * Number(process.env.MORAINE_TEST_SCALE ?? 1)) : 1
+const seeds = testRuns(20)
 
 class Changes {
   readonly #random: SeededRandom
@@ -136,7 +136,7 @@ async function story(seed: number): Promise<number> {
 describe('moves while a checkpoint runs', () => {
   it('are told whole or not at all', async () => {
     let moves = 0
-    for (let seed = firstSeed; seed < firstSeed + seeds; seed++) {
+    for (let seed = testSeed; seed < testSeed + seeds; seed++) {
       try {
         moves += await story(seed)
       } catch (failure) {

@@ -3,18 +3,18 @@
  * only seem to change what one of them watches. EXEC tells whether they did.
  */
 import fc from 'fast-check'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { testRuns } from '../chance.ts'
 import { SocketTarget } from '../commands/socket-target.ts'
 import type { Received } from '../commands/transcript.ts'
 import type { ServerProcess } from '../integration/processes.ts'
-import { moraineIsBuilt, redisIsInstalled, startMoraine, startRedis } from '../integration/processes.ts'
+import { startMoraine, startRedis } from '../integration/processes.ts'
+import { builtMoraine, describeWith, redisServer } from '../needs.ts'
 import { compareServers } from './differential.ts'
 import type { RandomRequest, RandomSession } from './random-commands.ts'
 import { describeSession, randomRequest } from './random-commands.ts'
 
-const runs = Math.ceil(50 * Number(process.env.MORAINE_TEST_SCALE ?? 1))
-const seed = process.env.MORAINE_TEST_SEED === undefined ? 20_240_501 : Number(process.env.MORAINE_TEST_SEED)
-const isInstalled = redisIsInstalled && moraineIsBuilt
+const runs = testRuns(50)
 
 const request = (connection: 'a' | 'b', ...words: readonly string[]): RandomRequest => ({
   connection,
@@ -44,7 +44,7 @@ class CountingTarget extends SocketTarget {
   }
 }
 
-describe.skipIf(!isInstalled)(`WATCH beside redis-server${isInstalled ? '' : ' (redis-server or the build is missing: skipped)'}`, () => {
+describeWith([redisServer, builtMoraine], 'WATCH beside redis-server', () => {
   const servers: ServerProcess[] = []
   let redis: SocketTarget
   let moraine: CountingTarget
@@ -59,12 +59,12 @@ describe.skipIf(!isInstalled)(`WATCH beside redis-server${isInstalled ? '' : ' (
     for (const server of servers) await server.stop()
   })
 
-  it(`replay: MORAINE_TEST_SEED=${seed} npx vitest run test/property/watch-beside-redis.test.ts`, async () => {
+  it('refuses EXEC in the same cases', async () => {
     const property = fc.asyncProperty(watchSession, async (session) => {
       const difference = await compareServers(redis, moraine, session)
       if (difference !== undefined) throw new Error(difference)
     })
-    await fc.assert(property, { seed, numRuns: runs })
+    await fc.assert(property, { numRuns: runs })
     // The sessions are worth something only if both happen often.
     expect(Math.min(moraine.executed, moraine.refused)).toBeGreaterThan(runs)
   })

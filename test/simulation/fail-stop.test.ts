@@ -52,8 +52,8 @@ describe('a broken invariant in a request', () => {
     const { appended } = scene.server.primary.log
     client.sendTogether(['SET', 'before', '1'], ['GETSET', 'broken', '1'], ['SET', 'after', '1'])
     await stopped()
-    expect([await client.next(), await client.next(), await client.next()]).toEqual(['+OK\r\n', told, 'closed'])
-    expect(await bystander.next()).toBe('closed')
+    expect([await client.receive(), await client.receive(), await client.receive()]).toEqual(['+OK\r\n', told, 'closed'])
+    expect(await bystander.receive()).toBe('closed')
     expect([scene.server.primary.log.appended, scene.server.primary.log.committed]).toEqual([appended + 1, appended + 1])
     expect(scene.machine.log.errors.join('\n')).toMatch(/Internal error: the server stops.*an invariant is broken\n +at /s)
     const again = await restarted(scene)
@@ -65,7 +65,7 @@ describe('a broken invariant in a request', () => {
     spoil('getset', { runs: changesAndThrows })
     client.sendTogether(['MULTI'], ['SET', 'k', '1'], ['GETSET', 'broken', '1'], ['SET', 'k', '2'], ['EXEC'])
     await stopped()
-    const replies = [await client.next(), await client.next(), await client.next(), await client.next(), await client.next()]
+    const replies = [await client.receive(), await client.receive(), await client.receive(), await client.receive(), await client.receive()]
     expect(replies).toEqual(['+OK\r\n', '+QUEUED\r\n', '+QUEUED\r\n', '+QUEUED\r\n', told])
     expect(await (await restarted(scene)).ask('EXISTS', 'k', 'broken')).toBe(':0\r\n')
   })
@@ -79,7 +79,7 @@ describe('a broken invariant in a request', () => {
     })
     client.send('ECHO', 'x')
     await stopped()
-    expect([await client.next(), await client.next()]).toEqual([told, 'closed'])
+    expect([await client.receive(), await client.receive()]).toEqual([told, 'closed'])
   })
 
   it('in work that is staged for it is told as well', async () => {
@@ -95,7 +95,7 @@ describe('a broken invariant in a request', () => {
     spoil('strlen', { stages: () => preparation })
     client.send('STRLEN', 'x')
     await stopped()
-    expect([await client.next(), await client.next(), steps]).toEqual([told, 'closed', 3])
+    expect([await client.receive(), await client.receive(), steps]).toEqual([told, 'closed', 3])
   })
 
   it('after a cold read is told as well', async () => {
@@ -107,7 +107,7 @@ describe('a broken invariant in a request', () => {
     spoil('get', { runs: changesAndThrows })
     client.send('GET', 'k')
     await stopped()
-    expect([await client.next(), await client.next()]).toEqual([told, 'closed'])
+    expect([await client.receive(), await client.receive()]).toEqual([told, 'closed'])
   })
 
   it('leaves the checkpoint as it was, also one that was under way', async () => {
@@ -124,9 +124,9 @@ describe('a broken invariant in a request', () => {
     await scene.loop.run(() => scene.server.maintenance.checkpointRunning)
     client.send('GETSET', 'broken', '1')
     await stopped()
-    expect(await client.next()).toBe(told)
+    expect(await client.receive()).toBe(told)
     expect(checkpointer?.lastLsn).toBe(lastLsn)
-    expect(await saver.next()).not.toBe('+OK\r\n')
+    expect(await saver.receive()).not.toBe('+OK\r\n')
     await expect(scene.server.maintenance.checkpoint()).rejects.toThrow('stopping')
     expect(await (await restarted(scene)).ask('DBSIZE')).toBe(':51\r\n')
   })
@@ -173,7 +173,7 @@ describe('a broken invariant in the background', () => {
     Object.assign(scene.server.primary.log, { close: forEver })
     client.sendTogether(['SET', 'k', '2'], ['GETSET', 'broken', '1'])
     await stopped()
-    expect([await client.next(), await client.next()]).toEqual(['+OK\r\n', told])
+    expect([await client.receive(), await client.receive()]).toEqual(['+OK\r\n', told])
     expect(await (await restarted(scene)).ask('GET', 'k')).toBe('$1\r\n2\r\n')
   })
 })

@@ -69,12 +69,12 @@ export class Observer {
     const { log } = primary
     this.log = log
     const run = primary.run.bind(primary)
-    primary.run = (command, args, reply, database) => {
+    primary.run = (command, args, reply, database, staged) => {
       const words = wordsOf(args)
       const before = log.appended
       this.#prepare(before + 1, primary.x.now)
       const expected = modelReply(this.model, database, words)
-      const lsn = run(command, args, reply, database)
+      const lsn = run(command, args, reply, database, staged)
       if (!this.#inUnit) this.#committed(log, before, words)
       this.#note(addressOf(server, reply), words, expected, log.appended > before ? log.appended : this.model.seenLsn)
       return lsn

@@ -124,6 +124,7 @@ export class PlainClient implements PipeOwner {
   readonly #scene: Scene
   readonly #pipe: Pipe
   readonly #decoder = new RespDecoder()
+  #reply: string | undefined
 
   constructor(scene: Scene, pipe: Pipe) {
     this.#scene = scene
@@ -134,7 +135,7 @@ export class PlainClient implements PipeOwner {
   /** Sends a request and returns the reply's bytes as text, or `closed` when the server closed the connection instead. */
   async ask(...words: string[]): Promise<string> {
     this.send(...words)
-    return this.next()
+    return this.receive()
   }
 
   send(...words: string[]): void {
@@ -147,13 +148,17 @@ export class PlainClient implements PipeOwner {
     this.#pipe.write([Buffer.from(texts.join(''), 'latin1')])
   }
 
+  /** Whether a reply has come that nobody has received. */
+  get hasReply(): boolean {
+    this.#reply ??= this.#decoder.next()?.raw.toString('latin1')
+    return this.#reply !== undefined
+  }
+
   /** The next reply's bytes as text, or `closed`. */
-  async next(): Promise<string> {
-    let reply: string | undefined
-    await this.#scene.loop.run(() => {
-      reply ??= this.#decoder.next()?.raw.toString('latin1')
-      return reply !== undefined || this.closed
-    })
+  async receive(): Promise<string> {
+    await this.#scene.loop.run(() => this.hasReply || this.closed)
+    const reply = this.#reply
+    this.#reply = undefined
     return reply ?? 'closed'
   }
 

@@ -347,7 +347,7 @@ describe('Connection', () => {
       expect(pipe.destroyed).toBe(false)
       handler.willGoOn = false
       if (others === 'at once') connection.resume()
-      else connection.waitsOn()
+      else connection.resume('wait')
       expect([pipe.destroyed, handler.closes]).toEqual([true, 1])
     }
   })

@@ -1,77 +1,71 @@
 import { describe, expect, it } from 'vitest'
 import type { Command } from '../../server/command-table.ts'
+import type { GatedRequest } from '../../server/gate.ts'
 import { Gate } from '../../server/gate.ts'
-import type { Session } from '../../server/session.ts'
 import { CommitWaiters } from '../../server/shard/commit-waiters.ts'
 import { ManualClock } from '../simulation/manual-clock.ts'
-
-const get = { name: 'get', isWrite: false, denyOom: false } as Command
-const set = { name: 'set', isWrite: true, denyOom: true } as Command
-const del = { name: 'del', isWrite: true, denyOom: false } as Command
-const exec = { name: 'exec', isWrite: false, denyOom: false } as Command
 
 function fixture() {
   const clock = new ManualClock()
   const gate = new Gate(clock)
   const retried: string[] = []
-  const session = (name: string, queued: Command[] = []): Session =>
-    ({
-      retry: () => retried.push(name),
-      needsMemory: (command: Command) => command.denyOom,
-      transaction: { queued: queued.map((command) => ({ command })) },
-    }) as unknown as Session
-  return { clock, gate, retried, session }
+  const request = (name: string, writes: boolean, wantsMemory: boolean): GatedRequest => ({
+    command: { name } as Command,
+    writes,
+    wantsMemory,
+    retry: () => retried.push(name),
+  })
+  const get = (name: string): GatedRequest => request(name, false, false)
+  const set = (name: string): GatedRequest => request(name, true, true)
+  const del = (name: string): GatedRequest => request(name, true, false)
+  return { clock, gate, retried, get, set, del }
 }
 
 describe('the gate', () => {
   it('holds back writers that need memory while it is short, in the order in which they came', () => {
-    const { gate, retried, session } = fixture()
+    const { gate, retried, get, set, del } = fixture()
     let short = true
     gate.memoryShort = () => short
-    expect([gate.holdsBack(session('a'), set), gate.holdsBack(session('b'), get), gate.holdsBack(session('c'), del)]).toEqual([
-      true,
-      false,
-      false,
-    ])
-    expect(gate.holdsBack(session('d'), set)).toBe(true)
+    expect([gate.holdsBack(set('a')), gate.holdsBack(get('b')), gate.holdsBack(del('c'))]).toEqual(['awaitsMemory', undefined, undefined])
+    expect(gate.holdsBack(set('d'))).toBe('awaitsMemory')
     expect([gate.waiting, gate.throttled]).toEqual([2, 2])
     short = false
     gate.retry()
-    expect([retried, gate.waiting, gate.holdsBack(session('e'), set)]).toEqual([['a', 'd'], 0, false])
+    expect([retried, gate.waiting, gate.holdsBack(set('e'))]).toEqual([['a', 'd'], 0, undefined])
   })
 
   it('pauses writers, or all, until the time has come', () => {
-    const { clock, gate, retried, session } = fixture()
+    const { clock, gate, retried, get, set } = fixture()
     gate.pause(100, 'write')
-    expect([gate.holdsBack(session('get'), get), gate.holdsBack(session('set'), set)]).toEqual([false, true])
-    expect(gate.holdsBack(session('reads', [get]), exec)).toBe(false)
-    expect(gate.holdsBack(session('writes', [get, set]), exec)).toBe(true)
+    expect([gate.holdsBack(get('get')), gate.holdsBack(set('set'))]).toEqual([undefined, 'awaitsPause'])
     gate.pause(50, 'all')
-    expect([gate.paused, gate.pauseLeftMs, gate.holdsBack(session('get'), get)]).toEqual(['all', 100, true])
+    expect([gate.paused, gate.pauseLeftMs, gate.holdsBack(get('get'))]).toEqual(['all', 100, 'awaitsPause'])
     clock.advance(99)
     expect(retried).toEqual([])
     clock.advance(1)
-    expect([retried, gate.paused, gate.holdsBack(session('set'), set)]).toEqual([['set', 'writes', 'get'], undefined, false])
+    expect([retried, gate.paused, gate.holdsBack(set('set'))]).toEqual([['set', 'get'], undefined, undefined])
   })
 
-  it('forgets sessions that are gone', () => {
-    const { gate, retried, session } = fixture()
+  it('forgets requests whose clients are gone', async () => {
+    const { gate, retried, get } = fixture()
     gate.pause(100, 'all')
-    const gone = session('gone')
-    gate.holdsBack(gone, get)
-    gate.holdsBack(session('there'), get)
+    const gone = get('gone')
+    gate.holdsBack(gone)
+    gate.holdsBack(get('there'))
     gate.forget(gone)
     gate.unpause()
+    expect(retried).toEqual([])
+    await Promise.resolve()
     expect(retried).toEqual(['there'])
     gate.close()
   })
 
   it('stalls every request for a while', () => {
-    const { clock, gate, retried, session } = fixture()
+    const { clock, gate, retried, get } = fixture()
     gate.stall(30)
-    expect(gate.holdsBack(session('a'), get)).toBe(true)
+    expect(gate.holdsBack(get('a'))).toBe('stalled')
     clock.advance(30)
-    expect([retried, gate.holdsBack(session('b'), get), clock.waiting]).toEqual([['a'], false, 0])
+    expect([retried, gate.holdsBack(get('b')), clock.waiting]).toEqual([['a'], undefined, 0])
   })
 })
 

@@ -51,7 +51,8 @@ function fixture(maxmemoryBytes = 0, demotes = false, policy = 'noeviction', oth
   const codec = new ValueCodec()
   const tier = new Tier(keyspace, store, codec, clock, { demotes, valueBytesMin: 64, promote: 'second', ttlMinMs: 0 }, () => undefined)
   keyspace.observer = tier
-  const primary = new Primary(keyspace, mutator, new NoLog(), tier, random, limits)
+  const log = new NoLog()
+  const primary = new Primary({ keyspace, mutator, log, tier }, random, limits)
   primary.tick(clock.wallMs())
   const compactor = new Compactor(keyspace)
   const settings = { maxmemoryBytes, coolStartPercent: 70, dropPercent: 80, throttlePercent: 90, diskBytesMax: 0 }
@@ -75,9 +76,18 @@ function fixture(maxmemoryBytes = 0, demotes = false, policy = 'noeviction', oth
     committed: async () => undefined,
   })
   const config = { values: { 'maxmemory-policy': policy, 'maxmemory-samples': 5 } } as unknown as Config
-  const log = { info() {}, error() {} } as unknown as Log
-  const shard = { primary, budget, writeOut: demotes ? writeOut : undefined, checkpointer: undefined } as unknown as Shard
-  const maintenance = new Maintenance(shard, clock, config, log)
+  const quiet = { info() {}, error() {} } as unknown as Log
+  const shard = {
+    keyspace,
+    mutator,
+    log,
+    tier,
+    primary,
+    budget,
+    writeOut: demotes ? writeOut : undefined,
+    checkpointer: undefined,
+  } as unknown as Shard
+  const maintenance = new Maintenance(shard, clock, config, quiet)
   const put = (name: string, bytes: number, expireAt: number): void => {
     const key = Buffer.from(name)
     primary.change(() => mutator.putString(0, key, 0, key.length, Buffer.alloc(bytes, 120), 0, bytes, expireAt))

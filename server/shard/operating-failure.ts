@@ -1,5 +1,5 @@
 /** Tells failures of the world outside (a disk, the log, memory that the system does not give) from broken invariants. */
-import { isMemoryRefusal } from '../engine/memory/refusal.ts'
+import { isMemoryRefusal } from '../../engine/memory/refusal.ts'
 
 /** Errors of ours that carry no code of the system. */
 const operating = new Set(['LogFailed', 'LogCorrupt', 'LogTrimmed', 'ColdStoreUnusable', 'ColdStoreWriteFailed', 'ColdValueCorrupt'])

@@ -1,0 +1,337 @@
+/**
+ * The request that a session has in hand, and all that it may have to wait for. Each session has one of these and uses it
+ * for one request after the other, so a request that runs at once allocates nothing.
+ *
+ * Every change of state is made here. A request that waits has put itself down somewhere (at the gate, with the staged work,
+ * in a cold read, for an event) and keeps how to take that back; it does so whenever a wait ends, whatever ends it: what it
+ * waited for, a refusal, a failure, another shard, or that its client has left. Staged work that is not, or not yet, for the try
+ * at hand is released with it; what the request itself has got is released at its end.
+ *
+ * What is thrown when it goes on in a later turn is a broken invariant, and its owner is told.
+ *
+ *     done ── begin ──▶ running ── end ──▶ done
+ *                        │   ▲
+ *                mustWait│   │retry
+ *                        ▼   │
+ *         stalled, awaitsPause, awaitsMemory, awaitsStagedWork, awaitsCold
+ *
+ *     running ── defer, block ──▶ deferred, blocked ── answer ──▶ done, or retry ──▶ running
+ */
+import type { Arguments } from '../engine/arguments.ts'
+import { isMemoryRefusal } from '../engine/memory/refusal.ts'
+import type { StagedWork } from '../engine/staged-work.ts'
+import type { Clock } from '../storage/clock.ts'
+import type { ColdSet } from '../storage/cold-set.ts'
+import type { Command } from './command-table.ts'
+import { outOfMemory } from './dispatch-errors.ts'
+import type { Gate, GatedRequest, GatedState } from './gate.ts'
+import { timerMsMax } from './gate.ts'
+import type { Primary, UnitRequest } from './shard/primary.ts'
+import type { Shard } from './shard/shard.ts'
+import type { StagedWorkQueue } from './staged-work.ts'
+import { coldOf } from './staged-work.ts'
+import type { Transaction } from './transaction.ts'
+
+export type RequestState =
+  | 'done'
+  | 'running'
+  | GatedState
+  | 'awaitsStagedWork'
+  | 'awaitsCold'
+  /** The server works on the answer, beside everything else: SAVE, CONFIG REWRITE. */
+  | 'deferred'
+  /** Other clients, or time, bring the answer: WAIT. */
+  | 'blocked'
+
+/** What requests wait for, and where. */
+export interface RequestHost {
+  readonly clock: Clock
+  readonly gate: Gate
+  readonly stagedWork: StagedWorkQueue
+  /** Undefined while loading. */
+  readonly shard: Shard | undefined
+  /** Told of every value that could not be read. */
+  coldReadFailed(failure: Error): void
+}
+
+/** A request that may have to be refused. */
+export interface RefusableRequest extends GatedRequest {
+  /** What EXEC is about to execute as one record; undefined for others. */
+  readonly unit: readonly UnitRequest[] | undefined
+}
+
+/** Whose request it is. */
+export interface RequestOwner {
+  readonly database: number
+  readonly transaction: Transaction
+  /** What the request waited for has come: it is tried again. */
+  retry(): void
+  /** `write` writes the reply of a request that was put off. `ms`: how long that took, if it counts as the command's. */
+  answer(write: () => void, ms: number | undefined): void
+  /** The request cannot be executed, and has ended; the client gets the error. */
+  failed(text: string): void
+  /** A broken invariant was met: it will not go on. */
+  broke(failure: unknown): void
+}
+
+/** Takes what writes the reply. Called in a later turn; does nothing when the request has ended otherwise. */
+export type Answer = (write: () => void) => void
+
+export interface Blocking {
+  /** Takes back what was put down elsewhere so that somebody would answer, or retry the request. Called once, at any end. */
+  readonly release?: () => void
+  /** 0: no limit. */
+  readonly timeoutMs: number
+  /** Writes the reply when the time is over. */
+  readonly timedOut: () => void
+}
+
+const nothing = (): void => undefined
+
+export class Request<Session = never> implements RefusableRequest {
+  state: RequestState = 'done'
+  /** Of the newest request, also when it is done. */
+  command!: Command<Session>
+  args!: Arguments
+  /** What was done for it beforehand, in slices. */
+  staged: StagedWork | undefined
+  readonly #host: RequestHost
+  readonly #owner: RequestOwner
+  /** What was read for the try that begins now. */
+  #fetched: ColdSet | undefined
+  /** Counts waits: an event that was meant for an earlier one is recognised by it. */
+  #wait = 0
+  /** Takes the present wait back. */
+  #cancel = nothing
+  /** When it was put off, if the time until the answer counts as the command's; otherwise negative. */
+  #countedFromMs = -1
+  /** While it is blocked. */
+  #blocking: { readonly answer: Answer; readonly timedOut: () => void } | undefined
+
+  constructor(host: RequestHost, owner: RequestOwner) {
+    this.#host = host
+    this.#owner = owner
+  }
+
+  get isWaiting(): boolean {
+    return this.state !== 'done' && this.state !== 'running'
+  }
+
+  /** Whether its reply has been put off. */
+  get isPutOff(): boolean {
+    return this.state === 'deferred' || this.state === 'blocked'
+  }
+
+  /** Whether it waits for what other clients do: one who has said all it had to say gets no answer then. */
+  get waitsForOthers(): boolean {
+    return this.state === 'blocked' || this.state === 'awaitsPause'
+  }
+
+  /** Whether the time until the answer will count as the command's. */
+  get countsUntilAnswer(): boolean {
+    return this.isPutOff && this.#countedFromMs >= 0
+  }
+
+  get writes(): boolean {
+    const { command } = this
+    return command.isWrite || (command.name === 'exec' && this.#owner.transaction.writes)
+  }
+
+  get wantsMemory(): boolean {
+    const { command } = this
+    return command.denyOom || (command.name === 'exec' && this.#owner.transaction.wantsMemory)
+  }
+
+  get unit(): readonly UnitRequest[] | undefined {
+    const { transaction } = this.#owner
+    return this.command.name === 'exec' && !transaction.failed ? transaction.queued : undefined
+  }
+
+  begin(command: Command<Session>, args: Arguments): void {
+    this.command = command
+    this.args = args
+    this.state = 'running'
+  }
+
+  /** True when something has to come before it may run, or be queued by MULTI if it only `queues`. It is tried again then. */
+  mustWait(queues: boolean): boolean {
+    // What was read for this try is for no later one, and not for those that follow in the pipeline.
+    const fetched = this.#fetched
+    this.#fetched = undefined
+    const { gate, shard } = this.#host
+    if (this.#awaitsGate(gate)) return true
+    if (queues || shard === undefined) return false
+    shard.keyspace.forgetLookUp()
+    return this.#awaitsStagedWork(shard) || (shard.tier.hasCold && this.#awaitsCold(shard, fetched))
+  }
+
+  /** What the request waited for has come, or may have. */
+  retry(): void {
+    if (!this.isWaiting) return
+    this.#guard(() => {
+      this.#resumes()
+      this.#owner.retry()
+    })
+  }
+
+  /** Another shard has taken the place of the one that it began with: what it has of that is worth nothing. */
+  shardReplaced(): void {
+    this.#fetched = undefined
+    this.#releaseStaged()
+  }
+
+  /** The reply comes later, when the server is done with it. `counted`: the time until then is the command's. */
+  defer(time: 'counted' | 'uncounted'): Answer {
+    this.#waits('deferred', nothing)
+    return this.#answer(time === 'counted' ? this.#host.clock.monotonicMs() : -1)
+  }
+
+  /** The reply comes when others, or time, bring it. */
+  block({ release = nothing, timeoutMs, timedOut }: Blocking): Answer {
+    this.#waits('blocked', release)
+    const answer = this.#answer(-1)
+    this.#blocking = { answer, timedOut }
+    if (timeoutMs > 0) {
+      const timer = this.#host.clock.after(Math.min(timeoutMs, timerMsMax), () => answer(timedOut))
+      this.#cancel = () => {
+        timer.cancel()
+        release()
+      }
+    }
+    return answer
+  }
+
+  /**
+   * Has a blocked request answered in the next turn: by `write`, or as if its time were over. False when it is not blocked, or
+   * somebody else has done this already.
+   */
+  unblock(write: (() => void) | undefined): boolean {
+    const blocking = this.#blocking
+    if (blocking === undefined) return false
+    this.#blocking = undefined
+    this.#host.clock.afterTurn(() => blocking.answer(write ?? blocking.timedOut))
+    return true
+  }
+
+  /** It has come to its end, good or bad: what it holds is released. */
+  end(): void {
+    if (this.isWaiting) this.#resumes()
+    this.state = 'done'
+    this.#fetched = undefined
+    if (this.staged !== undefined) this.#releaseStaged()
+  }
+
+  #releaseStaged(): void {
+    const { staged } = this
+    this.staged = undefined
+    if (staged !== undefined) this.#release(staged)
+  }
+
+  #release(work: StagedWork): void {
+    this.#guard(() => work.release?.())
+  }
+
+  /** Does a part of it in a later turn, or at its end. */
+  #guard(work: () => void): void {
+    try {
+      work()
+    } catch (failure) {
+      this.#owner.broke(failure)
+    }
+  }
+
+  #waits(state: RequestState, cancel: () => void): void {
+    this.state = state
+    this.#cancel = cancel
+    this.#wait++
+  }
+
+  #resumes(): void {
+    const cancel = this.#cancel
+    this.state = 'running'
+    this.#cancel = nothing
+    this.#blocking = undefined
+    this.#wait++
+    cancel()
+  }
+
+  #answer(countedFromMs: number): Answer {
+    this.#countedFromMs = countedFromMs
+    const wait = this.#wait
+    return (write) => {
+      if (this.#wait !== wait) return
+      this.#guard(() => {
+        this.#resumes()
+        this.#owner.answer(write, countedFromMs < 0 ? undefined : this.#host.clock.monotonicMs() - countedFromMs)
+      })
+    }
+  }
+
+  #awaitsGate(gate: Gate): boolean {
+    const state = gate.holdsBack(this)
+    if (state === undefined) return false
+    this.#waits(state, () => gate.forget(this))
+    return true
+  }
+
+  /** Has what is long done in slices beforehand, if the command's row asks for it. */
+  #awaitsStagedWork({ primary }: Shard): boolean {
+    if (this.command.stages === undefined || this.staged !== undefined) return false
+    const work = primary.stage(this.command, this.args, this.#owner.database)
+    if (work === undefined) return false
+    const giveUp = this.#host.stagedWork.add({
+      work,
+      done: () => {
+        this.staged = work
+        this.retry()
+      },
+      failed: (failure) => this.#readFailed(failure),
+      abandoned: () => this.retry(),
+      broke: (failure) => this.#owner.broke(failure),
+    })
+    this.#waits('awaitsStagedWork', () => {
+      giveUp()
+      if (this.staged !== work) this.#release(work)
+    })
+    return true
+  }
+
+  /** Fetches the cold values that it needs, if any. */
+  #awaitsCold({ primary, tier }: Shard, fetched: ColdSet | undefined): boolean {
+    const cold = this.#coldNeeds(primary)
+    if (cold === undefined) return false
+    // Under pressure one value may leave while another is read: a request that needs both keeps what it has got.
+    cold.former = fetched
+    this.#waits('awaitsCold', nothing)
+    const wait = this.#wait
+    tier.fetchTo(cold, (failure) => {
+      if (failure !== undefined) {
+        if (this.#wait === wait) this.#readFailed(failure)
+        else this.#host.coldReadFailed(failure)
+      } else if (this.#wait === wait) {
+        this.#guard(() => {
+          tier.admit(cold)
+          this.#fetched = cold
+          this.retry()
+        })
+      }
+    })
+    return true
+  }
+
+  #coldNeeds(primary: Primary): ColdSet | undefined {
+    const chunks = this.staged === undefined ? undefined : coldOf(this.staged, primary.keyspace.trees)
+    if (chunks !== undefined) return chunks.items.length > 0 ? chunks : undefined
+    const { database, transaction } = this.#owner
+    if (this.command.name === 'exec') return transaction.coldNeeds(primary, database)
+    return primary.coldNeeds(this.command, this.args, database, undefined)
+  }
+
+  #readFailed(failure: Error): void {
+    this.#host.coldReadFailed(failure)
+    this.#guard(() => {
+      this.end()
+      this.#owner.failed(isMemoryRefusal(failure) ? outOfMemory : `ERR a cold value could not be read: ${failure.message}`)
+    })
+  }
+}

@@ -1,0 +1,35 @@
+/** What all sessions share, and what the commands that need a session ask of the server. `Server` is one. */
+import type { Arguments } from '../engine/arguments.ts'
+import type { Client } from './client.ts'
+import type { Command } from './command-table.ts'
+import type { FailStop } from './fail-stop.ts'
+import type { Log } from './logging.ts'
+import type { RefusableRequest, RequestHost } from './request.ts'
+import type { ServerView } from './server-view.ts'
+import type { Primary } from './shard/primary.ts'
+import type { ShardSwitch } from './shard-switch.ts'
+import type { Shutdown } from './shutdown.ts'
+import type { Slowlog } from './slowlog.ts'
+
+export interface SessionHost extends ServerView, RequestHost {
+  readonly log: Log
+  readonly slowlog: Slowlog
+  readonly monitors: Set<Client>
+  readonly shutdown: Shutdown
+  readonly shardSwitch: ShardSwitch
+  readonly failStop: FailStop
+  /** Only there when the server has loaded. */
+  readonly primary: Primary
+  /** Commands that take at least so many µs may be for SLOWLOG or LATENCY: the lower of their settings. */
+  readonly slowerThanUs: number
+  /** Why a request of a known command may not run, or be queued, now; undefined when it may. `monitors`: its client does. */
+  refusal(request: RefusableRequest, queues: boolean, monitors: boolean): string | undefined
+  /** Bookkeeping after each executed command. */
+  executed(client: Client, command: Command, args: Arguments, us: number): void
+  feedMonitors(client: Client, args: Arguments, command: Command): void
+  sessionClosed(client: Client): void
+  /** DEBUG CHANGE-REPL-ID. */
+  changeReplicationId(): void
+  /** CONFIG RESETSTAT. */
+  resetStats(): void
+}
