@@ -124,6 +124,14 @@ export class SimulatedDisk implements FileSystem {
     return this.#mounted
   }
 
+  /** The process ends, and the machine does not: what was written stays as it is, synced or not. */
+  endProcess(): FileSystem {
+    this.#failures = []
+    this.#epoch += 1
+    this.#mounted = new SimulatedMount(this, this.#epoch)
+    return this.#mounted
+  }
+
   /** A copy of the present bytes of a file. */
   contents(path: string): Buffer {
     return this.#existing(path).contents()
