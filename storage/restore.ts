@@ -112,10 +112,12 @@ export class KeyspaceRestore implements CatalogVisitor {
     this.#movable.length = 0
   }
 
-  tombstone(db: number, _lsn: number, key: Buffer, keyStart: number, keyEnd: number): void {
-    this.#keyspace.forgetLookUp()
-    const ref = this.#keyspace.find(db, key, keyStart, keyEnd)
-    if (ref !== 0) this.#keyspace.remove(ref, 0)
+  /** A key that is newer has come again: its former entry was released, and its deletion told, long after a flush. */
+  tombstone(db: number, lsn: number, key: Buffer, keyStart: number, keyEnd: number): void {
+    const keyspace = this.#keyspace
+    keyspace.forgetLookUp()
+    const ref = keyspace.find(db, key, keyStart, keyEnd)
+    if (ref !== 0 && keyspace.entries.lsn(ref) <= lsn) keyspace.remove(ref, 0)
   }
 
   collection(collectionId: number, _leaves: number, seed: number): void {

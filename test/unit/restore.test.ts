@@ -150,6 +150,19 @@ describe('a large collection whose key was renamed', () => {
   })
 })
 
+describe('a tombstone', () => {
+  it('deletes what is as old as itself, not a key that has come again', () => {
+    told(
+      rows.string('older', 5, 7),
+      rows.string('as old', 6, 8),
+      rows.string('newer', 7, 9),
+      ...['older', 'as old', 'newer', 'missing'].map((name) => rows.gone(name, 6)),
+    )
+    expect(['older', 'as old', 'newer', 'missing'].map((name) => find(name) !== 0)).toEqual([false, false, true, false])
+    expect([keyspace.entries.valueId(find('newer')), keyspace.coldCount]).toEqual([9, 1])
+  })
+})
+
 describe('a large collection', () => {
   it('that no entry names is dropped, and leaves nothing', () => {
     const live = keyspace.arena.liveBytes
