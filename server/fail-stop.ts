@@ -1,6 +1,6 @@
 /**
  * What happens when an invariant is broken, in a request or in the background: the server stops, in a controlled way
- * (docs/decisions/0011-fail-stop.md). What is in memory may then differ from what the log says, so nothing more is
+ * (docs/decisions/0013-fail-stop.md). What is in memory may then differ from what the log says, so nothing more is
  * executed, appended, checkpointed or acknowledged; what had been appended before is still committed, and its replies
  * leave. The reason is logged, the owner ends the process with a code of its own, and the next start recovers from the log.
  */

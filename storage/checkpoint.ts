@@ -207,6 +207,8 @@ export class Checkpointer {
     this.#writeOut.catalog = catalog
     this.#tier.databasesChanged = false
     this.#writeOut.tellDatabases()
+    // Of keys that are there again, and may be told at once.
+    this.#writeOut.tellDeletions()
     const found: number[] = []
     for (const database of this.#keyspace.databases) {
       let cursor = 0

@@ -1,7 +1,7 @@
 /**
  * What LevelDB has in memory, taken across its being closed and opened again. After a failed sync nobody knows what of its
  * log has reached the disk: opening may find all, a part, or nothing of it. LevelDB itself still reads all of it from
- * memory until it is closed (docs/decisions/0010-reopening-the-cold-store.md).
+ * memory until it is closed (docs/decisions/0012-reopening-the-cold-store.md).
  */
 import type { ClassicLevel } from 'classic-level'
 import { keyOf } from './level-format.ts'

@@ -1,7 +1,7 @@
 /**
  * What LevelDB may hold in memory only: the writes that can still be in its write buffers, told apart from those that must
  * have become tables. The cold store brings them across when a failure forces it to open LevelDB again
- * (docs/decisions/0010-reopening-the-cold-store.md).
+ * (docs/decisions/0012-reopening-the-cold-store.md).
  *
  * LevelDB fills one buffer while another becomes a table. A buffer takes writes until it has passed its size, and a second
  * one is begun only when the table of the one before is durable. So the buffers hold a suffix of all writes, and all but

@@ -34,6 +34,8 @@ const sliceMs = 1
 /** Longer values go to the cold store however soon they expire. */
 const soonGoneBytesMax = 4096
 const nothing = Buffer.alloc(0)
+/** No leaf has it. */
+const outdatedLsn = -1
 
 export interface WriteOutCounts {
   values: number
@@ -172,8 +174,8 @@ export class WriteOut implements FrozenVisitor {
     this.catalog.leaf(this.#tree.id, separator.words, 0, 0, 0, 0)
   }
 
-  leaf(separator: Separator, ref: number, lsn: number, count: number, bytes: number): void {
-    const id = this.#batch.addLeaf(this.#tree, separator, lsn, ref, bytes)
+  leaf(separator: Separator, ref: number, lsn: number, count: number, bytes: number, isOutdated: boolean): void {
+    const id = this.#batch.addLeaf(this.#tree, separator, isOutdated ? outdatedLsn : lsn, ref, bytes)
     this.#count(bytes)
     this.catalog.leaf(this.#tree.id, separator.words, id, lsn, count, bytes)
   }
@@ -255,7 +257,7 @@ export class WriteOut implements FrozenVisitor {
     const id = trees.roots.id(root)
     this.#tellEntry(ref, id, flags)
     this.catalog.collection(id, trees.roots.leaves(root), trees.roots.seed(root))
-    this.#tier.frozen.push(trees.freeze(root, this.#entries.lsn(ref), part))
+    this.#tier.frozen.push(trees.freeze(root, this.#entries.lsn(ref), part, (flags & ENTRY_BEFORE_MOVE) !== 0))
   }
 
   #count(bytes: number): void {

@@ -6,7 +6,7 @@
  * `#synced`, the LSN up to which all is durable, which is what tells a torn tail from damage when the log is opened.
  *
  * Under `everysec` and `no` a small group is written at once, inside `flush`: the page cache takes it in less time than
- * handing it to another thread would (`docs/decisions/0010-writes-to-the-page-cache.md`).
+ * handing it to another thread would (`docs/decisions/0014-writes-to-the-page-cache.md`).
  *
  * Checksums of what large records refer to are computed in slices, with the event loop let go in between, before the
  * group is written; the groups after it wait as they wait for the disk.

@@ -4,12 +4,13 @@
  * Freezing notes the LSN and copies nothing. From then on a dirty leaf that is not newer than that and has not been taken yet
  * is shared with the write-out: who wants to change it leaves the slot to the write-out (`preserve`) and goes on in a new one.
  * The write-out takes what was preserved and, in the order of separators, the leaves themselves; those it has passed, and those
- * that are newer, are nobody's business.
+ * that are newer, are nobody's business. In a tree that was frozen in the middle of a record, newer leaves may have the
+ * LSN of older ones: a flag tells them.
  */
 import type { Values } from '../keyspace/values.ts'
 import type { RemovedSeparators } from './removed-separators.ts'
 import { Separator } from './separator.ts'
-import { catalogedLeaf, dirtyLeaf } from './tree-nodes.ts'
+import { catalogedLeaf, dirtyLeaf, laterLeaf } from './tree-nodes.ts'
 import type { TreeShape } from './tree-shape.ts'
 import { LeafRow } from './tree-shape.ts'
 
@@ -17,8 +18,8 @@ import { LeafRow } from './tree-shape.ts'
 export interface FrozenVisitor {
   /** A leaf that the catalog knows is no more. */
   removed(separator: Separator): void
-  /** A leaf with bytes to write, in slot `ref`. */
-  leaf(separator: Separator, ref: number, lsn: number, count: number, bytes: number): void
+  /** A leaf with bytes to write, in slot `ref`. `isOutdated`: it has changed since, and will be written again. */
+  leaf(separator: Separator, ref: number, lsn: number, count: number, bytes: number, isOutdated: boolean): void
   /** A leaf that the cold store has. */
   stored(separator: Separator, valueId: number, lsn: number, count: number, bytes: number): void
 }
@@ -49,6 +50,8 @@ export class FrozenTree {
   readonly #removals: RemovedSeparators
   /** As of which the tree is. */
   readonly lsn: number
+  /** As of the middle of the record with that LSN. */
+  readonly isMidRecord: boolean
   readonly #part: FrozenPart
   /** Leaves that begin before this are passed. */
   readonly #position = new Separator()
@@ -60,8 +63,16 @@ export class FrozenTree {
   readonly #at = new LeafRow()
   readonly #separator = new Separator()
 
-  /** Freezes a tree as it is now, at the LSN of its last change. */
-  constructor(root: number, lsn: number, part: FrozenPart, shape: TreeShape, values: Values, removals: RemovedSeparators) {
+  /** Freezes a tree as it is now, at the LSN of its last change, or in the middle of the record with that LSN. */
+  constructor(
+    root: number,
+    lsn: number,
+    isMidRecord: boolean,
+    part: FrozenPart,
+    shape: TreeShape,
+    values: Values,
+    removals: RemovedSeparators,
+  ) {
     const { roots } = shape
     this.root = root
     this.id = roots.id(root)
@@ -69,6 +80,7 @@ export class FrozenTree {
     this.#values = values
     this.#removals = removals
     this.lsn = lsn
+    this.isMidRecord = isMidRecord
     this.#part = part
     this.#left = part === 'all' ? roots.leaves(root) : roots.dirtyLeaves(root)
     this.#isPassed = this.#left === 0
@@ -84,7 +96,9 @@ export class FrozenTree {
 
   #isWanted({ node, row }: LeafRow): boolean {
     const { nodes } = this.#shape
-    return nodes.lsn(node, row) <= this.lsn && (this.#part === 'all' || nodes.flag(node, row, dirtyLeaf))
+    const lsn = nodes.lsn(node, row)
+    if (lsn > this.lsn || (lsn === this.lsn && this.isMidRecord && nodes.flag(node, row, laterLeaf))) return false
+    return this.#part === 'all' || nodes.flag(node, row, dirtyLeaf)
   }
 
   /** Keeps the row of a leaf, which `holds`, until it is taken, and if it is dirty its slot `ref`. The row is then the caller's to change. */
@@ -104,7 +118,10 @@ export class FrozenTree {
     // It is going to be told under this separator.
     nodes.setFlag(node, row, catalogedLeaf)
     // The same leaf is not preserved twice, even if one record changes it twice.
-    nodes.setLsn(node, row, this.lsn + 1)
+    if (this.isMidRecord) {
+      nodes.setLsn(node, row, this.lsn)
+      nodes.setFlag(node, row, laterLeaf)
+    } else nodes.setLsn(node, row, this.lsn + 1)
     this.#left--
     if (this.#left === 0) this.#isPassed = true
   }
@@ -129,7 +146,7 @@ export class FrozenTree {
       const { separator, ref, valueId, lsn, count, bytes } = preserved
       if (ref === 0) visitor.stored(separator, valueId, lsn, count, bytes)
       else {
-        visitor.leaf(separator, ref, lsn, count, bytes)
+        visitor.leaf(separator, ref, lsn, count, bytes, true)
         this.#values.release(ref)
       }
       return true
@@ -164,7 +181,7 @@ export class FrozenTree {
     const lsn = nodes.lsn(node, row)
     const count = nodes.count(node, row)
     const bytes = nodes.bytes(node, row)
-    if (nodes.flag(node, row, dirtyLeaf)) visitor.leaf(this.#separator, nodes.ref(node, row), lsn, count, bytes)
+    if (nodes.flag(node, row, dirtyLeaf)) visitor.leaf(this.#separator, nodes.ref(node, row), lsn, count, bytes, false)
     else visitor.stored(this.#separator, nodes.valueId(node, row), lsn, count, bytes)
   }
 

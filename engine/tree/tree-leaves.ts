@@ -16,7 +16,7 @@ import type { FrozenPart } from './frozen-tree.ts'
 import { FrozenTree } from './frozen-tree.ts'
 import { RemovedSeparators } from './removed-separators.ts'
 import type { Separator } from './separator.ts'
-import { catalogedLeaf, dirtyLeaf, rowWords, TreeNodes } from './tree-nodes.ts'
+import { catalogedLeaf, dirtyLeaf, laterLeaf, rowWords, TreeNodes } from './tree-nodes.ts'
 import { TreeRoots } from './tree-roots.ts'
 import { LeafRow, TreeShape } from './tree-shape.ts'
 
@@ -53,9 +53,9 @@ export class TreeLeaves {
     this.#observed = observed
   }
 
-  /** Freezes a tree as it is now, at the LSN of its last change, to be written out; `thaw` ends it. */
-  freeze(root: number, lsn: number, part: FrozenPart): FrozenTree {
-    const frozen = new FrozenTree(root, lsn, part, this.shape, this.values, this.#removed)
+  /** Freezes a tree as it is now, at the LSN of its last change or in the middle of that record, to be written out; `thaw` ends it. */
+  freeze(root: number, lsn: number, part: FrozenPart, isMidRecord = false): FrozenTree {
+    const frozen = new FrozenTree(root, lsn, isMidRecord, part, this.shape, this.values, this.#removed)
     this.#frozen.push(frozen)
     return frozen
   }
@@ -103,7 +103,7 @@ export class TreeLeaves {
     const ref = this.values.create(at.node, size, true)
     writeEmpty(this.values.bytes(ref), this.values.start(ref), 0)
     this.nodes.setFlag(at.node, at.row, dirtyLeaf)
-    this.nodes.setLsn(at.node, at.row, lsn)
+    this.#setLsn(at, lsn)
     this.roots.addDirty(root, 1)
     this.#enter(root, at, ref)
   }
@@ -190,7 +190,7 @@ export class TreeLeaves {
     const { node, row } = at
     const ref = nodes.ref(node, row)
     nodes.setBytes(node, row, usedBytes(values.bytes(ref), values.start(ref)))
-    if (lsn > nodes.lsn(node, row)) nodes.setLsn(node, row, lsn)
+    if (lsn > nodes.lsn(node, row)) this.#setLsn(at, lsn)
     if (!nodes.flag(node, row, dirtyLeaf)) {
       nodes.setFlag(node, row, dirtyLeaf)
       this.roots.addDirty(this.shape.rootOf(node), 1)
@@ -198,6 +198,16 @@ export class TreeLeaves {
       values.setId(ref, 0)
     }
     this.shape.addCount(at, by)
+  }
+
+  #setLsn({ node, row }: LeafRow, lsn: number): void {
+    const { nodes } = this
+    nodes.setLsn(node, row, lsn)
+    nodes.clearFlag(node, row, laterLeaf)
+    if (this.#frozen.length === 0) return
+    const root = this.shape.rootOf(node)
+    const isLater = this.#frozen.some((frozen) => frozen.root === root && frozen.isMidRecord && frozen.lsn === lsn)
+    if (isLater) nodes.setFlag(node, row, laterLeaf)
   }
 
   /**

@@ -32,6 +32,8 @@ const two32 = 2 ** 32
 /** Flags of a leaf's row: the resident bytes have no identical copy in the cold store; the catalog has a row under this separator. */
 export const dirtyLeaf = 1 << 16
 export const catalogedLeaf = 1 << 17
+/** Changed by the record of its LSN after the tree was frozen in the middle of that record. Means nothing to who froze it at another time. */
+export const laterLeaf = 1 << 18
 
 export class TreeNodes {
   readonly arena: Arena

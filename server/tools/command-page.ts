@@ -19,6 +19,16 @@ const titles: Readonly<Record<CommandGroup, string>> = {
 
 const nothing = '–'
 
+/** What functions that name what a command wants come to. */
+const wants: Readonly<Record<string, string>> = {
+  setWants: 'read for GET',
+  wantsDigits: 'read if it may be a number',
+  wantsField: 'its leaf',
+  wantsFields: 'its leaves',
+  wantsPairs: 'its leaves',
+  wantsScan: 'read in parts',
+}
+
 /** Title and rows of each group; subcommands stand behind their container. */
 export function commandGroups(): (readonly [title: string, rows: readonly (readonly string[])[]])[] {
   const all = Object.entries({ ...engineTables, ...sessionTables } as Record<string, Row>)
@@ -40,7 +50,9 @@ function cells(name: string, row: Row): readonly string[] {
 /** What a command fetches of a key whose value is on disk. */
 function coldNeed({ keys, needs = 'value' }: Row): string {
   if (keys.first === 0) return nothing
-  if (typeof needs === 'function') return 'depends'
   if (needs === 'none') return 'not read'
-  return needs === 'value' ? 'read' : needs === 'scan' ? 'read in parts' : 'its chunk'
+  if (needs === 'value') return 'read'
+  const said = wants[needs.name]
+  if (said === undefined) throw new Error(`docs/commands.md has no words for what ${needs.name} wants`)
+  return said
 }

@@ -50,8 +50,8 @@ function renderCommands(): string {
     'Commands',
     `${commandCount()} commands, each with the arguments, replies and error texts of Redis 7.0; \`OBJECT TIER\` is Moraine's own. \`COMMAND DOCS\` tells
 a client the same. *Cold value* says what a command does about a key whose value is on disk: *not read*, for the key's metadata is enough; *read*,
-the whole value; *its chunk*, of a large hash only the pieces of about 4 KiB with the fields asked for; *read in parts*, a few such pieces a call; *depends*, on the
-arguments. What each command does in detail, byte for byte, stands in the transcripts under \`test/commands/\`, which are run against
+the whole value; *its leaf*, of a large collection only the pieces of about 4 KiB with what is asked for; *read in parts*, a few such pieces a call; *read for*, *read if*: where the
+arguments or the value want it. What each command does in detail, byte for byte, stands in the transcripts under \`test/commands/\`, which are run against
 redis-server as well. Any other command is answered with Redis's \`ERR unknown command\`.`,
     commandGroups().map(([title, rows]) => section(title, commandHead, rows)),
   )

@@ -40,7 +40,8 @@ export class ColdEngine {
     this.engine = new InProcessEngine(tables, seed)
     this.session = this.engine.connect()
     this.random = new SeededRandom(seed + 1)
-    const store = { read: async (id: number) => this.#copies.get(id) } as ColdStore
+    const readTo: ColdStore['readTo'] = (id, done) => queueMicrotask(() => done(undefined, this.#copies.get(id)))
+    const store = { readTo } as ColdStore
     const settings = { demotes: true, valueBytesMin: 0, promote: 'always', ttlMinMs: 0 } as const
     this.tier = new Tier(this.engine.keyspace, store, this.#codec, new ManualClock(), settings, () => {})
     this.engine.keyspace.observer = this.tier

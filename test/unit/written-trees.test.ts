@@ -7,21 +7,24 @@ import { hasCold } from '../../engine/cold-wants.ts'
 import { Compactor } from '../../engine/keyspace/compactor.ts'
 import { treeForm } from '../../engine/keyspace/entries.ts'
 import { noObserver } from '../../engine/keyspace/observer.ts'
+import { catalogGenerations } from '../../storage/catalog-format.ts'
 import { openCatalog } from '../../storage/catalog-reader.ts'
 import { CatalogWriter } from '../../storage/catalog-writer.ts'
 import { Checkpointer } from '../../storage/checkpoint.ts'
 import { KeyspaceRestore } from '../../storage/restore.ts'
+import type { Sizes } from '../../storage/sizes.ts'
 import { defaultSizes } from '../../storage/sizes.ts'
 import { chance } from '../chance.ts'
 import type { KeyState } from '../property/keyspace-check.ts'
 import { checkKeyspace, contentsOf, entriesOf, keyOf } from '../property/keyspace-check.ts'
 import { SimulatedDisk } from '../simulation/simulated-disk.ts'
 import { leavesOf } from './leaves.ts'
+import { fields } from './recorded-engine.ts'
 import { TieredKeyspace } from './tiered-keyspace.ts'
 
 const directory = '/data'
 const leafBytesMax = 300
-const sizes = { ...defaultSizes, batchEntries: 1 }
+const defaults = { ...defaultSizes, batchEntries: 1 }
 
 /** A keyspace that takes checkpoints, each leaf a batch of its own. */
 class Checkpointed extends TieredKeyspace {
@@ -32,7 +35,7 @@ class Checkpointed extends TieredKeyspace {
   /** Called when a batch has been collected, and is about to be written. */
   meanwhile: (batch: number) => void = () => undefined
 
-  private constructor(files: SimulatedDisk, catalog: CatalogWriter) {
+  private constructor(files: SimulatedDisk, catalog: CatalogWriter, sizes: Sizes) {
     super({ catalog, sizes, leafBytesMax })
     this.files = files
     const appended = (): number => this.lsn
@@ -60,9 +63,9 @@ class Checkpointed extends TieredKeyspace {
     this.committed = async () => this.meanwhile(++this.batches)
   }
 
-  static async open(): Promise<Checkpointed> {
+  static async open(sizes: Partial<Sizes> = {}): Promise<Checkpointed> {
     const files = new SimulatedDisk(chance(4))
-    return new Checkpointed(files, await CatalogWriter.create(files, directory, 1))
+    return new Checkpointed(files, await CatalogWriter.create(files, directory, 1), { ...defaults, ...sizes })
   }
 
   async checkpoint(meanwhile: (batch: number) => void = () => undefined): Promise<void> {
@@ -106,7 +109,7 @@ class Checkpointed extends TieredKeyspace {
   leaf(name: string, index: number): number[] {
     const { trees } = this.keyspace
     const numbers: number[] = []
-    this.hashes.visitLeaf(leavesOf(trees, this.root(name))[index]?.ref as number, (bytes, pair) => {
+    this.hashes.visitLeaf(leavesOf(trees, this.root(name)).at(index)?.ref as number, (bytes, pair) => {
       numbers.push(Number(bytes.toString('latin1', pair.fieldStart, pair.fieldEnd).split(':')[1]))
     })
     return numbers
@@ -258,5 +261,90 @@ describe.each([
     await f.checkpoint()
     const empty = await Checkpointed.open()
     expect([f.disk.contents.size, f.keyspace.arena.liveBytes, f.tier.residency.bytes]).toEqual([0, empty.keyspace.arena.liveBytes, 0])
+  })
+})
+
+describe('a catalog that is begun anew', () => {
+  it('does not forget a key that was deleted and made again since the last checkpoint', async () => {
+    const f = await Checkpointed.open({ catalogRecordsMin: 1 })
+    f.hashSet('h', 0, count, 'former', treeForm, 77)
+    f.set('s')
+    await f.checkpoint()
+    for (const key of ['h', 's']) f.delete(key)
+    f.hashSet('h', 0, count, 'new', treeForm, 78)
+    f.hashSet('s', 0, count, 'new', treeForm, 79)
+    const now = f.contents
+    await f.checkpoint()
+    expect(await catalogGenerations(f.files, directory)).toEqual([2])
+    expect(await f.onDisk()).toEqual(now)
+  })
+
+  it('tells all leaves of a tree that was written in part, and of one that is clean', async () => {
+    const f = await Checkpointed.open({ catalogRecordsMin: 1 })
+    f.hashSet('clean', 0, count, 'value', treeForm, 5)
+    f.hashSet('h', 0, count, 'value', treeForm, 6)
+    await f.checkpoint()
+    f.hashSet('h', 0, 50, 'new')
+    await f.writeOut.step(1)
+    await f.writeOut.step(0)
+    expect(f.tier.frozen.length).toBe(1)
+    const now = f.contents
+    await f.checkpoint()
+    expect(await catalogGenerations(f.files, directory)).toEqual([2])
+    expect(await f.onDisk()).toEqual(now)
+  })
+})
+
+describe('a large hash whose turn in a checkpoint is yet to come', () => {
+  const former = Buffer.from('last')
+  const latter = Buffer.from('moved')
+
+  /** A record that changes some leaves of the hash, moves it, then cuts a leaf near its beginning and changes others. */
+  function changeAndMove(f: Checkpointed): void {
+    const cut = f.leaf('last', 1)
+    const late = [...f.leaf('last', -2), ...f.leaf('last', -3)]
+    f.change((mutator) => {
+      mutator.hashSet(0, former, 0, former.length, fields(0, 10, 'in the record'))
+      mutator.move(f.ref('last'), 0, latter, 0, latter.length)
+      for (const n of cut) mutator.hashSet(0, latter, 0, latter.length, fields(n, n + 1, 'cut'.repeat(50)))
+      for (const n of late) mutator.hashSet(0, latter, 0, latter.length, fields(n, n + 1, 'late'))
+      mutator.hashDelete(f.ref('moved'), fields(80, 90, ''))
+    })
+  }
+
+  it.each([
+    [
+      'not written yet',
+      async (f: Checkpointed): Promise<void> => {
+        f.hashSet('h', 0, 5, 'changed')
+        f.hashSet('last', 0, 50, 'changed')
+      },
+    ],
+    [
+      'written in part',
+      async (f: Checkpointed): Promise<void> => {
+        f.hashSet('last', 0, 50, 'changed')
+        await f.writeOut.step(1)
+        await f.writeOut.step(0)
+        expect(f.tier.frozen.length).toBe(1)
+        f.hashSet('last', 10, 12, 'changed')
+      },
+    ],
+  ])('is told as it is when it moves in the middle of a record, and the next checkpoint has the rest: %s', async (_what, before) => {
+    const f = await filled()
+    f.hashSet('last', 0, count, 'value', treeForm, 79)
+    await f.checkpoint()
+    await before(f)
+    const moment = new Map(f.contents.get('0/last')?.value as ReadonlyMap<string, string>)
+    await f.checkpoint((batch) => {
+      if (batch === 1) changeAndMove(f)
+    })
+    const told = (await f.onDisk()).get('0/last') as KeyState
+    for (let n = 0; n < 10; n++) moment.set(`field:${n}`, `in the record ${n}`)
+    expect(told.value).toEqual(moment)
+    const now = f.contents
+    await f.checkpoint()
+    expect(await f.onDisk()).toEqual(now)
+    expect(f.contents).toEqual(now)
   })
 })
