@@ -2,14 +2,23 @@
  * The last lines of a test run: for each file with a failure the command that does the same again, and for each reason how
  * many tests were skipped for it. Reasons stand in the titles (`needs.ts`).
  */
-import type { Reporter, TestCase, TestModule } from 'vitest/node'
+import type { Reporter, TestCase, TestModule, Vitest } from 'vitest/node'
 import { replayCommand } from './chance.ts'
 
 const reasonInTitle = /\(skipped: ([^)]*)\)/
 
 export class SummaryReporter implements Reporter {
+  #isSelection = false
+
+  onInit(vitest: Vitest): void {
+    this.#isSelection = vitest.config.testNamePattern !== undefined
+  }
+
   onTestRunEnd(modules: readonly TestModule[]): void {
-    for (const line of summaryOf(modules)) console.log(line)
+    for (const line of summaryOf(modules)) {
+      // Whoever selects tests by name knows that the others are left out.
+      if (!this.#isSelection || !line.startsWith('skipped')) console.log(line)
+    }
   }
 }
 

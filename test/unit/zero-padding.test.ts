@@ -2,8 +2,10 @@
 import { describe, expect, it } from 'vitest'
 import { bitmapCommands } from '../../engine/commands/bitmap.ts'
 import { stringCommands } from '../../engine/commands/string.ts'
-import { chance, testRuns } from '../chance.ts'
+import { testRuns } from '../chance.ts'
 import { InProcessEngine } from '../commands/in-process.ts'
+import { runSession } from '../sessions.ts'
+import type { SeededRandom } from '../simulation/seeded-random.ts'
 
 function begin() {
   const engine = new InProcessEngine({ ...stringCommands, ...bitmapCommands })
@@ -25,6 +27,32 @@ function begin() {
 }
 
 const filled = (length: number): Buffer => Buffer.alloc(length, 0xff)
+
+/** A random request on the string `k`, and what it makes of it. */
+function change(random: SeededRandom, model: Buffer): { request: (string | number | Buffer)[]; result: Buffer } {
+  const mark = 1 + random.below(255)
+  const at = random.once(3) ? random.below(200_000) : Math.min(model.length + random.below(9_000), 200_000)
+  const part = Buffer.alloc(1 + random.below(random.once(4) ? 60_000 : 300), mark)
+  const grown = (length: number): Buffer => Buffer.concat([model, Buffer.alloc(Math.max(0, length - model.length))])
+  switch (random.below(5)) {
+    case 0: {
+      const result = Buffer.alloc(Math.floor((model.length * (50 + random.below(50))) / 100), mark)
+      return { request: ['SET', 'k', result], result }
+    }
+    case 1:
+      return { request: ['APPEND', 'k', part], result: Buffer.concat([model, part]) }
+    case 2: {
+      const result = grown(at + 1)
+      result[at]! |= 1
+      return { request: ['SETBIT', 'k', at * 8 + 7, 1], result }
+    }
+    default: {
+      const result = grown(at + part.length)
+      part.copy(result, at)
+      return { request: ['SETRANGE', 'k', at, part], result }
+    }
+  }
+}
 
 describe('padding with zeros', () => {
   it.each([100, 5_000, 40_000, 300_000])('in a block that is made for it, behind %i bytes', (length) => {
@@ -67,38 +95,21 @@ describe('padding with zeros', () => {
     expect(bytes().equals(Buffer.concat([Buffer.alloc(360_000, 0x11), Buffer.alloc(30_000), Buffer.from('x')]))).toBe(true)
   })
 
-  it('after any changes, as a plain buffer shows', () => {
-    for (let seed = 1; seed <= testRuns(20); seed++) {
-      const random = chance(seed)
-      const below = (limit: number): number => random.nextUint32() % limit
-      const { engine, ask, bytes, slot } = begin()
-      let model: Buffer = Buffer.alloc(0)
-      ask('SET', 'k', '')
-      for (let step = 0; step < 40; step++) {
-        const mark = 1 + below(255)
-        const at = below(3) === 0 ? below(200_000) : Math.min(model.length + below(9_000), 200_000)
-        const part = Buffer.alloc(1 + below(below(4) === 0 ? 60_000 : 300), mark)
-        const what = below(5)
-        if (what === 0) {
-          model = Buffer.alloc(Math.floor((model.length * (50 + below(50))) / 100), mark)
-          ask('SET', 'k', model)
-        } else if (what === 1) {
-          model = Buffer.concat([model, part])
-          ask('APPEND', 'k', part)
-        } else if (what === 2) {
-          const grown = Buffer.concat([model, Buffer.alloc(Math.max(0, at + 1 - model.length))])
-          grown[at]! |= 1
-          model = grown
-          ask('SETBIT', 'k', at * 8 + 7, 1)
-        } else {
-          const grown = Buffer.concat([model, Buffer.alloc(Math.max(0, at + part.length - model.length))])
-          part.copy(grown, at)
-          model = grown
-          ask('SETRANGE', 'k', at, part)
+  it('after any changes, as a plain buffer shows', async () => {
+    for (let stream = 1; stream <= testRuns(20); stream++) {
+      await runSession({ steps: 40, stream }, async (steps, tell) => {
+        const { engine, ask, bytes, slot } = begin()
+        let model: Buffer = Buffer.alloc(0)
+        ask('SET', 'k', '')
+        for (const random of steps) {
+          const { request, result } = change(random, model)
+          tell(request.map((part) => (part instanceof Buffer ? `(${part.length} × ${part[0]})` : part)).join(' '))
+          ask(...request)
+          model = result
+          if (random.once(4) && slot() !== 0) engine.keyspace.values.share(slot())
+          expect(bytes().equals(model)).toBe(true)
         }
-        if (below(4) === 0 && slot() !== 0) engine.keyspace.values.share(slot())
-        expect(bytes().equals(model), `seed ${seed}, step ${step}`).toBe(true)
-      }
+      })
     }
   })
 })
