@@ -177,6 +177,14 @@ async function during(
 }
 
 describe('a key that a checkpoint is yet to write', () => {
+  it('is written by the next one if the checkpoint fails', async () => {
+    await during([], async (shard) => {
+      shard.coldDisk.fail('write', 'EIO', 1)
+      await expect(shard.checkpointer.run()).rejects.toThrow('EIO')
+      await shard.change([move(key(19), 'b')])
+    })
+  })
+
   it('may be changed and moved by one record', async () => {
     await during([[append(key(19)), move(key(19), 'b'), append('b')]])
   })
