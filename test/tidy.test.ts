@@ -171,6 +171,28 @@ describe('the house', () => {
   })
 })
 
+describe('pages about the code', () => {
+  const pages = ['docs/ARCHITECTURE.md', 'docs/walkthrough.md', 'docs/tiering.md', 'docs/TESTING.md']
+  const named = /`([\w/-]+\.c?ts)`/g
+
+  it('name files that are there', () => {
+    const missing = (path: string): string[] => {
+      return [...read(path).matchAll(named)]
+        .map(([, file]) => file)
+        .filter((file) => !files.some((each) => `/${each}`.endsWith(`/${file}`)))
+    }
+    expect(offenders(pages, missing)).toEqual([])
+  })
+
+  it('give an hour of reading, not more', () => {
+    const chapter = /## An hour of reading\n([^]*?)\n## /.exec(read('docs/ARCHITECTURE.md'))?.[1] ?? ''
+    const list = [...chapter.matchAll(named)].map(([, file]) => file)
+    const lines = list.reduce((sum, file) => sum + read(file).split('\n').length, 0)
+    expect(list.length).toBeGreaterThan(8)
+    expect(lines).toBeLessThanOrEqual(3000)
+  })
+})
+
 describe('generated pages', () => {
   it.each(docPages.map((page) => [page.path, page] as const))('%s is fresh (npm run docs)', (path, page) => {
     expect(existsSync(join(root, path)) ? read(path) : '').toBe(page.render())
