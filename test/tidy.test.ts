@@ -185,7 +185,7 @@ describe('pages about the code', () => {
   })
 
   it('give an hour of reading, not more', () => {
-    const chapter = /## An hour of reading\n([^]*?)\n## /.exec(read('docs/ARCHITECTURE.md'))?.[1] ?? ''
+    const chapter = /## An hour of reading\n([\s\S]*?)\n## /.exec(read('docs/ARCHITECTURE.md'))?.[1] ?? ''
     const list = [...chapter.matchAll(named)].map(([, file]) => file)
     const lines = list.reduce((sum, file) => sum + read(file).split('\n').length, 0)
     expect(list.length).toBeGreaterThan(8)
