@@ -43,7 +43,9 @@ export class ShardSwitch {
   /** Set while there is no shard, because it was closed and could not be opened again. `reopen` may be tried again. */
   failure: Error | undefined
   readonly #server: ShardOwner
-  #running: Promise<void> | undefined
+  #isRunning = false
+  /** The newest one, under way or still waiting for those before it. Never rejects. */
+  #newest: Promise<void> = Promise.resolve()
   /** Who is interested in which keys: it goes on with the next shard, also when that takes a second try. */
   #interest: KeyInterest | undefined
 
@@ -53,12 +55,15 @@ export class ShardSwitch {
 
   /** Whether one is under way: the gate holds all requests. */
   get isRunning(): boolean {
-    return this.#running !== undefined
+    return this.#isRunning
   }
 
   /** Resolves when none is under way. Never rejects. */
   async idle(): Promise<void> {
-    while (this.#running !== undefined) await this.#running.catch(() => undefined)
+    for (let newest: Promise<void> | undefined; newest !== this.#newest; ) {
+      newest = this.#newest
+      await newest
+    }
   }
 
   /**
@@ -125,16 +130,22 @@ export class ShardSwitch {
     })
   }
 
-  async #run(work: () => Promise<void>): Promise<void> {
-    await this.idle()
+  /** One after the other, in the order in which they were asked for. */
+  #run(work: () => Promise<void>): Promise<void> {
+    const ended = this.#newest.then(() => this.#runNow(work))
+    this.#newest = ended.catch(() => undefined)
+    return ended
+  }
+
+  async #runNow(work: () => Promise<void>): Promise<void> {
     this.#interest = this.#server.shard?.mutator.interest ?? this.#interest
     const release = this.#server.gate.hold()
     this.#server.stagedWork.abandon()
-    this.#running = work()
+    this.#isRunning = true
     try {
-      await this.#running
+      await work()
     } finally {
-      this.#running = undefined
+      this.#isRunning = false
       release()
     }
   }
