@@ -360,15 +360,21 @@ export class TreeLeaves {
     return to
   }
 
-  /** A leaf's copy as of `lsn` is in the cold store under `valueId`. False if the leaf has changed since: the copy is stale, and the caller's. */
+  /**
+   * A leaf's copy as of `lsn` is in the cold store under `valueId`. False if the leaf has changed since: the copy is stale, and the caller's.
+   * A tree that changed while its leaf was on the way may have told of it twice: the catalog knows the later copy, and the former is stale.
+   */
   stored(root: number, separator: Separator, lsn: number, valueId: number): boolean {
     const { nodes } = this
     const at = this.#scratch
-    if (!this.find(root, separator, at) || !this.isDirty(at) || nodes.lsn(at.node, at.row) !== lsn) return false
+    if (!this.find(root, separator, at) || nodes.lsn(at.node, at.row) !== lsn) return false
+    if (this.isDirty(at)) {
+      nodes.clearFlag(at.node, at.row, dirtyLeaf)
+      this.roots.addDirty(root, -1)
+    } else this.#outdate(at)
     nodes.setValueId(at.node, at.row, valueId)
-    nodes.clearFlag(at.node, at.row, dirtyLeaf)
-    this.roots.addDirty(root, -1)
-    this.values.setId(nodes.ref(at.node, at.row), valueId)
+    const ref = this.ref(at)
+    if (ref !== 0) this.values.setId(ref, valueId)
     return true
   }
 

@@ -264,6 +264,29 @@ describe.each([
   })
 })
 
+describe('a large hash that is frozen again while its leaves are in the batch in hand', () => {
+  it('keeps those copies that the catalog was told of last', async () => {
+    const f = await Checkpointed.open({ batchEntries: 4096 })
+    f.hashSet('h', 0, count, 'value', treeForm, 77)
+    for (let i = 0; i < 60; i++) f.set(`s${i}`)
+    let ms = 0
+    f.clock.monotonicMs = () => (ms += 2)
+    let turns = 0
+    f.clock.afterTurn = (work) => {
+      if (++turns === 3) {
+        expect(f.tier.frozen.length).toBe(0)
+        f.hashSet('h', 0, 1, 'changed')
+      }
+      queueMicrotask(work)
+    }
+    await f.writeOut.step(1000)
+    expect(turns).toBeGreaterThan(3)
+    expect(f.writeOut.counts.outdated).toBe(1)
+    await f.checkpoint()
+    expect(await f.onDisk()).toEqual(f.contents)
+  })
+})
+
 describe('a catalog that is begun anew', () => {
   it('does not forget a key that was deleted and made again since the last checkpoint', async () => {
     const f = await Checkpointed.open({ catalogRecordsMin: 1 })
