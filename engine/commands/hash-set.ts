@@ -4,9 +4,10 @@
  */
 import type { Execution } from '../execution.ts'
 import { leafForm, treeForm } from '../keyspace/entries.ts'
+import { packedHeaderBytes, usedBytes } from '../memory/packed-bytes.ts'
 import type { FieldSource } from '../mutation/field-source.ts'
 import type { HashForm } from '../mutation/hash-operations.ts'
-import { packedHeaderBytes, pairBytes, usedBytes } from '../types/packed-fields.ts'
+import { pairBytes } from '../types/packed-fields.ts'
 import { findPairOf } from './hash-fields.ts'
 
 /** Sets fields of the hash under the key that is argument 1; `entry` is its entry, 0 for a missing one. Returns how many were new. */

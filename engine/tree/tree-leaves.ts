@@ -1,7 +1,7 @@
 /**
  * The leaves of trees: values of about `leafBytesMax` that are made, changed, cut, joined, evicted and fetched one by one.
  * What their elements look like is the collection's business: here a leaf is a blob that says how many bytes it has
- * (`packed-fields.ts` has the header).
+ * (`memory/packed-bytes.ts` has the header).
  *
  * A leaf is resident or cold. A resident leaf is dirty when it is newer than its copy in the cold store; only then is its
  * value id 0, for the copy is given up (`stale`) with the first change. A leaf that a write-out under way has yet to take is
@@ -10,7 +10,7 @@
 import type { Values } from '../keyspace/values.ts'
 import { valueHeaderBytes } from '../keyspace/values.ts'
 import { Arena, slotBytesMax } from '../memory/arena.ts'
-import { packedHeaderBytes, setUsedBytes, usedBytes, writeEmpty } from '../types/packed-fields.ts'
+import { packedHeaderBytes, setUsedBytes, usedBytes, writeEmpty } from '../memory/packed-bytes.ts'
 import { packedTrimmed, packedWithRoom } from '../types/packed-hash.ts'
 import type { FrozenPart } from './frozen-tree.ts'
 import { FrozenTree } from './frozen-tree.ts'
@@ -101,7 +101,7 @@ export class TreeLeaves {
 
   #fill(root: number, at: LeafRow, size: number, lsn: number): void {
     const ref = this.values.create(at.node, size, true)
-    writeEmpty(this.values.bytes(ref), this.values.start(ref), 0)
+    writeEmpty(this.values.bytes(ref), this.values.start(ref))
     this.nodes.setFlag(at.node, at.row, dirtyLeaf)
     this.#setLsn(at, lsn)
     this.roots.addDirty(root, 1)
@@ -161,7 +161,7 @@ export class TreeLeaves {
     if (copies) {
       const start = values.start(from)
       values.bytes(from).copy(values.bytes(to), values.start(to), start, start + used)
-    } else writeEmpty(values.bytes(to), values.start(to), 0)
+    } else writeEmpty(values.bytes(to), values.start(to))
     this.nodes.setRef(at.node, at.row, to)
     this.roots.addResidentBytes(root, values.arena.capacity(to))
     this.#observed.observer.resident(to)

@@ -1,14 +1,23 @@
 /**
  * The elements of a large hash's leaf: fields and values in the order of the fields' hashes, those with one hash in order of
- * insertion. After the header of `packed-fields.ts`, per element:
+ * insertion. After the header of `memory/packed-bytes.ts`, per element:
  *
  *   u32 hash of the field (little endian) · varint field length · varint value length · field · value
  *
  * The layout, and the hash, may not change: it is the same in the cold store.
  */
 import { KeyHash } from '../keyspace/key-hash.ts'
+import {
+  packedHeaderBytes,
+  putBytes,
+  readLongVarint,
+  readVarint,
+  sameBytes,
+  usedBytes,
+  varintBytes,
+  writeVarint,
+} from '../memory/packed-bytes.ts'
 import type { PackedCursor, VisitPair } from './packed-fields.ts'
-import { packedHeaderBytes, putBytes, readLongVarint, readVarint, sameBytes, usedBytes, varintBytes, writeVarint } from './packed-fields.ts'
 
 const hashBytes = 4
 const fixedKey = [0x5bd1e995, 0x1b873593]

@@ -8,12 +8,13 @@
 import type { ColdWants } from '../cold-wants.ts'
 import { wantLeaf } from '../cold-wants.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
+import { packedHeaderBytes, setUsedBytes, usedBytes } from '../memory/packed-bytes.ts'
 import { Separator } from '../tree/separator.ts'
 import type { TreeLeaves } from '../tree/tree-leaves.ts'
 import { LeafRow } from '../tree/tree-shape.ts'
 import { elementBytes, fieldHash, findElement, hashAt, hashEnd, readElement, skipBelow, visitElements, writeElement } from './hash-leaf.ts'
 import type { VisitPair } from './packed-fields.ts'
-import { PackedCursor, packedHeaderBytes, setUsedBytes, usedBytes, visitPairs } from './packed-fields.ts'
+import { PackedCursor, visitPairs } from './packed-fields.ts'
 
 export class HashTrees {
   readonly leaves: TreeLeaves

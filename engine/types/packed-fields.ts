@@ -1,15 +1,21 @@
 /**
- * The compact byte layout of field/value pairs: a small hash is one such blob, a large hash is cut into many.
+ * Field/value pairs in a packed blob (`memory/packed-bytes.ts`), as a hash of one piece has them, in order of insertion. Per pair:
  *
- *   u32 bytes used, these 8 included · u32 first hash of the chunk's range, 0 in a small hash (both little endian)
- *   then per field, in order of insertion: u8 fingerprint · varint field length · varint value length · field · value
+ *   u8 fingerprint · varint field length · varint value length · field · value
  *
- * A varint is LEB128 (7 bits a byte, low bits first). The blob is the same in memory and in the cold store: the layout,
- * `fieldFingerprint` and the byte order may not change. Everything is a range of a buffer that the caller names by
- * `bytes, start`; nothing is allocated here, and nobody checks that an appended pair fits: the caller made room.
+ * `fieldFingerprint` may not change either: it is stored.
  */
-
-export const packedHeaderBytes = 8
+import {
+  packedHeaderBytes,
+  putBytes,
+  readLongVarint,
+  readVarint,
+  sameBytes,
+  setUsedBytes,
+  usedBytes,
+  varintBytes,
+  writeVarint,
+} from '../memory/packed-bytes.ts'
 
 /** Where the parts of one pair lie in the buffer. Made once and reused. */
 export class PackedCursor {
@@ -26,22 +32,7 @@ export type VisitPair = (bytes: Buffer, pair: PackedCursor) => void
 
 const scratch = new PackedCursor()
 
-/** A blob without fields. Needs room for `packedHeaderBytes`. */
-export function writeEmpty(bytes: Buffer, start: number, firstHash: number): void {
-  writeUint32(bytes, start, packedHeaderBytes)
-  writeUint32(bytes, start + 4, firstHash)
-}
-
-/** Bytes of the blob, header included. */
-export function usedBytes(bytes: Uint8Array, start: number): number {
-  return readUint32(bytes, start)
-}
-
-export function firstHash(bytes: Uint8Array, start: number): number {
-  return readUint32(bytes, start + 4)
-}
-
-/** Eight bits that tell most fields of a small hash apart; chunks of a large hash use bits of the field's hash instead. */
+/** Eight bits that tell most fields of a small hash apart. */
 export function fieldFingerprint(field: Uint8Array, fieldStart: number, fieldEnd: number): number {
   let mixed = fieldEnd - fieldStart
   const headEnd = fieldEnd - fieldStart <= 16 ? fieldEnd : fieldStart + 8
@@ -59,7 +50,7 @@ export function findField(
   fieldEnd: number,
   fingerprint: number,
 ): number {
-  const end = start + readUint32(bytes, start)
+  const end = start + usedBytes(bytes, start)
   const length = fieldEnd - fieldStart
   let at = start + packedHeaderBytes
   while (at < end) {
@@ -154,7 +145,7 @@ export function appendField(
   at = writeVarint(bytes, at, valueEnd - valueStart)
   at = putBytes(bytes, at, field, fieldStart, fieldEnd)
   at = putBytes(bytes, at, value, valueStart, valueEnd)
-  writeUint32(bytes, start, at - start)
+  setUsedBytes(bytes, start, at - start)
 }
 
 /** Replaces the value of the pair at an offset, which keeps its place among the others. */
@@ -170,7 +161,7 @@ export function replaceValue(bytes: Buffer, start: number, at: number, value: Ui
   if (toFieldStart < fieldStart) bytes.copyWithin(toFieldStart, fieldStart, fieldEnd)
   if (toNext !== next) {
     bytes.copyWithin(toNext, next, end)
-    writeUint32(bytes, start, end - start + toNext - next)
+    setUsedBytes(bytes, start, end - start + toNext - next)
   }
   if (toFieldStart > fieldStart) bytes.copyWithin(toFieldStart, fieldStart, fieldEnd)
   writeVarint(bytes, lengthAt, valueEnd - valueStart)
@@ -182,71 +173,5 @@ export function removeField(bytes: Buffer, start: number, at: number): void {
   readPair(bytes, at, scratch)
   const end = start + usedBytes(bytes, start)
   bytes.copyWithin(at, scratch.next, end)
-  writeUint32(bytes, start, end - start - (scratch.next - at))
-}
-
-/** Notes how many bytes are used, for those who moved whole pairs themselves. */
-export function setUsedBytes(bytes: Uint8Array, start: number, used: number): void {
-  writeUint32(bytes, start, used)
-}
-
-function readUint32(bytes: Uint8Array, at: number): number {
-  return (bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24)) >>> 0
-}
-
-function writeUint32(bytes: Uint8Array, at: number, value: number): void {
-  bytes[at] = value
-  bytes[at + 1] = value >>> 8
-  bytes[at + 2] = value >>> 16
-  bytes[at + 3] = value >>> 24
-}
-
-export function varintBytes(value: number): number {
-  if (value < 0x80) return 1
-  if (value < 0x4000) return 2
-  if (value < 0x200000) return 3
-  return value < 0x10000000 ? 4 : 5
-}
-
-export function readVarint(bytes: Uint8Array, at: number): number {
-  const first = bytes[at]
-  return first < 0x80 ? first : readLongVarint(bytes, at)
-}
-
-export function readLongVarint(bytes: Uint8Array, at: number): number {
-  let value = 0
-  let shift = 0
-  let byte = 0
-  do {
-    byte = bytes[at++]
-    value |= (byte & 0x7f) << shift
-    shift += 7
-  } while (byte >= 0x80)
-  return value >>> 0
-}
-
-/** Returns the offset behind it. */
-export function writeVarint(bytes: Uint8Array, at: number, value: number): number {
-  while (value >= 0x80) {
-    bytes[at++] = (value & 0x7f) | 0x80
-    value >>>= 7
-  }
-  bytes[at++] = value
-  return at
-}
-
-/** Short ranges are copied by hand: a call into native code costs more. Returns the offset behind. */
-export function putBytes(bytes: Buffer, at: number, from: Uint8Array, start: number, end: number): number {
-  if (end - start <= 32) for (let i = start; i < end; i++) bytes[at++] = from[i]
-  else {
-    bytes.set(start === 0 && end === from.length ? from : from.subarray(start, end), at)
-    at += end - start
-  }
-  return at
-}
-
-export function sameBytes(bytes: Buffer, at: number, field: Uint8Array, start: number, length: number): boolean {
-  if (length > 64) return bytes.compare(field, start, start + length, at, at + length) === 0
-  for (let i = 0; i < length; i++) if (bytes[at + i] !== field[start + i]) return false
-  return true
+  setUsedBytes(bytes, start, end - start - (scratch.next - at))
 }

@@ -5,19 +5,9 @@
  * reply still refers to is never changed in place. How many fields there are is the entry's business, not the blob's.
  */
 import type { Values } from '../keyspace/values.ts'
+import { packedHeaderBytes, usedBytes, writeEmpty } from '../memory/packed-bytes.ts'
 import type { PackedCursor } from './packed-fields.ts'
-import {
-  appendField,
-  fieldFingerprint,
-  findField,
-  packedHeaderBytes,
-  readPair,
-  removeField,
-  replaceValue,
-  setBytesNeeded,
-  usedBytes,
-  writeEmpty,
-} from './packed-fields.ts'
+import { appendField, fieldFingerprint, findField, readPair, removeField, replaceValue, setBytesNeeded } from './packed-fields.ts'
 
 /** From here on a slot has a buffer of its own, which is not rounded up: slack keeps growth by small steps linear. */
 const slackFromBytes = 32 * 1024
@@ -36,7 +26,7 @@ export class PackedHashes {
   /** A hash without fields, with room for a small one. */
   createEmpty(owner: number): number {
     const ref = this.values.create(owner, packedHeaderBytes, false)
-    writeEmpty(this.values.bytes(ref), this.values.start(ref), 0)
+    writeEmpty(this.values.bytes(ref), this.values.start(ref))
     return ref
   }
 

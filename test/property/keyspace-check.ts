@@ -2,8 +2,9 @@
 import { hashType, stringType } from '../../engine/keyspace/entries.ts'
 import type { Keyspace } from '../../engine/keyspace/keyspace.ts'
 import { databaseCount } from '../../engine/keyspace/keyspace.ts'
+import { packedHeaderBytes, usedBytes } from '../../engine/memory/packed-bytes.ts'
 import { HashTrees } from '../../engine/types/hash-tree.ts'
-import { PackedCursor, packedHeaderBytes, readPair, usedBytes } from '../../engine/types/packed-fields.ts'
+import { PackedCursor, readPair } from '../../engine/types/packed-fields.ts'
 
 /** One key as a client would find it: type, encoding, expiry and value. `undefined` for a value that is cold. */
 export interface KeyState {

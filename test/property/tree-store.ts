@@ -1,6 +1,7 @@
 /** What surrounds a tree in the server, reduced to maps: cold store, catalog, log; and a model to compare with. The tree is a hash. */
 import { Values } from '../../engine/keyspace/values.ts'
 import { Arena } from '../../engine/memory/arena.ts'
+import { packedHeaderBytes, usedBytes } from '../../engine/memory/packed-bytes.ts'
 import type { FrozenTree } from '../../engine/tree/frozen-tree.ts'
 import { Separator } from '../../engine/tree/separator.ts'
 import type { LeafObserver } from '../../engine/tree/tree-leaves.ts'
@@ -9,7 +10,7 @@ import { rowsMax } from '../../engine/tree/tree-nodes.ts'
 import { LeafRow } from '../../engine/tree/tree-shape.ts'
 import { hashEnd } from '../../engine/types/hash-leaf.ts'
 import { HashTrees } from '../../engine/types/hash-tree.ts'
-import { PackedCursor, packedHeaderBytes, usedBytes } from '../../engine/types/packed-fields.ts'
+import { PackedCursor } from '../../engine/types/packed-fields.ts'
 
 interface Row {
   readonly valueId: number
