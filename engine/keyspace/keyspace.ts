@@ -76,7 +76,7 @@ export class Keyspace implements RefMatcher {
 
   /** Bytes of memory that keys, values and their bookkeeping take. */
   get memoryBytes(): number {
-    let bytes = this.arena.reservedBytes
+    let bytes = this.arena.activeBytes
     for (const db of this.databases) bytes += db.index.bytes + db.expiring.bytes
     return bytes
   }

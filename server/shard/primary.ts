@@ -172,14 +172,14 @@ export class Primary {
     if (x.revealed > this.#revealed) this.#revealed = x.revealed
   }
 
-  /** Calls the handler. One who gets no memory has changed nothing. */
+  /** Calls the handler. A handler that gets no memory has changed nothing. */
   #calls(command: Command, args: Arguments, reply: ReplyWriter): void {
     const { x, mutator, keyspace } = this
     const { operations } = mutator
     const { expired } = x
     const { position } = reply
     try {
-      if (command.denyOom) keyspace.arena.setAsideSlots(slotBytesFor(args))
+      if (command.denyOom) keyspace.arena.reserveSlots(slotBytesFor(args))
       command.runs(x)
     } catch (failure) {
       // Deletions of expired keys on the way are complete; anything else may be half-done, and only the log knows what to do.
@@ -188,7 +188,7 @@ export class Primary {
       reply.error(outOfMemory)
       this.onMemoryRefused(command)
     }
-    keyspace.arena.dropAside()
+    keyspace.arena.releaseReserved()
   }
 
   /** What was being made will never be a record. */
