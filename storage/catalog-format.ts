@@ -40,10 +40,10 @@ const BLOCK_HAS_MARKER = 1
  * call. LSNs and ids are integers below 2^48; `expireAt` is in milliseconds since the Unix epoch, 0 for none.
  */
 export interface CatalogVisitor {
-  /** The next entries to come have these keys, `bytes[starts[i], ends[i])`, all of one database: a hint, until `noneUpcoming`. */
-  upcoming?(db: number, bytes: Buffer, starts: Int32Array, ends: Int32Array, count: number): void
-  /** The bytes of the keys that were announced may change from now on. */
-  noneUpcoming?(): void
+  /** Hints that the next entries have these keys, `bytes[starts[i], ends[i])`, all of one database. The bytes stay as they are until `endPrefetch`. */
+  prefetch?(db: number, bytes: Buffer, starts: Int32Array, ends: Int32Array, count: number): void
+  /** The bytes of the keys may change from now on. */
+  endPrefetch?(): void
   /** `length`: bytes of a string, or a collection's cardinality. `valueId` is 0 when the value itself is given, in `inline`. */
   entry(
     db: number,

@@ -20,10 +20,10 @@ import {
 let cursor = 0
 
 const NOTHING = Buffer.alloc(0)
-/** Entries that the visitor is told of ahead; the keys of the latest ones. */
-const AHEAD_MAX = 32
-const aheadStarts = new Int32Array(AHEAD_MAX)
-const aheadEnds = new Int32Array(AHEAD_MAX)
+/** So many entries are prefetched at one time; where the keys of the latest ones lie. */
+const PREFETCH_MAX = 32
+const prefetchStarts = new Int32Array(PREFETCH_MAX)
+const prefetchEnds = new Int32Array(PREFETCH_MAX)
 
 /**
  * Visits the records of `bytes[start, end)`; markers are passed over. Returns the offset of a record that it cannot
@@ -31,18 +31,18 @@ const aheadEnds = new Int32Array(AHEAD_MAX)
  */
 export function visitRecords(bytes: Buffer, start: number, end: number, visitor: CatalogVisitor): number {
   const stop = visitAll(bytes, start, end, visitor)
-  visitor.noneUpcoming?.()
+  visitor.endPrefetch?.()
   return stop
 }
 
 function visitAll(bytes: Buffer, start: number, end: number, visitor: CatalogVisitor): number {
-  /** Up to here the visitor has been told what comes. */
-  let told = visitor.upcoming === undefined ? end : start
+  /** Up to here the visitor has prefetched. */
+  let prefetched = visitor.prefetch === undefined ? end : start
   cursor = start
   while (cursor < end) {
     const at = cursor
-    if (at >= told) {
-      told = announce(bytes, end, visitor)
+    if (at >= prefetched) {
+      prefetched = prefetch(bytes, end, visitor)
       cursor = at
     }
     const kind = bytes[cursor++]!
@@ -132,12 +132,12 @@ function visitEntry(bytes: Buffer, end: number, kind: number, visitor: CatalogVi
   return true
 }
 
-/** Tells the visitor of the keys of the entries that begin at the cursor, of one database. Returns where others follow. */
-function announce(bytes: Buffer, end: number, visitor: CatalogVisitor): number {
+/** Lets the visitor prefetch for the entries that begin at the cursor, of one database. Returns where others follow. */
+function prefetch(bytes: Buffer, end: number, visitor: CatalogVisitor): number {
   const db = bytes[cursor + 1]!
   let count = 0
   let next = cursor
-  while (count < AHEAD_MAX && next < end && (bytes[next]! & 0x0f) === RECORD_ENTRY && bytes[next + 1] === db) {
+  while (count < PREFETCH_MAX && next < end && (bytes[next]! & 0x0f) === RECORD_ENTRY && bytes[next + 1] === db) {
     const kind = bytes[next]!
     cursor = next + 11
     if ((kind & ENTRY_EXPIRES) !== 0) takeVarint(bytes)
@@ -149,12 +149,12 @@ function announce(bytes: Buffer, end: number, visitor: CatalogVisitor): number {
     if ((kind & ENTRY_INLINE) !== 0) cursor += takeVarint(bytes)
     // What is damaged is found when it is visited.
     if (!(cursor <= end)) break
-    aheadStarts[count] = keyStart
-    aheadEnds[count] = keyStart + keyBytes
+    prefetchStarts[count] = keyStart
+    prefetchEnds[count] = keyStart + keyBytes
     count++
     next = cursor
   }
-  if (count > 0) visitor.upcoming?.(db, bytes, aheadStarts, aheadEnds, count)
+  if (count > 0) visitor.prefetch?.(db, bytes, prefetchStarts, prefetchEnds, count)
   return count > 0 ? next : next + 1
 }
 

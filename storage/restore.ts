@@ -40,19 +40,19 @@ export class KeyspaceRestore implements CatalogVisitor {
     this.#entries = entries
   }
 
-  upcoming(db: number, bytes: Buffer, starts: Int32Array, ends: Int32Array, count: number): void {
-    const { databases, lookAhead } = this.#keyspace
+  prefetch(db: number, bytes: Buffer, starts: Int32Array, ends: Int32Array, count: number): void {
+    const { databases, cachePrefetch } = this.#keyspace
     const { index } = databases[db]
     // Nearly always one database holds nearly all keys.
     if (this.#reserved === undefined) {
       index.reserve(this.#entries)
       this.#reserved = index
     }
-    lookAhead.look(index, bytes, starts, ends, count)
+    cachePrefetch.fetch(index, bytes, starts, ends, count)
   }
 
-  noneUpcoming(): void {
-    this.#keyspace.lookAhead.end()
+  endPrefetch(): void {
+    this.#keyspace.cachePrefetch.end()
   }
 
   entry(

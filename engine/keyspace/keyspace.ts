@@ -9,13 +9,13 @@ import { Arena } from '../memory/arena.ts'
 import type { Random } from '../random.ts'
 import { TreeLeaves } from '../tree/tree-leaves.ts'
 import { AccessClock } from './access.ts'
+import { CachePrefetch } from './cache-prefetch.ts'
 import { Database } from './database.ts'
 import type { TypeNumber } from './entries.ts'
 import { catalogedFlag, dirtyFlag, Entries, ownIntegerFlag, treeForm, valueDirtyFlag } from './entries.ts'
 import { KeyHash } from './key-hash.ts'
 import type { RefMatcher } from './key-index.ts'
 import { KeyIndex } from './key-index.ts'
-import { LookAhead } from './look-ahead.ts'
 import type { KeyspaceObserver } from './observer.ts'
 import { RefList } from './ref-list.ts'
 import { UncommittedDeletions } from './uncommitted-deletions.ts'
@@ -48,7 +48,7 @@ export class Keyspace implements RefMatcher {
   observer: KeyspaceObserver
   /** Set by the tier: for how many seconds, at least, a cold value with this stamp was not used. */
   coldIdleSeconds: (stamp: number) => number = () => 0
-  readonly lookAhead: LookAhead
+  readonly cachePrefetch: CachePrefetch
   readonly #hash: KeyHash
   readonly #random: Random
 
@@ -70,7 +70,7 @@ export class Keyspace implements RefMatcher {
     this.access = new AccessClock(random)
     this.observer = observer
     this.#hash = new KeyHash(random)
-    this.lookAhead = new LookAhead(this.arena, this.#hash)
+    this.cachePrefetch = new CachePrefetch(this.arena, this.#hash)
     this.#random = random
   }
 
@@ -94,7 +94,7 @@ export class Keyspace implements RefMatcher {
     this.#keyStart = start
     this.#keyEnd = end
     this.#keyDb = db
-    const hash = this.lookAhead.hashOf(key, start, end)
+    const hash = this.cachePrefetch.hashOf(key, start, end)
     this.#keyHash = hash
     const ref = this.databases[db].index.probe(hash, this)
     this.#keyRef = ref

@@ -173,7 +173,7 @@ export class Mutator {
     const slot = entries.value(ref)
     const bytes = values.bytes(slot)
     let at = values.start(slot)
-    const view = length <= wordCopyBytesMax ? keyspace.lookAhead.viewOf(value) : undefined
+    const view = length <= wordCopyBytesMax ? keyspace.cachePrefetch.viewOf(value) : undefined
     if (view !== undefined) copyToWords(view, vs, values.arena.words(slot), values.startWord(slot), length)
     else if (length <= loopBytesMax) for (let i = vs; i < ve; i++) bytes[at++] = value[i]
     else bytes.set(vs === 0 && ve === value.length ? value : value.subarray(vs, ve), at)

@@ -19,7 +19,7 @@ import { parseInteger } from '../../engine/integer.ts'
 import { largeValueBytes, valueHeaderBytes } from '../../engine/keyspace/values.ts'
 import { isMemoryRefusal } from '../../engine/memory/refusal.ts'
 import { splitInline } from './inline-request.ts'
-import type { KeyPreview } from './key-preview.ts'
+import type { PipelinedKeys } from './pipelined-keys.ts'
 
 /** What `next` found: a whole request, nothing whole yet, or bytes that are no request (see `failure`). */
 export type Found = 'request' | 'more' | 'failure'
@@ -169,9 +169,9 @@ export class RequestParser {
     this.#letGo()
   }
 
-  /** Looks ahead at requests that have arrived and were not found yet. */
-  preview(keys: KeyPreview): void {
-    if (this.#left === 0) keys.look(this.#buffer, this.#at, this.#end)
+  /** Finds the keys of requests that have arrived and that `next` has not returned yet. */
+  findPipelinedKeys(keys: PipelinedKeys): void {
+    if (this.#left === 0) keys.find(this.#buffer, this.#at, this.#end)
     else keys.count = 0
   }
 

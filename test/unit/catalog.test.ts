@@ -56,18 +56,18 @@ function separator(...words: number[]): Uint32Array {
   return Uint32Array.from({ length: 4 }, (_, i) => words[i] ?? 0)
 }
 
-/** Holds what it is told to come against what comes. */
-class Foreteller extends Recorder {
+/** Compares the keys that it prefetches with those of the entries that come. */
+class PrefetchChecker extends Recorder {
   readonly #coming: string[] = []
-  told = 0
+  prefetched = 0
 
-  upcoming(db: number, bytes: Buffer, starts: Int32Array, ends: Int32Array, count: number): void {
+  prefetch(db: number, bytes: Buffer, starts: Int32Array, ends: Int32Array, count: number): void {
     expect(this.#coming).toEqual([])
     for (let i = 0; i < count; i++) this.#coming.push(`${db} ${bytes.toString('latin1', starts[i], ends[i])}`)
-    this.told += count
+    this.prefetched += count
   }
 
-  noneUpcoming(): void {
+  endPrefetch(): void {
     expect(this.#coming).toEqual([])
   }
 
@@ -161,10 +161,10 @@ describe('catalog', () => {
     }
     await writer.marker(1, 1, 1, entries, 0, LOG_ID)
     const reader = (await openCatalog(files, DIRECTORY))!
-    const foreteller = new Foreteller()
-    await reader.read(foreteller)
-    expect(foreteller.told).toBe(entries)
-    expect(foreteller.lines).toEqual(await linesOf(files))
+    const checker = new PrefetchChecker()
+    await reader.read(checker)
+    expect(checker.prefetched).toBe(entries)
+    expect(checker.lines).toEqual(await linesOf(files))
   })
 
   it('writes the bytes that docs/formats/catalog.md shows', async () => {
