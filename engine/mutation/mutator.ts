@@ -113,7 +113,7 @@ export class Mutator {
 
   /**
    * Sets a key to a string, whatever it was. `expireAt` is in ms, 0 for never, or `keepTtl`. With `adopts` the memory of the
-   * value becomes the keyspace's (see `Arguments.offered`), else its bytes are copied. Returns the entry.
+   * value becomes the keyspace's (see `Arguments.donated`), else its bytes are copied. Returns the entry.
    */
   putString(
     db: number,

@@ -200,7 +200,7 @@ export class Primary {
 
   /** The record refers to large arguments that have memory of their own, instead of copying them. */
   #recordRefersTo(args: Arguments): void {
-    this.mutator.record.lasting = args.isApart ? args.buffer : undefined
+    this.mutator.record.lasting = args.ownsBuffer ? args.buffer : undefined
   }
 
   #commitPoint(): number {
@@ -220,7 +220,7 @@ export class Primary {
 function slotBytesFor(args: Arguments): number {
   const { count, starts, ends } = args
   if (count === 0) return 0
-  if (!args.isApart) return ends[count - 1] - starts[0] + count * entryBytes
+  if (!args.ownsBuffer) return ends[count - 1] - starts[0] + count * entryBytes
   let bytes = count * entryBytes
   for (let i = 0; i < count; i++) if (ends[i] - starts[i] <= slotBytesMax) bytes += ends[i] - starts[i]
   return bytes
