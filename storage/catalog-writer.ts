@@ -282,7 +282,7 @@ export class CatalogWriter implements CatalogVisitor {
 
   #seal(hasMarker: boolean): void {
     writeBlockHeader(this.#block, this.#at, this.#sequence++, this.#blockRecords, hasMarker, this.#seed)
-    // What a broken catalog is told would only fill memory.
+    // Records for a broken catalog would only fill memory.
     if (this.#failure === undefined) {
       this.#finished.push({ buffer: this.#block, end: this.#at, hasMarker })
       this.#finishedBytes += this.#at

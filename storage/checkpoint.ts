@@ -59,7 +59,7 @@ export class Checkpointer {
   readonly #sizes: Sizes
   /** Ids that the last marker says are to be deleted. */
   readonly #toDelete = new IdList()
-  /** The present catalog has not been told everything: a marker in it would forget keys. */
+  /** The present catalog does not hold everything: after a marker in it keys would be missing. */
   #isIncomplete = false
   /** A checkpoint began and did not end well: what is dirty bears two marks. */
   #hasTwoEpochs = false
@@ -115,14 +115,14 @@ export class Checkpointer {
       if (this.#mustRenew()) await this.#renewCatalog()
       // From here to the first await is the moment that the checkpoint is of.
       const lsn = this.#log.appended
-      this.#writeOut.tellDeletions()
+      this.#writeOut.recordDeletions()
       this.#tier.beginCheckpoint(lsn)
       this.#hasTwoEpochs = true
       // What becomes stale from here on may be what this checkpoint's rows refer to: it stays until the next.
       freed.take(this.#tier.stales)
       await this.#writeAll()
-      this.#writeOut.tellDeletions()
-      await this.#tellFreed(freed)
+      this.#writeOut.recordDeletions()
+      await this.#recordFreed(freed)
       await this.#log.committed(this.#log.appended)
       await this.#log.sync()
       await this.#store.sync()
@@ -197,7 +197,7 @@ export class Checkpointer {
     return records >= this.#sizes.catalogRecordsMin && records >= this.#keyspace.size * recordsPerEntryMax
   }
 
-  /** Begins a new catalog and tells it everything but what is dirty. */
+  /** Begins a new catalog and records everything in it but what is dirty. */
   async #renewCatalog(): Promise<void> {
     const catalog = await CatalogWriter.create(this.#files, this.#directory, this.#catalog.generation + 1)
     this.#formers.push(this.#catalog)
@@ -206,29 +206,29 @@ export class Checkpointer {
     this.#writeOut.abandonTrees()
     this.#writeOut.catalog = catalog
     this.#tier.databasesChanged = false
-    this.#writeOut.tellDatabases()
-    // Of keys that are there again, and may be told at once.
-    this.#writeOut.tellDeletions()
+    this.#writeOut.recordDatabases()
+    // These may be of keys that are there again, so they come before the rows of those.
+    this.#writeOut.recordDeletions()
     const found: number[] = []
     for (const database of this.#keyspace.databases) {
       let cursor = 0
       do {
         found.length = 0
         cursor = database.index.scan(cursor, entriesPerSlice, (ref) => found.push(ref))
-        for (const ref of found) this.#writeOut.retell(ref)
+        for (const ref of found) this.#writeOut.recordAgain(ref)
         while (this.#writeOut.isUnderWay) await this.#writeOut.step(0)
         if (this.#catalog.pendingBytes > 1024 * 1024) await this.#catalog.flush()
         else await new Promise<void>((resolve) => this.#clock.afterTurn(resolve))
-        // What was deleted meanwhile may have been told before.
-        this.#writeOut.tellDeletions()
+        // What was deleted meanwhile may have been recorded before.
+        this.#writeOut.recordDeletions()
         this.#goOn()
       } while (cursor !== 0)
     }
-    await this.#tellFreed(this.#toDelete)
+    await this.#recordFreed(this.#toDelete)
     this.#isIncomplete = false
   }
 
-  async #tellFreed(ids: IdList): Promise<void> {
+  async #recordFreed(ids: IdList): Promise<void> {
     let left = idsPerSlice
     for (const id of ids) {
       this.#catalog.freed(id)

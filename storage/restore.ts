@@ -16,11 +16,11 @@ export class KeyspaceRestore implements CatalogVisitor {
   readonly #keyspace: Keyspace
   readonly #tier: Tier
   /**
-   * Root blocks of large collections by their id in the catalog. What they belong to only the last row tells: a collection keeps its id
+   * Root blocks of large collections by their id in the catalog. Only the last row shows what they belong to: a collection keeps its id
    * when it goes to another key.
    */
   readonly #roots = new Map<number, number>()
-  /** Entries that were told of a collection. Until the end they hold its id in place of a value. */
+  /** Entries whose row named a collection. Until the end they hold its id in place of a value. */
   readonly #owners: number[] = []
   readonly #separator = new Separator()
   /** Ids that were to be deleted from the cold store, and perhaps were not. */
@@ -94,7 +94,7 @@ export class KeyspaceRestore implements CatalogVisitor {
 
   /**
    * After the last row: gives back what of the index was made in vain, gives each collection to the entry that has it, and tells the tier of
-   * the values that it may move after all, because their keys were to expire soon when they were told, or because the setting has changed.
+   * the values that it may move after all, because their keys were to expire soon when they were recorded, or because the setting has changed.
    */
   finish(): void {
     this.#reserved?.trim()

@@ -71,17 +71,17 @@ export class Tier implements KeyspaceObserver {
   readonly frozen: FrozenTree[] = []
   /** Deleted keys that the catalog still knows. */
   readonly tombstones = new Tombstones()
-  /** Deletions that the checkpoint which is under way must not tell. */
+  /** Deletions that the checkpoint which is under way must not record. */
   readonly #laterTombstones = new Tombstones()
-  /** Set by the write-out: tells the catalog of an entry at once. `isMidRecord`: the record in hand has changed it. */
-  tellBeforeMove: (entry: number, isMidRecord: boolean) => void = () => undefined
+  /** Set by the write-out: records an entry in the catalog at once. `isMidRecord`: the log record in hand has changed it. */
+  recordBeforeMove: (entry: number, isMidRecord: boolean) => void = () => undefined
   #checkpointing = false
   #checkpointLsn = 0
   /** What was cut off and is released in slices. */
   readonly lazyFree: LazyFree
   /** Ids in the cold store that became useless since the last checkpoint. */
   stales = new IdList()
-  /** Databases were flushed or swapped since the catalog was told. */
+  /** Whether databases were flushed or swapped since that was last recorded in the catalog. */
   databasesChanged = false
   /** A leaf of a tree has been cold since the start. */
   leavesWereCold = false
@@ -151,7 +151,7 @@ export class Tier implements KeyspaceObserver {
     return this.#keyspace.values.room(value) >= this.settings.valueBytesMin
   }
 
-  // What the keyspace tells.
+  // What the keyspace reports.
 
   resident(value: number): void {
     if (!this.settings.demotes) return
@@ -191,7 +191,7 @@ export class Tier implements KeyspaceObserver {
 
   transferring(entry: number, lsn: number): void {
     if (!this.#checkpointing || !this.isDue(entry)) return
-    this.tellBeforeMove(entry, this.#keyspace.entries.lsn(entry) === lsn)
+    this.recordBeforeMove(entry, this.#keyspace.entries.lsn(entry) === lsn)
   }
 
   removed(entry: number, lsn: number): void {
@@ -199,7 +199,7 @@ export class Tier implements KeyspaceObserver {
     this.#bury(entry, lsn, isLater ? this.#laterTombstones : this.tombstones)
   }
 
-  /** An entry of a flushed database will not be written. If the checkpoint which is under way does not tell of the flush, it must of this. */
+  /** An entry of a flushed database will not be written. If the checkpoint which is under way does not record the flush, it must record this deletion. */
   gone(entry: number): void {
     const { entries, databases } = this.#keyspace
     if (!this.#checkpointing || !this.isDue(entry)) return
@@ -231,7 +231,7 @@ export class Tier implements KeyspaceObserver {
 
   // Checkpoints.
 
-  /** A checkpoint as of `lsn` begins: what is dirty now it writes, and nothing that becomes so from here on. Deletions and flushes have been told. */
+  /** A checkpoint as of `lsn` begins: what is dirty now it writes, and nothing that becomes so from here on. Deletions and flushes have been recorded. */
   beginCheckpoint(lsn: number): void {
     this.#keyspace.dirtyEpoch ^= epochFlag
     this.#checkpointLsn = lsn
@@ -248,7 +248,7 @@ export class Tier implements KeyspaceObserver {
     return this.#checkpointing
   }
 
-  /** Whether the catalog may be told of an entry now: it is dirty, and was so when the checkpoint that may be under way began. */
+  /** Whether an entry may be recorded in the catalog now: it is dirty, and was so when the checkpoint that may be under way began. */
   isDue(entry: number): boolean {
     const { entries, dirtyEpoch } = this.#keyspace
     if (!entries.flag(entry, dirtyFlag)) return false

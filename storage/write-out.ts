@@ -60,7 +60,7 @@ export class WriteOut implements FrozenVisitor {
   readonly #ids: ValueIds
   readonly #space: Buffer
   #inFlightBytes = 0
-  /** Values of keys that a checkpoint told of because they were about to move, to be written before it ends. */
+  /** Values of keys that were recorded because they were about to move, to be written before the checkpoint ends. */
   #beforeMoves: WriteBatch | undefined
   /** Trees that were taken whole, the last of it in the batch in hand. */
   #passed: FrozenTree[] = []
@@ -91,7 +91,7 @@ export class WriteOut implements FrozenVisitor {
     this.#sizes = options.sizes ?? defaultSizes
     this.#ids = new ValueIds(options.nextValueId, this.#sizes.coldPieceBytes)
     this.#space = Buffer.allocUnsafeSlow(this.#sizes.batchBytes + LARGE_VALUE_BYTES)
-    this.#tier.tellBeforeMove = (entry, isMidRecord) => this.#tellBeforeMove(entry, isMidRecord)
+    this.#tier.recordBeforeMove = (entry, isMidRecord) => this.#recordBeforeMove(entry, isMidRecord)
   }
 
   /** No value in the cold store has this id or a higher one. */
@@ -142,27 +142,27 @@ export class WriteOut implements FrozenVisitor {
    * Records in the catalog what is due besides changed entries: which databases were flushed or swapped, which keys deleted. While a
    * checkpoint is under way that is only what it must not miss.
    */
-  tellDeletions(): void {
+  recordDeletions(): void {
     const tier = this.#tier
     if (tier.databasesChanged && !tier.isCheckpointing) {
       tier.databasesChanged = false
-      this.tellDatabases()
+      this.recordDatabases()
     }
     tier.tombstones.drain(this.catalog)
   }
 
-  tellDatabases(): void {
+  recordDatabases(): void {
     const { logical, logicalLsn, databases } = this.#keyspace
     const flushedLsns = Array.from({ length: databaseCount }, (_, i) => databases[i].flushedLsn)
     this.catalog.databases(logicalLsn, logical, flushedLsns)
   }
 
-  /** Records an entry in a catalog that is begun anew. What is dirty will come anyway; of a tree all leaves do. */
-  retell(ref: number): void {
+  /** Records an entry in a catalog that is begun anew. Dirty entries are left out, because they are recorded anyway; of a tree all leaves are recorded. */
+  recordAgain(ref: number): void {
     const entries = this.#entries
     if (!entries.isLive(ref)) return
     if (entries.isTree(ref)) this.#takeTree(ref, 'all', 0)
-    else if (!entries.flag(ref, dirtyFlag)) this.#tellEntry(ref, this.#storedId(ref))
+    else if (!entries.flag(ref, dirtyFlag)) this.#recordEntry(ref, this.#storedId(ref))
   }
 
   /** Gives up the trees that are written in part: they are to be written again. */
@@ -188,7 +188,7 @@ export class WriteOut implements FrozenVisitor {
     const { frozen } = this.#tier
     let looked = 0
     let until = this.#clock.monotonicMs() + sliceMs
-    this.tellDeletions()
+    this.recordDeletions()
     for (let steps = 1; batch.bytes < this.#sizes.batchBytes && batch.count < this.#sizes.batchEntries; steps++) {
       if (frozen.length > 0) this.#advance(frozen[0] as FrozenTree, batch)
       else {
@@ -200,7 +200,7 @@ export class WriteOut implements FrozenVisitor {
       if ((steps & 15) !== 0 || this.#clock.monotonicMs() < until) continue
       await new Promise<void>((resolve) => this.#clock.afterTurn(resolve))
       until = this.#clock.monotonicMs() + sliceMs
-      this.tellDeletions()
+      this.recordDeletions()
     }
     return looked
   }
@@ -216,13 +216,13 @@ export class WriteOut implements FrozenVisitor {
   }
 
   /**
-   * The value of an entry that the checkpoint under way is yet to write is about to go to another key. It is told under its present key,
+   * The value of an entry that the checkpoint under way is yet to write is about to go to another key. It is recorded under its present key,
    * as it is: the move is then as new to all that the checkpoint shows as any other move that came after its beginning.
    */
-  #tellBeforeMove(ref: number, isMidRecord: boolean): void {
+  #recordBeforeMove(ref: number, isMidRecord: boolean): void {
     // It waits while others are written: its values get memory of their own.
     this.#beforeMoves ??= new WriteBatch(this.#keyspace, this.#codec, this.#ids, undefined)
-    this.tellDeletions()
+    this.recordDeletions()
     this.#take(ref, this.#beforeMoves, isMidRecord ? ENTRY_BEFORE_MOVE : 0)
   }
 
@@ -242,12 +242,12 @@ export class WriteOut implements FrozenVisitor {
     }
     const hasCopy = !entries.isResident(ref) || !entries.flag(ref, valueDirtyFlag)
     if (hasCopy || !this.#tier.isMovable(entries.value(ref)) || this.#leavesSoon(ref)) {
-      this.#tellEntry(ref, this.#storedId(ref), flags)
+      this.#recordEntry(ref, this.#storedId(ref), flags)
       return
     }
     const length = this.#valueLength(ref)
     this.#count(length)
-    this.#tellEntry(ref, batch.addValue(ref, lsn, entries.value(ref), length), flags)
+    this.#recordEntry(ref, batch.addValue(ref, lsn, entries.value(ref), length), flags)
   }
 
   /** Freezes a tree as it is now; its leaves follow. */
@@ -255,7 +255,7 @@ export class WriteOut implements FrozenVisitor {
     const { trees } = this.#keyspace
     const root = this.#entries.value(ref)
     const id = trees.roots.id(root)
-    this.#tellEntry(ref, id, flags)
+    this.#recordEntry(ref, id, flags)
     this.catalog.collection(id, trees.roots.leaves(root), trees.roots.seed(root))
     this.#tier.frozen.push(trees.freeze(root, this.#entries.lsn(ref), part, (flags & ENTRY_BEFORE_MOVE) !== 0))
   }
@@ -288,7 +288,7 @@ export class WriteOut implements FrozenVisitor {
   }
 
   /** Writes an entry's row; with id 0 the value goes with it. */
-  #tellEntry(ref: number, id: number, flags = 0): void {
+  #recordEntry(ref: number, id: number, flags = 0): void {
     const entries = this.#entries
     const { arena, values } = this.#keyspace
     const keyStart = entries.keyStart(ref)
@@ -361,7 +361,7 @@ export class WriteOut implements FrozenVisitor {
     this.#passed = []
   }
 
-  /** The catalog was told of values that are not there: all of them must be told again before the next marker. */
+  /** The catalog holds ids of values that are not there: all of those entries must be recorded again before the next marker. */
   #notWritten(batch: WriteBatch): void {
     const entries = this.#entries
     // Of a value in pieces some may have been written.

@@ -141,7 +141,7 @@ describe('a broken invariant in the background', () => {
     expect(scene.server.failStop.failure).toBeUndefined()
     const { writeOut } = scene.server.shard as NonNullable<typeof scene.server.shard>
     Object.assign(writeOut as object, {
-      tellDeletions: () => {
+      recordDeletions: () => {
         throw new TypeError('an invariant is broken')
       },
     })

@@ -21,7 +21,7 @@ const DIRECTORY = '/data'
 const LOG_ID = Buffer.from('0102030405060708', 'hex')
 const NOTHING = Buffer.alloc(0)
 
-/** Writes down what it is told, one line a record. */
+/** Writes down the records that it visits, one line for each. */
 class Recorder implements CatalogVisitor {
   readonly lines: string[] = []
   entry(...a: Parameters<CatalogVisitor['entry']>): void {

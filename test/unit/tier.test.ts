@@ -280,7 +280,7 @@ describe('the write-out', () => {
     expect([f.disk.contents.size, f.writeOut.inFlightBytes, f.tier.hasDirty]).toEqual([10, 0, false])
   })
 
-  it('tells of what one record set after a flush, not of what was flushed', async () => {
+  it('records what one log record set after a flush, not of what was flushed', async () => {
     const f = new TieredKeyspace()
     f.set('before')
     f.mutator.begin(++f.lsn)
@@ -289,13 +289,13 @@ describe('the write-out', () => {
       f.mutator.putString(0, key, 0, key.length, Buffer.from(text), 0, text.length, 0)
       if (name === 'also before') f.mutator.flush(0)
     }
-    const told: string[] = []
+    const recorded: string[] = []
     f.writeOut.catalog = {
       ...noCatalog,
       entry: (_db, _type, _encoding, _flags, _lsn, _expireAt, _length, _id, key, start, end) =>
-        told.push(key.toString('latin1', start, end)),
+        recorded.push(key.toString('latin1', start, end)),
     }
     await f.writeOut.step(100)
-    expect([told, f.disk.contents.size]).toEqual([['after'], 1])
+    expect([recorded, f.disk.contents.size]).toEqual([['after'], 1])
   })
 })
