@@ -6,6 +6,7 @@
  * another file, or one left over from before, is never taken for this one's; a marker is the last record of its block.
  */
 import { crc32 } from 'node:zlib'
+import type { CatalogEntry } from './catalog-entry.ts'
 import type { FileSystem } from './file-system.ts'
 
 export const CATALOG_VERSION = 2
@@ -44,23 +45,7 @@ export interface CatalogVisitor {
   prefetch?(db: number, bytes: Buffer, starts: Int32Array, ends: Int32Array, count: number): void
   /** The bytes of the keys may change from now on. */
   endPrefetch?(): void
-  /** `length`: bytes of a string, or a collection's cardinality. `valueId` is 0 when the value itself is given, in `inline`. */
-  entry(
-    db: number,
-    type: number,
-    encoding: number,
-    flags: number,
-    lsn: number,
-    expireAt: number,
-    length: number,
-    valueId: number,
-    key: Buffer,
-    keyStart: number,
-    keyEnd: number,
-    inline: Buffer,
-    inlineStart: number,
-    inlineEnd: number,
-  ): void
+  entry(entry: CatalogEntry): void
   /** The key was deleted at `lsn`. */
   tombstone(db: number, lsn: number, key: Buffer, keyStart: number, keyEnd: number): void
   /** A large collection, kept as a tree whose order has this seed. Its leaves follow. */

@@ -2,6 +2,7 @@
  * Catalog records from bytes: a loop over a block's payload that calls a visitor and allocates nothing per record.
  * It trusts the checksums for the contents, but never reads outside the payload.
  */
+import { CatalogEntry } from './catalog-entry.ts'
 import type { CatalogMarker, CatalogVisitor } from './catalog-format.ts'
 import {
   ENTRY_EXPIRES,
@@ -19,7 +20,8 @@ import {
 /** Where the next field is; shared by the functions below, which run one at a time. */
 let cursor = 0
 
-const NOTHING = Buffer.alloc(0)
+/** The row that was read last. */
+const entry = new CatalogEntry()
 /** So many entries are prefetched at one time; where the keys of the latest ones lie. */
 const PREFETCH_MAX = 32
 const prefetchStarts = new Int32Array(PREFETCH_MAX)
@@ -32,6 +34,7 @@ const prefetchEnds = new Int32Array(PREFETCH_MAX)
 export function visitRecords(bytes: Buffer, start: number, end: number, visitor: CatalogVisitor): number {
   const stop = visitAll(bytes, start, end, visitor)
   visitor.endPrefetch?.()
+  entry.clearBytes()
   return stop
 }
 
@@ -91,43 +94,29 @@ export function readMarker(payload: Buffer): CatalogMarker | undefined {
 }
 
 function visitEntry(bytes: Buffer, end: number, kind: number, visitor: CatalogVisitor): boolean {
-  const at = cursor
+  entry.db = bytes[cursor]!
+  entry.type = bytes[cursor + 1]!
+  entry.encoding = bytes[cursor + 2]!
+  entry.flags = bytes[cursor + 3]!
   cursor += 4
-  const lsn = takeU48(bytes)
-  const expireAt = (kind & ENTRY_EXPIRES) === 0 ? 0 : takeVarint(bytes)
-  const length = takeVarint(bytes)
-  const valueId = (kind & ENTRY_INLINE) === 0 ? takeU48(bytes) : 0
+  entry.lsn = takeU48(bytes)
+  entry.expireAt = (kind & ENTRY_EXPIRES) === 0 ? 0 : takeVarint(bytes)
+  entry.length = takeVarint(bytes)
+  const isInline = (kind & ENTRY_INLINE) !== 0
+  entry.valueId = isInline ? 0 : takeU48(bytes)
   const keyBytes = takeVarint(bytes)
   const keyStart = cursor
-  const keyEnd = keyStart + keyBytes
-  cursor = keyEnd
-  let inline: Buffer = NOTHING
-  let inlineStart = 0
-  if ((kind & ENTRY_INLINE) !== 0) {
+  cursor += keyBytes
+  entry.setKey(bytes, keyStart, cursor)
+  if (isInline) {
     const inlineBytes = takeVarint(bytes)
-    inline = bytes
-    inlineStart = cursor
+    const inlineStart = cursor
     cursor += inlineBytes
-  }
+    entry.setInline(bytes, inlineStart, cursor)
+  } else entry.clearInline()
   if (!(cursor <= end)) return false
-  const inlineEnd = inline === bytes ? cursor : 0
   const next = cursor
-  visitor.entry(
-    bytes[at]!,
-    bytes[at + 1]!,
-    bytes[at + 2]!,
-    bytes[at + 3]!,
-    lsn,
-    expireAt,
-    length,
-    valueId,
-    bytes,
-    keyStart,
-    keyEnd,
-    inline,
-    inlineStart,
-    inlineEnd,
-  )
+  visitor.entry(entry)
   cursor = next
   return true
 }

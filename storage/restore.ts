@@ -7,6 +7,7 @@ import { beforeMoveFlag, catalogedFlag, dirtyFlag, ownIntegerFlag, treeForm, val
 import type { KeyIndex } from '../engine/keyspace/key-index.ts'
 import type { Keyspace } from '../engine/keyspace/keyspace.ts'
 import { Separator } from '../engine/tree/separator.ts'
+import type { CatalogEntry } from './catalog-entry.ts'
 import type { CatalogVisitor } from './catalog-format.ts'
 import { ENTRY_BEFORE_MOVE } from './catalog-format.ts'
 import { IdList } from './id-list.ts'
@@ -55,37 +56,24 @@ export class KeyspaceRestore implements CatalogVisitor {
     this.#keyspace.cachePrefetch.end()
   }
 
-  entry(
-    db: number,
-    type: number,
-    encoding: number,
-    flags: number,
-    lsn: number,
-    expireAt: number,
-    length: number,
-    valueId: number,
-    key: Buffer,
-    keyStart: number,
-    keyEnd: number,
-    inline: Buffer,
-    inlineStart: number,
-    inlineEnd: number,
-  ): void {
+  entry(row: CatalogEntry): void {
     const keyspace = this.#keyspace
     const { entries } = keyspace
+    const { db, encoding, expireAt, valueId, key, keyStart, keyEnd } = row
+    const type = row.type as TypeNumber
     keyspace.forgetLookUp()
     const former = keyspace.find(db, key, keyStart, keyEnd)
     if (former !== 0) keyspace.remove(former, 0)
-    const ref = keyspace.insert(db, type as TypeNumber, key, keyStart, keyEnd, expireAt !== 0)
-    entries.setTypeAndEncoding(ref, type as TypeNumber, encoding)
-    if (valueId === 0) this.#putInline(ref, inline, inlineStart, inlineEnd)
+    const ref = keyspace.insert(db, type, key, keyStart, keyEnd, expireAt !== 0)
+    entries.setTypeAndEncoding(ref, type, encoding)
+    if (valueId === 0) this.#putInline(ref, row)
     else {
       entries.setCold(ref, valueId, 0)
       if (encoding !== treeForm) keyspace.coldCount++
     }
-    entries.setLength(ref, length)
-    entries.setLsn(ref, lsn)
-    if ((flags & ENTRY_BEFORE_MOVE) !== 0) entries.setFlag(ref, beforeMoveFlag)
+    entries.setLength(ref, row.length)
+    entries.setLsn(ref, row.lsn)
+    if ((row.flags & ENTRY_BEFORE_MOVE) !== 0) entries.setFlag(ref, beforeMoveFlag)
     entries.setFlag(ref, keyspace.sharesIntegers ? catalogedFlag : catalogedFlag | ownIntegerFlag)
     const placed = keyspace.setExpireAt(ref, expireAt)
     if (encoding === treeForm) this.#owners.push(placed)
@@ -170,11 +158,11 @@ export class KeyspaceRestore implements CatalogVisitor {
     this.freedIds.push(valueId)
   }
 
-  #putInline(ref: number, inline: Buffer, start: number, end: number): void {
+  #putInline(ref: number, { inline, inlineStart, inlineEnd }: CatalogEntry): void {
     const keyspace = this.#keyspace
     const { entries, values } = keyspace
-    const value = keyspace.makeValue(ref, end - start)
-    inline.copy(values.bytes(value), values.start(value), start, end)
+    const value = keyspace.makeValue(ref, inlineEnd - inlineStart)
+    inline.copy(values.bytes(value), values.start(value), inlineStart, inlineEnd)
     entries.setFlag(ref, valueDirtyFlag)
   }
 }

@@ -16,6 +16,7 @@ import { databaseCount } from '../engine/keyspace/keyspace.ts'
 import type { FrozenPart, FrozenTree, FrozenVisitor } from '../engine/tree/frozen-tree.ts'
 import type { Separator } from '../engine/tree/separator.ts'
 import { usedBytes } from '../engine/types/packed-fields.ts'
+import { CatalogEntry } from './catalog-entry.ts'
 import { ENTRY_BEFORE_MOVE } from './catalog-format.ts'
 import type { Clock } from './clock.ts'
 import type { ColdStore } from './cold-store.ts'
@@ -33,7 +34,6 @@ import { WriteBatch } from './write-batch.ts'
 const sliceMs = 1
 /** Longer values go to the cold store however soon they expire. */
 const soonGoneBytesMax = 4096
-const nothing = Buffer.alloc(0)
 /** No leaf has it. */
 const outdatedLsn = -1
 
@@ -59,6 +59,8 @@ export class WriteOut implements FrozenVisitor {
   readonly #sizes: Sizes
   readonly #ids: ValueIds
   readonly #space: Buffer
+  /** The row that is being recorded. */
+  readonly #row = new CatalogEntry()
   #inFlightBytes = 0
   /** Values of keys that were recorded because they were about to move, to be written before the checkpoint ends. */
   #beforeMoves: WriteBatch | undefined
@@ -287,36 +289,27 @@ export class WriteOut implements FrozenVisitor {
     return entries.isResident(ref) ? this.#keyspace.values.id(entries.value(ref)) : entries.valueId(ref)
   }
 
-  /** Writes an entry's row; with id 0 the value goes with it. */
+  /** Records an entry in the catalog; with id 0 the value goes with it. */
   #recordEntry(ref: number, id: number, flags = 0): void {
     const entries = this.#entries
-    const { arena, values } = this.#keyspace
+    const row = this.#row
     const keyStart = entries.keyStart(ref)
-    let inline: Buffer = nothing
-    let inlineStart = 0
-    let inlineEnd = 0
+    row.db = entries.db(ref)
+    row.type = entries.type(ref)
+    row.encoding = entries.encoding(ref)
+    row.flags = flags
+    row.lsn = entries.lsn(ref)
+    row.expireAt = entries.expireAt(ref)
+    row.length = entries.length(ref)
+    row.valueId = id
+    row.setKey(this.#keyspace.arena.bytes(ref), keyStart, keyStart + entries.keyLength(ref))
     if (id === 0) {
+      const { values } = this.#keyspace
       const value = entries.value(ref)
-      inline = values.bytes(value)
-      inlineStart = values.start(value)
-      inlineEnd = inlineStart + this.#valueLength(ref)
-    }
-    this.catalog.entry(
-      entries.db(ref),
-      entries.type(ref),
-      entries.encoding(ref),
-      flags,
-      entries.lsn(ref),
-      entries.expireAt(ref),
-      entries.length(ref),
-      id,
-      arena.bytes(ref),
-      keyStart,
-      keyStart + entries.keyLength(ref),
-      inline,
-      inlineStart,
-      inlineEnd,
-    )
+      const start = values.start(value)
+      row.setInline(values.bytes(value), start, start + this.#valueLength(ref))
+    } else row.clearInline()
+    this.catalog.entry(row)
     entries.clearFlag(ref, dirtyFlag)
     entries.setFlag(ref, catalogedFlag)
   }

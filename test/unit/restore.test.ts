@@ -8,12 +8,12 @@ import { MemoryColdStore } from '../../storage/memory-cold-store.ts'
 import { KeyspaceRestore } from '../../storage/restore.ts'
 import { Tier } from '../../storage/tier.ts'
 import { ValueCodec } from '../../storage/value-codec.ts'
+import { catalogEntry } from '../catalog-entries.ts'
 import { chance } from '../chance.ts'
 import { checkKeyspace } from '../property/keyspace-check.ts'
 import { ManualClock } from '../simulation/manual-clock.ts'
 import { leavesOf } from './leaves.ts'
 
-const nothing = Buffer.alloc(0)
 const seed = 0xc0ffee
 
 let keyspace: Keyspace
@@ -31,12 +31,10 @@ const rows = {
   hash:
     (name: string, lsn: number, length: number, collectionId: number, expireAt = 0) =>
     () => {
-      const key = Buffer.from(name)
-      restore.entry(0, 2, treeForm, 0, lsn, expireAt, length, collectionId, key, 0, key.length, nothing, 0, 0)
+      restore.entry(catalogEntry(name, { type: 2, encoding: treeForm, lsn, expireAt, length, valueId: collectionId }))
     },
   string: (name: string, lsn: number, valueId: number) => () => {
-    const key = Buffer.from(name)
-    restore.entry(0, 1, 0, 0, lsn, 0, 100, valueId, key, 0, key.length, nothing, 0, 0)
+    restore.entry(catalogEntry(name, { type: 1, lsn, length: 100, valueId }))
   },
   gone: (name: string, lsn: number) => () => {
     const key = Buffer.from(name)

@@ -280,7 +280,7 @@ describe('the write-out', () => {
     expect([f.disk.contents.size, f.writeOut.inFlightBytes, f.tier.hasDirty]).toEqual([10, 0, false])
   })
 
-  it('records what one log record set after a flush, not of what was flushed', async () => {
+  it('records what one log record set after a flush, not what was flushed', async () => {
     const f = new TieredKeyspace()
     f.set('before')
     f.mutator.begin(++f.lsn)
@@ -292,8 +292,7 @@ describe('the write-out', () => {
     const recorded: string[] = []
     f.writeOut.catalog = {
       ...noCatalog,
-      entry: (_db, _type, _encoding, _flags, _lsn, _expireAt, _length, _id, key, start, end) =>
-        recorded.push(key.toString('latin1', start, end)),
+      entry: ({ key, keyStart, keyEnd }) => recorded.push(key.toString('latin1', keyStart, keyEnd)),
     }
     await f.writeOut.step(100)
     expect([recorded, f.disk.contents.size]).toEqual([['after'], 1])
