@@ -117,8 +117,8 @@ export class Request<Session = never> implements RefusableRequest {
     return this.state !== 'done' && this.state !== 'running'
   }
 
-  /** Whether its reply has been put off. */
-  get isPutOff(): boolean {
+  /** Whether its reply comes later than its execution. */
+  get isReplyDeferred(): boolean {
     return this.state === 'deferred' || this.state === 'blocked'
   }
 
@@ -129,7 +129,7 @@ export class Request<Session = never> implements RefusableRequest {
 
   /** Whether the time until the answer will count as the command's. */
   get countsUntilAnswer(): boolean {
-    return this.isPutOff && this.#countedFromMs >= 0
+    return this.isReplyDeferred && this.#countedFromMs >= 0
   }
 
   get writes(): boolean {
@@ -268,7 +268,7 @@ export class Request<Session = never> implements RefusableRequest {
   }
 
   #awaitsGate(gate: Gate): boolean {
-    const state = gate.holdsBack(this)
+    const state = gate.admit(this)
     if (state === undefined) return false
     this.#waits(state, () => gate.forget(this))
     return true

@@ -107,7 +107,7 @@ export class Session implements RequestHandler, RequestOwner, Client {
 
   /** A handler has put off its reply. */
   get blocked(): boolean {
-    return this.inHand.isPutOff
+    return this.inHand.isReplyDeferred
   }
 
   get flags(): string {
@@ -278,7 +278,7 @@ export class Session implements RequestHandler, RequestOwner, Client {
   }
 
   #outcome(): RequestOutcome {
-    if (this.inHand.isPutOff) return 'wait'
+    if (this.inHand.isReplyDeferred) return 'wait'
     this.inHand.end()
     this.#applyReplyMode()
     if (this.#closeAfter) return 'close'

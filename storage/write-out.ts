@@ -64,8 +64,8 @@ export class WriteOut implements FrozenVisitor {
   #inFlightBytes = 0
   /** Values of keys that were recorded because they were about to move, to be written before the checkpoint ends. */
   #beforeMoves: WriteBatch | undefined
-  /** Trees that were taken whole, the last of it in the batch in hand. */
-  #passed: FrozenTree[] = []
+  /** Trees of which the last leaves are in the batch in hand. */
+  #finished: FrozenTree[] = []
   /** The batch and the tree that are being collected. */
   #batch!: WriteBatch
   #tree!: FrozenTree
@@ -119,7 +119,7 @@ export class WriteOut implements FrozenVisitor {
    * Writes one batch: what is under way, then the head of `queue`, or of one that is not empty. `left` bounds how many entries are looked
    * at; returns how many were. Rejects when a disk fails; nothing is lost then.
    */
-  async step(left: number, queue = this.#tier.dirty.length > 0 ? this.#tier.dirty : this.#tier.dirtyMovers): Promise<number> {
+  async step(left: number, queue = this.#tier.dirty.length > 0 ? this.#tier.dirty : this.#tier.relocatedDirty): Promise<number> {
     const moved = this.#beforeMoves
     this.#beforeMoves = undefined
     if (moved !== undefined && moved.count > 0) await this.#write(moved)
@@ -131,11 +131,11 @@ export class WriteOut implements FrozenVisitor {
   }
 
   /** Deletes the stale values at once: for a server without checkpoints, which nothing can make need them. */
-  async deleteStales(): Promise<void> {
-    const { stales } = this.#tier
-    while (stales.length > 0) {
-      const deletes = stales.last(this.#sizes.deletesPerBatch)
-      stales.drop(deletes.length)
+  async deleteStaleValues(): Promise<void> {
+    const { staleIds } = this.#tier
+    while (staleIds.length > 0) {
+      const deletes = staleIds.last(this.#sizes.deletesPerBatch)
+      staleIds.drop(deletes.length)
       await deleteValues(this.#store, deletes, this.#sizes.deletesPerBatch)
     }
   }
@@ -214,7 +214,7 @@ export class WriteOut implements FrozenVisitor {
     if (tree.lsn > batch.lsn) batch.lsn = tree.lsn
     if (tree.step(this)) return
     this.#tier.frozen.shift()
-    this.#passed.push(tree)
+    this.#finished.push(tree)
   }
 
   /**
@@ -234,7 +234,7 @@ export class WriteOut implements FrozenVisitor {
     if (!entries.isLive(ref) || !this.#tier.isDue(ref)) return
     const lsn = entries.lsn(ref)
     if (this.#keyspace.isDetached(ref)) {
-      this.#tier.gone(ref)
+      this.#tier.skipFlushed(ref)
       return
     }
     if (lsn > batch.lsn) batch.lsn = lsn
@@ -350,8 +350,8 @@ export class WriteOut implements FrozenVisitor {
       this.counts.outdated++
       this.#tier.stale(id)
     }
-    for (const tree of this.#passed) trees.thaw(tree)
-    this.#passed = []
+    for (const tree of this.#finished) trees.thaw(tree)
+    this.#finished = []
   }
 
   /** The catalog holds ids of values that are not there: all of those entries must be recorded again before the next marker. */
@@ -360,8 +360,8 @@ export class WriteOut implements FrozenVisitor {
     // Of a value in pieces some may have been written.
     for (const piece of batch.pieceIds) this.#tier.stale(piece)
     for (const { entry } of batch.values) if (entries.isLive(entry)) this.#keyspace.markDirty(entry)
-    const trees = new Set([...this.#passed, ...batch.leaves.map(({ tree }) => tree)])
-    this.#passed = []
+    const trees = new Set([...this.#finished, ...batch.leaves.map(({ tree }) => tree)])
+    this.#finished = []
     for (const tree of trees) {
       const at = this.#tier.frozen.indexOf(tree)
       if (at >= 0) this.#tier.frozen.splice(at, 1)

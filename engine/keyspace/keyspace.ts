@@ -230,18 +230,18 @@ export class Keyspace implements RefMatcher {
   resizeValue(ref: number, size: number, keep: number): number {
     const value = this.entries.value(ref)
     if (size <= this.values.room(value) && !this.isReferred(ref)) return value
-    return this.#valueMoved(ref, value, this.values.moved(value, size, keep))
+    return this.#valueRelocated(ref, value, this.values.relocate(value, size, keep))
   }
 
   /** Moves a resident value to memory that holds its bytes already, behind room for a value's header. */
   moveValue(ref: number, memory: ArrayBuffer): void {
     const value = this.entries.value(ref)
-    this.#valueMoved(ref, value, this.values.movedInto(memory, value))
+    this.#valueRelocated(ref, value, this.values.movedInto(memory, value))
   }
 
-  #valueMoved(ref: number, from: number, to: number): number {
+  #valueRelocated(ref: number, from: number, to: number): number {
     this.setValue(ref, to)
-    this.observer.moved(from, to)
+    this.observer.relocated(from, to)
     return to
   }
 
@@ -326,9 +326,9 @@ export class Keyspace implements RefMatcher {
     }
     const owner = values.owner(value)
     const room = values.room(value)
-    const moved = values.moved(value, room, room)
+    const moved = values.relocate(value, room, room)
     entries.setResident(owner, moved, entries.access(owner))
-    this.observer.moved(value, moved)
+    this.observer.relocated(value, moved)
   }
 
   /** Moves a node or the root block of a tree to another slot of its size. What was dropped is about to be released, and stays. */
@@ -420,6 +420,6 @@ export class Keyspace implements RefMatcher {
     }
     entries.release(ref)
     if (this.#keyRef === ref) this.#keyRef = copy
-    if (entries.flag(copy, dirtyFlag)) this.observer.dirtyMoved(copy)
+    if (entries.flag(copy, dirtyFlag)) this.observer.dirtyRelocated(copy)
   }
 }

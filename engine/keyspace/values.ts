@@ -85,7 +85,7 @@ export class Values {
   }
 
   /** A slot with more (or less) room, holding the first `keep` bytes and the whole header; the old slot is released. */
-  moved(ref: number, size: number, keep: number): number {
+  relocate(ref: number, size: number, keep: number): number {
     return this.#movedTo(this.arena.allocate(valueHeaderBytes + size, valueKind), ref, keep)
   }
 

@@ -50,7 +50,7 @@ const growthBytesMax = 1024 * 1024
 /** A string up to here needs no large block, even with room to grow on. */
 const slotStringBytesMax = slotBytesMax / 2
 /** Fields from this many bytes in all on are not set before the system has shown that it has memory for them. */
-const triedBytesMin = 8 * 1024 * 1024
+const probedBytesMin = 8 * 1024 * 1024
 
 /**
  * Room for a string that grows to `length` bytes by moving. It is likely to grow again, as Redis's sds supposes, too: it gets half as
@@ -268,7 +268,7 @@ export class Mutator {
    */
   hashSet(db: number, key: Uint8Array, ks: number, ke: number, pairs: FieldSource, form: HashForm = 0, seed = 0): number {
     const ref = this.keyspace.find(db, key, ks, ke)
-    if (this.record.lasting !== undefined) this.#tryFor(pairs)
+    if (this.record.lasting !== undefined) this.#probeMemory(pairs)
     if (this.recording) {
       const record = this.#operation(form === 0 ? hashSetOp : hashSetInFormOp, db, key, ks, ke)
       if (form !== 0) {
@@ -288,11 +288,11 @@ export class Mutator {
     return added
   }
 
-  /** Finds out whether the system has memory for fields that are large. What it gives is not kept: how they will lie is the hash's business. */
-  #tryFor(pairs: FieldSource): void {
+  /** Finds out whether the system has memory for large fields, and gives it back: how they will lie only the hash knows. */
+  #probeMemory(pairs: FieldSource): void {
     let bytes = 0
     for (let i = 0; i < pairs.count; i++) bytes += pairs.valueEnd(i) - pairs.valueStart(i) + pairs.fieldEnd(i) - pairs.fieldStart(i)
-    if (bytes < triedBytesMin) return
+    if (bytes < probedBytesMin) return
     const { arena } = this.keyspace
     arena.reserveLarge(roomToGrow(bytes))
     arena.releaseReserved()

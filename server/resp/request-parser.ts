@@ -152,7 +152,7 @@ export class RequestParser {
       this.#start = this.#at
     }
     const needed = this.#end - this.#start
-    if (needed === 0) this.#letGo()
+    if (needed === 0) this.#releaseBuffer()
     else if (this.#bulk >= this.#largeBulkBytes) this.#layOut(this.#end - this.#at)
     else if (this.#largeBytes > 0) return
     else if (!this.#own || (this.#buffer.length > shrinkBytesMin && needed < this.#buffer.length / 8 && this.#bulk < 0)) {
@@ -166,7 +166,7 @@ export class RequestParser {
     this.#ready = false
     this.#endOwnership()
     this.args.clear()
-    this.#letGo()
+    this.#releaseBuffer()
   }
 
   /** Finds the keys of requests that have arrived and that `next` has not returned yet. */
@@ -452,7 +452,7 @@ export class RequestParser {
     this.#own = false
   }
 
-  #letGo(): void {
+  #releaseBuffer(): void {
     this.#giveBack()
     this.#buffer = nothing
     if (this.#ownedBytes === 0) this.args.buffer = nothing

@@ -167,13 +167,13 @@ export class Primary {
     x.enter(args, reply, database, staged)
     this.#recordRefersTo(args)
     if (command.isWrite && !mutator.canRecord(recordBytesFor(args))) reply.error(recordTooLarge)
-    else this.#calls(command, args, reply)
+    else this.#call(command, args, reply)
     if (staged !== undefined) x.staged = undefined
     if (x.revealed > this.#revealed) this.#revealed = x.revealed
   }
 
   /** Calls the handler. A handler that gets no memory has changed nothing. */
-  #calls(command: Command, args: Arguments, reply: ReplyWriter): void {
+  #call(command: Command, args: Arguments, reply: ReplyWriter): void {
     const { x, mutator, keyspace } = this
     const { operations } = mutator
     const { expired } = x
@@ -183,7 +183,7 @@ export class Primary {
       command.runs(x)
     } catch (failure) {
       // Deletions of expired keys on the way are complete; anything else may be half-done, and only the log knows what to do.
-      if (!isMemoryRefusal(failure) || mutator.operations - operations !== x.expired - expired) this.#breaks(failure)
+      if (!isMemoryRefusal(failure) || mutator.operations - operations !== x.expired - expired) this.#fail(failure)
       if (reply.position > position) reply.rewindTo(position)
       reply.error(outOfMemory)
       this.onMemoryRefused(command)
@@ -192,7 +192,7 @@ export class Primary {
   }
 
   /** What was being made will never be a record. */
-  #breaks(failure: unknown): never {
+  #fail(failure: unknown): never {
     this.#commands = 0
     this.#units = 0
     throw failure
@@ -209,7 +209,7 @@ export class Primary {
     if (mutator.operations > 0) {
       const lsn = log.append(mutator.record.bytes, 0, mutator.record.end, mutator.record.references)
       // The record is complete: those who wait for its keys may make records of their own.
-      if (mutator.interest.isOwing) mutator.interest.drain()
+      if (mutator.interest.hasPending) mutator.interest.drain()
       return lsn > log.committed ? lsn : 0
     }
     return revealed > log.committed ? Math.min(revealed, log.appended) : 0

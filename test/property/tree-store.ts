@@ -88,7 +88,7 @@ export class TreeStore implements LeafObserver {
     this.residents.add(ref)
   }
 
-  moved(from: number, to: number): void {
+  relocated(from: number, to: number): void {
     if (!this.residents.delete(from) || this.residents.has(to)) throw new Error('moved from nowhere')
     this.residents.add(to)
   }

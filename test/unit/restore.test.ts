@@ -162,7 +162,7 @@ describe('a large collection', () => {
       rows.gone('overwritten', 4),
     )
     expect([keyspace.size, keyspace.coldCount, tier.hasCold]).toEqual([0, 0, false])
-    expect([keyspace.arena.liveBytes, tier.stales.length]).toEqual([live, 0])
+    expect([keyspace.arena.liveBytes, tier.staleIds.length]).toEqual([live, 0])
   })
 
   it('of a database that was flushed is dropped, and one that came after is not', () => {

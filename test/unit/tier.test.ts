@@ -54,9 +54,9 @@ describe('the tier', () => {
     f.tier.room = () => room
     await f.cold('a', 'b', 'c')
     // Made cold just now: each has been seen within the window. Let it pass.
-    for (let i = 0; i < 40; i++) f.tier.residency.passed(70_000, 1)
+    for (let i = 0; i < 40; i++) f.tier.residency.ageGhosts(70_000, 1)
     await f.read('a')
-    expect([f.isCold('a'), f.tier.counts.passed]).toEqual([true, 1])
+    expect([f.isCold('a'), f.tier.counts.readsWithoutPromotion]).toEqual([true, 1])
     await f.read('a')
     expect([f.isCold('a'), f.tier.counts.promotions]).toEqual([false, 1])
     room = 'none'
@@ -260,7 +260,7 @@ describe('the write-out', () => {
     f.set('a', `${text}later`)
     commit()
     await step
-    expect([f.writeOut.counts.outdated, [...f.tier.stales], f.keyspace.entries.flag(f.ref('a'), valueDirtyFlag)]).toEqual([1, [1], true])
+    expect([f.writeOut.counts.outdated, [...f.tier.staleIds], f.keyspace.entries.flag(f.ref('a'), valueDirtyFlag)]).toEqual([1, [1], true])
     expect([f.tier.demoteOne(), f.isCold('a')]).toEqual([0, false])
     f.committed = () => Promise.resolve()
     await f.writeOut.step(100)
