@@ -105,7 +105,7 @@ export class Session implements RequestHandler, RequestOwner, Client {
     this.server.sessionClosed(this)
   }
 
-  /** A handler has put off its reply. */
+  /** Whether a handler has deferred its reply. */
   get blocked(): boolean {
     return this.inHand.isReplyDeferred
   }

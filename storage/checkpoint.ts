@@ -59,7 +59,7 @@ export class Checkpointer {
   readonly #sizes: Sizes
   /** Ids that the last marker says are to be deleted. */
   readonly #toDelete = new IdList()
-  /** The present catalog does not hold everything: after a marker in it keys would be missing. */
+  /** Whether the present catalog lacks something: after a marker in it keys would be missing. */
   #isIncomplete = false
   /** A checkpoint began and did not end well: what is dirty bears two marks. */
   #hasTwoEpochs = false

@@ -54,7 +54,7 @@ export class KeyInterest {
   /** By the database's number. */
   readonly #tables: readonly KeyTable[]
   #listener: KeyListener | undefined
-  /** Changes that parties which wait have still to hear of, in order. */
+  /** Changes of which waiting parties are still to be told, in order. */
   #pending: { readonly node: KeyNode; readonly change: number }[] = []
   #drains = false
   #bytes = 0

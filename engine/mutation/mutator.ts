@@ -288,7 +288,7 @@ export class Mutator {
     return added
   }
 
-  /** Finds out whether the system has memory for large fields, and gives it back: how they will lie only the hash knows. */
+  /** Finds out whether the system has memory for large fields, and gives it back: only the hash knows how they will lie. */
   #probeMemory(pairs: FieldSource): void {
     let bytes = 0
     for (let i = 0; i < pairs.count; i++) bytes += pairs.valueEnd(i) - pairs.valueStart(i) + pairs.fieldEnd(i) - pairs.fieldStart(i)

@@ -19,7 +19,7 @@ const keysPerStep = 64
 const entriesPerStep = 4096
 /** Stale ids that make a checkpoint worth while, to get their disk space back. */
 const staleIdsMax = 1_000_000
-/** Memory of deletions that the catalog is yet to hear of before it does without a checkpoint. */
+/** Deletions that take this much memory are recorded in the catalog without a checkpoint. */
 const tombstoneBytesMax = 16 * 1024 * 1024
 /** Pause after a failure before the disk is tried again; checkpoints double it each time, to a limit. */
 const retryMs = 1000
