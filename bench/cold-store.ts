@@ -58,9 +58,9 @@ async function load(store: LevelColdStore): Promise<void> {
   }
   await timed(syncs, () => store.sync())
   const seconds = (performance.now() - from) / 1000
-  const { heldBackMs, level0Files, diskBytes, flushes, logSyncs } = store.stats()
+  const { stalledMs, level0Files, diskBytes, flushes, logSyncs } = store.stats()
   console.log(`load    ${Math.round(VALUES / seconds)} values/s, ${((VALUES * VALUE_BYTES) / seconds / 1e6).toFixed(0)} MB/s`)
-  console.log(`write   ${spread(writes)}; held back ${heldBackMs.toFixed(0)} ms`)
+  console.log(`write   ${spread(writes)}; stalled ${stalledMs.toFixed(0)} ms`)
   console.log(`sync    ${spread(syncs)}; ${logSyncs} by the log, ${flushes} by flushing`)
   console.log(`disk    ${(diskBytes / 1e6).toFixed(0)} MB, ${level0Files} files in level 0`)
 }

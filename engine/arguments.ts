@@ -1,6 +1,6 @@
 /**
  * The arguments of one request, as ranges of one buffer: no object per argument. The connection's parser fills it, one
- * instance serves all requests of a connection, and nothing in it outlives the request: who keeps an argument copies it.
+ * instance serves all requests of a connection, and nothing in it outlives the request: whoever keeps an argument copies it.
  * Argument 0 is the command's name.
  */
 import { parseDouble } from './double.ts'
@@ -14,13 +14,13 @@ export class Arguments {
   count = 0
   starts = new Int32Array(16)
   ends = new Int32Array(16)
-  /** The buffer is this request's alone and is not used again: its bytes stay as they are for as long as anyone refers to them. */
-  isApart = false
+  /** Whether the buffer is this request's alone and is not used again: its bytes then stay as they are for as long as anyone refers to them. */
+  ownsBuffer = false
   /**
-   * A large argument whose memory may become the value's own, -1 when there is none: it starts at a multiple of 8, with room
-   * for the value's header in front of it and for the slot's last bytes behind it.
+   * The large argument that is donated: its memory may become the value's own. -1 when there is none. It starts at a multiple of 8, with
+   * room for the value's header in front of it and for the slot's last bytes behind it.
    */
-  offered = -1
+  donated = -1
 
   /** Arguments made of texts (UTF-8) or bytes: for tests, tools and requests that the server itself makes. */
   static of(...parts: readonly (string | number | Uint8Array)[]): Arguments {
@@ -89,7 +89,7 @@ export class Arguments {
     return parseDouble(this.buffer, this.starts[index]!, this.ends[index]!)
   }
 
-  /** A copy as text, for rare use. `latin1` keeps every byte apart. Longer than any name can be, it is cut: V8 has no text of 512 MB. */
+  /** A copy as text, for rare use. With `latin1` each byte is one character. Longer than any name can be, it is cut: V8 has no text of 512 MB. */
   string(index: number, encoding: 'utf8' | 'latin1' = 'utf8'): string {
     const start = this.starts[index]!
     return this.buffer.toString(encoding, start, Math.min(this.ends[index]!, start + textBytesMax))
@@ -100,22 +100,22 @@ export class Arguments {
     return this.buffer.subarray(this.starts[index]!, this.ends[index]!)
   }
 
-  /** Whether `bytes[start, end)` is the argument that is offered; if so, it is taken and offered no more. */
+  /** Whether `bytes[start, end)` is the donated argument; if so, the caller owns its memory from now on, and it is donated no more. */
   take(bytes: Uint8Array, start: number, end: number): boolean {
-    const index = this.offered
+    const index = this.donated
     if (index < 0 || bytes !== this.buffer || start !== this.starts[index] || end !== this.ends[index]) return false
-    this.offered = -1
+    this.donated = -1
     return true
   }
 
-  /** For a request that is kept while the connection goes on: arguments in memory that is theirs, the same if it is so already, else a copy. */
+  /** The arguments of a request that is kept while the connection goes on. They own their memory: they get this one's if it owns it, else a copy. */
   keep(): Arguments {
     const kept = new Arguments()
-    if (this.isApart) {
+    if (this.ownsBuffer) {
       kept.buffer = this.buffer
-      kept.isApart = true
-      kept.offered = this.offered
-      this.offered = -1
+      kept.ownsBuffer = true
+      kept.donated = this.donated
+      this.donated = -1
       for (let i = 0; i < this.count; i++) kept.push(this.starts[i]!, this.ends[i]!)
       return kept
     }

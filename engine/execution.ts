@@ -190,7 +190,7 @@ export class Execution implements Frame {
   putString(index: number, value: Uint8Array, start: number, end: number, expireAt: number): number {
     const { args } = this
     const key = args.buffer
-    const adopts = args.offered >= 0 && args.take(value, start, end)
+    const adopts = args.donated >= 0 && args.take(value, start, end)
     return this.mutator.putString(this.db, key, args.starts[index], args.ends[index], value, start, end, expireAt, adopts)
   }
 

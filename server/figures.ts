@@ -18,7 +18,7 @@ export interface MemoryFigures {
   readonly logBytes: number
   readonly clientBytes: number
   readonly arenaLiveBytes: number
-  readonly arenaReservedBytes: number
+  readonly arenaActiveBytes: number
 }
 
 /** Zeros while loading. */
@@ -46,7 +46,7 @@ export function memoryFigures(server: ServerView): MemoryFigures {
     logBytes: Math.max(0, usedBytes - keyspaceBytes - tierBytes - clientBytes - storeBytes),
     clientBytes,
     arenaLiveBytes: keyspace.arena.liveBytes,
-    arenaReservedBytes: keyspace.arena.reservedBytes,
+    arenaActiveBytes: keyspace.arena.activeBytes,
   }
 }
 
@@ -63,7 +63,7 @@ const nothing: MemoryFigures = {
   logBytes: 0,
   clientBytes: 0,
   arenaLiveBytes: 0,
-  arenaReservedBytes: 0,
+  arenaActiveBytes: 0,
 }
 
 export interface ValuePlaces {

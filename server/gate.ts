@@ -54,8 +54,8 @@ export class Gate {
     return Math.max(0, Math.ceil(this.#pausedUntilMs - this.#clock.monotonicMs()))
   }
 
-  /** What the request must wait for, if anything; it will then be told to `retry`. */
-  holdsBack(request: GatedRequest): GatedState | undefined {
+  /** Undefined if the request may go on; else what it must wait for, after which its `retry` is called. */
+  admit(request: GatedRequest): GatedState | undefined {
     const state = this.#obstacle(request)
     if (state === undefined) return undefined
     if (state === 'awaitsMemory') this.throttled++

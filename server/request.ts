@@ -66,7 +66,7 @@ export interface RequestOwner {
   readonly transaction: Transaction
   /** What the request waited for has come: it is tried again. */
   retry(): void
-  /** `write` writes the reply of a request that was put off. `ms`: how long that took, if it counts as the command's. */
+  /** `write` writes the reply of a request whose reply is deferred. `ms`: how long that took, if it counts as the command's. */
   answer(write: () => void, ms: number | undefined): void
   /** The request cannot be executed, and has ended; the client gets the error. */
   failed(text: string): void
@@ -103,7 +103,7 @@ export class Request<Session = never> implements RefusableRequest {
   #wait = 0
   /** Takes the present wait back. */
   #cancel = nothing
-  /** When it was put off, if the time until the answer counts as the command's; otherwise negative. */
+  /** When its reply was deferred, if the time until the answer counts as the command's; otherwise negative. */
   #countedFromMs = -1
   /** While it is blocked. */
   #blocking: { readonly answer: Answer; readonly timedOut: () => void } | undefined
@@ -117,8 +117,8 @@ export class Request<Session = never> implements RefusableRequest {
     return this.state !== 'done' && this.state !== 'running'
   }
 
-  /** Whether its reply has been put off. */
-  get isPutOff(): boolean {
+  /** Whether its reply comes later than its execution. */
+  get isReplyDeferred(): boolean {
     return this.state === 'deferred' || this.state === 'blocked'
   }
 
@@ -129,7 +129,7 @@ export class Request<Session = never> implements RefusableRequest {
 
   /** Whether the time until the answer will count as the command's. */
   get countsUntilAnswer(): boolean {
-    return this.isPutOff && this.#countedFromMs >= 0
+    return this.isReplyDeferred && this.#countedFromMs >= 0
   }
 
   get writes(): boolean {
@@ -268,7 +268,7 @@ export class Request<Session = never> implements RefusableRequest {
   }
 
   #awaitsGate(gate: Gate): boolean {
-    const state = gate.holdsBack(this)
+    const state = gate.admit(this)
     if (state === undefined) return false
     this.#waits(state, () => gate.forget(this))
     return true

@@ -14,7 +14,7 @@ import { unknownCommand, unknownSubcommand, wrongArity } from './dispatch-errors
 import type { Connection, RequestHandler, RequestOutcome } from './network/connection.ts'
 import type { RequestOwner } from './request.ts'
 import { Request } from './request.ts'
-import type { KeyPreview } from './resp/key-preview.ts'
+import type { PipelinedKeys } from './resp/pipelined-keys.ts'
 import type { SessionHost } from './session-host.ts'
 import { Transaction } from './transaction.ts'
 
@@ -83,16 +83,16 @@ export class Session implements RequestHandler, RequestOwner, Client {
     }
   }
 
-  upcoming(buffer: Buffer, keys: KeyPreview): void {
+  prefetch(buffer: Buffer, keys: PipelinedKeys): void {
     const { shard } = this.server
     if (shard === undefined) return
     const { keyspace } = shard
     const { index } = keyspace.databases[keyspace.logical[this.database]]
-    keyspace.lookAhead.look(index, buffer, keys.starts, keys.ends, keys.count)
+    keyspace.cachePrefetch.fetch(index, buffer, keys.starts, keys.ends, keys.count)
   }
 
-  noneUpcoming(): void {
-    this.server.shard?.keyspace.lookAhead.end()
+  endPrefetch(): void {
+    this.server.shard?.keyspace.cachePrefetch.end()
   }
 
   goesOn(): boolean {
@@ -105,9 +105,9 @@ export class Session implements RequestHandler, RequestOwner, Client {
     this.server.sessionClosed(this)
   }
 
-  /** A handler has put off its reply. */
+  /** Whether a handler has deferred its reply. */
   get blocked(): boolean {
-    return this.inHand.isPutOff
+    return this.inHand.isReplyDeferred
   }
 
   get flags(): string {
@@ -278,7 +278,7 @@ export class Session implements RequestHandler, RequestOwner, Client {
   }
 
   #outcome(): RequestOutcome {
-    if (this.inHand.isPutOff) return 'wait'
+    if (this.inHand.isReplyDeferred) return 'wait'
     this.inHand.end()
     this.#applyReplyMode()
     if (this.#closeAfter) return 'close'

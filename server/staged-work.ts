@@ -62,7 +62,7 @@ export class StagedWorkQueue {
   /** Returns how to give the job up. */
   add(job: StagedJob): () => void {
     this.#all.add(job)
-    this.#goOn(job)
+    this.#schedule(job)
     return () => this.#all.delete(job)
   }
 
@@ -74,7 +74,7 @@ export class StagedWorkQueue {
     for (const job of jobs) job.abandoned()
   }
 
-  #goOn(job: StagedJob): void {
+  #schedule(job: StagedJob): void {
     this.#ready.push(job)
     if (this.#scheduled) return
     this.#scheduled = true
@@ -92,7 +92,7 @@ export class StagedWorkQueue {
       const job = ready.shift() as StagedJob
       if (this.#advance(job)) ready.push(job)
     }
-    for (const job of ready) this.#goOn(job)
+    for (const job of ready) this.#schedule(job)
   }
 
   /** Does one slice. False when the job is over, given up, or waits for what is cold. */
@@ -136,7 +136,7 @@ export class StagedWorkQueue {
           this.#broke(job, failure)
           return
         }
-        if (this.#advance(job)) this.#goOn(job)
+        if (this.#advance(job)) this.#schedule(job)
       },
       (failure: Error) => {
         if (this.#all.delete(job)) job.failed(failure)

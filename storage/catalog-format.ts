@@ -6,6 +6,7 @@
  * another file, or one left over from before, is never taken for this one's; a marker is the last record of its block.
  */
 import { crc32 } from 'node:zlib'
+import type { CatalogEntry } from './catalog-entry.ts'
 import type { FileSystem } from './file-system.ts'
 
 export const CATALOG_VERSION = 2
@@ -40,27 +41,11 @@ const BLOCK_HAS_MARKER = 1
  * call. LSNs and ids are integers below 2^48; `expireAt` is in milliseconds since the Unix epoch, 0 for none.
  */
 export interface CatalogVisitor {
-  /** The next entries to come have these keys, `bytes[starts[i], ends[i])`, all of one database: a hint, until `noneUpcoming`. */
-  upcoming?(db: number, bytes: Buffer, starts: Int32Array, ends: Int32Array, count: number): void
-  /** The bytes of the keys that were announced may change from now on. */
-  noneUpcoming?(): void
-  /** `length`: bytes of a string, or a collection's cardinality. `valueId` is 0 when the value itself is given, in `inline`. */
-  entry(
-    db: number,
-    type: number,
-    encoding: number,
-    flags: number,
-    lsn: number,
-    expireAt: number,
-    length: number,
-    valueId: number,
-    key: Buffer,
-    keyStart: number,
-    keyEnd: number,
-    inline: Buffer,
-    inlineStart: number,
-    inlineEnd: number,
-  ): void
+  /** Hints that the next entries have these keys, `bytes[starts[i], ends[i])`, all of one database. The bytes stay as they are until `endPrefetch`. */
+  prefetch?(db: number, bytes: Buffer, starts: Int32Array, ends: Int32Array, count: number): void
+  /** The bytes of the keys may change from now on. */
+  endPrefetch?(): void
+  entry(entry: CatalogEntry): void
   /** The key was deleted at `lsn`. */
   tombstone(db: number, lsn: number, key: Buffer, keyStart: number, keyEnd: number): void
   /** A large collection, kept as a tree whose order has this seed. Its leaves follow. */

@@ -2,6 +2,7 @@
  * Catalog records from bytes: a loop over a block's payload that calls a visitor and allocates nothing per record.
  * It trusts the checksums for the contents, but never reads outside the payload.
  */
+import { CatalogEntry } from './catalog-entry.ts'
 import type { CatalogMarker, CatalogVisitor } from './catalog-format.ts'
 import {
   ENTRY_EXPIRES,
@@ -19,11 +20,12 @@ import {
 /** Where the next field is; shared by the functions below, which run one at a time. */
 let cursor = 0
 
-const NOTHING = Buffer.alloc(0)
-/** Entries that the visitor is told of ahead; the keys of the latest ones. */
-const AHEAD_MAX = 32
-const aheadStarts = new Int32Array(AHEAD_MAX)
-const aheadEnds = new Int32Array(AHEAD_MAX)
+/** The row that was read last. */
+const entry = new CatalogEntry()
+/** So many entries are prefetched at one time; where the keys of the latest ones lie. */
+const PREFETCH_MAX = 32
+const prefetchStarts = new Int32Array(PREFETCH_MAX)
+const prefetchEnds = new Int32Array(PREFETCH_MAX)
 
 /**
  * Visits the records of `bytes[start, end)`; markers are passed over. Returns the offset of a record that it cannot
@@ -31,18 +33,19 @@ const aheadEnds = new Int32Array(AHEAD_MAX)
  */
 export function visitRecords(bytes: Buffer, start: number, end: number, visitor: CatalogVisitor): number {
   const stop = visitAll(bytes, start, end, visitor)
-  visitor.noneUpcoming?.()
+  visitor.endPrefetch?.()
+  entry.clearBytes()
   return stop
 }
 
 function visitAll(bytes: Buffer, start: number, end: number, visitor: CatalogVisitor): number {
-  /** Up to here the visitor has been told what comes. */
-  let told = visitor.upcoming === undefined ? end : start
+  /** Up to here the visitor has prefetched. */
+  let prefetched = visitor.prefetch === undefined ? end : start
   cursor = start
   while (cursor < end) {
     const at = cursor
-    if (at >= told) {
-      told = announce(bytes, end, visitor)
+    if (at >= prefetched) {
+      prefetched = prefetch(bytes, end, visitor)
       cursor = at
     }
     const kind = bytes[cursor++]!
@@ -91,53 +94,39 @@ export function readMarker(payload: Buffer): CatalogMarker | undefined {
 }
 
 function visitEntry(bytes: Buffer, end: number, kind: number, visitor: CatalogVisitor): boolean {
-  const at = cursor
+  entry.db = bytes[cursor]!
+  entry.type = bytes[cursor + 1]!
+  entry.encoding = bytes[cursor + 2]!
+  entry.flags = bytes[cursor + 3]!
   cursor += 4
-  const lsn = takeU48(bytes)
-  const expireAt = (kind & ENTRY_EXPIRES) === 0 ? 0 : takeVarint(bytes)
-  const length = takeVarint(bytes)
-  const valueId = (kind & ENTRY_INLINE) === 0 ? takeU48(bytes) : 0
+  entry.lsn = takeU48(bytes)
+  entry.expireAt = (kind & ENTRY_EXPIRES) === 0 ? 0 : takeVarint(bytes)
+  entry.length = takeVarint(bytes)
+  const isInline = (kind & ENTRY_INLINE) !== 0
+  entry.valueId = isInline ? 0 : takeU48(bytes)
   const keyBytes = takeVarint(bytes)
   const keyStart = cursor
-  const keyEnd = keyStart + keyBytes
-  cursor = keyEnd
-  let inline: Buffer = NOTHING
-  let inlineStart = 0
-  if ((kind & ENTRY_INLINE) !== 0) {
+  cursor += keyBytes
+  entry.setKey(bytes, keyStart, cursor)
+  if (isInline) {
     const inlineBytes = takeVarint(bytes)
-    inline = bytes
-    inlineStart = cursor
+    const inlineStart = cursor
     cursor += inlineBytes
-  }
+    entry.setInline(bytes, inlineStart, cursor)
+  } else entry.clearInline()
   if (!(cursor <= end)) return false
-  const inlineEnd = inline === bytes ? cursor : 0
   const next = cursor
-  visitor.entry(
-    bytes[at]!,
-    bytes[at + 1]!,
-    bytes[at + 2]!,
-    bytes[at + 3]!,
-    lsn,
-    expireAt,
-    length,
-    valueId,
-    bytes,
-    keyStart,
-    keyEnd,
-    inline,
-    inlineStart,
-    inlineEnd,
-  )
+  visitor.entry(entry)
   cursor = next
   return true
 }
 
-/** Tells the visitor of the keys of the entries that begin at the cursor, of one database. Returns where others follow. */
-function announce(bytes: Buffer, end: number, visitor: CatalogVisitor): number {
+/** Lets the visitor prefetch for the entries that begin at the cursor, of one database. Returns where others follow. */
+function prefetch(bytes: Buffer, end: number, visitor: CatalogVisitor): number {
   const db = bytes[cursor + 1]!
   let count = 0
   let next = cursor
-  while (count < AHEAD_MAX && next < end && (bytes[next]! & 0x0f) === RECORD_ENTRY && bytes[next + 1] === db) {
+  while (count < PREFETCH_MAX && next < end && (bytes[next]! & 0x0f) === RECORD_ENTRY && bytes[next + 1] === db) {
     const kind = bytes[next]!
     cursor = next + 11
     if ((kind & ENTRY_EXPIRES) !== 0) takeVarint(bytes)
@@ -149,12 +138,12 @@ function announce(bytes: Buffer, end: number, visitor: CatalogVisitor): number {
     if ((kind & ENTRY_INLINE) !== 0) cursor += takeVarint(bytes)
     // What is damaged is found when it is visited.
     if (!(cursor <= end)) break
-    aheadStarts[count] = keyStart
-    aheadEnds[count] = keyStart + keyBytes
+    prefetchStarts[count] = keyStart
+    prefetchEnds[count] = keyStart + keyBytes
     count++
     next = cursor
   }
-  if (count > 0) visitor.upcoming?.(db, bytes, aheadStarts, aheadEnds, count)
+  if (count > 0) visitor.prefetch?.(db, bytes, prefetchStarts, prefetchEnds, count)
   return count > 0 ? next : next + 1
 }
 

@@ -12,6 +12,7 @@
  * sync nobody knows what is on disk: every later call rejects, and the owner begins a new generation.
  */
 
+import type { CatalogEntry } from './catalog-entry.ts'
 import type { CatalogPosition, CatalogVisitor } from './catalog-format.ts'
 import {
   BLOCK_BYTES_MAX,
@@ -36,7 +37,7 @@ import {
 } from './catalog-format.ts'
 import type { File, FileSystem } from './file-system.ts'
 
-/** The longest that the fixed fields and lengths of any record get, keys, values and database lists aside. */
+/** The longest that the fixed fields and lengths of any record get, without keys, values and database lists. */
 const RECORD_HEAD_BYTES_MAX = 64
 /** Blocks kept for reuse. */
 const SPARE_BLOCKS_MAX = 4
@@ -115,36 +116,22 @@ export class CatalogWriter implements CatalogVisitor {
     return this.#finishedBytes + (this.#blockRecords === 0 ? 0 : this.#at)
   }
 
-  entry(
-    db: number,
-    type: number,
-    encoding: number,
-    flags: number,
-    lsn: number,
-    expireAt: number,
-    length: number,
-    valueId: number,
-    key: Buffer,
-    keyStart: number,
-    keyEnd: number,
-    inline: Buffer,
-    inlineStart: number,
-    inlineEnd: number,
-  ): void {
+  entry(entry: CatalogEntry): void {
+    const { expireAt, valueId, keyStart, keyEnd } = entry
     const isInline = valueId === 0
-    const inlineBytes = isInline ? inlineEnd - inlineStart : 0
+    const inlineBytes = isInline ? entry.inlineEnd - entry.inlineStart : 0
     this.#begin(RECORD_HEAD_BYTES_MAX + (keyEnd - keyStart) + inlineBytes)
     this.#u8(RECORD_ENTRY | (expireAt === 0 ? 0 : ENTRY_EXPIRES) | (isInline ? ENTRY_INLINE : 0))
-    this.#u8(db)
-    this.#u8(type)
-    this.#u8(encoding)
-    this.#u8(flags)
-    this.#u48(lsn)
+    this.#u8(entry.db)
+    this.#u8(entry.type)
+    this.#u8(entry.encoding)
+    this.#u8(entry.flags)
+    this.#u48(entry.lsn)
     if (expireAt !== 0) this.#varint(expireAt)
-    this.#varint(length)
+    this.#varint(entry.length)
     if (!isInline) this.#u48(valueId)
-    this.#range(key, keyStart, keyEnd)
-    if (isInline) this.#range(inline, inlineStart, inlineEnd)
+    this.#range(entry.key, keyStart, keyEnd)
+    if (isInline) this.#range(entry.inline, entry.inlineStart, entry.inlineEnd)
   }
 
   tombstone(db: number, lsn: number, key: Buffer, keyStart: number, keyEnd: number): void {
@@ -282,7 +269,7 @@ export class CatalogWriter implements CatalogVisitor {
 
   #seal(hasMarker: boolean): void {
     writeBlockHeader(this.#block, this.#at, this.#sequence++, this.#blockRecords, hasMarker, this.#seed)
-    // What a broken catalog is told would only fill memory.
+    // Records for a broken catalog would only fill memory.
     if (this.#failure === undefined) {
       this.#finished.push({ buffer: this.#block, end: this.#at, hasMarker })
       this.#finishedBytes += this.#at

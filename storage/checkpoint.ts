@@ -59,7 +59,7 @@ export class Checkpointer {
   readonly #sizes: Sizes
   /** Ids that the last marker says are to be deleted. */
   readonly #toDelete = new IdList()
-  /** The present catalog has not been told everything: a marker in it would forget keys. */
+  /** Whether the present catalog lacks something: after a marker in it keys would be missing. */
   #isIncomplete = false
   /** A checkpoint began and did not end well: what is dirty bears two marks. */
   #hasTwoEpochs = false
@@ -101,7 +101,7 @@ export class Checkpointer {
     return this.#isGivenUp
   }
 
-  #goOn(): void {
+  #throwIfGivenUp(): void {
     if (this.#isGivenUp) throw new Error('the checkpoint was given up')
   }
 
@@ -110,23 +110,23 @@ export class Checkpointer {
     const startMs = this.#clock.monotonicMs()
     const freed = new IdList()
     try {
-      this.#goOn()
+      this.#throwIfGivenUp()
       if (this.#hasTwoEpochs) await this.#joinEpochs()
       if (this.#mustRenew()) await this.#renewCatalog()
       // From here to the first await is the moment that the checkpoint is of.
       const lsn = this.#log.appended
-      this.#writeOut.tellDeletions()
+      this.#writeOut.recordDeletions()
       this.#tier.beginCheckpoint(lsn)
       this.#hasTwoEpochs = true
       // What becomes stale from here on may be what this checkpoint's rows refer to: it stays until the next.
-      freed.take(this.#tier.stales)
+      freed.take(this.#tier.staleIds)
       await this.#writeAll()
-      this.#writeOut.tellDeletions()
-      await this.#tellFreed(freed)
+      this.#writeOut.recordDeletions()
+      await this.#recordFreed(freed)
       await this.#log.committed(this.#log.appended)
       await this.#log.sync()
       await this.#store.sync()
-      this.#goOn()
+      this.#throwIfGivenUp()
       const wallMs = this.#clock.wallMs()
       const { nextCollectionId, size } = this.#keyspace
       await this.#catalog.marker(lsn, this.#writeOut.nextValueId, nextCollectionId, size, wallMs, this.#log.id)
@@ -137,14 +137,14 @@ export class Checkpointer {
       this.lastWallMs = wallMs
       this.failure = undefined
       if (this.#formers.length > 0) await this.#retireFormers()
-      this.#goOn()
+      this.#throwIfGivenUp()
       await this.#log.trim(lsn)
       const deleted = await this.#deleteFreed()
       return { lsn, entries: this.#keyspace.size, deleted, durationMs: this.#clock.monotonicMs() - startMs }
     } catch (failure) {
       this.failure = failure as Error
       this.#tier.endCheckpoint()
-      this.#tier.stales.take(freed)
+      this.#tier.staleIds.take(freed)
       throw failure
     }
   }
@@ -162,29 +162,29 @@ export class Checkpointer {
 
   /** Everything that is dirty now, and nothing that becomes so meanwhile. */
   async #writeAll(): Promise<void> {
-    const { dirty, dirtyMovers } = this.#tier
+    const { dirty, relocatedDirty } = this.#tier
     let left = dirty.length
     while (this.#writeOut.isUnderWay || (left > 0 && dirty.length > 0)) {
       left -= await this.#writeOut.step(left, dirty)
-      this.#goOn()
+      this.#throwIfGivenUp()
     }
     // Those of them that got another slot meanwhile have gone from one queue to the other, and the values of some have got other keys.
-    while (this.#writeOut.isUnderWay || dirtyMovers.length > 0) {
-      await this.#writeOut.step(dirtyMovers.length, dirtyMovers)
-      this.#goOn()
+    while (this.#writeOut.isUnderWay || relocatedDirty.length > 0) {
+      await this.#writeOut.step(relocatedDirty.length, relocatedDirty)
+      this.#throwIfGivenUp()
     }
   }
 
   /** After a checkpoint that failed: what was dirty before it, and what has become so since, become one again. */
   async #joinEpochs(): Promise<void> {
-    const { dirty, dirtyMovers } = this.#tier
+    const { dirty, relocatedDirty } = this.#tier
     // In this order: what gets another slot meanwhile goes to the end of `dirty`.
-    for (const queue of [dirtyMovers, dirty]) {
+    for (const queue of [relocatedDirty, dirty]) {
       for (let at = queue.head, looked = 1; at !== queue.tail; at = (at + 1) >>> 0, looked++) {
         this.#tier.renewEpoch(queue.itemAt(at))
         if (looked % entriesPerSlice !== 0) continue
         await new Promise<void>((resolve) => this.#clock.afterTurn(resolve))
-        this.#goOn()
+        this.#throwIfGivenUp()
       }
     }
     this.#hasTwoEpochs = false
@@ -197,7 +197,7 @@ export class Checkpointer {
     return records >= this.#sizes.catalogRecordsMin && records >= this.#keyspace.size * recordsPerEntryMax
   }
 
-  /** Begins a new catalog and tells it everything but what is dirty. */
+  /** Begins a new catalog and records everything in it but what is dirty. */
   async #renewCatalog(): Promise<void> {
     const catalog = await CatalogWriter.create(this.#files, this.#directory, this.#catalog.generation + 1)
     this.#formers.push(this.#catalog)
@@ -206,35 +206,35 @@ export class Checkpointer {
     this.#writeOut.abandonTrees()
     this.#writeOut.catalog = catalog
     this.#tier.databasesChanged = false
-    this.#writeOut.tellDatabases()
-    // Of keys that are there again, and may be told at once.
-    this.#writeOut.tellDeletions()
+    this.#writeOut.recordDatabases()
+    // These may be of keys that are there again, so they come before the rows of those.
+    this.#writeOut.recordDeletions()
     const found: number[] = []
     for (const database of this.#keyspace.databases) {
       let cursor = 0
       do {
         found.length = 0
         cursor = database.index.scan(cursor, entriesPerSlice, (ref) => found.push(ref))
-        for (const ref of found) this.#writeOut.retell(ref)
+        for (const ref of found) this.#writeOut.recordAgain(ref)
         while (this.#writeOut.isUnderWay) await this.#writeOut.step(0)
         if (this.#catalog.pendingBytes > 1024 * 1024) await this.#catalog.flush()
         else await new Promise<void>((resolve) => this.#clock.afterTurn(resolve))
-        // What was deleted meanwhile may have been told before.
-        this.#writeOut.tellDeletions()
-        this.#goOn()
+        // What was deleted meanwhile may have been recorded before.
+        this.#writeOut.recordDeletions()
+        this.#throwIfGivenUp()
       } while (cursor !== 0)
     }
-    await this.#tellFreed(this.#toDelete)
+    await this.#recordFreed(this.#toDelete)
     this.#isIncomplete = false
   }
 
-  async #tellFreed(ids: IdList): Promise<void> {
+  async #recordFreed(ids: IdList): Promise<void> {
     let left = idsPerSlice
     for (const id of ids) {
       this.#catalog.freed(id)
       if (--left > 0) continue
       await this.#catalog.flush()
-      this.#goOn()
+      this.#throwIfGivenUp()
       left = idsPerSlice
     }
   }

@@ -1,6 +1,6 @@
 /**
  * Reads cold values: one read per value however many wait for it, checked and decoded. Small values, which are nearly all,
- * are handed over without a promise.
+ * are passed to callbacks, without a promise.
  */
 import type { Clock } from './clock.ts'
 import type { ColdReadDone, ColdStore } from './cold-store.ts'

@@ -33,9 +33,9 @@ import { RecentWrites } from './recent-writes.ts'
 const ABOVE_ALL = [Buffer.of(0xff, 0xfe), Buffer.of(0xff, 0xff)] as const
 /** LevelDB delays writes at 8 files in level 0 and stops them at 12. */
 const LEVEL0_FILES_MAX = 6
-const HOLD_BACK_POLL_MS = 5
+const STALL_POLL_MS = 5
 /** Then LevelDB may say itself what is wrong, e.g. that compaction has failed. */
-const HOLD_BACK_MS_MAX = 5000
+const STALL_MS_MAX = 5000
 const IDS_PER_READ_MAX = 16
 const IDS_PER_CLEAR = 4096
 /** Room for what LevelDB writes besides the values when it mends a failure. */
@@ -63,7 +63,7 @@ export class LevelColdStore implements ColdStore {
   #readJobs = 0
   #writes = 0
   #deletes = 0
-  #heldBackMs = 0
+  #stalledMs = 0
   #logSyncs = 0
   #flushes = 0
   /** Failed writes and syncs so far, and how many of them a flush has put behind us. */
@@ -139,7 +139,7 @@ export class LevelColdStore implements ColdStore {
   /** Rejects with `ColdStoreWriteFailed`, and then nothing of the batch is visible. */
   async write(batch: ColdBatch): Promise<void> {
     this.#assertOpen()
-    await this.#holdBack()
+    await this.#stall()
     this.#assertOpen()
     await this.#mend()
     // Deletions may always pass: they are how room is made.
@@ -172,7 +172,7 @@ export class LevelColdStore implements ColdStore {
       this.#assertOpen()
       const keys = await this.#db.keys({ gte: from, limit: IDS_PER_CLEAR, fillCache: false }).all()
       if (keys.length === 0) return
-      await this.#holdBack()
+      await this.#stall()
       await this.#mend()
       await this.#apply(keys.map((key) => ({ type: 'del', key })))
       this.#deletes += keys.length
@@ -190,7 +190,7 @@ export class LevelColdStore implements ColdStore {
       reads: this.#reads,
       writes: this.#writes,
       deletes: this.#deletes,
-      heldBackMs: this.#heldBackMs,
+      stalledMs: this.#stalledMs,
       readJobs: this.#readJobs,
       readsWaiting: this.#queue.waiting,
       logSyncs: this.#logSyncs,
@@ -252,15 +252,15 @@ export class LevelColdStore implements ColdStore {
     }
   }
 
-  async #holdBack(): Promise<void> {
+  async #stall(): Promise<void> {
     if (this.#level0Files() < LEVEL0_FILES_MAX) return
     const from = this.#clock.monotonicMs()
-    let heldMs = 0
-    while (!this.#closed && heldMs < HOLD_BACK_MS_MAX && this.#level0Files() >= LEVEL0_FILES_MAX) {
-      await new Promise<void>((resolve) => this.#clock.after(HOLD_BACK_POLL_MS, resolve))
-      heldMs = this.#clock.monotonicMs() - from
+    let stalledMs = 0
+    while (!this.#closed && stalledMs < STALL_MS_MAX && this.#level0Files() >= LEVEL0_FILES_MAX) {
+      await new Promise<void>((resolve) => this.#clock.after(STALL_POLL_MS, resolve))
+      stalledMs = this.#clock.monotonicMs() - from
     }
-    this.#heldBackMs += heldMs
+    this.#stalledMs += stalledMs
   }
 
   async #syncNow(): Promise<void> {

@@ -23,8 +23,8 @@ export interface LevelColdStoreOptions {
 }
 
 export interface LevelColdStoreStats extends ColdStoreStats {
-  /** Milliseconds that writes were held back because level 0 was nearly full. */
-  readonly heldBackMs: number
+  /** Milliseconds that writes were stalled because level 0 was nearly full. */
+  readonly stalledMs: number
   /** Pieces of work that the reads were merged into. */
   readonly readJobs: number
   readonly readsWaiting: number

@@ -158,12 +158,12 @@ export class MemoryBudget {
   /** Makes room by moving values together, however little there is to gain; false when there is nothing. */
   compact(): boolean {
     const { arena } = this.#keyspace
-    return arena.reservedBytes > arena.liveBytes * slackShare && this.#compact()
+    return arena.activeBytes > arena.liveBytes * slackShare && this.#compact()
   }
 
   #hasSlack(): boolean {
     const { arena } = this.#keyspace
-    return arena.reservedBytes > arena.liveBytes * slackShare + slackBytes
+    return arena.activeBytes > arena.liveBytes * slackShare + slackBytes
   }
 
   /** All that cannot be moved to disk. */

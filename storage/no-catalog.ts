@@ -1,4 +1,4 @@
-/** What the write-out tells of, and the catalog of a server that keeps nothing: it listens and forgets. */
+/** Where the write-out records keys, and the catalog of a server that keeps nothing: it takes records and forgets them. */
 import type { CatalogVisitor } from './catalog-format.ts'
 
 export interface CatalogSink extends CatalogVisitor {

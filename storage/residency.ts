@@ -58,8 +58,8 @@ export class Residency {
     this.#push(value, main)
   }
 
-  /** A value lies in another slot now. */
-  moved(to: number): void {
+  /** A value was relocated to another slot. */
+  relocated(to: number): void {
     const change = this.#values.takeCapacityChange()
     const queue = this.#values.queue(to)
     if (queue === none) return
@@ -87,8 +87,8 @@ export class Residency {
     this.#values.setQueue(value, none, 0)
   }
 
-  /** Counts bytes that passed by without staying, so that ghosts age with them. */
-  passed(bytes: number, residentMax: number): void {
+  /** Counts bytes that came and went without staying, so that ghosts age with them. */
+  ageGhosts(bytes: number, residentMax: number): void {
     this.#entered += bytes
     if (this.#entered < Math.max(65536, residentMax / ghostWindow)) return
     this.#entered = 0
@@ -102,7 +102,7 @@ export class Residency {
 
   /**
    * The next value that should leave, taken out of its queue; 0 when there is none. One that cannot leave yet is to be
-   * given back with `postpone`.
+   * given back with `requeue`.
    */
   nextVictim(): number {
     const values = this.#values
@@ -129,7 +129,7 @@ export class Residency {
   }
 
   /** A victim that could not leave goes to the end of the small queue. */
-  postpone(value: number): void {
+  requeue(value: number): void {
     this.#push(value, small)
   }
 

@@ -7,6 +7,7 @@ import { beforeMoveFlag, catalogedFlag, dirtyFlag, ownIntegerFlag, treeForm, val
 import type { KeyIndex } from '../engine/keyspace/key-index.ts'
 import type { Keyspace } from '../engine/keyspace/keyspace.ts'
 import { Separator } from '../engine/tree/separator.ts'
+import type { CatalogEntry } from './catalog-entry.ts'
 import type { CatalogVisitor } from './catalog-format.ts'
 import { ENTRY_BEFORE_MOVE } from './catalog-format.ts'
 import { IdList } from './id-list.ts'
@@ -16,11 +17,11 @@ export class KeyspaceRestore implements CatalogVisitor {
   readonly #keyspace: Keyspace
   readonly #tier: Tier
   /**
-   * Root blocks of large collections by their id in the catalog. What they belong to only the last row tells: a collection keeps its id
+   * Root blocks of large collections by their id in the catalog. Only the last row shows what they belong to: a collection keeps its id
    * when it goes to another key.
    */
   readonly #roots = new Map<number, number>()
-  /** Entries that were told of a collection. Until the end they hold its id in place of a value. */
+  /** Entries whose row named a collection. Until the end they hold its id in place of a value. */
   readonly #owners: number[] = []
   readonly #separator = new Separator()
   /** Ids that were to be deleted from the cold store, and perhaps were not. */
@@ -40,52 +41,39 @@ export class KeyspaceRestore implements CatalogVisitor {
     this.#entries = entries
   }
 
-  upcoming(db: number, bytes: Buffer, starts: Int32Array, ends: Int32Array, count: number): void {
-    const { databases, lookAhead } = this.#keyspace
+  prefetch(db: number, bytes: Buffer, starts: Int32Array, ends: Int32Array, count: number): void {
+    const { databases, cachePrefetch } = this.#keyspace
     const { index } = databases[db]
     // Nearly always one database holds nearly all keys.
     if (this.#reserved === undefined) {
       index.reserve(this.#entries)
       this.#reserved = index
     }
-    lookAhead.look(index, bytes, starts, ends, count)
+    cachePrefetch.fetch(index, bytes, starts, ends, count)
   }
 
-  noneUpcoming(): void {
-    this.#keyspace.lookAhead.end()
+  endPrefetch(): void {
+    this.#keyspace.cachePrefetch.end()
   }
 
-  entry(
-    db: number,
-    type: number,
-    encoding: number,
-    flags: number,
-    lsn: number,
-    expireAt: number,
-    length: number,
-    valueId: number,
-    key: Buffer,
-    keyStart: number,
-    keyEnd: number,
-    inline: Buffer,
-    inlineStart: number,
-    inlineEnd: number,
-  ): void {
+  entry(row: CatalogEntry): void {
     const keyspace = this.#keyspace
     const { entries } = keyspace
+    const { db, encoding, expireAt, valueId, key, keyStart, keyEnd } = row
+    const type = row.type as TypeNumber
     keyspace.forgetLookUp()
     const former = keyspace.find(db, key, keyStart, keyEnd)
     if (former !== 0) keyspace.remove(former, 0)
-    const ref = keyspace.insert(db, type as TypeNumber, key, keyStart, keyEnd, expireAt !== 0)
-    entries.setTypeAndEncoding(ref, type as TypeNumber, encoding)
-    if (valueId === 0) this.#putInline(ref, inline, inlineStart, inlineEnd)
+    const ref = keyspace.insert(db, type, key, keyStart, keyEnd, expireAt !== 0)
+    entries.setTypeAndEncoding(ref, type, encoding)
+    if (valueId === 0) this.#putInline(ref, row)
     else {
       entries.setCold(ref, valueId, 0)
       if (encoding !== treeForm) keyspace.coldCount++
     }
-    entries.setLength(ref, length)
-    entries.setLsn(ref, lsn)
-    if ((flags & ENTRY_BEFORE_MOVE) !== 0) entries.setFlag(ref, beforeMoveFlag)
+    entries.setLength(ref, row.length)
+    entries.setLsn(ref, row.lsn)
+    if ((row.flags & ENTRY_BEFORE_MOVE) !== 0) entries.setFlag(ref, beforeMoveFlag)
     entries.setFlag(ref, keyspace.sharesIntegers ? catalogedFlag : catalogedFlag | ownIntegerFlag)
     const placed = keyspace.setExpireAt(ref, expireAt)
     if (encoding === treeForm) this.#owners.push(placed)
@@ -94,7 +82,7 @@ export class KeyspaceRestore implements CatalogVisitor {
 
   /**
    * After the last row: gives back what of the index was made in vain, gives each collection to the entry that has it, and tells the tier of
-   * the values that it may move after all, because their keys were to expire soon when they were told, or because the setting has changed.
+   * the values that it may move after all, because their keys were to expire soon when they were recorded, or because the setting has changed.
    */
   finish(): void {
     this.#reserved?.trim()
@@ -172,11 +160,11 @@ export class KeyspaceRestore implements CatalogVisitor {
     this.freedIds.push(valueId)
   }
 
-  #putInline(ref: number, inline: Buffer, start: number, end: number): void {
+  #putInline(ref: number, { inline, inlineStart, inlineEnd }: CatalogEntry): void {
     const keyspace = this.#keyspace
     const { entries, values } = keyspace
-    const value = keyspace.makeValue(ref, end - start)
-    inline.copy(values.bytes(value), values.start(value), start, end)
+    const value = keyspace.makeValue(ref, inlineEnd - inlineStart)
+    inline.copy(values.bytes(value), values.start(value), inlineStart, inlineEnd)
     entries.setFlag(ref, valueDirtyFlag)
   }
 }

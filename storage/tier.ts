@@ -44,8 +44,8 @@ export interface TierCounts extends ColdReadCounts {
   promotions: number
   demotions: number
   demotedBytes: number
-  /** Reads that were served without promotion. */
-  passed: number
+  /** Reads whose value did not stay in memory. */
+  readsWithoutPromotion: number
 }
 
 /** While memory is this far below the budget's limits, whatever is read stays. */
@@ -59,29 +59,29 @@ export class Tier implements KeyspaceObserver {
     promotions: 0,
     demotions: 0,
     demotedBytes: 0,
-    passed: 0,
+    readsWithoutPromotion: 0,
   }
   readonly settings: TierSettings
   readonly residency: Residency
   /** Entries that the catalog does not know as they are, in the order in which they became so. */
   readonly dirty = new RefQueue()
-  /** Entries that got another slot while a checkpoint was to write them: it must not miss them. */
-  readonly dirtyMovers = new RefQueue()
+  /** Dirty entries that were relocated to another slot while a checkpoint was to write them: it must not miss them. */
+  readonly relocatedDirty = new RefQueue()
   /** Trees that are being written out, a batch at a time, the first at present. */
   readonly frozen: FrozenTree[] = []
   /** Deleted keys that the catalog still knows. */
   readonly tombstones = new Tombstones()
-  /** Deletions that the checkpoint which is under way must not tell. */
-  readonly #laterTombstones = new Tombstones()
-  /** Set by the write-out: tells the catalog of an entry at once. `isMidRecord`: the record in hand has changed it. */
-  tellBeforeMove: (entry: number, isMidRecord: boolean) => void = () => undefined
+  /** Deletions that the checkpoint which is under way must not record. */
+  readonly #nextTombstones = new Tombstones()
+  /** Set by the write-out: records an entry in the catalog at once. `isMidRecord`: the log record in hand has changed it. */
+  recordBeforeMove: (entry: number, isMidRecord: boolean) => void = () => undefined
   #checkpointing = false
   #checkpointLsn = 0
   /** What was cut off and is released in slices. */
   readonly lazyFree: LazyFree
-  /** Ids in the cold store that became useless since the last checkpoint. */
-  stales = new IdList()
-  /** Databases were flushed or swapped since the catalog was told. */
+  /** Ids of values in the cold store that became stale since the last checkpoint. */
+  staleIds = new IdList()
+  /** Whether databases were flushed or swapped since that was last recorded in the catalog. */
   databasesChanged = false
   /** A leaf of a tree has been cold since the start. */
   leavesWereCold = false
@@ -91,8 +91,8 @@ export class Tier implements KeyspaceObserver {
   readonly #store: ColdStore | undefined
   readonly #reader: ColdReader | undefined
   readonly #stamps: ColdStamps
-  /** Entries that were fetched for the request in hand, with the epoch at which each was last seen. */
-  readonly #visitors: number[] = []
+  /** Entries whose value was admitted for the request in hand, with the epoch at which each was last seen. */
+  readonly #admitted: number[] = []
 
   constructor(
     keyspace: Keyspace,
@@ -108,10 +108,10 @@ export class Tier implements KeyspaceObserver {
     this.residency = new Residency(keyspace.values)
     this.#stamps = new ColdStamps(keyspace.access, this.residency.epoch)
     keyspace.coldIdleSeconds = (stamp) => this.#stamps.idleSeconds(stamp)
-    this.lazyFree = new LazyFree(keyspace, (entry) => this.gone(entry))
+    this.lazyFree = new LazyFree(keyspace, (entry) => this.skipFlushed(entry))
     if (store === undefined) return
     this.#reader = new ColdReader(store, codec, clock, this.counts, coldReadMs)
-    this.#reader.onRead = (bytes) => this.residency.passed(bytes, this.residency.bytes)
+    this.#reader.onRead = (bytes) => this.residency.ageGhosts(bytes, this.residency.bytes)
   }
 
   /** Whether a request may meet a cold value at all. */
@@ -130,7 +130,7 @@ export class Tier implements KeyspaceObserver {
 
   /** Whether the catalog lags behind. */
   get hasDirty(): boolean {
-    return this.dirty.length > 0 || this.dirtyMovers.length > 0 || this.frozen.length > 0
+    return this.dirty.length > 0 || this.relocatedDirty.length > 0 || this.frozen.length > 0
   }
 
   /** Memory for the tier's own bookkeeping. */
@@ -139,10 +139,10 @@ export class Tier implements KeyspaceObserver {
       this.residency.memoryBytes +
       this.#stamps.bytes +
       this.dirty.bytes +
-      this.dirtyMovers.bytes +
+      this.relocatedDirty.bytes +
       this.tombstones.bytes +
-      this.#laterTombstones.bytes +
-      this.stales.bytes
+      this.#nextTombstones.bytes +
+      this.staleIds.bytes
     )
   }
 
@@ -151,23 +151,23 @@ export class Tier implements KeyspaceObserver {
     return this.#keyspace.values.room(value) >= this.settings.valueBytesMin
   }
 
-  // What the keyspace tells.
+  // What the keyspace reports.
 
   resident(value: number): void {
     if (!this.settings.demotes) return
     if (!this.isMovable(value)) return
     this.residency.enter(value)
-    this.#passed(value)
+    this.#ageGhosts(value)
   }
 
-  #passed(value: number): void {
-    this.residency.passed(this.#keyspace.arena.capacity(value), this.residency.bytes)
+  #ageGhosts(value: number): void {
+    this.residency.ageGhosts(this.#keyspace.arena.capacity(value), this.residency.bytes)
   }
 
-  moved(_from: number, to: number): void {
-    this.residency.moved(to)
+  relocated(_from: number, to: number): void {
+    this.residency.relocated(to)
     if (!this.settings.demotes || this.#keyspace.values.queue(to) !== 0) return
-    // Values that begin small and grow become worth moving with a move.
+    // Values that begin small become worth moving when they grow, and then they are relocated.
     if (this.isMovable(to)) this.residency.enter(to)
   }
 
@@ -176,39 +176,39 @@ export class Tier implements KeyspaceObserver {
   }
 
   stale(valueId: number): void {
-    if (this.#store !== undefined) this.stales.push(valueId)
+    if (this.#store !== undefined) this.staleIds.push(valueId)
   }
 
   dirtied(entry: number): void {
     if (this.#store !== undefined) this.dirty.push(entry)
   }
 
-  dirtyMoved(entry: number): void {
+  dirtyRelocated(entry: number): void {
     if (this.#store === undefined) return
-    if (this.#checkpointing && this.isDue(entry)) this.dirtyMovers.push(entry)
+    if (this.#checkpointing && this.isDue(entry)) this.relocatedDirty.push(entry)
     else this.dirty.push(entry)
   }
 
   transferring(entry: number, lsn: number): void {
     if (!this.#checkpointing || !this.isDue(entry)) return
-    this.tellBeforeMove(entry, this.#keyspace.entries.lsn(entry) === lsn)
+    this.recordBeforeMove(entry, this.#keyspace.entries.lsn(entry) === lsn)
   }
 
   removed(entry: number, lsn: number): void {
     const isLater = this.#checkpointing && !this.isDue(entry)
-    this.#bury(entry, lsn, isLater ? this.#laterTombstones : this.tombstones)
+    this.#addTombstone(entry, lsn, isLater ? this.#nextTombstones : this.tombstones)
   }
 
-  /** An entry of a flushed database will not be written. If the checkpoint which is under way does not tell of the flush, it must of this. */
-  gone(entry: number): void {
+  /** An entry of a flushed database will not be written. If the checkpoint which is under way does not record the flush, it must record this deletion. */
+  skipFlushed(entry: number): void {
     const { entries, databases } = this.#keyspace
     if (!this.#checkpointing || !this.isDue(entry)) return
     entries.clearFlag(entry, dirtyFlag)
     const { flushedLsn } = databases[entries.db(entry)]
-    if (flushedLsn > this.#checkpointLsn && entries.flag(entry, catalogedFlag)) this.#bury(entry, flushedLsn, this.tombstones)
+    if (flushedLsn > this.#checkpointLsn && entries.flag(entry, catalogedFlag)) this.#addTombstone(entry, flushedLsn, this.tombstones)
   }
 
-  #bury(entry: number, lsn: number, tombstones: Tombstones): void {
+  #addTombstone(entry: number, lsn: number, tombstones: Tombstones): void {
     const { entries, arena } = this.#keyspace
     const start = entries.keyStart(entry)
     tombstones.add(entries.db(entry), lsn, arena.bytes(entry), start, start + entries.keyLength(entry))
@@ -231,7 +231,7 @@ export class Tier implements KeyspaceObserver {
 
   // Checkpoints.
 
-  /** A checkpoint as of `lsn` begins: what is dirty now it writes, and nothing that becomes so from here on. Deletions and flushes have been told. */
+  /** A checkpoint as of `lsn` begins: what is dirty now it writes, and nothing that becomes so from here on. Deletions and flushes have been recorded. */
   beginCheckpoint(lsn: number): void {
     this.#keyspace.dirtyEpoch ^= epochFlag
     this.#checkpointLsn = lsn
@@ -241,14 +241,14 @@ export class Tier implements KeyspaceObserver {
   /** The checkpoint has its marker, or has failed. */
   endCheckpoint(): void {
     this.#checkpointing = false
-    this.tombstones.take(this.#laterTombstones)
+    this.tombstones.take(this.#nextTombstones)
   }
 
   get isCheckpointing(): boolean {
     return this.#checkpointing
   }
 
-  /** Whether the catalog may be told of an entry now: it is dirty, and was so when the checkpoint that may be under way began. */
+  /** Whether an entry may be recorded in the catalog now: it is dirty, and was so when the checkpoint that may be under way began. */
   isDue(entry: number): boolean {
     const { entries, dirtyEpoch } = this.#keyspace
     if (!entries.flag(entry, dirtyFlag)) return false
@@ -342,8 +342,8 @@ export class Tier implements KeyspaceObserver {
       entries.setResident(entry, value, keyspace.access.initial())
       entries.clearFlag(entry, valueDirtyFlag)
       keyspace.coldCount--
-      this.#passed(value)
-      this.#visitors.push(entry, epoch)
+      this.#ageGhosts(value)
+      this.#admitted.push(entry, epoch)
     }
   }
 
@@ -364,28 +364,28 @@ export class Tier implements KeyspaceObserver {
 
   /** After the request: what it fetched stays if it deserves to, or if it was changed; the rest is cold again. */
   settle(): void {
-    const visitors = this.#visitors
-    if (visitors.length === 0) return
+    const admitted = this.#admitted
+    if (admitted.length === 0) return
     const { entries, values } = this.#keyspace
-    for (let i = 0; i < visitors.length; i += 2) {
-      const entry = visitors[i]
+    for (let i = 0; i < admitted.length; i += 2) {
+      const entry = admitted[i]
       if (!entries.isLive(entry) || entries.isTree(entry) || !entries.isResident(entry)) continue
       const value = entries.value(entry)
       if (value === 0) continue
       if (values.id(value) === 0) {
         // It was changed, and stays.
         if (values.queue(value) === 0 && this.settings.demotes && this.isMovable(value)) this.residency.enter(value)
-      } else if (this.#staysAfter(visitors[i + 1])) {
+      } else if (this.#staysAfter(admitted[i + 1])) {
         this.counts.promotions++
         this.residency.leave(value)
         if (this.settings.demotes) this.residency.promote(value)
       } else {
-        this.counts.passed++
+        this.counts.readsWithoutPromotion++
         this.residency.leave(value)
         this.#makeCold(entry, value)
       }
     }
-    visitors.length = 0
+    admitted.length = 0
   }
 
   // Demotion.
@@ -401,14 +401,14 @@ export class Tier implements KeyspaceObserver {
     const bytes = keyspace.arena.capacity(value)
     if (keyspace.values.isLeaf(value)) {
       if (!keyspace.trees.evict(value)) {
-        this.residency.postpone(value)
+        this.residency.requeue(value)
         return 0
       }
       this.leavesWereCold = true
     } else {
       if (keyspace.values.id(value) === 0) {
         // One that has become too small for the store rides along in the catalog, and will never be cool.
-        if (this.isMovable(value)) this.residency.postpone(value)
+        if (this.isMovable(value)) this.residency.requeue(value)
         return 0
       }
       this.#makeCold(keyspace.values.owner(value), value)

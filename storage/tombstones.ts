@@ -1,4 +1,4 @@
-/** Deletions that the catalog has yet to hear of, as bytes: database, LSN and key, one after the other. */
+/** Deletions that are still to be recorded in the catalog, as bytes: database, LSN and key, one after the other. */
 import { RecordBuffer } from '../engine/mutation/record-buffer.ts'
 import { RecordReader } from '../engine/mutation/record-reader.ts'
 import type { CatalogSink } from './no-catalog.ts'
@@ -32,7 +32,7 @@ export class Tombstones {
     from.#count = 0
   }
 
-  /** Tells the catalog all of them. */
+  /** Records all of them in the catalog. */
   drain(catalog: CatalogSink): void {
     if (this.#count === 0) return
     const reader = this.#reader

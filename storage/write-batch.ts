@@ -1,4 +1,4 @@
-/** What goes to the cold store together: values under their ids, and whom to tell when they are there. */
+/** What goes to the cold store together: values under their ids, and the entries and leaves whose values they are. */
 import type { Keyspace } from '../engine/keyspace/keyspace.ts'
 import type { FrozenTree } from '../engine/tree/frozen-tree.ts'
 import { Separator } from '../engine/tree/separator.ts'

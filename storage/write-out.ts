@@ -16,6 +16,7 @@ import { databaseCount } from '../engine/keyspace/keyspace.ts'
 import { usedBytes } from '../engine/memory/packed-bytes.ts'
 import type { FrozenPart, FrozenTree, FrozenVisitor } from '../engine/tree/frozen-tree.ts'
 import type { Separator } from '../engine/tree/separator.ts'
+import { CatalogEntry } from './catalog-entry.ts'
 import { ENTRY_BEFORE_MOVE } from './catalog-format.ts'
 import type { Clock } from './clock.ts'
 import type { ColdStore } from './cold-store.ts'
@@ -33,7 +34,6 @@ import { WriteBatch } from './write-batch.ts'
 const sliceMs = 1
 /** Longer values go to the cold store however soon they expire. */
 const soonGoneBytesMax = 4096
-const nothing = Buffer.alloc(0)
 /** No leaf has it. */
 const outdatedLsn = -1
 
@@ -59,11 +59,13 @@ export class WriteOut implements FrozenVisitor {
   readonly #sizes: Sizes
   readonly #ids: ValueIds
   readonly #space: Buffer
+  /** The row that is being recorded. */
+  readonly #row = new CatalogEntry()
   #inFlightBytes = 0
-  /** Values of keys that a checkpoint told of because they were about to move, to be written before it ends. */
+  /** Values of keys that were recorded because they were about to move, to be written before the checkpoint ends. */
   #beforeMoves: WriteBatch | undefined
-  /** Trees that were taken whole, the last of it in the batch in hand. */
-  #passed: FrozenTree[] = []
+  /** Trees of which the last leaves are in the batch in hand. */
+  #finished: FrozenTree[] = []
   /** The batch and the tree that are being collected. */
   #batch!: WriteBatch
   #tree!: FrozenTree
@@ -91,7 +93,7 @@ export class WriteOut implements FrozenVisitor {
     this.#sizes = options.sizes ?? defaultSizes
     this.#ids = new ValueIds(options.nextValueId, this.#sizes.coldPieceBytes)
     this.#space = Buffer.allocUnsafeSlow(this.#sizes.batchBytes + LARGE_VALUE_BYTES)
-    this.#tier.tellBeforeMove = (entry, isMidRecord) => this.#tellBeforeMove(entry, isMidRecord)
+    this.#tier.recordBeforeMove = (entry, isMidRecord) => this.#recordBeforeMove(entry, isMidRecord)
   }
 
   /** No value in the cold store has this id or a higher one. */
@@ -117,7 +119,7 @@ export class WriteOut implements FrozenVisitor {
    * Writes one batch: what is under way, then the head of `queue`, or of one that is not empty. `left` bounds how many entries are looked
    * at; returns how many were. Rejects when a disk fails; nothing is lost then.
    */
-  async step(left: number, queue = this.#tier.dirty.length > 0 ? this.#tier.dirty : this.#tier.dirtyMovers): Promise<number> {
+  async step(left: number, queue = this.#tier.dirty.length > 0 ? this.#tier.dirty : this.#tier.relocatedDirty): Promise<number> {
     const moved = this.#beforeMoves
     this.#beforeMoves = undefined
     if (moved !== undefined && moved.count > 0) await this.#write(moved)
@@ -129,11 +131,11 @@ export class WriteOut implements FrozenVisitor {
   }
 
   /** Deletes the stale values at once: for a server without checkpoints, which nothing can make need them. */
-  async deleteStales(): Promise<void> {
-    const { stales } = this.#tier
-    while (stales.length > 0) {
-      const deletes = stales.last(this.#sizes.deletesPerBatch)
-      stales.drop(deletes.length)
+  async deleteStaleValues(): Promise<void> {
+    const { staleIds } = this.#tier
+    while (staleIds.length > 0) {
+      const deletes = staleIds.last(this.#sizes.deletesPerBatch)
+      staleIds.drop(deletes.length)
       await deleteValues(this.#store, deletes, this.#sizes.deletesPerBatch)
     }
   }
@@ -142,27 +144,27 @@ export class WriteOut implements FrozenVisitor {
    * Records in the catalog what is due besides changed entries: which databases were flushed or swapped, which keys deleted. While a
    * checkpoint is under way that is only what it must not miss.
    */
-  tellDeletions(): void {
+  recordDeletions(): void {
     const tier = this.#tier
     if (tier.databasesChanged && !tier.isCheckpointing) {
       tier.databasesChanged = false
-      this.tellDatabases()
+      this.recordDatabases()
     }
     tier.tombstones.drain(this.catalog)
   }
 
-  tellDatabases(): void {
+  recordDatabases(): void {
     const { logical, logicalLsn, databases } = this.#keyspace
     const flushedLsns = Array.from({ length: databaseCount }, (_, i) => databases[i].flushedLsn)
     this.catalog.databases(logicalLsn, logical, flushedLsns)
   }
 
-  /** Records an entry in a catalog that is begun anew. What is dirty will come anyway; of a tree all leaves do. */
-  retell(ref: number): void {
+  /** Records an entry in a catalog that is begun anew. Dirty entries are left out, because they are recorded anyway; of a tree all leaves are recorded. */
+  recordAgain(ref: number): void {
     const entries = this.#entries
     if (!entries.isLive(ref)) return
     if (entries.isTree(ref)) this.#takeTree(ref, 'all', 0)
-    else if (!entries.flag(ref, dirtyFlag)) this.#tellEntry(ref, this.#storedId(ref))
+    else if (!entries.flag(ref, dirtyFlag)) this.#recordEntry(ref, this.#storedId(ref))
   }
 
   /** Gives up the trees that are written in part: they are to be written again. */
@@ -188,7 +190,7 @@ export class WriteOut implements FrozenVisitor {
     const { frozen } = this.#tier
     let looked = 0
     let until = this.#clock.monotonicMs() + sliceMs
-    this.tellDeletions()
+    this.recordDeletions()
     for (let steps = 1; batch.bytes < this.#sizes.batchBytes && batch.count < this.#sizes.batchEntries; steps++) {
       if (frozen.length > 0) this.#advance(frozen[0] as FrozenTree, batch)
       else {
@@ -200,7 +202,7 @@ export class WriteOut implements FrozenVisitor {
       if ((steps & 15) !== 0 || this.#clock.monotonicMs() < until) continue
       await new Promise<void>((resolve) => this.#clock.afterTurn(resolve))
       until = this.#clock.monotonicMs() + sliceMs
-      this.tellDeletions()
+      this.recordDeletions()
     }
     return looked
   }
@@ -212,17 +214,17 @@ export class WriteOut implements FrozenVisitor {
     if (tree.lsn > batch.lsn) batch.lsn = tree.lsn
     if (tree.step(this)) return
     this.#tier.frozen.shift()
-    this.#passed.push(tree)
+    this.#finished.push(tree)
   }
 
   /**
-   * The value of an entry that the checkpoint under way is yet to write is about to go to another key. It is told under its present key,
+   * The value of an entry that the checkpoint under way is yet to write is about to go to another key. It is recorded under its present key,
    * as it is: the move is then as new to all that the checkpoint shows as any other move that came after its beginning.
    */
-  #tellBeforeMove(ref: number, isMidRecord: boolean): void {
+  #recordBeforeMove(ref: number, isMidRecord: boolean): void {
     // It waits while others are written: its values get memory of their own.
     this.#beforeMoves ??= new WriteBatch(this.#keyspace, this.#codec, this.#ids, undefined)
-    this.tellDeletions()
+    this.recordDeletions()
     this.#take(ref, this.#beforeMoves, isMidRecord ? ENTRY_BEFORE_MOVE : 0)
   }
 
@@ -232,7 +234,7 @@ export class WriteOut implements FrozenVisitor {
     if (!entries.isLive(ref) || !this.#tier.isDue(ref)) return
     const lsn = entries.lsn(ref)
     if (this.#keyspace.isDetached(ref)) {
-      this.#tier.gone(ref)
+      this.#tier.skipFlushed(ref)
       return
     }
     if (lsn > batch.lsn) batch.lsn = lsn
@@ -242,12 +244,12 @@ export class WriteOut implements FrozenVisitor {
     }
     const hasCopy = !entries.isResident(ref) || !entries.flag(ref, valueDirtyFlag)
     if (hasCopy || !this.#tier.isMovable(entries.value(ref)) || this.#leavesSoon(ref)) {
-      this.#tellEntry(ref, this.#storedId(ref), flags)
+      this.#recordEntry(ref, this.#storedId(ref), flags)
       return
     }
     const length = this.#valueLength(ref)
     this.#count(length)
-    this.#tellEntry(ref, batch.addValue(ref, lsn, entries.value(ref), length), flags)
+    this.#recordEntry(ref, batch.addValue(ref, lsn, entries.value(ref), length), flags)
   }
 
   /** Freezes a tree as it is now; its leaves follow. */
@@ -255,7 +257,7 @@ export class WriteOut implements FrozenVisitor {
     const { trees } = this.#keyspace
     const root = this.#entries.value(ref)
     const id = trees.roots.id(root)
-    this.#tellEntry(ref, id, flags)
+    this.#recordEntry(ref, id, flags)
     this.catalog.collection(id, trees.roots.leaves(root), trees.roots.seed(root))
     this.#tier.frozen.push(trees.freeze(root, this.#entries.lsn(ref), part, (flags & ENTRY_BEFORE_MOVE) !== 0))
   }
@@ -287,36 +289,27 @@ export class WriteOut implements FrozenVisitor {
     return entries.isResident(ref) ? this.#keyspace.values.id(entries.value(ref)) : entries.valueId(ref)
   }
 
-  /** Writes an entry's row; with id 0 the value goes with it. */
-  #tellEntry(ref: number, id: number, flags = 0): void {
+  /** Records an entry in the catalog; with id 0 the value goes with it. */
+  #recordEntry(ref: number, id: number, flags = 0): void {
     const entries = this.#entries
-    const { arena, values } = this.#keyspace
+    const row = this.#row
     const keyStart = entries.keyStart(ref)
-    let inline: Buffer = nothing
-    let inlineStart = 0
-    let inlineEnd = 0
+    row.db = entries.db(ref)
+    row.type = entries.type(ref)
+    row.encoding = entries.encoding(ref)
+    row.flags = flags
+    row.lsn = entries.lsn(ref)
+    row.expireAt = entries.expireAt(ref)
+    row.length = entries.length(ref)
+    row.valueId = id
+    row.setKey(this.#keyspace.arena.bytes(ref), keyStart, keyStart + entries.keyLength(ref))
     if (id === 0) {
+      const { values } = this.#keyspace
       const value = entries.value(ref)
-      inline = values.bytes(value)
-      inlineStart = values.start(value)
-      inlineEnd = inlineStart + this.#valueLength(ref)
-    }
-    this.catalog.entry(
-      entries.db(ref),
-      entries.type(ref),
-      entries.encoding(ref),
-      flags,
-      entries.lsn(ref),
-      entries.expireAt(ref),
-      entries.length(ref),
-      id,
-      arena.bytes(ref),
-      keyStart,
-      keyStart + entries.keyLength(ref),
-      inline,
-      inlineStart,
-      inlineEnd,
-    )
+      const start = values.start(value)
+      row.setInline(values.bytes(value), start, start + this.#valueLength(ref))
+    } else row.clearInline()
+    this.catalog.entry(row)
     entries.clearFlag(ref, dirtyFlag)
     entries.setFlag(ref, catalogedFlag)
   }
@@ -357,18 +350,18 @@ export class WriteOut implements FrozenVisitor {
       this.counts.outdated++
       this.#tier.stale(id)
     }
-    for (const tree of this.#passed) trees.thaw(tree)
-    this.#passed = []
+    for (const tree of this.#finished) trees.thaw(tree)
+    this.#finished = []
   }
 
-  /** The catalog was told of values that are not there: all of them must be told again before the next marker. */
+  /** The catalog holds ids of values that are not there: all of those entries must be recorded again before the next marker. */
   #notWritten(batch: WriteBatch): void {
     const entries = this.#entries
     // Of a value in pieces some may have been written.
     for (const piece of batch.pieceIds) this.#tier.stale(piece)
     for (const { entry } of batch.values) if (entries.isLive(entry)) this.#keyspace.markDirty(entry)
-    const trees = new Set([...this.#passed, ...batch.leaves.map(({ tree }) => tree)])
-    this.#passed = []
+    const trees = new Set([...this.#finished, ...batch.leaves.map(({ tree }) => tree)])
+    this.#finished = []
     for (const tree of trees) {
       const at = this.#tier.frozen.indexOf(tree)
       if (at >= 0) this.#tier.frozen.splice(at, 1)

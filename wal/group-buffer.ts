@@ -2,7 +2,7 @@
  * A group of records as it forms: frames laid out exactly as they go to disk, in one buffer that is used again for the
  * next group but one. `append` is the log's hot path: it copies the payload and four bytes of length; checksums are
  * computed once per frame. What a record refers to instead of holding it is not copied either: the group is `bytes` with
- * those references inserted, and the checksum of such a frame is put off to `digest`.
+ * those references inserted, and the checksum of such a frame is left to `digest`.
  *
  * Invariants: a frame is larger than `frameBytesMax` only if it holds a single record; one with references holds a single
  * record; the last frame of a non-empty group stays open until `finish`, so that it carries the newest vouched LSN.
@@ -100,7 +100,7 @@ export class GroupBuffer {
     return this.#undigested.length > 0
   }
 
-  /** Computes the checksums that were put off: of at most `sliceBytes` before it awaits `pause`, again and again. */
+  /** Computes the checksums that were left to it: of at most `sliceBytes` before it awaits `pause`, again and again. */
   async digest(sliceBytes: number, pause: () => Promise<void>): Promise<void> {
     for (const { start, bodyEnd, lsn, vouched } of this.#undigested) {
       let bodyBytes = 0

@@ -27,7 +27,7 @@ export interface FoundSegment {
 export interface FoundLog {
   /** Oldest first; empty for a new log. */
   readonly segments: readonly FoundSegment[]
-  /** Names of segments in preparation or waiting to be used again. */
+  /** Names of spare segments: those that were being made, and those that wait to be used again. */
   readonly spares: readonly string[]
   readonly logId: bigint | undefined
   /** LSN of the last whole record. */

@@ -231,7 +231,7 @@ function copy(x: Execution): void {
     return
   }
   const staged = stagedCopy(x, entry)
-  if (staged === undefined) keyspace.arena.setAsideSlots(slotBytes(x, entry))
+  if (staged === undefined) keyspace.arena.reserveSlots(slotBytes(x, entry))
   x.mutator.copy(entry, db, args.buffer, args.start(2), args.end(2), staged)
   reply.integer(1)
 }

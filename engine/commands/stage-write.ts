@@ -1,7 +1,7 @@
 /** What a command that writes into a string stages: a large one that has to move is copied beforehand. */
 import type { Execution } from '../execution.ts'
 import { stringType } from '../keyspace/entries.ts'
-import { RoomyCopy } from '../keyspace/value-copy.ts'
+import { GrowingCopy } from '../keyspace/value-copy.ts'
 import { roomToGrow } from '../mutation/mutator.ts'
 import type { StagedWork } from '../staged-work.ts'
 import { slicedValueBytes } from '../staged-work.ts'
@@ -22,5 +22,5 @@ export function stageWrite(x: Execution, startIn: (length: number) => number, wr
   if (!(Math.max(length, written) >= sliceBytes && needed <= limits.protoMaxBulkBytes)) return undefined
   const grows = needed > values.room(entries.value(entry))
   if (!grows && !keyspace.isReferred(entry)) return undefined
-  return new RoomyCopy(keyspace, entry, grows ? roomToGrow(needed) : length, start, start + written, sliceBytes)
+  return new GrowingCopy(keyspace, entry, grows ? roomToGrow(needed) : length, start, start + written, sliceBytes)
 }

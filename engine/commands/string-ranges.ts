@@ -113,7 +113,7 @@ function setrange(x: Execution): void {
 
 /** Makes the missing key that is argument 1 an empty string, to be written into up to `length` bytes. Returns the entry. */
 export function createEmpty(x: Execution, length: number): number {
-  x.mutator.setAsideString(0, length)
+  x.mutator.reserveString(0, length)
   return x.putString(1, nothing, 0, 0, keepTtl)
 }
 

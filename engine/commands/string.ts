@@ -334,7 +334,7 @@ function hasPairs(x: Execution, command: string): boolean {
 
 function storePairs(x: Execution): void {
   const { args } = x
-  // All or none: what the system may refuse is asked for before the first key changes.
-  for (let i = 2; i < args.count; i += 2) if (i !== args.offered) x.mutator.setAsideNewString(args.length(i))
+  // All keys change or none: memory that the system may refuse is reserved before the first one does.
+  for (let i = 2; i < args.count; i += 2) if (i !== args.donated) x.mutator.reserveNewString(args.length(i))
   for (let i = 1; i < args.count; i += 2) x.putString(i, args.buffer, args.starts[i + 1], args.ends[i + 1], 0)
 }

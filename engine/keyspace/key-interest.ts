@@ -54,8 +54,8 @@ export class KeyInterest {
   /** By the database's number. */
   readonly #tables: readonly KeyTable[]
   #listener: KeyListener | undefined
-  /** Changes that parties which wait have still to hear of, in order. */
-  #owed: { readonly node: KeyNode; readonly change: number }[] = []
+  /** Changes of which waiting parties are still to be told, in order. */
+  #pending: { readonly node: KeyNode; readonly change: number }[] = []
   #drains = false
   #bytes = 0
 
@@ -180,8 +180,8 @@ export class KeyInterest {
   }
 
   /** Whether a party that waits has something to hear. */
-  get isOwing(): boolean {
-    return this.#owed.length > 0
+  get hasPending(): boolean {
+    return this.#pending.length > 0
   }
 
   /**
@@ -192,23 +192,23 @@ export class KeyInterest {
     if (this.#drains) return
     this.#drains = true
     try {
-      const owed = this.#owed
-      for (let i = 0; i < owed.length; i++) {
-        const { node, change } = owed[i]
-        node.owed &= ~change
+      const pending = this.#pending
+      for (let i = 0; i < pending.length; i++) {
+        const { node, change } = pending[i]
+        node.pending &= ~change
         node.waiting?.tell(change)
       }
     } finally {
-      this.#owed = []
+      this.#pending = []
       this.#drains = false
     }
   }
 
   #tell(node: KeyNode, change: number): void {
     node.atOnce?.tell(change)
-    if (node.waiting?.first === undefined || (node.owed & change) !== 0) return
-    node.owed |= change
-    this.#owed.push({ node, change })
+    if (node.waiting?.first === undefined || (node.pending & change) !== 0) return
+    node.pending |= change
+    this.#pending.push({ node, change })
   }
 
   /** The table of the number that a physical database has at present. */
@@ -276,7 +276,7 @@ class KeyNode implements KeyOfInterest {
   atOnce: InterestList | undefined = undefined
   waiting: InterestList | undefined = undefined
   /** The changes that `drain` has still to tell. */
-  owed = 0
+  pending = 0
 
   constructor(database: number, key: Buffer, hash: number) {
     this.database = database

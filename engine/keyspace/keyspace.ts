@@ -9,13 +9,13 @@ import { Arena } from '../memory/arena.ts'
 import type { Random } from '../random.ts'
 import { TreeLeaves } from '../tree/tree-leaves.ts'
 import { AccessClock } from './access.ts'
+import { CachePrefetch } from './cache-prefetch.ts'
 import { Database } from './database.ts'
 import type { TypeNumber } from './entries.ts'
 import { catalogedFlag, dirtyFlag, Entries, ownIntegerFlag, treeForm, valueDirtyFlag } from './entries.ts'
 import { KeyHash } from './key-hash.ts'
 import type { RefMatcher } from './key-index.ts'
 import { KeyIndex } from './key-index.ts'
-import { LookAhead } from './look-ahead.ts'
 import type { KeyspaceObserver } from './observer.ts'
 import { RefList } from './ref-list.ts'
 import { UncommittedDeletions } from './uncommitted-deletions.ts'
@@ -48,7 +48,7 @@ export class Keyspace implements RefMatcher {
   observer: KeyspaceObserver
   /** Set by the tier: for how many seconds, at least, a cold value with this stamp was not used. */
   coldIdleSeconds: (stamp: number) => number = () => 0
-  readonly lookAhead: LookAhead
+  readonly cachePrefetch: CachePrefetch
   readonly #hash: KeyHash
   readonly #random: Random
 
@@ -70,13 +70,13 @@ export class Keyspace implements RefMatcher {
     this.access = new AccessClock(random)
     this.observer = observer
     this.#hash = new KeyHash(random)
-    this.lookAhead = new LookAhead(this.arena, this.#hash)
+    this.cachePrefetch = new CachePrefetch(this.arena, this.#hash)
     this.#random = random
   }
 
   /** Bytes of memory that keys, values and their bookkeeping take. */
   get memoryBytes(): number {
-    let bytes = this.arena.reservedBytes
+    let bytes = this.arena.activeBytes
     for (const db of this.databases) bytes += db.index.bytes + db.expiring.bytes
     return bytes
   }
@@ -94,7 +94,7 @@ export class Keyspace implements RefMatcher {
     this.#keyStart = start
     this.#keyEnd = end
     this.#keyDb = db
-    const hash = this.lookAhead.hashOf(key, start, end)
+    const hash = this.cachePrefetch.hashOf(key, start, end)
     this.#keyHash = hash
     const ref = this.databases[db].index.probe(hash, this)
     this.#keyRef = ref
@@ -230,18 +230,18 @@ export class Keyspace implements RefMatcher {
   resizeValue(ref: number, size: number, keep: number): number {
     const value = this.entries.value(ref)
     if (size <= this.values.room(value) && !this.isReferred(ref)) return value
-    return this.#valueMoved(ref, value, this.values.moved(value, size, keep))
+    return this.#valueRelocated(ref, value, this.values.relocate(value, size, keep))
   }
 
   /** Moves a resident value to memory that holds its bytes already, behind room for a value's header. */
   moveValue(ref: number, memory: ArrayBuffer): void {
     const value = this.entries.value(ref)
-    this.#valueMoved(ref, value, this.values.movedInto(memory, value))
+    this.#valueRelocated(ref, value, this.values.movedInto(memory, value))
   }
 
-  #valueMoved(ref: number, from: number, to: number): number {
+  #valueRelocated(ref: number, from: number, to: number): number {
     this.setValue(ref, to)
-    this.observer.moved(from, to)
+    this.observer.relocated(from, to)
     return to
   }
 
@@ -326,9 +326,9 @@ export class Keyspace implements RefMatcher {
     }
     const owner = values.owner(value)
     const room = values.room(value)
-    const moved = values.moved(value, room, room)
+    const moved = values.relocate(value, room, room)
     entries.setResident(owner, moved, entries.access(owner))
-    this.observer.moved(value, moved)
+    this.observer.relocated(value, moved)
   }
 
   /** Moves a node or the root block of a tree to another slot of its size. What was dropped is about to be released, and stays. */
@@ -420,6 +420,6 @@ export class Keyspace implements RefMatcher {
     }
     entries.release(ref)
     if (this.#keyRef === ref) this.#keyRef = copy
-    if (entries.flag(copy, dirtyFlag)) this.observer.dirtyMoved(copy)
+    if (entries.flag(copy, dirtyFlag)) this.observer.dirtyRelocated(copy)
   }
 }

@@ -1,5 +1,5 @@
 /**
- * What the tier and the checkpoint need to hear of the keyspace. Calls come in the middle of a change: an observer takes
+ * What the keyspace reports to the tier and the checkpoint. Calls come in the middle of a change: an observer takes
  * notes and calls nothing back.
  */
 import type { Database } from './database.ts'
@@ -7,16 +7,16 @@ import type { Database } from './database.ts'
 export interface KeyspaceObserver {
   /** A value has come into memory. */
   resident(value: number): void
-  /** A resident value lies in another slot now. */
-  moved(from: number, to: number): void
+  /** A resident value was relocated to another slot. */
+  relocated(from: number, to: number): void
   /** A resident value leaves memory; its slot is about to be released. */
   released(value: number): void
-  /** The cold store's copy under this id is of no more use, once no checkpoint needs it. */
+  /** The cold store's copy under this id is stale: it is of no use once no checkpoint needs it. */
   stale(valueId: number): void
-  /** An entry differs from what the catalog knows, for the first time since it was told. */
+  /** An entry differs from its row in the catalog, for the first time since that was recorded. */
   dirtied(entry: number): void
-  /** An entry that the catalog does not know as it is has moved: the ref that was dirtied is dead. */
-  dirtyMoved(entry: number): void
+  /** A dirty entry was relocated to another slot: the ref that was dirtied is dead. */
+  dirtyRelocated(entry: number): void
   /** The value of an entry, or a copy of it, is about to go to another key, by the record with this LSN, whose earlier operations have been applied. */
   transferring(entry: number, lsn: number): void
   /** An entry that the catalog knows is about to be removed. */
@@ -32,11 +32,11 @@ export interface KeyspaceObserver {
 /** For a keyspace without a tier. */
 export const noObserver: KeyspaceObserver = {
   resident() {},
-  moved() {},
+  relocated() {},
   released() {},
   stale() {},
   dirtied() {},
-  dirtyMoved() {},
+  dirtyRelocated() {},
   transferring() {},
   removed() {},
   treeDropped() {},

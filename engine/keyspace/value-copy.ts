@@ -57,7 +57,7 @@ export class StringCopy implements StagedWork {
  * A copy with room to grow, to which the string moves before a command writes into it. Where much is going to be written, the memory
  * is touched beforehand: the system takes longer to give a page than it takes to copy one.
  */
-export class RoomyCopy extends StringCopy {
+export class GrowingCopy extends StringCopy {
   readonly #writeEnd: number
   #touched: number
 

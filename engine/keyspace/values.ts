@@ -39,7 +39,7 @@ export class Values {
     return this.#begin(this.arena.allocate(valueHeaderBytes + size, valueKind), owner, isLeaf)
   }
 
-  /** A slot made of memory that holds the value already, at `bytes[start, start + size)`: see `Arguments.offered` for how it must lie there. */
+  /** A slot made of memory that holds the value already, at `bytes[start, start + size)`: see `Arguments.donated` for how it must lie there. */
   adopt(owner: number, bytes: Buffer, start: number, size: number): number {
     const at = bytes.byteOffset + start - valueHeaderBytes
     return this.#begin(this.arena.adopt(bytes.buffer as ArrayBuffer, at, valueHeaderBytes + size, valueKind), owner, false)
@@ -85,7 +85,7 @@ export class Values {
   }
 
   /** A slot with more (or less) room, holding the first `keep` bytes and the whole header; the old slot is released. */
-  moved(ref: number, size: number, keep: number): number {
+  relocate(ref: number, size: number, keep: number): number {
     return this.#movedTo(this.arena.allocate(valueHeaderBytes + size, valueKind), ref, keep)
   }
 

@@ -10,17 +10,17 @@
  * Every slot is aligned to 8 bytes. Only a large block made here begins zeroed: the system does that, page by page as it is
  * used. It knows nothing of what the slots hold.
  *
- * The system may refuse memory: where it is asked, a RangeError comes out. Who must not fail half-way has it set aside first. So it is
- * with the arena's own limit: `setAsideSlots` and `mustHold` refuse what may exceed it before anything is allocated.
+ * The system may refuse memory: whoever asks it for some then gets a RangeError. A change that must not fail half-way reserves its memory
+ * first. The arena's own limit is handled alike: `reserveSlots` and `mustHold` refuse what may exceed it before anything is allocated.
  */
 import { memoryRefusal } from './refusal.ts'
 
 const regionBytes = 64 * 1024 * 1024
-/** Runs kept free at least by `setAsideSlots`: a change may need one of nearly every size class. */
+/** Runs kept free at least by `reserveSlots`: a change may need one of nearly every size class. */
 const spareRuns = 64
-/** What is kept back from changes that make something new, if the limit is not small. */
-const reservedRunsMax = 4096
-/** Any change may need a few. */
+/** The emergency runs, which changes that make something new never get, are so many if the limit is not small. */
+const emergencyRunsMax = 4096
+/** Any change may need so many. */
 const sparestRuns = 8
 const runBytes = 64 * 1024
 const runUnits = runBytes / 8 // 2^13
@@ -55,8 +55,8 @@ export class Arena {
   readonly #largeBytes: (Buffer | undefined)[] = []
   readonly #largeWords: (Uint32Array | undefined)[] = []
   readonly #largeFree: number[] = []
-  /** Memory of large blocks to come. */
-  readonly #aside: ArrayBuffer[] = []
+  /** Memory that is reserved for large blocks. */
+  readonly #reserved: ArrayBuffer[] = []
   /** What each large block holds; -1 for one that was released. */
   readonly #largeKinds: number[] = []
 
@@ -79,15 +79,15 @@ export class Arena {
   #largeTotal = 0
   #liveTotal = 0
   readonly #limitRuns: number
-  readonly #reservedRuns: number
+  readonly #emergencyRuns: number
 
   constructor(limitBytes = largeBase * 8) {
     this.#limitRuns = Math.floor(limitBytes / runBytes)
-    this.#reservedRuns = Math.min(reservedRunsMax, this.#limitRuns >>> 3)
+    this.#emergencyRuns = Math.min(emergencyRunsMax, this.#limitRuns >>> 3)
   }
 
-  /** Bytes of memory taken: whole runs in use and large blocks. */
-  get reservedBytes(): number {
+  /** Bytes of whole runs in use and of large blocks. */
+  get activeBytes(): number {
     return this.#usedRuns * runBytes + this.#largeTotal
   }
 
@@ -106,42 +106,42 @@ export class Arena {
     return this.#limitRuns - this.#usedRuns
   }
 
-  /** Whether only the reserve is left, which is for changes that make nothing new. */
+  /** Whether only the emergency runs are left, which are for changes that make nothing new. */
   get isNearlyFull(): boolean {
-    return this.#runsLeft <= this.#reservedRuns
+    return this.#runsLeft <= this.#emergencyRuns
   }
 
-  /** Whether `bytes` in slots, to be safe twice as many, fit without the reserve. */
+  /** Whether `bytes` in slots, to be safe twice as many, fit without the emergency runs. */
   takes(bytes: number): boolean {
-    return this.#runsLeft >= this.#reservedRuns + sparestRuns + (bytes * 2) / runBytes
+    return this.#runsLeft >= this.#emergencyRuns + sparestRuns + (bytes * 2) / runBytes
   }
 
-  /** Throws when `bytes` in slots, to be safe twice as many, might not fit. Draws on the reserve. */
+  /** Throws when `bytes` in slots, to be safe twice as many, might not fit. The emergency runs may be used for them. */
   mustHold(bytes: number): void {
     if (this.#runsLeft < sparestRuns + (bytes * 2) / runBytes) throw memoryRefusal()
   }
 
-  /** Has regions at hand for about `bytes` in slots, a region at most. Throws when the system refuses them, or when only the reserve would be left. */
-  setAsideSlots(bytes: number): void {
+  /** Reserves runs for about `bytes` in slots, a region at most. Throws when the system refuses it, or when only the emergency runs would be left. */
+  reserveSlots(bytes: number): void {
     if (!this.takes(bytes)) throw memoryRefusal()
     const runs = this.#emptyRuns.length + this.#bytes.length * runsPerRegion - this.#runCount
     const wanted = spareRuns + Math.min(bytes, regionBytes) / runBytes
     if (runs < wanted && this.#bytes.length * runsPerRegion < this.#limitRuns) this.#addRegion()
   }
 
-  /** Has memory at hand for one more slot of `size` bytes, if that is a large block. Throws when the system refuses it. */
-  setAsideLarge(size: number): void {
-    if (size > slotBytesMax) this.#aside.push(new ArrayBuffer((size + 7) & ~7))
+  /** Reserves memory for one more slot of `size` bytes, if that is a large block. Throws when the system refuses it. */
+  reserveLarge(size: number): void {
+    if (size > slotBytesMax) this.#reserved.push(new ArrayBuffer((size + 7) & ~7))
   }
 
-  /** Whether memory for the next slot of `size` bytes has been set aside. */
-  isAside(size: number): boolean {
-    return this.#aside.some((memory) => memory.byteLength === ((size + 7) & ~7))
+  /** Whether memory is reserved for the next slot of `size` bytes. */
+  isReserved(size: number): boolean {
+    return this.#reserved.some((memory) => memory.byteLength === ((size + 7) & ~7))
   }
 
-  /** Gives up what was set aside and not used. */
-  dropAside(): void {
-    if (this.#aside.length > 0) this.#aside.length = 0
+  /** Gives back what was reserved for large blocks and not used. */
+  releaseReserved(): void {
+    if (this.#reserved.length > 0) this.#reserved.length = 0
   }
 
   /** A slot of at least `size` bytes, contents arbitrary. Throws when 30 GiB are in use. */
@@ -346,8 +346,8 @@ export class Arena {
 
   #allocateLarge(size: number, kind: Kind): number {
     const capacity = (size + 7) & ~7
-    const at = this.#aside.findIndex((memory) => memory.byteLength === capacity)
-    const memory = at < 0 ? new ArrayBuffer(capacity) : (this.#aside.splice(at, 1)[0] as ArrayBuffer)
+    const at = this.#reserved.findIndex((memory) => memory.byteLength === capacity)
+    const memory = at < 0 ? new ArrayBuffer(capacity) : (this.#reserved.splice(at, 1)[0] as ArrayBuffer)
     return this.adopt(memory, 0, size, kind)
   }
 

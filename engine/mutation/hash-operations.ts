@@ -80,7 +80,7 @@ export class HashOperations {
     const buffer = pairs.buffer(i)
     const from = entries.value(entry)
     const to = this.#packed.set(from, buffer, pairs.fieldStart(i), pairs.fieldEnd(i), buffer, pairs.valueStart(i), pairs.valueEnd(i))
-    this.#moved(entry, from, to)
+    this.#relocated(entry, from, to)
     if (!this.#packed.added) return 0
     entries.setLength(entry, entries.length(entry) + 1)
     return 1
@@ -90,7 +90,7 @@ export class HashOperations {
     const { entries } = this.#keyspace
     const from = entries.value(entry)
     const to = this.#packed.delete(from, fields.buffer(i), fields.fieldStart(i), fields.fieldEnd(i))
-    this.#moved(entry, from, to)
+    this.#relocated(entry, from, to)
     if (this.#packed.removed) entries.setLength(entry, entries.length(entry) - 1)
     return this.#packed.removed
   }
@@ -112,10 +112,10 @@ export class HashOperations {
     return true
   }
 
-  #moved(entry: number, from: number, to: number): void {
+  #relocated(entry: number, from: number, to: number): void {
     if (from === to) return
     this.#keyspace.setValue(entry, to)
-    this.#keyspace.observer.moved(from, to)
+    this.#keyspace.observer.relocated(from, to)
   }
 
   #changed(entry: number, lsn: number): void {

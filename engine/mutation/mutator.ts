@@ -50,7 +50,7 @@ const growthBytesMax = 1024 * 1024
 /** A string up to here needs no large block, even with room to grow on. */
 const slotStringBytesMax = slotBytesMax / 2
 /** Fields from this many bytes in all on are not set before the system has shown that it has memory for them. */
-const triedBytesMin = 8 * 1024 * 1024
+const probedBytesMin = 8 * 1024 * 1024
 
 /**
  * Room for a string that grows to `length` bytes by moving. It is likely to grow again, as Redis's sds supposes, too: it gets half as
@@ -113,7 +113,7 @@ export class Mutator {
 
   /**
    * Sets a key to a string, whatever it was. `expireAt` is in ms, 0 for never, or `keepTtl`. With `adopts` the memory of the
-   * value becomes the keyspace's (see `Arguments.offered`), else its bytes are copied. Returns the entry.
+   * value becomes the keyspace's (see `Arguments.donated`), else its bytes are copied. Returns the entry.
    */
   putString(
     db: number,
@@ -128,7 +128,7 @@ export class Mutator {
   ): number {
     const length = ve - vs
     const isLarge = length >= this.#largeValueBytes
-    if (isLarge && !adopts) this.#setAsideCopy(db, key, ks, ke, length)
+    if (isLarge && !adopts) this.#reserveCopy(db, key, ks, ke, length)
     if (this.recording) {
       const record = this.#operation(putStringOp, db, key, ks, ke)
       record.byte(expireAt > 0 ? expiresFlag : expireAt === keepTtl ? keepTtlFlag : 0)
@@ -151,11 +151,11 @@ export class Mutator {
     return ref
   }
 
-  #setAsideCopy(db: number, key: Uint8Array, ks: number, ke: number, length: number): void {
+  #reserveCopy(db: number, key: Uint8Array, ks: number, ke: number, length: number): void {
     const { arena } = this.keyspace
     const ref = this.keyspace.find(db, key, ks, ke)
     const size = valueHeaderBytes + length
-    if ((ref === 0 || !this.#takesCopy(ref, length)) && !arena.isAside(size)) arena.setAsideLarge(size)
+    if ((ref === 0 || !this.#takesCopy(ref, length)) && !arena.isReserved(size)) arena.reserveLarge(size)
   }
 
   /** Whether the slot of an entry can take another value of this length. */
@@ -173,7 +173,7 @@ export class Mutator {
     const slot = entries.value(ref)
     const bytes = values.bytes(slot)
     let at = values.start(slot)
-    const view = length <= wordCopyBytesMax ? keyspace.lookAhead.viewOf(value) : undefined
+    const view = length <= wordCopyBytesMax ? keyspace.cachePrefetch.viewOf(value) : undefined
     if (view !== undefined) copyToWords(view, vs, values.arena.words(slot), values.startWord(slot), length)
     else if (length <= loopBytesMax) for (let i = vs; i < ve; i++) bytes[at++] = value[i]
     else bytes.set(vs === 0 && ve === value.length ? value : value.subarray(vs, ve), at)
@@ -215,24 +215,24 @@ export class Mutator {
     return entry
   }
 
-  /** Has memory at hand for a string that is still to be made (`ref` 0), or a resident one, to be written into up to `length` bytes. */
-  setAsideString(ref: number, length: number): void {
+  /** Reserves memory for a string that is still to be made (`ref` 0), or for a resident one, which is to grow to `length` bytes. */
+  reserveString(ref: number, length: number): void {
     if (length <= slotStringBytesMax) return
     const { entries, values, arena } = this.keyspace
     const room = ref === 0 ? 0 : values.room(entries.value(ref))
     if (length <= room && !this.keyspace.isReferred(ref)) return
     const size = valueHeaderBytes + (length > room ? roomToGrow(length) : length)
-    if (!arena.isAside(size)) arena.setAsideLarge(size)
+    if (!arena.isReserved(size)) arena.reserveLarge(size)
   }
 
-  /** Has memory at hand for one more new string of `length` bytes. */
-  setAsideNewString(length: number): void {
-    if (length >= this.#largeValueBytes) this.keyspace.arena.setAsideLarge(valueHeaderBytes + length)
+  /** Reserves memory for one more new string of `length` bytes. */
+  reserveNewString(length: number): void {
+    if (length >= this.#largeValueBytes) this.keyspace.arena.reserveLarge(valueHeaderBytes + length)
   }
 
   /** Appends to a resident string. */
   append(ref: number, value: Uint8Array, vs: number, ve: number): void {
-    this.setAsideString(ref, this.keyspace.entries.length(ref) + ve - vs)
+    this.reserveString(ref, this.keyspace.entries.length(ref) + ve - vs)
     if (this.#operationOn(appendOp, ref)) this.record.range(value, vs, ve)
     this.changes++
     this.#write(ref, this.keyspace.entries.length(ref), value, vs, ve)
@@ -240,7 +240,7 @@ export class Mutator {
 
   /** Overwrites a part of a resident string, padding with zero bytes up to `offset`. Nothing written at 0 lets the string count as text, even if it reads as an integer. */
   setRange(ref: number, offset: number, value: Uint8Array, vs: number, ve: number): void {
-    this.setAsideString(ref, Math.max(this.keyspace.entries.length(ref), offset + ve - vs))
+    this.reserveString(ref, Math.max(this.keyspace.entries.length(ref), offset + ve - vs))
     if (this.#operationOn(setRangeOp, ref)) {
       this.record.varint(offset)
       this.record.range(value, vs, ve)
@@ -268,7 +268,7 @@ export class Mutator {
    */
   hashSet(db: number, key: Uint8Array, ks: number, ke: number, pairs: FieldSource, form: HashForm = 0, seed = 0): number {
     const ref = this.keyspace.find(db, key, ks, ke)
-    if (this.record.lasting !== undefined) this.#tryFor(pairs)
+    if (this.record.lasting !== undefined) this.#probeMemory(pairs)
     if (this.recording) {
       const record = this.#operation(form === 0 ? hashSetOp : hashSetInFormOp, db, key, ks, ke)
       if (form !== 0) {
@@ -288,14 +288,14 @@ export class Mutator {
     return added
   }
 
-  /** Finds out whether the system has memory for fields that are large. What it gives is not kept: how they will lie is the hash's business. */
-  #tryFor(pairs: FieldSource): void {
+  /** Finds out whether the system has memory for large fields, and gives it back: only the hash knows how they will lie. */
+  #probeMemory(pairs: FieldSource): void {
     let bytes = 0
     for (let i = 0; i < pairs.count; i++) bytes += pairs.valueEnd(i) - pairs.valueStart(i) + pairs.fieldEnd(i) - pairs.fieldStart(i)
-    if (bytes < triedBytesMin) return
+    if (bytes < probedBytesMin) return
     const { arena } = this.keyspace
-    arena.setAsideLarge(roomToGrow(bytes))
-    arena.dropAside()
+    arena.reserveLarge(roomToGrow(bytes))
+    arena.releaseReserved()
   }
 
   /** Deletes fields of a hash, and the key with the last one. Returns how many there were. */
@@ -350,8 +350,8 @@ export class Mutator {
   copy(ref: number, db: number, key: Uint8Array, ks: number, ke: number, staged?: Buffer | number): void {
     const { keyspace } = this
     const { entries, access } = keyspace
-    if (staged === undefined) this.#setAsideCopyOf(ref)
-    keyspace.arena.setAsideSlots(0)
+    if (staged === undefined) this.#reserveCopyOf(ref)
+    keyspace.arena.reserveSlots(0)
     keyspace.observer.transferring(ref, this.#lsn)
     if (this.#operationOn(copyOp, ref)) {
       this.record.byte(db)
@@ -385,12 +385,12 @@ export class Mutator {
     this.keyspace.remove(ref, this.#lsn)
   }
 
-  #setAsideCopyOf(ref: number): void {
+  #reserveCopyOf(ref: number): void {
     const { entries, arena } = this.keyspace
     if (hasCold(this.keyspace, ref)) throw new Error('mutator: a value that is to be copied is cold')
     if (entries.isTree(ref)) return
     const size = valueHeaderBytes + this.#storedLength(ref)
-    if (!arena.isAside(size)) arena.setAsideLarge(size)
+    if (!arena.isReserved(size)) arena.reserveLarge(size)
   }
 
   #copyBytes(ref: number, to: number): void {

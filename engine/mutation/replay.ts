@@ -52,8 +52,8 @@ export class Replay {
   readonly #freshTargets: boolean[] = []
   /** Of each move its target's database; -1 of others. */
   readonly #targetDbs: number[] = []
-  /** Entries that the catalog shows just before a move by the record in hand, which has been come upon. */
-  readonly #goneOn: number[] = []
+  /** Entries that the catalog shows as of just before a move by the record in hand. */
+  readonly #beforeMoves: number[] = []
   /** Of each mutation of a key, its database; -1 of others. */
   readonly #dbs: number[] = []
 
@@ -109,7 +109,7 @@ export class Replay {
     const fresh = this.#fresh
     const dbs = this.#dbs
     let count = 0
-    this.#goneOn.length = 0
+    this.#beforeMoves.length = 0
     const reader = this.#begin(payload)
     const keyspace = this.#keyspace
     while (reader.at < reader.end) {
@@ -134,7 +134,7 @@ export class Replay {
       const ref = keyspace.find(db, payload, reader.start, reader.stop)
       dbs[count] = db
       if (operation === moveOp || operation === copyOp) {
-        if (ref !== 0 && keyspace.entries.lsn(ref) === lsn && keyspace.entries.flag(ref, beforeMoveFlag)) this.#goneOn.push(ref)
+        if (ref !== 0 && keyspace.entries.lsn(ref) === lsn && keyspace.entries.flag(ref, beforeMoveFlag)) this.#beforeMoves.push(ref)
         const toDb = reader.byte()
         reader.range()
         this.#targetDbs[count] = toDb
@@ -156,7 +156,7 @@ export class Replay {
   #isNew(lsn: number, db: number, ref: number): boolean {
     const { databases, entries } = this.#keyspace
     if (databases[db].flushedLsn > lsn) return false
-    return ref === 0 || entries.lsn(ref) < lsn || this.#goneOn.includes(ref)
+    return ref === 0 || entries.lsn(ref) < lsn || this.#beforeMoves.includes(ref)
   }
 
   #skip(operation: number, reader: RecordReader): FieldSource | undefined {

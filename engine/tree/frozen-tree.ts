@@ -37,7 +37,7 @@ interface PreservedLeaf {
 /** What a write-out takes: leaves that the cold store does not have as they are, or all of them, for a catalog that knows none. */
 export type FrozenPart = 'dirty' | 'all'
 
-/** Rows that are passed over in one step at most. */
+/** The walk goes over so many rows at most in one step. */
 const rowsPerStep = 1024
 
 export class FrozenTree {
@@ -53,9 +53,9 @@ export class FrozenTree {
   /** As of the middle of the record with that LSN. */
   readonly isMidRecord: boolean
   readonly #part: FrozenPart
-  /** Leaves that begin before this are passed. */
+  /** The walk over the leaves has come to this place. */
   readonly #position = new Separator()
-  #isPassed: boolean
+  #isWalked: boolean
   /** Leaves that are neither taken nor preserved. */
   #left: number
   #removed: number
@@ -83,13 +83,13 @@ export class FrozenTree {
     this.isMidRecord = isMidRecord
     this.#part = part
     this.#left = part === 'all' ? roots.leaves(root) : roots.dirtyLeaves(root)
-    this.#isPassed = this.#left === 0
+    this.#isWalked = this.#left === 0
     this.#removed = removals.detach(root)
   }
 
   /** Whether a leaf of this tree may not be changed, because it has yet to be taken. */
   holds(at: LeafRow): boolean {
-    if (this.#isPassed) return false
+    if (this.#isWalked) return false
     const { nodes, arena } = this.#shape
     return this.#isWanted(at) && this.#position.compare(arena.words(at.node), nodes.rowAt(at.node, at.row)) <= 0
   }
@@ -123,7 +123,7 @@ export class FrozenTree {
       nodes.setFlag(node, row, laterLeaf)
     } else nodes.setLsn(node, row, this.lsn + 1)
     this.#left--
-    if (this.#left === 0) this.#isPassed = true
+    if (this.#left === 0) this.#isWalked = true
   }
 
   /** A preserved slot lies elsewhere now; false if it is not one of these. */
@@ -151,11 +151,11 @@ export class FrozenTree {
       }
       return true
     }
-    return !this.#isPassed && this.#pass(visitor)
+    return !this.#isWalked && this.#walk(visitor)
   }
 
   /** Goes on to the next leaf that is to be written and takes it. */
-  #pass(visitor: FrozenVisitor): boolean {
+  #walk(visitor: FrozenVisitor): boolean {
     const shape = this.#shape
     const at = this.#at
     shape.locate(this.root, this.#position, at)
@@ -165,7 +165,7 @@ export class FrozenTree {
       const takes = isAhead && this.#isWanted(at)
       if (takes) this.#take(at, visitor)
       if (this.#left === 0 || !shape.next(at)) {
-        this.#isPassed = true
+        this.#isWalked = true
         return true
       }
       if (takes) break
@@ -209,6 +209,6 @@ export class FrozenTree {
     this.#preserved = []
     this.#removed = 0
     this.root = 0
-    this.#isPassed = true
+    this.#isWalked = true
   }
 }

@@ -26,7 +26,7 @@ export const leafBytesDefault = 4096
 /** Who keeps track of resident values and of copies in the cold store. */
 export interface LeafObserver {
   resident(value: number): void
-  moved(from: number, to: number): void
+  relocated(from: number, to: number): void
   released(value: number): void
   stale(valueId: number): void
 }
@@ -129,7 +129,7 @@ export class TreeLeaves {
     const from = this.nodes.ref(at.node, at.row)
     if (this.#isPreserved(at, from)) return this.#anew(at, from, Math.max(needed, this.nodes.bytes(at.node, at.row)), true)
     if (needed <= this.values.room(from) && !this.values.isShared(from)) return from
-    return this.#moves(at, from, () => packedWithRoom(this.values, from, needed))
+    return this.#relocates(at, from, () => packedWithRoom(this.values, from, needed))
   }
 
   /** As `writable` where all that the leaf holds goes: it is empty, with room for `size` bytes, and nothing was copied. */
@@ -137,7 +137,7 @@ export class TreeLeaves {
     const from = this.nodes.ref(at.node, at.row)
     const to = this.#isPreserved(at, from)
       ? this.#anew(at, from, size, false)
-      : this.#moves(at, from, () => this.values.moved(from, size, packedHeaderBytes))
+      : this.#relocates(at, from, () => this.values.relocate(from, size, packedHeaderBytes))
     setUsedBytes(this.values.bytes(to), this.values.start(to), packedHeaderBytes)
     return to
   }
@@ -171,7 +171,7 @@ export class TreeLeaves {
   /** Gives room back when most of it stands empty. */
   trim(at: LeafRow): void {
     const from = this.nodes.ref(at.node, at.row)
-    this.#moves(at, from, () => packedTrimmed(this.values, from))
+    this.#relocates(at, from, () => packedTrimmed(this.values, from))
   }
 
   /** Gives back all room that is not needed; of a large block only if it is worth the copying. */
@@ -181,7 +181,7 @@ export class TreeLeaves {
     const used = this.nodes.bytes(at.node, at.row)
     const fitting = Arena.roundedSize(valueHeaderBytes + used)
     if (fitting >= (capacity > slotBytesMax ? capacity * 0.8 : capacity)) return
-    this.#moves(at, from, () => this.values.moved(from, used, used))
+    this.#relocates(at, from, () => this.values.relocate(from, used, used))
   }
 
   /** Notes that the leaf's blob was changed by the mutation with this LSN, and has `by` elements more. */
@@ -335,12 +335,12 @@ export class TreeLeaves {
     const { values } = this
     const room = values.room(ref)
     if (values.isPreserved(ref)) {
-      const to = values.moved(ref, room, room)
+      const to = values.relocate(ref, room, room)
       if (!this.#frozen.some((frozen) => frozen.relocated(ref, to))) throw new Error('tree: nobody preserves this leaf')
       return
     }
     const node = values.owner(ref)
-    this.#moves(this.#scratch.set(node, this.nodes.rowOf(node, ref)), ref, () => values.moved(ref, room, room))
+    this.#relocates(this.#scratch.set(node, this.nodes.rowOf(node, ref)), ref, () => values.relocate(ref, room, room))
   }
 
   /** Whether a slot that was in use once is a node or a root block now. */
@@ -354,7 +354,7 @@ export class TreeLeaves {
       this.shape.relocate(ref)
       return 0
     }
-    const to = this.roots.moved(ref)
+    const to = this.roots.relocate(ref)
     this.nodes.setParent(this.roots.top(to), to)
     for (const frozen of this.#frozen) if (frozen.root === ref) frozen.root = to
     return to
@@ -467,13 +467,13 @@ export class TreeLeaves {
   }
 
   /** Lets a leaf move to where `move` says. */
-  #moves(at: LeafRow, from: number, move: () => number): number {
+  #relocates(at: LeafRow, from: number, move: () => number): number {
     const capacity = this.values.arena.capacity(from)
     const to = move()
     if (to === from) return to
     this.nodes.setRef(at.node, at.row, to)
     this.roots.addResidentBytes(this.shape.rootOf(at.node), this.values.arena.capacity(to) - capacity)
-    this.#observed.observer.moved(from, to)
+    this.#observed.observer.relocated(from, to)
     return to
   }
 }

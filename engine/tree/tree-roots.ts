@@ -39,7 +39,7 @@ export class TreeRoots {
   }
 
   /** The block in another slot; whoever points at the old one must be told. */
-  moved(root: number): number {
+  relocate(root: number): number {
     const to = this.#arena.allocate(rootWords * 4, nodeKind)
     const from = this.#arena.words(root)
     const f = this.#arena.wordAt(root)

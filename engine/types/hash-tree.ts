@@ -85,7 +85,7 @@ export class HashTrees {
     let found = findElement(values.bytes(from), fromStart, hash, field, fieldStart, fieldEnd)
     const isNew = found < 0
     if (size > leaves.leafBytesMax && nodes.count(at.node, at.row) > (isNew ? 0 : 1)) {
-      if (!isNew) this.#cutOut(at, found - fromStart, lsn)
+      if (!isNew) this.#removeElement(at, found - fromStart, lsn)
       this.#isolate(at, hash, lsn)
       from = leaves.ref(at)
       fromStart = values.start(from)
@@ -118,7 +118,7 @@ export class HashTrees {
     const from = leaves.used(at)
     const found = findElement(values.bytes(from), values.start(from), hash, field, fieldStart, fieldEnd)
     if (found < 0) return false
-    this.#cutOut(at, found - values.start(from), lsn)
+    this.#removeElement(at, found - values.start(from), lsn)
     if (nodes.bytes(at.node, at.row) >= leaves.leafBytesMax / 4 || !leaves.join(at, lsn)) leaves.trim(at)
     return true
   }
@@ -175,7 +175,7 @@ export class HashTrees {
   }
 
   /** Takes the element at an offset out of a leaf. */
-  #cutOut(at: LeafRow, offset: number, lsn: number): void {
+  #removeElement(at: LeafRow, offset: number, lsn: number): void {
     const { leaves } = this
     const { values } = leaves
     const used = leaves.nodes.bytes(at.node, at.row)

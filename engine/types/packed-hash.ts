@@ -90,11 +90,11 @@ export function packedWithRoom(values: Values, ref: number, needed: number): num
   if (fits && !values.isShared(ref)) return ref
   const used = usedBytes(values.bytes(ref), values.start(ref))
   const size = fits ? Math.max(needed, used) : needed
-  return values.moved(ref, !fits && size > slackFromBytes ? size + (size >>> 3) : size, used)
+  return values.relocate(ref, !fits && size > slackFromBytes ? size + (size >>> 3) : size, used)
 }
 
 /** The blob in a smaller slot if more than half of its own stands empty. Returns the ref, the same if nothing moved. */
 export function packedTrimmed(values: Values, ref: number): number {
   const used = usedBytes(values.bytes(ref), values.start(ref))
-  return used * 2 < values.room(ref) && values.room(ref) > 64 ? values.moved(ref, used, used) : ref
+  return used * 2 < values.room(ref) && values.room(ref) > 64 ? values.relocate(ref, used, used) : ref
 }

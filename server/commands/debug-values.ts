@@ -19,7 +19,7 @@ const addressBase = 0x7f0000000000
 
 export function debugDigest(session: Session): void {
   const { server } = session
-  readsAside(session, 'DIGEST', async () => {
+  readAsOfOneMoment(session, 'DIGEST', async () => {
     const digest = await datasetDigest({ ...server.primary, clock: server.clock })
     return () => session.reply.status(digest)
   })
@@ -27,7 +27,7 @@ export function debugDigest(session: Session): void {
 
 export function debugDigestValue(session: Session): void {
   const { args, server, reply } = session
-  readsAside(session, 'DIGEST-VALUE', async () => {
+  readAsOfOneMoment(session, 'DIGEST-VALUE', async () => {
     const digests: string[] = []
     for (let i = 2; i < args.count; i++) {
       const entry = find(session, args, i)
@@ -41,7 +41,7 @@ export function debugDigestValue(session: Session): void {
 }
 
 /** Work that must see all keys as of one moment, and takes many turns: requests wait at the gate meanwhile, and no key expires or is evicted. */
-function readsAside(session: Session, name: string, work: () => Promise<() => void>): void {
+function readAsOfOneMoment(session: Session, name: string, work: () => Promise<() => void>): void {
   const { reply, server } = session
   if (server.isLoading) {
     reply.error(loading)

@@ -44,9 +44,9 @@ function doctor({ server, reply }: Session): void {
   const notes: string[] = []
   if (shard?.budget.isExhausted) notes.push('Memory is full and nothing can move to disk: maxmemory-policy decides what happens.')
   else if (shard?.budget.isShort) notes.push('Memory is short: writers wait until values have moved to disk.')
-  if (memory.arenaReservedBytes > memory.arenaLiveBytes * 1.5 + 64 * 1024 * 1024) {
+  if (memory.arenaActiveBytes > memory.arenaLiveBytes * 1.5 + 64 * 1024 * 1024) {
     notes.push(
-      `Keys and values take ${humanBytes(memory.arenaLiveBytes)} in slabs of ${humanBytes(memory.arenaReservedBytes)}: the rest waits for values of like size.`,
+      `Keys and values take ${humanBytes(memory.arenaLiveBytes)} in slabs of ${humanBytes(memory.arenaActiveBytes)}: the rest waits for values of like size.`,
     )
   }
   if (memory.residentBytes > memory.usedBytes * 1.5 + 256 * 1024 * 1024) {
@@ -65,10 +65,10 @@ function help(session: Session): void {
 }
 
 function mallocStats({ server, reply }: Session): void {
-  const { arenaLiveBytes, arenaReservedBytes, heapBytes, residentBytes } = memoryFigures(server)
+  const { arenaLiveBytes, arenaActiveBytes, heapBytes, residentBytes } = memoryFigures(server)
   reply.verbatim(
     'txt',
-    `Slabs of keys and values: ${arenaReservedBytes} bytes reserved, ${arenaLiveBytes} in use (${percentText(arenaLiveBytes, arenaReservedBytes)})\n` +
+    `Slabs of keys and values: ${arenaActiveBytes} bytes reserved, ${arenaLiveBytes} in use (${percentText(arenaLiveBytes, arenaActiveBytes)})\n` +
       `JavaScript heap: ${heapBytes} bytes in use\nProcess: ${residentBytes} bytes resident\n`,
   )
 }
@@ -109,10 +109,10 @@ function* figuresOf(memory: MemoryFigures, keys: number): Generator<readonly [na
   yield ['dataset.percentage', share(memory.datasetBytes, memory.usedBytes) * 100, 'share']
   yield ['peak.percentage', share(memory.usedBytes, memory.peakBytes) * 100, 'share']
   yield ['allocator.allocated', memory.arenaLiveBytes]
-  yield ['allocator.active', memory.arenaReservedBytes]
+  yield ['allocator.active', memory.arenaActiveBytes]
   yield ['allocator.resident', memory.residentBytes]
-  yield ['allocator-fragmentation.ratio', share(memory.arenaReservedBytes, memory.arenaLiveBytes), 'share']
-  yield ['allocator-fragmentation.bytes', memory.arenaReservedBytes - memory.arenaLiveBytes]
+  yield ['allocator-fragmentation.ratio', share(memory.arenaActiveBytes, memory.arenaLiveBytes), 'share']
+  yield ['allocator-fragmentation.bytes', memory.arenaActiveBytes - memory.arenaLiveBytes]
   yield ['fragmentation', share(memory.residentBytes, memory.usedBytes), 'share']
   yield ['fragmentation.bytes', memory.residentBytes - memory.usedBytes]
   yield ['keyspace.bytes', memory.keyspaceBytes]

@@ -10,7 +10,7 @@ import type { Arguments } from '../../engine/arguments.ts'
 import type { ChunkPool } from '../../engine/chunk-pool.ts'
 import { OutputBuffer } from '../../engine/output-buffer.ts'
 import { ReplyWriter } from '../../engine/reply-writer.ts'
-import { KeyPreview, previewMax } from '../resp/key-preview.ts'
+import { PipelinedKeys, pipelinedKeysMax } from '../resp/pipelined-keys.ts'
 import type { ParserLimits } from '../resp/request-parser.ts'
 import { RequestParser } from '../resp/request-parser.ts'
 import type { Pipe, PipeOwner } from './network.ts'
@@ -20,9 +20,9 @@ import type { Turn, TurnMember } from './turn.ts'
 export type RequestOutcome = 'next' | 'wait' | 'close'
 
 export interface RequestHandler {
-  /** Requests on these keys are about to come, in order; a hint, with bytes that stay as they are until `noneUpcoming`. */
-  upcoming?(buffer: Buffer, keys: KeyPreview): void
-  noneUpcoming?(): void
+  /** Hints that requests on these keys are about to come, in this order. The bytes stay as they are until `endPrefetch`. */
+  prefetch?(buffer: Buffer, keys: PipelinedKeys): void
+  endPrefetch?(): void
   /** Executes one request. The arguments are valid until this returns, or if it returns `wait`, until `resume`. */
   request(connection: Connection, args: Arguments): RequestOutcome
   /** Whether the request that waits will go on whatever other clients do: then a client that has said all still gets its replies. */
@@ -67,10 +67,10 @@ export interface ConnectionHost {
 const readAheadBytes = 256 * 1024
 
 /** Fewer bytes than this hold one request, or little more. */
-const previewBytesMin = 128
+const prefetchBytesMin = 128
 
 const views: Uint8Array[] = []
-const keys = new KeyPreview()
+const keys = new PipelinedKeys()
 
 export class Connection implements PipeOwner, TurnMember {
   readonly id: number
@@ -220,14 +220,14 @@ export class Connection implements PipeOwner, TurnMember {
 
   #run(): void {
     const { output } = this
-    let previewed = 0
+    let prefetched = 0
     this.#running = true
     while (!this.#closing && !this.#closed) {
       if (output.pendingBytes >= this.#limits.outputPauseBytes) {
         this.#choke()
         break
       }
-      if (previewed-- <= 0) previewed = this.#preview()
+      if (prefetched-- <= 0) prefetched = this.#prefetch()
       const found = this.#parser.next()
       if (found === 'more') break
       if (found === 'failure') {
@@ -242,7 +242,7 @@ export class Connection implements PipeOwner, TurnMember {
       break
     }
     this.#running = false
-    this.#handler.noneUpcoming?.()
+    this.#handler.endPrefetch?.()
     if (this.#ended && !this.#choked) {
       if (!this.#waiting) this.#closing = true
       else this.#waitsOn()
@@ -267,11 +267,11 @@ export class Connection implements PipeOwner, TurnMember {
     this.close()
   }
 
-  /** Tells the handler of requests to come, if there are several. Returns after how many requests to look again. */
-  #preview(): number {
-    if (this.#parser.unparsedBytes < previewBytesMin) return previewMax
-    this.#parser.preview(keys)
-    if (keys.count > 1) this.#handler.upcoming?.(this.#parser.buffer, keys)
+  /** Lets the handler prefetch for the requests that come next, if there are several. Returns after how many requests to do so again. */
+  #prefetch(): number {
+    if (this.#parser.unparsedBytes < prefetchBytesMin) return pipelinedKeysMax
+    this.#parser.findPipelinedKeys(keys)
+    if (keys.count > 1) this.#handler.prefetch?.(this.#parser.buffer, keys)
     return keys.count - 1
   }
 

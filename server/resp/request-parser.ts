@@ -7,8 +7,8 @@
  * Resident memory grows with what has arrived (up to four times as much), not with what a client announces.
  *
  * A large argument gets memory of its own, reserved whole once a part has arrived, and laid out so that the keyspace can
- * keep it as the value's memory: nothing copies the value. A request found there is apart (`#apartBytes`): the parser has
- * left it, and goes on elsewhere with what follows. Texts and limits are those of Redis 7.0.
+ * keep it as the value's memory: nothing copies the value. A request found there owns the buffer (`#ownedBytes`): the parser
+ * uses it no more, and goes on elsewhere with what follows. Texts and limits are those of Redis 7.0.
  * When the system refuses memory, all is given up (`lacksMemory`): the client has to be closed.
  * Grammar: https://redis.io/docs/latest/develop/reference/protocol-spec/ (arrays of bulk strings, and inline commands).
  */
@@ -19,7 +19,7 @@ import { parseInteger } from '../../engine/integer.ts'
 import { largeValueBytes, valueHeaderBytes } from '../../engine/keyspace/values.ts'
 import { isMemoryRefusal } from '../../engine/memory/refusal.ts'
 import { splitInline } from './inline-request.ts'
-import type { KeyPreview } from './key-preview.ts'
+import type { PipelinedKeys } from './pipelined-keys.ts'
 
 /** What `next` found: a whole request, nothing whole yet, or bytes that are no request (see `failure`). */
 export type Found = 'request' | 'more' | 'failure'
@@ -39,7 +39,7 @@ const argumentsMax = 0x7fffffff
 const lineBytesMax = 64 * 1024
 const unauthenticatedArgumentsMax = 10
 const unauthenticatedBulkBytesMax = 16 * 1024
-/** The system hands over at most this much at a time. */
+/** One read from the system brings at most so many bytes. */
 const readBytesMax = 64 * 1024
 /** A buffer above this size that is nearly empty is exchanged for a smaller one. */
 const shrinkBytesMin = 128 * 1024
@@ -86,8 +86,8 @@ export class RequestParser {
   #largeBytes = 0
   /** Which argument that is. */
   #largeIndex = 0
-  /** Memory of the request found last while it is apart. */
-  #apartBytes = 0
+  /** Memory that the request found last owns, 0 if the parser owns it. */
+  #ownedBytes = 0
   /** The request that `next` will return was complete before all that arrived had been taken. */
   #ready = false
   readonly #pool: ChunkPool
@@ -111,7 +111,7 @@ export class RequestParser {
   /** Memory of the connection's own buffer, in bytes. */
   get memoryBytes(): number {
     const own = this.#largeBytes > 0 ? this.#largeBytes : this.#own ? this.#buffer.length : 0
-    return own + this.#apartBytes + this.args.starts.length * 8
+    return own + this.#ownedBytes + this.args.starts.length * 8
   }
 
   /** Takes `bytes[start, end)`, which are lent until `retain` is called. */
@@ -134,7 +134,7 @@ export class RequestParser {
     this.#end = end
     this.#start = start
     this.#scanned = start
-    if (this.#apartBytes === 0) this.args.buffer = bytes
+    if (this.#ownedBytes === 0) this.args.buffer = bytes
   }
 
   /** Ends the loan: copies what is still needed, the request found last included if `requestInUse`. Memory without use is given back. */
@@ -148,11 +148,11 @@ export class RequestParser {
 
   #retain(requestInUse: boolean): void {
     if (!requestInUse && this.#left === 0 && !this.#ready) {
-      this.#endApart()
+      this.#endOwnership()
       this.#start = this.#at
     }
     const needed = this.#end - this.#start
-    if (needed === 0) this.#letGo()
+    if (needed === 0) this.#releaseBuffer()
     else if (this.#bulk >= this.#largeBulkBytes) this.#layOut(this.#end - this.#at)
     else if (this.#largeBytes > 0) return
     else if (!this.#own || (this.#buffer.length > shrinkBytesMin && needed < this.#buffer.length / 8 && this.#bulk < 0)) {
@@ -164,14 +164,14 @@ export class RequestParser {
   close(): void {
     this.#left = 0
     this.#ready = false
-    this.#endApart()
+    this.#endOwnership()
     this.args.clear()
-    this.#letGo()
+    this.#releaseBuffer()
   }
 
-  /** Looks ahead at requests that have arrived and were not found yet. */
-  preview(keys: KeyPreview): void {
-    if (this.#left === 0) keys.look(this.#buffer, this.#at, this.#end)
+  /** Finds the keys of requests that have arrived and that `next` has not returned yet. */
+  findPipelinedKeys(keys: PipelinedKeys): void {
+    if (this.#left === 0) keys.find(this.#buffer, this.#at, this.#end)
     else keys.count = 0
   }
 
@@ -189,7 +189,7 @@ export class RequestParser {
     }
   }
 
-  /** Memory is short: gives back what there is. */
+  /** Gives back all memory when the system has refused some; throws any other failure. */
   #giveUp(failure: unknown): void {
     if (!isMemoryRefusal(failure)) throw failure
     this.#overflowed = true
@@ -212,7 +212,7 @@ export class RequestParser {
 
   /** Reads the header of a request, or an inline one. `more` with arguments left means that those follow. */
   #begin(): Found {
-    this.#endApart()
+    this.#endOwnership()
     for (;;) {
       this.#start = this.#at
       this.args.clear()
@@ -258,7 +258,7 @@ export class RequestParser {
       this.#bulk = -1
       this.#left--
     }
-    if (this.#largeBytes > 0) this.#leaveApart()
+    if (this.#largeBytes > 0) this.#donateBuffer()
     return 'request'
   }
 
@@ -396,14 +396,14 @@ export class RequestParser {
     this.#pool.usedBytes += end
   }
 
-  /** The request is complete: its memory is its own from now on, and what follows it moves elsewhere. */
-  #leaveApart(): void {
+  /** The request is complete: it owns the buffer from now on, and what follows it moves elsewhere. */
+  #donateBuffer(): void {
     const { args } = this
     const from = this.#buffer
     const rest = this.#end - this.#at
-    args.isApart = true
-    if (from.length - args.length(this.#largeIndex) <= args.length(this.#largeIndex) / 8) args.offered = this.#largeIndex
-    this.#apartBytes = this.#largeBytes
+    args.ownsBuffer = true
+    if (from.length - args.length(this.#largeIndex) <= args.length(this.#largeIndex) / 8) args.donated = this.#largeIndex
+    this.#ownedBytes = this.#largeBytes
     this.#largeBytes = 0
     this.#own = false
     this.#buffer = nothing
@@ -418,13 +418,13 @@ export class RequestParser {
     this.#scanned = 0
   }
 
-  /** The request that is apart is over: whoever took its memory keeps it. */
-  #endApart(): void {
-    if (this.#apartBytes === 0) return
-    this.#pool.usedBytes -= this.#apartBytes
-    this.#apartBytes = 0
-    this.args.isApart = false
-    this.args.offered = -1
+  /** The request that owns its buffer is over: whoever took the memory keeps it. */
+  #endOwnership(): void {
+    if (this.#ownedBytes === 0) return
+    this.#pool.usedBytes -= this.#ownedBytes
+    this.#ownedBytes = 0
+    this.args.ownsBuffer = false
+    this.args.donated = -1
     this.args.buffer = this.#buffer
   }
 
@@ -437,7 +437,7 @@ export class RequestParser {
       this.#buffer = target
       this.#own = true
     }
-    if (this.#apartBytes === 0) this.args.move(target, by)
+    if (this.#ownedBytes === 0) this.args.move(target, by)
     this.#start = 0
     this.#at += by
     this.#end += by
@@ -452,10 +452,10 @@ export class RequestParser {
     this.#own = false
   }
 
-  #letGo(): void {
+  #releaseBuffer(): void {
     this.#giveBack()
     this.#buffer = nothing
-    if (this.#apartBytes === 0) this.args.buffer = nothing
+    if (this.#ownedBytes === 0) this.args.buffer = nothing
     this.#at = 0
     this.#end = 0
     this.#start = 0

@@ -18,8 +18,8 @@ const sliceMs = 1
 const keysPerStep = 64
 const entriesPerStep = 4096
 /** Stale ids that make a checkpoint worth while, to get their disk space back. */
-const stalesMax = 1_000_000
-/** Memory of deletions that the catalog is yet to hear of before it does without a checkpoint. */
+const staleIdsMax = 1_000_000
+/** Deletions that take this much memory are recorded in the catalog without a checkpoint. */
 const tombstoneBytesMax = 16 * 1024 * 1024
 /** Pause after a failure before the disk is tried again; checkpoints double it each time, to a limit. */
 const retryMs = 1000
@@ -137,7 +137,7 @@ export class Maintenance {
     if (this.#stopped) return Promise.reject(new Error('the server is stopping'))
     return new Promise((resolve, reject) => {
       this.#wanted.push({ resolve, reject })
-      this.#poke()
+      this.#startNextJob()
     })
   }
 
@@ -191,7 +191,7 @@ export class Maintenance {
     const more = budget.makeRoom()
     if (budget.isExhausted) this.#evict()
     if (!budget.isShort || this.trouble.refuses) this.onRoom()
-    this.#poke()
+    this.#startNextJob()
     if ((more || lazyFree.any) && !this.#sliceScheduled) {
       this.#sliceScheduled = true
       this.#clock.afterTurn(() => {
@@ -228,14 +228,14 @@ export class Maintenance {
     this.onAppended()
   }
 
-  /** Starts the next job of writing out, if one is due and none is under way. */
-  #poke(): void {
+  /** Starts the next checkpoint or write-out, if one is due and none is under way. */
+  #startNextJob(): void {
     if (this.#busy !== undefined || this.#stopped || this.#shard.writeOut === undefined) return
     const job = this.#checkpointIsDue() ? this.#runCheckpoint() : this.#coolingIsDue() ? this.#cool() : undefined
     if (job === undefined) return
     this.#busy = job.finally(() => {
       this.#busy = undefined
-      this.#poke()
+      this.#startNextJob()
     })
   }
 
@@ -254,7 +254,7 @@ export class Maintenance {
       if (tier.hasDirty) await writeOut?.step(entriesPerStep)
       else await store?.sync()
       if (checkpointer === undefined) {
-        await writeOut?.deleteStales()
+        await writeOut?.deleteStaleValues()
         this.trouble.worked()
       }
       this.turnEnded()
@@ -271,7 +271,7 @@ export class Maintenance {
     if (!this.mayChange || this.#clock.monotonicMs() < this.#checkpointAgainAtMs) return false
     if (this.trouble.failure !== undefined) return true
     if (log.appended === checkpointer.lastLsn) return false
-    if (tier.stales.length > stalesMax) return true
+    if (tier.staleIds.length > staleIdsMax) return true
     if (log.stats().writtenBytes - this.#writtenAtCheckpoint > Number(this.#config.values['checkpoint-log-bytes'])) return true
     const intervalMs = this.#config.values['checkpoint-interval-seconds'] * 1000
     return intervalMs > 0 && this.#clock.monotonicMs() - this.#lastAttemptMs > intervalMs

@@ -167,32 +167,32 @@ export class Primary {
     x.enter(args, reply, database, staged)
     this.#recordRefersTo(args)
     if (command.isWrite && !mutator.canRecord(recordBytesFor(args))) reply.error(recordTooLarge)
-    else this.#calls(command, args, reply)
+    else this.#call(command, args, reply)
     if (staged !== undefined) x.staged = undefined
     if (x.revealed > this.#revealed) this.#revealed = x.revealed
   }
 
-  /** Calls the handler. One who gets no memory has changed nothing. */
-  #calls(command: Command, args: Arguments, reply: ReplyWriter): void {
+  /** Calls the handler. A handler that gets no memory has changed nothing. */
+  #call(command: Command, args: Arguments, reply: ReplyWriter): void {
     const { x, mutator, keyspace } = this
     const { operations } = mutator
     const { expired } = x
     const { position } = reply
     try {
-      if (command.denyOom) keyspace.arena.setAsideSlots(slotBytesFor(args))
+      if (command.denyOom) keyspace.arena.reserveSlots(slotBytesFor(args))
       command.runs(x)
     } catch (failure) {
       // Deletions of expired keys on the way are complete; anything else may be half-done, and only the log knows what to do.
-      if (!isMemoryRefusal(failure) || mutator.operations - operations !== x.expired - expired) this.#breaks(failure)
+      if (!isMemoryRefusal(failure) || mutator.operations - operations !== x.expired - expired) this.#fail(failure)
       if (reply.position > position) reply.rewindTo(position)
       reply.error(outOfMemory)
       this.onMemoryRefused(command)
     }
-    keyspace.arena.dropAside()
+    keyspace.arena.releaseReserved()
   }
 
   /** What was being made will never be a record. */
-  #breaks(failure: unknown): never {
+  #fail(failure: unknown): never {
     this.#commands = 0
     this.#units = 0
     throw failure
@@ -200,7 +200,7 @@ export class Primary {
 
   /** The record refers to large arguments that have memory of their own, instead of copying them. */
   #recordRefersTo(args: Arguments): void {
-    this.mutator.record.lasting = args.isApart ? args.buffer : undefined
+    this.mutator.record.lasting = args.ownsBuffer ? args.buffer : undefined
   }
 
   #commitPoint(): number {
@@ -209,7 +209,7 @@ export class Primary {
     if (mutator.operations > 0) {
       const lsn = log.append(mutator.record.bytes, 0, mutator.record.end, mutator.record.references)
       // The record is complete: those who wait for its keys may make records of their own.
-      if (mutator.interest.isOwing) mutator.interest.drain()
+      if (mutator.interest.hasPending) mutator.interest.drain()
       return lsn > log.committed ? lsn : 0
     }
     return revealed > log.committed ? Math.min(revealed, log.appended) : 0
@@ -220,7 +220,7 @@ export class Primary {
 function slotBytesFor(args: Arguments): number {
   const { count, starts, ends } = args
   if (count === 0) return 0
-  if (!args.isApart) return ends[count - 1] - starts[0] + count * entryBytes
+  if (!args.ownsBuffer) return ends[count - 1] - starts[0] + count * entryBytes
   let bytes = count * entryBytes
   for (let i = 0; i < count; i++) if (ends[i] - starts[i] <= slotBytesMax) bytes += ends[i] - starts[i]
   return bytes

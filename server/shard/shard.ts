@@ -90,7 +90,7 @@ async function openState(options: ShardOptions, opened: Close[]): Promise<ShardS
   opened.push(() => log.close())
   const nextValueId = restored?.marker.nextValueId ?? 1
   if (store !== undefined) await store.clearFrom(nextValueId)
-  if (restored !== undefined) tier.stales = restored.freedIds
+  if (restored !== undefined) tier.staleIds = restored.freedIds
   keyspace.observer = tier
   const waiters = new CommitWaiters(log.committed)
   // Until somebody serves from the shard, who has others to tell as well.

@@ -51,7 +51,7 @@ export class InProcessEngine {
     return new InProcessSession(this)
   }
 
-  /** What the command prepares, not a step done. */
+  /** The work that the command stages, before its first step. */
   stage(command: EngineCommand, args: Arguments, database: number): StagedWork | undefined {
     this.#setRequest(args, database)
     return command.stages?.(this.execution)
@@ -101,7 +101,7 @@ export class InProcessSession {
     return this.exchange(Arguments.of(...parts)).reply
   }
 
-  /** What a request prepares, not a step done. */
+  /** The work that a request stages, before its first step. */
   stage(...parts: readonly (string | number | Uint8Array)[]): StagedWork | undefined {
     const args = Arguments.of(...parts)
     const row = this.engine.tables[args.string(0).toUpperCase()]

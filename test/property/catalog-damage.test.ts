@@ -5,10 +5,12 @@
  */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import type { CatalogEntry } from '../../storage/catalog-entry.ts'
 import type { CatalogVisitor } from '../../storage/catalog-format.ts'
 import { CatalogCorrupt, catalogPath } from '../../storage/catalog-format.ts'
 import { openCatalog } from '../../storage/catalog-reader.ts'
 import { CatalogWriter } from '../../storage/catalog-writer.ts'
+import { catalogEntry } from '../catalog-entries.ts'
 import { testRuns } from '../chance.ts'
 import { SeededRandom } from '../simulation/seeded-random.ts'
 import { SimulatedCrash, SimulatedDisk } from '../simulation/simulated-disk.ts'
@@ -17,7 +19,7 @@ const DIRECTORY = '/data'
 const PATH = catalogPath(DIRECTORY, 7)
 const numRuns = testRuns(150)
 
-/** Sums up what it is told: enough to know whether exactly the first n records came. */
+/** Sums up the records that it visits: enough to know whether exactly the first n records came. */
 class Digest implements CatalogVisitor {
   count = 0
   sum = 0
@@ -25,8 +27,8 @@ class Digest implements CatalogVisitor {
     this.count++
     this.sum = (this.sum * 31 + number) % 1_000_000_007
   }
-  entry(...a: Parameters<CatalogVisitor['entry']>): void {
-    this.#add(a[4] + a[5] + a[7] + (a[10] - a[9]) * 7 + (a[10] > a[9] ? a[8][a[9]]! : 0) + (a[13] - a[12]))
+  entry({ lsn, expireAt, valueId, key, keyStart, keyEnd, inlineStart, inlineEnd }: CatalogEntry): void {
+    this.#add(lsn + expireAt + valueId + (keyEnd - keyStart) * 7 + (keyEnd > keyStart ? key[keyStart]! : 0) + (inlineEnd - inlineStart))
   }
   tombstone(db: number, lsn: number): void {
     this.#add(db + lsn)
@@ -64,15 +66,17 @@ const steps = fc.array(
 )
 type Steps = typeof steps extends fc.Arbitrary<infer T> ? T : never
 
-/** Takes one record of a kind that the number picks, and tells the digest the same. */
+/** Takes one record of a kind that the number picks, and gives the digest the same. */
 function take(visitors: readonly CatalogVisitor[], number: number, keyBytes: number): void {
   const key = Buffer.alloc(keyBytes, number)
+  const fields = { db: 1, type: 2, encoding: 3, flags: 4, lsn: number, expireAt: number % 2, length: 9, valueId: number % 3 }
+  const entry = catalogEntry(key, number % 3 === 0 ? { ...fields, inline: key } : fields)
   for (const visitor of visitors) {
     if (number % 7 === 0) visitor.tombstone(number % 16, number, key, 0, keyBytes)
     else if (number % 7 === 1) visitor.freed(number)
     else if (number % 7 === 2) visitor.leaf(number, Uint32Array.of(number, number % 3, 0, number % 2), 2, 3, 4, 5)
     else if (number % 7 === 3) visitor.databases(number, [0, 1], [0, number])
-    else visitor.entry(1, 2, 3, 4, number, number % 2, 9, number % 3, key, 0, keyBytes, key, 0, number % 3 === 0 ? keyBytes : 0)
+    else visitor.entry(entry)
   }
 }
 

@@ -83,7 +83,7 @@ class Fixture {
     const { arena, values } = this.keyspace
     let bytes = 0
     let count = 0
-    for (let run = 0; run < arena.reservedBytes / 65536 + arena.idleBytes / 65536 + 1; run++) {
+    for (let run = 0; run < arena.activeBytes / 65536 + arena.idleBytes / 65536 + 1; run++) {
       const refs: number[] = []
       if (!arena.isSlot(run * 8192, 1)) continue
       arena.slotsOf(run, refs)

@@ -124,7 +124,7 @@ export class RecoverableShard {
     }
     const nextValueId = restored?.marker.nextValueId ?? 1
     await this.store.clearFrom(nextValueId)
-    if (restored !== undefined) tier.stales = restored.freedIds
+    if (restored !== undefined) tier.staleIds = restored.freedIds
     keyspace.observer = tier
     const catalog = restored ? await CatalogWriter.resume(files, 'data', restored.end) : await CatalogWriter.create(files, 'data', 1)
     const { store } = this

@@ -42,13 +42,13 @@ interface Kept {
 
 /** Keeps an argument's own memory, as the arena does: a header is written in front of it, and the parser must leave all of it alone. */
 function takeMemory(args: Arguments, kept: Kept[]): void {
-  const index = args.offered
+  const index = args.donated
   const start = args.start(index)
   const length = args.length(index)
-  expect(args.isApart).toBe(true)
+  expect(args.ownsBuffer).toBe(true)
   expect((args.buffer.byteOffset + start) % 8).toBe(0)
   expect(args.take(args.buffer, start, start + length)).toBe(true)
-  expect(args.offered).toBe(-1)
+  expect(args.donated).toBe(-1)
   const slotBytes = 16 + ((length + 7) & ~7)
   const slot = Buffer.from(args.buffer.buffer as ArrayBuffer, args.buffer.byteOffset + start - 16, slotBytes)
   slot.fill(0xee, 0, 16)
@@ -67,7 +67,7 @@ describe('RequestParser, cut at random', () => {
         const found: string[][] = []
         const kept: Kept[] = []
         const take = (): void => {
-          if (parser.args.offered >= 0) takeMemory(parser.args, kept)
+          if (parser.args.donated >= 0) takeMemory(parser.args, kept)
           found.push(Array.from({ length: parser.args.count }, (_, i) => parser.args.string(i, 'latin1')))
         }
         let inUse = false

@@ -52,10 +52,10 @@ export class TreeStore implements LeafObserver {
   lsn = 0
   readonly residents = new Set<number>()
   readonly copies = new Map<number, Buffer>()
-  /** Rows as of the last marker, and with all that was told since. */
+  /** Rows as of the last marker, and with all that was recorded since. */
   #catalog = new Map<number, Row>()
-  #told = new Map<number, Row>()
-  /** A catalog that was begun anew has not been told everything. */
+  #recorded = new Map<number, Row>()
+  /** A catalog that was begun anew does not hold everything yet. */
   #isIncomplete = false
   #catalogLsn = 0
   readonly #at = new LeafRow()
@@ -89,7 +89,7 @@ export class TreeStore implements LeafObserver {
     this.residents.add(ref)
   }
 
-  moved(from: number, to: number): void {
+  relocated(from: number, to: number): void {
     if (!this.residents.delete(from) || this.residents.has(to)) throw new Error('moved from nowhere')
     this.residents.add(to)
   }
@@ -155,7 +155,7 @@ export class TreeStore implements LeafObserver {
   beginCheckpoint(renews: boolean): void {
     if (this.#checkpoint !== undefined) return
     const isAnew = renews || this.#isIncomplete
-    if (isAnew) this.#told = new Map()
+    if (isAnew) this.#recorded = new Map()
     this.#isIncomplete = isAnew
     this.#checkpoint = {
       frozen: this.leaves.freeze(this.root, this.lsn, isAnew ? 'all' : 'dirty'),
@@ -170,7 +170,7 @@ export class TreeStore implements LeafObserver {
     const checkpoint = this.#checkpoint
     if (checkpoint === undefined) return
     const { frozen } = checkpoint
-    const rows = this.#told
+    const rows = this.#recorded
     const taken: Taken[] = []
     const keyOf = (separator: Separator): number => separator.words[0] as number
     let more = true
@@ -213,7 +213,7 @@ export class TreeStore implements LeafObserver {
   restart(): void {
     this.#open()
     this.#checkpoint = undefined
-    this.#told = new Map(this.#catalog)
+    this.#recorded = new Map(this.#catalog)
     this.#isIncomplete = false
     this.root = this.leaves.createBare(1, 1, seed)
     const kept = new Set<number>()

@@ -152,7 +152,7 @@ describe('a checkpoint', () => {
     await shard.checkpointer.run()
     const referenced = new Set<number>()
     for (const put of shard.coldDisk.contents.keys()) referenced.add(put)
-    expect([...shard.tier.stales]).toEqual([])
+    expect([...shard.tier.staleIds]).toEqual([])
     expect(referenced.size).toBeLessThanOrEqual(before + 12)
     shard.disk.failNext('sync', 'EIO')
     await shard.change([put('k0', 'z'.repeat(60))])

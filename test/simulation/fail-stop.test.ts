@@ -85,14 +85,14 @@ describe('a broken invariant in a request', () => {
   it('in work that is staged for it is told as well', async () => {
     const { spoil, stopped, client } = await started()
     let steps = 0
-    const preparation: StagedWork = {
+    const work: StagedWork = {
       memoryBytes: 0,
       step: () => {
         if (++steps === 3) throw broken
         return true
       },
     }
-    spoil('strlen', { stages: () => preparation })
+    spoil('strlen', { stages: () => work })
     client.send('STRLEN', 'x')
     await stopped()
     expect([await client.receive(), await client.receive(), steps]).toEqual([told, 'closed', 3])
@@ -141,7 +141,7 @@ describe('a broken invariant in the background', () => {
     expect(scene.server.failStop.failure).toBeUndefined()
     const { writeOut } = scene.server.shard as NonNullable<typeof scene.server.shard>
     Object.assign(writeOut as object, {
-      tellDeletions: () => {
+      recordDeletions: () => {
         throw new TypeError('an invariant is broken')
       },
     })

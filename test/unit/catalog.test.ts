@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
+import type { CatalogEntry } from '../../storage/catalog-entry.ts'
 import type { CatalogVisitor } from '../../storage/catalog-format.ts'
 import {
   CATALOG_VERSION,
@@ -14,6 +15,7 @@ import {
 import { openCatalog } from '../../storage/catalog-reader.ts'
 import { CatalogWriter, removeOlderCatalogs } from '../../storage/catalog-writer.ts'
 import { NodeFileSystem } from '../../storage/node-file-system.ts'
+import { catalogEntry } from '../catalog-entries.ts'
 import { SeededRandom } from '../simulation/seeded-random.ts'
 import { SimulatedDisk } from '../simulation/simulated-disk.ts'
 
@@ -21,13 +23,17 @@ const DIRECTORY = '/data'
 const LOG_ID = Buffer.from('0102030405060708', 'hex')
 const NOTHING = Buffer.alloc(0)
 
-/** Writes down what it is told, one line a record. */
+function keyOf({ key, keyStart, keyEnd }: CatalogEntry): string {
+  return key.toString('latin1', keyStart, keyEnd)
+}
+
+/** Writes down the records that it visits, one line for each. */
 class Recorder implements CatalogVisitor {
   readonly lines: string[] = []
-  entry(...a: Parameters<CatalogVisitor['entry']>): void {
-    const key = a[8].toString('latin1', a[9], a[10])
-    const value = a[7] === 0 ? `inline ${a[11].toString('latin1', a[12], a[13])}` : `value ${a[7]}`
-    this.lines.push(`entry ${a.slice(0, 7).join(' ')} ${key} ${value}`)
+  entry(entry: CatalogEntry): void {
+    const { db, type, encoding, flags, lsn, expireAt, length, valueId, inline, inlineStart, inlineEnd } = entry
+    const value = valueId === 0 ? `inline ${inline.toString('latin1', inlineStart, inlineEnd)}` : `value ${valueId}`
+    this.lines.push(`entry ${[db, type, encoding, flags, lsn, expireAt, length].join(' ')} ${keyOf(entry)} ${value}`)
   }
   tombstone(db: number, lsn: number, key: Buffer, keyStart: number, keyEnd: number): void {
     this.lines.push(`tombstone ${db} ${lsn} ${key.toString('latin1', keyStart, keyEnd)}`)
@@ -47,33 +53,35 @@ class Recorder implements CatalogVisitor {
 }
 
 function writeEntry(writer: CatalogWriter, key: string, valueId: number, inline = ''): void {
-  const keyBytes = Buffer.from(`<<${key}>>`)
+  const entry = catalogEntry(`<<${key}>>`, { type: 1, encoding: 2, flags: 3, lsn: 77, length: 500, valueId })
+  entry.setKey(entry.key, 2, entry.keyEnd - 2)
   const inlineBytes = Buffer.from(`[${inline}]`)
-  writer.entry(0, 1, 2, 3, 77, 0, 500, valueId, keyBytes, 2, keyBytes.length - 2, inlineBytes, 1, inlineBytes.length - 1)
+  entry.setInline(inlineBytes, 1, inlineBytes.length - 1)
+  writer.entry(entry)
 }
 
 function separator(...words: number[]): Uint32Array {
   return Uint32Array.from({ length: 4 }, (_, i) => words[i] ?? 0)
 }
 
-/** Holds what it is told to come against what comes. */
-class Foreteller extends Recorder {
+/** Compares the keys that it prefetches with those of the entries that come. */
+class PrefetchChecker extends Recorder {
   readonly #coming: string[] = []
-  told = 0
+  prefetched = 0
 
-  upcoming(db: number, bytes: Buffer, starts: Int32Array, ends: Int32Array, count: number): void {
+  prefetch(db: number, bytes: Buffer, starts: Int32Array, ends: Int32Array, count: number): void {
     expect(this.#coming).toEqual([])
     for (let i = 0; i < count; i++) this.#coming.push(`${db} ${bytes.toString('latin1', starts[i], ends[i])}`)
-    this.told += count
+    this.prefetched += count
   }
 
-  noneUpcoming(): void {
+  endPrefetch(): void {
     expect(this.#coming).toEqual([])
   }
 
-  override entry(...a: Parameters<CatalogVisitor['entry']>): void {
-    expect(`${a[0]} ${a[8].toString('latin1', a[9], a[10])}`).toBe(this.#coming.shift())
-    super.entry(...a)
+  override entry(entry: CatalogEntry): void {
+    expect(`${entry.db} ${keyOf(entry)}`).toBe(this.#coming.shift())
+    super.entry(entry)
   }
 }
 
@@ -105,9 +113,11 @@ describe('catalog', () => {
     const writer = await CatalogWriter.create(files, DIRECTORY, 1)
     const key = Buffer.from('a key')
     const top = 2 ** 48 - 1
-    writer.entry(15, 1, 2, 255, top, Number.MAX_SAFE_INTEGER, 2 ** 32 - 1, top, key, 0, 5, NOTHING, 0, 0)
-    writer.entry(0, 5, 6, 0, 1, 0, 3, 0, key, 2, 5, Buffer.from('<abc>'), 1, 4)
-    writer.entry(0, 5, 6, 0, 1, 0, 0, 0, key, 0, 0, NOTHING, 0, 0)
+    const most = { db: 15, flags: 255, lsn: top, expireAt: Number.MAX_SAFE_INTEGER, length: 2 ** 32 - 1, valueId: top }
+    writer.entry(catalogEntry(key, { ...most, type: 1, encoding: 2 }))
+    const inline = { inline: Buffer.from('<abc>'), inlineStart: 1, inlineEnd: 4 }
+    writer.entry(catalogEntry(key, { ...inline, type: 5, encoding: 6, lsn: 1, length: 3, keyStart: 2 }))
+    writer.entry(catalogEntry('', { type: 5, encoding: 6, lsn: 1 }))
     writer.tombstone(3, 2 ** 40, key, 0, 1)
     writer.collection(12, 2 ** 32 - 1, 7)
     writer.leaf(12, separator(), 2 ** 33, 9, 127, 16384)
@@ -142,7 +152,7 @@ describe('catalog', () => {
     expect(reader.end).toMatchObject({ generation: 1, sequence: 2, records: 12, offset: files.contents(catalogPath(DIRECTORY, 1)).length })
   })
 
-  it('announces all entries before they come, in order', async () => {
+  it('prefetches for all entries before they come, in order', async () => {
     const files = new SimulatedDisk(new SeededRandom(1))
     const writer = await CatalogWriter.create(files, DIRECTORY, 1)
     const random = new SeededRandom(4)
@@ -155,24 +165,25 @@ describe('catalog', () => {
       else if (chance === 1) writer.freed(i)
       else {
         const expireAt = chance < 6 ? 1_700_000_000_000 + i : 0
-        writer.entry(chance === 2 ? 1 : 0, 1, 0, 0, i, expireAt, i * 7, chance < 9 ? 0 : i + 1, key, 0, key.length, value, 0, i % 300)
+        const inline = value.subarray(0, i % 300)
+        const valueId = chance < 9 ? 0 : i + 1
+        writer.entry(catalogEntry(key, { db: chance === 2 ? 1 : 0, type: 1, lsn: i, expireAt, length: i * 7, valueId, inline }))
         entries++
       }
     }
     await writer.marker(1, 1, 1, entries, 0, LOG_ID)
     const reader = (await openCatalog(files, DIRECTORY))!
-    const foreteller = new Foreteller()
-    await reader.read(foreteller)
-    expect(foreteller.told).toBe(entries)
-    expect(foreteller.lines).toEqual(await linesOf(files))
+    const checker = new PrefetchChecker()
+    await reader.read(checker)
+    expect(checker.prefetched).toBe(entries)
+    expect(checker.lines).toEqual(await linesOf(files))
   })
 
   it('writes the bytes that docs/formats/catalog.md shows', async () => {
     const files = new SimulatedDisk(new SeededRandom(1))
     const writer = await CatalogWriter.create(files, DIRECTORY, 3)
-    const key = Buffer.from('user:1')
-    writer.entry(0, 1, 0, 0, 258, 1_700_000_000_000, 300, 9, key, 0, 6, NOTHING, 0, 0)
-    writer.entry(0, 2, 3, 0, 257, 0, 130, 1, Buffer.from('h'), 0, 1, NOTHING, 0, 0)
+    writer.entry(catalogEntry('user:1', { type: 1, lsn: 258, expireAt: 1_700_000_000_000, length: 300, valueId: 9 }))
+    writer.entry(catalogEntry('h', { type: 2, encoding: 3, lsn: 257, length: 130, valueId: 1 }))
     writer.collection(1, 2, 0xc0ffee)
     writer.leaf(1, separator(), 10, 256, 70, 3000)
     writer.leaf(1, separator(0x80c0ffee), 11, 257, 60, 2500)
@@ -336,10 +347,12 @@ describe('catalog', () => {
     const files = new NodeFileSystem()
     try {
       const writer = await CatalogWriter.create(files, directory, 1)
-      const key = Buffer.alloc(16)
+      const entry = catalogEntry(Buffer.alloc(16), { type: 1, encoding: 1, length: 400 })
       for (let i = 0; i < 1_000_000; i++) {
-        key.writeUInt32LE(i, 0)
-        writer.entry(0, 1, 1, 0, i, 0, 400, i + 1, key, 0, 16, NOTHING, 0, 0)
+        entry.key.writeUInt32LE(i, 0)
+        entry.lsn = i
+        entry.valueId = i + 1
+        writer.entry(entry)
         if (writer.pendingBytes > 4 << 20) await writer.flush()
       }
       await writer.marker(1_000_000, 1_000_001, 1, 1_000_000, 0, LOG_ID)
@@ -348,9 +361,9 @@ describe('catalog', () => {
       let count = 0
       let sum = 0
       const visitor = new Recorder()
-      visitor.entry = (...a) => {
+      visitor.entry = ({ key, keyStart, lsn }) => {
         count++
-        sum += a[8].readUInt32LE(a[9]) - a[4]
+        sum += key.readUInt32LE(keyStart) - lsn
       }
       const progress: number[] = []
       await reader.read(visitor, (done, total) => {

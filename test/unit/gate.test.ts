@@ -26,32 +26,32 @@ describe('the gate', () => {
     const { gate, retried, get, set, del } = fixture()
     let short = true
     gate.memoryShort = () => short
-    expect([gate.holdsBack(set('a')), gate.holdsBack(get('b')), gate.holdsBack(del('c'))]).toEqual(['awaitsMemory', undefined, undefined])
-    expect(gate.holdsBack(set('d'))).toBe('awaitsMemory')
+    expect([gate.admit(set('a')), gate.admit(get('b')), gate.admit(del('c'))]).toEqual(['awaitsMemory', undefined, undefined])
+    expect(gate.admit(set('d'))).toBe('awaitsMemory')
     expect([gate.waiting, gate.throttled]).toEqual([2, 2])
     short = false
     gate.retry()
-    expect([retried, gate.waiting, gate.holdsBack(set('e'))]).toEqual([['a', 'd'], 0, undefined])
+    expect([retried, gate.waiting, gate.admit(set('e'))]).toEqual([['a', 'd'], 0, undefined])
   })
 
   it('pauses writers, or all, until the time has come', () => {
     const { clock, gate, retried, get, set } = fixture()
     gate.pause(100, 'write')
-    expect([gate.holdsBack(get('get')), gate.holdsBack(set('set'))]).toEqual([undefined, 'awaitsPause'])
+    expect([gate.admit(get('get')), gate.admit(set('set'))]).toEqual([undefined, 'awaitsPause'])
     gate.pause(50, 'all')
-    expect([gate.paused, gate.pauseLeftMs, gate.holdsBack(get('get'))]).toEqual(['all', 100, 'awaitsPause'])
+    expect([gate.paused, gate.pauseLeftMs, gate.admit(get('get'))]).toEqual(['all', 100, 'awaitsPause'])
     clock.advance(99)
     expect(retried).toEqual([])
     clock.advance(1)
-    expect([retried, gate.paused, gate.holdsBack(set('set'))]).toEqual([['set', 'get'], undefined, undefined])
+    expect([retried, gate.paused, gate.admit(set('set'))]).toEqual([['set', 'get'], undefined, undefined])
   })
 
   it('forgets requests whose clients are gone', async () => {
     const { gate, retried, get } = fixture()
     gate.pause(100, 'all')
     const gone = get('gone')
-    gate.holdsBack(gone)
-    gate.holdsBack(get('there'))
+    gate.admit(gone)
+    gate.admit(get('there'))
     gate.forget(gone)
     gate.unpause()
     expect(retried).toEqual([])
@@ -63,9 +63,9 @@ describe('the gate', () => {
   it('stalls every request for a while', () => {
     const { clock, gate, retried, get } = fixture()
     gate.stall(30)
-    expect(gate.holdsBack(get('a'))).toBe('stalled')
+    expect(gate.admit(get('a'))).toBe('stalled')
     clock.advance(30)
-    expect([retried, gate.holdsBack(get('b')), clock.waiting]).toEqual([['a'], undefined, 0])
+    expect([retried, gate.admit(get('b')), clock.waiting]).toEqual([['a'], undefined, 0])
   })
 })
 

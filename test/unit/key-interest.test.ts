@@ -147,7 +147,7 @@ describe('each operation of the mutator tells its key', () => {
       f.register('k', party, 1)
       work(f)
       expect(f.heard).toEqual(expected)
-      expect(f.interest.isOwing).toBe(false)
+      expect(f.interest.hasPending).toBe(false)
     })
   }
 
@@ -283,7 +283,7 @@ describe('parties that wait', () => {
     f.put('k')
     f.change((mutator) => mutator.deleteEntry(f.entry('k')))
     expect(f.takeHeard()).toEqual(['at once 0:k valuePut', 'at once 0:k valuePut', 'at once 0:k keyDeleted'])
-    expect(f.interest.isOwing).toBe(true)
+    expect(f.interest.hasPending).toBe(true)
     f.interest.drain()
     expect(f.takeHeard()).toEqual([
       'late 0:k valuePut',
@@ -292,7 +292,7 @@ describe('parties that wait', () => {
       'late 0:k keyDeleted',
       'later 0:k keyDeleted',
     ])
-    expect(f.interest.isOwing).toBe(false)
+    expect(f.interest.hasPending).toBe(false)
     f.interest.drain()
     expect(f.heard).toEqual([])
   })
@@ -324,7 +324,7 @@ describe('parties that wait', () => {
     f.put('k')
     f.interest.unregister(interest)
     f.interest.drain()
-    expect([f.heard, f.interest.isOwing]).toEqual([[], false])
+    expect([f.heard, f.interest.hasPending]).toEqual([[], false])
   })
 })
 

@@ -34,7 +34,7 @@ describe('a large string', () => {
     const args = arrived('SET', 'key', value('a'))
     const { buffer } = args
     const { keyspace, mutator } = primary
-    const reservedBefore = keyspace.arena.reservedBytes
+    const reservedBefore = keyspace.arena.activeBytes
     const command = commands.find(args, 0) as NonNullable<ReturnType<typeof commands.find>>
     primary.run(command, args, (session as NonNullable<typeof session>).reply, 0)
     const ref = keyspace.find(0, Buffer.from('key'), 0, 3)
@@ -42,7 +42,7 @@ describe('a large string', () => {
     expect(keyspace.values.bytes(slot).buffer === buffer.buffer).toBe(true)
     expect(mutator.record.references.map(({ bytes }) => bytes.buffer === buffer.buffer)).toEqual([true])
     expect(mutator.record.end).toBeLessThan(20)
-    expect(keyspace.arena.reservedBytes - reservedBefore).toBeGreaterThanOrEqual(buffer.buffer.byteLength)
+    expect(keyspace.arena.activeBytes - reservedBefore).toBeGreaterThanOrEqual(buffer.buffer.byteLength)
     expect(args.string(2)).toBe(value('a'))
     primary.log.flush()
     await scene.pass(500)
@@ -50,7 +50,7 @@ describe('a large string', () => {
     mutator.begin(primary.log.appended + 1)
     mutator.delete(0, Buffer.from('key'), 0, 3)
     primary.log.append(mutator.record.bytes, 0, mutator.record.end)
-    expect(keyspace.arena.reservedBytes).toBe(reservedBefore)
+    expect(keyspace.arena.activeBytes).toBe(reservedBefore)
   })
 
   it('may be changed in place again once its record is committed, not before', async () => {

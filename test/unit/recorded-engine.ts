@@ -21,10 +21,10 @@ class Notes implements KeyspaceObserver {
   /** Root blocks. */
   readonly dropped: number[] = []
   readonly resident = noObserver.resident
-  readonly moved = noObserver.moved
+  readonly relocated = noObserver.relocated
   readonly released = noObserver.released
   readonly dirtied = noObserver.dirtied
-  readonly dirtyMoved = noObserver.dirtyMoved
+  readonly dirtyRelocated = noObserver.dirtyRelocated
   readonly transferring = noObserver.transferring
   readonly removed = noObserver.removed
   readonly flushed = noObserver.flushed

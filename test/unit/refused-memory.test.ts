@@ -63,12 +63,12 @@ describe('a command that the system gives no memory for', () => {
     const { primary, stats } = scene.server
     const { keyspace, log } = primary
     const contents = await client.ask('GET', 'k')
-    const found = { size: keyspace.size, reserved: keyspace.arena.reservedBytes, appended: log.appended, errors: stats.errors }
+    const found = { size: keyspace.size, reserved: keyspace.arena.activeBytes, appended: log.appended, errors: stats.errors }
     refuse(500_000)
     expect(await client.ask(...request)).toBe(oom)
     expect(await client.ask('GET', 'k')).toBe(contents)
     expect(keyspace.size).toBe(found.size)
-    expect(keyspace.arena.reservedBytes).toBe(found.reserved)
+    expect(keyspace.arena.activeBytes).toBe(found.reserved)
     expect(log.appended).toBe(found.appended)
     expect(stats.errors).toBe(found.errors + 1)
     vi.unstubAllGlobals()

@@ -176,9 +176,9 @@ describe('RequestParser', () => {
         parser.feed(lent, 0, lent.length)
         while (parser.next() === 'request') {
           const { args } = parser
-          if (args.offered >= 0) {
-            expect(args.bytes(args.offered).equals(value)).toBe(true)
-            taken = args.bytes(args.offered)
+          if (args.donated >= 0) {
+            expect(args.bytes(args.donated).equals(value)).toBe(true)
+            taken = args.bytes(args.donated)
             expect(args.take(args.buffer, args.start(2), args.end(2))).toBe(true)
             args.buffer.fill(0xee, args.start(2) - 16, args.start(2))
           }
@@ -195,12 +195,12 @@ describe('RequestParser', () => {
     }
   })
 
-  it('offers only what the arena can adopt, however many large arguments a request has', () => {
+  it('donates only what the arena can adopt, however many large arguments a request has', () => {
     const random = chance(11)
     const below = (n: number): number => random.nextUint32() % n
     const argument = (): Buffer =>
       Buffer.alloc([below(20), 90 + below(20), 100 + below(400), 1000 + below(5000)][below(4)]!, 97 + below(26))
-    let offers = 0
+    let donations = 0
     for (let run = 0; run < 1000; run++) {
       const parser = new RequestParser(new ChunkPool(), { bulkBytesMax: 1 << 29, queryBytesMax: 1 << 30, largeBulkBytes: 100 })
       const words = Array.from({ length: 1 + below(6) }, argument)
@@ -214,12 +214,12 @@ describe('RequestParser', () => {
         while (parser.next() === 'request') {
           const { args } = parser
           requests.push(Buffer.concat(Array.from({ length: args.count }, (_, i) => args.bytes(i))))
-          if (args.offered < 0) continue
-          offers++
-          const slot = args.buffer.byteOffset + args.start(args.offered) - 16
-          const slotBytes = Math.ceil((16 + args.length(args.offered)) / 8) * 8
+          if (args.donated < 0) continue
+          donations++
+          const slot = args.buffer.byteOffset + args.start(args.donated) - 16
+          const slotBytes = Math.ceil((16 + args.length(args.donated)) / 8) * 8
           expect(slot % 8).toBe(0)
-          expect(args.start(args.offered)).toBeGreaterThanOrEqual(args.offered === 0 ? 16 : args.end(args.offered - 1) + 16)
+          expect(args.start(args.donated)).toBeGreaterThanOrEqual(args.donated === 0 ? 16 : args.end(args.donated - 1) + 16)
           expect(slot + slotBytes).toBeLessThanOrEqual(args.buffer.buffer.byteLength)
         }
         parser.retain(false)
@@ -228,7 +228,7 @@ describe('RequestParser', () => {
       expect(requests.length).toBe(2)
       expect(requests[0]!.equals(Buffer.concat(words))).toBe(true)
     }
-    expect(offers).toBeGreaterThan(100)
+    expect(donations).toBeGreaterThan(100)
   })
 
   it('copies no more of a large argument than its beginning once more', () => {
@@ -242,7 +242,7 @@ describe('RequestParser', () => {
     const memory = new Set<ArrayBufferLike>()
     for (let at = 0; at < request.length; at += 65_536) {
       parser.feed(request, at, Math.min(request.length, at + 65_536))
-      while (parser.next() === 'request') expect(parser.args.offered).toBe(2)
+      while (parser.next() === 'request') expect(parser.args.donated).toBe(2)
       memory.add(parser.args.buffer.buffer)
       // Counted is what has arrived; reserved may be all.
       expect(pool.usedBytes).toBeLessThan(at + 65_536 + 100)
@@ -255,7 +255,7 @@ describe('RequestParser', () => {
     expect(pool.usedBytes).toBe(0)
   })
 
-  it('keeps a request that is apart while it waits and more arrives', () => {
+  it('keeps a request that owns its buffer while it waits and more arrives', () => {
     const pool = new ChunkPool()
     const parser = new RequestParser(pool, { bulkBytesMax: 1 << 29, queryBytesMax: 1 << 30, largeBulkBytes: 100 })
     const first = Buffer.from(`*2\r\n$4\r\nECHO\r\n$500\r\n${'a'.repeat(300)}`)
@@ -278,9 +278,9 @@ describe('RequestParser', () => {
     }
     expect([parser.args.string(0), parser.args.string(1)]).toEqual(['ECHO', 'a'.repeat(500)])
     const kept = parser.args.keep()
-    expect([kept.offered, kept.isApart, kept.buffer === parser.args.buffer, parser.args.offered]).toEqual([1, true, true, -1])
+    expect([kept.donated, kept.ownsBuffer, kept.buffer === parser.args.buffer, parser.args.donated]).toEqual([1, true, true, -1])
     expect(parser.next()).toBe('request')
-    expect([parser.args.string(0), parser.args.isApart]).toEqual(['PING', false])
+    expect([parser.args.string(0), parser.args.ownsBuffer]).toEqual(['PING', false])
     expect(kept.string(1)).toBe('a'.repeat(500))
     parser.retain(false)
     expect(pool.usedBytes).toBe(0)

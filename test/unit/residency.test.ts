@@ -63,8 +63,8 @@ describe('residency', () => {
       for (const value of some.slice(0, 40)) {
         live.delete(value)
         if (random.nextUint32() % 3 === 0) {
-          const moved = values.moved(value, random.nextUint32() % 2000, 0)
-          residency.moved(moved)
+          const moved = values.relocate(value, random.nextUint32() % 2000, 0)
+          residency.relocated(moved)
           live.add(moved)
         } else {
           residency.leave(value)
@@ -90,7 +90,7 @@ describe('residency', () => {
     const { residency, enter } = fixture()
     const all = Array.from({ length: 5 }, () => enter())
     const first = residency.nextVictim()
-    residency.postpone(first)
+    residency.requeue(first)
     expect(first).toBe(all[0])
     expect([1, 2, 3, 4, 5].map(() => residency.nextVictim())).toEqual([...all.slice(1), first])
   })
@@ -99,10 +99,10 @@ describe('residency', () => {
     const { residency } = fixture()
     const { epoch } = residency
     expect(residency.isRecent(epoch)).toBe(true)
-    for (let i = 0; i < 16; i++) residency.passed(100_000, 1_600_000)
+    for (let i = 0; i < 16; i++) residency.ageGhosts(100_000, 1_600_000)
     expect(residency.epoch).toBe(epoch + 16)
     expect(residency.isRecent(epoch)).toBe(true)
-    residency.passed(100_000, 1_600_000)
+    residency.ageGhosts(100_000, 1_600_000)
     expect(residency.isRecent(epoch)).toBe(false)
   })
 })

@@ -1,4 +1,4 @@
-/** A keyspace made of the rows of a catalog, in the orders in which a write-out may have told them. */
+/** A keyspace made of the rows of a catalog, in the orders in which a write-out may have recorded them. */
 import { beforeEach, describe, expect, it } from 'vitest'
 import { treeForm } from '../../engine/keyspace/entries.ts'
 import { Keyspace } from '../../engine/keyspace/keyspace.ts'
@@ -8,12 +8,12 @@ import { MemoryColdStore } from '../../storage/memory-cold-store.ts'
 import { KeyspaceRestore } from '../../storage/restore.ts'
 import { Tier } from '../../storage/tier.ts'
 import { ValueCodec } from '../../storage/value-codec.ts'
+import { catalogEntry } from '../catalog-entries.ts'
 import { chance } from '../chance.ts'
 import { checkKeyspace } from '../property/keyspace-check.ts'
 import { ManualClock } from '../simulation/manual-clock.ts'
 import { leavesOf } from './leaves.ts'
 
-const nothing = Buffer.alloc(0)
 const seed = 0xc0ffee
 
 let keyspace: Keyspace
@@ -31,12 +31,10 @@ const rows = {
   hash:
     (name: string, lsn: number, length: number, collectionId: number, expireAt = 0) =>
     () => {
-      const key = Buffer.from(name)
-      restore.entry(0, 2, treeForm, 0, lsn, expireAt, length, collectionId, key, 0, key.length, nothing, 0, 0)
+      restore.entry(catalogEntry(name, { type: 2, encoding: treeForm, lsn, expireAt, length, valueId: collectionId }))
     },
   string: (name: string, lsn: number, valueId: number) => () => {
-    const key = Buffer.from(name)
-    restore.entry(0, 1, 0, 0, lsn, 0, 100, valueId, key, 0, key.length, nothing, 0, 0)
+    restore.entry(catalogEntry(name, { type: 1, lsn, length: 100, valueId }))
   },
   gone: (name: string, lsn: number) => () => {
     const key = Buffer.from(name)
@@ -63,7 +61,7 @@ const rows = {
   },
 }
 
-function told(...all: readonly (() => void)[]): void {
+function restored(...all: readonly (() => void)[]): void {
   for (const row of all) row()
   restore.finish()
   checkKeyspace(keyspace)
@@ -103,7 +101,7 @@ describe('a large collection whose key was renamed', () => {
     ['before', [rows.gone('old', 9), rows.hash('new', 9, 30, 1)]],
     ['behind', [rows.hash('new', 9, 30, 1), rows.gone('old', 9)]],
   ])('is there with all leaves when the tombstone of the old key stands %s the row of the new one', (_where, after) => {
-    told(...before, ...after)
+    restored(...before, ...after)
     expect([find('old'), keyspace.size, keyspace.trees.roots.id(keyspace.entries.value(find('new')))]).toEqual([0, 1, 1])
     expect(shown('new')).toEqual(whole)
     expect([keyspace.entries.lsn(find('new')), keyspace.entries.length(find('new'))]).toEqual([9, 30])
@@ -113,8 +111,8 @@ describe('a large collection whose key was renamed', () => {
   it.each([
     ['before', [rows.gone('old', 9), rows.hash('new', 9, 23, 1)]],
     ['behind', [rows.hash('new', 9, 23, 1), rows.gone('old', 9)]],
-  ])('has what was told of its leaves since then, the tombstone %s the row', (_where, after) => {
-    told(
+  ])('has what was recorded of its leaves since then, the tombstone %s the row', (_where, after) => {
+    restored(
       ...before,
       ...after,
       rows.collection(1, 200, 8, 0),
@@ -131,12 +129,12 @@ describe('a large collection whose key was renamed', () => {
   })
 
   it('and the old key set again is two things', () => {
-    told(...before, rows.hash('new', 9, 30, 1), rows.string('old', 12, 55))
+    restored(...before, rows.hash('new', 9, 30, 1), rows.string('old', 12, 55))
     expect([shown('new'), keyspace.entries.valueId(find('old')), keyspace.coldCount]).toEqual([whole, 55, 1])
   })
 
   it('goes through many keys, also those that held something else, with an expiry or without', () => {
-    told(
+    restored(
       rows.string('c', 1, 7),
       rows.hash('b', 2, 10, 2),
       rows.collection(2, 300, 2, 0),
@@ -152,7 +150,7 @@ describe('a large collection whose key was renamed', () => {
 
 describe('a tombstone', () => {
   it('deletes what is as old as itself, not a key that has come again', () => {
-    told(
+    restored(
       rows.string('older', 5, 7),
       rows.string('as old', 6, 8),
       rows.string('newer', 7, 9),
@@ -166,7 +164,7 @@ describe('a tombstone', () => {
 describe('a large collection', () => {
   it('that no entry names is dropped, and leaves nothing', () => {
     const live = keyspace.arena.liveBytes
-    told(
+    restored(
       rows.hash('deleted', 1, 30, 1),
       rows.collection(1, 100, 1, 0, 500, 3_000_000_000),
       rows.hash('overwritten', 2, 30, 2),
@@ -177,11 +175,11 @@ describe('a large collection', () => {
       rows.gone('overwritten', 4),
     )
     expect([keyspace.size, keyspace.coldCount, tier.hasCold]).toEqual([0, 0, false])
-    expect([keyspace.arena.liveBytes, tier.stales.length]).toEqual([live, 0])
+    expect([keyspace.arena.liveBytes, tier.staleIds.length]).toEqual([live, 0])
   })
 
   it('of a database that was flushed is dropped, and one that came after is not', () => {
-    told(
+    restored(
       rows.hash('h', 1, 30, 1),
       rows.collection(1, 100, 1, 0),
       rows.flushed(4),
@@ -191,12 +189,12 @@ describe('a large collection', () => {
     expect([keyspace.size, shown('h')]).toEqual([1, whole])
   })
 
-  it('that an entry names and no row tells of is damage', () => {
+  it('that an entry names and that has no row is damage', () => {
     rows.hash('h', 1, 30, 77)()
     expect(() => restore.finish()).toThrow('catalog: collection 77 is missing')
   })
 
-  it('has as many levels as its leaves need, in whichever order they are told', () => {
+  it('has as many levels as its leaves need, in whichever order they are recorded', () => {
     const count = 10_000
     const random = chance(2)
     const order = Array.from({ length: count }, (_, i) => i)
@@ -204,7 +202,7 @@ describe('a large collection', () => {
       const j = random.below(i + 1)
       ;[order[i], order[j]] = [order[j] as number, order[i] as number]
     }
-    told(rows.hash('h', 1, count, 1), rows.collection(1, 1, 1), ...order.map((i) => rows.leaf(1, i * 400_000, 1000 + i, 1, 1)))
+    restored(rows.hash('h', 1, count, 1), rows.collection(1, 1, 1), ...order.map((i) => rows.leaf(1, i * 400_000, 1000 + i, 1, 1)))
     expect(shown('h')).toEqual(Array.from({ length: count }, (_, i) => [i * 400_000, 1000 + i, 1]))
     const { trees, entries } = keyspace
     const root = entries.value(find('h'))

@@ -54,9 +54,9 @@ describe('the tier', () => {
     f.tier.room = () => room
     await f.cold('a', 'b', 'c')
     // Made cold just now: each has been seen within the window. Let it pass.
-    for (let i = 0; i < 40; i++) f.tier.residency.passed(70_000, 1)
+    for (let i = 0; i < 40; i++) f.tier.residency.ageGhosts(70_000, 1)
     await f.read('a')
-    expect([f.isCold('a'), f.tier.counts.passed]).toEqual([true, 1])
+    expect([f.isCold('a'), f.tier.counts.readsWithoutPromotion]).toEqual([true, 1])
     await f.read('a')
     expect([f.isCold('a'), f.tier.counts.promotions]).toEqual([false, 1])
     room = 'none'
@@ -260,7 +260,7 @@ describe('the write-out', () => {
     f.set('a', `${text}later`)
     commit()
     await step
-    expect([f.writeOut.counts.outdated, [...f.tier.stales], f.keyspace.entries.flag(f.ref('a'), valueDirtyFlag)]).toEqual([1, [1], true])
+    expect([f.writeOut.counts.outdated, [...f.tier.staleIds], f.keyspace.entries.flag(f.ref('a'), valueDirtyFlag)]).toEqual([1, [1], true])
     expect([f.tier.demoteOne(), f.isCold('a')]).toEqual([0, false])
     f.committed = () => Promise.resolve()
     await f.writeOut.step(100)
@@ -280,7 +280,7 @@ describe('the write-out', () => {
     expect([f.disk.contents.size, f.writeOut.inFlightBytes, f.tier.hasDirty]).toEqual([10, 0, false])
   })
 
-  it('tells of what one record set after a flush, not of what was flushed', async () => {
+  it('records what one log record set after a flush, not what was flushed', async () => {
     const f = new TieredKeyspace()
     f.set('before')
     f.mutator.begin(++f.lsn)
@@ -289,13 +289,12 @@ describe('the write-out', () => {
       f.mutator.putString(0, key, 0, key.length, Buffer.from(text), 0, text.length, 0)
       if (name === 'also before') f.mutator.flush(0)
     }
-    const told: string[] = []
+    const recorded: string[] = []
     f.writeOut.catalog = {
       ...noCatalog,
-      entry: (_db, _type, _encoding, _flags, _lsn, _expireAt, _length, _id, key, start, end) =>
-        told.push(key.toString('latin1', start, end)),
+      entry: ({ key, keyStart, keyEnd }) => recorded.push(key.toString('latin1', keyStart, keyEnd)),
     }
     await f.writeOut.step(100)
-    expect([told, f.disk.contents.size]).toEqual([['after'], 1])
+    expect([recorded, f.disk.contents.size]).toEqual([['after'], 1])
   })
 })

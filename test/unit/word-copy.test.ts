@@ -37,14 +37,14 @@ describe('copies by words', () => {
     }
   })
 
-  it('store and reply the values of requests that were looked ahead at', () => {
+  it('store and reply the values of requests that were prefetched for', () => {
     const random = chance(1)
     const keyspace = new Keyspace(random, noObserver)
     const mutator = new Mutator(keyspace)
-    const { entries, values, arena, lookAhead } = keyspace
+    const { entries, values, arena, cachePrefetch } = keyspace
     const request = Buffer.concat([Buffer.from('k'), source])
-    lookAhead.look(keyspace.databases[0]!.index, request, Int32Array.of(0), Int32Array.of(1), 1)
-    expect(lookAhead.viewOf(request)).toBeDefined()
+    cachePrefetch.fetch(keyspace.databases[0]!.index, request, Int32Array.of(0), Int32Array.of(1), 1)
+    expect(cachePrefetch.viewOf(request)).toBeDefined()
     for (const length of lengths) {
       mutator.begin(length + 1)
       const entry = mutator.putString(0, request, 0, 1, request, 3, 3 + length, 0)

@@ -1,5 +1,5 @@
 /**
- * Large hashes that change while a checkpoint writes them, leaf by leaf, told change by change: on disk each is as it was at
+ * Large hashes that change while a checkpoint writes them, leaf by leaf, one story for each change: on disk each is as it was at
  * one moment. Random changes: `test/property/{hash-tree,recovery,moves}.test.ts`.
  */
 import { describe, expect, it } from 'vitest'
@@ -302,7 +302,7 @@ describe('a catalog that is begun anew', () => {
     expect(await f.onDisk()).toEqual(now)
   })
 
-  it('tells all leaves of a tree that was written in part, and of one that is clean', async () => {
+  it('records all leaves of a tree that was written in part, and of one that is clean', async () => {
     const f = await Checkpointed.open({ catalogRecordsMin: 1 })
     f.hashSet('clean', 0, count, 'value', treeForm, 5)
     f.hashSet('h', 0, count, 'value', treeForm, 6)
@@ -353,7 +353,7 @@ describe('a large hash whose turn in a checkpoint is yet to come', () => {
         f.hashSet('last', 10, 12, 'changed')
       },
     ],
-  ])('is told as it is when it moves in the middle of a record, and the next checkpoint has the rest: %s', async (_what, before) => {
+  ])('is recorded as it is when it moves in the middle of a record, and the next checkpoint has the rest: %s', async (_what, before) => {
     const f = await filled()
     f.hashSet('last', 0, count, 'value', treeForm, 79)
     await f.checkpoint()
@@ -362,9 +362,9 @@ describe('a large hash whose turn in a checkpoint is yet to come', () => {
     await f.checkpoint((batch) => {
       if (batch === 1) changeAndMove(f)
     })
-    const told = (await f.onDisk()).get('0/last') as KeyState
+    const recorded = (await f.onDisk()).get('0/last') as KeyState
     for (let n = 0; n < 10; n++) moment.set(`field:${n}`, `in the record ${n}`)
-    expect(told.value).toEqual(moment)
+    expect(recorded.value).toEqual(moment)
     const now = f.contents
     await f.checkpoint()
     expect(await f.onDisk()).toEqual(now)

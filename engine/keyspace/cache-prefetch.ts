@@ -1,6 +1,6 @@
 /**
- * The look ahead at keys of requests to come: brings what a few keys' look-ups will read into the processor's caches, in
- * passes over all of them, so that their misses overlap instead of following each other (docs/decisions/0008-look-ahead.md).
+ * Prefetching for the keys of requests to come: it brings what a few keys' look-ups will read into the processor's caches, in
+ * passes over all of them, so that their misses overlap instead of following each other (docs/decisions/0008-cache-prefetch.md).
  * It changes nothing and decides nothing; it remembers the hashes that it computed and a view of the requests' bytes.
  */
 import type { Arena } from '../memory/arena.ts'
@@ -9,12 +9,12 @@ import { residentBit, treeForm } from './entries.ts'
 import type { KeyHash } from './key-hash.ts'
 import type { KeyIndex } from './key-index.ts'
 
-/** Most keys of one look. */
+/** So many keys are prefetched at most at one time. */
 const keysMax = 64
-/** Of a value's end no more than this far is fetched. */
+/** Of a value no more bytes than these are fetched. */
 const valueBytesMax = 112
 
-export class LookAhead {
+export class CachePrefetch {
   readonly #arena: Arena
   readonly #hash: KeyHash
   #buffer: Uint8Array = new Uint8Array(0)
@@ -26,7 +26,7 @@ export class LookAhead {
   readonly #hashes = new Uint32Array(keysMax)
   readonly #refs = new Uint32Array(keysMax)
   readonly #lengths = new Uint32Array(keysMax)
-  /** Keeps the reads from being optimised away. */
+  /** Depends on what was read, so that the compiler does not leave the reads out. */
   #seen = 0
 
   constructor(arena: Arena, hash: KeyHash) {
@@ -34,8 +34,8 @@ export class LookAhead {
     this.#hash = hash
   }
 
-  /** Looks at up to 64 keys, `buffer[starts[i], ends[i])`, in the order in which they will be asked for. */
-  look(index: KeyIndex, buffer: Uint8Array, starts: Int32Array, ends: Int32Array, count: number): void {
+  /** Fetches what up to 64 keys need, `buffer[starts[i], ends[i])`, in the order in which they will be asked for. */
+  fetch(index: KeyIndex, buffer: Uint8Array, starts: Int32Array, ends: Int32Array, count: number): void {
     const arena = this.#arena
     const hashes = this.#hashes
     const refs = this.#refs
@@ -69,12 +69,12 @@ export class LookAhead {
     this.#next = 0
   }
 
-  /** The bytes that were looked at may change from now on. */
+  /** The bytes of the keys may change from now on. */
   end(): void {
     this.#count = 0
   }
 
-  /** A key's hash: the one that was computed ahead, if it was for this range, else a new one. */
+  /** A key's hash: the one that was computed by `fetch`, if it was for this range, else a new one. */
   hashOf(key: Uint8Array, start: number, end: number): number {
     if (this.#count > 0 && key === this.#buffer) {
       let i = this.#next
@@ -85,7 +85,7 @@ export class LookAhead {
     return this.#hash.of(key, start, end)
   }
 
-  /** The view of the bytes that were looked at last, if it is those that are asked about: one is worth making for many requests only. */
+  /** A view of `bytes` if they held the keys that were fetched last: making one is worth while for many requests only. */
   viewOf(bytes: Uint8Array): DataView | undefined {
     return bytes === this.#buffer ? this.#view : undefined
   }

@@ -1,26 +1,26 @@
 /**
- * A look ahead at the keys of pipelined requests: where the second argument of each of the next few lies. Only requests
- * that have arrived whole and are plainly written are seen; whatever looks odd ends the look. It decides nothing: the
- * parser reads everything again. It lets the keyspace fetch several keys' memory at once instead of one after the other.
+ * The keys of pipelined requests that have arrived and are not parsed yet: where the second argument of each of the next few lies. Only
+ * requests that are whole and plainly written are seen; the search ends at anything else. It decides nothing: the parser reads everything
+ * again. It lets the keyspace prefetch several keys' memory at once instead of reading one after the other (`CachePrefetch`).
  */
 const star = 0x2a
 const dollar = 0x24
 const cr = 0x0d
 const zero = 0x30
 
-export const previewMax = 16
+export const pipelinedKeysMax = 16
 
-export class KeyPreview {
-  readonly starts = new Int32Array(previewMax)
-  readonly ends = new Int32Array(previewMax)
+export class PipelinedKeys {
+  readonly starts = new Int32Array(pipelinedKeysMax)
+  readonly ends = new Int32Array(pipelinedKeysMax)
   count = 0
   #at = 0
 
-  /** Looks at `buffer[at, end)`. */
-  look(buffer: Buffer, at: number, end: number): void {
+  /** Finds those in `buffer[at, end)`. */
+  find(buffer: Buffer, at: number, end: number): void {
     this.count = 0
     this.#at = at
-    while (this.count < previewMax && this.#at < end) {
+    while (this.count < pipelinedKeysMax && this.#at < end) {
       const length = this.#header(buffer, star, end)
       if (length < 2) return
       let start = 0
