@@ -2,7 +2,7 @@
  * The operations that a log record is made of; docs/formats/mutations.md has the byte tables. Each names one key of one
  * physical database and carries all it needs; a flush and a swap name databases.
  */
-export const recordVersion = 1
+export const recordVersion = 2
 
 export const putStringOp = 1
 export const deleteOp = 2

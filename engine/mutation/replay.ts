@@ -101,7 +101,8 @@ export class Replay {
     const reader = this.#reader
     reader.open(payload, 0, payload.length)
     const version = reader.byte()
-    if (version !== recordVersion) throw new Error(`log record of version ${version}: written by a newer Moraine`)
+    if (version !== recordVersion)
+      throw new Error(`log record of version ${version}: written by ${version < recordVersion ? 'an older' : 'a newer'} Moraine`)
     return reader
   }
 

@@ -1,7 +1,8 @@
 /**
  * A copy of a tree that is made a few leaves at a time, before COPY runs. A leaf of the copy has the LSN of the one that it
- * was made of; in the command's turn those that show another are copied again, those that are no more are removed. Until it
- * is taken, the copy belongs to no entry.
+ * was made of. If the tree has changed during one pass over its leaves, another one copies those again that show another LSN,
+ * and leaves that are no more are removed; what changes after the last pass the command's turn looks for, which takes time in
+ * proportion to all leaves. Until it is taken, the copy belongs to no entry.
  */
 import type { ColdWants } from '../cold-wants.ts'
 import { wantRow } from '../cold-wants.ts'
@@ -15,12 +16,22 @@ import { LeafRow } from './tree-shape.ts'
 
 /** Cold leaves that are asked for at a time. */
 const leavesAhead = 64
+/** A tree that goes on changing is passed over so often. */
+const passesMax = 4
+/** What looking for a leaf counts for in a slice, in bytes. */
+const searchBytes = 256
 
 export class TreeCopy implements StagedWork {
   readonly #keyspace: Keyspace
   readonly #handle: TreeHandle
   #root: number
   readonly #position = new Separator()
+  /** Of the last change to the tree when the present pass began. */
+  #passLsn: number
+  #passes = 0
+  /** Whether leaves may have been copied that are no more. */
+  #hasSurplus = false
+  #isRemovingSurplus = false
   #isComplete = false
   readonly #from = new LeafRow()
   readonly #to = new LeafRow()
@@ -31,6 +42,7 @@ export class TreeCopy implements StagedWork {
     const { trees, entries } = keyspace
     this.#keyspace = keyspace
     this.#handle = new TreeHandle(keyspace, entry)
+    this.#passLsn = entries.lsn(entry)
     const seed = trees.roots.seed(entries.value(entry))
     this.#root = trees.createTree(0, keyspace.nextCollectionId++, seed, packedHeaderBytes, 0)
   }
@@ -41,32 +53,62 @@ export class TreeCopy implements StagedWork {
   }
 
   step(): boolean {
+    const entry = this.#isComplete ? 0 : this.#handle.find()
+    if (entry === 0) return false
+    const { entries } = this.#keyspace
+    const root = entries.value(entry)
+    const isThrough = this.#isRemovingSurplus ? this.#removeSurplus(root, sliceBytesMax) : this.#pass(root)
+    if (isThrough) this.#passed(entries.lsn(entry))
+    return !this.#isComplete
+  }
+
+  /** Copies leaves from the position on; true when it is through. */
+  #pass(root: number): boolean {
     const { trees } = this.#keyspace
     const from = this.#from
-    if (!this.#next(from)) return false
-    let bytes = 0
-    while (bytes < sliceBytesMax) {
-      if (trees.ref(from) === 0) {
-        trees.shape.separator(from, this.#position)
-        return true
+    if (!this.#next(root, from)) return true
+    for (let bytes = 0; bytes < sliceBytesMax; ) {
+      if (this.#passes > 0 && this.#hasCopyOf(from)) bytes += searchBytes
+      else if (trees.ref(from) === 0) break
+      else {
+        bytes += trees.nodes.bytes(from.node, from.row)
+        this.#copy(from)
       }
-      bytes += trees.nodes.bytes(from.node, from.row)
-      this.#copy(from)
-      if (!trees.shape.next(from)) {
-        this.#isComplete = true
-        return false
-      }
+      if (!trees.shape.next(from)) return true
     }
     trees.shape.separator(from, this.#position)
-    return true
+    return false
+  }
+
+  /** Says what follows when all leaves have been looked at. `lsn`: of the tree's last change. */
+  #passed(lsn: number): void {
+    const wasRemoving = this.#isRemovingSurplus
+    this.#isRemovingSurplus = false
+    this.#position.set(0)
+    if (lsn === this.#passLsn) {
+      if (wasRemoving) this.#hasSurplus = false
+      this.#isRemovingSurplus = this.#hasSurplus
+      this.#isComplete = !this.#hasSurplus
+      return
+    }
+    this.#hasSurplus = true
+    this.#isComplete = ++this.#passes === passesMax
+    if (!this.#isComplete) this.#passLsn = lsn
+  }
+
+  /** Whether the copy is the tree as it is now. */
+  #isExact(entry: number): boolean {
+    return this.#isComplete && !this.#hasSurplus && this.#keyspace.entries.lsn(entry) === this.#passLsn
   }
 
   eachCold(wants: ColdWants): boolean {
-    const { trees } = this.#keyspace
-    const root = this.#handle.root()
-    if (root === 0) return false
+    const { trees, entries } = this.#keyspace
+    const entry = this.#handle.find()
+    if (entry === 0) return false
+    const root = entries.value(entry)
     const at = new LeafRow()
-    if (this.#next(at)) {
+    if (!this.#isComplete) {
+      if (this.#isRemovingSurplus || !this.#next(root, at)) return true
       let left = leavesAhead
       do {
         if (trees.ref(at) !== 0) break
@@ -74,6 +116,7 @@ export class TreeCopy implements StagedWork {
       } while (--left > 0 && trees.shape.next(at))
       return true
     }
+    if (trees.roots.coldLeaves(root) === 0 || this.#isExact(entry)) return true
     trees.shape.first(root, at)
     do {
       if (trees.ref(at) === 0 && !this.#hasCopyOf(at)) wantRow(trees, root, at, wants)
@@ -84,13 +127,7 @@ export class TreeCopy implements StagedWork {
   /** Root block of the copy of the value of `entry` as it is now; 0 if this is a copy of something else. Then it is the caller's. */
   take(entry: number): number {
     if (this.#handle.find() !== entry || this.#root === 0) return 0
-    const { trees, entries } = this.#keyspace
-    const from = this.#from
-    this.#removeSurplus(entries.value(entry))
-    trees.shape.first(entries.value(entry), from)
-    do {
-      if (!this.#hasCopyOf(from)) this.#copy(from)
-    } while (trees.shape.next(from))
+    if (!this.#isExact(entry)) this.#copyRest(this.#keyspace.entries.value(entry))
     const root = this.#root
     this.#root = 0
     return root
@@ -104,17 +141,34 @@ export class TreeCopy implements StagedWork {
     this.#root = 0
   }
 
-  /** Removes leaves that begin where none of the original does. */
-  #removeSurplus(original: number): void {
+  #copyRest(original: number): void {
+    const { shape } = this.#keyspace.trees
+    const from = this.#from
+    this.#position.set(0)
+    this.#removeSurplus(original, Number.POSITIVE_INFINITY)
+    shape.first(original, from)
+    do {
+      if (!this.#hasCopyOf(from)) this.#copy(from)
+    } while (shape.next(from))
+  }
+
+  /** Removes leaves, from the position on, that begin where none of the original does; true when it is through. */
+  #removeSurplus(original: number, bytesMax: number): boolean {
     const { trees } = this.#keyspace
     const to = this.#to
-    trees.shape.first(this.#root, to)
-    while (trees.shape.next(to)) {
+    trees.shape.locate(this.#root, this.#position, to)
+    for (let bytes = 0; trees.shape.next(to); bytes += searchBytes) {
       trees.shape.separator(to, this.#separator)
+      if (bytes >= bytesMax) {
+        trees.shape.previous(to)
+        trees.shape.separator(to, this.#position)
+        return false
+      }
       if (trees.find(original, this.#separator, this.#from)) continue
       trees.remove(to)
       trees.shape.locate(this.#root, this.#separator, to)
     }
+    return true
   }
 
   #hasCopyOf(at: LeafRow): boolean {
@@ -146,10 +200,8 @@ export class TreeCopy implements StagedWork {
     nodes.setLsn(to.node, to.row, lsn)
   }
 
-  /** Finds the first leaf that begins where the copying goes on, or behind; false when there is none. */
-  #next(into: LeafRow): boolean {
-    const root = this.#isComplete ? 0 : this.#handle.root()
-    if (root === 0) return false
+  /** Finds the first leaf that begins at the position, or behind; false when there is none. */
+  #next(root: number, into: LeafRow): boolean {
     const { shape, nodes } = this.#keyspace.trees
     shape.locate(root, this.#position, into)
     if (this.#position.compare(shape.arena.words(into.node), nodes.rowAt(into.node, into.row)) === 0) return true

@@ -123,6 +123,8 @@ async function story(seed: number): Promise<number> {
         () => shard.checkpointer.run(),
       )
       .catch(expectDiskFailure)
+    // What it did not meet is for nobody else.
+    for (const operation of ['write', 'sync'] as const) shard.coldDisk.fail(operation, 'EIO', 0)
     await changeAll(shard, changes, changes.below(3))
     if (changes.below(3) === 0) continue
     expect(shard.matchesModel()).toBe(true)

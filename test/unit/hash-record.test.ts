@@ -163,12 +163,12 @@ describe('the record of fields and a form', () => {
   it('is refused when it ends too early, and has nothing of a seed without a tree', () => {
     const refused = (hex: string): void =>
       expect(() => new Replay(engine.keyspace, engine.mutator).apply(1, Buffer.from(hex, 'hex'))).toThrow('record ends too early')
-    refused('010c000167')
-    refused('010c000167034d0000')
-    refused('010c000167034d000000')
-    refused('010c0001670502016101310162')
+    refused('020c000167')
+    refused('020c000167034d0000')
+    refused('020c000167034d000000')
+    refused('020c0001670502016101310162')
     engine.mutator.recording = false
-    new Replay(engine.keyspace, engine.mutator).apply(1, Buffer.from('010c000167050101610131', 'hex'))
+    new Replay(engine.keyspace, engine.mutator).apply(1, Buffer.from('020c000167050101610131', 'hex'))
     expect(contentsOf(engine.keyspace).get('0/g')).toMatchObject({ encoding: leafForm, value: new Map([['a', '1']]) })
   })
 
@@ -210,7 +210,7 @@ describe('the record of a copy', () => {
     engine.change((mutator) => mutator.expire(engine.find('a'), 5_000_000_000_000))
     engine.hashSet('b', 0, 30, 'former')
     const record = engine.copy('a', 'b')
-    expect([record.toString('hex'), engine.mutator.record.references]).toEqual(['010d000161000162', []])
+    expect([record.toString('hex'), engine.mutator.record.references]).toEqual(['020d000161000162', []])
     const contents = contentsOf(engine.keyspace)
     expect(contents.get('0/b')).toEqual(contents.get('0/a'))
     engine.check()
@@ -233,7 +233,7 @@ describe('the record of a copy', () => {
         cold.push(`${valueId}`)
       }
     }
-    const payloadOf = (...hex: readonly string[]): Buffer => Buffer.from(`01${hex.join('')}`, 'hex')
+    const payloadOf = (...hex: readonly string[]): Buffer => Buffer.from(`02${hex.join('')}`, 'hex')
     const wanted = (payload: Buffer): string[] => {
       const ids: string[] = []
       const wants: ColdWants = {

@@ -42,9 +42,10 @@ describe('log records', () => {
   it('of another version or with an unknown operation are refused', () => {
     const { keyspace, mutator } = engine()
     const replay = new Replay(keyspace, mutator)
-    expect(() => replay.apply(1, Buffer.from('02020001', 'hex'))).toThrow('log record of version 2')
-    expect(() => replay.apply(1, Buffer.from('01630001610000', 'hex'))).toThrow('unknown operation 99')
-    expect(() => replay.apply(1, Buffer.from('0102000661', 'hex'))).toThrow('record ends too early')
+    expect(() => replay.apply(1, Buffer.from('03020001', 'hex'))).toThrow('log record of version 3: written by a newer')
+    expect(() => replay.apply(1, Buffer.from('01020001', 'hex'))).toThrow('log record of version 1: written by an older')
+    expect(() => replay.apply(1, Buffer.from('02630001610000', 'hex'))).toThrow('unknown operation 99')
+    expect(() => replay.apply(1, Buffer.from('0202000661', 'hex'))).toThrow('record ends too early')
   })
 })
 

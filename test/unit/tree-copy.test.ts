@@ -1,5 +1,5 @@
 /** A copy of a large hash that is made in slices while the hash goes on changing: in the end it is what a copy made at once would be. */
-import { beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { Separator } from '../../engine/tree/separator.ts'
 import { TreeCopy } from '../../engine/tree/tree-copy.ts'
 import { contentsOf } from '../property/keyspace-check.ts'
@@ -62,6 +62,28 @@ describe('a copy in slices', () => {
     remove('g', numbersIn('g', 0, 40))
     engine.hashSet('h', 0, 200, 'changed')
     engine.check()
+  })
+
+  it('leaves nothing for the turn of the command when the hash has come to rest before', () => {
+    const { trees } = engine.keyspace
+    engine.hashSet('h', 0, 3000, long)
+    const copy = new TreeCopy(engine.keyspace, engine.find('h'))
+    expect(copy.step()).toBe(true)
+    remove('h', numbersIn('h', 2, 9))
+    engine.hashSet('h', 5000, 5100, 'new')
+    while (copy.step());
+    const contents = contentsOf(engine.keyspace).get('0/h')?.value
+    const root = engine.slot('h')
+    storeLeaves(trees, root, 1000)
+    // Whoever looks for what has changed would now need one of them.
+    for (const { ref } of leavesOf(trees, root)) expect(trees.evict(ref)).toBe(true)
+    const find = vi.spyOn(trees, 'find')
+    const taken = copy.take(engine.find('h'))
+    expect(find).not.toHaveBeenCalled()
+    find.mockRestore()
+    engine.copy('h', 'g', taken)
+    expect(contentsOf(engine.keyspace).get('0/g')?.value).toEqual(contents)
+    expect(leavesOf(trees, taken).map(({ separator }) => separator)).toEqual(leavesOf(trees, root).map(({ separator }) => separator))
   })
 
   it('asks for what is cold, a few leaves at a time, and in the end for what it has no good copy of', () => {
