@@ -79,8 +79,8 @@ export async function largeHashAnswer(context: Context): Promise<{ aims: Aim[]; 
 }
 
 const commandNames = Object.keys(commands) as Command[]
-const repeatsOf = (context: Context) => context.size(7, 3)
-const requestsOf = (context: Context) => context.size(300_000, 50_000)
+const repeatsOf = (context: Context) => context.size(5, 3)
+const requestsOf = (context: Context) => context.size(200_000, 50_000)
 
 function rateRow({ fields, moraine, redis }: Measured, command: Command): string[] {
   const ours = moraine.rates[command]
