@@ -13,6 +13,8 @@ import { startMemcached, startMoraine, startRedis } from './processes.ts'
 
 export interface Start {
   readonly flags?: readonly string[]
+  /** Flags of Node, for Moraine. */
+  readonly nodeFlags?: readonly string[]
   /** Data of an earlier server; a new directory without. */
   readonly directory?: string
 }
@@ -46,8 +48,8 @@ export class Context {
     return path
   }
 
-  async moraine({ flags = [], directory }: Start = {}): Promise<RunningServer> {
-    return this.#keep(await startMoraine(directory ?? (await this.directory('moraine')), flags))
+  async moraine({ flags = [], nodeFlags = [], directory }: Start = {}): Promise<RunningServer> {
+    return this.#keep(await startMoraine(directory ?? (await this.directory('moraine')), flags, nodeFlags))
   }
 
   async redis({ flags = [], directory }: Start = {}): Promise<RunningServer> {

@@ -1,148 +1,122 @@
 /**
- * What hashes cost in memory beside redis-server: many small ones (ten fields), and one large one. Figures are the servers'
- * own used_memory, less what they use when empty, and the growth of the process (RSS). Environment: HASHES (a million),
- * FIELDS (of the large hash, a million). Run `npm run build` before.
+ * What many hashes of three fields cost beside redis-server, when one value is a byte too long for the compact form. Figures
+ * are what the load adds to the servers' own used_memory and to the resident memory of the process.
  */
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { pathToFileURL } from 'node:url'
-import { inOrder } from './key-choice.ts'
-import { load } from './loader.ts'
+import { fill } from './cold-data.ts'
+import type { Context } from './context.ts'
+import { watchCollections } from './garbage-collections.ts'
+import { threeFieldHashes } from './hash-requests.ts'
+import { expectKeys } from './memory.ts'
 import { memoryOf } from './process-memory.ts'
 import type { RunningServer } from './processes.ts'
-import { infoNumber, redisCli, startMoraine, startRedis } from './processes.ts'
-import type { Requests } from './requests.ts'
-import { respGet } from './requests.ts'
-import { decimal, textTable } from './table.ts'
+import { infoNumber } from './processes.ts'
+import type { Aim } from './report.ts'
+import type { Table } from './table.ts'
+import { count, decimal, median } from './table.ts'
 
-const HASHES = Number(process.env.HASHES ?? 1_000_000)
-const FIELDS = Number(process.env.FIELDS ?? 1_000_000)
-const fieldsPerHash = 10
-/** Values are a letter and digits: integers would be stored otherwise by Redis. */
-const valueDigits = 9
-const emptyValue = `v${'0'.repeat(valueDigits)}`
+const redisBytes = 386
+const pauseMsMax = 20
 /** What is freed late is freed by then. */
 const settleMs = 3000
 
-interface Load {
-  readonly title: string
-  readonly requests: Requests
-  readonly count: number
-  /** Names that the load makes: what `check` answers. */
-  readonly check: readonly string[]
-  readonly expected: number
+export const memoryOnly = {
+  moraine: ['--appendonly', 'no', '--tier-enabled', 'no'],
+  redis: ['--appendonly', 'no'],
 }
 
-/** Bytes that the load added. */
+/** Bytes that a load added, and Moraine's longest pause meanwhile. */
 interface Cost {
   readonly used: number
   readonly rss: number
   readonly perSecond: number
+  readonly longestPauseMs: number | undefined
+  readonly collections: number | undefined
 }
 
-function digits(buffer: Buffer, end: number, n: number): void {
-  for (let left = n, at = end; left > 0; left = Math.floor(left / 10)) buffer[--at] = 0x30 + (left % 10)
+interface Measured {
+  readonly hashes: number
+  readonly moraine: Cost
+  readonly redis: Cost
 }
 
-function bulk(text: string): string {
-  return `$${text.length}\r\n${text}\r\n`
-}
-
-/** Fields of six bytes, values of ten, a key of sixteen. */
-function smallHashes(): Requests {
-  const fields = Array.from({ length: fieldsPerHash }, (_, i) => bulk(`field${i}`) + bulk(emptyValue)).join('')
-  const head = `*${2 + 2 * fieldsPerHash}\r\n${bulk('HSET')}`
-  const template = Buffer.from(head + bulk(`key:${'0'.repeat(12)}`) + fields, 'latin1')
-  const keyEnd = head.length + '$16\r\n'.length + 16
-  const pairBytes = fields.length / fieldsPerHash
+export async function threeFieldAnswer(context: Context): Promise<{ aims: Aim[]; table: Table; notes: string[] }> {
+  const some = await beside(context, context.size(100_000, 20_000), context.size(3, 1))
+  const many = await beside(context, context.size(1_000_000, 50_000), 1)
+  const used = some.moraine.used / some.hashes
+  const pauseMs = many.moraine.longestPauseMs
   return {
-    requestBytes: template.length,
-    encode(buffer, at, key) {
-      template.copy(buffer, at)
-      digits(buffer, at + keyEnd, key)
-      for (let i = 0; i < fieldsPerHash; i++) {
-        const valueEnd = keyEnd + 2 + (i + 1) * pairBytes - 2
-        digits(buffer, at + valueEnd, (key * 31 + i * 7919 + 1_000_000_007) % 10 ** valueDigits)
-      }
+    aims: [
+      {
+        aim: `${count(some.hashes)} hashes of three fields: ≤ ${redisBytes} B of used_memory a key`,
+        measured: `${decimal(used, 1)} B, Redis ${decimal(some.redis.used / some.hashes, 1)} B`,
+        met: used <= redisBytes,
+      },
+      {
+        aim: `${count(many.hashes)} of them: GC pauses < ${pauseMsMax} ms`,
+        measured: `${decimal(pauseMs, 1)} ms`,
+        met: context.quick || pauseMs === undefined ? undefined : pauseMs < pauseMsMax,
+      },
+    ],
+    table: {
+      title: 'Hashes of three fields, values of 10, 10 and 65 bytes: bytes a key',
+      columns: ['hashes', 'server', 'used_memory B', 'RSS growth B', 'HSET/s', 'longest GC pause ms', 'collections'],
+      rows: [some, many].flatMap(({ hashes, moraine, redis }) => [row(hashes, 'Moraine', moraine), row(hashes, 'redis-server', redis)]),
     },
-    replies: () => respGet().replies(),
+    notes: [
+      `Keys of 16 bytes, HSET of all three fields. Of ${count(some.hashes)} hashes the medians of ${context.size(3, 1)} fresh processes, of ${count(many.hashes)} one process each; read ${settleMs / 1000} s after the load.`,
+      'RSS growth is counted from the empty process, so it includes what the heap of Node itself grows by under the first load. A pause is what `--trace-gc` tells of a collection, the longest since the start.',
+    ],
   }
 }
 
-/** Fields of one hash: seven bytes, values of ten. */
-function largeHash(): Requests {
-  const head = `*4\r\n${bulk('HSET')}${bulk('large')}`
-  const template = Buffer.from(`${head}${bulk('0000000')}${bulk(emptyValue)}`, 'latin1')
-  const fieldEnd = head.length + '$7\r\n'.length + 7
-  return {
-    requestBytes: template.length,
-    encode(buffer, at, key) {
-      template.copy(buffer, at)
-      digits(buffer, at + fieldEnd, key)
-      digits(buffer, at + template.length - 2, (key * 31 + 1_000_000_007) % 10 ** valueDigits)
-    },
-    replies: () => respGet().replies(),
-  }
+function row(hashes: number, name: string, cost: Cost): string[] {
+  const each = (bytes: number) => decimal(bytes / hashes, 1)
+  return [
+    count(hashes),
+    name,
+    each(cost.used),
+    each(cost.rss),
+    count(cost.perSecond),
+    decimal(cost.longestPauseMs, 1),
+    count(cost.collections),
+  ]
 }
 
-async function measure(server: RunningServer, of: Load): Promise<Cost> {
+async function beside(context: Context, hashes: number, repeats: number): Promise<Measured> {
+  const ours: Cost[] = []
+  const theirs: Cost[] = []
+  for (let repeat = 0; repeat < repeats; repeat++) {
+    ours.push(await measure(context, await context.moraine({ flags: memoryOnly.moraine, nodeFlags: ['--trace-gc'] }), hashes))
+    theirs.push(await measure(context, await context.redis({ flags: memoryOnly.redis }), hashes))
+  }
+  return { hashes, moraine: medianOf(ours), redis: medianOf(theirs) }
+}
+
+async function measure(context: Context, server: RunningServer, hashes: number): Promise<Cost> {
   const used = async () => (await infoNumber(server.port, 'used_memory')) ?? Number.NaN
+  const watch = server.name === 'Moraine' ? watchCollections(server) : undefined
   const usedBefore = await used()
   const rssBefore = memoryOf(server.pid).rss
-  const options = { port: server.port, connections: 4, pipeline: 64, stopAtError: true }
-  const { perSecond, errors, firstError } = await load({ ...options, requests: of.requests, nextKey: inOrder(0, of.count) })
-  if (errors > 0) throw new Error(`${server.name}: ${firstError}`)
+  const { perSecond } = await fill(context, server, hashes, threeFieldHashes())
   await pause(settleMs)
-  const found = Number(await redisCli(server.port, ...of.check))
-  if (found !== of.expected) throw new Error(`${server.name}: ${found} instead of ${of.expected}`)
-  return { used: (await used()) - usedBefore, rss: memoryOf(server.pid).rss - rssBefore, perSecond }
+  await expectKeys(server.port, hashes)
+  const cost = { used: (await used()) - usedBefore, rss: memoryOf(server.pid).rss - rssBefore, perSecond }
+  const collections = watch?.stop()
+  await context.discard(server)
+  return { ...cost, longestPauseMs: collections?.longestMs, collections: collections?.count }
 }
 
-async function beside(of: Load): Promise<readonly string[][]> {
-  const directory = await mkdtemp(join(tmpdir(), 'moraine-bench-hash-'))
-  const rows: string[][] = []
-  let redis: Cost | undefined
-  try {
-    for (const start of [startRedis, startMoraine]) {
-      const server = await start(
-        directory,
-        start === startMoraine ? ['--appendonly', 'no', '--tier-enabled', 'no'] : ['--appendonly', 'no'],
-      )
-      const cost = await measure(server, of).finally(() => server.stop())
-      redis ??= cost
-      const each = (bytes: number) => decimal(bytes / of.expected, 1)
-      const ratios = [cost.used / redis.used, cost.rss / redis.rss].map((ratio) => `${decimal(ratio)} ×`)
-      rows.push([of.title, server.name, each(cost.used), ratios[0] ?? '', each(cost.rss), ratios[1] ?? '', `${Math.round(cost.perSecond)}`])
-    }
-  } finally {
-    await rm(directory, { recursive: true, force: true })
+function medianOf(costs: readonly Cost[]): Cost {
+  const of = (read: (cost: Cost) => number | undefined) => {
+    const values = costs.map(read).filter((value) => value !== undefined)
+    return values.length === 0 ? undefined : median(values)
   }
-  return rows
+  return {
+    used: of(({ used }) => used) ?? Number.NaN,
+    rss: of(({ rss }) => rss) ?? Number.NaN,
+    perSecond: of(({ perSecond }) => perSecond) ?? Number.NaN,
+    longestPauseMs: of(({ longestPauseMs }) => longestPauseMs),
+    collections: of(({ collections }) => collections),
+  }
 }
-
-export async function run(): Promise<void> {
-  const loads: readonly Load[] = [
-    {
-      title: `${HASHES} hashes of ${fieldsPerHash} fields`,
-      requests: smallHashes(),
-      count: HASHES,
-      check: ['DBSIZE'],
-      expected: HASHES,
-    },
-    {
-      title: `one hash of ${FIELDS} fields`,
-      requests: largeHash(),
-      count: FIELDS,
-      check: ['HLEN', 'large'],
-      expected: FIELDS,
-    },
-  ]
-  const rows: string[][] = []
-  for (const of of loads) rows.push(...(await beside(of)))
-  const columns = ['load', 'server', 'used_memory B each', 'beside Redis', 'RSS B each', 'beside Redis', 'HSET/s']
-  console.log(textTable({ title: 'Memory per hash of ten fields, and per field of a large hash', columns, rows }))
-}
-
-if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) await run()

@@ -2,8 +2,8 @@
  * `npm run bench`: asks each question in turn, prints its prediction, then what was measured, and writes both with charts
  * under docs/benchmarks/.
  *
- *     npm run bench                                  all questions, about 25 minutes, some 12 GB of disk
- *     npm run bench -- --quick                       small sizes, three minutes; pages only with --out
+ *     npm run bench                                  all questions, about 35 minutes, some 24 GB of disk
+ *     npm run bench -- --quick                       small sizes, four minutes; pages only with --out
  *     npm run bench -- --only throughput,restart     some questions
  *     npm run bench -- --out DIRECTORY               pages elsewhere
  *     npm run bench -- --directory DIRECTORY         data elsewhere than in the system's temporary directory
@@ -16,6 +16,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { commitUnderColdReads } from './commit-under-cold-reads.ts'
 import { Context } from './context.ts'
+import { hashes } from './hashes.ts'
 import type { Machine } from './machine.ts'
 import { describeMachine } from './machine.ts'
 import { memory } from './memory.ts'
@@ -27,7 +28,7 @@ import { stalls } from './stalls.ts'
 import { throughput } from './throughput.ts'
 import { tier } from './tier.ts'
 
-const questions: readonly Question[] = [throughput, readsBesideDurableWrites, stalls, memory, tier, commitUnderColdReads, restart]
+const questions: readonly Question[] = [throughput, readsBesideDurableWrites, stalls, hashes, memory, tier, commitUnderColdReads, restart]
 const pagesDirectory = fileURLToPath(new URL('../docs/benchmarks', import.meta.url))
 
 async function main(): Promise<number> {

@@ -8,7 +8,8 @@ const runMsMax = 180_000
 
 export interface BenchmarkRun {
   readonly port: number
-  readonly test: 'set' | 'get'
+  /** One of its tests, or a command with `__rand_int__` where a random number below `keys` belongs. */
+  readonly test: 'set' | 'get' | readonly string[]
   readonly connections: number
   readonly pipeline: number
   readonly requests: number
@@ -25,12 +26,13 @@ export interface BenchmarkSample {
 
 /** Rejects when it fails or prints no figures. */
 export async function measure(options: BenchmarkRun): Promise<BenchmarkSample> {
-  const { stdout, stderr } = await run('redis-benchmark', [...flagsOf(options), '--csv'], {
+  const { stdout, stderr } = await run('redis-benchmark', ['--csv', ...flagsOf(options)], {
     maxBuffer: 2 ** 24,
     timeout: runMsMax,
     killSignal: 'SIGKILL',
   })
-  const row = stdout.split('\n').find((line) => line.startsWith(`"${options.test.toUpperCase()}"`))
+  const name = typeof options.test === 'string' ? options.test.toUpperCase() : options.test.join(' ')
+  const row = stdout.split('\n').find((line) => line.startsWith(`"${name}"`))
   if (row === undefined) throw new Error(`redis-benchmark said: ${stdout}${stderr}`)
   // test, rps, avg, min, p50, p95, p99, max; latencies in ms
   const cells = row.split(',').map((cell) => Number(cell.replaceAll('"', '')))
@@ -44,7 +46,7 @@ export interface BackgroundLoad {
 
 /** Load until stopped; `requests` bounds it, in case nobody stops it. Resolves when the first requests have been answered. */
 export function startBackground(options: BenchmarkRun): Promise<BackgroundLoad> {
-  const child = spawn('redis-benchmark', [...flagsOf(options), '-q'], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn('redis-benchmark', ['-q', ...flagsOf(options)], { stdio: ['ignore', 'pipe', 'pipe'] })
   const killIt = () => child.kill('SIGKILL')
   process.once('exit', killIt)
   let perSecond = 0
@@ -67,8 +69,9 @@ export function startBackground(options: BenchmarkRun): Promise<BackgroundLoad> 
   })
 }
 
+/** What is measured comes last: words after a command would belong to it. */
 function flagsOf(options: BenchmarkRun): string[] {
   const { port, test, connections, pipeline, requests, keys, valueBytes } = options
   const numbers = { '-p': port, '-c': connections, '-P': pipeline, '-n': requests, '-r': keys, '-d': valueBytes }
-  return [...Object.entries(numbers).flatMap(([flag, value]) => [flag, `${value}`]), '-t', test]
+  return [...Object.entries(numbers).flatMap(([flag, value]) => [flag, `${value}`]), ...(typeof test === 'string' ? ['-t', test] : test)]
 }

@@ -1,20 +1,17 @@
 /** Commands on values of 100 MB and hashes of a million fields: how long does everybody else wait? */
-import type { ChildProcess } from 'node:child_process'
-import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { createConnection } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import type { Context } from './context.ts'
 import { seededRandom } from './key-choice.ts'
 import type { RunningServer } from './processes.ts'
 import type { Answer, Question } from './report.ts'
 import { barChart } from './svg-chart.ts'
 import { decimal, median } from './table.ts'
+import { startWaitProbe } from './wait-probe.ts'
 
 const waitMsMax = 20
-const probeFile = fileURLToPath(new URL('stall-probe.ts', import.meta.url))
 /** For what setting a case up leaves behind: commits, freeing, the client's own garbage. */
 const settleMs = 300
 
@@ -116,7 +113,7 @@ async function answer(context: Context): Promise<Answer> {
 /** The longest waits beside each of the cases, in ms. */
 async function waitsBeside(context: Context, server: RunningServer, cases: readonly Case[], repeats: number): Promise<number[]> {
   const client = await Client.connect(server.port)
-  const probe = fork(probeFile, [`${server.port}`])
+  const probe = startWaitProbe(server.port)
   try {
     await fillHash(client, context.size(1_000_000, 100_000))
     const shown = context.progress(`${server.name}: waits`, cases.length * repeats, 'rounds')
@@ -126,9 +123,9 @@ async function waitsBeside(context: Context, server: RunningServer, cases: reado
       for (let repeat = 0; repeat < repeats; repeat++) {
         for (const each of before) await client.send(each)
         await pause(settleMs)
-        await worstWait(probe)
+        await probe.worstMs()
         await client.send(command)
-        waits.push(await worstWait(probe))
+        waits.push(await probe.worstMs())
         shown.update(i * repeats + repeat + 1)
       }
       medians.push(median(waits))
@@ -136,17 +133,10 @@ async function waitsBeside(context: Context, server: RunningServer, cases: reado
     shown.finish()
     return medians
   } finally {
-    probe.kill()
+    probe.stop()
     client.close()
     await context.discard(server)
   }
-}
-
-/** The longest wait since the last call, in ms. */
-async function worstWait(probe: ChildProcess): Promise<number> {
-  probe.send('worst')
-  const [worstMs] = (await once(probe, 'message')) as [number]
-  return worstMs
 }
 
 async function fillHash(client: Client, fields: number): Promise<void> {

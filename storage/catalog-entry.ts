@@ -34,14 +34,16 @@ export class CatalogEntry {
     this.valueId = 0
   }
 
+  // V8's write barrier notes each young object that is stored into an old one. Nearly all rows of a block have the same buffers.
+
   setKey(bytes: Buffer, start: number, end: number): void {
-    this.key = bytes
+    if (this.key !== bytes) this.key = bytes
     this.keyStart = start
     this.keyEnd = end
   }
 
   setInline(bytes: Buffer, start: number, end: number): void {
-    this.inline = bytes
+    if (this.inline !== bytes) this.inline = bytes
     this.inlineStart = start
     this.inlineEnd = end
   }
