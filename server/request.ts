@@ -320,8 +320,8 @@ export class Request<Session = never> implements RefusableRequest {
   }
 
   #coldNeeds(primary: Primary): ColdSet | undefined {
-    const chunks = this.staged === undefined ? undefined : coldOf(this.staged, primary.keyspace.trees)
-    if (chunks !== undefined) return chunks.items.length > 0 ? chunks : undefined
+    const leaves = this.staged === undefined ? undefined : coldOf(this.staged, primary.keyspace.trees)
+    if (leaves !== undefined) return leaves.items.length > 0 ? leaves : undefined
     const { database, transaction } = this.#owner
     if (this.command.name === 'exec') return transaction.coldNeeds(primary, database)
     return primary.coldNeeds(this.command, this.args, database, undefined)

@@ -1,6 +1,6 @@
 /**
  * The staged work of requests, done beside everything else: about a millisecond a turn for all of them together, one slice of
- * each after the other. Cold chunks that a piece of it needs are fetched.
+ * each after the other. Cold leaves that a piece of it needs are fetched.
  */
 import { isMemoryRefusal } from '../engine/memory/refusal.ts'
 import type { StagedWork } from '../engine/staged-work.ts'
@@ -17,7 +17,7 @@ export interface StagedJob {
   readonly work: StagedWork
   /** Called in the turn in which all is done. */
   done(): void
-  /** A cold chunk could not be read. */
+  /** A cold leaf could not be read. */
   failed(failure: Error): void
   /** It is of no more use: the request has to begin anew. */
   abandoned(): void

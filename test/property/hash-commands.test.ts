@@ -1,6 +1,6 @@
 /**
  * Hash commands beside a model of maps, with thresholds so low that hashes are converted all the time and with values so
- * long that chunks split and join: all in memory, with values and chunks going cold at random, and replayed from records.
+ * long that leaves split and join: all in memory, with values and leaves going cold at random, and replayed from records.
  */
 import { describe, expect, it } from 'vitest'
 import { hashCommands } from '../../engine/commands/hash.ts'
@@ -77,18 +77,18 @@ describe('hash commands beside a model', () => {
         tell(parts.join(' '))
         return session.ask(...parts)
       })
-      let chunks = 0
+      let leaves = 0
       for (const random of steps) {
         await model.step(random)
-        chunks = Math.max(chunks, leavesOf(engine))
+        leaves = Math.max(leaves, leavesOf(engine))
       }
       await model.check()
-      return chunks
+      return leaves
     })
     expect(chunksMax, 'leaves have been cut').toBeGreaterThan(10)
   })
 
-  it('with values and chunks that go cold: a command needs no more than its row says', async () => {
+  it('with values and leaves that go cold: a command needs no more than its row says', async () => {
     const { frozen, cooledAgain } = await runSession({ steps: stepsMax }, async (steps, tell) => {
       const cold = new ColdEngine(tables, testSeed)
       lowerThresholds(cold.engine)

@@ -1,6 +1,6 @@
 /**
  * Random requests on hashes, and what an obvious model of maps says that each answers. Three keys of different sizes: one
- * stays small, one becomes large, one has hundreds of fields and long values, so that its chunks split and join.
+ * stays small, one becomes large, one has hundreds of fields and long values, so that its leaves split and join.
  */
 import { expect } from 'vitest'
 import { formatInline, quote } from '../commands/notation.ts'
