@@ -100,13 +100,22 @@ export class LocalLog implements TransactionLog {
   #quickFromMs = Number.NEGATIVE_INFINITY
   #failure: LogFailed | undefined
   #closed = false
+  /** The last record when the log was opened, if a mark of a clean close stands behind it. */
+  readonly #closedAt: number | undefined
   #groups = 0
   #records = 0
   #writtenBytes = 0
   #lastGroupRecords = 0
   #lastCommitMs = 0
 
-  private constructor(options: LocalLogOptions, logId: bigint, segments: SegmentFiles, spares: SpareSegments, lastLsn: number) {
+  private constructor(
+    options: LocalLogOptions,
+    logId: bigint,
+    segments: SegmentFiles,
+    spares: SpareSegments,
+    lastLsn: number,
+    closed: boolean,
+  ) {
     this.logId = logId
     this.#files = options.files
     this.#clock = options.clock
@@ -117,13 +126,14 @@ export class LocalLog implements TransactionLog {
     this.#digestBytes = options.digestBytes ?? DIGEST_BYTES
     this.recordBytesMax = options.recordBytesMax ?? RECORD_BYTES_MAX - RECORD_SLACK_BYTES
     this.#policy = options.syncPolicy
-    const frameBytesMax = Math.min(FRAME_BYTES_MAX, (options.segmentBytes ?? SEGMENT_BYTES) - SEGMENT_HEADER_BYTES)
+    const frameBytesMax = Math.min(FRAME_BYTES_MAX, (options.segmentBytes ?? SEGMENT_BYTES) - SEGMENT_HEADER_BYTES - FRAME_HEADER_BYTES)
     this.#forming = new GroupBuffer(this.#seed, frameBytesMax, GROUP_BUFFER_BYTES)
     this.#flying = new GroupBuffer(this.#seed, frameBytesMax, GROUP_BUFFER_BYTES)
     this.#appended = lastLsn
     this.#committed = lastLsn
     this.#synced = lastLsn
     this.#forming.vouched = lastLsn
+    this.#closedAt = closed ? lastLsn : undefined
   }
 
   /**
@@ -154,12 +164,12 @@ export class LocalLog implements TransactionLog {
       await files.syncDirectory(directory)
       const active = await files.open(list.at(-1)!.path, { write: true, durable: true })
       const segments = new SegmentFiles(segmentOptions, spares, list, found.end, active)
-      return new LocalLog(options, logId, segments, spares, found.lastLsn)
+      return new LocalLog(options, logId, segments, spares, found.lastLsn, found.closed)
     }
     const firstLsn = options.firstLsn ?? 1
     const { segment, file } = await beginSegment(segmentOptions, await spares.take(0), firstLsn)
     const segments = new SegmentFiles(segmentOptions, spares, [segment], SEGMENT_HEADER_BYTES, file)
-    return new LocalLog(options, logId, segments, spares, firstLsn - 1)
+    return new LocalLog(options, logId, segments, spares, firstLsn - 1, false)
   }
 
   get appended(): number {
@@ -395,13 +405,14 @@ export class LocalLog implements TransactionLog {
     )
   }
 
-  /** Makes everything durable and says so in the log, if there is room for the mark. */
+  /** Makes everything durable and says so in the log, unless it ends with such a mark already. */
   async #markClosed(): Promise<void> {
     await this.#segments.sync()
     this.#synced = this.#committed
+    if (this.#appended === this.#closedAt || !this.#segments.canClose) return
     const mark = Buffer.alloc(FRAME_HEADER_BYTES)
     sealFrame(mark, 0, FRAME_HEADER_BYTES, this.#seed, KIND_CLOSED, this.#committed + 1, this.#synced, 0)
-    if (mark.length <= this.#segments.room) await this.#segments.write([mark], mark.length, true)
+    await this.#segments.write([mark], mark.length, true)
     this.#crashPoint('close:marked')
   }
 

@@ -34,6 +34,8 @@ export interface FoundLog {
   readonly lastLsn: number
   /** Offset in the last segment where the next frame goes. */
   readonly end: number
+  /** Whether the last frame says that the log was closed there. */
+  readonly closed: boolean
 }
 
 export interface RecoveryOptions {
@@ -56,7 +58,7 @@ export async function recoverLog(options: RecoveryOptions): Promise<FoundLog> {
   const segments: FoundSegment[] = []
   for (const name of names) if (parseSegmentName(name) !== undefined) segments.push(await openSegment(files, directory, name))
   const first = segments[0]
-  if (!first) return { segments, spares, logId: undefined, lastLsn: 0, end: 0 }
+  if (!first) return { segments, spares, logId: undefined, lastLsn: 0, end: 0, closed: false }
 
   const logId = options.logId ?? first.header.logId
   for (const { header, path } of segments) {
@@ -66,7 +68,7 @@ export async function recoverLog(options: RecoveryOptions): Promise<FoundLog> {
   }
   const bytesTotal = segments.reduce((sum, segment) => sum + segment.header.segmentBytes, 0)
   let bytesBefore = 0
-  let found = { lastLsn: first.header.firstLsn - 1, end: SEGMENT_HEADER_BYTES }
+  let found = { lastLsn: first.header.firstLsn - 1, end: SEGMENT_HEADER_BYTES, closed: false }
   for (const [index, segment] of segments.entries()) {
     const before = bytesBefore
     const progress = (bytes: number): void => options.onProgress?.(before + bytes, bytesTotal)
@@ -104,7 +106,7 @@ async function recoverSegment(
   next: FoundSegment | undefined,
   seed: number,
   progress: (bytes: number) => void,
-): Promise<{ lastLsn: number; end: number }> {
+): Promise<Pick<FoundLog, 'lastLsn' | 'end' | 'closed'>> {
   const { path } = segment
   const file = await options.files.open(path, { write: next === undefined, durable: next === undefined })
   try {
@@ -139,6 +141,8 @@ interface Scan {
   readonly end: number
   /** Offset of the first frame that no later frame vouches for; `end` when there is none. */
   readonly unvouchedFrom: number
+  /** Whether the last good frame is a closed one. */
+  readonly closed: boolean
 }
 
 /** Reads frames from the start of a segment to the first that is not the one expected. */
@@ -147,6 +151,7 @@ async function scanFrames(file: File, segment: SegmentHeader, seed: number, prog
   const header = new FrameHeader()
   let lastLsn = segment.firstLsn - 1
   let end = SEGMENT_HEADER_BYTES
+  let closed = false
   const frameOffsets: number[] = []
   const frameLsns: number[] = []
   let unvouched = 0
@@ -160,6 +165,7 @@ async function scanFrames(file: File, segment: SegmentHeader, seed: number, prog
       frameOffsets.push(end)
       frameLsns.push(header.lastLsn)
       lastLsn = header.lastLsn
+      closed = header.kind === KIND_CLOSED
       reader.skip(header.frameBytes)
       end += header.frameBytes
       progress(end)
@@ -167,7 +173,7 @@ async function scanFrames(file: File, segment: SegmentHeader, seed: number, prog
   } finally {
     await reader.settle()
   }
-  return { lastLsn, end, unvouchedFrom: frameOffsets[unvouched] ?? end }
+  return { lastLsn, end, unvouchedFrom: frameOffsets[unvouched] ?? end, closed }
 }
 
 /**

@@ -8,6 +8,7 @@
  */
 import type { File, FileSystem } from '../storage/file-system.ts'
 import type { CrashHook } from './crash-points.ts'
+import { FRAME_HEADER_BYTES } from './record.ts'
 import { encodeSegmentHeader, SEGMENT_HEADER_BYTES, segmentName } from './segment.ts'
 import type { SpareSegments } from './spare-segments.ts'
 
@@ -66,9 +67,14 @@ export class SegmentFiles {
     return this.#segments.reduce((sum, segment) => sum + segment.bytes, this.#spares.bytes)
   }
 
-  /** Bytes that still fit into the last segment. */
+  /** Bytes of records' frames that still fit into the last segment; the room for the frame that closes the log is not theirs. */
   get room(): number {
-    return this.#active.bytes - this.#end
+    return this.#active.bytes - this.#end - FRAME_HEADER_BYTES
+  }
+
+  /** Whether the frame that closes the log fits. It does, unless the segment was filled by a program that did not keep room for it. */
+  get canClose(): boolean {
+    return this.#active.bytes - this.#end >= FRAME_HEADER_BYTES
   }
 
   /** Whether everything written so far is durable. */
@@ -125,7 +131,7 @@ export class SegmentFiles {
     const { crashPoint } = this.#options
     await this.sync()
     crashPoint('rotate:old-synced')
-    const spare = await this.#spares.take(frameBytes)
+    const spare = await this.#spares.take(frameBytes + FRAME_HEADER_BYTES)
     const { segment, file } = await beginSegment(this.#options, spare, firstLsn)
     await this.closeActive()
     this.#durable = file
