@@ -299,6 +299,8 @@ export class LocalLog implements TransactionLog {
       let writing: Promise<void> | undefined = this.#startGroup()
       while (writing) {
         await writing
+        // A sync in the background may have failed meanwhile, and this group stands behind what was lost.
+        if (this.#failure !== undefined) return
         const committed = this.#finishGroup()
         // The disk gets its next group before the owner is told of this one, which may take a while.
         writing = this.#forming.records > 0 ? this.#startGroup() : undefined

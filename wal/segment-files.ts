@@ -39,6 +39,7 @@ export class SegmentFiles {
   #durable: File | undefined
   #plain: File | undefined
   #dirty = false
+  /** The sync under way, or the one that failed. */
   #syncing: Promise<void> | undefined
   /** The trims so far. Never rejects. */
   #trimming: Promise<void> = Promise.resolve()
@@ -113,13 +114,13 @@ export class SegmentFiles {
     return true
   }
 
-  /** Makes durable what was written before the call. */
+  /** Makes durable what was written before the call. After a failed sync all later ones fail too: what had been lost is unknown. */
   async sync(): Promise<void> {
     // One under way may have begun before the latest write; one that another caller begins after this one has ended will do.
     if (this.#syncing) await this.#syncing
     if (this.#dirty && !this.#syncing) {
       this.#dirty = false
-      this.#syncing = this.#plain!.sync().finally(() => {
+      this.#syncing = this.#plain!.sync().then(() => {
         this.#syncing = undefined
       })
     }

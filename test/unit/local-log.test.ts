@@ -111,6 +111,28 @@ describe('a failure of the local log', () => {
     expect(count(disk, 'sync')).toBe(1)
   })
 
+  it('commits nothing that stands behind a sync that failed in the background', async () => {
+    const { disk, open, crash } = machine()
+    const log = await open({ syncPolicy: 'no' })
+    await fill(log, 2)
+    let told = log.committed
+    log.onCommitted = (now) => {
+      told = now
+    }
+    const failed = new Promise<Error>((resolve) => {
+      log.onFailed = resolve
+    })
+    disk.failNext('sync', 'EIO')
+    log.setSyncPolicy('always')
+    appendText(log, 'after what was lost')
+    log.flush()
+    expect((await failed).message).toContain('EIO')
+    await expect(log.close()).rejects.toThrow(LogFailed)
+    expect(told).toBe(2)
+    crash()
+    await (await open()).close()
+  })
+
   it('goes on without a spare until a segment is needed and the disk is really full', async () => {
     const { disk, open } = machine()
     const log = await open()
@@ -239,6 +261,21 @@ describe('the segments of the local log', () => {
     await log.trim(1)
     await log.close()
     expect((await open()).appended).toBe(1)
+  })
+
+  it.each([0, 8, 24, 32])('keep room for the mark of a clean close: a flipped bit is refused with %i bytes left', async (left) => {
+    const { disk, open } = machine()
+    const log = await open()
+    // A frame of one record: 32 bytes of header and 4 of length.
+    await committed(log, appendText(log, 'x'.repeat((16 << 10) - SEGMENT_HEADER_BYTES - 36 - left)))
+    await log.close()
+    const again = await open()
+    await again.close()
+    const path = `/log/${(await disk.list('/log')).findLast((name) => name.endsWith('.log'))}`
+    disk.damage(path, (bytes) => {
+      bytes[SEGMENT_HEADER_BYTES + 40]! ^= 1
+    })
+    expect((await refusal(open())).message).toContain('damaged')
   })
 
   it('may begin at any LSN', async () => {
