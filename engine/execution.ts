@@ -7,6 +7,7 @@
  * no log, no RESP version, and no clock but `now`, which stands still during a request.
  */
 import type { Arguments } from './arguments.ts'
+import type { EngineLimits } from './engine-limits.ts'
 import type { TypeNumber } from './keyspace/entries.ts'
 import { hashType, stringType } from './keyspace/entries.ts'
 import { keyExpired } from './keyspace/key-change.ts'
@@ -273,15 +274,4 @@ export class Execution implements Frame {
     this.reply.error(wrongTypeText)
     return wrongType
   }
-}
-
-/** What handlers need to know of the configuration. */
-export interface EngineLimits {
-  hashMaxListpackEntries: number
-  hashMaxListpackValue: number
-  protoMaxBulkBytes: number
-  /** Values from this length on are worked on in slices; the engine's own limit unless told. */
-  slicedValueBytes?: number | undefined
-  /** Values from this length on are recorded by reference; the engine's own limit unless told. */
-  largeValueBytes?: number | undefined
 }

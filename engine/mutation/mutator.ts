@@ -344,6 +344,7 @@ export class Mutator {
     if (entry === 0) {
       if (!edit.creates) return 0
       entry = keyspace.insert(db, type as TypeNumber, key, ks, ke, false)
+      keyspace.entries.setResident(entry, 0, 0)
     }
     const result = edit.apply(entry, payload, this.#lsn)
     this.changes += Math.max(result, 1)

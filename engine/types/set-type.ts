@@ -41,7 +41,6 @@ export class SetType implements CollectionType {
   readonly trees: SetTrees
   readonly #collections: Collections
   readonly #integer: Int64 = { high: 0, low: 0 }
-  readonly #decimal = Buffer.alloc(24)
 
   constructor(collections: Collections) {
     this.#collections = collections
@@ -73,17 +72,7 @@ export class SetType implements CollectionType {
     const form = entries.encoding(entry)
     if (form === treeForm) {
       if (this.trees.scan(value, 0, Number.MAX_SAFE_INTEGER, visit) !== 0) throw new Error('set: a leaf to walk over is cold')
-    } else this.eachInBlob(form, values.bytes(value), values.start(value), visit)
-  }
-
-  /** Visits all members of a blob in a form that is no tree's. */
-  eachInBlob(form: number, bytes: Buffer, start: number, visit: VisitMember): void {
-    if (form !== integersForm) {
-      visitMembers(bytes, start, visit)
-      return
-    }
-    const count = integerCount(bytes, start)
-    for (let rank = 0; rank < count; rank++) this.#visitInteger(bytes, start, rank, visit)
+    } else eachMember(form, values.bytes(value), values.start(value), visit)
   }
 
   /** Visits member number `rank`, 0 ≤ rank < length. */
@@ -98,7 +87,7 @@ export class SetType implements CollectionType {
     const bytes = values.bytes(value)
     const start = values.start(value)
     if (form === integersForm) {
-      this.#visitInteger(bytes, start, rank, visit)
+      visitInteger(bytes, start, rank, visit)
       return
     }
     let at = start + packedHeaderBytes
@@ -112,11 +101,6 @@ export class SetType implements CollectionType {
     if (entries.isTree(entry)) return this.trees.scan(entries.value(entry), cursor, count, visit)
     this.each(entry, visit)
     return 0
-  }
-
-  #visitInteger(bytes: Buffer, start: number, rank: number, visit: VisitMember): void {
-    integerAt(bytes, start, rank, this.#integer)
-    visit(this.#decimal, 0, formatInt64(this.#integer, this.#decimal))
   }
 
   #addAll(entry: number, payload: RecordReader, lsn: number): number {
@@ -153,12 +137,12 @@ export class SetType implements CollectionType {
       const members = Buffer.from(values.bytes(entries.value(entry)).subarray(values.start(entries.value(entry)), this.#blobEnd(entry)))
       collections.resizeBlob(entry, packedHeaderBytes, members.length - packedHeaderBytes, 0)
       collections.setForm(entry, leafForm)
-      this.eachInBlob(integersForm, members, 0, (bytes, start, end) => this.#addToBlob(entry, bytes, start, end))
+      eachMember(integersForm, members, 0, (bytes, start, end) => this.#addToBlob(entry, bytes, start, end))
       return
     }
     collections.becomeTree(entry, seed, lsn, (root, blob) => {
       if (blob === 0) return
-      this.eachInBlob(former, values.bytes(blob), values.start(blob), (bytes, start, end) => this.trees.add(root, bytes, start, end, lsn))
+      eachMember(former, values.bytes(blob), values.start(blob), (bytes, start, end) => this.trees.add(root, bytes, start, end, lsn))
     })
   }
 
@@ -255,4 +239,22 @@ export class SetType implements CollectionType {
     const root = entries.value(entry)
     wantLeaf(trees, root, this.trees.separatorOf(root, member, start, end), wants)
   }
+}
+
+const integer: Int64 = { high: 0, low: 0 }
+const decimal = Buffer.alloc(24)
+
+/** Visits all members of a blob in a form that is no tree's, or of a leaf, which is as a blob in `leafForm`. */
+export function eachMember(form: number, bytes: Buffer, start: number, visit: VisitMember): void {
+  if (form !== integersForm) {
+    visitMembers(bytes, start, visit)
+    return
+  }
+  const count = integerCount(bytes, start)
+  for (let rank = 0; rank < count; rank++) visitInteger(bytes, start, rank, visit)
+}
+
+function visitInteger(bytes: Buffer, start: number, rank: number, visit: VisitMember): void {
+  integerAt(bytes, start, rank, integer)
+  visit(decimal, 0, formatInt64(integer, decimal))
 }

@@ -5,7 +5,7 @@
  */
 import type { Arguments } from '../../engine/arguments.ts'
 import { recordTooLarge } from '../../engine/commands/errors.ts'
-import type { EngineLimits } from '../../engine/execution.ts'
+import type { EngineLimits } from '../../engine/engine-limits.ts'
 import { Execution } from '../../engine/execution.ts'
 import type { Keyspace } from '../../engine/keyspace/keyspace.ts'
 import { slotBytesMax } from '../../engine/memory/arena.ts'
