@@ -40,8 +40,8 @@ const EVERYSEC_MS = 1000
 const RECORD_BYTES_MAX = 2 ** 31 - 1
 /** What is told to be the largest is less: who finds out beforehand what a record will hold does so roughly. */
 const RECORD_SLACK_BYTES = 1 << 20
-/** A group of up to so many bytes may be written by the event loop's own thread. */
-const QUICK_BYTES_MAX = 64 << 10
+/** A group of up to so many bytes may be written by the event loop's own thread: less than half a millisecond's worth. */
+const QUICK_BYTES_MAX = 1 << 20
 /** A quick write that takes longer than this is slow: the system makes writers wait, because the disk is behind. */
 const SLOW_MS = 2
 /** After a slow write the event loop writes none for this many times as long: slow ones cost it a hundredth of its time at most. */

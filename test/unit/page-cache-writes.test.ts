@@ -12,7 +12,7 @@ describe('a small group under everysec', () => {
     const random = new SeededRandom(1)
     const disk = new SimulatedDisk(random)
     const clock = new ManualClock()
-    const log = await LocalLog.open({ files: disk.mount(), clock, random, directory: '/log', syncPolicy, segmentBytes: 1 << 20 })
+    const log = await LocalLog.open({ files: disk.mount(), clock, random, directory: '/log', syncPolicy, segmentBytes: 4 << 20 })
     await committed(log, appendText(log, 'first'))
     return { disk, clock, log }
   }
@@ -44,13 +44,14 @@ describe('a small group under everysec', () => {
 
   it('is left to another thread when it is large, or while a sync is under way', async () => {
     const { log } = await opened()
-    expect(committedByFlush(log, 300_000)).toBe(false)
-    await committed(log, 2)
+    expect(committedByFlush(log, 1_000_000)).toBe(true)
+    expect(committedByFlush(log, 1_100_000)).toBe(false)
+    await committed(log, 3)
     const syncing = log.sync()
     expect(committedByFlush(log)).toBe(false)
-    await committed(log, 3)
+    await committed(log, 4)
     await syncing
-    expect(log.synced).toBe(2)
+    expect(log.synced).toBe(3)
     expect(committedByFlush(log)).toBe(true)
   })
 
@@ -81,7 +82,7 @@ describe('a small group under everysec', () => {
   it('goes on in the next segment', async () => {
     const { disk, log } = await opened()
     for (let i = 0; i < 300; i += 1) {
-      appendText(log, `${log.appended + 1}`.padEnd(10_000, '.'))
+      appendText(log, `${log.appended + 1}`.padEnd(40_000, '.'))
       log.flush()
       await committed(log, log.appended)
     }
