@@ -25,6 +25,41 @@ export class LeafRow {
   }
 }
 
+const two32 = 2 ** 32
+
+/**
+ * The last of a node's rows that does not begin behind a separator; the first if all do. Searches from `guess` in steps that double,
+ * then between the last two: separators that are spread evenly, as those of hashes are, lie a few rows from where interpolation
+ * expects them, and any others cost a second bisection at most.
+ */
+function rowOf(words: Uint32Array, base: number, length: number, guess: number, sought: Separator): number {
+  // The first row that begins behind it is one from `low` to `high`.
+  let low = 1
+  let high = length
+  for (let at = Math.max(1, guess), step = 1; at < high && at >= low; step *= 2) {
+    if (begins(words, base + at * rowWords, sought)) {
+      low = at + 1
+      at += step
+    } else {
+      high = at
+      at -= step
+    }
+  }
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (begins(words, base + middle * rowWords, sought)) low = middle + 1
+    else high = middle
+  }
+  return low - 1
+}
+
+/** Whether the separator in `words` at `w` lies before the one sought or is the same. */
+function begins(words: Uint32Array, w: number, sought: Separator): boolean {
+  const first = words[w]
+  const a = sought.words[0]
+  return first !== a ? first < a : sought.compare(words, w) >= 0
+}
+
 export class TreeShape {
   readonly arena: Arena
   readonly nodes: TreeNodes
@@ -41,28 +76,27 @@ export class TreeShape {
   /** The leaf whose range holds a separator: the last that does not begin behind it. */
   locate(root: number, sought: Separator, into: LeafRow): void {
     const { arena, nodes } = this
-    const { words: key } = sought
-    const a = key[0]
+    const a = sought.words[0]
     let node = this.roots.top(root)
+    // What is known of the first words of the separators below the node.
+    let least = 0
+    let end = two32
     for (;;) {
       const words = arena.words(node)
       const base = nodes.rowAt(node, 0)
       const head = words[arena.wordAt(node) + 1]
-      let low = 1
-      let high = head & 0xffff
-      while (low < high) {
-        const middle = (low + high) >>> 1
-        const w = base + middle * rowWords
-        const first = words[w]
-        if (first !== a ? first < a : sought.compare(words, w) >= 0) low = middle + 1
-        else high = middle
-      }
+      const length = head & 0xffff
+      const guess = end > least ? Math.floor(((a - least) / (end - least)) * length) : length >>> 1
+      const row = rowOf(words, base, length, guess, sought)
       if (head >>> 16 === 0) {
         into.node = node
-        into.row = low - 1
+        into.row = row
         return
       }
-      node = words[base + (low - 1) * rowWords + 4]
+      const w = base + row * rowWords
+      if (row > 0) least = words[w]
+      if (row + 1 < length) end = words[w + rowWords]
+      node = words[w + 4]
     }
   }
 
