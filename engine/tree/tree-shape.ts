@@ -8,6 +8,7 @@
  * Computer Programming 3, 6.2.4.)
  */
 import type { Arena } from '../memory/arena.ts'
+import { RowSearch } from './row-search.ts'
 import { Separator } from './separator.ts'
 import type { TreeNodes } from './tree-nodes.ts'
 import { rowsMax, rowWords } from './tree-nodes.ts'
@@ -25,45 +26,11 @@ export class LeafRow {
   }
 }
 
-const two32 = 2 ** 32
-
-/**
- * The last of a node's rows that does not begin behind a separator; the first if all do. Searches from `guess` in steps that double,
- * then between the last two: separators that are spread evenly, as those of hashes are, lie a few rows from where interpolation
- * expects them, and any others cost a second bisection at most.
- */
-function rowOf(words: Uint32Array, base: number, length: number, guess: number, sought: Separator): number {
-  // The first row that begins behind it is one from `low` to `high`.
-  let low = 1
-  let high = length
-  for (let at = Math.max(1, guess), step = 1; at < high && at >= low; step *= 2) {
-    if (begins(words, base + at * rowWords, sought)) {
-      low = at + 1
-      at += step
-    } else {
-      high = at
-      at -= step
-    }
-  }
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    if (begins(words, base + middle * rowWords, sought)) low = middle + 1
-    else high = middle
-  }
-  return low - 1
-}
-
-/** Whether the separator in `words` at `w` lies before the one sought or is the same. */
-function begins(words: Uint32Array, w: number, sought: Separator): boolean {
-  const first = words[w]
-  const a = sought.words[0]
-  return first !== a ? first < a : sought.compare(words, w) >= 0
-}
-
 export class TreeShape {
   readonly arena: Arena
   readonly nodes: TreeNodes
   readonly roots: TreeRoots
+  readonly #search = new RowSearch()
   /** Elements before the one that `locateRank` was asked for in its leaf. */
   rankWithin = 0
 
@@ -76,27 +43,19 @@ export class TreeShape {
   /** The leaf whose range holds a separator: the last that does not begin behind it. */
   locate(root: number, sought: Separator, into: LeafRow): void {
     const { arena, nodes } = this
-    const a = sought.words[0]
+    const search = this.#search.begin()
     let node = this.roots.top(root)
-    // What is known of the first words of the separators below the node.
-    let least = 0
-    let end = two32
     for (;;) {
       const words = arena.words(node)
       const base = nodes.rowAt(node, 0)
       const head = words[arena.wordAt(node) + 1]
-      const length = head & 0xffff
-      const guess = end > least ? Math.floor(((a - least) / (end - least)) * length) : length >>> 1
-      const row = rowOf(words, base, length, guess, sought)
+      const row = search.row(words, base, head & 0xffff, sought)
       if (head >>> 16 === 0) {
         into.node = node
         into.row = row
         return
       }
-      const w = base + row * rowWords
-      if (row > 0) least = words[w]
-      if (row + 1 < length) end = words[w + rowWords]
-      node = words[w + 4]
+      node = words[base + row * rowWords + 4]
     }
   }
 
@@ -144,7 +103,7 @@ export class TreeShape {
     for (;;) {
       const parent = nodes.parent(node)
       if (!nodes.isNode(parent)) return false
-      const row = nodes.rowOf(parent, node) + 1
+      const row = nodes.rowOfNode(parent, node) + 1
       node = parent
       if (row === nodes.length(parent)) continue
       node = nodes.ref(parent, row)
@@ -164,7 +123,7 @@ export class TreeShape {
     for (;;) {
       const parent = nodes.parent(node)
       if (!nodes.isNode(parent)) return false
-      const row = nodes.rowOf(parent, node)
+      const row = nodes.rowOfNode(parent, node)
       node = parent
       if (row === 0) continue
       node = nodes.ref(parent, row - 1)
@@ -199,7 +158,7 @@ export class TreeShape {
     let node = from
     let parent = nodes.parent(node)
     while (nodes.isNode(parent)) {
-      nodes.addCount(parent, nodes.rowOf(parent, node), by)
+      nodes.addCount(parent, nodes.rowOfNode(parent, node), by)
       node = parent
       parent = nodes.parent(node)
     }
@@ -291,7 +250,7 @@ export class TreeShape {
       parent = top
     }
     const moved = nodes.sum(right)
-    const leftRow = nodes.rowOf(parent, left)
+    const leftRow = nodes.rowOfNode(parent, left)
     const at = new LeafRow().set(parent, leftRow + 1)
     // An empty right part is told its separator with its first row.
     const first = nodes.length(right) > 0 ? right : left
@@ -301,7 +260,7 @@ export class TreeShape {
     nodes.addCount(at.node, at.row, moved)
     nodes.setParent(right, at.node)
     const above = nodes.parent(left)
-    nodes.addCount(above, nodes.rowOf(above, left), -moved)
+    nodes.addCount(above, nodes.rowOfNode(above, left), -moved)
     if (moved !== 0 && above !== at.node) this.#moveSum(above, at.node, moved)
   }
 
@@ -313,8 +272,8 @@ export class TreeShape {
     while (left !== right) {
       const leftParent = nodes.parent(left)
       const rightParent = nodes.parent(right)
-      nodes.addCount(leftParent, nodes.rowOf(leftParent, left), -count)
-      nodes.addCount(rightParent, nodes.rowOf(rightParent, right), count)
+      nodes.addCount(leftParent, nodes.rowOfNode(leftParent, left), -count)
+      nodes.addCount(rightParent, nodes.rowOfNode(rightParent, right), count)
       left = leftParent
       right = rightParent
     }
@@ -325,7 +284,7 @@ export class TreeShape {
     const { nodes } = this
     let at = node
     for (let parent = nodes.parent(at); nodes.isNode(parent); parent = nodes.parent(at)) {
-      const row = nodes.rowOf(parent, at)
+      const row = nodes.rowOfNode(parent, at)
       nodes.copySeparator(at, 0, parent, row)
       if (row > 0) return
       at = parent
@@ -342,7 +301,7 @@ export class TreeShape {
       return
     }
     if (length === 0) {
-      const at = nodes.rowOf(parent, node)
+      const at = nodes.rowOfNode(parent, node)
       nodes.release(node)
       this.#close(parent, at)
       return
@@ -365,7 +324,7 @@ export class TreeShape {
   /** Joins a node that has few rows to a neighbour, if all of them leave half of a node free. */
   #join(parent: number, node: number): void {
     const { nodes } = this
-    const row = nodes.rowOf(parent, node)
+    const row = nodes.rowOfNode(parent, node)
     for (const left of [row - 1, row]) {
       if (left < 0 || left + 1 >= nodes.length(parent)) continue
       const into = nodes.ref(parent, left)
