@@ -32,13 +32,14 @@ export interface CommandSpec<Context> {
 
 export type EngineCommand = CommandSpec<Execution>
 
-export type CommandGroup = 'string' | 'hash' | 'bitmap' | 'generic' | 'connection' | 'server' | 'transactions'
+export type CommandGroup = 'string' | 'hash' | 'bitmap' | 'generic' | 'connection' | 'pubsub' | 'server' | 'transactions'
 
 export type CommandFlag =
   | 'write'
   | 'readonly'
   | 'denyoom'
   | 'admin'
+  | 'pubsub'
   | 'noscript'
   | 'loading'
   | 'stale'

@@ -118,6 +118,7 @@ function open(change: Partial<ReturnType<typeof defaultLimits>> = {}) {
     counts: { inputBytes: 0, outputBytes: 0 },
     open: () => handler,
     lackedMemory: (connection) => starved.push(connection),
+    overflowed: () => undefined,
     left: (connection) => gone.push(connection),
   }
   const connection = new Connection(7, pipe, host)
@@ -263,7 +264,7 @@ describe('Connection', () => {
   })
 
   it('closes at once a client whose replies exceed the hard limit', async () => {
-    const { pipe, pool, handler } = open({ outputHardBytes: 10_000 })
+    const { pipe, pool, handler } = open({ output: { hardBytes: 10_000, softBytes: 0, softMs: 0 } })
     pipe.taking = false
     pipe.deliver('BIG 20000\r\n')
     await turnOver()
@@ -271,7 +272,7 @@ describe('Connection', () => {
   })
 
   it('closes a client that stays above the soft limit for too long', async () => {
-    const { clock, turn, pipe, connection } = open({ outputSoftBytes: 1000, outputSoftMs: 5000 })
+    const { clock, turn, pipe, connection } = open({ output: { hardBytes: 0, softBytes: 1000, softMs: 5000 } })
     pipe.taking = false
     pipe.deliver('BIG 20000\r\n')
     await turnOver()
