@@ -17,10 +17,16 @@ const timesOfThePast = 'times of the past'
 /** Sessions of requests; each begins on an empty server. `!` stands for time that passes: 15 ms. */
 const sessions: readonly (readonly [title: string, requests: string])[] = [
   ['SET and its like', 'SET k v|SET k w|SET k v EX 100|SET k v KEEPTTL|SET k v NX|SET n v XX|SET k v GET|SET n v GET|SETNX k v|SETNX m v'],
-  ['SET with times', 'SETEX k 100 v|PSETEX k 100000 v|SETEX k 0 v|GETSET k v|GETSET n v|GETEX k|GETEX k EX 10|GETEX k PERSIST|GETEX k PERSIST'],
+  [
+    'SET with times',
+    'SETEX k 100 v|PSETEX k 100000 v|SETEX k 0 v|GETSET k v|GETSET n v|GETEX k|GETEX k EX 10|GETEX k PERSIST|GETEX k PERSIST',
+  ],
   ['GETDEL and GETEX', 'SET k v|GETDEL k|GETDEL k|SET k v|GETEX k EXAT 1|GETEX k EX 0|SET k v|GETEX k PXAT 1|GETEX none'],
   ['several keys', 'MSET a 1 b 2 a 3|MSETNX c 1 d 2|MSETNX c 1 e 2|MGET a none b|DEL a none b|UNLINK c c d|EXISTS a b|TOUCH a b'],
-  ['counters', 'INCR k|DECR k|INCRBY k 5|DECRBY k 5|INCRBYFLOAT k 1.5|INCR k|SET k 9223372036854775807|INCR k|INCRBY k -9223372036854775807'],
+  [
+    'counters',
+    'INCR k|DECR k|INCRBY k 5|DECRBY k 5|INCRBYFLOAT k 1.5|INCR k|SET k 9223372036854775807|INCR k|INCRBY k -9223372036854775807',
+  ],
   ['parts of strings', 'APPEND k a|APPEND k ""|SETRANGE k 3 x|SETRANGE n 0 ""|SETRANGE n 2 x|GETRANGE none 0 1|STRLEN none|LCS k none'],
   ['bits', 'SETBIT k 7 1|SETBIT k 7 1|SETBIT k 70 0|SETBIT k 3 0|GETBIT none 1|BITCOUNT none|BITPOS none 1|BITPOS k 1|GETBIT k 9'],
   ['BITOP', 'SET a abc|SET b xyz|BITOP AND r a b|BITOP OR r a none|BITOP NOT r a|BITOP XOR r none nothing|BITOP XOR r none nothing'],
@@ -28,15 +34,33 @@ const sessions: readonly (readonly [title: string, requests: string])[] = [
     'BITFIELD',
     'BITFIELD k SET u8 0 1|BITFIELD k SET u8 0 1|BITFIELD k GET u8 0|BITFIELD k INCRBY u8 0 0|BITFIELD k SET u8 80 0|BITFIELD none GET u8 0|BITFIELD k OVERFLOW FAIL SET u8 160 300|BITFIELD k OVERFLOW FAIL INCRBY u2 0 9|BITFIELD k SET i64 0 5 SET i64 0 5|BITFIELD_RO none GET u8 0|BITFIELD k SET u8 0 7 GET u8 0 INCRBY u8 0 1',
   ],
-  ['hashes', 'HSET h f 1 g 2|HSET h f 1|HSETNX h f 2|HSETNX h n 2|HMSET h x y|HINCRBY h c 1|HINCRBYFLOAT h c 1.5|HINCRBY h x 1|HDEL h none|HDEL h f g|HDEL h n x c'],
-  ['reads of hashes that are missing', 'HGET h f|HMGET h f|HGETALL h|HKEYS h|HVALS h|HLEN h|HSTRLEN h f|HEXISTS h f|HRANDFIELD h|HRANDFIELD h 2|HSCAN h 0'],
-  ['expiry', 'SET k v|EXPIRE k 100|PEXPIRE k 100000|EXPIREAT k 9999999999|PEXPIREAT k 9999999999000|EXPIRE k 1 NX|PERSIST k|PERSIST k|EXPIRE k 0|EXPIRE k 5|SET k v|PEXPIREAT k 1'],
-  ['what is met after its time', 'SET a v PX 10|SET b v PX 10|SET c v PX 10|HSET h f v|PEXPIRE h 10|SET d v PX 10|SET e v PX 10|SET s v|!|GET a|SET b v|DEL c|HSET h f v|RENAME s d|MSET e 1'],
+  [
+    'hashes',
+    'HSET h f 1 g 2|HSET h f 1|HSETNX h f 2|HSETNX h n 2|HMSET h x y|HINCRBY h c 1|HINCRBYFLOAT h c 1.5|HINCRBY h x 1|HDEL h none|HDEL h f g|HDEL h n x c',
+  ],
+  [
+    'reads of hashes that are missing',
+    'HGET h f|HMGET h f|HGETALL h|HKEYS h|HVALS h|HLEN h|HSTRLEN h f|HEXISTS h f|HRANDFIELD h|HRANDFIELD h 2|HSCAN h 0',
+  ],
+  [
+    'expiry',
+    'SET k v|EXPIRE k 100|PEXPIRE k 100000|EXPIREAT k 9999999999|PEXPIREAT k 9999999999000|EXPIRE k 1 NX|PERSIST k|PERSIST k|EXPIRE k 0|EXPIRE k 5|SET k v|PEXPIREAT k 1',
+  ],
+  [
+    'what is met after its time',
+    'SET a v PX 10|SET b v PX 10|SET c v PX 10|HSET h f v|PEXPIRE h 10|SET d v PX 10|SET e v PX 10|SET s v|!|GET a|SET b v|DEL c|HSET h f v|RENAME s d|MSET e 1',
+  ],
   [timesOfThePast, 'SET k v EXAT 1|GET k|SET k v|SET k w PXAT 1|EXISTS k|SET n v EXAT 1 GET|GET n'],
   ['names', 'SET a 1|RENAME a b|SET c 1|RENAME b c|RENAME c c|RENAMENX c d|SET e 1|RENAMENX d e|RENAME none x|HSET h f 1|RENAME h d'],
   ['copies', 'SET a 1 EX 100|COPY a b|COPY a b|COPY a b REPLACE|COPY a c DB 3|COPY a a|COPY none x|HSET h f 1|COPY h a REPLACE'],
-  ['databases', 'SET a 1|MOVE a 3|MOVE a 3|SET a 2|MOVE a 3|MOVE none 3|SELECT 3|GET a|DEL a|SELECT 0|SWAPDB 0 5|SET x 1|SELECT 5|DEL a|FLUSHDB|SET y 1|FLUSHALL'],
-  ['looking', 'GET none|TYPE none|TTL none|PTTL none|EXPIRETIME none|OBJECT ENCODING none|OBJECT IDLETIME none|MEMORY USAGE none|KEYS *|SCAN 0|RANDOMKEY|DBSIZE|EXISTS none none'],
+  [
+    'databases',
+    'SET a 1|MOVE a 3|MOVE a 3|SET a 2|MOVE a 3|MOVE none 3|SELECT 3|GET a|DEL a|SELECT 0|SWAPDB 0 5|SET x 1|SELECT 5|DEL a|FLUSHDB|SET y 1|FLUSHALL',
+  ],
+  [
+    'looking',
+    'GET none|TYPE none|TTL none|PTTL none|EXPIRETIME none|OBJECT ENCODING none|OBJECT IDLETIME none|MEMORY USAGE none|KEYS *|SCAN 0|RANDOMKEY|DBSIZE|EXISTS none none',
+  ],
   ['errors', 'SET k v|HSET k f v|INCR k|HGET k f|SETRANGE k -1 x|EXPIRE k abc|HSET h f|APPEND|BITFIELD k SET u99 0 1'],
   ['transactions', 'MULTI|SET a 1|INCR a|PUBLISH news hello|HSET h f 1|DEL a none|EXEC|MULTI|SET a 1|DISCARD|WATCH a|MULTI|SET b 1|EXEC'],
 ]
@@ -88,7 +112,10 @@ describeWith([redisServer, builtMoraine], 'keyspace events beside redis-server',
   const both: Listening[] = []
   beforeAll(async () => {
     servers.push(await startRedis(), await startMoraine('--appendfsync', 'no', '--enable-debug-command', 'local'))
-    both.push(new Listening(new SocketTarget('redis', servers[0]?.port ?? 0)), new Listening(new SocketTarget('moraine', servers[1]?.port ?? 0)))
+    both.push(
+      new Listening(new SocketTarget('redis', servers[0]?.port ?? 0)),
+      new Listening(new SocketTarget('moraine', servers[1]?.port ?? 0)),
+    )
   })
   afterAll(async () => {
     for (const { target } of both) await target.close()

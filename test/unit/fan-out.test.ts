@@ -55,7 +55,7 @@ describe('a message', () => {
     expect(listeners[1]?.received[0]).toBe(listeners[0]?.received[0])
     const [head, payload] = third.received[0] as [Buffer, Buffer]
     expect(head.toString()).toBe('>3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$100000\r\n')
-    expect(payload.buffer).toBe((listeners[0]?.received[0] as Buffer[])[1]?.buffer)
+    expect(listeners[0]?.received[0]?.[1]?.buffer).toBe(payload.buffer)
   })
 
   it('goes to so many in a turn, and whoever would make more waits', async () => {
