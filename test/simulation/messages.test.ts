@@ -35,7 +35,8 @@ describe('messages', () => {
     let lost = 0
     for (let seed = 1; seed <= 12; seed++) {
       const random = chance(40 + seed)
-      const scene = new Scene(seed, { config, diskMsMax: 5 })
+      // The disk is slow enough for messages to be faster, if they did not wait.
+      const scene = new Scene(seed, { config, diskMsMax: 60 })
       await scene.startUnobserved()
       const listeners = [await subscriber(scene, '__keyevent@0__:set'), await subscriber(scene, 'told')]
       const writers = [await scene.plainClient(), await scene.plainClient()]
@@ -50,8 +51,9 @@ describe('messages', () => {
           ['EXEC'],
           ['PUBLISH', 'told', `k${i}`],
         )
-        await scene.pass(random.nextUint32() % 3)
+        await scene.pass(random.nextUint32() % 20)
       }
+      await scene.pass(3)
       const heard = (await Promise.all(listeners.map(arrived))).flat().map((message) => message.split(' ').at(-1) as string)
       scene.machine.crash()
       await scene.startUnobserved()
