@@ -287,6 +287,36 @@ describe('Connection', () => {
     expect(pipe.destroyed).toBe(true)
   })
 
+  it('holds a subscriber to the limits of its class, what is gathered in a turn included, and lets it be silent', async () => {
+    const { clock, turn, pipe, connection } = open({
+      output: { hardBytes: 1000, softBytes: 0, softMs: 0 },
+      subscriberOutput: { hardBytes: 50_000, softBytes: 0, softMs: 0 },
+      idleMs: 10_000,
+    })
+    connection.subscribed = true
+    clock.advance(20_000)
+    turn.tick()
+    connection.sweep()
+    expect(pipe.destroyed).toBe(false)
+    for (let i = 0; i < 5; i++) connection.push([Buffer.alloc(10_000)], 0)
+    expect([pipe.destroyed, connection.output.memoryBytes >= 50_000]).toEqual([false, true])
+    connection.push([Buffer.alloc(1)], 0)
+    expect([pipe.destroyed, pipe.writes]).toEqual([true, []])
+  })
+
+  it('sends a message when the log has committed its LSN, though replies are discarded', async () => {
+    const { turn, pipe, connection } = open()
+    connection.output.discarding = true
+    connection.reply.status('nobody sees this')
+    connection.push([Buffer.from('one')], 5)
+    connection.push([Buffer.from('two')], 0)
+    connection.reply.status('nor this')
+    await turnOver()
+    expect(pipe.writes.join('')).toBe('')
+    turn.released(5)
+    expect(pipe.writes.join('')).toBe('onetwo')
+  })
+
   it('closes a silent client, but not one whose request waits', async () => {
     const { clock, turn, pipe, connection } = open({ idleMs: 10_000 })
     const later = (ms: number): void => {
