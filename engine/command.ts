@@ -44,6 +44,7 @@ export type CommandGroup =
   | 'bitmap'
   | 'generic'
   | 'connection'
+  | 'pubsub'
   | 'server'
   | 'transactions'
 
@@ -52,6 +53,7 @@ export type CommandFlag =
   | 'readonly'
   | 'denyoom'
   | 'admin'
+  | 'pubsub'
   | 'noscript'
   | 'loading'
   | 'stale'

@@ -8,6 +8,7 @@ import { keyCommands } from '../../engine/commands/key.ts'
 import { lcsCommands } from '../../engine/commands/lcs.ts'
 import { memoryUsageCommands } from '../../engine/commands/memory-usage.ts'
 import { objectCommands } from '../../engine/commands/object.ts'
+import { publishCommands } from '../../engine/commands/publish.ts'
 import { scanCommands } from '../../engine/commands/scan.ts'
 import { setCommands } from '../../engine/commands/set.ts'
 import { stringCommands } from '../../engine/commands/string.ts'
@@ -23,6 +24,7 @@ import { latencyCommands } from './latency.ts'
 import { memoryCommands } from './memory.ts'
 import { observationCommands } from './observation.ts'
 import { processCommands } from './process.ts'
+import { pubsubCommands } from './pubsub.ts'
 import { savingCommands } from './saving.ts'
 import { slowlogCommands } from './slowlog.ts'
 import { transactionCommands } from './transactions.ts'
@@ -43,6 +45,7 @@ export const engineTables = {
   ...objectCommands,
   ...memoryUsageCommands,
   ...databaseCommands,
+  ...publishCommands,
 }
 
 export const sessionTables = {
@@ -58,6 +61,7 @@ export const sessionTables = {
   ...waitingCommands,
   ...processCommands,
   ...transactionCommands,
+  ...pubsubCommands,
 }
 
 export function allCommands(): CommandTable<Session> {

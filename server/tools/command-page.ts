@@ -18,6 +18,7 @@ const titles: Readonly<Record<CommandGroup, string>> = {
   stream: 'Streams',
   generic: 'Keys of any type',
   transactions: 'Transactions',
+  pubsub: 'Publish and subscribe',
   connection: 'Connection',
   server: 'Server',
 }
