@@ -32,7 +32,7 @@ export interface CommandSpec<Context> {
 
 export type EngineCommand = CommandSpec<Execution>
 
-export type CommandGroup = 'string' | 'hash' | 'bitmap' | 'generic' | 'connection' | 'server' | 'transactions'
+export type CommandGroup = 'string' | 'hash' | 'bitmap' | 'hyperloglog' | 'generic' | 'connection' | 'server' | 'transactions'
 
 export type CommandFlag =
   | 'write'

@@ -223,6 +223,8 @@ export interface EngineLimits {
   hashMaxListpackEntries: number
   hashMaxListpackValue: number
   protoMaxBulkBytes: number
+  /** Redis's default unless told. */
+  hllSparseMaxBytes?: number | undefined
   /** Values from this length on are worked on in slices; the engine's own limit unless told. */
   slicedValueBytes?: number | undefined
   /** Values from this length on are recorded by reference; the engine's own limit unless told. */

@@ -35,6 +35,7 @@ export function applyConfig(server: ConfiguredParts): void {
     'client-output-buffer-limit',
     'hash-max-listpack-entries',
     'hash-max-listpack-value',
+    'hll-sparse-max-bytes',
     'maxmemory',
     'maxmemory-policy',
     'lfu-log-factor',
@@ -97,6 +98,7 @@ function applyAll(server: ConfiguredParts, values: Values): undefined {
   limits.outputSoftMs = normal.softSeconds * 1000
   server.limits.hashMaxListpackEntries = values['hash-max-listpack-entries']
   server.limits.hashMaxListpackValue = values['hash-max-listpack-value']
+  server.limits.hllSparseMaxBytes = values['hll-sparse-max-bytes']
   server.limits.protoMaxBulkBytes = Number(values['proto-max-bulk-len'])
   server.log.setLevel(values.loglevel)
   const slowlogUs = values['slowlog-log-slower-than']

@@ -102,6 +102,7 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
     this.limits = {
       hashMaxListpackEntries: config.values['hash-max-listpack-entries'],
       hashMaxListpackValue: config.values['hash-max-listpack-value'],
+      hllSparseMaxBytes: config.values['hll-sparse-max-bytes'],
       protoMaxBulkBytes: Number(config.values['proto-max-bulk-len']),
       largeValueBytes: sizes.largeValueBytes,
       slicedValueBytes: sizes.slicedValueBytes,

@@ -4,6 +4,7 @@ import { bitmapCommands } from '../../engine/commands/bitmap.ts'
 import { databaseCommands } from '../../engine/commands/database.ts'
 import { expireCommands } from '../../engine/commands/expire.ts'
 import { hashCommands } from '../../engine/commands/hash.ts'
+import { hyperloglogCommands } from '../../engine/commands/hyperloglog.ts'
 import { keyCommands } from '../../engine/commands/key.ts'
 import { lcsCommands } from '../../engine/commands/lcs.ts'
 import { memoryUsageCommands } from '../../engine/commands/memory-usage.ts'
@@ -19,6 +20,7 @@ import { commandCommands } from './command.ts'
 import { configCommands } from './config.ts'
 import { connectionCommands } from './connection.ts'
 import { latencyCommands } from './latency.ts'
+import { lolwutCommands } from './lolwut.ts'
 import { memoryCommands } from './memory.ts'
 import { observationCommands } from './observation.ts'
 import { processCommands } from './process.ts'
@@ -34,6 +36,7 @@ export const engineTables = {
   ...lcsCommands,
   ...bitmapCommands,
   ...bitfieldCommands,
+  ...hyperloglogCommands,
   ...hashCommands,
   ...keyCommands,
   ...expireCommands,
@@ -49,6 +52,7 @@ export const sessionTables = {
   ...commandCommands,
   ...configCommands,
   ...observationCommands,
+  ...lolwutCommands,
   ...memoryCommands,
   ...slowlogCommands,
   ...latencyCommands,

@@ -24,7 +24,6 @@ const thresholds = {
     ...inert,
     aliases: ['zset-max-ziplist-value'],
   }),
-  'hll-sparse-max-bytes': memory(3000, 0n, int64Max, 'Limit of a sparse HyperLogLog.', inert),
   'stream-node-max-bytes': memory(4096, 0n, int64Max, 'Bytes of a node of a stream.', inert),
   'stream-node-max-entries': integer(100, 0n, int64Max, 'Entries of a node of a stream.', inert),
 }

@@ -54,6 +54,7 @@ export const memorySettings = {
   'hash-max-listpack-value': memory(64, 0n, int64Max, 'Bytes of the longest field or value in a compact hash.', {
     aliases: ['hash-max-ziplist-value'],
   }),
+  'hll-sparse-max-bytes': memory(3000, 0n, int64Max, 'Bytes up to which a HyperLogLog is kept as runs of equal registers.'),
   'lazyfree-lazy-eviction': yesNo(false, 'Deletions for memory give memory back in slices.'),
   'lazyfree-lazy-expire': yesNo(false, 'Expired values give memory back in slices.'),
   'lazyfree-lazy-server-del': yesNo(false, 'Values that a command replaces give memory back in slices.'),
