@@ -22,8 +22,10 @@ import { connectionCommands } from './connection.ts'
 import { latencyCommands } from './latency.ts'
 import { lolwutCommands } from './lolwut.ts'
 import { memoryCommands } from './memory.ts'
+import { moduleCommands } from './modules.ts'
 import { observationCommands } from './observation.ts'
 import { processCommands } from './process.ts'
+import { replicationCommands } from './replication.ts'
 import { savingCommands } from './saving.ts'
 import { slowlogCommands } from './slowlog.ts'
 import { transactionCommands } from './transactions.ts'
@@ -53,6 +55,8 @@ export const sessionTables = {
   ...configCommands,
   ...observationCommands,
   ...lolwutCommands,
+  ...moduleCommands,
+  ...replicationCommands,
   ...memoryCommands,
   ...slowlogCommands,
   ...latencyCommands,

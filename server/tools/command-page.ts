@@ -23,6 +23,7 @@ const nothing = '–'
 /** What functions that name what a command wants come to. */
 const wants: Readonly<Record<string, string>> = {
   setWants: 'read for GET and IFEQ',
+  wantsCountedFields: 'its leaves',
   wantsDigits: 'read if it may be a number',
   wantsField: 'its leaf',
   wantsFields: 'its leaves',

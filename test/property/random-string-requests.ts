@@ -130,12 +130,12 @@ export class RandomRequests {
       () => ['GET', key],
       () => ['OBJECT', 'ENCODING', key],
       () => (this.#below(8) === 0 ? ['SET', key, this.#hyperloglogLike()] : ['GET', key]),
-      () => (this.#below(30) === 0 ? ['SETRANGE', key, this.#below(200), this.#value()] : ['PFCOUNT', key]),
     ])()
   }
 
   #hyperloglogLike(): Part {
-    const runs = Array.from({ length: this.#below(6) }, () => this.#below(256))
+    // The last run is whole: what redis-server makes of half a run depends on what happens to lie behind it.
+    const runs = [...Array.from({ length: this.#below(5) }, () => this.#below(256)), 0x80, 0x80]
     const covering = this.#pick([[], [0x7f, 0xff], [0x7f, 0xfe, 0x80], [0x7f, 0xfe, 0xfc], [0x7f, 0xff, 0x80]])
     const cache = [this.#below(256), 0, 0, 0, 0, 0, 0, this.#pick([0, 0x80])]
     return Buffer.from([
