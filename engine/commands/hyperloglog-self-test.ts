@@ -12,7 +12,7 @@ const longCycles = 100
 const longMembers = 1_000_000
 const shortCycles = 3
 const shortMembers = 10_000
-const membersAStep = 2000
+const membersAStep = 500
 /** Members up to which the sparse encoding must still be in use. */
 const surelySparseMembers = 100
 const sparseMaxBytes = 3000
