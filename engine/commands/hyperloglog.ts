@@ -31,8 +31,6 @@ import { createEmpty } from './string-ranges.ts'
 
 const notHyperLogLog = 'WRONGTYPE Key is not a valid HyperLogLog string value.'
 const corruptHyperLogLog = 'INVALIDOBJ Corrupted HLL object detected'
-/** Redis's default of `hll-sparse-max-bytes`. */
-const sparseMaxBytes = 3000
 /** With more members than this a dense one is worked on as a whole. */
 const singleMembersMax = 64
 
@@ -154,7 +152,7 @@ function addMembers({ args, limits }: Execution): typeof corrupt | 0 | 1 {
   let outcome: 0 | 1 = unchanged
   for (let i = 2; i < args.count; i++) {
     const { register, rank } = member.of(args.buffer, args.starts[i], args.ends[i])
-    const raised = work.raise(register, rank, limits.hllSparseMaxBytes ?? sparseMaxBytes)
+    const raised = work.raise(register, rank, limits.hllSparseMaxBytes)
     if (raised === corrupt) return corrupt
     if (raised !== unchanged) outcome = raised
   }
@@ -287,7 +285,7 @@ function pfmerge(x: Execution): void {
     return
   }
   for (let register = 0; register < registerCount; register++) {
-    if (ranks[register] !== 0) work.raise(register, ranks[register], limits.hllSparseMaxBytes ?? sparseMaxBytes)
+    if (ranks[register] !== 0) work.raise(register, ranks[register], limits.hllSparseMaxBytes)
   }
   invalidateEstimate(work.bytes, 0)
   if (entry !== 0) x.mutator.markRaw(entry)

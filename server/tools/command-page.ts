@@ -12,6 +12,11 @@ const titles: Readonly<Record<CommandGroup, string>> = {
   bitmap: 'Bitmaps',
   hyperloglog: 'HyperLogLogs',
   hash: 'Hashes',
+  list: 'Lists',
+  set: 'Sets',
+  'sorted-set': 'Sorted sets',
+  geo: 'Geographical positions',
+  stream: 'Streams',
   generic: 'Keys of any type',
   transactions: 'Transactions',
   connection: 'Connection',
@@ -29,16 +34,20 @@ const wants: Readonly<Record<string, string>> = {
   wantsFields: 'its leaves',
   wantsPairs: 'its leaves',
   wantsScan: 'read in parts',
+  wantsMember: 'its leaf',
+  wantsMembers: 'its leaves',
+  wantsLastMember: 'its leaf',
+  wantsMemberScan: 'read in parts',
+  wantsSources: 'read, but not the target',
 }
 
 /** Title and rows of each group; subcommands stand behind their container. */
 export function commandGroups(): (readonly [title: string, rows: readonly (readonly string[])[]])[] {
   const all = Object.entries({ ...engineTables, ...sessionTables } as Record<string, Row>)
   all.sort(([a], [b]) => (a < b ? -1 : 1))
-  return Object.entries(titles).map(([group, title]) => [
-    title,
-    all.filter(([, row]) => row.group === group).map(([name, row]) => cells(name, row)),
-  ])
+  return Object.entries(titles)
+    .map(([group, title]) => [title, all.filter(([, row]) => row.group === group).map(([name, row]) => cells(name, row))] as const)
+    .filter(([, rows]) => rows.length > 0)
 }
 
 export function commandCount(): number {
@@ -51,7 +60,7 @@ function cells(name: string, row: Row): readonly string[] {
 
 /** What a command fetches of a key whose value is on disk. */
 function coldNeed({ keys, needs = 'value' }: Row): string {
-  if (keys.first === 0) return nothing
+  if (keys.access.length === 0) return nothing
   if (needs === 'none') return 'not read'
   if (needs === 'value') return 'read'
   const said = wants[needs.name]

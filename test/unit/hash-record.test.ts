@@ -1,11 +1,11 @@
 /** What the log says of hashes: the form that one takes on, with the seed of a tree, so that all who replay it come to the same bytes; and copies, which name two keys. */
 import { beforeEach, describe, expect, it } from 'vitest'
-import type { ColdWants } from '../../engine/cold-wants.ts'
 import { hashCommands } from '../../engine/commands/hash.ts'
 import { keyCommands } from '../../engine/commands/key.ts'
 import { leafForm, packedForm, treeForm } from '../../engine/keyspace/entries.ts'
 import { Replay } from '../../engine/mutation/replay.ts'
 import { ReplayWants } from '../../engine/mutation/replay-wants.ts'
+import type { ColdWants } from '../../engine/need.ts'
 import { LeafRow } from '../../engine/tree/tree-shape.ts'
 import { testSeed } from '../chance.ts'
 import { InProcessEngine } from '../commands/in-process.ts'
@@ -180,6 +180,7 @@ describe('the record of fields and a form', () => {
         mutation: (operation, db, buffer, start, end, pairs) => seen.push([operation, db, text(buffer, start, end), pairs?.count]),
         transfer: (operation, db, buffer, start, end, toDb, toStart, toEnd) =>
           seen.push([operation, db, text(buffer, start, end), toDb, text(buffer, toStart, toEnd)]),
+        edit: () => undefined,
       })
     look(record(treeForm))
     look(record(leafForm))
@@ -243,7 +244,7 @@ describe('the record of a copy', () => {
           ids.push(`${valueId}`)
         },
       }
-      new ReplayWants(keyspace, new Replay(keyspace, mutator)).visit(payload, wants)
+      new ReplayWants(keyspace, new Replay(keyspace, mutator), mutator.types).visit(payload, wants)
       return ids
     }
     const copyAtoB = '0d000161000162'
