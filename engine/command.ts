@@ -42,6 +42,7 @@ export type CommandGroup =
   | 'stream'
   | 'geo'
   | 'bitmap'
+  | 'hyperloglog'
   | 'generic'
   | 'connection'
   | 'pubsub'

@@ -40,6 +40,7 @@ export function applyConfig(server: ConfiguredParts): void {
     'client-output-buffer-limit',
     'hash-max-listpack-entries',
     'hash-max-listpack-value',
+    'hll-sparse-max-bytes',
     'set-max-intset-entries',
     'zset-max-listpack-entries',
     'zset-max-listpack-value',
@@ -81,6 +82,7 @@ export function engineLimits(values: Values): EngineLimits {
   return {
     hashMaxListpackEntries: values['hash-max-listpack-entries'],
     hashMaxListpackValue: values['hash-max-listpack-value'],
+    hllSparseMaxBytes: values['hll-sparse-max-bytes'],
     setMaxIntsetEntries: values['set-max-intset-entries'],
     zsetMaxListpackEntries: values['zset-max-listpack-entries'],
     zsetMaxListpackValue: values['zset-max-listpack-value'],

@@ -4,6 +4,7 @@ import { bitmapCommands } from '../../engine/commands/bitmap.ts'
 import { databaseCommands } from '../../engine/commands/database.ts'
 import { expireCommands } from '../../engine/commands/expire.ts'
 import { hashCommands } from '../../engine/commands/hash.ts'
+import { hyperloglogCommands } from '../../engine/commands/hyperloglog.ts'
 import { keyCommands } from '../../engine/commands/key.ts'
 import { lcsCommands } from '../../engine/commands/lcs.ts'
 import { memoryUsageCommands } from '../../engine/commands/memory-usage.ts'
@@ -21,10 +22,13 @@ import { commandCommands } from './command.ts'
 import { configCommands } from './config.ts'
 import { connectionCommands } from './connection.ts'
 import { latencyCommands } from './latency.ts'
+import { lolwutCommands } from './lolwut.ts'
 import { memoryCommands } from './memory.ts'
+import { moduleCommands } from './modules.ts'
 import { observationCommands } from './observation.ts'
 import { processCommands } from './process.ts'
 import { pubsubCommands } from './pubsub.ts'
+import { replicationCommands } from './replication.ts'
 import { savingCommands } from './saving.ts'
 import { slowlogCommands } from './slowlog.ts'
 import { transactionCommands } from './transactions.ts'
@@ -37,6 +41,7 @@ export const engineTables = {
   ...lcsCommands,
   ...bitmapCommands,
   ...bitfieldCommands,
+  ...hyperloglogCommands,
   ...hashCommands,
   ...setCommands,
   ...keyCommands,
@@ -54,6 +59,9 @@ export const sessionTables = {
   ...commandCommands,
   ...configCommands,
   ...observationCommands,
+  ...lolwutCommands,
+  ...moduleCommands,
+  ...replicationCommands,
   ...memoryCommands,
   ...slowlogCommands,
   ...latencyCommands,
