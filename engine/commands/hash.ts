@@ -220,11 +220,16 @@ function hdel(x: Execution): void {
     x.reply.integer(0)
     return
   }
+  x.reply.integer(deleteFields(x, entry, first))
+}
+
+/** Deletes the fields from argument `first` on; returns how many there were. */
+function deleteFields(x: Execution, entry: number, first: number): number {
   const before = x.keyspace.entries.length(entry)
-  const deleted = x.mutator.hashDelete(entry, fields.from(args, first, 1))
+  const deleted = x.mutator.hashDelete(entry, fields.from(x.args, first, 1))
   x.notify(hashEvent, 'hdel', 1)
   if (deleted === before) x.notify(genericEvent, 'del', 1)
-  x.reply.integer(deleted)
+  return deleted
 }
 
 function hgetdel(x: Execution): void {
@@ -237,7 +242,7 @@ function hgetdel(x: Execution): void {
   else if (count !== args.count - 4) reply.error(countsDiffer)
   else {
     reply.array(count)
-    if (takeValues(x, entry)) x.mutator.hashDelete(entry, fields.from(args, 4, 1))
+    if (takeValues(x, entry)) deleteFields(x, entry, 4)
   }
 }
 
