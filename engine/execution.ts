@@ -10,6 +10,7 @@ import type { Arguments } from './arguments.ts'
 import type { TypeNumber } from './keyspace/entries.ts'
 import { hashType, stringType } from './keyspace/entries.ts'
 import { keyExpired } from './keyspace/key-change.ts'
+import type { KeyOfInterest } from './keyspace/key-interest.ts'
 import type { Keyspace } from './keyspace/keyspace.ts'
 import { wordCopyBytesMax } from './memory/word-copy.ts'
 import type { Mutator } from './mutation/mutator.ts'
@@ -24,6 +25,18 @@ export const wrongType = -1
 const wrongTypeText = 'WRONGTYPE Operation against a key holding the wrong kind of value'
 /** Replies at least this long refer to the value instead of copying it. */
 const sharedBytesMin = 32 * 1024
+
+/** What a request waits for that has found nothing to do. */
+export interface KeyWait {
+  /** The arguments that are its keys. */
+  readonly keys: readonly number[]
+  /** 0: no limit. */
+  readonly timeoutMs: number
+  /** Writes the reply when the time is over. */
+  readonly timedOut: (reply: ReplyWriter) => void
+  /** Whether it wants to be tried again when a key is gone, too. */
+  readonly hearsOfLoss?: boolean
+}
 
 /** What belongs to one request. */
 export interface Frame {
@@ -57,6 +70,12 @@ export class Execution implements Frame {
   touches = true
   /** Whether an expired key that is met is deleted: not once the log has failed. It is missing either way. */
   deletesExpired = true
+  /** Whether the request may be blocked: not in a transaction or a script. */
+  mayBlock = false
+  /** The key for which a blocked request is tried again. */
+  wokenFor: KeyOfInterest | undefined
+  /** What the request waits for; set by `block`. */
+  keyWait: KeyWait | undefined
   hits = 0
   misses = 0
   expired = 0
@@ -151,13 +170,13 @@ export class Execution implements Frame {
   /** As `readString` for a type of collection. */
   readType(index: number, type: TypeNumber): number {
     const ref = this.read(index)
-    return ref === 0 || this.keyspace.entries.type(ref) === type ? ref : this.#refuse()
+    return ref === 0 || this.keyspace.entries.type(ref) === type ? ref : this.refuseType()
   }
 
   /** As `findString` for a type of collection. */
   findType(index: number, type: TypeNumber): number {
     const ref = this.find(index)
-    return ref === 0 || this.keyspace.entries.type(ref) === type ? ref : this.#refuse()
+    return ref === 0 || this.keyspace.entries.type(ref) === type ? ref : this.refuseType()
   }
 
   /**
@@ -167,6 +186,30 @@ export class Execution implements Frame {
   edit(type: CollectionType, edit: number, index: number): number {
     const { args } = this
     return this.mutator.edit(type, edit, this.db, args.buffer, args.starts[index], args.ends[index])
+  }
+
+  /**
+   * Has the request, which has changed nothing and replied nothing, blocked: it is executed again whenever one of the keys may have what it
+   * wants. Those who wait for a key are served in the order of their arrival. Where nothing may block, the reply is the one for want of time.
+   */
+  block(wait: KeyWait): void {
+    if (this.mayBlock) this.keyWait = wait
+    else wait.timedOut(this.reply)
+  }
+
+  /** Whether the key that is argument `index` is to be tried: of a blocked request only the one that it has been woken for. */
+  tries(index: number): boolean {
+    const { wokenFor, args } = this
+    if (wokenFor === undefined) return true
+    const { key } = wokenFor
+    return key.compare(args.buffer, args.starts[index], args.ends[index]) === 0
+  }
+
+  /** As `findType` for a command that blocks: to one that is woken, a value of another type is as good as none. */
+  findAwaited(index: number, type: TypeNumber): number {
+    if (this.wokenFor === undefined) return this.findType(index, type)
+    const ref = this.find(index)
+    return ref === 0 || this.keyspace.entries.type(ref) === type ? ref : 0
   }
 
   /** Counts a use of a value, for the demotion policy and OBJECT IDLETIME. */
@@ -231,7 +274,8 @@ export class Execution implements Frame {
     return true
   }
 
-  #refuse(): number {
+  /** Replies that the key holds another type. */
+  refuseType(): number {
     this.reply.error(wrongTypeText)
     return wrongType
   }

@@ -2,13 +2,16 @@
 import type { Keyspace } from '../keyspace/keyspace.ts'
 import type { CollectionEdit, CollectionType } from './collection-type.ts'
 import { Collections } from './collections.ts'
+import { ListType } from './list-type.ts'
 
 export class CollectionTypes {
   readonly collections: Collections
+  readonly lists: ListType
   readonly #byNumber: (CollectionType | undefined)[] = []
 
   constructor(keyspace: Keyspace) {
     this.collections = new Collections(keyspace)
+    this.lists = this.add(new ListType(this.collections))
   }
 
   /** Throws for a type or an edit that is not known. */

@@ -6,6 +6,7 @@ import { expireCommands } from '../../engine/commands/expire.ts'
 import { hashCommands } from '../../engine/commands/hash.ts'
 import { keyCommands } from '../../engine/commands/key.ts'
 import { lcsCommands } from '../../engine/commands/lcs.ts'
+import { listCommands } from '../../engine/commands/list.ts'
 import { memoryUsageCommands } from '../../engine/commands/memory-usage.ts'
 import { objectCommands } from '../../engine/commands/object.ts'
 import { scanCommands } from '../../engine/commands/scan.ts'
@@ -35,6 +36,7 @@ export const engineTables = {
   ...bitmapCommands,
   ...bitfieldCommands,
   ...hashCommands,
+  ...listCommands,
   ...keyCommands,
   ...expireCommands,
   ...scanCommands,

@@ -28,10 +28,22 @@ const nothing = '–'
 const wants: Readonly<Record<string, string>> = {
   setWants: 'read for GET',
   wantsDigits: 'read if it may be a number',
+  wantsElements: 'its leaves',
   wantsField: 'its leaf',
   wantsFields: 'its leaves',
+  wantsFirst: 'its first leaf',
+  wantsHead: 'its first leaf',
+  wantsHeads: 'its leaves',
+  wantsIndex: 'its leaf',
+  wantsLast: 'its last leaf',
+  wantsMoved: 'a leaf of each',
   wantsPairs: 'its leaves',
+  wantsPopped: 'its leaves',
+  wantsRotated: 'a leaf of each',
   wantsScan: 'read in parts',
+  wantsTail: 'its last leaf',
+  wantsTails: 'its leaves',
+  wantsTrimmed: 'its leaves at the ends of the range',
 }
 
 /** Title and rows of each group; subcommands stand behind their container. */
