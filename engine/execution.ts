@@ -7,6 +7,7 @@
  * no log, no RESP version, and no clock but `now`, which stands still during a request.
  */
 import type { Arguments } from './arguments.ts'
+import type { KeyWait } from './key-wait.ts'
 import type { TypeNumber } from './keyspace/entries.ts'
 import { hashType, stringType } from './keyspace/entries.ts'
 import { keyExpired } from './keyspace/key-change.ts'
@@ -25,18 +26,6 @@ export const wrongType = -1
 const wrongTypeText = 'WRONGTYPE Operation against a key holding the wrong kind of value'
 /** Replies at least this long refer to the value instead of copying it. */
 const sharedBytesMin = 32 * 1024
-
-/** What a request waits for that has found nothing to do. */
-export interface KeyWait {
-  /** The arguments that are its keys. */
-  readonly keys: readonly number[]
-  /** 0: no limit. */
-  readonly timeoutMs: number
-  /** Writes the reply when the time is over. */
-  readonly timedOut: (reply: ReplyWriter) => void
-  /** Whether it wants to be tried again when a key is gone, too. */
-  readonly hearsOfLoss?: boolean
-}
 
 /** What belongs to one request. */
 export interface Frame {
@@ -74,7 +63,7 @@ export class Execution implements Frame {
   mayBlock = false
   /** The key for which a blocked request is tried again. */
   wokenFor: KeyOfInterest | undefined
-  /** What the request waits for; set by `block`. */
+  /** What the request waits for (`blocking.ts`). */
   keyWait: KeyWait | undefined
   hits = 0
   misses = 0
@@ -186,30 +175,6 @@ export class Execution implements Frame {
   edit(type: CollectionType, edit: number, index: number): number {
     const { args } = this
     return this.mutator.edit(type, edit, this.db, args.buffer, args.starts[index], args.ends[index])
-  }
-
-  /**
-   * Has the request, which has changed nothing and replied nothing, blocked: it is executed again whenever one of the keys may have what it
-   * wants. Those who wait for a key are served in the order of their arrival. Where nothing may block, the reply is the one for want of time.
-   */
-  block(wait: KeyWait): void {
-    if (this.mayBlock) this.keyWait = wait
-    else wait.timedOut(this.reply)
-  }
-
-  /** Whether the key that is argument `index` is to be tried: of a blocked request only the one that it has been woken for. */
-  tries(index: number): boolean {
-    const { wokenFor, args } = this
-    if (wokenFor === undefined) return true
-    const { key } = wokenFor
-    return key.compare(args.buffer, args.starts[index], args.ends[index]) === 0
-  }
-
-  /** As `findType` for a command that blocks: to one that is woken, a value of another type is as good as none. */
-  findAwaited(index: number, type: TypeNumber): number {
-    if (this.wokenFor === undefined) return this.findType(index, type)
-    const ref = this.find(index)
-    return ref === 0 || this.keyspace.entries.type(ref) === type ? ref : 0
   }
 
   /** Counts a use of a value, for the demotion policy and OBJECT IDLETIME. */

@@ -223,10 +223,7 @@ export class Request<Session = never> implements RefusableRequest {
     return true
   }
 
-  /**
-   * Executes a blocked request again by `attempt`, which tells whether it has replied; otherwise it stays blocked, with its time and its
-   * place among those that wait. What is cold is read first; those who come for other keys meanwhile have to ask again then.
-   */
+  /** Executes a blocked request again by `attempt`, once what is cold has been read. Unless that says that it has replied, it stays blocked, with its time and its place. */
   serve(attempt: () => boolean): void {
     const blocking = this.#blocking
     const { shard } = this.#host

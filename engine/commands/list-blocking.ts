@@ -1,11 +1,11 @@
-/** Commands that take an element of a list, and wait for one where there is none. Executed again when a key may have one (`Execution.block`). */
+/** Commands that take an element of a list, and wait for one where there is none. Executed again when a key may have one (`blocking.ts`). */
 import type { EngineCommand } from '../command.ts'
 import { keysCounted, keysIn } from '../command.ts'
 import type { Execution } from '../execution.ts'
 import { wrongType } from '../execution.ts'
 import { listType } from '../keyspace/entries.ts'
 import type { ReplyWriter } from '../reply-writer.ts'
-import { readTimeout } from './blocking-timeout.ts'
+import { block, findAwaited, readTimeout, tries } from './blocking.ts'
 import { syntaxError } from './errors.ts'
 import { endOf, popWithReply } from './list-elements.ts'
 import { movedKeys, moveElement, popsFirst, readPop } from './list-move.ts'
@@ -81,8 +81,8 @@ function pops(x: Execution, tail: boolean): void {
   const timeoutMs = readTimeout(x, last)
   if (Number.isNaN(timeoutMs)) return
   for (let i = 1; i < last; i++) {
-    if (!x.tries(i)) continue
-    const entry = x.findAwaited(i, listType)
+    if (!tries(x, i)) continue
+    const entry = findAwaited(x, i, listType)
     if (entry === wrongType) return
     if (entry === 0) continue
     reply.array(2)
@@ -90,7 +90,7 @@ function pops(x: Execution, tail: boolean): void {
     popWithReply(x, entry, i, 1, tail)
     return
   }
-  x.block({ keys: Array.from({ length: last - 1 }, (_, i) => i + 1), timeoutMs, timedOut })
+  block(x, { keys: Array.from({ length: last - 1 }, (_, i) => i + 1), timeoutMs, timedOut })
 }
 
 function blmove(x: Execution): void {
@@ -107,10 +107,10 @@ function brpoplpush(x: Execution): void {
 function moves(x: Execution, fromTail: boolean, toTail: boolean, timeoutAt: number): void {
   const timeoutMs = readTimeout(x, timeoutAt)
   if (Number.isNaN(timeoutMs)) return
-  const entry = x.findAwaited(1, listType)
+  const entry = findAwaited(x, 1, listType)
   if (entry === wrongType) return
   if (entry !== 0) moveElement(x, fromTail, toTail)
-  else if (x.mayBlock) x.block({ keys: [1], timeoutMs, timedOut })
+  else if (x.mayBlock) block(x, { keys: [1], timeoutMs, timedOut })
   else x.reply.nil()
 }
 
@@ -119,5 +119,5 @@ function blmpop(x: Execution): void {
   if (Number.isNaN(timeoutMs)) return
   const asked = readPop(x, 2)
   if (asked === undefined || popsFirst(x, asked, true)) return
-  x.block({ keys: asked.keys, timeoutMs, timedOut })
+  block(x, { keys: asked.keys, timeoutMs, timedOut })
 }

@@ -5,6 +5,7 @@ import type { Execution } from '../execution.ts'
 import { wrongType } from '../execution.ts'
 import { listType } from '../keyspace/entries.ts'
 import { readElementAt } from '../types/list-walk.ts'
+import { findAwaited, tries } from './blocking.ts'
 import { syntaxError } from './errors.ts'
 import { popElements, pushElement } from './list-edits.ts'
 import { element, endOf, popWithReply, replyElement } from './list-elements.ts'
@@ -131,8 +132,8 @@ export function readPop(x: Execution, index: number): AskedPop | undefined {
 export function popsFirst(x: Execution, { keys, tail, count }: AskedPop, awaited: boolean): boolean {
   const { args, reply, keyspace } = x
   for (const key of keys) {
-    if (awaited && !x.tries(key)) continue
-    const entry = awaited ? x.findAwaited(key, listType) : x.findType(key, listType)
+    if (awaited && !tries(x, key)) continue
+    const entry = awaited ? findAwaited(x, key, listType) : x.findType(key, listType)
     if (entry === wrongType) return true
     if (entry === 0) continue
     const run = Math.min(count, keyspace.entries.length(entry))

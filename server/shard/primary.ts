@@ -5,8 +5,9 @@
  */
 import type { Arguments } from '../../engine/arguments.ts'
 import { recordTooLarge } from '../../engine/commands/errors.ts'
-import type { EngineLimits, KeyWait } from '../../engine/execution.ts'
+import type { EngineLimits } from '../../engine/execution.ts'
 import { Execution } from '../../engine/execution.ts'
+import type { KeyWait } from '../../engine/key-wait.ts'
 import type { KeyOfInterest } from '../../engine/keyspace/key-interest.ts'
 import type { Keyspace } from '../../engine/keyspace/keyspace.ts'
 import { slotBytesMax } from '../../engine/memory/arena.ts'
