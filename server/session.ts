@@ -61,6 +61,8 @@ export class Session implements RequestHandler, RequestOwner, Client {
   lastWriteLsn = 0
   commandsExecuted = 0
   #closeAfter = false
+  /** The newest LSN that replies so far have waited for. */
+  #heldLsn = 0
   readonly #commands: CommandTable<Session>
 
   constructor(server: SessionHost, commands: CommandTable<Session>, connection: Connection) {
@@ -91,7 +93,7 @@ export class Session implements RequestHandler, RequestOwner, Client {
     if (shard === undefined) return
     const { keyspace } = shard
     const { index } = keyspace.databases[keyspace.logical[this.database]]
-    keyspace.cachePrefetch.fetch(index, buffer, keys.starts, keys.ends, keys.count)
+    keyspace.cachePrefetch.fetch(index, buffer, keys.starts, keys.ends, keys.count, keys)
   }
 
   endPrefetch(): void {
@@ -157,7 +159,9 @@ export class Session implements RequestHandler, RequestOwner, Client {
 
   shardReplaced(sameLog: boolean): void {
     this.inHand.shardReplaced()
-    if (!sameLog) this.lastWriteLsn = 0
+    if (sameLog) return
+    this.lastWriteLsn = 0
+    this.#heldLsn = 0
   }
 
   /** MONITOR and SLOWLOG will not show this argument of the request in hand. */
@@ -228,6 +232,7 @@ export class Session implements RequestHandler, RequestOwner, Client {
     if (command.serves === undefined) {
       const { primary } = server
       primary.x.touches = !this.noTouch
+      primary.heldLsn = this.#heldLsn
       const lsn = primary.run(command, args, reply, this.database, this.inHand.staged)
       if (lsn !== 0) this.hold(lsn, command.isWrite)
       if (primary.keyWait !== undefined) this.#waitsForKeys(primary.keyWait)
@@ -258,6 +263,7 @@ export class Session implements RequestHandler, RequestOwner, Client {
     const { primary } = server
     server.turn.begin()
     primary.x.touches = !this.noTouch
+    primary.heldLsn = this.#heldLsn
     primary.keyspace.forgetLookUp()
     const lsn = primary.run(inHand.command, inHand.args, reply, this.database, undefined, key)
     primary.keyspace.forgetLookUp()
@@ -282,6 +288,7 @@ export class Session implements RequestHandler, RequestOwner, Client {
       return
     }
     this.connection.hold(lsn)
+    if (lsn > this.#heldLsn) this.#heldLsn = lsn
     if (written) this.lastWriteLsn = lsn
     this.server.turn.schedule()
   }

@@ -4,6 +4,7 @@
  */
 import type { Execution } from '../execution.ts'
 import { packedHeaderBytes, usedBytes } from '../memory/packed-bytes.ts'
+import { genericEvent, listEvent } from '../messages.ts'
 import { elementBytes, ListElement } from '../types/list-leaf.ts'
 import { atTail, becomesTree, insertEdit, popEdit, pushEdit, removeEachEdit, removeRangeEdit, setEdit } from '../types/list-type.ts'
 import { readElementAt } from '../types/list-walk.ts'
@@ -18,6 +19,7 @@ export function pushArguments(x: Execution, entry: number, key: number, from: nu
   payload.varint(args.count - from)
   for (let i = from; i < args.count; i++) payload.range(args.buffer, args.starts[i], args.ends[i])
   x.edit(mutator.types.lists, pushEdit, key)
+  x.notify(listEvent, tail ? 'rpush' : 'lpush', key)
 }
 
 /** Pushes one element, which may be any list's own. */
@@ -28,15 +30,19 @@ export function pushElement(x: Execution, entry: number, key: number, bytes: Uin
   payload.varint(1)
   payload.range(bytes, start, end)
   x.edit(mutator.types.lists, pushEdit, key)
+  x.notify(listEvent, tail ? 'rpush' : 'lpush', key)
 }
 
-/** Takes `count` elements from one end. */
-export function popElements(x: Execution, key: number, count: number, tail: boolean): void {
-  const { mutator } = x
+/** Takes `count` of the elements of `entry`, the list under argument `key`, from one end. */
+export function popElements(x: Execution, entry: number, key: number, count: number, tail: boolean): void {
+  const { mutator, keyspace } = x
+  const isLast = count >= keyspace.entries.length(entry)
   const payload = mutator.payload()
   payload.byte(tail ? atTail : 0)
   payload.varint(count)
   x.edit(mutator.types.lists, popEdit, key)
+  x.notify(listEvent, tail ? 'rpop' : 'lpop', key)
+  if (isLast) x.notify(genericEvent, 'del', key)
 }
 
 /** Puts argument `index` in place of element `rank` of the list under argument 1. */
@@ -49,6 +55,7 @@ export function setElement(x: Execution, entry: number, rank: number, index: num
   payload.varint(rank)
   payload.range(args.buffer, args.starts[index], args.ends[index])
   x.edit(mutator.types.lists, setEdit, 1)
+  x.notify(listEvent, 'lset', 1)
 }
 
 /** Puts argument `index` before element `rank` of the list under argument 1, or behind it. */
@@ -59,6 +66,7 @@ export function insertElement(x: Execution, entry: number, rank: number, behind:
   payload.varint(rank)
   payload.range(args.buffer, args.starts[index], args.ends[index])
   x.edit(mutator.types.lists, insertEdit, 1)
+  x.notify(listEvent, 'linsert', 1)
 }
 
 /** Takes `count` elements out of the list under argument 1, from `rank` on. */

@@ -43,7 +43,7 @@ export function replyElements(x: Execution, entry: number, rank: number, count: 
 /** Replies with the elements that go, and takes them from the list under the key that is argument `key`. */
 export function popWithReply(x: Execution, entry: number, key: number, count: number, tail: boolean): void {
   replyElements(x, entry, tail ? x.keyspace.entries.length(entry) - 1 : 0, count, tail)
-  popElements(x, key, count, tail)
+  popElements(x, entry, key, count, tail)
 }
 
 /** 1 for RIGHT, 0 for LEFT; -1 for another word, the error being for the caller. */

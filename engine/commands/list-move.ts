@@ -89,7 +89,7 @@ export function moveElement(x: Execution, fromTail: boolean, toTail: boolean): v
   // It comes in before it goes: so nothing need be kept in between, and a list that is turned never is empty.
   pushElement(x, target, 2, bytes, element.start, element.end, toTail)
   // Where both ends are one of the same list, either of the two that are alike may go.
-  popElements(x, 1, 1, fromTail)
+  popElements(x, x.find(1), 1, 1, fromTail)
 }
 
 function lmpop(x: Execution): void {

@@ -4,6 +4,7 @@ import { keyAt } from '../command.ts'
 import type { Execution } from '../execution.ts'
 import { wrongType } from '../execution.ts'
 import { listType } from '../keyspace/entries.ts'
+import { genericEvent, listEvent } from '../messages.ts'
 import { removeElements } from './list-edits.ts'
 import { replyElements } from './list-elements.ts'
 import { wantsElements, wantsTrimmed } from './list-needs.ts'
@@ -69,6 +70,8 @@ function ltrim(x: Execution): void {
       if (to + 1 < length) removeElements(x, to + 1, length - to - 1)
       if (from > 0) removeElements(x, 0, from)
     }
+    x.notify(listEvent, 'ltrim', 1)
+    if (from > to) x.notify(genericEvent, 'del', 1)
   }
   reply.ok()
 }

@@ -5,6 +5,7 @@ import type { Execution } from '../execution.ts'
 import { wrongType } from '../execution.ts'
 import { listType } from '../keyspace/entries.ts'
 import { sameBytes } from '../memory/packed-bytes.ts'
+import { genericEvent, listEvent } from '../messages.ts'
 import { visitBackwards, visitForwards } from '../types/list-walk.ts'
 import { syntaxError } from './errors.ts'
 import { insertElement, removeRanks } from './list-edits.ts'
@@ -107,9 +108,14 @@ function lrem(x: Execution): void {
   }
   const ranks: number[] = []
   const max = count === 0 ? Number.POSITIVE_INFINITY : Math.abs(count)
-  eachMatch(x, entry, 3, count < 0, x.keyspace.entries.length(entry), (rank) => ranks.push(rank) < max)
+  const length = x.keyspace.entries.length(entry)
+  eachMatch(x, entry, 3, count < 0, length, (rank) => ranks.push(rank) < max)
   if (count < 0) ranks.reverse()
-  if (ranks.length > 0) removeRanks(x, ranks)
+  if (ranks.length > 0) {
+    removeRanks(x, ranks)
+    x.notify(listEvent, 'lrem', 1)
+    if (ranks.length === length) x.notify(genericEvent, 'del', 1)
+  }
   x.reply.integer(ranks.length)
 }
 

@@ -6,12 +6,13 @@
  * and in any order, or each element of a list in their order; then whether it expires. A key is its name and its value; a database its number and its keys in any order.
  */
 import { createHash } from 'node:crypto'
-import { hashType, listType } from '../../engine/keyspace/entries.ts'
+import { hashType, leafForm, listType, setType } from '../../engine/keyspace/entries.ts'
 import type { Keyspace } from '../../engine/keyspace/keyspace.ts'
 import { visitElements } from '../../engine/types/hash-leaf.ts'
 import { visitElements as visitListElements } from '../../engine/types/list-leaf.ts'
 import type { VisitPair } from '../../engine/types/packed-fields.ts'
 import { PackedCursor, visitPairs } from '../../engine/types/packed-fields.ts'
+import { eachMember } from '../../engine/types/set-type.ts'
 import type { Clock } from '../../storage/clock.ts'
 import type { Tier } from '../../storage/tier.ts'
 import type { KeyVisitor, WalkedKey, WalkedLeaf } from './key-walk.ts'
@@ -91,7 +92,7 @@ class KeyDigests implements KeyVisitor {
   }
 
   blob(key: WalkedKey, bytes: Buffer, start: number, leaf: WalkedLeaf | undefined): void {
-    elementDigests[key.type]?.(this.#of(key), bytes, start, leaf !== undefined)
+    elementDigests[key.type]?.(this.#of(key), bytes, start, leaf !== undefined, key.encoding)
   }
 
   end(key: WalkedKey): void {
@@ -112,7 +113,7 @@ class KeyDigests implements KeyVisitor {
 }
 
 /** By type: adds what a blob or a leaf holds. */
-const elementDigests: (((digest: Digest, bytes: Buffer, start: number, isLeaf: boolean) => void) | undefined)[] = []
+const elementDigests: (((digest: Digest, bytes: Buffer, start: number, isLeaf: boolean, form: number) => void) | undefined)[] = []
 elementDigests[hashType] = (digest, bytes, start, isLeaf) => {
   const visit: VisitPair = (buffer, { fieldStart, fieldEnd, valueStart, valueEnd }) => {
     const field = new Digest()
@@ -128,6 +129,10 @@ elementDigests[listType] = (digest, bytes, start) => {
     digest.addNext(buffer.subarray(from, to))
     return true
   })
+}
+
+elementDigests[setType] = (digest, bytes, start, isLeaf, form) => {
+  eachMember(isLeaf ? leafForm : form, bytes, start, (buffer, from, to) => digest.addAny(buffer.subarray(from, to)))
 }
 
 class Digest {

@@ -44,6 +44,11 @@ const wants: Readonly<Record<string, string>> = {
   wantsTail: 'its last leaf',
   wantsTails: 'its leaves',
   wantsTrimmed: 'its leaves at the ends of the range',
+  wantsMember: 'its leaf',
+  wantsMembers: 'its leaves',
+  wantsLastMember: 'its leaf',
+  wantsMemberScan: 'read in parts',
+  wantsSources: 'read, but not the target',
 }
 
 /** Title and rows of each group; subcommands stand behind their container. */
