@@ -108,8 +108,8 @@ export class Request<Session = never> implements RefusableRequest {
   #cancel = nothing
   /** When its reply was deferred, if the time until the answer counts as the command's; otherwise negative. */
   #countedFromMs = -1
-  /** Whether something is read for it while it is blocked. */
-  #reads = false
+  /** Whether it is tried, or something is read for that, while it is blocked. */
+  #isTried = false
   /** While it is blocked. */
   #blocking: { readonly answer: Answer; readonly timedOut: () => void } | undefined
 
@@ -227,7 +227,7 @@ export class Request<Session = never> implements RefusableRequest {
   serve(attempt: () => boolean): void {
     const blocking = this.#blocking
     const { shard } = this.#host
-    if (blocking === undefined || shard === undefined || this.#reads) return
+    if (blocking === undefined || shard === undefined || this.#isTried) return
     this.#guard(() => {
       shard.keyspace.forgetLookUp()
       const cold = shard.tier.hasCold ? this.#coldNeeds(shard.primary) : undefined
@@ -237,7 +237,11 @@ export class Request<Session = never> implements RefusableRequest {
   }
 
   #attempt(attempt: () => boolean): void {
-    if (!attempt()) return
+    // What it changes itself is no reason to try again.
+    this.#isTried = true
+    const hasReplied = attempt()
+    this.#isTried = false
+    if (!hasReplied) return
     this.#resumes()
     this.#waits('served', nothing)
     const answer = this.#answer(-1)
@@ -246,13 +250,13 @@ export class Request<Session = never> implements RefusableRequest {
 
   #readThenServe({ tier }: Shard, cold: ColdSet, attempt: () => boolean): void {
     const wait = this.#wait
-    this.#reads = true
+    this.#isTried = true
     tier.fetchTo(cold, (failure) => {
       if (this.#wait !== wait) {
         if (failure !== undefined) this.#host.coldReadFailed(failure)
         return
       }
-      this.#reads = false
+      this.#isTried = false
       if (failure !== undefined) this.#readFailed(failure)
       else if (this.isBlocked) {
         this.#guard(() => {
@@ -301,7 +305,7 @@ export class Request<Session = never> implements RefusableRequest {
     this.state = 'running'
     this.#cancel = nothing
     this.#blocking = undefined
-    this.#reads = false
+    this.#isTried = false
     this.#wait++
     cancel()
   }
