@@ -7,10 +7,13 @@
  */
 import type { Arguments } from '../engine/arguments.ts'
 import type { CommandSpec } from '../engine/command.ts'
+import type { KeyWait } from '../engine/key-wait.ts'
+import type { KeyOfInterest } from '../engine/keyspace/key-interest.ts'
 import type { ReplyWriter } from '../engine/reply-writer.ts'
 import type { Client } from './client.ts'
 import type { Command, CommandTable } from './command-table.ts'
 import { unknownCommand, unknownSubcommand, wrongArity } from './dispatch-errors.ts'
+import { KeyWaiter } from './key-waiter.ts'
 import type { Connection, RequestHandler, RequestOutcome } from './network/connection.ts'
 import { Subscriptions } from './pubsub/subscriptions.ts'
 import type { RequestOwner } from './request.ts'
@@ -112,7 +115,7 @@ export class Session implements RequestHandler, RequestOwner, Client {
 
   /** Whether a handler has deferred its reply. */
   get blocked(): boolean {
-    return this.inHand.isReplyDeferred
+    return this.inHand.isReplyDeferred && this.inHand.state !== 'served'
   }
 
   get flags(): string {
@@ -254,6 +257,7 @@ export class Session implements RequestHandler, RequestOwner, Client {
       primary.heldLsn = this.#heldLsn
       const lsn = primary.run(command, args, reply, this.database, this.inHand.staged)
       if (lsn !== 0) this.hold(lsn, command.isWrite)
+      if (primary.keyWait !== undefined) this.#waitsForKeys(primary.keyWait)
     } else command.serves(this)
     if (server.stats.errors !== errorsBefore) command.stats.failed++
     if (!timed) {
@@ -264,6 +268,31 @@ export class Session implements RequestHandler, RequestOwner, Client {
     if (server.monitors.size > 0) server.feedMonitors(this, args, command)
     if (this.redacted.length > 0) this.redacted.length = 0
     this.args = outerArgs
+  }
+
+  /** Blocks the request in hand until one of its keys may have what it wants. */
+  #waitsForKeys({ keys, timeoutMs, timedOut, hearsOfLoss = false }: KeyWait): void {
+    const { inHand, args, server } = this
+    const { interest } = server.primary.mutator
+    const waiter = new KeyWaiter(interest, hearsOfLoss, (woken) => inHand.serve(() => woken.some((key) => this.#serves(key))))
+    for (const index of keys) waiter.waitFor(this.database, args.bytes(index))
+    inHand.block({ release: () => waiter.end(), timeoutMs, timedOut: () => timedOut(this.reply) })
+  }
+
+  /** Executes the blocked request again, for one of its keys. False, and nothing replied, when that does not have what it wants. */
+  #serves(key: KeyOfInterest): boolean {
+    const { server, inHand, reply } = this
+    const { primary } = server
+    server.turn.begin()
+    primary.x.touches = !this.noTouch
+    primary.heldLsn = this.#heldLsn
+    primary.keyspace.forgetLookUp()
+    const lsn = primary.run(inHand.command, inHand.args, reply, this.database, undefined, key)
+    primary.keyspace.forgetLookUp()
+    if (primary.keyWait !== undefined) return false
+    if (lsn !== 0) this.hold(lsn, inHand.command.isWrite)
+    this.connection.wrote()
+    return true
   }
 
   #account(command: Command, args: Arguments, us: number, sampled = false): void {

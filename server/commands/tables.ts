@@ -7,6 +7,7 @@ import { hashCommands } from '../../engine/commands/hash.ts'
 import { hyperloglogCommands } from '../../engine/commands/hyperloglog.ts'
 import { keyCommands } from '../../engine/commands/key.ts'
 import { lcsCommands } from '../../engine/commands/lcs.ts'
+import { listCommands } from '../../engine/commands/list.ts'
 import { memoryUsageCommands } from '../../engine/commands/memory-usage.ts'
 import { objectCommands } from '../../engine/commands/object.ts'
 import { publishCommands } from '../../engine/commands/publish.ts'
@@ -43,6 +44,7 @@ export const engineTables = {
   ...bitfieldCommands,
   ...hyperloglogCommands,
   ...hashCommands,
+  ...listCommands,
   ...setCommands,
   ...keyCommands,
   ...expireCommands,
