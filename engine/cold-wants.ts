@@ -29,6 +29,8 @@ interface KeyPositions {
   readonly first: number
   readonly last: number
   readonly step: number
+  /** The argument that says how many keys follow it. */
+  readonly countedAt?: number
 }
 
 const at = new LeafRow()
@@ -36,9 +38,13 @@ const separator = new Separator()
 
 /** Names what a request wants of its keys, in the physical database `db`. */
 export function requestWants(keyspace: Keyspace, need: Need, keys: KeyPositions, args: Arguments, db: number, wants: ColdWants): void {
-  if (need === 'none' || keys.first === 0) return
-  const end = keys.last < 0 ? args.count + keys.last : keys.last
-  for (let i = keys.first; i <= end && i < args.count; i += keys.step) {
+  if (need === 'none') return
+  const { countedAt } = keys
+  const isCounted = countedAt !== undefined
+  if (!isCounted && keys.first === 0) return
+  const first = isCounted ? countedAt + 1 : keys.first
+  const end = isCounted ? countedAt + (args.integer(countedAt) || 0) : keys.last < 0 ? args.count + keys.last : keys.last
+  for (let i = first; i <= end && i < args.count; i += keys.step || 1) {
     const entry = keyspace.find(db, args.buffer, args.starts[i], args.ends[i])
     if (entry === 0 || !hasCold(keyspace, entry)) continue
     if (need === 'value') wantValue(keyspace, entry, wants)

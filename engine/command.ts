@@ -32,7 +32,7 @@ export interface CommandSpec<Context> {
 
 export type EngineCommand = CommandSpec<Execution>
 
-export type CommandGroup = 'string' | 'hash' | 'bitmap' | 'generic' | 'connection' | 'server' | 'transactions'
+export type CommandGroup = 'string' | 'hash' | 'bitmap' | 'generic' | 'connection' | 'server' | 'transactions' | 'scripting'
 
 export type CommandFlag =
   | 'write'
@@ -53,6 +53,7 @@ export type CommandFlag =
   | 'random'
   | 'movablekeys'
   | 'sort_for_script'
+  | 'no_mandatory_keys'
   | 'may_replicate'
 
 /** Where a request's keys stand: `first`, `last` and `step` as in Redis's COMMAND reply (`last` may be negative: from the end). */
@@ -62,6 +63,8 @@ export interface KeySpec {
   readonly step: number
   /** Redis's access flags for COMMAND INFO and GETKEYSANDFLAGS, per key specification. */
   readonly access: readonly KeyAccess[]
+  /** The argument that says how many keys follow it; `first`, `last` and `step` are 0 then. */
+  readonly countedAt?: number
 }
 
 export interface KeyAccess {
@@ -84,6 +87,11 @@ export function keysFrom(first: number, step: number, ...flags: readonly string[
 
 export function keysIn(first: number, last: number, step: number, ...flags: readonly string[]): KeySpec {
   return { first, last, step, access: [{ first, last: last < 0 ? last : last - first, step, flags }] }
+}
+
+/** As many keys as argument `countedAt` says follow it. */
+export function keysCounted(countedAt: number, ...flags: readonly string[]): KeySpec {
+  return { first: 0, last: 0, step: 0, access: [{ first: countedAt + 1, last: -1, step: 1, flags }], countedAt }
 }
 
 /** Several keys that are used differently: `SET`-like source and target. */

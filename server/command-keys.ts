@@ -14,12 +14,19 @@ const changes = ['RW', 'access', 'update']
 export function keysOf(command: Command, args: Arguments, from: number): RequestKey[] {
   const count = args.count - from
   const found: RequestKey[] = []
+  const { countedAt } = command.spec.keys
   for (const { first, last, step, flags } of command.spec.keys.access) {
-    const end = last < 0 ? count + last : first + last
+    const end = countedAt !== undefined ? countedEnd(args, from, countedAt) : last < 0 ? count + last : first + last
     const told = flags.includes('variable_flags') ? variableFlags(command, args, from, flags) : flags
     for (let i = first; i <= end && i < count; i += step) found.push({ index: from + i, flags: told })
   }
   return found
+}
+
+/** The last of as many keys as an argument says, -1 if there are not so many arguments. */
+function countedEnd(args: Arguments, from: number, countedAt: number): number {
+  const end = countedAt + args.integer(from + countedAt)
+  return from + end < args.count ? end : -1
 }
 
 /** SET reads its key only with GET; BITFIELD changes its key unless it only gets. */

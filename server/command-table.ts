@@ -21,6 +21,9 @@ export interface Command<Session = never> {
   readonly denyOom: boolean
   readonly noAuth: boolean
   readonly noMulti: boolean
+  readonly noScript: boolean
+  /** Also while a script runs that takes long. */
+  readonly whileBusy: boolean
   readonly whileLoading: boolean
   readonly hasKeys: boolean
   /** Takes about a microsecond, whatever it meets. */
@@ -148,12 +151,14 @@ function makeCommand<Session>(
     denyOom: has('denyoom'),
     noAuth: has('no_auth'),
     noMulti: has('no_multi'),
+    noScript: has('noscript'),
+    whileBusy: has('allow_busy'),
     whileLoading: has('loading'),
-    hasKeys: spec.keys.first > 0,
+    hasKeys: spec.keys.first > 0 || spec.keys.countedAt !== undefined,
     isBrief: !ofSession && spec.complexity.startsWith('O(1)'),
     skipsMonitor: has('skip_monitor') || has('admin'),
     skipsSlowlog: has('skip_slowlog'),
-    needs: spec.needs ?? (spec.keys.first > 0 ? 'value' : 'none'),
+    needs: spec.needs ?? (spec.keys.access.length > 0 ? 'value' : 'none'),
     stages: ofSession ? undefined : (spec as EngineCommand).stages,
     moves: spec.moves === true,
     stats: new CommandStats(),

@@ -131,7 +131,7 @@ function replyInfo(session: Session, command: Command): void {
   )
   reply.set(0)
   reply.set(spec.keys.access.length)
-  for (const access of spec.keys.access) replyKeySpecification(session, access)
+  for (const access of spec.keys.access) replyKeySpecification(session, access, spec.keys.countedAt)
   reply.set(subcommands?.all.length ?? 0)
   for (const subcommand of subcommands?.all ?? []) replyInfo(session, subcommand)
 }
@@ -141,14 +141,22 @@ function replyStatuses({ reply }: Session, words: readonly string[]): void {
   for (const word of words) reply.status(word)
 }
 
-function replyKeySpecification(session: Session, { first, last, step, flags }: KeyAccess): void {
+function replyKeySpecification(session: Session, { first, last, step, flags }: KeyAccess, countedAt: number | undefined): void {
   const { reply } = session
   reply.map(3)
   reply.text('flags')
   replyStatuses(session, flags)
   reply.text('begin_search')
-  replyTyped(session, 'index', [['index', first]])
+  replyTyped(session, 'index', [['index', countedAt ?? first]])
   reply.text('find_keys')
+  if (countedAt !== undefined) {
+    replyTyped(session, 'keynum', [
+      ['keynumidx', 0],
+      ['firstkey', 1],
+      ['keystep', step],
+    ])
+    return
+  }
   replyTyped(session, 'range', [
     ['lastkey', last],
     ['keystep', step],

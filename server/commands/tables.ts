@@ -23,6 +23,7 @@ import { memoryCommands } from './memory.ts'
 import { observationCommands } from './observation.ts'
 import { processCommands } from './process.ts'
 import { savingCommands } from './saving.ts'
+import { scriptingCommands } from './scripting.ts'
 import { slowlogCommands } from './slowlog.ts'
 import { transactionCommands } from './transactions.ts'
 import { waitingCommands } from './waiting.ts'
@@ -56,6 +57,7 @@ export const sessionTables = {
   ...waitingCommands,
   ...processCommands,
   ...transactionCommands,
+  ...scriptingCommands,
 }
 
 export function allCommands(): CommandTable<Session> {

@@ -13,6 +13,7 @@ const titles: Readonly<Record<CommandGroup, string>> = {
   hash: 'Hashes',
   generic: 'Keys of any type',
   transactions: 'Transactions',
+  scripting: 'Scripts',
   connection: 'Connection',
   server: 'Server',
 }
