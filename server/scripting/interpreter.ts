@@ -4,12 +4,16 @@
  */
 import type { Arguments } from '../../engine/arguments.ts'
 import { openBaseLibrary } from './base-library.ts'
+import { addBitLibrary } from './bit-library.ts'
+import { addJsonLibrary } from './json-library.ts'
 import type { Place } from './lua.ts'
 import { globalsIndex, Lua, registryIndex, statusYield, typeBoolean, typeNil, typeNone, typeTable } from './lua.ts'
+import { addMsgpackLibrary } from './msgpack-library.ts'
 import type { Decision, ProtectedCalls } from './protected-call.ts'
 import { Protection } from './protection.ts'
 import type { RedisHost } from './redis-library.ts'
 import { openRedisLibrary } from './redis-library.ts'
+import { addStructLibrary } from './struct-library.ts'
 
 /** How a run has ended, or not. The value of one that is done is on the stack of `thread`. */
 export type Outcome = 'done' | 'failed' | 'suspended'
@@ -39,6 +43,7 @@ export class Interpreter {
   /** References: the real table of globals, and the one that scripts see. */
   readonly #globals: number
   readonly #calls: ProtectedCalls
+  readonly #resetJson: () => void
   #job: (state: number) => void = () => undefined
   readonly #enter: number
   readonly #hook: number
@@ -56,6 +61,10 @@ export class Interpreter {
     this.#calls = openBaseLibrary(lua, main, globalsIndex, this.protection)
     this.#calls.tick = (state) => this.#decide(state)
     openRedisLibrary(lua, main, host)
+    addBitLibrary(lua, main)
+    addStructLibrary(lua, main)
+    addMsgpackLibrary(lua, main)
+    this.#resetJson = addJsonLibrary(lua, main)
     this.#globals = this.#seal(main)
     this.#renewThread()
   }
@@ -120,6 +129,7 @@ export class Interpreter {
     if (lua.c.lua_status(this.thread) === 0) lua.c.lua_settop(this.thread, 0)
     else this.#renewThread()
     this.protection.clean()
+    this.#resetJson()
     lua.trim()
   }
 

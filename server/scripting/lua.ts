@@ -11,6 +11,7 @@ export const globalsIndex = -10002
 export const typeNone = -1
 export const typeNil = 0
 export const typeBoolean = 1
+export const typeLightUserdata = 2
 export const typeNumber = 3
 export const typeString = 4
 export const typeTable = 5
