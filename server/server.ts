@@ -38,6 +38,7 @@ import type { ObservedServer, ServerObservers } from './server-view.ts'
 import { Session } from './session.ts'
 import type { SessionHost } from './session-host.ts'
 import { Maintenance } from './shard/maintenance.ts'
+import { readOwnValues } from './shard/own-values.ts'
 import type { Primary } from './shard/primary.ts'
 import type { Shard } from './shard/shard.ts'
 import { closeShard, openShard } from './shard/shard.ts'
@@ -281,7 +282,11 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
       const mode = values.unixsocketperm === 0 ? {} : { mode: values.unixsocketperm }
       await this.listener.listen({ path: values.unixsocket, backlog: values['tcp-backlog'], ...mode })
     }
-    this.connectShard(await this.openShard())
+    const shard = await this.openShard()
+    for (const broken of this.scripting.libraries.restore(await readOwnValues(shard, this.clock))) {
+      this.log.error('A library of functions cannot be loaded; it stays where it is', { reason: broken })
+    }
+    this.connectShard(shard)
   }
 
   /** Opens a shard as the settings say; it does not serve yet. */

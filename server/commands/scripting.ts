@@ -110,9 +110,9 @@ export const scriptingCommands = {
 } as const satisfies Record<string, SessionCommand>
 
 /** How many keys there are, or -1 when the error is written. */
-export function keyCountOf({ args, reply }: Session): number {
+export function keyCountOf({ args, reply }: Session, noNumber = 'ERR value is not an integer or out of range'): number {
   const count = args.integer(2)
-  if (Number.isNaN(count)) reply.error('ERR value is not an integer or out of range')
+  if (Number.isNaN(count)) reply.error(noNumber)
   else if (count > args.count - 3) reply.error("ERR Number of keys can't be greater than number of args")
   else if (count < 0) reply.error("ERR Number of keys can't be negative")
   else return count

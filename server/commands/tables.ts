@@ -18,6 +18,7 @@ import { clientCommands } from './client.ts'
 import { commandCommands } from './command.ts'
 import { configCommands } from './config.ts'
 import { connectionCommands } from './connection.ts'
+import { functionCommands } from './functions.ts'
 import { latencyCommands } from './latency.ts'
 import { memoryCommands } from './memory.ts'
 import { observationCommands } from './observation.ts'
@@ -58,6 +59,7 @@ export const sessionTables = {
   ...processCommands,
   ...transactionCommands,
   ...scriptingCommands,
+  ...functionCommands,
 }
 
 export function allCommands(): CommandTable<Session> {

@@ -160,7 +160,7 @@ function addFormat(lua: Lua, state: number, protection: Protection): void {
 /** As C's `printf` does it with a `long` or `unsigned long` of 64 bits. */
 function formatInteger(n: number, flags: string, width: string, precision: string | undefined, letter: string): string {
   const isSigned = letter === 'd' || letter === 'i'
-  const value = toInt64(n)
+  const value = isSigned ? toInt64(n) : toUint64(n)
   const size = isSigned && value < 0n ? -value : BigInt.asUintN(64, value)
   const base = letter === 'o' ? 8 : letter === 'x' || letter === 'X' ? 16 : 10
   let digits = size.toString(base).padStart(Number(precision ?? 1), '0')
@@ -179,4 +179,10 @@ function formatInteger(n: number, flags: string, width: string, precision: strin
 export function toInt64(n: number): bigint {
   if (!(n >= -(2 ** 63) && n < 2 ** 63)) return -(2n ** 63n)
   return BigInt(Math.trunc(n))
+}
+
+/** As `toInt64`, without a sign. */
+export function toUint64(n: number): bigint {
+  if (n >= 2 ** 64) return 0n
+  return n >= 2 ** 63 ? BigInt(n) : BigInt.asUintN(64, toInt64(n))
 }

@@ -47,7 +47,10 @@ export function addBitLibrary(lua: Lua, state: number): void {
     const value = bits(l, 1)
     const asked = c.lua_type(l, 2) === -1 ? 8 : bits(l, 2)
     const digits = Math.min(8, Math.abs(asked))
-    const text = (value >>> 0).toString(16).padStart(8, '0').slice(8 - digits)
+    const text = (value >>> 0)
+      .toString(16)
+      .padStart(8, '0')
+      .slice(8 - digits)
     lua.pushText(l, asked < 0 ? text.toUpperCase() : text)
     return 1
   })

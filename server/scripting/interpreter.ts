@@ -6,13 +6,15 @@ import type { Arguments } from '../../engine/arguments.ts'
 import { openBaseLibrary } from './base-library.ts'
 import { addBitLibrary } from './bit-library.ts'
 import { addJsonLibrary } from './json-library.ts'
+import type { RegisteredFunction } from './library-loader.ts'
+import { LibraryLoader, refuseMissing } from './library-loader.ts'
 import type { Place } from './lua.ts'
 import { globalsIndex, Lua, registryIndex, statusYield, typeBoolean, typeNil, typeNone, typeTable } from './lua.ts'
 import { addMsgpackLibrary } from './msgpack-library.ts'
 import type { Decision, ProtectedCalls } from './protected-call.ts'
 import { Protection } from './protection.ts'
 import type { RedisHost } from './redis-library.ts'
-import { openRedisLibrary } from './redis-library.ts'
+import { openRedisLibrary, raiseError } from './redis-library.ts'
 import { addStructLibrary } from './struct-library.ts'
 
 /** How a run has ended, or not. The value of one that is done is on the stack of `thread`. */
@@ -37,6 +39,8 @@ export class Interpreter {
   /** The failure of the last run that has failed. */
   failure: ScriptFailure = { text: '', place: undefined }
   tick: Tick = () => 'go on'
+  /** The error of a script that is ended by `tick`. */
+  endText = ''
   /** Where the script in hand runs. */
   thread = 0
   #threadAt = 0
@@ -44,6 +48,7 @@ export class Interpreter {
   readonly #globals: number
   readonly #calls: ProtectedCalls
   readonly #resetJson: () => void
+  readonly #loader: LibraryLoader
   #job: (state: number) => void = () => undefined
   readonly #enter: number
   readonly #hook: number
@@ -66,6 +71,7 @@ export class Interpreter {
     addMsgpackLibrary(lua, main)
     this.#resetJson = addJsonLibrary(lua, main)
     this.#globals = this.#seal(main)
+    this.#loader = new LibraryLoader(lua, this.protection, host, this.#globals)
     this.#renewThread()
   }
 
@@ -107,6 +113,17 @@ export class Interpreter {
       this.#pushArguments(thread, args, firstKey, firstKey + keyCount)
       this.#pushArguments(thread, args, firstKey + keyCount, args.count)
     }, 2)
+  }
+
+  /** Runs the text of a library; what it has registered, or why it has failed. */
+  loadLibrary(reference: number): readonly RegisteredFunction[] | string {
+    const { lua, thread } = this
+    const outcome = this.#resume(() => {
+      lua.c.lua_rawgeti(thread, registryIndex, reference)
+      this.#loader.begin(thread)
+    }, 0)
+    const registered = this.#loader.end()
+    return outcome === 'done' ? registered : this.failure.text
   }
 
   /** Goes on with a script that was suspended. */
@@ -186,7 +203,7 @@ export class Interpreter {
     const decision = lua.isEnding ? 'end' : this.tick()
     if (decision !== 'end') return decision
     lua.isEnding = true
-    return lua.fail(state, 'Script killed by user with SCRIPT KILL.')
+    return raiseError(lua, state, this.endText)
   }
 
   /** Makes the globals what scripts see of them. Returns the reference of the real table. */
@@ -201,7 +218,7 @@ export class Interpreter {
       c.lua_setfield(state, -2, lua.name(name))
     }
     this.#protectStrings(state)
-    this.#refuseMissing(state)
+    refuseMissing(lua, state)
     c.lua_pushvalue(state, -1)
     const globals = protection.keep(state)
     const seen = protection.protect(state)
@@ -224,17 +241,6 @@ export class Interpreter {
     c.lua_getfield(state, -2, lua.name('string'))
     c.lua_setfield(state, -2, lua.name('__index'))
     protection.show(state, 0)
-  }
-
-  /** The table of globals on top of the stack gets a metatable that raises an error for names that are missing. */
-  #refuseMissing(state: number): void {
-    const { lua } = this
-    const { c } = lua
-    c.lua_createtable(state, 0, 1)
-    lua.setFunctionField(state, '__index', (l) =>
-      lua.fail(l, `Script attempted to access nonexistent global variable '${lua.text(l, 2) ?? lua.typeName(l, 2)}'`),
-    )
-    c.lua_setmetatable(state, -2)
   }
 }
 

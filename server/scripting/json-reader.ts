@@ -1,6 +1,7 @@
 /** JSON as Lua's values, by the rules of `cjson` and with its errors. */
-import type { JsonSettings } from './json-settings.ts'
+
 import { ByteWriter } from './byte-writer.ts'
+import type { JsonSettings } from './json-settings.ts'
 import type { Lua } from './lua.ts'
 
 type Token =
@@ -27,7 +28,8 @@ const marks: Readonly<Record<number, Token>> = {
 }
 const escaped: Readonly<Record<number, number>> = { 34: 34, 92: 92, 47: 47, 98: 8, 102: 12, 110: 10, 114: 13, 116: 9 }
 /** What C's `strtod` reads of a text. */
-const numberPattern = /[+-]?(?:0[xX](?:[\da-fA-F]+\.?[\da-fA-F]*|\.[\da-fA-F]+)(?:[pP][+-]?\d+)?|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|inf(?:inity)?|nan)/iy
+const numberPattern =
+  /[+-]?(?:0[xX](?:[\da-fA-F]+\.?[\da-fA-F]*|\.[\da-fA-F]+)(?:[pP][+-]?\d+)?|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|inf(?:inity)?|nan)/iy
 const numberCharacters = 400
 
 export class JsonReader {

@@ -48,9 +48,9 @@ export class JsonWriter {
     to.room(length + 2)
     to.byte(0x22)
     for (let i = at; i < at + length; i++) {
-      const escape = escapes[bytes[i]]
-      if (escape === undefined) to.byte(bytes[i])
-      else to.text(escape)
+      const escaped = escapes[bytes[i]]
+      if (escaped === undefined) to.byte(bytes[i])
+      else to.text(escaped)
     }
     to.byte(0x22)
   }

@@ -15,6 +15,7 @@ export const typeLightUserdata = 2
 export const typeNumber = 3
 export const typeString = 4
 export const typeTable = 5
+export const typeFunction = 6
 export const typeUserdata = 7
 
 export const statusYield = 1

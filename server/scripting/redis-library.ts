@@ -18,7 +18,33 @@ export interface RedisHost {
 const logLevels = { LOG_DEBUG: 0, LOG_VERBOSE: 1, LOG_NOTICE: 2, LOG_WARNING: 3 }
 const replicationFlags = { REPL_NONE: 0, REPL_AOF: 1, REPL_SLAVE: 2, REPL_REPLICA: 2, REPL_ALL: 3 }
 
+/** Makes the table a global of scripts. */
 export function openRedisLibrary(lua: Lua, state: number, host: RedisHost): void {
+  const { c } = lua
+  pushRedisLibrary(lua, state, host)
+  lua.setFunctionField(state, 'replicate_commands', (l) => {
+    c.lua_pushboolean(l, 1)
+    return 1
+  })
+  lua.setFunctionField(state, 'breakpoint', (l) => {
+    c.lua_pushboolean(l, 0)
+    return 1
+  })
+  lua.setFunctionField(state, 'debug', () => 0)
+  c.lua_setfield(state, -10002, lua.name('redis'))
+  c.lua_pushcclosure(
+    state,
+    lua.function((l) => {
+      c.lua_settop(l, 1)
+      return 1
+    }),
+    0,
+  )
+  c.lua_setfield(state, -10002, lua.name('__redis__err__handler'))
+}
+
+/** Pushes the table as functions of libraries have it. */
+export function pushRedisLibrary(lua: Lua, state: number, host: RedisHost): void {
   const { c } = lua
   c.lua_createtable(state, 0, 24)
   lua.setFunctionField(state, 'call', (l) => host.call(l, true))
@@ -37,10 +63,6 @@ export function openRedisLibrary(lua: Lua, state: number, host: RedisHost): void
     c.lua_pushboolean(l, 1)
     return 1
   })
-  lua.setFunctionField(state, 'replicate_commands', (l) => {
-    c.lua_pushboolean(l, 1)
-    return 1
-  })
   lua.setFunctionField(state, 'set_repl', (l) => {
     if (c.lua_gettop(l) !== 1) raiseError(lua, l, 'redis.set_repl() requires two arguments.')
     const flags = c.lua_tonumber(l, 1)
@@ -49,27 +71,11 @@ export function openRedisLibrary(lua: Lua, state: number, host: RedisHost): void
     }
     return 0
   })
-  lua.setFunctionField(state, 'breakpoint', (l) => {
-    c.lua_pushboolean(l, 0)
-    return 1
-  })
-  lua.setFunctionField(state, 'debug', () => 0)
   for (const [name, value] of Object.entries(replicationFlags)) lua.setNumberField(state, name, value)
   addCommon(lua, state, host)
-  c.lua_setfield(state, -10002, lua.name('redis'))
-  c.lua_pushcclosure(
-    state,
-    lua.function((l) => {
-      c.lua_settop(l, 1)
-      return 1
-    }),
-    0,
-  )
-  c.lua_setfield(state, -10002, lua.name('__redis__err__handler'))
 }
 
-/** What functions of libraries have while they are loaded, too. */
-export function addCommon(lua: Lua, state: number, host: RedisHost): void {
+function addCommon(lua: Lua, state: number, host: RedisHost): void {
   const { c } = lua
   lua.setFunctionField(state, 'error_reply', (l) => singleField(lua, l, 'err'))
   lua.setFunctionField(state, 'status_reply', (l) => singleField(lua, l, 'ok'))
@@ -79,6 +85,12 @@ export function addCommon(lua: Lua, state: number, host: RedisHost): void {
     lua.pushText(l, sha1(lua.bytes.subarray(lua.at, lua.at + lua.length)))
     return 1
   })
+  addVersionAndLog(lua, state, host)
+}
+
+/** What the texts of libraries have while they are loaded, too. */
+export function addVersionAndLog(lua: Lua, state: number, host: RedisHost): void {
+  const { c } = lua
   lua.setFunctionField(state, 'log', (l) => {
     const given = c.lua_gettop(l)
     if (given < 2) raiseError(lua, l, 'redis.log() requires two arguments or more.')

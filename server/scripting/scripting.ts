@@ -9,6 +9,8 @@ import type { ColdSet } from '../../storage/cold-set.ts'
 import type { Gate } from '../gate.ts'
 import type { Outcome } from './interpreter.ts'
 import { Interpreter } from './interpreter.ts'
+import { Libraries } from './libraries.ts'
+import type { RegisteredFunction } from './library-loader.ts'
 import { ReplyMaker } from './reply-maker.ts'
 import type { Script } from './script-cache.ts'
 import { readScript, ScriptCache } from './script-cache.ts'
@@ -68,6 +70,9 @@ interface Running {
 }
 
 const sliceMs = 10
+/** How long the text of a library may run. */
+const loadMsMax = 500
+const loadTicksMax = 2000
 /** Where the clock stands still during a turn, as in a simulation. */
 const ticksMax = 32
 /** Of an interpreter without any script in it. */
@@ -77,6 +82,7 @@ const keptBytesMax = 64 * 1024 * 1024
 
 export class Scripting {
   readonly cache = new ScriptCache()
+  readonly libraries: Libraries
   readonly #host: ScriptingHost
   readonly #calls: ScriptCalls
   #interpreter: Interpreter | undefined
@@ -87,6 +93,7 @@ export class Scripting {
   constructor(host: ScriptingHost) {
     this.#host = host
     this.#calls = new ScriptCalls(host)
+    this.libraries = new Libraries(this)
   }
 
   /** What is being run and has been suspended. */
@@ -110,7 +117,7 @@ export class Scripting {
   }
 
   get memoryBytes(): number {
-    return this.interpreterBytes + this.cache.bytes
+    return this.interpreterBytes + this.cache.bytes + this.libraries.bytes
   }
 
   /** What the run that has to be repeated waits for. */
@@ -140,13 +147,28 @@ export class Scripting {
     return script === undefined ? undefined : this.#compiled(script)
   }
 
+  /** Compiles and runs the text of a library, behind its first line. What it registers, or an error's text. */
+  loadLibrary(code: Buffer): readonly RegisteredFunction[] | string {
+    const { interpreter } = this
+    const compiled = interpreter.compile(code, code.indexOf(0x0a), '@user_function')
+    if (typeof compiled === 'string') return `Error compiling function: ${compiled}`
+    const { clock } = this.#host
+    const untilMs = clock.monotonicMs() + loadMsMax
+    let ticks = 0
+    interpreter.tick = () => (++ticks < loadTicksMax && clock.monotonicMs() < untilMs ? 'go on' : 'end')
+    interpreter.endText = 'FUNCTION LOAD timeout'
+    const registered = interpreter.loadLibrary(compiled)
+    interpreter.end()
+    return typeof registered === 'string' ? `Error registering functions: ${registered}` : registered
+  }
+
   /** SCRIPT FLUSH. */
   flush(): void {
     this.cache.clear()
     this.#giveUpInterpreter()
   }
 
-  /** Told when compiled functions are worth nothing any more. */
+  /** Set by the libraries. Called when compiled functions are worth nothing any more. */
   onInterpreterGone: () => void = () => undefined
 
   run(job: ScriptJob): Started {
@@ -160,6 +182,7 @@ export class Scripting {
     this.#calls.begin(job.client, job.rights, job.restarts, !job.mayWait)
     primary.beginUnit()
     interpreter.tick = () => this.#tick(running)
+    interpreter.endText = 'Script killed by user with SCRIPT KILL...'
     const outcome = this.#within(running, () => {
       const { reference, args, firstKey, keyCount } = job
       return job.isFunction

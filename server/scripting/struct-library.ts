@@ -1,5 +1,5 @@
 /** The library `struct`: numbers and strings packed as C does it. */
-import { toInt64 } from './base-library.ts'
+import { toUint64 } from './base-library.ts'
 import { ByteWriter } from './byte-writer.ts'
 import type { Lua } from './lua.ts'
 import { typeNumber } from './lua.ts'
@@ -115,7 +115,7 @@ function pack(lua: Lua, state: number, format: Format): number {
     let { size } = format
     for (let left = format.padding(total); left > 0; left--) to.byte(0)
     total = to.length
-    if (format.isInteger) putInteger(to, toInt64(c.luaL_checknumber(state, argument++)), size, format.isLittle)
+    if (format.isInteger) putInteger(to, toUint64(c.luaL_checknumber(state, argument++)), size, format.isLittle)
     else if (option === 'x') to.byte(0)
     else if (option === 'f' || option === 'd') putFloat(to, c.luaL_checknumber(state, argument++), size, format.isLittle)
     else if (option === 'c' || option === 's') {

@@ -88,7 +88,7 @@ describe('a script', () => {
       await scene.pass(2)
       expect(await other.ask('SET', 'k', 'v')).toMatch(/^-BUSY Redis is busy running a script. You can only call SCRIPT KILL/)
       expect(await other.ask('SCRIPT', 'KILL')).toBe('+OK\r\n')
-      expect(await one.receive()).toMatch(/Script killed by user with SCRIPT KILL/)
+      expect(await one.receive()).toMatch(/^-ERR Script killed by user with SCRIPT KILL... script: \w+, on @user_script:1.\r\n$/)
       expect(await other.ask('SET', 'k', 'v')).toBe('+OK\r\n')
     }
   })
@@ -115,5 +115,60 @@ describe('a script', () => {
     await scene.pass(2)
     expect(await other.ask('PING')).toBe('+PONG\r\n')
     expect(await one.receive()).toBe(':1\r\n')
+  })
+})
+
+describe('a library of functions', () => {
+  const library = `#!lua name=counters
+local function add(keys, args) return redis.call('INCRBY', keys[1], args[1]) end
+redis.register_function('add', add)
+redis.register_function{function_name = 'look', callback = function(keys) return redis.call('GET', keys[1]) end, flags = {'no-writes'}}`
+
+  it('survives a crash, in the log and in a checkpoint, and so does that it is gone', async () => {
+    for (const config of [{}, cold]) {
+      const scene = new Scene(7, { config })
+      await scene.startUnobserved()
+      let client = await scene.plainClient()
+      const restart = async (): Promise<void> => {
+        scene.machine.crash()
+        await scene.startUnobserved()
+        client = await scene.plainClient()
+      }
+      expect(await client.ask('FUNCTION', 'LOAD', library)).toBe('$8\r\ncounters\r\n')
+      await restart()
+      expect(await client.ask('FCALL', 'add', '1', 'k', '5')).toBe(':5\r\n')
+      await scene.checkpoint()
+      await restart()
+      expect(await client.ask('FCALL', 'add', '1', 'k', '5')).toBe(':10\r\n')
+      expect(await client.ask('FCALL_RO', 'look', '1', 'k')).toBe('$2\r\n10\r\n')
+      expect(await client.ask('FLUSHALL')).toBe('+OK\r\n')
+      expect([await client.ask('DBSIZE'), await client.ask('KEYS', '*')]).toEqual([':0\r\n', '*0\r\n'])
+      await restart()
+      expect(await client.ask('FCALL', 'add', '1', 'k', '1')).toBe(':1\r\n')
+      expect(await client.ask('FUNCTION', 'DELETE', 'counters')).toBe('+OK\r\n')
+      await restart()
+      expect(await client.ask('FCALL', 'add', '1', 'k', '1')).toBe('-ERR Function not found\r\n')
+    }
+  })
+
+  it('can be ended by FUNCTION KILL alone', async () => {
+    const scene = new Scene(8, { config: { 'busy-reply-threshold': 2 } })
+    await scene.startUnobserved()
+    const [one, other] = [await scene.plainClient(), await scene.plainClient()]
+    await one.ask('FUNCTION', 'LOAD', "#!lua name=l\nredis.register_function('forever', function() while true do end end)")
+    one.send('FCALL', 'forever', '0')
+    await scene.pass(2)
+    expect(await other.ask('SCRIPT', 'KILL')).toMatch(/^-BUSY Redis is busy running a script. You can only call FUNCTION KILL/)
+    expect(await other.ask('FUNCTION', 'STATS')).toContain('forever')
+    expect(await other.ask('FUNCTION', 'KILL')).toBe('+OK\r\n')
+    expect(await one.receive()).toMatch(/^-ERR Script killed by user with SCRIPT KILL... script: forever, on @user_function:2.\r\n$/)
+  })
+
+  it('that never ends while it is loaded is refused', async () => {
+    const scene = new Scene(9)
+    await scene.startUnobserved()
+    const client = await scene.plainClient()
+    expect(await client.ask('FUNCTION', 'LOAD', '#!lua name=l\nwhile true do end')).toMatch(/^-ERR .*timeout/)
+    expect(await client.ask('EVAL', 'return 1', '0')).toBe(':1\r\n')
   })
 })
