@@ -46,6 +46,7 @@ export type CommandGroup =
   | 'generic'
   | 'connection'
   | 'pubsub'
+  | 'scripting'
   | 'server'
   | 'transactions'
 
@@ -69,6 +70,7 @@ export type CommandFlag =
   | 'random'
   | 'movablekeys'
   | 'sort_for_script'
+  | 'no_mandatory_keys'
   | 'may_replicate'
 
 /** Where a request's keys stand: `first`, `last` and `step` as in Redis's COMMAND reply (`last` may be negative: from the end). */

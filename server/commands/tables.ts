@@ -22,6 +22,7 @@ import { clientCommands } from './client.ts'
 import { commandCommands } from './command.ts'
 import { configCommands } from './config.ts'
 import { connectionCommands } from './connection.ts'
+import { functionCommands } from './functions.ts'
 import { latencyCommands } from './latency.ts'
 import { lolwutCommands } from './lolwut.ts'
 import { memoryCommands } from './memory.ts'
@@ -31,6 +32,7 @@ import { processCommands } from './process.ts'
 import { pubsubCommands } from './pubsub.ts'
 import { replicationCommands } from './replication.ts'
 import { savingCommands } from './saving.ts'
+import { scriptingCommands } from './scripting.ts'
 import { slowlogCommands } from './slowlog.ts'
 import { transactionCommands } from './transactions.ts'
 import { waitingCommands } from './waiting.ts'
@@ -72,6 +74,8 @@ export const sessionTables = {
   ...processCommands,
   ...transactionCommands,
   ...pubsubCommands,
+  ...scriptingCommands,
+  ...functionCommands,
 }
 
 export function allCommands(): CommandTable<Session> {
