@@ -199,6 +199,11 @@ function restore(session: Session): void {
   }
   const former = libraries.all
   const added: Library[] = []
+  const known = policy === 'APPEND' ? [...namesOf(codes)].find((name) => name !== undefined && libraries.has(name)) : undefined
+  if (known !== undefined) {
+    reply.error(`ERR Library ${known} already exists`)
+    return
+  }
   for (const code of codes) {
     const library = libraries.compile(code, (name) => policy === 'FLUSH' || (policy === 'REPLACE' && namesOf(codes).has(name)))
     if (typeof library === 'string') {

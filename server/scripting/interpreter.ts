@@ -180,7 +180,7 @@ export class Interpreter {
 
   #failureOf(thread: number): ScriptFailure {
     const { lua } = this
-    return { text: errorText(lua, thread), place: lua.place(thread, 0) ?? lua.place(thread, 1) }
+    return { text: errorText(lua, thread), place: placeIn(lua, thread) }
   }
 
   #renewThread(): void {
@@ -271,4 +271,17 @@ function errorText(lua: Lua, state: number): string {
   if (type === typeNil || type === typeNone) return 'ERR nil'
   if (type === typeBoolean) return c.lua_toboolean(state, -1) !== 0 ? 'ERR true' : 'ERR false'
   return `ERR ${lua.text(state, -1) ?? `${lua.typeName(state, -1)}: 0x${c.lua_topointer(state, -1).toString(16)}`}`
+}
+
+/** Levels of functions that are not the script's and stand above it: one of C, `pcall` with what it is made of. */
+const foreignLevelsMax = 16
+
+/** The line of the script that runs. */
+function placeIn(lua: Lua, thread: number): Place | undefined {
+  for (let level = 0; level < foreignLevelsMax; level++) {
+    const found = lua.place(thread, level)
+    // Lua's names for what is no text of the script's, a tail call among them.
+    if (found !== undefined && !found.source.startsWith('=')) return found
+  }
+  return undefined
 }
