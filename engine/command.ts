@@ -54,6 +54,7 @@ export type CommandFlag =
   | 'movablekeys'
   | 'sort_for_script'
   | 'may_replicate'
+  | 'asking'
 
 /** Where a request's keys stand: `first`, `last` and `step` as in Redis's COMMAND reply (`last` may be negative: from the end). */
 export interface KeySpec {

@@ -9,6 +9,7 @@
  * system refuses it, and `operations` is what it was, nothing has happened.
  */
 import { hasCold } from '../cold-wants.ts'
+import type { BuiltValue } from '../dump/built-value.ts'
 import { hashType, ownIntegerFlag, plainString, rawString, stringType, textString, treeForm } from '../keyspace/entries.ts'
 import { expirySet, keyDeleted, keyReplaced, valueEdited, valueMovedAway, valueMovedHere, valuePut } from '../keyspace/key-change.ts'
 import { KeyInterest } from '../keyspace/key-interest.ts'
@@ -35,6 +36,7 @@ import {
   moveOp,
   putStringOp,
   recordVersion,
+  restoreOp,
   setRangeOp,
   swapOp,
 } from './operations.ts'
@@ -377,6 +379,51 @@ export class Mutator {
     else keyspace.valueChanged(to, this.#lsn)
     if (type === stringType && entries.encoding(to) === plainString) entries.setFlag(to, ownIntegerFlag)
     if (this.interest.active !== 0) this.interest.touched(db, key, ks, ke, valuePut)
+  }
+
+  /**
+   * Sets a key to a collection that was built of a dump, whatever the key held. `dump[ds, de)` is the dump without its footer: the
+   * record has that, and how the value was built of it. Returns the entry.
+   */
+  restore(
+    db: number,
+    key: Uint8Array,
+    ks: number,
+    ke: number,
+    built: BuiltValue,
+    expireAt: number,
+    dump: Uint8Array,
+    ds: number,
+    de: number,
+  ): number {
+    const { keyspace } = this
+    const { entries, values, arena, access } = keyspace
+    const size = built.end - built.start
+    if (built.root === 0 && !arena.isReserved(valueHeaderBytes + size)) arena.reserveLarge(valueHeaderBytes + size)
+    if (this.recording) {
+      const record = this.#operation(restoreOp, db, key, ks, ke)
+      record.byte(expireAt > 0 ? expiresFlag : 0)
+      if (expireAt > 0) record.u48(expireAt)
+      record.byte(built.encoding)
+      record.u32(built.seed)
+      record.range(dump, ds, de)
+    } else this.#operations++
+    this.changes++
+    const former = keyspace.find(db, key, ks, ke)
+    if (former !== 0) this.#replace(former)
+    let ref = keyspace.insert(db, built.type, key, ks, ke, expireAt > 0)
+    if (built.root !== 0) keyspace.giveTree(ref, built.root, access.initial())
+    else {
+      const slot = keyspace.makeValue(ref, size)
+      built.bytes.copy(values.bytes(slot), values.start(slot), built.start, built.end)
+      entries.setTypeAndEncoding(ref, built.type, built.encoding)
+    }
+    entries.setLength(ref, built.length)
+    ref = keyspace.setExpireAt(ref, expireAt)
+    if (built.root !== 0) keyspace.changed(ref, this.#lsn)
+    else keyspace.valueChanged(ref, this.#lsn)
+    if (this.interest.active !== 0) this.interest.touched(db, key, ks, ke, valuePut)
+    return ref
   }
 
   /** Removes an entry whose key gets another value in the same operation. */

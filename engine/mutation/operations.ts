@@ -17,6 +17,8 @@ export const moveOp = 11
 /** As `hashSetOp` for a hash that is to have another form first. */
 export const hashSetInFormOp = 12
 export const copyOp = 13
+/** A value given as RDB. */
+export const restoreOp = 40
 
 /** In putString's flags. */
 export const expiresFlag = 1

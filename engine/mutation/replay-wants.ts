@@ -4,7 +4,7 @@ import { hasCold, wantValue } from '../cold-wants.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
 import { wantField } from '../types/hash-tree.ts'
 import type { FieldSource } from './field-source.ts'
-import { copyOp, deleteOp, expireOp, putStringOp } from './operations.ts'
+import { copyOp, deleteOp, expireOp, putStringOp, restoreOp } from './operations.ts'
 import type { MutationVisitor, Replay } from './replay.ts'
 
 export class ReplayWants implements MutationVisitor {
@@ -30,7 +30,7 @@ export class ReplayWants implements MutationVisitor {
   }
 
   mutation(operation: number, db: number, buffer: Buffer, start: number, end: number, fields: FieldSource | undefined): void {
-    if (operation === putStringOp || operation === expireOp) return
+    if (operation === putStringOp || operation === restoreOp || operation === expireOp) return
     const keyspace = this.#keyspace
     const entry = this.#entryOf(db, buffer, start, end)
     if (entry === 0 || this.#deleted.has(entry)) return

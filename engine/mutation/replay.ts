@@ -9,6 +9,7 @@
  * so of one that is new to its source the value is there. Where only one of the two keys is behind, which a record applied twice can
  * bring about, that key is made what it would have come to: the source of a move is deleted, and so is a target.
  */
+import { rebuilt } from '../dump/restore-work.ts'
 import { beforeMoveFlag, treeForm } from '../keyspace/entries.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
 import type { FieldSource } from './field-source.ts'
@@ -29,6 +30,7 @@ import {
   moveOp,
   putStringOp,
   recordVersion,
+  restoreOp,
   setRangeOp,
   swapOp,
 } from './operations.ts'
@@ -173,6 +175,11 @@ export class Replay {
       if (operation === hashSetInFormOp && reader.byte() === treeForm) reader.u32()
       this.#fields.read(reader, operation !== hashDeleteOp)
       return this.#fields
+    } else if (operation === restoreOp) {
+      if ((reader.byte() & expiresFlag) !== 0) reader.u48()
+      reader.byte()
+      reader.u32()
+      reader.range()
     } else if (operation !== deleteOp) throw new Error(`log record holds an unknown operation ${operation}: written by a newer Moraine`)
     return undefined
   }
@@ -203,6 +210,10 @@ export class Replay {
       if (fresh) mutator.putString(db, bytes, start, stop, bytes, reader.start, reader.stop, expireAt)
       return
     }
+    if (operation === restoreOp) {
+      this.#stepRestore(reader, db, fresh)
+      return
+    }
     const ref = this.#keyspace.find(db, bytes, start, stop)
     if (operation === deleteOp) {
       if (fresh && ref !== 0) mutator.deleteEntry(ref)
@@ -215,6 +226,22 @@ export class Replay {
       this.#fields.read(reader, false)
       if (fresh && ref !== 0) mutator.hashDelete(ref, this.#fields)
     } else this.#stepInString(operation, reader, fresh ? ref : 0, fresh && ref === 0 ? db : -1, start, stop)
+  }
+
+  #stepRestore(reader: RecordReader, db: number, fresh: boolean): void {
+    const { bytes, start, stop } = reader
+    const expireAt = (reader.byte() & expiresFlag) !== 0 ? reader.u48() : 0
+    const form = reader.byte()
+    const seed = reader.u32()
+    reader.range()
+    if (!fresh) return
+    const built = rebuilt(
+      { keyspace: this.#keyspace, mutator: this.#mutator, limits: undefined, form, seed },
+      bytes,
+      reader.start,
+      reader.stop,
+    )
+    this.#mutator.restore(db, bytes, start, stop, built, expireAt, bytes, reader.start, reader.stop)
   }
 
   #stepTransfer(operation: number, reader: RecordReader, db: number, fresh: boolean, freshTarget: boolean): void {

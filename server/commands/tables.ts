@@ -2,6 +2,7 @@
 import { bitfieldCommands } from '../../engine/commands/bitfield.ts'
 import { bitmapCommands } from '../../engine/commands/bitmap.ts'
 import { databaseCommands } from '../../engine/commands/database.ts'
+import { dumpCommands } from '../../engine/commands/dump.ts'
 import { expireCommands } from '../../engine/commands/expire.ts'
 import { hashCommands } from '../../engine/commands/hash.ts'
 import { keyCommands } from '../../engine/commands/key.ts'
@@ -36,6 +37,7 @@ export const engineTables = {
   ...bitfieldCommands,
   ...hashCommands,
   ...keyCommands,
+  ...dumpCommands,
   ...expireCommands,
   ...scanCommands,
   ...objectCommands,
