@@ -32,7 +32,19 @@ export interface CommandSpec<Context> {
 
 export type EngineCommand = CommandSpec<Execution>
 
-export type CommandGroup = 'string' | 'hash' | 'bitmap' | 'generic' | 'connection' | 'server' | 'transactions'
+export type CommandGroup =
+  | 'string'
+  | 'hash'
+  | 'list'
+  | 'set'
+  | 'sorted-set'
+  | 'stream'
+  | 'geo'
+  | 'bitmap'
+  | 'generic'
+  | 'connection'
+  | 'server'
+  | 'transactions'
 
 export type CommandFlag =
   | 'write'

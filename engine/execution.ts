@@ -7,6 +7,7 @@
  * no log, no RESP version, and no clock but `now`, which stands still during a request.
  */
 import type { Arguments } from './arguments.ts'
+import type { TypeNumber } from './keyspace/entries.ts'
 import { hashType, stringType } from './keyspace/entries.ts'
 import { keyExpired } from './keyspace/key-change.ts'
 import type { Keyspace } from './keyspace/keyspace.ts'
@@ -15,6 +16,7 @@ import type { Mutator } from './mutation/mutator.ts'
 import type { Random } from './random.ts'
 import type { ReplyWriter } from './reply-writer.ts'
 import type { StagedWork } from './staged-work.ts'
+import type { CollectionType } from './types/collection-type.ts'
 import type { HashTrees } from './types/hash-tree.ts'
 
 /** What `readString` and its like return when the key holds another type; the error is written already. */
@@ -130,24 +132,41 @@ export class Execution implements Frame {
 
   /** The entry of a string to read; 0 when missing, `wrongType` when it is something else (and the error is written). */
   readString(index: number): number {
-    const ref = this.read(index)
-    return ref === 0 || this.keyspace.entries.type(ref) === stringType ? ref : this.#refuse()
+    return this.readType(index, stringType)
   }
 
   /** The entry of a string to change. */
   findString(index: number): number {
-    const ref = this.find(index)
-    return ref === 0 || this.keyspace.entries.type(ref) === stringType ? ref : this.#refuse()
+    return this.findType(index, stringType)
   }
 
   readHash(index: number): number {
-    const ref = this.read(index)
-    return ref === 0 || this.keyspace.entries.type(ref) === hashType ? ref : this.#refuse()
+    return this.readType(index, hashType)
   }
 
   findHash(index: number): number {
+    return this.findType(index, hashType)
+  }
+
+  /** As `readString` for a type of collection. */
+  readType(index: number, type: TypeNumber): number {
+    const ref = this.read(index)
+    return ref === 0 || this.keyspace.entries.type(ref) === type ? ref : this.#refuse()
+  }
+
+  /** As `findString` for a type of collection. */
+  findType(index: number, type: TypeNumber): number {
     const ref = this.find(index)
-    return ref === 0 || this.keyspace.entries.type(ref) === hashType ? ref : this.#refuse()
+    return ref === 0 || this.keyspace.entries.type(ref) === type ? ref : this.#refuse()
+  }
+
+  /**
+   * Changes the collection under the key that is argument `index`, as the payload says that was written to `mutator.payload()`. Returns what
+   * the edit does.
+   */
+  edit(type: CollectionType, edit: number, index: number): number {
+    const { args } = this
+    return this.mutator.edit(type, edit, this.db, args.buffer, args.starts[index], args.ends[index])
   }
 
   /** Counts a use of a value, for the demotion policy and OBJECT IDLETIME. */

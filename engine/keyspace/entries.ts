@@ -16,10 +16,14 @@ import type { Arena } from '../memory/arena.ts'
 import { entryKind } from '../memory/arena.ts'
 import type { AccessClock } from './access.ts'
 
-/** 0 is no type. */
-export type TypeNumber = 0 | 1 | 2
+/** 0 is no type. The numbers are stored. */
+export type TypeNumber = 0 | 1 | 2 | 3 | 4 | 5 | 6
 export const stringType: TypeNumber = 1
 export const hashType: TypeNumber = 2
+export const listType: TypeNumber = 3
+export const setType: TypeNumber = 4
+export const sortedSetType: TypeNumber = 5
+export const streamType: TypeNumber = 6
 
 /** How a string is laid out. `rawString` was changed in place, in `textString` no integer was looked for: OBJECT ENCODING says so, as Redis does. */
 export const plainString = 0
@@ -27,12 +31,13 @@ export const rawString = 1
 export const textString = 4
 
 /**
- * How a collection is laid out: as one blob of packed elements while it is small (`packedForm`) or a little too large for
- * that (`leafForm`: Redis would have changed the encoding), then as a tree, whose leaves become cold one by one.
+ * How a collection is laid out: as one blob of packed elements while it is small (`packedForm`, a set of integers `integersForm`) or a
+ * little too large for that (`leafForm`: Redis would have changed the encoding), then as a tree, whose leaves become cold one by one.
  */
 export const packedForm = 2
 export const treeForm = 3
 export const leafForm = 5
+export const integersForm = 6
 
 export const ttlBit = 1 << 24
 const longKeyBit = 1 << 25

@@ -7,7 +7,20 @@ import type { Arguments } from '../arguments.ts'
 import type { ColdWants } from '../cold-wants.ts'
 import { wantValue } from '../cold-wants.ts'
 import { isInt64 } from '../integer.ts'
-import { hashType, ownIntegerFlag, packedForm, plainString, rawString, stringType, textString } from './entries.ts'
+import {
+  hashType,
+  integersForm,
+  listType,
+  ownIntegerFlag,
+  packedForm,
+  plainString,
+  rawString,
+  setType,
+  sortedSetType,
+  streamType,
+  stringType,
+  textString,
+} from './entries.ts'
 import type { Keyspace } from './keyspace.ts'
 
 /** Strings up to this are `embstr` to Redis, and integers are not longer than the second. */
@@ -17,10 +30,22 @@ const integerBytesMax = 20
 const sharedIntegers = 10_000
 const uncountedReferences = 2 ** 31 - 1
 
+/** By type, for the form of a collection. */
+const collectionEncodings: readonly (((form: number) => string) | undefined)[] = (() => {
+  const names: ((form: number) => string)[] = []
+  names[hashType] = (form) => (form === packedForm ? 'listpack' : 'hashtable')
+  names[listType] = () => 'quicklist'
+  names[setType] = (form) => (form === integersForm ? 'intset' : 'hashtable')
+  names[sortedSetType] = (form) => (form === packedForm ? 'listpack' : 'skiplist')
+  names[streamType] = () => 'stream'
+  return names
+})()
+
 export function encodingName(keyspace: Keyspace, entry: number): string {
   const { entries, values } = keyspace
   const encoding = entries.encoding(entry)
-  if (entries.type(entry) === hashType) return encoding === packedForm ? 'listpack' : 'hashtable'
+  const nameOf = collectionEncodings[entries.type(entry)]
+  if (nameOf !== undefined) return nameOf(encoding)
   const length = entries.length(entry)
   if (encoding === rawString || length > embeddedBytesMax) return 'raw'
   if (encoding === textString || length > integerBytesMax) return 'embstr'

@@ -1,7 +1,10 @@
 /** What TYPE calls a type. */
 import type { TypeNumber } from './entries.ts'
-import { hashType, stringType } from './entries.ts'
 
-export function typeName(type: TypeNumber): 'string' | 'hash' | 'none' {
-  return type === stringType ? 'string' : type === hashType ? 'hash' : 'none'
+const names = ['none', 'string', 'hash', 'list', 'set', 'zset', 'stream'] as const
+
+export type TypeName = (typeof names)[number]
+
+export function typeName(type: TypeNumber): TypeName {
+  return names[type]
 }

@@ -10,7 +10,8 @@
  */
 import { hasCold } from '../cold-wants.ts'
 import type { BuiltValue } from '../dump/built-value.ts'
-import { hashType, ownIntegerFlag, plainString, rawString, stringType, textString, treeForm } from '../keyspace/entries.ts'
+import type { TypeNumber } from '../keyspace/entries.ts'
+import { hashType, ownIntegerFlag, plainString, rawString, streamType, stringType, textString, treeForm } from '../keyspace/entries.ts'
 import { expirySet, keyDeleted, keyReplaced, valueEdited, valueMovedAway, valueMovedHere, valuePut } from '../keyspace/key-change.ts'
 import { KeyInterest } from '../keyspace/key-interest.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
@@ -18,14 +19,20 @@ import { largeValueBytes, valueHeaderBytes } from '../keyspace/values.ts'
 import { slotBytesMax } from '../memory/arena.ts'
 import { usedBytes } from '../memory/packed-bytes.ts'
 import { copyToWords, wordCopyBytesMax } from '../memory/word-copy.ts'
+import type { Separator } from '../tree/separator.ts'
 import { TreeCopy } from '../tree/tree-copy.ts'
+import type { CollectionType } from '../types/collection-type.ts'
+import { CollectionTypes } from '../types/collection-types.ts'
 import type { FieldSource } from './field-source.ts'
 import type { HashForm } from './hash-operations.ts'
 import { HashOperations } from './hash-operations.ts'
+import type { LoadedKey } from './load-blob.ts'
+import { loadBlob } from './load-blob.ts'
 import {
   appendOp,
   copyOp,
   deleteOp,
+  editOp,
   expireOp,
   expiresFlag,
   flushOp,
@@ -41,6 +48,7 @@ import {
   swapOp,
 } from './operations.ts'
 import { RecordBuffer } from './record-buffer.ts'
+import { RecordReader } from './record-reader.ts'
 
 /** Up to here copying byte by byte beats making a view. */
 const loopBytesMax = 40
@@ -79,6 +87,9 @@ export class Mutator {
   /** Changes since the start, as INFO's rdb_changes_since_last_save counts. */
   changes = 0
   readonly hashes: HashOperations
+  readonly types: CollectionTypes
+  readonly #payload = new RecordBuffer(Number.POSITIVE_INFINITY)
+  readonly #reader = new RecordReader()
   readonly #largeValueBytes: number
   #lsn = 0
   #operations = 0
@@ -89,6 +100,7 @@ export class Mutator {
     this.#largeValueBytes = limits.largeValueBytes ?? largeValueBytes
     this.record = new RecordBuffer(this.#largeValueBytes)
     this.hashes = new HashOperations(keyspace)
+    this.types = new CollectionTypes(keyspace)
   }
 
   /** LSN that the changes made now carry. */
@@ -270,7 +282,7 @@ export class Mutator {
    */
   hashSet(db: number, key: Uint8Array, ks: number, ke: number, pairs: FieldSource, form: HashForm = 0, seed = 0): number {
     const ref = this.keyspace.find(db, key, ks, ke)
-    if (this.record.lasting !== undefined) this.#probeMemory(pairs)
+    if (this.record.lasting !== undefined) this.#probeMemory(bytesOf(pairs))
     if (this.recording) {
       const record = this.#operation(form === 0 ? hashSetOp : hashSetInFormOp, db, key, ks, ke)
       if (form !== 0) {
@@ -290,14 +302,82 @@ export class Mutator {
     return added
   }
 
-  /** Finds out whether the system has memory for large fields, and gives it back: only the hash knows how they will lie. */
-  #probeMemory(pairs: FieldSource): void {
-    let bytes = 0
-    for (let i = 0; i < pairs.count; i++) bytes += pairs.valueEnd(i) - pairs.valueStart(i) + pairs.fieldEnd(i) - pairs.fieldStart(i)
+  /** Where the payload of the next edit is to be written; empty. */
+  payload(): RecordBuffer {
+    this.#payload.clear()
+    return this.#payload
+  }
+
+  /**
+   * Changes a collection as the payload says that was written last, making it if the edit does so. The key goes with the last element.
+   * Returns what the edit does, 0 when there was nothing to edit.
+   */
+  edit(type: CollectionType, edit: number, db: number, key: Uint8Array, ks: number, ke: number): number {
+    const payload = this.#payload
+    this.#probeMemory(payload.end)
+    if (this.recording) {
+      const record = this.#operation(editOp, db, key, ks, ke)
+      record.byte(type.number)
+      record.byte(edit)
+      record.range(payload.bytes, 0, payload.end)
+    } else this.#operations++
+    this.#reader.open(payload.bytes, 0, payload.end)
+    return this.#applyEdit(type.number, edit, db, key, ks, ke, this.#reader)
+  }
+
+  /** As `edit` for the key of an entry. */
+  editEntry(type: CollectionType, edit: number, ref: number): number {
+    const { entries, arena } = this.keyspace
+    const start = entries.keyStart(ref)
+    const key = Buffer.from(arena.bytes(ref).subarray(start, start + entries.keyLength(ref)))
+    return this.edit(type, edit, entries.db(ref), key, 0, key.length)
+  }
+
+  /** An edit as a record has it. */
+  replayEdit(type: number, edit: number, db: number, key: Uint8Array, ks: number, ke: number, payload: RecordReader): void {
+    this.#operations++
+    this.#applyEdit(type, edit, db, key, ks, ke, payload)
+  }
+
+  #applyEdit(type: number, number: number, db: number, key: Uint8Array, ks: number, ke: number, payload: RecordReader): number {
+    const { keyspace } = this
+    const edit = this.types.edit(type, number)
+    let entry = keyspace.find(db, key, ks, ke)
+    if (entry === 0) {
+      if (!edit.creates) return 0
+      entry = keyspace.insert(db, type as TypeNumber, key, ks, ke, false)
+    }
+    const result = edit.apply(entry, payload, this.#lsn)
+    this.changes += Math.max(result, 1)
+    const isEmpty = keyspace.entries.length(entry) === 0 && keyspace.entries.type(entry) !== streamType
+    if (this.interest.active !== 0) {
+      this.interest.touched(db, key, ks, ke, valueEdited)
+      if (isEmpty) this.interest.touched(db, key, ks, ke, keyDeleted)
+    }
+    if (isEmpty) keyspace.remove(entry, this.#lsn)
+    return result
+  }
+
+  /** Finds out whether the system has memory for large elements, and gives it back: only the collection knows how they will lie. */
+  #probeMemory(bytes: number): void {
     if (bytes < probedBytesMin) return
     const { arena } = this.keyspace
     arena.reserveLarge(roomToGrow(bytes))
     arena.releaseReserved()
+  }
+
+  /**
+   * Gives a key a blob of a collection as another keyspace has it, or the next leaf of its tree, in order: for a copy of all data. Unrecorded.
+   */
+  load(to: LoadedKey, bytes: Buffer, start: number, leaf: { readonly separator: Separator; readonly count: number } | undefined): void {
+    if (this.recording) throw new Error('mutator: what is loaded is not recorded')
+    const { db, key } = to
+    const { keyspace } = this
+    keyspace.forgetLookUp()
+    const found = keyspace.find(db, key, 0, key.length)
+    const entry = found !== 0 ? found : keyspace.insert(db, to.type, key, 0, key.length, false)
+    loadBlob(keyspace, entry, to, bytes, start, leaf, this.#lsn)
+    keyspace.forgetLookUp()
   }
 
   /** Deletes fields of a hash, and the key with the last one. Returns how many there were. */
@@ -538,6 +618,12 @@ export class Mutator {
     this.#operation(operation, entries.db(ref), arena.bytes(ref), start, start + entries.keyLength(ref))
     return true
   }
+}
+
+function bytesOf(pairs: FieldSource): number {
+  let bytes = 0
+  for (let i = 0; i < pairs.count; i++) bytes += pairs.valueEnd(i) - pairs.valueStart(i) + pairs.fieldEnd(i) - pairs.fieldStart(i)
+  return bytes
 }
 
 function copyOfTree(keyspace: Keyspace, ref: number): number {

@@ -2,21 +2,25 @@
 import type { ColdWants } from '../cold-wants.ts'
 import { hasCold, wantValue } from '../cold-wants.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
+import type { CollectionTypes } from '../types/collection-types.ts'
 import { wantField } from '../types/hash-tree.ts'
 import type { FieldSource } from './field-source.ts'
 import { copyOp, deleteOp, expireOp, putStringOp, restoreOp } from './operations.ts'
+import type { RecordReader } from './record-reader.ts'
 import type { MutationVisitor, Replay } from './replay.ts'
 
 export class ReplayWants implements MutationVisitor {
   readonly #keyspace: Keyspace
+  readonly #types: CollectionTypes
   readonly #replay: Replay
   #wants!: ColdWants
   /** Entries that the record in hand deletes: what it says of their keys afterwards needs nothing of what they hold. */
   readonly #deleted = new Set<number>()
   readonly #moved: MovedKeys
 
-  constructor(keyspace: Keyspace, replay: Replay) {
+  constructor(keyspace: Keyspace, replay: Replay, types: CollectionTypes) {
     this.#keyspace = keyspace
+    this.#types = types
     this.#moved = new MovedKeys(keyspace)
     this.#replay = replay
   }
@@ -52,6 +56,16 @@ export class ReplayWants implements MutationVisitor {
     }
     this.#moved.set(toDb, buffer, toStart, toEnd, held)
     this.#moved.set(db, buffer, start, end, 0)
+  }
+
+  edit(type: number, edit: number, db: number, buffer: Buffer, start: number, end: number, payload: RecordReader): void {
+    const keyspace = this.#keyspace
+    const entry = this.#entryOf(db, buffer, start, end)
+    if (entry === 0 || this.#deleted.has(entry) || !hasCold(keyspace, entry)) return
+    const { wants } = this.#types.edit(type, edit)
+    if (keyspace.entries.type(entry) !== type) return
+    if (wants === undefined || !keyspace.entries.isTree(entry)) wantValue(keyspace, entry, this.#wants)
+    else wants(entry, payload, this.#wants)
   }
 
   #entryOf(db: number, buffer: Buffer, start: number, end: number): number {

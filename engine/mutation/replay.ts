@@ -20,6 +20,7 @@ import {
   appendOp,
   copyOp,
   deleteOp,
+  editOp,
   expireOp,
   expiresFlag,
   flushOp,
@@ -42,12 +43,15 @@ export interface MutationVisitor {
   mutation(operation: number, db: number, buffer: Buffer, start: number, end: number, fields: FieldSource | undefined): void
   /** The value of the key `buffer[start, end)` goes to another key, or a copy of it. */
   transfer(operation: number, db: number, buffer: Buffer, start: number, end: number, toDb: number, toStart: number, toEnd: number): void
+  /** An edit of the collection under the key `buffer[start, end)`. `payload` is to be read during the call only. */
+  edit(type: number, edit: number, db: number, buffer: Buffer, start: number, end: number, payload: RecordReader): void
 }
 
 export class Replay {
   readonly #keyspace: Keyspace
   readonly #mutator: Mutator
   readonly #reader = new RecordReader()
+  readonly #payload = new RecordReader()
   readonly #fields = new ReplayFields()
   readonly #fresh: boolean[] = []
   /** Of each move whether it is new to its target. */
@@ -92,6 +96,12 @@ export class Replay {
         const toDb = reader.byte()
         reader.range()
         visitor.transfer(operation, db, payload, start, stop, toDb, reader.start, reader.stop)
+        continue
+      }
+      if (operation === editOp) {
+        const type = reader.byte()
+        const edit = reader.byte()
+        visitor.edit(type, edit, db, payload, start, stop, this.#payloadIn(reader))
         continue
       }
       const fields = this.#skip(operation, reader)
@@ -168,7 +178,11 @@ export class Replay {
       reader.range()
     } else if (operation === expireOp) reader.u48()
     else if (operation === appendOp) reader.range()
-    else if (operation === setRangeOp) {
+    else if (operation === editOp) {
+      reader.byte()
+      reader.byte()
+      reader.range()
+    } else if (operation === setRangeOp) {
       reader.varint()
       reader.range()
     } else if (operation === hashSetOp || operation === hashSetInFormOp || operation === hashDeleteOp) {
@@ -214,6 +228,13 @@ export class Replay {
       this.#stepRestore(reader, db, fresh)
       return
     }
+    if (operation === editOp) {
+      const type = reader.byte()
+      const edit = reader.byte()
+      const payload = this.#payloadIn(reader)
+      if (fresh) mutator.replayEdit(type, edit, db, bytes, start, stop, payload)
+      return
+    }
     const ref = this.#keyspace.find(db, bytes, start, stop)
     if (operation === deleteOp) {
       if (fresh && ref !== 0) mutator.deleteEntry(ref)
@@ -226,6 +247,13 @@ export class Replay {
       this.#fields.read(reader, false)
       if (fresh && ref !== 0) mutator.hashDelete(ref, this.#fields)
     } else this.#stepInString(operation, reader, fresh ? ref : 0, fresh && ref === 0 ? db : -1, start, stop)
+  }
+
+  /** Reads over a payload, and returns what reads it. */
+  #payloadIn(reader: RecordReader): RecordReader {
+    reader.range()
+    this.#payload.open(reader.bytes, reader.start, reader.stop)
+    return this.#payload
   }
 
   #stepRestore(reader: RecordReader, db: number, fresh: boolean): void {

@@ -235,24 +235,30 @@ export class TreeLeaves {
 
   /**
    * Joins a leaf that has become small to a neighbour, if there is room; what is empty goes. The neighbour must be resident,
-   * even where nothing moves into it: its range grows, and whoever made several leaves resident counts on all of them.
+   * even where nothing moves into it: its range grows, and whoever made several leaves resident counts on all of them. The first
+   * words of both separators must agree in the bits of `mask`.
    */
-  join(at: LeafRow, lsn: number): boolean {
+  join(at: LeafRow, lsn: number, mask = 0): boolean {
     const other = new LeafRow().set(at.node, at.row)
-    if (this.shape.previous(other) && this.#fitTogether(other, at)) {
+    if (this.shape.previous(other) && this.#fitTogether(other, at, mask)) {
       this.#joinNext(other, at, lsn)
       return true
     }
     other.set(at.node, at.row)
-    if (!this.shape.next(other) || !this.#fitTogether(at, other)) return false
+    if (!this.shape.next(other) || !this.#fitTogether(at, other, mask)) return false
     this.#joinNext(at, other, lsn)
     return true
   }
 
-  #fitTogether(left: LeafRow, right: LeafRow): boolean {
+  #fitTogether(left: LeafRow, right: LeafRow, mask: number): boolean {
+    if (mask !== 0 && ((this.#firstWord(left) ^ this.#firstWord(right)) & mask) !== 0) return false
     if (this.ref(left) === 0 || this.ref(right) === 0) return false
     const more = this.nodes.bytes(right.node, right.row)
     return more === packedHeaderBytes || this.nodes.bytes(left.node, left.row) + more <= this.leafBytesMax / 2
+  }
+
+  #firstWord(at: LeafRow): number {
+    return this.values.arena.words(at.node)[this.nodes.rowAt(at.node, at.row)]
   }
 
   #joinNext(at: LeafRow, next: LeafRow, lsn: number): void {

@@ -86,6 +86,20 @@ export class TreeShape {
     }
   }
 
+  /** Elements in all the leaves before one. */
+  rankOf(at: LeafRow): number {
+    const { nodes } = this
+    let rank = 0
+    let { node, row } = at
+    for (;;) {
+      for (let i = 0; i < row; i++) rank += nodes.count(node, i)
+      const parent = nodes.parent(node)
+      if (!nodes.isNode(parent)) return rank
+      row = nodes.rowOf(parent, node)
+      node = parent
+    }
+  }
+
   first(root: number, into: LeafRow): void {
     let node = this.roots.top(root)
     while (this.nodes.level(node) > 0) node = this.nodes.ref(node, 0)

@@ -7,12 +7,9 @@
  * directory holds what it held before, and a crash leaves it so.
  */
 
-import { PairList } from '../../engine/commands/pair-list.ts'
-import { leafForm, rawString, textString, treeForm } from '../../engine/keyspace/entries.ts'
-import type { HashForm } from '../../engine/mutation/hash-operations.ts'
-import type { VisitPair } from '../../engine/types/packed-fields.ts'
+import { rawString, stringType, textString } from '../../engine/keyspace/entries.ts'
 import type { Clock } from '../../storage/clock.ts'
-import type { KeyVisitor, WalkedKey } from './key-walk.ts'
+import type { KeyVisitor, WalkedKey, WalkedLeaf } from './key-walk.ts'
 import { KeyWalk } from './key-walk.ts'
 import type { Shard } from './shard.ts'
 
@@ -45,7 +42,6 @@ async function appendNothing({ primary, log, waiters }: Shard): Promise<number> 
 class KeyCopy implements KeyVisitor {
   readonly #from: Shard
   readonly #to: Shard
-  readonly #pairs = new PairList()
 
   constructor(from: Shard, to: Shard) {
     this.#from = from
@@ -56,13 +52,9 @@ class KeyCopy implements KeyVisitor {
     this.#to.mutator.putString(this.#db(key), key.key, 0, key.key.length, bytes, start, end, 0)
   }
 
-  fields(key: WalkedKey, each: (visit: VisitPair) => void): void {
-    const pairs = this.#pairs
-    pairs.clear()
-    each((bytes, pair) => pairs.add(bytes, pair))
-    const { encoding, seed } = key
-    const form: HashForm = encoding === treeForm || encoding === leafForm ? encoding : 0
-    if (pairs.count > 0) this.#to.mutator.hashSet(this.#db(key), key.key, 0, key.key.length, pairs, form, seed)
+  blob(key: WalkedKey, bytes: Buffer, start: number, leaf: WalkedLeaf | undefined): void {
+    const { type, encoding, length, seed } = key
+    this.#to.mutator.load({ db: this.#db(key), key: key.key, type, form: encoding, length, seed }, bytes, start, leaf)
   }
 
   /** What cannot be seen from the value: how it was made, when it expires. */
@@ -70,7 +62,8 @@ class KeyCopy implements KeyVisitor {
     const { keyspace, mutator } = this.#to
     keyspace.forgetLookUp()
     const entry = keyspace.find(this.#db(key), key.key, 0, key.key.length)
-    if (key.encoding === rawString) mutator.markRaw(entry)
+    if (key.type !== stringType) keyspace.forgetLookUp()
+    else if (key.encoding === rawString) mutator.markRaw(entry)
     else if (key.encoding === textString) mutator.setRange(entry, 0, nothing, 0, 0)
     if (key.expireAt !== 0) mutator.expire(entry, key.expireAt)
   }

@@ -8,18 +8,19 @@
 import { createHash } from 'node:crypto'
 import { hashType } from '../../engine/keyspace/entries.ts'
 import type { Keyspace } from '../../engine/keyspace/keyspace.ts'
+import { visitElements } from '../../engine/types/hash-leaf.ts'
 import type { VisitPair } from '../../engine/types/packed-fields.ts'
+import { PackedCursor, visitPairs } from '../../engine/types/packed-fields.ts'
 import type { Clock } from '../../storage/clock.ts'
 import type { Tier } from '../../storage/tier.ts'
-import type { KeyVisitor, WalkedKey } from './key-walk.ts'
+import type { KeyVisitor, WalkedKey, WalkedLeaf } from './key-walk.ts'
 import { KeyWalk } from './key-walk.ts'
 
 const digestBytes = 20
 /** Bytes that are hashed without a pause: a few milliseconds' worth. */
 const sliceBytes = 4 * 1024 * 1024
-/** Redis's numbers of its types. */
-const redisString = 0
-const redisHash = 4
+/** Redis's numbers of its types, by ours. */
+const redisTypes = [-1, 0, 4, 1, 2, 3, 6] as const
 
 export interface DigestSource {
   readonly keyspace: Keyspace
@@ -88,14 +89,8 @@ class KeyDigests implements KeyVisitor {
     return undefined
   }
 
-  fields(key: WalkedKey, each: (visit: VisitPair) => void): void {
-    const digest = this.#of(key)
-    each((bytes, pair) => {
-      const field = new Digest()
-      field.addNext(bytes.subarray(pair.fieldStart, pair.fieldEnd))
-      field.addNext(bytes.subarray(pair.valueStart, pair.valueEnd))
-      digest.addAny(field.bytes)
-    })
+  blob(key: WalkedKey, bytes: Buffer, start: number, leaf: WalkedLeaf | undefined): void {
+    elementDigests[key.type]?.(this.#of(key), bytes, start, leaf !== undefined)
   }
 
   end(key: WalkedKey): void {
@@ -110,9 +105,22 @@ class KeyDigests implements KeyVisitor {
     if (this.#key === key) return this.#digest
     this.#key = key
     this.#digest = this.#begin(key)
-    this.#digest.addNext(numberBytes(key.type === hashType ? redisHash : redisString))
+    this.#digest.addNext(numberBytes(redisTypes[key.type]!))
     return this.#digest
   }
+}
+
+/** By type: adds what a blob or a leaf holds. */
+const elementDigests: (((digest: Digest, bytes: Buffer, start: number, isLeaf: boolean) => void) | undefined)[] = []
+elementDigests[hashType] = (digest, bytes, start, isLeaf) => {
+  const visit: VisitPair = (buffer, { fieldStart, fieldEnd, valueStart, valueEnd }) => {
+    const field = new Digest()
+    field.addNext(buffer.subarray(fieldStart, fieldEnd))
+    field.addNext(buffer.subarray(valueStart, valueEnd))
+    digest.addAny(field.bytes)
+  }
+  if (isLeaf) visitElements(bytes, start, new PackedCursor(), visit)
+  else visitPairs(bytes, start, new PackedCursor(), visit)
 }
 
 class Digest {

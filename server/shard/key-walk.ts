@@ -6,13 +6,10 @@
  * cold, or be written out meanwhile. Expired keys are passed over.
  */
 import type { TypeNumber } from '../../engine/keyspace/entries.ts'
-import { hashType } from '../../engine/keyspace/entries.ts'
+import { stringType } from '../../engine/keyspace/entries.ts'
 import type { Keyspace } from '../../engine/keyspace/keyspace.ts'
 import { Separator } from '../../engine/tree/separator.ts'
 import { LeafRow } from '../../engine/tree/tree-shape.ts'
-import { visitElements } from '../../engine/types/hash-leaf.ts'
-import type { VisitPair } from '../../engine/types/packed-fields.ts'
-import { PackedCursor, visitPairs } from '../../engine/types/packed-fields.ts'
 import type { Clock } from '../../storage/clock.ts'
 import { ColdSet } from '../../storage/cold-set.ts'
 import type { Tier } from '../../storage/tier.ts'
@@ -30,17 +27,25 @@ export interface WalkedKey {
   readonly key: Buffer
   readonly type: TypeNumber
   readonly encoding: number
+  /** A string's bytes, a collection's elements. */
+  readonly length: number
   /** Of a tree's order; 0 for what is none. */
   readonly seed: number
   /** Milliseconds since the epoch, 0 for never. */
   readonly expireAt: number
 }
 
+/** Where the range of a leaf begins, and how many elements it has. */
+export interface WalkedLeaf {
+  readonly separator: Separator
+  readonly count: number
+}
+
 /** Told of each key: its value in one or several pieces, then its end. Bytes are valid until the call returns, or its promise resolves. */
 export interface KeyVisitor {
   string(key: WalkedKey, bytes: Buffer, start: number, end: number): Promise<void> | undefined
-  /** Fields and values, in one or several runs: `each` visits those of one. */
-  fields(key: WalkedKey, each: (visit: VisitPair) => void): void
+  /** A collection's only blob, or one leaf of its tree after the other: `bytes[start, …)`, with the header that says how long it is. */
+  blob(key: WalkedKey, bytes: Buffer, start: number, leaf: WalkedLeaf | undefined): void
   end(key: WalkedKey): void
   /** Awaited after every few keys. */
   pause?(): Promise<void>
@@ -59,7 +64,6 @@ export class KeyWalk {
   readonly #clock: Clock
   readonly #visitor: KeyVisitor
   #untilMs: number
-  readonly #pair = new PackedCursor()
 
   constructor(keyspace: Keyspace, tier: Tier, clock: Clock, visitor: KeyVisitor) {
     this.#keyspace = keyspace
@@ -142,8 +146,8 @@ export class KeyWalk {
       await this.#tier.fetch(set)
       for (const [i, key] of keys.entries()) {
         const value = present(set.values[i])
-        if (key.type === hashType) this.#pairs(key, value, 0)
-        else await this.#visitor.string(key, value, 0, value.length)
+        if (key.type === stringType) await this.#visitor.string(key, value, 0, value.length)
+        else this.#visitor.blob(key, value, 0, undefined)
         this.#visitor.end(key)
         await this.#rest()
       }
@@ -157,7 +161,15 @@ export class KeyWalk {
     const start = entries.keyStart(entry)
     const key = Buffer.from(arena.bytes(entry).subarray(start, start + entries.keyLength(entry)))
     const seed = entries.isTree(entry) ? trees.roots.seed(entries.value(entry)) : 0
-    return { db: entries.db(entry), key, type: entries.type(entry), encoding: entries.encoding(entry), seed, expireAt }
+    return {
+      db: entries.db(entry),
+      key,
+      type: entries.type(entry),
+      encoding: entries.encoding(entry),
+      length: entries.length(entry),
+      seed,
+      expireAt,
+    }
   }
 
   /** Visits a value in memory; a promise when that takes a while: the bytes stay as they are, and `end` is still to be called. */
@@ -166,7 +178,7 @@ export class KeyWalk {
     const value = entries.value(entry)
     const start = values.start(value)
     let visit: Promise<void> | undefined
-    if (key.type === hashType) this.#pairs(key, values.bytes(value), start)
+    if (key.type !== stringType) this.#visitor.blob(key, values.bytes(value), start, undefined)
     else {
       if (arena.isLarge(value)) values.share(value)
       visit = this.#visitor.string(key, values.bytes(value), start, start + entries.length(entry))
@@ -185,29 +197,29 @@ export class KeyWalk {
       const root = entries.value(this.#find(key))
       shape.locate(root, position, at)
       const set = new ColdSet(trees)
+      const leaves: WalkedLeaf[] = []
       while (goesOn && trees.ref(at) === 0 && set.items.length < leavesAtOnce) {
-        set.leaf(root, shape.separator(at, position), nodes.valueId(at.node, at.row))
+        const leaf = this.#describeLeaf(at)
+        leaves.push(leaf)
+        set.leaf(root, leaf.separator, nodes.valueId(at.node, at.row))
         goesOn = shape.next(at)
       }
       if (set.items.length === 0) {
-        const leaf = trees.ref(at)
-        this.#elements(key, values.bytes(leaf), values.start(leaf))
+        const ref = trees.ref(at)
+        this.#visitor.blob(key, values.bytes(ref), values.start(ref), this.#describeLeaf(at))
         goesOn = shape.next(at)
       }
       if (goesOn) shape.separator(at, position)
       if (set.items.length > 0) await this.#tier.fetch(set)
-      for (const blob of set.values) this.#elements(key, present(blob), 0)
+      for (const [i, blob] of set.values.entries()) this.#visitor.blob(key, present(blob), 0, leaves[i])
       await this.#rest()
     }
     this.#visitor.end(key)
   }
 
-  #pairs(key: WalkedKey, bytes: Buffer, start: number): void {
-    this.#visitor.fields(key, (visit) => visitPairs(bytes, start, this.#pair, visit))
-  }
-
-  #elements(key: WalkedKey, bytes: Buffer, start: number): void {
-    this.#visitor.fields(key, (visit) => visitElements(bytes, start, this.#pair, visit))
+  #describeLeaf(at: LeafRow): WalkedLeaf {
+    const { shape, nodes } = this.#keyspace.trees
+    return { separator: shape.separator(at, new Separator()), count: nodes.count(at.node, at.row) }
   }
 }
 

@@ -64,7 +64,7 @@ export class LogReplay {
     this.#mutator = mutator
     this.#tier = tier
     this.#replay = new Replay(keyspace, mutator)
-    this.#wants = new ReplayWants(keyspace, this.#replay)
+    this.#wants = new ReplayWants(keyspace, this.#replay, mutator.types)
     this.#cold = new ColdCollector(keyspace.trees)
   }
 

@@ -11,6 +11,11 @@ const titles: Readonly<Record<CommandGroup, string>> = {
   string: 'Strings',
   bitmap: 'Bitmaps',
   hash: 'Hashes',
+  list: 'Lists',
+  set: 'Sets',
+  'sorted-set': 'Sorted sets',
+  geo: 'Geographical positions',
+  stream: 'Streams',
   generic: 'Keys of any type',
   transactions: 'Transactions',
   connection: 'Connection',
@@ -33,10 +38,9 @@ const wants: Readonly<Record<string, string>> = {
 export function commandGroups(): (readonly [title: string, rows: readonly (readonly string[])[]])[] {
   const all = Object.entries({ ...engineTables, ...sessionTables } as Record<string, Row>)
   all.sort(([a], [b]) => (a < b ? -1 : 1))
-  return Object.entries(titles).map(([group, title]) => [
-    title,
-    all.filter(([, row]) => row.group === group).map(([name, row]) => cells(name, row)),
-  ])
+  return Object.entries(titles)
+    .map(([group, title]) => [title, all.filter(([, row]) => row.group === group).map(([name, row]) => cells(name, row))] as const)
+    .filter(([, rows]) => rows.length > 0)
 }
 
 export function commandCount(): number {

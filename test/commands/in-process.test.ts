@@ -1,6 +1,7 @@
 /** The transcripts of strings, hashes, bits, keys and expiry against the engine alone. Sections that need more of a server than that are left out. */
 import { afterAll, describe, expect, it } from 'vitest'
 import { bitmapCommands } from '../../engine/commands/bitmap.ts'
+import { dumpCommands } from '../../engine/commands/dump.ts'
 import { hashCommands } from '../../engine/commands/hash.ts'
 import { keyCommands } from '../../engine/commands/key.ts'
 import { stringCommands } from '../../engine/commands/string.ts'
@@ -8,8 +9,8 @@ import type { CommandTables } from './in-process.ts'
 import { InProcessTarget } from './in-process.ts'
 import { describeMismatches, loadTranscripts, runSection } from './transcript.ts'
 
-const tables: CommandTables = { ...stringCommands, ...bitmapCommands, ...keyCommands, ...hashCommands }
-const files = ['strings.txt', 'hashes.txt', 'bits.txt', 'keys.txt', 'expiry.txt']
+const tables: CommandTables = { ...stringCommands, ...bitmapCommands, ...keyCommands, ...hashCommands, ...dumpCommands }
+const files = ['strings.txt', 'hashes.txt', 'bits.txt', 'keys.txt', 'expiry.txt', 'dump.txt']
 /** SELECT's errors, keys that go without anybody asking for them, CONFIG GET. */
 const serversOwn = ['Sixteen databases', 'Active expiry removes what nobody asks for', "The thresholds' older names"]
 

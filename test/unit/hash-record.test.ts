@@ -180,6 +180,7 @@ describe('the record of fields and a form', () => {
         mutation: (operation, db, buffer, start, end, pairs) => seen.push([operation, db, text(buffer, start, end), pairs?.count]),
         transfer: (operation, db, buffer, start, end, toDb, toStart, toEnd) =>
           seen.push([operation, db, text(buffer, start, end), toDb, text(buffer, toStart, toEnd)]),
+        edit: () => undefined,
       })
     look(record(treeForm))
     look(record(leafForm))
@@ -243,7 +244,7 @@ describe('the record of a copy', () => {
           ids.push(`${valueId}`)
         },
       }
-      new ReplayWants(keyspace, new Replay(keyspace, mutator)).visit(payload, wants)
+      new ReplayWants(keyspace, new Replay(keyspace, mutator), mutator.types).visit(payload, wants)
       return ids
     }
     const copyAtoB = '0d000161000162'

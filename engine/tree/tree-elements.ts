@@ -1,0 +1,119 @@
+/**
+ * Elements in the leaves of trees: putting one in, taking some out, and cutting and joining leaves as these grow and shrink.
+ * What an element looks like, and between which two a leaf may be cut, a collection's layout says.
+ */
+import { packedHeaderBytes, setUsedBytes } from '../memory/packed-bytes.ts'
+import { Separator } from './separator.ts'
+import type { TreeLeaves } from './tree-leaves.ts'
+import type { LeafRow } from './tree-shape.ts'
+
+export interface LeafLayout {
+  /** Bytes of the element at an offset of the buffer. */
+  sizeAt(bytes: Buffer, at: number): number
+  /**
+   * Sets where the range of a leaf begins whose first element is the one at `at`, with the one at `before` in front of it in the leaf that
+   * is to be cut, whose row is `row`. False when the two have to stay together.
+   */
+  cutBetween(bytes: Buffer, before: number, at: number, row: LeafRow, into: Separator): boolean
+  /** Bits of a separator's first word in which the leaves must agree that are joined; 0 for all leaves alike. */
+  readonly joinMask: number
+}
+
+export class TreeElements {
+  readonly leaves: TreeLeaves
+  readonly #layout: LeafLayout
+  readonly #separator = new Separator()
+  readonly #probe = new Separator()
+
+  constructor(leaves: TreeLeaves, layout: LeafLayout) {
+    this.leaves = leaves
+    this.#layout = layout
+  }
+
+  /**
+   * Makes the `former` bytes at an offset of a resident leaf's blob `size` bytes; what they are to hold is for the caller to write, at the position
+   * that is returned, in the buffer of the leaf's ref. Then comes `done`.
+   */
+  resize(at: LeafRow, offset: number, former: number, size: number): number {
+    const { leaves } = this
+    const { values } = leaves
+    const used = leaves.nodes.bytes(at.node, at.row)
+    const needed = used - former + size
+    const ref = leaves.writable(at, needed)
+    const bytes = values.bytes(ref)
+    const start = values.start(ref)
+    if (former !== size && offset + former < used) bytes.copyWithin(start + offset + size, start + offset + former, start + used)
+    setUsedBytes(bytes, start, needed)
+    return start + offset
+  }
+
+  /** Notes the change that `resize` began, with `by` elements more, and cuts or joins the leaf if it has to be. The row is void afterwards. */
+  done(at: LeafRow, by: number, lsn: number): void {
+    const { leaves } = this
+    leaves.changed(at, by, lsn)
+    const used = leaves.nodes.bytes(at.node, at.row)
+    if (used > leaves.leafBytesMax) this.#split(at, lsn)
+    else if (used >= leaves.leafBytesMax / 4 || !leaves.join(at, lsn, this.#layout.joinMask)) leaves.trim(at)
+  }
+
+  /** Takes `count` elements, `size` bytes at an offset, out of a leaf. */
+  remove(at: LeafRow, offset: number, size: number, count: number, lsn: number): void {
+    this.resize(at, offset, size, 0)
+    this.done(at, -count, lsn)
+  }
+
+  /** Cuts a leaf until no part is too large that can be cut. */
+  #split(at: LeafRow, lsn: number): void {
+    const { leaves } = this
+    const { nodes, values } = leaves
+    const layout = this.#layout
+    const used = nodes.bytes(at.node, at.row)
+    const count = nodes.count(at.node, at.row)
+    if (used <= leaves.leafBytesMax || count < 2) return
+    const ref = leaves.ref(at)
+    const bytes = values.bytes(ref)
+    const start = values.start(ref)
+    const half = packedHeaderBytes + (used - packedHeaderBytes) / 2
+    const separator = new Separator()
+    let cutAt = 0
+    let cutBefore = 0
+    let before = 0
+    let previous = start + packedHeaderBytes
+    for (let offset = previous; offset < start + used; before++) {
+      const size = layout.sizeAt(bytes, offset)
+      if (before > 0 && layout.cutBetween(bytes, previous, offset, at, this.#probe)) {
+        cutAt = offset - start
+        cutBefore = before
+        separator.copy(this.#probe)
+        if (offset + size - start > half) break
+      }
+      previous = offset
+      offset += size
+    }
+    if (cutAt === 0) return
+    leaves.writable(at, 0)
+    leaves.cut(at, cutAt, count - cutBefore, separator, lsn)
+    this.#split(at, lsn)
+    leaves.shape.locate(this.#rootOf(at), separator, at)
+    if (leaves.shape.previous(at)) this.#split(at, lsn)
+  }
+
+  #rootOf(at: LeafRow): number {
+    return this.leaves.shape.rootOf(at.node)
+  }
+
+  /** Position in the buffer of element number `rank` of a resident leaf. */
+  positionOf(ref: number, rank: number): number {
+    const { values } = this.leaves
+    const bytes = values.bytes(ref)
+    let at = values.start(ref) + packedHeaderBytes
+    for (let i = 0; i < rank; i++) at += this.#layout.sizeAt(bytes, at)
+    return at
+  }
+
+  /** The leaf that begins at `separator`, made if there is none yet; `into` then names it. The leaf before it must be writable. */
+  makeLeaf(root: number, separator: Separator, into: LeafRow, lsn: number): void {
+    if (this.leaves.find(root, this.#separator.copy(separator), into)) return
+    this.leaves.create(into, separator, packedHeaderBytes, lsn)
+  }
+}

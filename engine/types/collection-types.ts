@@ -1,0 +1,26 @@
+/** All types of collections of a keyspace whose changes are edits, each made once. A new type is a field here. */
+import type { Keyspace } from '../keyspace/keyspace.ts'
+import type { CollectionEdit, CollectionType } from './collection-type.ts'
+import { Collections } from './collections.ts'
+
+export class CollectionTypes {
+  readonly collections: Collections
+  readonly #byNumber: (CollectionType | undefined)[] = []
+
+  constructor(keyspace: Keyspace) {
+    this.collections = new Collections(keyspace)
+  }
+
+  /** Throws for a type or an edit that is not known. */
+  edit(type: number, edit: number): CollectionEdit {
+    const found = this.#byNumber[type]?.edits[edit]
+    if (found === undefined) throw new Error(`log record holds an unknown edit ${edit} of type ${type}: written by a newer Moraine`)
+    return found
+  }
+
+  /** For tests: a type that has no field here. */
+  add<T extends CollectionType>(type: T): T {
+    this.#byNumber[type.number] = type
+    return type
+  }
+}
