@@ -4,47 +4,14 @@
  *
  * Metadata is always in memory: a command whose row says `none` meets no cold value, whatever it does.
  */
-import type { Arguments } from './arguments.ts'
 import type { Keyspace } from './keyspace/keyspace.ts'
+import type { ColdWants } from './need.ts'
 import { Separator } from './tree/separator.ts'
 import type { TreeLeaves } from './tree/tree-leaves.ts'
 import { LeafRow } from './tree/tree-shape.ts'
 
-/** Told of what is wanted and cold. */
-export interface ColdWants {
-  /** The value of an entry. */
-  value(entry: number, valueId: number): void
-  /** The leaf of a tree whose range begins at `separator`, which is valid during the call. */
-  leaf(root: number, separator: Separator, valueId: number): void
-}
-
-/** Names what a request wants of an entry of which something is cold. `keyIndex` is the argument that is its key. */
-export type WantsOf = (keyspace: Keyspace, entry: number, args: Arguments, keyIndex: number, wants: ColdWants) => void
-
-/** The whole value, nothing (metadata is enough), or what a function names. */
-export type Need = 'value' | 'none' | WantsOf
-
-/** Which arguments are keys, see `KeySpec`. */
-interface KeyPositions {
-  readonly first: number
-  readonly last: number
-  readonly step: number
-}
-
 const at = new LeafRow()
 const separator = new Separator()
-
-/** Names what a request wants of its keys, in the physical database `db`. */
-export function requestWants(keyspace: Keyspace, need: Need, keys: KeyPositions, args: Arguments, db: number, wants: ColdWants): void {
-  if (need === 'none' || keys.first === 0) return
-  const end = keys.last < 0 ? args.count + keys.last : keys.last
-  for (let i = keys.first; i <= end && i < args.count; i += keys.step) {
-    const entry = keyspace.find(db, args.buffer, args.starts[i], args.ends[i])
-    if (entry === 0 || !hasCold(keyspace, entry)) continue
-    if (need === 'value') wantValue(keyspace, entry, wants)
-    else need(keyspace, entry, args, i, wants)
-  }
-}
 
 /** Whether something of an entry is cold. */
 export function hasCold({ entries, trees }: Keyspace, entry: number): boolean {

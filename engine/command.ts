@@ -3,8 +3,9 @@
  * docs/commands.md know about it derives from the row. The name is the row's key in the table; a subcommand's row is
  * keyed `'OBJECT ENCODING'`.
  */
-import type { Need } from './cold-wants.ts'
+
 import type { Execution } from './execution.ts'
+import type { Need } from './need.ts'
 import type { StagedWork } from './staged-work.ts'
 
 export interface CommandSpec<Context> {
@@ -75,12 +76,23 @@ export interface KeySpec {
   readonly step: number
   /** Redis's access flags for COMMAND INFO and GETKEYSANDFLAGS, per key specification. */
   readonly access: readonly KeyAccess[]
+  /** Whether some keys stand where an argument or a word says: then only `access` tells where (`key-positions.ts`). */
+  readonly movable?: boolean
 }
 
+/** Keys of one key specification, counted from the command's name. */
 export interface KeyAccess {
+  /** The first key; with `numberAt` or `keyword` of no meaning. */
   readonly first: number
+  /** The last key, relative to the first; negative: from the end of the arguments. */
   readonly last: number
   readonly step: number
+  /** The argument that says how many keys follow it. */
+  readonly numberAt?: number
+  /** The keys begin behind this word. */
+  readonly keyword?: string
+  /** Only one in so many of the arguments to the end is a key, the first of them. */
+  readonly limit?: number
   /** `RO`, `RW`, `OW` or `RM`, then what is done: `access`, `update`, `insert`, `delete`, `variable_flags`. */
   readonly flags: readonly string[]
 }
@@ -97,6 +109,12 @@ export function keysFrom(first: number, step: number, ...flags: readonly string[
 
 export function keysIn(first: number, last: number, step: number, ...flags: readonly string[]): KeySpec {
   return { first, last, step, access: [{ first, last: last < 0 ? last : last - first, step, flags }] }
+}
+
+/** Keys behind the argument `numberAt` that counts them, after those of the fixed specifications `fixed`. */
+export function keysCounted(numberAt: number, flags: readonly string[], ...fixed: readonly KeyAccess[]): KeySpec {
+  const { first, last, step } = fixed.length > 0 ? { first: 1, last: 1, step: 1 } : noKeys
+  return { first, last, step, movable: true, access: [...fixed, { first: 0, last: 0, step: 1, numberAt, flags }] }
 }
 
 /** Several keys that are used differently: `SET`-like source and target. */

@@ -6,7 +6,7 @@
  * the LSNs of its last change tell. So the command is as atomic and as right as without, and only takes longer in its turn
  * the more has changed meanwhile.
  */
-import type { ColdWants } from './cold-wants.ts'
+import type { ColdWants } from './need.ts'
 
 export interface StagedWork {
   /** Of what has been done so far, as far as it is not in the keyspace's arena. */

@@ -1,5 +1,6 @@
 /** Which arguments of a request are keys, and what becomes of them: COMMAND GETKEYS and GETKEYSANDFLAGS. */
 import type { Arguments } from '../engine/arguments.ts'
+import { eachKey } from '../engine/key-positions.ts'
 import type { Command } from './command-table.ts'
 
 export interface RequestKey {
@@ -12,13 +13,10 @@ const changes = ['RW', 'access', 'update']
 
 /** Keys of the request that begins at argument `from`, in the order of the command's key specifications. */
 export function keysOf(command: Command, args: Arguments, from: number): RequestKey[] {
-  const count = args.count - from
   const found: RequestKey[] = []
-  for (const { first, last, step, flags } of command.spec.keys.access) {
-    const end = last < 0 ? count + last : first + last
-    const told = flags.includes('variable_flags') ? variableFlags(command, args, from, flags) : flags
-    for (let i = first; i <= end && i < count; i += step) found.push({ index: from + i, flags: told })
-  }
+  eachKey(command.spec.keys, args, from, (index, { flags }) => {
+    found.push({ index, flags: flags.includes('variable_flags') ? variableFlags(command, args, from, flags) : flags })
+  })
   return found
 }
 

@@ -3,9 +3,9 @@
  * what dispatch asks of it precomputed, and its counters.
  */
 import type { Arguments } from '../engine/arguments.ts'
-import type { Need } from '../engine/cold-wants.ts'
 import type { CommandSpec, EngineCommand } from '../engine/command.ts'
 import type { Execution } from '../engine/execution.ts'
+import type { Need } from '../engine/need.ts'
 import type { StagedWork } from '../engine/staged-work.ts'
 import { CommandStats } from './command-stats.ts'
 
@@ -149,11 +149,11 @@ function makeCommand<Session>(
     noAuth: has('no_auth'),
     noMulti: has('no_multi'),
     whileLoading: has('loading'),
-    hasKeys: spec.keys.first > 0,
+    hasKeys: spec.keys.access.length > 0,
     isBrief: !ofSession && spec.complexity.startsWith('O(1)'),
     skipsMonitor: has('skip_monitor') || has('admin'),
     skipsSlowlog: has('skip_slowlog'),
-    needs: spec.needs ?? (spec.keys.first > 0 ? 'value' : 'none'),
+    needs: spec.needs ?? (spec.keys.access.length > 0 ? 'value' : 'none'),
     stages: ofSession ? undefined : (spec as EngineCommand).stages,
     moves: spec.moves === true,
     stats: new CommandStats(),

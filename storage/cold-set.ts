@@ -1,5 +1,5 @@
 /** The cold values that a request waits for, and what was fetched of them. Made only for requests that meet something cold. */
-import type { ColdWants } from '../engine/cold-wants.ts'
+import type { ColdWants } from '../engine/need.ts'
 import { Separator } from '../engine/tree/separator.ts'
 import type { TreeLeaves } from '../engine/tree/tree-leaves.ts'
 

@@ -1,8 +1,8 @@
 /** What commands on fields need of a cold hash: of a large one the leaves of the fields they name, of any other the whole. */
 import type { Arguments } from '../arguments.ts'
-import type { ColdWants, WantsOf } from '../cold-wants.ts'
 import { wantLeaves, wantValue } from '../cold-wants.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
+import type { ColdWants, WantsOf } from '../need.ts'
 import { Separator } from '../tree/separator.ts'
 import { hashEnd } from '../types/hash-leaf.ts'
 import { wantField } from '../types/hash-tree.ts'

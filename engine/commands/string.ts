@@ -3,7 +3,6 @@
  * `bitmap.ts`. Texts and rules as in Redis 7.0.
  */
 import type { Arguments } from '../arguments.ts'
-import type { ColdWants } from '../cold-wants.ts'
 import { wantValue } from '../cold-wants.ts'
 import type { EngineCommand } from '../command.ts'
 import { keyAt, keysFrom } from '../command.ts'
@@ -13,6 +12,7 @@ import { stringType } from '../keyspace/entries.ts'
 import { keyExpired } from '../keyspace/key-change.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
 import { keepTtl } from '../mutation/mutator.ts'
+import type { ColdWants } from '../need.ts'
 import { syntaxError, wrongArgumentCount } from './errors.ts'
 import type { Unit } from './expiry-option.ts'
 import { ExpiryOption, invalidExpiry, milliseconds, positiveExpireAt, seconds } from './expiry-option.ts'

@@ -4,9 +4,9 @@
  */
 
 import type { Arguments } from '../arguments.ts'
-import type { ColdWants } from '../cold-wants.ts'
 import { wantValue } from '../cold-wants.ts'
 import { isInt64 } from '../integer.ts'
+import type { ColdWants } from '../need.ts'
 import {
   hashType,
   integersForm,

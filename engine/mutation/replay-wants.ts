@@ -1,7 +1,8 @@
 /** What a log record needs of cold values before it is replayed: the parts that it changes, and what it copies. */
-import type { ColdWants } from '../cold-wants.ts'
+
 import { hasCold, wantValue } from '../cold-wants.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
+import type { ColdWants } from '../need.ts'
 import type { CollectionTypes } from '../types/collection-types.ts'
 import { wantField } from '../types/hash-tree.ts'
 import type { FieldSource } from './field-source.ts'

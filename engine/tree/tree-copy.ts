@@ -4,11 +4,12 @@
  * and leaves that are no more are removed; what changes after the last pass the command's turn looks for, which takes time in
  * proportion to all leaves. Until it is taken, the copy belongs to no entry.
  */
-import type { ColdWants } from '../cold-wants.ts'
+
 import { wantRow } from '../cold-wants.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
 import { TreeHandle } from '../keyspace/value-handle.ts'
 import { packedHeaderBytes, setUsedBytes } from '../memory/packed-bytes.ts'
+import type { ColdWants } from '../need.ts'
 import type { StagedWork } from '../staged-work.ts'
 import { sliceBytesMax } from '../staged-work.ts'
 import { Separator } from './separator.ts'

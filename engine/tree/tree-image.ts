@@ -5,10 +5,11 @@
  * change of a leaf raises its LSN, except that a leaf which loses its last element may leave without a trace of its own.
  * `each` renders anew what is not good any more, so that all of it shows one moment. Good parts need no leaf in memory.
  */
-import type { ColdWants } from '../cold-wants.ts'
+
 import { wantRow } from '../cold-wants.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
 import { TreeHandle } from '../keyspace/value-handle.ts'
+import type { ColdWants } from '../need.ts'
 import type { StagedWork } from '../staged-work.ts'
 import { Separator } from './separator.ts'
 import type { TreeLeaves } from './tree-leaves.ts'

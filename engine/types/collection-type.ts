@@ -3,9 +3,10 @@
  * a payload that says all it needs, and applied by reading that payload, when a command executes as when a record is replayed.
  * So what is in the log is what has happened.
  */
-import type { ColdWants } from '../cold-wants.ts'
+
 import type { TypeNumber } from '../keyspace/entries.ts'
 import type { RecordReader } from '../mutation/record-reader.ts'
+import type { ColdWants } from '../need.ts'
 
 export interface CollectionEdit {
   /** Whether it makes the collection when the key is missing. */

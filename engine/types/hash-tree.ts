@@ -5,10 +5,11 @@
  * The order of fields depends on the seed and on what was done to the hash, not on how its leaves were cut, cooled and
  * joined: a replica and a replay have the same.
  */
-import type { ColdWants } from '../cold-wants.ts'
+
 import { wantLeaf } from '../cold-wants.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
 import { packedHeaderBytes, setUsedBytes, usedBytes } from '../memory/packed-bytes.ts'
+import type { ColdWants } from '../need.ts'
 import { Separator } from '../tree/separator.ts'
 import type { TreeLeaves } from '../tree/tree-leaves.ts'
 import { LeafRow } from '../tree/tree-shape.ts'

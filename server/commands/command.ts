@@ -141,22 +141,34 @@ function replyStatuses({ reply }: Session, words: readonly string[]): void {
   for (const word of words) reply.status(word)
 }
 
-function replyKeySpecification(session: Session, { first, last, step, flags }: KeyAccess): void {
+function replyKeySpecification(session: Session, { first, last, step, flags, numberAt, keyword, limit = 0 }: KeyAccess): void {
   const { reply } = session
   reply.map(3)
   reply.text('flags')
   replyStatuses(session, flags)
   reply.text('begin_search')
-  replyTyped(session, 'index', [['index', first]])
+  if (keyword === undefined) replyTyped(session, 'index', [['index', numberAt ?? first]])
+  else
+    replyTyped(session, 'keyword', [
+      ['keyword', keyword],
+      ['startfrom', 1],
+    ])
   reply.text('find_keys')
-  replyTyped(session, 'range', [
-    ['lastkey', last],
-    ['keystep', step],
-    ['limit', 0],
-  ])
+  if (numberAt === undefined)
+    replyTyped(session, 'range', [
+      ['lastkey', last],
+      ['keystep', step],
+      ['limit', limit],
+    ])
+  else
+    replyTyped(session, 'keynum', [
+      ['keynumidx', 0],
+      ['firstkey', 1],
+      ['keystep', step],
+    ])
 }
 
-function replyTyped({ reply }: Session, type: string, numbers: readonly (readonly [string, number])[]): void {
+function replyTyped({ reply }: Session, type: string, numbers: readonly (readonly [string, number | string])[]): void {
   reply.map(2)
   reply.text('type')
   reply.text(type)
@@ -164,7 +176,8 @@ function replyTyped({ reply }: Session, type: string, numbers: readonly (readonl
   reply.map(numbers.length)
   for (const [name, number] of numbers) {
     reply.text(name)
-    reply.integer(number)
+    if (typeof number === 'string') reply.text(number)
+    else reply.integer(number)
   }
 }
 

@@ -4,7 +4,6 @@
  * LSN that `run` returns.
  */
 import type { Arguments } from '../../engine/arguments.ts'
-import { requestWants } from '../../engine/cold-wants.ts'
 import { recordTooLarge } from '../../engine/commands/errors.ts'
 import type { EngineLimits } from '../../engine/execution.ts'
 import { Execution } from '../../engine/execution.ts'
@@ -14,6 +13,7 @@ import { isMemoryRefusal } from '../../engine/memory/refusal.ts'
 import type { Mutator } from '../../engine/mutation/mutator.ts'
 import type { Random } from '../../engine/random.ts'
 import type { ReplyWriter } from '../../engine/reply-writer.ts'
+import { requestWants } from '../../engine/request-wants.ts'
 import type { StagedWork } from '../../engine/staged-work.ts'
 import type { ColdSet } from '../../storage/cold-set.ts'
 import { ColdCollector } from '../../storage/cold-set.ts'

@@ -53,7 +53,7 @@ function cells(name: string, row: Row): readonly string[] {
 
 /** What a command fetches of a key whose value is on disk. */
 function coldNeed({ keys, needs = 'value' }: Row): string {
-  if (keys.first === 0) return nothing
+  if (keys.access.length === 0) return nothing
   if (needs === 'none') return 'not read'
   if (needs === 'value') return 'read'
   const said = wants[needs.name]

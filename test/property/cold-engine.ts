@@ -5,8 +5,8 @@
  */
 
 import { Arguments } from '../../engine/arguments.ts'
-import { requestWants } from '../../engine/cold-wants.ts'
 import type { EngineCommand } from '../../engine/command.ts'
+import { requestWants } from '../../engine/request-wants.ts'
 import type { StagedWork } from '../../engine/staged-work.ts'
 import { Separator } from '../../engine/tree/separator.ts'
 import type { TreeLeaves } from '../../engine/tree/tree-leaves.ts'

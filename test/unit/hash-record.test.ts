@@ -1,11 +1,11 @@
 /** What the log says of hashes: the form that one takes on, with the seed of a tree, so that all who replay it come to the same bytes; and copies, which name two keys. */
 import { beforeEach, describe, expect, it } from 'vitest'
-import type { ColdWants } from '../../engine/cold-wants.ts'
 import { hashCommands } from '../../engine/commands/hash.ts'
 import { keyCommands } from '../../engine/commands/key.ts'
 import { leafForm, packedForm, treeForm } from '../../engine/keyspace/entries.ts'
 import { Replay } from '../../engine/mutation/replay.ts'
 import { ReplayWants } from '../../engine/mutation/replay-wants.ts'
+import type { ColdWants } from '../../engine/need.ts'
 import { LeafRow } from '../../engine/tree/tree-shape.ts'
 import { testSeed } from '../chance.ts'
 import { InProcessEngine } from '../commands/in-process.ts'

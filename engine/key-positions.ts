@@ -1,0 +1,26 @@
+/** Where the keys of a request stand, for all ways in which a key specification may say so. */
+import type { Arguments } from './arguments.ts'
+import type { KeyAccess, KeySpec } from './command.ts'
+
+/** Calls `visit` with the argument that is a key, for each key of the request that begins at argument `from`, in the order of the specifications. */
+export function eachKey(keys: KeySpec, args: Arguments, from: number, visit: (index: number, access: KeyAccess) => void): void {
+  for (const access of keys.access) {
+    const { first, end } = rangeOf(access, args, from)
+    for (let i = first; i <= end && i < args.count; i += access.step) visit(i, access)
+  }
+}
+
+function rangeOf({ first, last, numberAt, keyword, limit }: KeyAccess, args: Arguments, from: number): { first: number; end: number } {
+  if (numberAt !== undefined) {
+    const count = from + numberAt < args.count ? args.integer(from + numberAt) : 0
+    return { first: from + numberAt + 1, end: from + numberAt + (count > 0 ? count : 0) }
+  }
+  const begin = keyword === undefined ? from + first : behindWord(args, from + 1, keyword)
+  if (limit !== undefined) return { first: begin, end: begin + Math.floor((args.count - begin) / limit) - 1 }
+  return { first: begin, end: last < 0 ? args.count + last : begin + last }
+}
+
+function behindWord(args: Arguments, from: number, word: string): number {
+  for (let i = from; i < args.count; i++) if (args.is(i, word)) return i + 1
+  return args.count
+}
