@@ -2,10 +2,11 @@
  * DUMP of a value: RDB of it and a footer with a checksum. A large one is staged, in slices (docs/decisions/0009): a tree
  * is rendered part by part, of a string the checksum is computed. What has changed when the command runs is done anew there.
  */
-import type { ColdWants } from '../cold-wants.ts'
+
 import { stringType } from '../keyspace/entries.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
 import { StringHandle } from '../keyspace/value-handle.ts'
+import type { ColdWants } from '../need.ts'
 import { Crc64 } from '../rdb/crc64.ts'
 import { stringValue } from '../rdb/rdb-format.ts'
 import { RdbOutput } from '../rdb/rdb-output.ts'
