@@ -5,6 +5,7 @@
 import type { Execution } from './execution.ts'
 import { keyEvicted } from './keyspace/key-change.ts'
 import { databaseCount } from './keyspace/keyspace.ts'
+import { evictedEvent } from './messages.ts'
 
 export type EvictionPolicy =
   | 'volatile-lru'
@@ -35,6 +36,7 @@ export function evictOne(x: Execution, policy: EvictionPolicy, samples: number):
     }
   }
   if (best === 0) return false
+  x.notifyEntry(evictedEvent, 'evicted', best)
   x.mutator.deleteEntry(best, keyEvicted)
   return true
 }

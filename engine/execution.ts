@@ -7,11 +7,14 @@
  * no log, no RESP version, and no clock but `now`, which stands still during a request.
  */
 import type { Arguments } from './arguments.ts'
+import type { EngineLimits } from './engine-limits.ts'
 import type { TypeNumber } from './keyspace/entries.ts'
 import { hashType, stringType } from './keyspace/entries.ts'
 import { keyExpired } from './keyspace/key-change.ts'
 import type { Keyspace } from './keyspace/keyspace.ts'
 import { wordCopyBytesMax } from './memory/word-copy.ts'
+import type { Messages } from './messages.ts'
+import { expiredEvent, keyMissEvent } from './messages.ts'
 import type { Mutator } from './mutation/mutator.ts'
 import type { Random } from './random.ts'
 import type { ReplyWriter } from './reply-writer.ts'
@@ -42,6 +45,7 @@ export class Execution implements Frame {
   readonly random: Random
   readonly limits: EngineLimits
   readonly hashTrees: HashTrees
+  readonly messages: Messages
   args!: Arguments
   reply!: ReplyWriter
   /** What was staged for the request. */
@@ -67,6 +71,7 @@ export class Execution implements Frame {
     this.random = random
     this.limits = limits
     this.hashTrees = mutator.hashes.trees
+    this.messages = keyspace.messages
   }
 
   /** Begins a request. */
@@ -122,8 +127,10 @@ export class Execution implements Frame {
   /** As `find`, for commands that read: counts a hit or a miss, and the use. */
   read(index: number): number {
     const ref = this.find(index)
-    if (ref === 0) this.misses++
-    else {
+    if (ref === 0) {
+      this.misses++
+      this.notify(keyMissEvent, 'keymiss', index)
+    } else {
       this.hits++
       this.touch(ref)
     }
@@ -209,6 +216,7 @@ export class Execution implements Frame {
   putString(index: number, value: Uint8Array, start: number, end: number, expireAt: number): number {
     const { args } = this
     const key = args.buffer
+    this.replaces(index)
     const adopts = args.donated >= 0 && args.take(value, start, end)
     return this.mutator.putString(this.db, key, args.starts[index], args.ends[index], value, start, end, expireAt, adopts)
   }
@@ -221,10 +229,41 @@ export class Execution implements Frame {
     return true
   }
 
+  /**
+   * Tells those who listen to keyspace events what the command has done to the key that is argument `index`: `event` is Redis's name
+   * of it, `eventClass` one of `messages.ts`. Called after the change, in Redis's order. A key that is new, has expired or was
+   * missing says so itself.
+   */
+  notify(eventClass: number, event: string, index: number): void {
+    if ((this.messages.wanted & eventClass) === 0) return
+    const { args } = this
+    this.messages.event(this.database, event, args.buffer, args.starts[index], args.ends[index])
+  }
+
+  /** As `notify` for any bytes and any physical database. */
+  notifyKey(eventClass: number, event: string, db: number, key: Uint8Array, start: number, end: number): void {
+    if ((this.messages.wanted & eventClass) === 0) return
+    this.messages.event(this.keyspace.numberOf(db), event, key, start, end)
+  }
+
+  /** As `notify` for the key of an entry; before it is deleted. */
+  notifyEntry(eventClass: number, event: string, ref: number): void {
+    if ((this.messages.wanted & eventClass) === 0) return
+    const { entries, arena } = this.keyspace
+    const start = entries.keyStart(ref)
+    this.messages.event(this.keyspace.numberOf(entries.db(ref)), event, arena.bytes(ref), start, start + entries.keyLength(ref))
+  }
+
+  /** The key that is argument `index` is about to be put in place of whatever it holds: if that has expired, listeners hear so before. */
+  replaces(index: number): void {
+    if (this.messages.wanted !== 0) this.find(index)
+  }
+
   #expire(ref: number): boolean {
     const expireAt = this.keyspace.entries.expireAt(ref)
     if (expireAt === 0 || expireAt >= this.now) return false
     if (!this.deletesExpired) return true
+    this.notifyEntry(expiredEvent, 'expired', ref)
     this.mutator.deleteEntry(ref, keyExpired)
     // Counted once it has happened: that is how `Primary` tells whether a request that fails has changed anything else.
     this.expired++
@@ -235,15 +274,4 @@ export class Execution implements Frame {
     this.reply.error(wrongTypeText)
     return wrongType
   }
-}
-
-/** What handlers need to know of the configuration. */
-export interface EngineLimits {
-  hashMaxListpackEntries: number
-  hashMaxListpackValue: number
-  protoMaxBulkBytes: number
-  /** Values from this length on are worked on in slices; the engine's own limit unless told. */
-  slicedValueBytes?: number | undefined
-  /** Values from this length on are recorded by reference; the engine's own limit unless told. */
-  largeValueBytes?: number | undefined
 }

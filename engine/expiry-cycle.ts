@@ -5,6 +5,7 @@
 import type { Execution } from './execution.ts'
 import { keyExpired } from './keyspace/key-change.ts'
 import { databaseCount } from './keyspace/keyspace.ts'
+import { expiredEvent } from './messages.ts'
 
 /** The names of the keys are recorded: a step ends early when they are long. */
 const recordBytesMax = 1024 * 1024
@@ -36,6 +37,7 @@ export class ExpiryCycle {
       const ref = expiring.at(this.#position)
       if (keyspace.entries.expireAt(ref) < x.now) {
         // The last key of the list takes the place of the deleted one: the position stays.
+        x.notifyEntry(expiredEvent, 'expired', ref)
         mutator.deleteEntry(ref, keyExpired)
         deleted++
       } else this.#position++

@@ -1,5 +1,5 @@
 /** What a changed setting does to the parts that keep a copy of it, at the start and after CONFIG SET. */
-import type { EngineLimits } from '../engine/execution.ts'
+import type { EngineLimits } from '../engine/engine-limits.ts'
 import type { Addresses } from './addresses.ts'
 import type { Client } from './client.ts'
 import type { Config } from './config/config.ts'
@@ -35,6 +35,12 @@ export function applyConfig(server: ConfiguredParts): void {
     'client-output-buffer-limit',
     'hash-max-listpack-entries',
     'hash-max-listpack-value',
+    'set-max-intset-entries',
+    'zset-max-listpack-entries',
+    'zset-max-listpack-value',
+    'list-max-listpack-size',
+    'stream-node-max-bytes',
+    'stream-node-max-entries',
     'maxmemory',
     'maxmemory-policy',
     'lfu-log-factor',
@@ -63,6 +69,20 @@ export function applyConfig(server: ConfiguredParts): void {
     }
     return undefined
   })
+}
+
+export function engineLimits(values: Values): EngineLimits {
+  return {
+    hashMaxListpackEntries: values['hash-max-listpack-entries'],
+    hashMaxListpackValue: values['hash-max-listpack-value'],
+    setMaxIntsetEntries: values['set-max-intset-entries'],
+    zsetMaxListpackEntries: values['zset-max-listpack-entries'],
+    zsetMaxListpackValue: values['zset-max-listpack-value'],
+    listMaxListpackSize: values['list-max-listpack-size'],
+    streamNodeMaxBytes: values['stream-node-max-bytes'],
+    streamNodeMaxEntries: values['stream-node-max-entries'],
+    protoMaxBulkBytes: Number(values['proto-max-bulk-len']),
+  }
 }
 
 async function listenAnew(server: ConfiguredParts, text: string): Promise<string | undefined> {
@@ -95,9 +115,7 @@ function applyAll(server: ConfiguredParts, values: Values): undefined {
   limits.outputHardBytes = normal.hardBytes
   limits.outputSoftBytes = normal.softBytes
   limits.outputSoftMs = normal.softSeconds * 1000
-  server.limits.hashMaxListpackEntries = values['hash-max-listpack-entries']
-  server.limits.hashMaxListpackValue = values['hash-max-listpack-value']
-  server.limits.protoMaxBulkBytes = Number(values['proto-max-bulk-len'])
+  Object.assign(server.limits, engineLimits(values))
   server.log.setLevel(values.loglevel)
   const slowlogUs = values['slowlog-log-slower-than']
   const latencyMs = values['latency-monitor-threshold']

@@ -6,7 +6,7 @@
  */
 
 import type { Arguments } from '../engine/arguments.ts'
-import type { EngineLimits } from '../engine/execution.ts'
+import type { EngineLimits } from '../engine/engine-limits.ts'
 import type { Clock } from '../storage/clock.ts'
 import type { Sizes } from '../storage/sizes.ts'
 import { defaultSizes } from '../storage/sizes.ts'
@@ -17,7 +17,7 @@ import type { Command, CommandTable } from './command-table.ts'
 import { allCommands } from './commands/tables.ts'
 import type { Config } from './config/config.ts'
 import type { ConfiguredParts } from './config-effects.ts'
-import { applyConfig } from './config-effects.ts'
+import { applyConfig, engineLimits } from './config-effects.ts'
 import { outOfMemory } from './dispatch-errors.ts'
 import { FailStop, internalError } from './fail-stop.ts'
 import { Gate, timerMsMax } from './gate.ts'
@@ -100,9 +100,7 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
     this.clock = ports.clock
     this.log = ports.log
     this.limits = {
-      hashMaxListpackEntries: config.values['hash-max-listpack-entries'],
-      hashMaxListpackValue: config.values['hash-max-listpack-value'],
-      protoMaxBulkBytes: Number(config.values['proto-max-bulk-len']),
+      ...engineLimits(config.values),
       largeValueBytes: sizes.largeValueBytes,
       slicedValueBytes: sizes.slicedValueBytes,
     }

@@ -58,6 +58,8 @@ export class Session implements RequestHandler, RequestOwner, Client {
   lastWriteLsn = 0
   commandsExecuted = 0
   #closeAfter = false
+  /** The newest LSN that replies so far have waited for. */
+  #heldLsn = 0
   readonly #commands: CommandTable<Session>
 
   constructor(server: SessionHost, commands: CommandTable<Session>, connection: Connection) {
@@ -154,7 +156,9 @@ export class Session implements RequestHandler, RequestOwner, Client {
 
   shardReplaced(sameLog: boolean): void {
     this.inHand.shardReplaced()
-    if (!sameLog) this.lastWriteLsn = 0
+    if (sameLog) return
+    this.lastWriteLsn = 0
+    this.#heldLsn = 0
   }
 
   /** MONITOR and SLOWLOG will not show this argument of the request in hand. */
@@ -225,6 +229,7 @@ export class Session implements RequestHandler, RequestOwner, Client {
     if (command.serves === undefined) {
       const { primary } = server
       primary.x.touches = !this.noTouch
+      primary.heldLsn = this.#heldLsn
       const lsn = primary.run(command, args, reply, this.database, this.inHand.staged)
       if (lsn !== 0) this.hold(lsn, command.isWrite)
     } else command.serves(this)
@@ -254,6 +259,7 @@ export class Session implements RequestHandler, RequestOwner, Client {
       return
     }
     this.connection.hold(lsn)
+    if (lsn > this.#heldLsn) this.#heldLsn = lsn
     if (written) this.lastWriteLsn = lsn
     this.server.turn.schedule()
   }

@@ -9,6 +9,7 @@ import { keyAt } from '../command.ts'
 import type { Execution } from '../execution.ts'
 import { wrongType } from '../execution.ts'
 import { parseInteger } from '../integer.ts'
+import { stringEvent } from '../messages.ts'
 import { readFieldOffset } from './bit-range.ts'
 import { notAnInteger, syntaxError } from './errors.ts'
 import { stageWrite } from './stage-write.ts'
@@ -74,6 +75,12 @@ interface Plan {
   bytes: number
 }
 
+/** What became of an operation: it failed or only read, it wrote what was there, or something else. */
+const unwritten = 0
+const written = 1
+const changed = 2
+type Outcome = typeof unwritten | typeof written | typeof changed
+
 /** The field of the operation in hand. */
 const field = { signed: false, bits: 0, offset: 0 }
 
@@ -82,9 +89,12 @@ function bitfield(x: Execution): void {
   if (plan === undefined) return
   const found = plan.writes ? x.findString(1) : x.readString(1)
   if (found === wrongType) return
+  const length = found === 0 ? 0 : x.keyspace.entries.length(found)
   const entry = plan.writes ? withRoom(x, found, plan.bytes) : found
   if (plan.writes && entry !== 0) x.mutator.markRaw(entry)
-  perform(x, entry, plan.count)
+  const outcome = perform(x, entry, plan.count)
+  // As in Redis: a string that has grown counts as changed if something was written, be it what was there.
+  if (plan.writes && (outcome === changed || (outcome === written && plan.bytes > length))) x.notify(stringEvent, 'setbit', 1)
 }
 
 function bitfieldRo(x: Execution): void {
@@ -169,10 +179,12 @@ function withRoom(x: Execution, found: number, bytes: number): number {
   return entry
 }
 
-function perform(x: Execution, entry: number, count: number): void {
+/** Returns the furthest that any of the operations got. */
+function perform(x: Execution, entry: number, count: number): Outcome {
   const { args, reply } = x
   reply.array(count)
   let mode = wrap
+  let furthest: Outcome = unwritten
   for (let i = 2; i < args.count; ) {
     const operation = readOperation(x, i)
     if (operation === overflow) {
@@ -188,14 +200,18 @@ function perform(x: Execution, entry: number, count: number): void {
       continue
     }
     const operand = args.integer(i + 3)
-    if (field.bits <= numberBitsMax && Math.abs(operand) <= numberChangeMax) changeNumber(x, entry, operation === set, operand, mode)
-    else changeBigInteger(x, entry, operation === set, args.bigInteger(i + 3) as bigint, mode)
+    const outcome =
+      field.bits <= numberBitsMax && Math.abs(operand) <= numberChangeMax
+        ? changeNumber(x, entry, operation === set, operand, mode)
+        : changeBigInteger(x, entry, operation === set, args.bigInteger(i + 3) as bigint, mode)
+    if (outcome > furthest) furthest = outcome
     i += 4
   }
+  return furthest
 }
 
 /** SET answers the old value, INCRBY the new one, both nil when the operation fails by overflow. */
-function changeNumber(x: Execution, entry: number, isSet: boolean, operand: number, mode: number): void {
+function changeNumber(x: Execution, entry: number, isSet: boolean, operand: number, mode: number): Outcome {
   const { signed, bits } = field
   const span = 2 ** bits
   const min = signed ? -span / 2 : 0
@@ -205,7 +221,7 @@ function changeNumber(x: Execution, entry: number, isSet: boolean, operand: numb
   if (after > max || after < min) {
     if (mode === fail) {
       x.reply.nil()
-      return
+      return unwritten
     }
     // A negative number that is set into an unsigned field is a very large one.
     if (mode === saturate) after = after > max || (isSet && !signed) ? max : min
@@ -220,9 +236,10 @@ function changeNumber(x: Execution, entry: number, isSet: boolean, operand: numb
     storeTouched(x, entry)
   }
   x.reply.integer(isSet ? before : after)
+  return after === before ? written : changed
 }
 
-function changeBigInteger(x: Execution, entry: number, isSet: boolean, operand: bigint, mode: number): void {
+function changeBigInteger(x: Execution, entry: number, isSet: boolean, operand: bigint, mode: number): Outcome {
   const { signed, bits } = field
   const span = 1n << BigInt(bits)
   const min = signed ? -span / 2n : 0n
@@ -232,7 +249,7 @@ function changeBigInteger(x: Execution, entry: number, isSet: boolean, operand: 
   if (after > max || after < min) {
     if (mode === fail) {
       x.reply.nil()
-      return
+      return unwritten
     }
     if (mode === saturate) after = after > max || (isSet && (!signed || wrapsRound(max, operand))) ? max : min
     else after = signed ? BigInt.asIntN(bits, after) : BigInt.asUintN(bits, after)
@@ -245,6 +262,7 @@ function changeBigInteger(x: Execution, entry: number, isSet: boolean, operand: 
     storeTouched(x, entry)
   }
   x.reply.bigInteger(isSet ? before : after)
+  return after === before ? written : changed
 }
 
 /** Redis finds a number too large by its distance from `max`; for the most negative ones that does not fit 64 bits, and they pass for too large. */

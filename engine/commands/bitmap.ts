@@ -6,6 +6,7 @@ import type { EngineCommand } from '../command.ts'
 import { keyAt } from '../command.ts'
 import type { Execution } from '../execution.ts'
 import { wrongType } from '../execution.ts'
+import { stringEvent } from '../messages.ts'
 import { countBitsOf, findBitOf, stageBits } from './bit-blocks.ts'
 import { countRange, readBitOffset, readCountRange, readSearchRange, searchRange, wholeRange } from './bit-range.ts'
 import { bitfieldCommands } from './bitfield.ts'
@@ -93,6 +94,7 @@ function setbit(x: Execution): void {
   if (!isInside || wasSet !== (bit === 1)) {
     oneByte[0] = bit === 1 ? before | mask : before & ~mask
     mutator.setRange(entry === 0 ? createEmpty(x, at + 1) : entry, at, oneByte, 0, 1)
+    x.notify(stringEvent, 'setbit', 1)
   } else mutator.markRaw(entry)
   reply.integer(wasSet ? 1 : 0)
 }

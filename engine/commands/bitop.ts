@@ -6,6 +6,7 @@ import { stringType } from '../keyspace/entries.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
 import { StringHandle } from '../keyspace/value-handle.ts'
 import { valueHeaderBytes } from '../keyspace/values.ts'
+import { genericEvent, stringEvent } from '../messages.ts'
 import type { StagedWork } from '../staged-work.ts'
 import { sliceBytesMax, slicedValueBytes } from '../staged-work.ts'
 import type { BitOperation } from '../types/bits.ts'
@@ -59,10 +60,12 @@ function bitop(x: Execution): void {
     reply.error(recordTooLarge)
     return
   }
-  if (length === 0) x.delete(2)
-  else {
+  if (length === 0) {
+    if (x.delete(2)) x.notify(genericEvent, 'del', 2)
+  } else {
     // Nothing appended makes the result `raw`, as in Redis.
     x.mutator.append(putResult(x, operation, sources, length), nothing, 0, 0)
+    x.notify(stringEvent, 'set', 2)
   }
   reply.integer(length)
 }
@@ -79,6 +82,7 @@ function putResult(x: Execution, operation: BitOperation, sources: readonly numb
   const { args, db } = x
   const combined = x.staged instanceof Combination ? x.staged.resultOf(sources) : undefined
   if (combined !== undefined) {
+    x.replaces(2)
     const end = valueHeaderBytes + length
     return x.mutator.putString(db, args.buffer, args.starts[2], args.ends[2], combined, valueHeaderBytes, end, 0, true)
   }

@@ -11,6 +11,7 @@ import type { BuilderParts } from '../dump/dumped-type.ts'
 import { RestoreWork } from '../dump/restore-work.ts'
 import type { Execution } from '../execution.ts'
 import { largeValueBytes } from '../keyspace/values.ts'
+import { genericEvent } from '../messages.ts'
 import type { ReplyWriter } from '../reply-writer.ts'
 import { sharedBytesMin } from '../reply-writer.ts'
 import type { StagedWork } from '../staged-work.ts'
@@ -162,7 +163,7 @@ function place(x: Execution, work: RestoreWork, options: RestoreOptions, ttl: bi
   const distant = ttl > BigInt(expireAtMax) ? expireAtMax : Number(ttl)
   const expireAt = ttl === 0n ? 0 : Math.min(options.isAbsolute ? distant : distant + x.now, expireAtMax)
   if (ttl !== 0n && expireAt <= x.now) {
-    mutator.delete(x.db, key, ks, ke)
+    if (mutator.delete(x.db, key, ks, ke)) x.notify(genericEvent, 'del', 1)
     reply.ok()
     return
   }
@@ -178,5 +179,6 @@ function place(x: Execution, work: RestoreWork, options: RestoreOptions, ttl: bi
   const { entries, access } = keyspace
   if (options.idleSeconds >= 0 && !access.lfu) entries.setAccess(entry, access.idleFor(options.idleSeconds))
   else if (options.frequency >= 0 && access.lfu) entries.setAccess(entry, access.usedOften(options.frequency))
+  x.notify(genericEvent, 'restore', 1)
   reply.ok()
 }

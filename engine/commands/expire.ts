@@ -5,6 +5,7 @@
 import type { EngineCommand } from '../command.ts'
 import { keyAt } from '../command.ts'
 import type { Execution } from '../execution.ts'
+import { genericEvent } from '../messages.ts'
 import type { Unit } from './expiry-option.ts'
 import { anyExpireAt, invalidExpiry, milliseconds, seconds } from './expiry-option.ts'
 import { peek } from './look-up.ts'
@@ -103,9 +104,15 @@ function expireWhen(x: Execution, unit: Unit, base: number, command: string): vo
     reply.integer(0)
     return
   }
+  expireEntry(x, entry, expireAt)
+  reply.integer(1)
+}
+
+/** The key that is argument 1 expires then; now, if that has passed. */
+export function expireEntry(x: Execution, entry: number, expireAt: number): void {
   if (expireAt <= x.now) x.mutator.deleteEntry(entry)
   else x.mutator.expire(entry, expireAt)
-  reply.integer(1)
+  x.notify(genericEvent, expireAt <= x.now ? 'del' : 'expire', 1)
 }
 
 function readConditions(x: Execution): number {
@@ -172,5 +179,6 @@ function persist(x: Execution): void {
     return
   }
   x.mutator.expire(entry, 0)
+  x.notify(genericEvent, 'persist', 1)
   x.reply.integer(1)
 }

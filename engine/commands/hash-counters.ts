@@ -8,6 +8,7 @@ import type { Execution } from '../execution.ts'
 import { wrongType } from '../execution.ts'
 import { formatInteger, parseBigInteger, parseInteger } from '../integer.ts'
 import { addLongDoubles, formatLongDouble, longDoubleZero, parseLongDouble } from '../long-double.ts'
+import { hashEvent } from '../messages.ts'
 import type { FieldSource } from '../mutation/field-source.ts'
 import { notAFloat, notAnInteger, wouldBeInfinite, wouldOverflow } from './errors.ts'
 import { findPair, found } from './hash-fields.ts'
@@ -143,6 +144,7 @@ function hincrby(x: Execution): void {
   }
   const digits = sumField.begin(args.buffer, args.starts[2], args.ends[2])
   setFields(x, entry, sumField.end(formatInteger(digits, 0, sum)))
+  x.notify(hashEvent, 'hincrby', 1)
   x.reply.integer(sum)
 }
 
@@ -161,6 +163,7 @@ function addLarge(x: Execution, entry: number, bytes: Buffer | undefined): void 
   }
   const digits = sumField.begin(args.buffer, args.starts[2], args.ends[2])
   setFields(x, entry, sumField.end(digits.write(sum.toString(), 'latin1')))
+  x.notify(hashEvent, 'hincrby', 1)
   x.reply.bigInteger(sum)
 }
 
@@ -186,5 +189,6 @@ function hincrbyfloat(x: Execution): void {
   }
   const text = formatLongDouble(sum)
   setFields(x, entry, new FieldAndText(args.bytes(2), text))
+  x.notify(hashEvent, 'hincrbyfloat', 1)
   x.reply.text(text)
 }

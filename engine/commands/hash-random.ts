@@ -11,6 +11,7 @@ import { readPairAtRank } from '../types/packed-fields.ts'
 import { notAnInteger, syntaxError } from './errors.ts'
 import { eachPair, found } from './hash-fields.ts'
 import { PairList } from './pair-list.ts'
+import { below, distinctBelow } from './random-ranks.ts'
 
 const countOutOfRange = 'ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807'
 const outOfRange = 'ERR value is out of range'
@@ -117,21 +118,6 @@ function extent(x: Execution, entry: number, wanted: number): { length: number; 
   const { entries } = x.keyspace
   const length = entries.length(entry)
   return { length, walks: wanted * walkRatio >= length || (wanted > 1 && !entries.isTree(entry)) }
-}
-
-/** Robert Floyd's sample: every set of `wanted` numbers below `end` is as likely as any other. */
-function distinctBelow(x: Execution, end: number, wanted: number): Set<number> {
-  const chosen = new Set<number>()
-  for (let last = end - wanted; last < end; last++) {
-    const drawn = below(x, last + 1)
-    chosen.add(chosen.has(drawn) ? last : drawn)
-  }
-  return chosen
-}
-
-/** A number at random, from 0 to below `end`. */
-function below(x: Execution, end: number): number {
-  return Math.floor((x.random.nextUint32() / 2 ** 32) * end)
 }
 
 /** The buffer in which `found` then says where the pair is. */

@@ -6,6 +6,7 @@ import type { EngineCommand } from '../command.ts'
 import { keyAt } from '../command.ts'
 import type { Execution } from '../execution.ts'
 import { wrongType } from '../execution.ts'
+import { genericEvent, hashEvent } from '../messages.ts'
 import { sharedBytesMin } from '../reply-writer.ts'
 import { wrongArgumentCount } from './errors.ts'
 import { hashCounterCommands } from './hash-counters.ts'
@@ -141,7 +142,10 @@ function setPairs(x: Execution, command: string): number {
     return -1
   }
   const entry = x.findHash(1)
-  return entry === wrongType ? -1 : setFields(x, entry, fields.from(args, 2, 2))
+  if (entry === wrongType) return -1
+  const added = setFields(x, entry, fields.from(args, 2, 2))
+  x.notify(hashEvent, 'hset', 1)
+  return added
 }
 
 function hsetnx(x: Execution): void {
@@ -153,6 +157,7 @@ function hsetnx(x: Execution): void {
     return
   }
   setFields(x, entry, fields.from(args, 2, 2))
+  x.notify(hashEvent, 'hset', 1)
   x.reply.integer(1)
 }
 
@@ -195,7 +200,15 @@ function hdel(x: Execution): void {
   const { args } = x
   let first = 2
   if (entry !== 0) while (first < args.count && findPair(x, entry, first) === undefined) first++
-  x.reply.integer(entry === 0 || first === args.count ? 0 : x.mutator.hashDelete(entry, fields.from(args, first, 1)))
+  if (entry === 0 || first === args.count) {
+    x.reply.integer(0)
+    return
+  }
+  const before = x.keyspace.entries.length(entry)
+  const deleted = x.mutator.hashDelete(entry, fields.from(args, first, 1))
+  x.notify(hashEvent, 'hdel', 1)
+  if (deleted === before) x.notify(genericEvent, 'del', 1)
+  x.reply.integer(deleted)
 }
 
 function hexists(x: Execution): void {

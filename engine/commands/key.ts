@@ -6,6 +6,7 @@ import type { EngineCommand } from '../command.ts'
 import { keyAt, keysEach, keysFrom } from '../command.ts'
 import type { Execution } from '../execution.ts'
 import { typeName } from '../keyspace/type-name.ts'
+import { genericEvent } from '../messages.ts'
 import { databaseCommands } from './database.ts'
 import { readDatabase } from './database-number.ts'
 import { noSuchKey, sameObject, syntaxError } from './errors.ts'
@@ -151,7 +152,11 @@ export const keyCommands = {
 function del(x: Execution): void {
   const { count } = x.args
   let deleted = 0
-  for (let i = 1; i < count; i++) if (x.delete(i)) deleted++
+  for (let i = 1; i < count; i++) {
+    if (!x.delete(i)) continue
+    x.notify(genericEvent, 'del', i)
+    deleted++
+  }
   x.reply.integer(deleted)
 }
 
@@ -181,7 +186,7 @@ function rename(x: Execution): void {
     reply.error(noSuchKey)
     return
   }
-  if (!args.same(1, 2)) transfer(x, entry, x.db, 2)
+  if (!args.same(1, 2)) giveName(x, entry)
   reply.ok()
 }
 
@@ -196,8 +201,16 @@ function renamenx(x: Execution): void {
     reply.integer(0)
     return
   }
-  transfer(x, entry, x.db, 2)
+  giveName(x, entry)
   reply.integer(1)
+}
+
+/** Moves a value to the key that is argument 2. */
+function giveName(x: Execution, entry: number): void {
+  x.replaces(2)
+  transfer(x, entry, x.db, 2)
+  x.notify(genericEvent, 'rename_from', 1)
+  x.notify(genericEvent, 'rename_to', 2)
 }
 
 /** Moves a value to the key that is argument `index`, in a physical database. */
@@ -233,6 +246,7 @@ function copy(x: Execution): void {
   const staged = stagedCopy(x, entry)
   if (staged === undefined) keyspace.arena.reserveSlots(slotBytes(x, entry))
   x.mutator.copy(entry, db, args.buffer, args.start(2), args.end(2), staged)
+  x.notifyKey(genericEvent, 'copy_to', db, args.buffer, args.start(2), args.end(2))
   reply.integer(1)
 }
 
@@ -259,5 +273,7 @@ function move(x: Execution): void {
     return
   }
   transfer(x, entry, db, 1)
+  x.notify(genericEvent, 'move_from', 1)
+  x.notifyKey(genericEvent, 'move_to', db, args.buffer, args.start(1), args.end(1))
   reply.integer(1)
 }

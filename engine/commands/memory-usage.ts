@@ -3,7 +3,7 @@ import type { EngineCommand } from '../command.ts'
 import { keyAt } from '../command.ts'
 import type { Execution } from '../execution.ts'
 import { notAnInteger, syntaxError } from './errors.ts'
-import { peek } from './look-up.ts'
+import { peekSilently } from './look-up.ts'
 
 export const memoryUsageCommands = {
   'MEMORY USAGE': {
@@ -30,7 +30,7 @@ function usage(x: Execution): void {
     reply.error(problem)
     return
   }
-  const entry = peek(x, 2)
+  const entry = peekSilently(x, 2)
   if (entry === 0) {
     reply.nil()
     return

@@ -10,7 +10,7 @@ import { keyAt, noKeys } from '../command.ts'
 import type { Execution } from '../execution.ts'
 import { valueDirtyFlag } from '../keyspace/entries.ts'
 import { encodingName, referenceCount, wantsDigits } from '../keyspace/redis-encoding.ts'
-import { peek } from './look-up.ts'
+import { peekSilently } from './look-up.ts'
 
 const noFrequency =
   'ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.'
@@ -104,13 +104,13 @@ function object(x: Execution): void {
 }
 
 function encoding(x: Execution): void {
-  const entry = peek(x, 2)
+  const entry = peekSilently(x, 2)
   if (entry === 0) x.reply.nil()
   else x.reply.text(encodingName(x.keyspace, entry))
 }
 
 function freq(x: Execution): void {
-  const entry = peek(x, 2)
+  const entry = peekSilently(x, 2)
   const { entries, access } = x.keyspace
   if (entry === 0) x.reply.nil()
   else if (!access.lfu) x.reply.error(noFrequency)
@@ -126,20 +126,20 @@ function help(x: Execution): void {
 }
 
 function idletime(x: Execution): void {
-  const entry = peek(x, 2)
+  const entry = peekSilently(x, 2)
   if (entry === 0) x.reply.nil()
   else if (x.keyspace.access.lfu) x.reply.error(noIdleTime)
   else x.reply.integer(x.keyspace.idleSeconds(entry))
 }
 
 function refcount(x: Execution): void {
-  const entry = peek(x, 2)
+  const entry = peekSilently(x, 2)
   if (entry === 0) x.reply.nil()
   else x.reply.integer(referenceCount(x.keyspace, entry))
 }
 
 function tier(x: Execution): void {
-  const entry = peek(x, 2)
+  const entry = peekSilently(x, 2)
   if (entry === 0) x.reply.nil()
   else x.reply.text(tierName(x, entry))
 }

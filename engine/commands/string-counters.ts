@@ -9,6 +9,7 @@ import { wrongType } from '../execution.ts'
 import { formatInteger, isInt64, parseBigInteger, parseInteger } from '../integer.ts'
 import type { LongDouble } from '../long-double.ts'
 import { addLongDoubles, formatLongDouble, longDoubleZero, parseLongDouble } from '../long-double.ts'
+import { stringEvent } from '../messages.ts'
 import { keepTtl } from '../mutation/mutator.ts'
 import { notAFloat, notAnInteger, wouldBeInfinite, wouldOverflow } from './errors.ts'
 
@@ -115,6 +116,7 @@ function add(x: Execution, increment: number): void {
     return
   }
   x.putString(1, digits, 0, formatInteger(digits, 0, sum), keepTtl)
+  x.notify(stringEvent, 'incrby', 1)
   x.reply.integer(sum)
 }
 
@@ -131,6 +133,7 @@ function addLarge(x: Execution, entry: number, increment: bigint): void {
     return
   }
   x.putString(1, digits, 0, digits.write(sum.toString(), 'latin1'), keepTtl)
+  x.notify(stringEvent, 'incrby', 1)
   x.reply.bigInteger(sum)
 }
 
@@ -154,5 +157,6 @@ function incrbyfloat(x: Execution): void {
   const to = x.putString(1, text, 0, text.length, keepTtl)
   // Redis looks for no integer in a decimal sum.
   if (isInt64(text, 0, text.length)) x.mutator.setRange(to, 0, nothing, 0, 0)
+  x.notify(stringEvent, 'incrbyfloat', 1)
   x.reply.bulk(text, 0, text.length)
 }

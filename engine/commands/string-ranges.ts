@@ -3,6 +3,7 @@ import type { EngineCommand } from '../command.ts'
 import { keyAt } from '../command.ts'
 import type { Execution } from '../execution.ts'
 import { wrongType } from '../execution.ts'
+import { stringEvent } from '../messages.ts'
 import { keepTtl } from '../mutation/mutator.ts'
 import { notAnInteger, stringTooLong } from './errors.ts'
 import { stageWrite } from './stage-write.ts'
@@ -79,6 +80,7 @@ function append(x: Execution): void {
   }
   if (entry === 0) x.putString(1, args.buffer, args.start(2), args.end(2), 0)
   else x.mutator.append(entry, args.buffer, args.start(2), args.end(2))
+  x.notify(stringEvent, 'append', 1)
   reply.integer(length + added)
 }
 
@@ -108,6 +110,7 @@ function setrange(x: Execution): void {
     return
   }
   x.mutator.setRange(entry === 0 ? createEmpty(x, offset + added) : entry, offset, args.buffer, args.start(3), args.end(3))
+  x.notify(stringEvent, 'setrange', 1)
   reply.integer(Math.max(length, offset + added))
 }
 

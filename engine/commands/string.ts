@@ -11,9 +11,11 @@ import { wrongType } from '../execution.ts'
 import { stringType } from '../keyspace/entries.ts'
 import { keyExpired } from '../keyspace/key-change.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
+import { expiredEvent, genericEvent, stringEvent } from '../messages.ts'
 import { keepTtl } from '../mutation/mutator.ts'
 import type { ColdWants } from '../need.ts'
 import { syntaxError, wrongArgumentCount } from './errors.ts'
+import { expireEntry } from './expire.ts'
 import type { Unit } from './expiry-option.ts'
 import { ExpiryOption, invalidExpiry, milliseconds, positiveExpireAt, seconds } from './expiry-option.ts'
 import { lcsCommands } from './lcs.ts'
@@ -216,9 +218,7 @@ function setWithOptions(x: Execution): void {
     return
   }
   if (!expiry.isTime || expireAt > x.now) store(x, 2, expireAt)
-  else if (entry !== 0) x.delete(1)
-  // The key is made and gone at once: to whoever watches it, that is a change. Its value does not matter.
-  else x.mutator.deleteEntry(x.putString(1, args.buffer, 0, 0, 0), keyExpired)
+  else storeExpired(x, entry)
   if (!returnsOld) reply.ok()
 }
 
@@ -226,6 +226,18 @@ function setWithOptions(x: Execution): void {
 function store(x: Execution, value: number, expireAt: number): void {
   const { args } = x
   x.putString(1, args.buffer, args.starts[value], args.ends[value], expireAt)
+  x.notify(stringEvent, 'set', 1)
+  if (expireAt > 0) x.notify(genericEvent, 'expire', 1)
+}
+
+/** Sets the key to what has expired already. */
+function storeExpired(x: Execution, entry: number): void {
+  // The key is made and gone at once: to whoever watches it, that is a change. Its value does not matter.
+  if (entry === 0) x.mutator.deleteEntry(x.putString(1, x.args.buffer, 0, 0, 0), keyExpired)
+  else x.delete(1)
+  x.notify(stringEvent, 'set', 1)
+  x.notify(genericEvent, 'expire', 1)
+  x.notify(expiredEvent, 'expired', 1)
 }
 
 function setnx(x: Execution): void {
@@ -269,6 +281,7 @@ function getdel(x: Execution): void {
   }
   x.replyString(entry)
   x.mutator.deleteEntry(entry)
+  x.notify(genericEvent, 'del', 1)
 }
 
 function getex(x: Execution): void {
@@ -291,10 +304,11 @@ function getex(x: Execution): void {
   const expireAt = expiry.isTime ? expiry.expireAt(x, 'getex') : 0
   if (expireAt === invalidExpiry) return
   x.replyString(entry)
-  if (expiry.isTime) {
-    if (expireAt <= x.now) x.mutator.deleteEntry(entry)
-    else x.mutator.expire(entry, expireAt)
-  } else if (expiry.isPersist && x.keyspace.entries.expireAt(entry) !== 0) x.mutator.expire(entry, 0)
+  if (expiry.isTime) expireEntry(x, entry, expireAt)
+  else if (expiry.isPersist && x.keyspace.entries.expireAt(entry) !== 0) {
+    x.mutator.expire(entry, 0)
+    x.notify(genericEvent, 'persist', 1)
+  }
 }
 
 function mget(x: Execution): void {
@@ -336,5 +350,8 @@ function storePairs(x: Execution): void {
   const { args } = x
   // All keys change or none: memory that the system may refuse is reserved before the first one does.
   for (let i = 2; i < args.count; i += 2) if (i !== args.donated) x.mutator.reserveNewString(args.length(i))
-  for (let i = 1; i < args.count; i += 2) x.putString(i, args.buffer, args.starts[i + 1], args.ends[i + 1], 0)
+  for (let i = 1; i < args.count; i += 2) {
+    x.putString(i, args.buffer, args.starts[i + 1], args.ends[i + 1], 0)
+    x.notify(stringEvent, 'set', i)
+  }
 }

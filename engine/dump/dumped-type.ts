@@ -3,6 +3,7 @@
  * writes RDB of an entry's value, and makes a value of elements that are decoded. Everything about RDB is in `engine/rdb/`,
  * everything about the work in slices in `dump-work.ts` and `restore-work.ts`.
  */
+import type { EngineLimits } from '../engine-limits.ts'
 import type { TypeNumber } from '../keyspace/entries.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
 import type { Mutator } from '../mutation/mutator.ts'
@@ -28,17 +29,11 @@ export interface BuilderParts {
   readonly keyspace: Keyspace
   readonly mutator: Mutator
   /** Up to which size a value is packed; undefined when the form is known: a record is replayed. */
-  readonly limits: PackedLimits | undefined
+  readonly limits: EngineLimits | undefined
   /** The form that the value is to have when it is known: an encoding of `entries.ts`. 0: as its elements demand. */
   readonly form: number
   /** For the order of a tree. */
   readonly seed: number
-}
-
-export interface PackedLimits {
-  readonly hashMaxListpackEntries: number
-  readonly hashMaxListpackValue: number
-  readonly protoMaxBulkBytes: number
 }
 
 /** Gathers elements to a value that nobody sees yet. */

@@ -3,8 +3,9 @@ import type { TypeNumber } from '../keyspace/entries.ts'
 import type { ValueKind } from '../rdb/value-sink.ts'
 import type { DumpedType } from './dumped-type.ts'
 import { dumpedHash } from './hash-dump.ts'
+import { dumpedSet } from './set-dump.ts'
 
-const dumpedTypes: readonly DumpedType[] = [dumpedHash]
+const dumpedTypes: readonly DumpedType[] = [dumpedHash, dumpedSet]
 
 export function dumpedType(type: TypeNumber): DumpedType {
   const row = dumpedTypes.find((each) => each.type === type)

@@ -10,6 +10,7 @@ import { NoSink, RefusedValue } from '../rdb/value-sink.ts'
 import { visitElements } from '../types/hash-leaf.ts'
 import { appendField, fieldFingerprint, findField, PackedCursor, pairBytes, visitPairs } from '../types/packed-fields.ts'
 import type { BuiltValue } from './built-value.ts'
+import { dropTree } from './drop-tree.ts'
 import type { BuilderParts, DumpedType, ValueBuilder } from './dumped-type.ts'
 
 const pair = new PackedCursor()
@@ -93,16 +94,25 @@ class HashBuilder extends NoSink implements ValueBuilder {
   take(): BuiltValue {
     const { form, seed } = this.#parts
     const encoding = this.#root !== 0 ? treeForm : form !== 0 ? form : this.#isPacked(this.#count) ? packedForm : leafForm
-    const taken = { type: hashType, encoding, seed, length: this.#count, root: this.#root, bytes: this.#bytes, start: 0 }
+    const root = this.#root
     this.#root = 0
-    return { ...taken, end: usedBytes(this.#bytes, 0) }
+    const fill = (entry: number, lsn: number): void => this.#fill(entry, encoding, lsn)
+    return { type: hashType, encoding, seed, length: this.#count, root, fill, bytes: usedBytes(this.#bytes, 0) }
+  }
+
+  #fill(entry: number, encoding: number, lsn: number): void {
+    const { keyspace } = this.#parts
+    const { entries, values } = keyspace
+    const used = usedBytes(this.#bytes, 0)
+    const slot = keyspace.makeValue(entry, used)
+    this.#bytes.copy(values.bytes(slot), values.start(slot), 0, used)
+    entries.setTypeAndEncoding(entry, hashType, encoding)
+    entries.setLength(entry, this.#count)
+    keyspace.valueChanged(entry, lsn)
   }
 
   release(): void {
-    if (this.#root === 0) return
-    const { keyspace } = this.#parts
-    keyspace.trees.dropped(this.#root)
-    keyspace.observer.treeDropped(this.#root)
+    dropTree(this.#parts.keyspace, this.#root)
     this.#root = 0
   }
 

@@ -6,6 +6,7 @@
  * Databases are physical: SWAPDB exchanges the numbers that clients see, in `logical`, and moves no key.
  */
 import { Arena } from '../memory/arena.ts'
+import { Messages, newKeyEvent } from '../messages.ts'
 import type { Random } from '../random.ts'
 import { TreeLeaves } from '../tree/tree-leaves.ts'
 import { AccessClock } from './access.ts'
@@ -49,6 +50,8 @@ export class Keyspace implements RefMatcher {
   /** Set by the tier: for how many seconds, at least, a cold value with this stamp was not used. */
   coldIdleSeconds: (stamp: number) => number = () => 0
   readonly cachePrefetch: CachePrefetch
+  /** What the request in hand tells subscribers. */
+  readonly messages = new Messages()
   readonly #hash: KeyHash
   readonly #random: Random
 
@@ -127,7 +130,13 @@ export class Keyspace implements RefMatcher {
     const ref = this.entries.create(db, type, key, start, end, withTtl)
     this.databases[db].index.insert(this.#keyHash, ref)
     this.#keyRef = ref
+    if ((this.messages.wanted & newKeyEvent) !== 0) this.messages.event(this.numberOf(db), 'new', key, start, end)
     return ref
+  }
+
+  /** The number by which clients know a physical database. */
+  numberOf(db: number): number {
+    return this.logical.indexOf(db)
   }
 
   /** Removes an entry with its value. `lsn` is remembered until it is committed; 0 at recovery. */

@@ -346,6 +346,7 @@ export class Mutator {
     if (entry === 0) {
       if (!edit.creates) return 0
       entry = keyspace.insert(db, type as TypeNumber, key, ks, ke, false)
+      keyspace.entries.setResident(entry, 0, 0)
     }
     const result = edit.apply(entry, payload, this.#lsn)
     this.changes += Math.max(result, 1)
@@ -477,9 +478,8 @@ export class Mutator {
     de: number,
   ): number {
     const { keyspace } = this
-    const { entries, values, arena, access } = keyspace
-    const size = built.end - built.start
-    if (built.root === 0 && !arena.isReserved(valueHeaderBytes + size)) arena.reserveLarge(valueHeaderBytes + size)
+    const { entries, access } = keyspace
+    if (built.root === 0) this.#probeMemory(built.bytes)
     if (this.recording) {
       const record = this.#operation(restoreOp, db, key, ks, ke)
       record.byte(expireAt > 0 ? expiresFlag : 0)
@@ -492,16 +492,15 @@ export class Mutator {
     const former = keyspace.find(db, key, ks, ke)
     if (former !== 0) this.#replace(former)
     let ref = keyspace.insert(db, built.type, key, ks, ke, expireAt > 0)
-    if (built.root !== 0) keyspace.giveTree(ref, built.root, access.initial())
-    else {
-      const slot = keyspace.makeValue(ref, size)
-      built.bytes.copy(values.bytes(slot), values.start(slot), built.start, built.end)
-      entries.setTypeAndEncoding(ref, built.type, built.encoding)
+    if (built.root !== 0) {
+      keyspace.giveTree(ref, built.root, access.initial())
+      entries.setLength(ref, built.length)
+    } else {
+      entries.setResident(ref, 0, access.initial())
+      built.fill(ref, this.#lsn)
     }
-    entries.setLength(ref, built.length)
     ref = keyspace.setExpireAt(ref, expireAt)
-    if (built.root !== 0) keyspace.changed(ref, this.#lsn)
-    else keyspace.valueChanged(ref, this.#lsn)
+    keyspace.changed(ref, this.#lsn)
     if (this.interest.active !== 0) this.interest.touched(db, key, ks, ke, valuePut)
     return ref
   }

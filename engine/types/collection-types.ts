@@ -2,13 +2,16 @@
 import type { Keyspace } from '../keyspace/keyspace.ts'
 import type { CollectionEdit, CollectionType } from './collection-type.ts'
 import { Collections } from './collections.ts'
+import { SetType } from './set-type.ts'
 
 export class CollectionTypes {
   readonly collections: Collections
+  readonly sets: SetType
   readonly #byNumber: (CollectionType | undefined)[] = []
 
   constructor(keyspace: Keyspace) {
     this.collections = new Collections(keyspace)
+    this.sets = this.add(new SetType(this.collections))
   }
 
   /** Throws for a type or an edit that is not known. */
@@ -18,7 +21,7 @@ export class CollectionTypes {
     return found
   }
 
-  /** For tests: a type that has no field here. */
+  /** Makes a type known by its number. */
   add<T extends CollectionType>(type: T): T {
     this.#byNumber[type.number] = type
     return type

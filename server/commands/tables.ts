@@ -10,6 +10,7 @@ import { lcsCommands } from '../../engine/commands/lcs.ts'
 import { memoryUsageCommands } from '../../engine/commands/memory-usage.ts'
 import { objectCommands } from '../../engine/commands/object.ts'
 import { scanCommands } from '../../engine/commands/scan.ts'
+import { setCommands } from '../../engine/commands/set.ts'
 import { stringCommands } from '../../engine/commands/string.ts'
 import { stringCounterCommands } from '../../engine/commands/string-counters.ts'
 import { stringRangeCommands } from '../../engine/commands/string-ranges.ts'
@@ -36,6 +37,7 @@ export const engineTables = {
   ...bitmapCommands,
   ...bitfieldCommands,
   ...hashCommands,
+  ...setCommands,
   ...keyCommands,
   ...dumpCommands,
   ...expireCommands,

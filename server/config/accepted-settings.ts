@@ -10,23 +10,8 @@ const inertAtStart = { when: 'start', effective: false } as const
 const mib = 1024 * 1024
 
 const thresholds = {
-  'list-max-listpack-size': integer(-2, -(int32Max + 1n), int32Max, 'Limit of a compact list.', {
-    ...inert,
-    aliases: ['list-max-ziplist-size'],
-  }),
   'list-compress-depth': integer(0, 0n, int32Max, 'Uncompressed nodes at the ends of a list.', inert),
-  'set-max-intset-entries': integer(512, 0n, int64Max, 'Members up to which a set of integers is compact.', inert),
-  'zset-max-listpack-entries': integer(128, 0n, int64Max, 'Members up to which a sorted set is compact.', {
-    ...inert,
-    aliases: ['zset-max-ziplist-entries'],
-  }),
-  'zset-max-listpack-value': memory(64, 0n, int64Max, 'Bytes of the longest member of a compact sorted set.', {
-    ...inert,
-    aliases: ['zset-max-ziplist-value'],
-  }),
   'hll-sparse-max-bytes': memory(3000, 0n, int64Max, 'Limit of a sparse HyperLogLog.', inert),
-  'stream-node-max-bytes': memory(4096, 0n, int64Max, 'Bytes of a node of a stream.', inert),
-  'stream-node-max-entries': integer(100, 0n, int64Max, 'Entries of a node of a stream.', inert),
 }
 
 const persistence = {

@@ -54,6 +54,24 @@ export const memorySettings = {
   'hash-max-listpack-value': memory(64, 0n, int64Max, 'Bytes of the longest field or value in a compact hash.', {
     aliases: ['hash-max-ziplist-value'],
   }),
+  'set-max-intset-entries': integer(512, 0n, int64Max, 'Members up to which a set of integers is kept as compact integers.'),
+  'zset-max-listpack-entries': integer(128, 0n, int64Max, 'Members up to which a sorted set is kept as compact bytes.', {
+    aliases: ['zset-max-ziplist-entries'],
+  }),
+  'zset-max-listpack-value': memory(64, 0n, int64Max, 'Bytes of the longest member of a compact sorted set.', {
+    aliases: ['zset-max-ziplist-value'],
+  }),
+  'list-max-listpack-size': integer(
+    -2,
+    -(int32Max + 1n),
+    int32Max,
+    'Elements of a compact list, or with −1 to −5 its bytes: 4 to 64 KiB.',
+    {
+      aliases: ['list-max-ziplist-size'],
+    },
+  ),
+  'stream-node-max-bytes': memory(4096, 0n, int64Max, 'Bytes of a node of a stream, in whole numbers of which `~` trims.'),
+  'stream-node-max-entries': integer(100, 0n, int64Max, 'Entries of a node of a stream, in whole numbers of which `~` trims.'),
   'lazyfree-lazy-eviction': yesNo(false, 'Deletions for memory give memory back in slices.'),
   'lazyfree-lazy-expire': yesNo(false, 'Expired values give memory back in slices.'),
   'lazyfree-lazy-server-del': yesNo(false, 'Values that a command replaces give memory back in slices.'),

@@ -6,11 +6,12 @@
  * and in any order; then whether it expires. A key is its name and its value; a database its number and its keys in any order.
  */
 import { createHash } from 'node:crypto'
-import { hashType } from '../../engine/keyspace/entries.ts'
+import { hashType, leafForm, setType } from '../../engine/keyspace/entries.ts'
 import type { Keyspace } from '../../engine/keyspace/keyspace.ts'
 import { visitElements } from '../../engine/types/hash-leaf.ts'
 import type { VisitPair } from '../../engine/types/packed-fields.ts'
 import { PackedCursor, visitPairs } from '../../engine/types/packed-fields.ts'
+import { eachMember } from '../../engine/types/set-type.ts'
 import type { Clock } from '../../storage/clock.ts'
 import type { Tier } from '../../storage/tier.ts'
 import type { KeyVisitor, WalkedKey, WalkedLeaf } from './key-walk.ts'
@@ -90,7 +91,7 @@ class KeyDigests implements KeyVisitor {
   }
 
   blob(key: WalkedKey, bytes: Buffer, start: number, leaf: WalkedLeaf | undefined): void {
-    elementDigests[key.type]?.(this.#of(key), bytes, start, leaf !== undefined)
+    elementDigests[key.type]?.(this.#of(key), bytes, start, leaf !== undefined, key.encoding)
   }
 
   end(key: WalkedKey): void {
@@ -111,7 +112,7 @@ class KeyDigests implements KeyVisitor {
 }
 
 /** By type: adds what a blob or a leaf holds. */
-const elementDigests: (((digest: Digest, bytes: Buffer, start: number, isLeaf: boolean) => void) | undefined)[] = []
+const elementDigests: (((digest: Digest, bytes: Buffer, start: number, isLeaf: boolean, form: number) => void) | undefined)[] = []
 elementDigests[hashType] = (digest, bytes, start, isLeaf) => {
   const visit: VisitPair = (buffer, { fieldStart, fieldEnd, valueStart, valueEnd }) => {
     const field = new Digest()
@@ -121,6 +122,10 @@ elementDigests[hashType] = (digest, bytes, start, isLeaf) => {
   }
   if (isLeaf) visitElements(bytes, start, new PackedCursor(), visit)
   else visitPairs(bytes, start, new PackedCursor(), visit)
+}
+
+elementDigests[setType] = (digest, bytes, start, isLeaf, form) => {
+  eachMember(isLeaf ? leafForm : form, bytes, start, (buffer, from, to) => digest.addAny(buffer.subarray(from, to)))
 }
 
 class Digest {

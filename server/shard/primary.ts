@@ -5,11 +5,12 @@
  */
 import type { Arguments } from '../../engine/arguments.ts'
 import { recordTooLarge } from '../../engine/commands/errors.ts'
-import type { EngineLimits } from '../../engine/execution.ts'
+import type { EngineLimits } from '../../engine/engine-limits.ts'
 import { Execution } from '../../engine/execution.ts'
 import type { Keyspace } from '../../engine/keyspace/keyspace.ts'
 import { slotBytesMax } from '../../engine/memory/arena.ts'
 import { isMemoryRefusal } from '../../engine/memory/refusal.ts'
+import type { Message } from '../../engine/messages.ts'
 import type { Mutator } from '../../engine/mutation/mutator.ts'
 import type { Random } from '../../engine/random.ts'
 import type { ReplyWriter } from '../../engine/reply-writer.ts'
@@ -45,6 +46,10 @@ export class Primary {
   readonly x: Execution
   /** Set by the owner. Told of a command that the system gave no memory for. */
   onMemoryRefused: (command: Command) => void = () => undefined
+  /** Set by the owner. Told what a record, or a request without one, has for subscribers: it may leave when the log has committed `lsn`. */
+  onMessages: (messages: readonly Message[], lsn: number) => void = () => undefined
+  /** What the client of the request in hand did before waits for this LSN; its messages follow. */
+  heldLsn = 0
   /** Units and commands that are under way, one within the other. While there are any, all that happens is one record. */
   #units = 0
   #commands = 0
@@ -208,11 +213,18 @@ export class Primary {
     const revealed = this.#revealed
     if (mutator.operations > 0) {
       const lsn = log.append(mutator.record.bytes, 0, mutator.record.end, mutator.record.references)
+      if (this.keyspace.messages.any) this.#send(lsn)
       // The record is complete: those who wait for its keys may make records of their own.
       if (mutator.interest.hasPending) mutator.interest.drain()
       return lsn > log.committed ? lsn : 0
     }
-    return revealed > log.committed ? Math.min(revealed, log.appended) : 0
+    const lsn = revealed > log.committed ? Math.min(revealed, log.appended) : 0
+    if (this.keyspace.messages.any) this.#send(lsn)
+    return lsn
+  }
+
+  #send(lsn: number): void {
+    this.onMessages(this.keyspace.messages.take(), Math.max(lsn, this.heldLsn))
   }
 }
 

@@ -3,7 +3,7 @@
  * again. What runs in the background (cooling, checkpoints, expiry, making room) is `maintenance.ts`.
  */
 
-import type { EngineLimits } from '../../engine/execution.ts'
+import type { EngineLimits } from '../../engine/engine-limits.ts'
 import { Compactor } from '../../engine/keyspace/compactor.ts'
 import { Keyspace } from '../../engine/keyspace/keyspace.ts'
 import { noObserver } from '../../engine/keyspace/observer.ts'

@@ -32,6 +32,11 @@ const wants: Readonly<Record<string, string>> = {
   wantsFields: 'its leaves',
   wantsPairs: 'its leaves',
   wantsScan: 'read in parts',
+  wantsMember: 'its leaf',
+  wantsMembers: 'its leaves',
+  wantsLastMember: 'its leaf',
+  wantsMemberScan: 'read in parts',
+  wantsSources: 'read, but not the target',
 }
 
 /** Title and rows of each group; subcommands stand behind their container. */

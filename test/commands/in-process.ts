@@ -6,6 +6,7 @@
  */
 import { Arguments } from '../../engine/arguments.ts'
 import type { EngineCommand } from '../../engine/command.ts'
+import { defaultEngineLimits } from '../../engine/engine-limits.ts'
 import { Execution } from '../../engine/execution.ts'
 import { databaseCount, Keyspace } from '../../engine/keyspace/keyspace.ts'
 import { noObserver } from '../../engine/keyspace/observer.ts'
@@ -33,7 +34,7 @@ export class InProcessEngine {
 
   constructor(tables: CommandTables, seed = testSeed) {
     this.tables = tables
-    const limits = { hashMaxListpackEntries: 512, hashMaxListpackValue: 64, protoMaxBulkBytes: 512 * 1024 * 1024 }
+    const limits = { ...defaultEngineLimits }
     const random = new SeededRandom(seed)
     this.keyspace = new Keyspace(random, noObserver)
     this.mutator = new Mutator(this.keyspace)
@@ -173,6 +174,7 @@ export class InProcessSession {
     else if (parameter === 'proto-max-bulk-len') execution.limits.protoMaxBulkBytes = Number.parseInt(value, 10) * 1024 * 1024
     else if (/^hash-max-(listpack|ziplist)-entries$/.test(parameter)) execution.limits.hashMaxListpackEntries = Number(value)
     else if (/^hash-max-(listpack|ziplist)-value$/.test(parameter)) execution.limits.hashMaxListpackValue = Number(value)
+    else if (parameter === 'set-max-intset-entries') execution.limits.setMaxIntsetEntries = Number(value)
     else throw new Error(`the engine has no parameter ${parameter}`)
     this.reply.ok()
   }

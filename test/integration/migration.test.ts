@@ -58,7 +58,11 @@ function run(...argv: readonly string[]): Promise<Ended> {
   return started(...argv).ended
 }
 
-function started(...argv: readonly string[]): { readonly ended: Promise<Ended>; readonly said: (text: string) => Promise<void>; interrupt(): void } {
+function started(...argv: readonly string[]): {
+  readonly ended: Promise<Ended>
+  readonly said: (text: string) => Promise<void>
+  interrupt(): void
+} {
   const child = spawn(process.execPath, [moraineMain, ...argv], { stdio: ['ignore', 'pipe', 'pipe'] })
   let output = ''
   const listeners = new Set<() => void>()
@@ -166,7 +170,16 @@ describeWith([redisServer, builtMoraine], 'migration', () => {
       const source = await redis('--repl-diskless-sync', diskless, '--repl-diskless-sync-delay', '0')
       await fill(source.client, ['string', 'hash'], 60, 32)
       const data = join(directory, `data-${diskless}`)
-      const importing = started('import', '--from', `redis://127.0.0.1:${source.server.port}`, '--follow', '--dir', data, '--maxmemory', '100mb')
+      const importing = started(
+        'import',
+        '--from',
+        `redis://127.0.0.1:${source.server.port}`,
+        '--follow',
+        '--dir',
+        data,
+        '--maxmemory',
+        '100mb',
+      )
       await importing.said('Following')
       await source.client.must('SET', 'later', '1')
       await source.client.must('SELECT', 3)

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { dumpCommands } from '../../engine/commands/dump.ts'
 import { hashCommands } from '../../engine/commands/hash.ts'
 import { keyCommands } from '../../engine/commands/key.ts'
+import { setCommands } from '../../engine/commands/set.ts'
 import { stringCommands } from '../../engine/commands/string.ts'
 import { RdbInput, RdbShortage } from '../../engine/rdb/rdb-input.ts'
 import { ValueDecoder } from '../../engine/rdb/value-decoder.ts'
@@ -82,14 +83,14 @@ describeWith([redisServer], 'dumps beside redis-server', () => {
     }
   })
 
-  it.each(['string', 'hash'] as const)('restored and dumped again: %s', async (kind) => {
+  it.each(['string', 'hash', 'set'] as const)('restored and dumped again: %s', async (kind) => {
     const random = chance(10 + dumpedKinds.indexOf(kind))
     let same = 0
-    const session = new InProcessEngine({ ...stringCommands, ...keyCommands, ...hashCommands, ...dumpCommands }).connect()
+    const session = new InProcessEngine({ ...stringCommands, ...keyCommands, ...hashCommands, ...setCommands, ...dumpCommands }).connect()
     for (let run = 0; run < runs; run++) {
       const dump = await make(random, kind)
       const encoding = bytesOf(await ask('OBJECT', 'ENCODING', 'key'))
-      for (const name of ['hash-max-listpack-entries', 'hash-max-listpack-value']) {
+      for (const name of ['hash-max-listpack-entries', 'hash-max-listpack-value', 'set-max-intset-entries']) {
         const [, value] = ((await ask('CONFIG', 'GET', name)) as { items: readonly { text: Buffer }[] }).items
         session.run(`CONFIG SET ${name} ${value?.text}`)
       }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { defaultEngineLimits } from '../../engine/engine-limits.ts'
 import type { EvictionPolicy } from '../../engine/eviction.ts'
 import { evictOne } from '../../engine/eviction.ts'
 import { Execution } from '../../engine/execution.ts'
@@ -12,7 +13,7 @@ const start = 1_700_000_000_000
 
 function fixture() {
   const random = chance(2)
-  const limits = { hashMaxListpackEntries: 128, hashMaxListpackValue: 64, protoMaxBulkBytes: 1 << 20 }
+  const limits = { ...defaultEngineLimits }
   const keyspace = new Keyspace(random, noObserver)
   const mutator = new Mutator(keyspace)
   const x = new Execution(keyspace, mutator, random, limits)

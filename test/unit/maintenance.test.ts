@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { defaultEngineLimits } from '../../engine/engine-limits.ts'
 import { Compactor } from '../../engine/keyspace/compactor.ts'
 import { Keyspace } from '../../engine/keyspace/keyspace.ts'
 import { noObserver } from '../../engine/keyspace/observer.ts'
@@ -43,7 +44,7 @@ class TurningClock extends ManualClock {
 function fixture(maxmemoryBytes = 0, demotes = false, policy = 'noeviction', others = () => 0) {
   const clock = new TurningClock()
   const random = chance(1)
-  const limits = { hashMaxListpackEntries: 128, hashMaxListpackValue: 64, protoMaxBulkBytes: 1 << 20 }
+  const limits = { ...defaultEngineLimits }
   const keyspace = new Keyspace(random, noObserver)
   const mutator = new Mutator(keyspace)
   mutator.recording = false

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { Arguments } from '../../engine/arguments.ts'
 import type { EngineCommand } from '../../engine/command.ts'
 import { noKeys } from '../../engine/command.ts'
+import { defaultEngineLimits } from '../../engine/engine-limits.ts'
 import type { Execution } from '../../engine/execution.ts'
 import { Keyspace } from '../../engine/keyspace/keyspace.ts'
 import { noObserver } from '../../engine/keyspace/observer.ts'
@@ -20,7 +21,7 @@ import { contentsOf } from '../property/keyspace-check.ts'
 import { ManualClock } from '../simulation/manual-clock.ts'
 import { SeededRandom } from '../simulation/seeded-random.ts'
 
-const limits = { hashMaxListpackEntries: 8, hashMaxListpackValue: 64, protoMaxBulkBytes: 1 << 20 }
+const limits = { ...defaultEngineLimits, hashMaxListpackEntries: 8 }
 const now = 1_700_000_000_000
 
 class Reply {
