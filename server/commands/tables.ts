@@ -22,6 +22,7 @@ import { configCommands } from './config.ts'
 import { connectionCommands } from './connection.ts'
 import { latencyCommands } from './latency.ts'
 import { memoryCommands } from './memory.ts'
+import { migrateCommands } from './migrate.ts'
 import { observationCommands } from './observation.ts'
 import { processCommands } from './process.ts'
 import { savingCommands } from './saving.ts'
@@ -58,6 +59,7 @@ export const sessionTables = {
   ...latencyCommands,
   ...savingCommands,
   ...waitingCommands,
+  ...migrateCommands,
   ...processCommands,
   ...transactionCommands,
 }
