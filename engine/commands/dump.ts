@@ -173,8 +173,8 @@ function place(x: Execution, work: RestoreWork, options: RestoreOptions, ttl: bi
     const adopts = string.end - string.start >= largeValueBytes
     entry = mutator.putString(x.db, key, ks, ke, string.bytes, string.start, string.end, expireAt, adopts)
   } else {
-    const end = args.end(3) - footerBytes
-    entry = mutator.restore(x.db, key, ks, ke, work.take(), expireAt, args.buffer, args.start(3), end)
+    const dump = { bytes: args.buffer, start: args.start(3), end: args.end(3) - footerBytes }
+    entry = mutator.restore(x.db, key, ks, ke, work.take(), expireAt, dump)
   }
   const { entries, access } = keyspace
   if (options.idleSeconds >= 0 && !access.lfu) entries.setAccess(entry, access.idleFor(options.idleSeconds))

@@ -13,3 +13,10 @@ export interface BuiltValue {
   fill(entry: number, lsn: number): void
   readonly bytes: number
 }
+
+/** Where a dump lies, without its footer. */
+export interface Dumped {
+  readonly bytes: Uint8Array
+  readonly start: number
+  readonly end: number
+}

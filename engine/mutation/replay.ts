@@ -269,7 +269,7 @@ export class Replay {
       reader.start,
       reader.stop,
     )
-    this.#mutator.restore(db, bytes, start, stop, built, expireAt, bytes, reader.start, reader.stop)
+    this.#mutator.restore(db, bytes, start, stop, built, expireAt, { bytes, start: reader.start, end: reader.stop })
   }
 
   #stepTransfer(operation: number, reader: RecordReader, db: number, fresh: boolean, freshTarget: boolean): void {

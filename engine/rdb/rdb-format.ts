@@ -42,8 +42,7 @@ export const expireOpcode = 253
 export const selectOpcode = 254
 export const endOpcode = 255
 
-/** The two upper bits of a length's first byte: 6 or 14 bits, 32 or 64 bits behind it, or not a length. */
-export const shortLength = 0
+/** The two upper bits of a length's first byte: 14 bits follow, 32 or 64 bits, or it is no length; else it is one of 6 bits. */
 export const mediumLength = 1
 export const longLength = 2
 export const encodedLength = 3

@@ -14,7 +14,7 @@ const keys: KeySpec = {
   movable: true,
   access: [
     { first: 3, last: 0, step: 1, flags },
-    { first: 0, last: -1, step: 1, keyword: 'KEYS', flags: [...flags, 'incomplete'] },
+    { first: 0, last: -1, step: 1, keyword: 'KEYS', searchFrom: -2, flags: [...flags, 'incomplete'] },
   ],
 }
 

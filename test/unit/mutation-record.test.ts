@@ -96,7 +96,7 @@ function records(): string[] {
   const dump = Buffer.from('04010161c031', 'hex')
   record(() => {
     const built = rebuilt({ keyspace, mutator, limits: undefined, form: packedForm, seed: 0 }, dump, 0, dump.length)
-    mutator.restore(0, ...bytes('i'), built, 0, dump, 0, dump.length)
+    mutator.restore(0, ...bytes('i'), built, 0, { bytes: dump, start: 0, end: dump.length })
   })
   return made
 }
