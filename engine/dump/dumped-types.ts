@@ -3,9 +3,10 @@ import type { TypeNumber } from '../keyspace/entries.ts'
 import type { ValueKind } from '../rdb/value-sink.ts'
 import type { DumpedType } from './dumped-type.ts'
 import { dumpedHash } from './hash-dump.ts'
+import { dumpedList } from './list-dump.ts'
 import { dumpedSet } from './set-dump.ts'
 
-const dumpedTypes: readonly DumpedType[] = [dumpedHash, dumpedSet]
+const dumpedTypes: readonly DumpedType[] = [dumpedHash, dumpedSet, dumpedList]
 
 export function dumpedType(type: TypeNumber): DumpedType {
   const row = dumpedTypes.find((each) => each.type === type)

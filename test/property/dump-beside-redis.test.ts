@@ -3,13 +3,9 @@
  * of strings and hashes Moraine restores and dumps again, and redis-server takes that.
  */
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { dumpCommands } from '../../engine/commands/dump.ts'
-import { hashCommands } from '../../engine/commands/hash.ts'
-import { keyCommands } from '../../engine/commands/key.ts'
-import { setCommands } from '../../engine/commands/set.ts'
-import { stringCommands } from '../../engine/commands/string.ts'
 import { RdbInput, RdbShortage } from '../../engine/rdb/rdb-input.ts'
 import { ValueDecoder } from '../../engine/rdb/value-decoder.ts'
+import { engineTables } from '../../server/commands/tables.ts'
 import { chance, testRuns } from '../chance.ts'
 import { InProcessEngine } from '../commands/in-process.ts'
 import { encodeRequest, formatInline } from '../commands/notation.ts'
@@ -83,10 +79,10 @@ describeWith([redisServer], 'dumps beside redis-server', () => {
     }
   })
 
-  it.each(['string', 'hash', 'set'] as const)('restored and dumped again: %s', async (kind) => {
+  it.each(['string', 'hash', 'set', 'list'] as const)('restored and dumped again: %s', async (kind) => {
     const random = chance(10 + dumpedKinds.indexOf(kind))
     let same = 0
-    const session = new InProcessEngine({ ...stringCommands, ...keyCommands, ...hashCommands, ...setCommands, ...dumpCommands }).connect()
+    const session = new InProcessEngine(engineTables).connect()
     for (let run = 0; run < runs; run++) {
       const dump = await make(random, kind)
       const encoding = bytesOf(await ask('OBJECT', 'ENCODING', 'key'))
@@ -103,7 +99,8 @@ describeWith([redisServer], 'dumps beside redis-server', () => {
       expect(inOrder(kind, await linesOf(kind, ask))).toEqual(inOrder(kind, notesOf(dump).lines))
       await ask('CONFIG', 'SET', 'rdbcompression', 'yes')
       // The order of a large hash is not Redis's; everything else is the same to the byte.
-      if (`${encoding}` !== 'hashtable') expect(bytesOf(await ask('DUMP', 'key'))).toEqual(ours)
+      // Nor are the nodes of a list, whose size is set.
+      if (`${encoding}` !== 'hashtable' && kind !== 'list') expect(bytesOf(await ask('DUMP', 'key'))).toEqual(ours)
     }
     expect(same).toBeGreaterThan(runs / 8)
   })

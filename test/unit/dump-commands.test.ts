@@ -2,29 +2,27 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { Arguments } from '../../engine/arguments.ts'
 import { dumpCommands } from '../../engine/commands/dump.ts'
-import { hashCommands } from '../../engine/commands/hash.ts'
-import { keyCommands } from '../../engine/commands/key.ts'
-import { stringCommands } from '../../engine/commands/string.ts'
 import { Keyspace } from '../../engine/keyspace/keyspace.ts'
 import { noObserver } from '../../engine/keyspace/observer.ts'
 import { Mutator } from '../../engine/mutation/mutator.ts'
 import { Replay } from '../../engine/mutation/replay.ts'
 import { RdbRefusal } from '../../engine/rdb/rdb-input.ts'
 import type { StagedWork } from '../../engine/staged-work.ts'
+import { engineTables } from '../../server/commands/tables.ts'
 import { chance, testRuns } from '../chance.ts'
 import type { InProcessSession } from '../commands/in-process.ts'
 import { InProcessEngine } from '../commands/in-process.ts'
 import type { Reply } from '../commands/resp-decoder.ts'
 import { notesOf, sealed } from '../property/dump-model.ts'
+import { randomValue } from '../property/dump-values.ts'
 import { checkKeyspace, contentsOf } from '../property/keyspace-check.ts'
 
-const tables = { ...stringCommands, ...keyCommands, ...hashCommands, ...dumpCommands }
 const slicedBytes = 2000
 
 let engine: InProcessEngine
 let session: InProcessSession
 beforeEach(() => {
-  engine = new InProcessEngine(tables)
+  engine = new InProcessEngine(engineTables)
   engine.keyspace.trees.leafBytesMax = 300
   engine.execution.limits.slicedValueBytes = slicedBytes
   engine.execution.limits.hashMaxListpackEntries = 16
@@ -161,6 +159,34 @@ describe('RESTORE in slices', () => {
       const reply = restoreStaged(args, work)
       expect('text' in reply && reply.text.toString()).toContain(text)
       expect(session.run('EXISTS copy')).toBe(':0')
+    }
+  })
+})
+
+describe('every type', () => {
+  it.each(['hash', 'set', 'list'] as const)('is dumped and restored in slices, and replayed: %s', (kind) => {
+    const random = chance(6)
+    const { mutator } = engine
+    for (let run = 0; run < testRuns(20); run++) {
+      for (const command of randomValue(random, kind, 'from')) session.ask(...command)
+      const dumping = session.stage('DUMP', 'from')
+      while (dumping?.step());
+      const dump = bytesOf(dumping === undefined ? session.ask('DUMP', 'from') : session.askStaged(dumping, 'DUMP', 'from'))
+      const args = owned('RESTORE', 'to', '0', dump)
+      const restoring = engine.stage(dumpCommands.RESTORE, args, 0)
+      while (restoring?.step());
+      expect(bytesOf(restoring === undefined ? session.exchange(args).reply : restoreStaged(args, restoring)).toString()).toBe('OK')
+      const record = Buffer.from(mutator.record.bytes.subarray(0, mutator.record.end))
+      const whole = notesOf(bytesOf(session.ask('DUMP', 'to'))).lines
+      expect(kind === 'list' ? whole : whole.sort()).toEqual(kind === 'list' ? notesOf(dump).lines : notesOf(dump).lines.sort())
+
+      const other = new InProcessEngine(engineTables)
+      other.keyspace.trees.leafBytesMax = 300
+      other.mutator.recording = false
+      new Replay(other.keyspace, other.mutator).apply(1, record)
+      const replayed = bytesOf(other.connect().ask('DUMP', 'to'))
+      expect(replayed).toEqual(bytesOf(session.ask('DUMP', 'to')))
+      session.run('DEL from to')
     }
   })
 })
