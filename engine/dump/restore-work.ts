@@ -16,7 +16,7 @@ import type { BuilderParts, ValueBuilder } from './dumped-type.ts'
 import { dumpedKind } from './dumped-types.ts'
 
 /** What is decoded in one step: each element may cost a search in a tree. */
-const decodedBytesMax = 64 * 1024
+const decodedBytesMax = 16 * 1024
 
 export type RestoreState = 'begun' | 'checked' | 'built' | 'wrong checksum' | 'bad data'
 

@@ -15,9 +15,10 @@ import type { ServerProcess } from '../integration/processes.ts'
 import { startRedis } from '../integration/processes.ts'
 import { describeWith, redisServer } from '../needs.ts'
 import type { SeededRandom } from '../simulation/seeded-random.ts'
-import { Notes, notesOf } from './dump-model.ts'
+import { Notes, notesOf, sealed } from './dump-model.ts'
 import type { DumpedKind } from './dump-values.ts'
 import { dumpedKinds, randomValue } from './dump-values.ts'
+import { olderDumps } from './older-dumps.ts'
 
 type Part = string | Buffer
 
@@ -77,6 +78,13 @@ describeWith([redisServer], 'dumps beside redis-server', () => {
       expect(notesOf(dump, 1 + random.below(100)).lines).toEqual(notes.lines)
       expect(inPortions(dump, random).lines).toEqual(notes.lines)
     }
+  })
+
+  it.each(olderDumps)('of an older Redis: $name', async ({ kind, value }) => {
+    const dump = sealed(value, 6)
+    await ask('DEL', 'key')
+    expect(formatInline(await ask('RESTORE', 'key', '0', dump))).toBe('+OK')
+    expect(inOrder(kind, notesOf(dump).lines)).toEqual(inOrder(kind, await linesOf(kind, ask)))
   })
 
   it.each(['string', 'hash', 'set', 'list'] as const)('restored and dumped again: %s', async (kind) => {
