@@ -2,6 +2,7 @@
 import { bitfieldCommands } from '../../engine/commands/bitfield.ts'
 import { bitmapCommands } from '../../engine/commands/bitmap.ts'
 import { databaseCommands } from '../../engine/commands/database.ts'
+import { dumpCommands } from '../../engine/commands/dump.ts'
 import { expireCommands } from '../../engine/commands/expire.ts'
 import { hashCommands } from '../../engine/commands/hash.ts'
 import { hyperloglogCommands } from '../../engine/commands/hyperloglog.ts'
@@ -26,6 +27,7 @@ import { functionCommands } from './functions.ts'
 import { latencyCommands } from './latency.ts'
 import { lolwutCommands } from './lolwut.ts'
 import { memoryCommands } from './memory.ts'
+import { migrateCommands } from './migrate.ts'
 import { moduleCommands } from './modules.ts'
 import { observationCommands } from './observation.ts'
 import { processCommands } from './process.ts'
@@ -49,6 +51,7 @@ export const engineTables = {
   ...listCommands,
   ...setCommands,
   ...keyCommands,
+  ...dumpCommands,
   ...expireCommands,
   ...scanCommands,
   ...objectCommands,
@@ -71,6 +74,7 @@ export const sessionTables = {
   ...latencyCommands,
   ...savingCommands,
   ...waitingCommands,
+  ...migrateCommands,
   ...processCommands,
   ...transactionCommands,
   ...pubsubCommands,
