@@ -12,6 +12,7 @@ import type { Place } from './lua.ts'
 import { globalsIndex, Lua, registryIndex, statusYield, typeBoolean, typeNil, typeNone, typeTable } from './lua.ts'
 import { addMsgpackLibrary } from './msgpack-library.ts'
 import type { Decision, ProtectedCalls } from './protected-call.ts'
+import { pcallSource } from './protected-call.ts'
 import { Protection } from './protection.ts'
 import type { RedisHost } from './redis-library.ts'
 import { openRedisLibrary, raiseError } from './redis-library.ts'
@@ -29,6 +30,10 @@ export interface ScriptFailure {
 export type Tick = () => Decision
 
 const instructionsPerTick = 100_000
+/** How deep it is looked for: each time that a script was suspended within `pcall` counts as a level. */
+const levelsMax = 100_000
+/** What Lua calls functions that others have taken the place of. */
+const tailCallSource = '=(tail call)'
 /** What is looked at to tell whether a script may be left alone where it is: not within a function of C. */
 const stateCalls = 52
 const stateBaseCalls = 54
@@ -180,7 +185,7 @@ export class Interpreter {
 
   #failureOf(thread: number): ScriptFailure {
     const { lua } = this
-    return { text: errorText(lua, thread), place: lua.place(thread, 0) ?? lua.place(thread, 1) }
+    return { text: errorText(lua, thread), place: placeOf(lua, thread) }
   }
 
   #renewThread(): void {
@@ -242,6 +247,15 @@ export class Interpreter {
     c.lua_setfield(state, -2, lua.name('__index'))
     protection.show(state, 0)
   }
+}
+
+/** Where the innermost function of the script stands, which may have called one of C. */
+function placeOf(lua: Lua, thread: number): Place | undefined {
+  for (let level = 0; level < levelsMax; level++) {
+    const place = lua.place(thread, level)
+    if (place !== undefined && place.source !== pcallSource && place.source !== tailCallSource) return place
+  }
+  return undefined
 }
 
 function isWithinC({ bytes }: Lua, state: number): boolean {
