@@ -8,6 +8,7 @@
 export type Item =
   | { readonly kind: 'string'; readonly text: string; readonly expireAt: number; readonly lsn: number }
   | { readonly kind: 'hash'; readonly fields: ReadonlyMap<string, string>; readonly expireAt: number; readonly lsn: number }
+  | { readonly kind: 'list'; readonly elements: readonly string[]; readonly expireAt: number; readonly lsn: number }
 
 export type Items = ReadonlyMap<string, Item>
 
@@ -74,6 +75,11 @@ export class Model {
   putHash(db: number, key: string, fields: ReadonlyMap<string, string>, expireAt: number): void {
     if (fields.size === 0) this.delete(db, key)
     else this.#put(db, key, { kind: 'hash', fields, expireAt, lsn: this.lsn })
+  }
+
+  putList(db: number, key: string, elements: readonly string[], expireAt: number): void {
+    if (elements.length === 0) this.delete(db, key)
+    else this.#put(db, key, { kind: 'list', elements, expireAt, lsn: this.lsn })
   }
 
   putItem(db: number, key: string, item: Item): void {

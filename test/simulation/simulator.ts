@@ -245,7 +245,8 @@ class Simulation {
         if (kind === 'hash') {
           client.send(['HLEN', key])
           client.send(['HGETALL', key])
-        } else client.send(['GET', key])
+        } else if (kind === 'list') client.send(['LRANGE', key, '0', '-1'])
+        else client.send(['GET', key])
       }
     }
     await this.#until(() => client.waiting.length === 0)

@@ -4,11 +4,13 @@ import type { SeededRandom } from './seeded-random.ts'
 export const databases = 3
 const stringKeys = 18
 const hashKeys = 5
+const listKeys = 4
 
 /** Every key that the workload can touch. */
 export const allKeys: readonly string[] = [
   ...Array.from({ length: stringKeys }, (_, i) => `s${i}`),
   ...Array.from({ length: hashKeys }, (_, i) => `h${i}`),
+  ...Array.from({ length: listKeys }, (_, i) => `l${i}`),
 ]
 
 export class Workload {
@@ -53,6 +55,7 @@ export class Workload {
   /** One whose reply is known byte for byte. */
   #plainRequest(): string[] {
     if (this.once(250)) return this.pick([['FLUSHDB'], ['SWAPDB', `${this.below(databases)}`, `${this.below(databases)}`]])
+    if (this.once(5)) return this.#listRequest()
     return this.once(3) ? this.#hashRequest() : this.once(4) ? this.#keyRequest() : this.#stringRequest()
   }
 
@@ -97,6 +100,26 @@ export class Workload {
     ])()
   }
 
+  #listRequest(): string[] {
+    const key = this.#listKey()
+    const some = (): string[] => Array.from({ length: 1 + this.below(this.once(5) ? 40 : 4) }, () => this.#fieldValue())
+    return this.pick<() => string[]>([
+      () => ['LPUSH', key, ...some()],
+      () => ['RPUSH', key, ...some()],
+      () => ['RPUSH', key, this.once(9) ? this.#value() : 'often'],
+      () => ['LPOP', key, ...this.pick([[], ['1'], ['7'], ['60']])],
+      () => ['RPOP', key],
+      () => ['RPOPLPUSH', key, this.#listKey()],
+      () => ['LSET', key, `${this.below(9)}`, this.#fieldValue()],
+      () => ['LINSERT', key, 'BEFORE', 'often', this.#fieldValue()],
+      () => ['LREM', key, '0', 'often'],
+      () => ['LTRIM', key, `${this.below(3)}`, `${this.pick([20, 200])}`],
+      () => ['LLEN', key],
+      () => ['LINDEX', key, `${this.pick([0, -1, 5, 40])}`],
+      () => ['LRANGE', key, `${this.below(20)}`, `${this.pick([-1, 25])}`],
+    ])()
+  }
+
   #keyRequest(): string[] {
     const key = this.#key()
     return this.pick<() => string[]>([
@@ -110,6 +133,7 @@ export class Workload {
       () => ['RENAME', key, this.#key()],
       () => ['RENAMENX', key, this.#key()],
       () => ['RENAME', this.#hashKey(), this.#hashKey()],
+      () => ['RENAME', this.#listKey(), this.#listKey()],
       () => ['MOVE', key, `${this.below(databases)}`],
       () => this.#copy(key),
       () => this.#copy(key),
@@ -149,7 +173,12 @@ export class Workload {
     return this.once(50) ? `s${this.below(stringKeys)}` : `h${this.below(hashKeys)}`
   }
 
+  #listKey(): string {
+    return this.once(50) ? this.#hashKey() : `l${this.below(listKeys)}`
+  }
+
   #key(): string {
+    if (this.once(5)) return this.#listKey()
     return this.once(3) ? this.#hashKey() : this.#stringKey()
   }
 }
