@@ -14,7 +14,7 @@ import { TreeImage } from '../tree/tree-image.ts'
 import type { VisitElement } from '../types/list-leaf.ts'
 import { visitSome } from '../types/list-leaf.ts'
 import { slicedTree } from './hash-fields.ts'
-import { removeElements } from './list-edits.ts'
+import { keepElements } from './list-edits.ts'
 import { replyElements } from './list-elements.ts'
 import { wantsElements, wantsTrimmed } from './list-needs.ts'
 import { readLong } from './long-argument.ts'
@@ -119,11 +119,7 @@ function ltrim(x: Execution): void {
     const length = keyspace.entries.length(entry)
     const from = startOf(start, length)
     const to = stopOf(stop, length)
-    if (from > to) removeElements(x, 0, length)
-    else {
-      if (to + 1 < length) removeElements(x, to + 1, length - to - 1)
-      if (from > 0) removeElements(x, 0, from)
-    }
+    keepElements(x, entry, from, to - from + 1)
     x.notify(listEvent, 'ltrim', 1)
     if (from > to) x.notify(genericEvent, 'del', 1)
   }
