@@ -147,6 +147,11 @@ export class Request<Session = never> implements RefusableRequest {
     return command.isWrite || (command.name === 'exec' && this.#owner.transaction.writes)
   }
 
+  get publishes(): boolean {
+    const { command } = this
+    return command.publishes || (command.name === 'exec' && this.#owner.transaction.publishes)
+  }
+
   get wantsMemory(): boolean {
     const { command } = this
     return command.denyOom || (command.name === 'exec' && this.#owner.transaction.wantsMemory)

@@ -15,6 +15,7 @@ import type { Command, CommandTable } from './command-table.ts'
 import { unknownCommand, unknownSubcommand, wrongArity } from './dispatch-errors.ts'
 import { KeyWaiter } from './key-waiter.ts'
 import type { Connection, RequestHandler, RequestOutcome } from './network/connection.ts'
+import { Subscriptions } from './pubsub/subscriptions.ts'
 import type { RequestOwner } from './request.ts'
 import { Request } from './request.ts'
 import type { PipelinedKeys } from './resp/pipelined-keys.ts'
@@ -37,6 +38,7 @@ export class Session implements RequestHandler, RequestOwner, Client {
   readonly id: number
   readonly reply: ReplyWriter
   readonly transaction = new Transaction<Session>()
+  readonly subscriptions = new Subscriptions()
   /** The request that the client waits for. */
   readonly inHand: Request<Session>
   /** Of the command that is being executed: in EXEC not those of the request. */
@@ -107,6 +109,7 @@ export class Session implements RequestHandler, RequestOwner, Client {
   closed(): void {
     this.inHand.end()
     this.transaction.discard()
+    this.unsubscribeAll()
     this.server.sessionClosed(this)
   }
 
@@ -118,6 +121,7 @@ export class Session implements RequestHandler, RequestOwner, Client {
   get flags(): string {
     let flags = ''
     if (this.monitoring) flags += 'O'
+    if (this.subscribed) flags += 'P'
     if (this.transaction.open) flags += 'x'
     if (this.blocked) flags += 'b'
     if (this.transaction.watchedChanged) flags += 'd'
@@ -125,6 +129,16 @@ export class Session implements RequestHandler, RequestOwner, Client {
     if (this.noEvict) flags += 'e'
     if (this.noTouch) flags += 'T'
     return flags === '' ? 'N' : flags
+  }
+
+  /** Whether it is a subscriber, for limits, CLIENT LIST, and in RESP2 for what it may send. */
+  get subscribed(): boolean {
+    return this.connection.subscribed
+  }
+
+  unsubscribeAll(): void {
+    if (this.subscriptions.any) this.server.pubsub.unsubscribeAll(this, this.subscriptions)
+    this.connection.subscribed = false
   }
 
   /** Tries the request in hand again, now that what it waited for has come. */
@@ -176,6 +190,7 @@ export class Session implements RequestHandler, RequestOwner, Client {
   /** Back to how a new connection is: RESET. */
   reset(): void {
     this.transaction.discard()
+    this.unsubscribeAll()
     this.database = 0
     this.name = ''
     this.replyMode = 'on'
@@ -212,12 +227,19 @@ export class Session implements RequestHandler, RequestOwner, Client {
     const { command } = inHand
     const queues = transaction.open && !transaction.endsWith(command)
     const refusal =
-      queues && command.noMulti ? 'ERR Command not allowed inside a transaction' : this.server.refusal(inHand, queues, this.monitoring)
+      queues && command.noMulti
+        ? 'ERR Command not allowed inside a transaction'
+        : (this.server.refusal(inHand, queues, this.monitoring) ?? this.#refusalToSubscriber(command))
     if (refusal !== undefined) this.#refuse(refusal, command)
     else if (inHand.mustWait(queues)) return 'wait'
     else if (queues) transaction.queue(command, inHand.args, this.reply)
     else this.execute(command, inHand.args)
     return this.#outcome()
+  }
+
+  #refusalToSubscriber({ name, whileSubscribed }: Command): string | undefined {
+    if (!this.subscribed || this.reply.protocol === 3 || whileSubscribed) return undefined
+    return `ERR Can't execute '${name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context`
   }
 
   /** Runs a command and holds its reply for the log. Also for the commands of a transaction. */

@@ -12,7 +12,7 @@ import type { KeyOfInterest } from '../../engine/keyspace/key-interest.ts'
 import type { Keyspace } from '../../engine/keyspace/keyspace.ts'
 import { slotBytesMax } from '../../engine/memory/arena.ts'
 import { isMemoryRefusal } from '../../engine/memory/refusal.ts'
-import type { Message } from '../../engine/messages.ts'
+import type { Addressed } from '../../engine/messages.ts'
 import type { Mutator } from '../../engine/mutation/mutator.ts'
 import type { Random } from '../../engine/random.ts'
 import type { ReplyWriter } from '../../engine/reply-writer.ts'
@@ -51,7 +51,7 @@ export class Primary {
   /** What the request waits for that was run last; undefined if that has replied. */
   keyWait: KeyWait | undefined
   /** Set by the owner. Told what a record, or a request without one, has for subscribers: it may leave when the log has committed `lsn`. */
-  onMessages: (messages: readonly Message[], lsn: number) => void = () => undefined
+  onMessages: (messages: readonly Addressed[], lsn: number) => void = () => undefined
   /** What the client of the request in hand did before waits for this LSN; its messages follow. */
   heldLsn = 0
   /** Units and commands that are under way, one within the other. While there are any, all that happens is one record. */
@@ -69,6 +69,10 @@ export class Primary {
     this.tier = tier
     this.#collector = new ColdCollector(keyspace.trees)
     this.x = new Execution(keyspace, mutator, random, limits)
+    // What is published in a unit, or by a script, leaves with the record; otherwise it leaves before the reply to PUBLISH, as in Redis.
+    keyspace.messages.onPublished = () => {
+      if (this.#units === 0 && this.#commands === 1 && mutator.operations === 0) this.#send(0)
+    }
   }
 
   /** The time that requests see until the next call; once per turn. */

@@ -10,6 +10,7 @@ export const commandHead = ['Command', 'Cold value', 'Complexity', 'Since', 'Mea
 const titles: Readonly<Record<CommandGroup, string>> = {
   string: 'Strings',
   bitmap: 'Bitmaps',
+  hyperloglog: 'HyperLogLogs',
   hash: 'Hashes',
   list: 'Lists',
   set: 'Sets',
@@ -18,6 +19,7 @@ const titles: Readonly<Record<CommandGroup, string>> = {
   stream: 'Streams',
   generic: 'Keys of any type',
   transactions: 'Transactions',
+  pubsub: 'Publish and subscribe',
   connection: 'Connection',
   server: 'Server',
 }
@@ -26,7 +28,8 @@ const nothing = '–'
 
 /** What functions that name what a command wants come to. */
 const wants: Readonly<Record<string, string>> = {
-  setWants: 'read for GET',
+  setWants: 'read for GET and IFEQ',
+  wantsCountedFields: 'its leaves',
   wantsDigits: 'read if it may be a number',
   wantsElements: 'its leaves',
   wantsField: 'its leaf',

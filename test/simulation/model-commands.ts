@@ -1,20 +1,16 @@
 /** Redis's commands on the model: what each changes and answers. Only what the workload sends; arguments are well-formed. */
 import type { Item, Model } from './model.ts'
+import { collectionHandlers } from './model-collections.ts'
+import type { Expected, Handler } from './model-replies.ts'
+import { array, bulk, bulks, difference, integer, isInteger, nil, ok, wrongType } from './model-replies.ts'
 
-/** The reply's bytes as latin1 text, or where several answers are right a judge, who says what is wrong with them. */
-export type Expected = string | ((raw: string) => string | undefined)
+export type { Expected } from './model-replies.ts'
 
-const ok = '+OK\r\n'
-const nil = '$-1\r\n'
-const nilArray = '*-1\r\n'
-const wrongType = '-WRONGTYPE Operation against a key holding the wrong kind of value\r\n'
 const notInteger = '-ERR value is not an integer or out of range\r\n'
 const hashNotInteger = '-ERR hash value is not an integer\r\n'
 
 type StringItem = Extract<Item, { kind: 'string' }>
 type HashItem = Extract<Item, { kind: 'hash' }>
-type ListItem = Extract<Item, { kind: 'list' }>
-type Handler = (model: Model, db: number, args: readonly string[]) => Expected
 
 export function modelReply(model: Model, db: number, words: readonly string[]): Expected {
   const handler = handlers[(words[0] as string).toLowerCase()]
@@ -23,6 +19,7 @@ export function modelReply(model: Model, db: number, words: readonly string[]): 
 }
 
 const handlers: Readonly<Record<string, Handler>> = {
+  ...collectionHandlers,
   set,
   get: onString((item) => bulk(item?.text)),
   strlen: onString((item) => integer(item?.text.length ?? 0)),
@@ -162,7 +159,7 @@ const handlers: Readonly<Record<string, Handler>> = {
     return integer(after)
   }),
   hget: onHash((item, [, name]) => bulk(item?.fields.get(name as string))),
-  hmget: onHash((item, [, ...names]) => `*${names.length}\r\n${names.map((name) => bulk(item?.fields.get(name))).join('')}`),
+  hmget: onHash((item, [, ...names]) => array(names.map((name) => item?.fields.get(name)))),
   hlen: onHash((item) => integer(item?.fields.size ?? 0)),
   hgetall: onHash((item) => {
     const pairs = [...(item?.fields ?? [])].map(([name, value]) => `${name}\n${value}`)
@@ -173,76 +170,6 @@ const handlers: Readonly<Record<string, Handler>> = {
       return difference(joined, pairs)
     }
   }),
-  lpush: onList((item, [key, ...elements], model, db) => {
-    const after = [...elements.toReversed(), ...(item?.elements ?? [])]
-    model.putList(db, key as string, after, item?.expireAt ?? 0)
-    return integer(after.length)
-  }),
-  rpush: onList((item, [key, ...elements], model, db) => {
-    const after = [...(item?.elements ?? []), ...elements]
-    model.putList(db, key as string, after, item?.expireAt ?? 0)
-    return integer(after.length)
-  }),
-  lpop: onList((item, [key, count], model, db) => {
-    if (item === undefined) return count === undefined ? nil : nilArray
-    const popped = item.elements.slice(0, Number(count ?? 1))
-    if (popped.length > 0) model.putList(db, key as string, item.elements.slice(popped.length), item.expireAt)
-    return count === undefined ? bulk(popped[0]) : array(popped)
-  }),
-  rpop: onList((item, [key], model, db) => {
-    if (item !== undefined) model.putList(db, key as string, item.elements.slice(0, -1), item.expireAt)
-    return bulk(item?.elements.at(-1))
-  }),
-  lset: onList((item, [key, index, element], model, db) => {
-    if (item === undefined) return '-ERR no such key\r\n'
-    if (Number(index) >= item.elements.length) return '-ERR index out of range\r\n'
-    model.putList(db, key as string, item.elements.with(Number(index), element as string), item.expireAt)
-    return ok
-  }),
-  linsert: onList((item, [key, , pivot, element], model, db) => {
-    const at = item?.elements.indexOf(pivot as string) ?? -1
-    if (item === undefined || at < 0) return integer(item === undefined ? 0 : -1)
-    model.putList(db, key as string, item.elements.toSpliced(at, 0, element as string), item.expireAt)
-    return integer(item.elements.length + 1)
-  }),
-  lrem: onList((item, [key, , element], model, db) => {
-    const after = item?.elements.filter((each) => each !== element) ?? []
-    const removed = (item?.elements.length ?? 0) - after.length
-    if (item !== undefined && removed > 0) model.putList(db, key as string, after, item.expireAt)
-    return integer(removed)
-  }),
-  ltrim: onList((item, [key, start, stop], model, db) => {
-    const after = item?.elements.slice(Number(start), Number(stop) + 1) ?? []
-    if (item !== undefined && after.length < item.elements.length) model.putList(db, key as string, after, item.expireAt)
-    return ok
-  }),
-  rpoplpush: onList((item, [from, to], model, db) => {
-    const target = model.get(db, to as string)
-    if (item === undefined) return nil
-    if (target !== undefined && target.kind !== 'list') return wrongType
-    const element = item.elements.at(-1) as string
-    const rest = item.elements.slice(0, -1)
-    if (from === to) model.putList(db, from as string, [element, ...rest], item.expireAt)
-    else {
-      model.putList(db, to as string, [element, ...(target?.elements ?? [])], target?.expireAt ?? 0)
-      model.putList(db, from as string, rest, item.expireAt)
-    }
-    return bulk(element)
-  }),
-  llen: onList((item) => integer(item?.elements.length ?? 0)),
-  lindex: onList((item, [, index]) => bulk(item?.elements.at(Number(index)))),
-  lrange: onList((item, [, start, stop]) => array(item?.elements.slice(Number(start), stop === '-1' ? undefined : Number(stop) + 1) ?? [])),
-}
-
-function onList(work: (item: ListItem | undefined, args: readonly string[], model: Model, db: number) => Expected): Handler {
-  return (model, db, args) => {
-    const item = model.get(db, args[0] as string)
-    return item !== undefined && item.kind !== 'list' ? wrongType : work(item, args, model, db)
-  }
-}
-
-function array(items: readonly string[]): string {
-  return `*${items.length}\r\n${items.map(bulk).join('')}`
 }
 
 function set(model: Model, db: number, [key, text, ...options]: readonly string[]): Expected {
@@ -270,37 +197,4 @@ function onHash(work: (item: HashItem | undefined, args: readonly string[], mode
     const item = model.get(db, args[0] as string)
     return item !== undefined && item.kind !== 'hash' ? wrongType : work(item, args, model, db)
   }
-}
-
-function isInteger(text: string): boolean {
-  return /^(0|-?[1-9]\d{0,15})$/.test(text)
-}
-
-function integer(value: number): string {
-  return `:${value}\r\n`
-}
-
-function bulk(text: string | undefined): string {
-  return text === undefined ? nil : `$${text.length}\r\n${text}\r\n`
-}
-
-/** The items of an array of bulks. */
-function bulks(raw: string): string[] {
-  const found: string[] = []
-  let at = raw.indexOf('\r\n') + 2
-  while (at < raw.length) {
-    const end = raw.indexOf('\r\n', at)
-    const length = Number(raw.slice(at + 1, end))
-    found.push(raw.slice(end + 2, end + 2 + length))
-    at = end + 4 + length
-  }
-  return found
-}
-
-/** What two lists have not in common, their order aside; undefined when they are the same. */
-function difference(found: readonly string[], expected: readonly string[]): string | undefined {
-  const missing = expected.filter((each) => !found.includes(each))
-  const strange = found.filter((each) => !expected.includes(each))
-  if (missing.length === 0 && strange.length === 0 && found.length === expected.length) return undefined
-  return `missing: ${JSON.stringify(missing)}, not expected: ${JSON.stringify(strange)}, ${found.length} instead of ${expected.length}`
 }

@@ -10,10 +10,18 @@ function fixture(wanted = everything) {
   const engine = new InProcessEngine(engineTables)
   const session = engine.connect()
   const { messages } = engine.keyspace
+  const told: string[] = []
   messages.wanted = wanted
+  messages.audience = {
+    published: () => ({ receivers: 0 }),
+    happened: (database, event, key, start, end) => {
+      told.push(`${database} ${event} ${Buffer.from(key.subarray(start, end))}`)
+      return []
+    },
+  }
   const eventsOf = (...lines: string[]): string[] => {
     for (const line of lines) session.run(line)
-    return messages.take().map((message) => ('event' in message ? `${message.database} ${message.event} ${message.key}` : 'published'))
+    return told.splice(0)
   }
   return { engine, session, eventsOf }
 }
