@@ -66,6 +66,12 @@ export class LogReplay {
     this.#replay = new Replay(keyspace, mutator)
     this.#wants = new ReplayWants(keyspace, this.#replay, mutator.types)
     this.#cold = new ColdCollector(keyspace.trees)
+    this.#replay.beforeEdit = (type, edit, db, key, start, end, payload) => {
+      if (!tier.hasCold) return
+      this.#wants.editInHand(type, edit, db, key, start, end, payload, this.#cold)
+      const cold = this.#cold.take()
+      if (cold !== undefined) tier.fetchAtOnce(cold)
+    }
   }
 
   /** Applies every committed record after `after`. `makeRoom` is awaited between batches. Returns how many there were. */
@@ -86,7 +92,7 @@ export class LogReplay {
           this.#tier.admit(cold)
         }
         this.#replay.apply(lsn, payload)
-        if (cold !== undefined) this.#tier.settle()
+        this.#tier.settle()
         records++
         this.bytes += payload.length
         if ((records & 63) !== 0 || clock.monotonicMs() < until) continue
