@@ -10,6 +10,7 @@ import { memoryUsageCommands } from '../../engine/commands/memory-usage.ts'
 import { objectCommands } from '../../engine/commands/object.ts'
 import { scanCommands } from '../../engine/commands/scan.ts'
 import { setCommands } from '../../engine/commands/set.ts'
+import { sortedSetCommands } from '../../engine/commands/sorted-set.ts'
 import { stringCommands } from '../../engine/commands/string.ts'
 import { stringCounterCommands } from '../../engine/commands/string-counters.ts'
 import { stringRangeCommands } from '../../engine/commands/string-ranges.ts'
@@ -37,6 +38,7 @@ export const engineTables = {
   ...bitfieldCommands,
   ...hashCommands,
   ...setCommands,
+  ...sortedSetCommands,
   ...keyCommands,
   ...expireCommands,
   ...scanCommands,

@@ -4,13 +4,21 @@ import { bitmapCommands } from '../../engine/commands/bitmap.ts'
 import { hashCommands } from '../../engine/commands/hash.ts'
 import { keyCommands } from '../../engine/commands/key.ts'
 import { setCommands } from '../../engine/commands/set.ts'
+import { sortedSetCommands } from '../../engine/commands/sorted-set.ts'
 import { stringCommands } from '../../engine/commands/string.ts'
 import type { CommandTables } from './in-process.ts'
 import { InProcessTarget } from './in-process.ts'
 import { describeMismatches, loadTranscripts, runSection } from './transcript.ts'
 
-const tables: CommandTables = { ...stringCommands, ...bitmapCommands, ...keyCommands, ...hashCommands, ...setCommands }
-const files = ['strings.txt', 'hashes.txt', 'sets.txt', 'bits.txt', 'keys.txt', 'expiry.txt']
+const tables: CommandTables = {
+  ...stringCommands,
+  ...bitmapCommands,
+  ...keyCommands,
+  ...hashCommands,
+  ...setCommands,
+  ...sortedSetCommands,
+}
+const files = ['strings.txt', 'hashes.txt', 'sets.txt', 'sorted-sets.txt', 'bits.txt', 'keys.txt', 'expiry.txt']
 /** SELECT's errors, keys that go without anybody asking for them, CONFIG GET. */
 const serversOwn = ['Sixteen databases', 'Active expiry removes what nobody asks for', "The thresholds' older names"]
 
