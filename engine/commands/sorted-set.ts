@@ -1,6 +1,6 @@
 /**
  * Commands on elements of sorted sets. Ranges are in `sorted-set-range.ts`, combinations in `sorted-set-algebra.ts`, what takes elements from the ends in
- * `sorted-set-pop.ts`, ZRANDMEMBER and ZSCAN in files of their own. Texts and rules as in Redis 7.0; ZRANK's WITHSCORE as in 7.2.
+ * `sorted-set-pop.ts`, those that wait in `sorted-set-blocking.ts`, ZRANDMEMBER and ZSCAN in files of their own. Texts and rules as in Redis 7.0; ZRANK's WITHSCORE as in 7.2.
  */
 import type { EngineCommand } from '../command.ts'
 import { keyAt } from '../command.ts'
@@ -12,6 +12,7 @@ import { removeEdit } from '../types/sorted-set-type.ts'
 import { syntaxError, wrongArgumentCount } from './errors.ts'
 import { sortedSetAddCommands } from './sorted-set-add.ts'
 import { sortedSetAlgebraCommands } from './sorted-set-algebra.ts'
+import { blockingSortedSetCommands } from './sorted-set-blocking.ts'
 import { wantsRank, wantsRemovedMembers, wantsScores } from './sorted-set-needs.ts'
 import { sortedSetPopCommands } from './sorted-set-pop.ts'
 import { sortedSetRandomCommands } from './sorted-set-random.ts'
@@ -81,6 +82,7 @@ export const sortedSetCommands = {
   ZREVRANK: { ...ranks, summary: 'Returns how many elements have more than a member, and its score.', handler: (x) => zrank(x, true) },
   ...sortedSetRangeCommands,
   ...sortedSetPopCommands,
+  ...blockingSortedSetCommands,
   ...sortedSetRandomCommands,
   ...sortedSetScanCommands,
   ...sortedSetAlgebraCommands,
