@@ -138,9 +138,13 @@ export class Primary {
   }
 
   #fetchRest(command: Command, args: Arguments, database: number): string | undefined {
-    this.keyspace.forgetLookUp()
-    const cold = this.coldNeeds(command, args, database, undefined)
-    return cold === undefined ? undefined : this.fetchAtOnce(cold)
+    for (;;) {
+      this.keyspace.forgetLookUp()
+      const cold = this.coldNeeds(command, args, database, undefined)
+      const refusal = cold === undefined ? undefined : this.fetchAtOnce(cold)
+      // What has come may tell what else is wanted.
+      if (cold === undefined || refusal !== undefined) return refusal
+    }
   }
 
   /** Reads cold values while everybody waits: where a request has begun that cannot be left. Returns the error's text when that cannot be done. */
