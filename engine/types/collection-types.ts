@@ -3,15 +3,18 @@ import type { Keyspace } from '../keyspace/keyspace.ts'
 import type { CollectionEdit, CollectionType } from './collection-type.ts'
 import { Collections } from './collections.ts'
 import { SetType } from './set-type.ts'
+import { StreamType } from './stream-type.ts'
 
 export class CollectionTypes {
   readonly collections: Collections
   readonly sets: SetType
+  readonly streams: StreamType
   readonly #byNumber: (CollectionType | undefined)[] = []
 
   constructor(keyspace: Keyspace) {
     this.collections = new Collections(keyspace)
     this.sets = this.add(new SetType(this.collections))
+    this.streams = this.add(new StreamType(this.collections))
   }
 
   /** Throws for a type or an edit that is not known. */
