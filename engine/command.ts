@@ -42,8 +42,10 @@ export type CommandGroup =
   | 'stream'
   | 'geo'
   | 'bitmap'
+  | 'hyperloglog'
   | 'generic'
   | 'connection'
+  | 'pubsub'
   | 'server'
   | 'transactions'
 
@@ -52,6 +54,7 @@ export type CommandFlag =
   | 'readonly'
   | 'denyoom'
   | 'admin'
+  | 'pubsub'
   | 'noscript'
   | 'loading'
   | 'stale'

@@ -2,6 +2,7 @@
 export interface EngineLimits {
   hashMaxListpackEntries: number
   hashMaxListpackValue: number
+  hllSparseMaxBytes: number
   setMaxIntsetEntries: number
   zsetMaxListpackEntries: number
   zsetMaxListpackValue: number
@@ -20,6 +21,7 @@ export interface EngineLimits {
 export const defaultEngineLimits: Readonly<EngineLimits> = {
   hashMaxListpackEntries: 512,
   hashMaxListpackValue: 64,
+  hllSparseMaxBytes: 3000,
   setMaxIntsetEntries: 512,
   zsetMaxListpackEntries: 128,
   zsetMaxListpackValue: 64,

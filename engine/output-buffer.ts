@@ -25,6 +25,8 @@ interface Piece {
 
 const none = Buffer.alloc(0)
 const noView = wordView(none)
+/** Messages of at least this many bytes are not copied for each receiver. */
+const sharedMessageBytesMin = 4096
 /** Room for the header of an aggregate whose length comes later: a type, ten digits or fewer, CR, LF. */
 const headerRoom = 13
 
@@ -163,6 +165,21 @@ export class OutputBuffer {
     this.#base += end - start
     this.#referencedBytes += end - start
     this.#pool.usedBytes += end - start
+  }
+
+  /**
+   * Appends a message that others receive, too: by reference if nothing waits here, so that it needs no chunk, or if it is large.
+   * It is written even while replies are discarded, and may leave when `committed` reaches `lsn`.
+   */
+  message(pieces: readonly Buffer[], lsn: number, committed: number): void {
+    const { discarding } = this
+    this.discarding = false
+    if (lsn > committed) this.hold(lsn, this.position)
+    for (const piece of pieces) {
+      if (this.pendingBytes === 0 || piece.length >= sharedMessageBytesMin) this.share(piece, 0, piece.length)
+      else this.copy(piece, 0, piece.length)
+    }
+    this.discarding = discarding
   }
 
   /**

@@ -31,6 +31,7 @@ export function aclCategories({ spec }: Command): string[] {
   if (flags.has('write')) categories.add('write')
   if (flags.has('readonly')) categories.add('read')
   if (flags.has('admin')) categories.add('admin').add('dangerous')
+  if (flags.has('pubsub')) categories.add('pubsub')
   if (flags.has('blocking')) categories.add('blocking')
   categories.add(flags.has('fast') ? 'fast' : 'slow')
   return order.filter((category) => categories.has(category))

@@ -16,6 +16,7 @@
  *         stalled, awaitsPause, awaitsMemory, awaitsStagedWork, awaitsCold
  *
  *     running ── defer, block ──▶ deferred, blocked ── answer ──▶ done, or retry ──▶ running
+ *                                 blocked ── serve, at once or when what is cold has been read ──▶ served ──▶ done
  */
 import type { Arguments } from '../engine/arguments.ts'
 import { isMemoryRefusal } from '../engine/memory/refusal.ts'
@@ -40,8 +41,10 @@ export type RequestState =
   | 'awaitsCold'
   /** The server works on the answer, beside everything else: SAVE, CONFIG REWRITE. */
   | 'deferred'
-  /** Other clients, or time, bring the answer: WAIT. */
+  /** Other clients, or time, bring the answer: WAIT, BLPOP. */
   | 'blocked'
+  /** It was blocked and has its reply; what follows it comes in the next turn. */
+  | 'served'
 
 /** What requests wait for, and where. */
 export interface RequestHost {
@@ -105,6 +108,8 @@ export class Request<Session = never> implements RefusableRequest {
   #cancel = nothing
   /** When its reply was deferred, if the time until the answer counts as the command's; otherwise negative. */
   #countedFromMs = -1
+  /** Whether it is tried, or something is read for that, while it is blocked. */
+  #isTried = false
   /** While it is blocked. */
   #blocking: { readonly answer: Answer; readonly timedOut: () => void } | undefined
 
@@ -119,7 +124,12 @@ export class Request<Session = never> implements RefusableRequest {
 
   /** Whether its reply comes later than its execution. */
   get isReplyDeferred(): boolean {
-    return this.state === 'deferred' || this.state === 'blocked'
+    return this.state === 'deferred' || this.state === 'blocked' || this.state === 'served'
+  }
+
+  /** Whether it waits for what others do, or for time, and nobody has brought that yet. */
+  get isBlocked(): boolean {
+    return this.#blocking !== undefined
   }
 
   /** Whether it waits for what other clients do: one who has said all it had to say gets no answer then. */
@@ -135,6 +145,11 @@ export class Request<Session = never> implements RefusableRequest {
   get writes(): boolean {
     const { command } = this
     return command.isWrite || (command.name === 'exec' && this.#owner.transaction.writes)
+  }
+
+  get publishes(): boolean {
+    const { command } = this
+    return command.publishes || (command.name === 'exec' && this.#owner.transaction.publishes)
   }
 
   get wantsMemory(): boolean {
@@ -213,6 +228,50 @@ export class Request<Session = never> implements RefusableRequest {
     return true
   }
 
+  /** Executes a blocked request again by `attempt`, once what is cold has been read. Unless that says that it has replied, it stays blocked, with its time and its place. */
+  serve(attempt: () => boolean): void {
+    const blocking = this.#blocking
+    const { shard } = this.#host
+    if (blocking === undefined || shard === undefined || this.#isTried) return
+    this.#guard(() => {
+      shard.keyspace.forgetLookUp()
+      const cold = shard.tier.hasCold ? this.#coldNeeds(shard.primary) : undefined
+      if (cold === undefined) this.#attempt(attempt)
+      else this.#readThenServe(shard, cold, attempt)
+    })
+  }
+
+  #attempt(attempt: () => boolean): void {
+    // What it changes itself is no reason to try again.
+    this.#isTried = true
+    const hasReplied = attempt()
+    this.#isTried = false
+    if (!hasReplied) return
+    this.#resumes()
+    this.#waits('served', nothing)
+    const answer = this.#answer(-1)
+    this.#host.clock.afterTurn(() => answer(nothing))
+  }
+
+  #readThenServe({ tier }: Shard, cold: ColdSet, attempt: () => boolean): void {
+    const wait = this.#wait
+    this.#isTried = true
+    tier.fetchTo(cold, (failure) => {
+      if (this.#wait !== wait) {
+        if (failure !== undefined) this.#host.coldReadFailed(failure)
+        return
+      }
+      this.#isTried = false
+      if (failure !== undefined) this.#readFailed(failure)
+      else if (this.isBlocked) {
+        this.#guard(() => {
+          tier.admit(cold)
+          this.#attempt(attempt)
+        })
+      }
+    })
+  }
+
   /** It has come to its end, good or bad: what it holds is released. */
   end(): void {
     if (this.isWaiting) this.#resumes()
@@ -251,6 +310,7 @@ export class Request<Session = never> implements RefusableRequest {
     this.state = 'running'
     this.#cancel = nothing
     this.#blocking = undefined
+    this.#isTried = false
     this.#wait++
     cancel()
   }

@@ -29,6 +29,7 @@ import type { Connection, RequestHandler } from './network/connection.ts'
 import { defaultLimits, Listener } from './network/listener.ts'
 import { Turn } from './network/turn.ts'
 import type { Ports } from './ports.ts'
+import { PubSub } from './pubsub/pubsub.ts'
 import { Rates } from './rates.ts'
 import type { RefusableRequest } from './request.ts'
 import { Saves } from './saves.ts'
@@ -64,6 +65,7 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
   readonly addresses: Addresses
   readonly gate: Gate
   readonly stagedWork: StagedWorkQueue
+  readonly pubsub: PubSub
   readonly clientEviction = new ClientEviction(this)
   readonly stats = new ServerStats()
   readonly slowlog = new Slowlog()
@@ -114,12 +116,18 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
     this.turn.onBegin = () => this.shard?.primary.tick(this.clock.wallMs())
     this.turn.beforeFlush(() => this.#turnEnds())
     this.gate = new Gate(ports.clock)
+    this.pubsub = new PubSub(ports.clock, this.turn)
+    this.pubsub.onWanted = () => this.#tellWanted()
+    this.pubsub.fanOut.onCaughtUp = () => this.gate.retry()
+    this.gate.messagesWait = (request) => this.pubsub.mustWait(request)
     this.stagedWork = new StagedWorkQueue(ports.clock, () => this.shard as Shard)
     this.turn.afterFlush(() => this.clientEviction.turnEnded())
     const limits = { ...defaultLimits(), largeBulkBytes: sizes.largeValueBytes }
     this.listener = new Listener(ports.network, this.turn, ports.clock, limits, (connection) => this.#openSession(connection))
     this.listener.onMemoryRefused = ({ pipe }) =>
       this.log.warn('The system gives no memory for the request of a client; closed', { client: pipe.remoteAddress })
+    this.listener.onOverflow = ({ pipe }) =>
+      this.log.warn('A client does not read what waits for it; closed', { client: pipe.remoteAddress })
     this.addresses = new Addresses(this.listener)
     const { counts } = this.listener
     this.rates = new Rates(ports.clock, () => [this.stats.commands, counts.inputBytes, counts.outputBytes])
@@ -283,7 +291,7 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
       ports: this.ports,
       values: this.config.values,
       limits: this.limits,
-      clientBytes: () => this.listener.memoryBytes + this.stagedWork.memoryBytes,
+      clientBytes: () => this.listener.memoryBytes + this.stagedWork.memoryBytes + this.pubsub.bytes,
       coldReadMs: (ms) => {
         this.stats.coldReadMs(ms)
         this.observers.coldRead?.(ms)
@@ -312,6 +320,11 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
       }
     }
     log.onFailed = (failure) => this.#logFailed(shard, failure)
+    shard.keyspace.messages.audience = this.pubsub
+    shard.primary.onMessages = (messages, lsn) => {
+      // What is not committed now never will be.
+      if (this.logFailure === undefined || lsn <= log.committed) this.pubsub.send(messages, lsn)
+    }
     this.saves.checkpoint = () => this.maintenance.checkpoint()
     this.gate.memoryShort = () => (shard.budget.isShort && !this.maintenance.trouble.refuses) || log.pendingBytes > logPendingBytesMax
     this.maintenance.onBroken = (failure) => this.failStop.stop(failure)
@@ -320,6 +333,12 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
     shard.primary.tick(this.clock.wallMs())
     this.maintenance.start()
     this.shard = shard
+    this.#tellWanted()
+  }
+
+  /** The engine names the events that somebody may hear of. */
+  #tellWanted(): void {
+    if (this.shard !== undefined) this.shard.keyspace.messages.wanted = this.pubsub.wanted
   }
 
   /** Serves no more; the maintenance has been stopped. The shard is still open. */

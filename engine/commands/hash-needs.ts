@@ -12,11 +12,13 @@ import { readCursor } from './scan-arguments.ts'
 const scanLeavesMax = 8
 const separator = new Separator()
 
-/** The field behind the key; all arguments behind the key; every second one of them. */
+/** The field behind the key; all arguments behind the key; those behind the word FIELDS and a count; every second one. */
 export const wantsField: WantsOf = (keyspace, entry, args, keyIndex, wants) =>
   wantFields(keyspace, entry, args, keyIndex + 1, keyIndex + 1, 1, wants)
 export const wantsFields: WantsOf = (keyspace, entry, args, keyIndex, wants) =>
   wantFields(keyspace, entry, args, keyIndex + 1, args.count - 1, 1, wants)
+export const wantsCountedFields: WantsOf = (keyspace, entry, args, keyIndex, wants) =>
+  wantFields(keyspace, entry, args, keyIndex + 3, args.count - 1, 1, wants)
 export const wantsPairs: WantsOf = (keyspace, entry, args, keyIndex, wants) =>
   wantFields(keyspace, entry, args, keyIndex + 1, args.count - 1, 2, wants)
 

@@ -26,7 +26,7 @@ export const hashScanCommands = {
     group: 'hash',
     since: '2.8.0',
     complexity: 'O(COUNT) for every call, O(N) for the whole walk, where N is the number of fields in the hash',
-    syntax: 'key cursor [MATCH pattern] [COUNT count]',
+    syntax: 'key cursor [MATCH pattern] [COUNT count] [NOVALUES]',
     summary: 'Walks over the fields of a hash and their values in steps.',
     needs: wantsScan,
     handler: hscan,
@@ -43,13 +43,13 @@ function hscan(x: Execution): void {
   const entry = x.readHash(1)
   if (entry === wrongType) return
   if (entry === 0) {
-    replyPairs(x, 0, new PairList())
+    replyPairs(x, 0, new PairList(), true)
     return
   }
-  const options = readScanOptions(x, 3, false)
+  const options = readScanOptions(x, 3, false, true)
   if (options === undefined) return
   const pairs = new PairList()
-  replyPairs(x, collect(x, entry, cursor, options, pairs), pairs)
+  replyPairs(x, collect(x, entry, cursor, options, pairs), pairs, !options.noValues)
 }
 
 /** Collects the pairs that pass; returns the cursor to go on with. */
@@ -66,14 +66,14 @@ function collect(x: Execution, entry: number, cursor: number, { count, pattern }
   return 0
 }
 
-function replyPairs(x: Execution, cursor: number, pairs: PairList): void {
+function replyPairs(x: Execution, cursor: number, pairs: PairList, withValues: boolean): void {
   const { reply } = x
   reply.array(2)
   reply.text(String(cursor))
-  reply.array(2 * pairs.count)
+  reply.array(withValues ? 2 * pairs.count : pairs.count)
   for (let i = 0; i < pairs.count; i++) {
     const buffer = pairs.buffer(i)
     reply.bulk(buffer, pairs.fieldStart(i), pairs.fieldEnd(i))
-    reply.bulk(buffer, pairs.valueStart(i), pairs.valueEnd(i))
+    if (withValues) reply.bulk(buffer, pairs.valueStart(i), pairs.valueEnd(i))
   }
 }

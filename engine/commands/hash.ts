@@ -11,11 +11,15 @@ import { sharedBytesMin } from '../reply-writer.ts'
 import { wrongArgumentCount } from './errors.ts'
 import { hashCounterCommands } from './hash-counters.ts'
 import { ArgumentFields, findPair, found } from './hash-fields.ts'
-import { wantsField, wantsFields, wantsPairs } from './hash-needs.ts'
+import { wantsCountedFields, wantsField, wantsFields, wantsPairs } from './hash-needs.ts'
 import { hashRandomCommands } from './hash-random.ts'
 import { hashScanCommands } from './hash-scan.ts'
 import { setFields } from './hash-set.ts'
 import { wholeHashCommands } from './hash-whole.ts'
+
+const noFieldsWord = 'ERR Mandatory argument FIELDS is missing or not at the right position'
+const notPositive = 'ERR Number of fields must be a positive integer'
+const countsDiffer = 'ERR The `numfields` parameter must match the number of arguments'
 
 const fields = new ArgumentFields()
 
@@ -89,6 +93,18 @@ export const hashCommands = {
     summary: 'Deletes fields, and the hash with its last one.',
     needs: wantsFields,
     handler: hdel,
+  },
+  HGETDEL: {
+    ...field,
+    arity: -5,
+    flags: ['write', 'fast'],
+    keys: keyAt(1, 'RW', 'access', 'delete'),
+    since: '0.1.0',
+    complexity: 'O(N) where N is the number of fields asked for',
+    syntax: 'key FIELDS numfields field [field ...]',
+    summary: 'Returns the values of fields and deletes them, and the hash with its last one.',
+    needs: wantsCountedFields,
+    handler: hgetdel,
   },
   HEXISTS: {
     ...field,
@@ -204,11 +220,47 @@ function hdel(x: Execution): void {
     x.reply.integer(0)
     return
   }
+  x.reply.integer(deleteFields(x, entry, first))
+}
+
+/** Deletes the fields from argument `first` on; returns how many there were. */
+function deleteFields(x: Execution, entry: number, first: number): number {
   const before = x.keyspace.entries.length(entry)
-  const deleted = x.mutator.hashDelete(entry, fields.from(args, first, 1))
+  const deleted = x.mutator.hashDelete(entry, fields.from(x.args, first, 1))
   x.notify(hashEvent, 'hdel', 1)
   if (deleted === before) x.notify(genericEvent, 'del', 1)
-  x.reply.integer(deleted)
+  return deleted
+}
+
+function hgetdel(x: Execution): void {
+  const { args, reply } = x
+  const entry = x.findHash(1)
+  if (entry === wrongType) return
+  const count = args.integer(3)
+  if (!args.is(2, 'FIELDS')) reply.error(noFieldsWord)
+  else if (!(count > 0)) reply.error(notPositive)
+  else if (count !== args.count - 4) reply.error(countsDiffer)
+  else {
+    reply.array(count)
+    if (takeValues(x, entry)) deleteFields(x, entry, 4)
+  }
+}
+
+/** Replies with the values of the fields from argument 4 on, with one that is named again only the first time. False if there are none. */
+function takeValues(x: Execution, entry: number): boolean {
+  const { args } = x
+  const seen = new Set<string>()
+  let isAny = false
+  for (let i = 4; i < args.count; i++) {
+    const name = args.count === 5 ? '' : args.string(i, 'latin1')
+    if (entry === 0 || seen.has(name) || findPair(x, entry, i) === undefined) x.reply.nil()
+    else {
+      isAny = true
+      seen.add(name)
+      replyValue(x, entry, i)
+    }
+  }
+  return isAny
 }
 
 function hexists(x: Execution): void {

@@ -13,14 +13,21 @@ export interface ScanOptions {
   pattern: number
   /** Argument that names the type; 0 for none. */
   type: number
+  /** Whether values are left out. */
+  noValues: boolean
 }
 
 /** The options from argument `first` on; undefined when the error is written already. */
-export function readScanOptions(x: Execution, first: number, withType: boolean): ScanOptions | undefined {
+export function readScanOptions(x: Execution, first: number, withType: boolean, withNoValues = false): ScanOptions | undefined {
   const { args, reply } = x
-  const options: ScanOptions = { count: defaultCount, pattern: 0, type: 0 }
+  const options: ScanOptions = { count: defaultCount, pattern: 0, type: 0, noValues: false }
   for (let i = first; i < args.count; i += 2) {
     const complete = i + 1 < args.count
+    if (withNoValues && args.is(i, 'NOVALUES')) {
+      options.noValues = true
+      i--
+      continue
+    }
     if (complete && args.is(i, 'COUNT')) {
       const count = args.bigInteger(i + 1)
       if (count === undefined) {

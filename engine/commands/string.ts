@@ -45,7 +45,8 @@ export const stringCommands = {
     group: 'string',
     since: '1.0.0',
     complexity: 'O(1)',
-    syntax: 'key value [NX | XX] [GET] [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL]',
+    syntax:
+      'key value [NX | XX | IFEQ comparison-value] [GET] [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL]',
     summary: 'Sets a key to a string, whatever it held.',
     needs: setWants,
     handler: set,
@@ -113,6 +114,18 @@ export const stringCommands = {
     summary: 'Returns the string value of a key and deletes the key.',
     handler: getdel,
   },
+  DELIFEQ: {
+    arity: 3,
+    flags: ['write', 'fast'],
+    keys: keyAt(1, 'RW', 'access', 'delete'),
+    categories: ['string'],
+    group: 'string',
+    since: '0.1.0',
+    complexity: 'O(N) where N is the length of the value',
+    syntax: 'key value',
+    summary: 'Deletes a string if it has this value.',
+    handler: delifeq,
+  },
   GETEX: {
     arity: -2,
     flags: ['write', 'fast'],
@@ -175,9 +188,13 @@ function get(x: Execution): void {
   else x.replyString(entry)
 }
 
-/** The former value, if it is asked for. */
+/** The former value, if it is asked for, or compared. */
 function setWants(keyspace: Keyspace, entry: number, args: Arguments, keyIndex: number, wants: ColdWants): void {
-  for (let i = keyIndex + 2; i < args.count; i++) if (args.is(i, 'GET')) wantValue(keyspace, entry, wants)
+  for (let i = keyIndex + 2; i < args.count; i++) {
+    if (!args.is(i, 'GET') && !args.is(i, 'IFEQ')) continue
+    wantValue(keyspace, entry, wants)
+    return
+  }
 }
 
 function set(x: Execution): void {
@@ -192,14 +209,17 @@ function setWithOptions(x: Execution): void {
   let onlyNew = false
   let onlyOld = false
   let returnsOld = false
+  /** The argument that the former value is to be equal to. */
+  let compared = 0
   expiry.reset()
   for (let i = 3; i < args.count; ) {
     const taken = expiry.take(args, i, 'KEEPTTL')
     i += taken === 0 ? 1 : taken
     if (taken !== 0) continue
-    if (args.is(i - 1, 'NX') && !onlyOld) onlyNew = true
-    else if (args.is(i - 1, 'XX') && !onlyNew) onlyOld = true
+    if (args.is(i - 1, 'NX') && !onlyOld && compared === 0) onlyNew = true
+    else if (args.is(i - 1, 'XX') && !onlyNew && compared === 0) onlyOld = true
     else if (args.is(i - 1, 'GET')) returnsOld = true
+    else if (args.is(i - 1, 'IFEQ') && !onlyNew && !onlyOld && compared === 0 && i < args.count) compared = i++
     else {
       reply.error(syntaxError)
       return
@@ -207,19 +227,26 @@ function setWithOptions(x: Execution): void {
   }
   const expireAt = expiry.isTime ? expiry.expireAt(x, 'set') : expiry.isKeepTtl ? keepTtl : 0
   if (expireAt === invalidExpiry) return
-  const entry = returnsOld ? x.readString(1) : x.find(1)
+  const entry = returnsOld ? x.readString(1) : compared !== 0 ? x.findString(1) : x.find(1)
   if (entry === wrongType) return
   if (returnsOld) {
     if (entry === 0) reply.nil()
     else x.replyString(entry)
   }
-  if (entry === 0 ? onlyOld : onlyNew) {
+  if (entry === 0 ? onlyOld || compared !== 0 : onlyNew || (compared !== 0 && !isEqual(x, entry, compared))) {
     if (!returnsOld) reply.nil()
     return
   }
   if (!expiry.isTime || expireAt > x.now) store(x, 2, expireAt)
   else storeExpired(x, entry)
   if (!returnsOld) reply.ok()
+}
+
+/** Whether a resident string is the same as argument `index`. */
+function isEqual(x: Execution, entry: number, index: number): boolean {
+  const { args } = x
+  if (args.length(index) !== x.keyspace.entries.length(entry)) return false
+  return x.stringBytes(entry).compare(args.buffer, args.start(index), args.end(index), x.stringStart(entry), x.stringEnd(entry)) === 0
 }
 
 /** Sets the key to argument `value`. */
@@ -282,6 +309,17 @@ function getdel(x: Execution): void {
   x.replyString(entry)
   x.mutator.deleteEntry(entry)
   x.notify(genericEvent, 'del', 1)
+}
+
+function delifeq(x: Execution): void {
+  const entry = x.findString(1)
+  if (entry === wrongType) return
+  const isDeleted = entry !== 0 && isEqual(x, entry, 2)
+  if (isDeleted) {
+    x.mutator.deleteEntry(entry)
+    x.notify(genericEvent, 'del', 1)
+  }
+  x.reply.integer(isDeleted ? 1 : 0)
 }
 
 function getex(x: Execution): void {

@@ -2,17 +2,20 @@
 import type { Keyspace } from '../keyspace/keyspace.ts'
 import type { CollectionEdit, CollectionType } from './collection-type.ts'
 import { Collections } from './collections.ts'
+import { ListType } from './list-type.ts'
 import { SetType } from './set-type.ts'
 import { StreamType } from './stream-type.ts'
 
 export class CollectionTypes {
   readonly collections: Collections
+  readonly lists: ListType
   readonly sets: SetType
   readonly streams: StreamType
   readonly #byNumber: (CollectionType | undefined)[] = []
 
   constructor(keyspace: Keyspace) {
     this.collections = new Collections(keyspace)
+    this.lists = this.add(new ListType(this.collections))
     this.sets = this.add(new SetType(this.collections))
     this.streams = this.add(new StreamType(this.collections))
   }

@@ -4,10 +4,13 @@ import { bitmapCommands } from '../../engine/commands/bitmap.ts'
 import { databaseCommands } from '../../engine/commands/database.ts'
 import { expireCommands } from '../../engine/commands/expire.ts'
 import { hashCommands } from '../../engine/commands/hash.ts'
+import { hyperloglogCommands } from '../../engine/commands/hyperloglog.ts'
 import { keyCommands } from '../../engine/commands/key.ts'
 import { lcsCommands } from '../../engine/commands/lcs.ts'
+import { listCommands } from '../../engine/commands/list.ts'
 import { memoryUsageCommands } from '../../engine/commands/memory-usage.ts'
 import { objectCommands } from '../../engine/commands/object.ts'
+import { publishCommands } from '../../engine/commands/publish.ts'
 import { scanCommands } from '../../engine/commands/scan.ts'
 import { setCommands } from '../../engine/commands/set.ts'
 import { stringCommands } from '../../engine/commands/string.ts'
@@ -20,9 +23,13 @@ import { commandCommands } from './command.ts'
 import { configCommands } from './config.ts'
 import { connectionCommands } from './connection.ts'
 import { latencyCommands } from './latency.ts'
+import { lolwutCommands } from './lolwut.ts'
 import { memoryCommands } from './memory.ts'
+import { moduleCommands } from './modules.ts'
 import { observationCommands } from './observation.ts'
 import { processCommands } from './process.ts'
+import { pubsubCommands } from './pubsub.ts'
+import { replicationCommands } from './replication.ts'
 import { savingCommands } from './saving.ts'
 import { slowlogCommands } from './slowlog.ts'
 import { transactionCommands } from './transactions.ts'
@@ -35,7 +42,9 @@ export const engineTables = {
   ...lcsCommands,
   ...bitmapCommands,
   ...bitfieldCommands,
+  ...hyperloglogCommands,
   ...hashCommands,
+  ...listCommands,
   ...setCommands,
   ...keyCommands,
   ...expireCommands,
@@ -43,6 +52,7 @@ export const engineTables = {
   ...objectCommands,
   ...memoryUsageCommands,
   ...databaseCommands,
+  ...publishCommands,
 }
 
 export const sessionTables = {
@@ -51,6 +61,9 @@ export const sessionTables = {
   ...commandCommands,
   ...configCommands,
   ...observationCommands,
+  ...lolwutCommands,
+  ...moduleCommands,
+  ...replicationCommands,
   ...memoryCommands,
   ...slowlogCommands,
   ...latencyCommands,
@@ -58,6 +71,7 @@ export const sessionTables = {
   ...waitingCommands,
   ...processCommands,
   ...transactionCommands,
+  ...pubsubCommands,
 }
 
 export function allCommands(): CommandTable<Session> {

@@ -11,7 +11,6 @@ const mib = 1024 * 1024
 
 const thresholds = {
   'list-compress-depth': integer(0, 0n, int32Max, 'Uncompressed nodes at the ends of a list.', inert),
-  'hll-sparse-max-bytes': memory(3000, 0n, int64Max, 'Limit of a sparse HyperLogLog.', inert),
 }
 
 const persistence = {

@@ -54,6 +54,7 @@ export const memorySettings = {
   'hash-max-listpack-value': memory(64, 0n, int64Max, 'Bytes of the longest field or value in a compact hash.', {
     aliases: ['hash-max-ziplist-value'],
   }),
+  'hll-sparse-max-bytes': memory(3000, 0n, int64Max, 'Bytes up to which a HyperLogLog is kept as runs of equal registers.'),
   'set-max-intset-entries': integer(512, 0n, int64Max, 'Members up to which a set of integers is kept as compact integers.'),
   'zset-max-listpack-entries': integer(128, 0n, int64Max, 'Members up to which a sorted set is kept as compact bytes.', {
     aliases: ['zset-max-ziplist-entries'],

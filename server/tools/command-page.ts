@@ -10,6 +10,7 @@ export const commandHead = ['Command', 'Cold value', 'Complexity', 'Since', 'Mea
 const titles: Readonly<Record<CommandGroup, string>> = {
   string: 'Strings',
   bitmap: 'Bitmaps',
+  hyperloglog: 'HyperLogLogs',
   hash: 'Hashes',
   list: 'Lists',
   set: 'Sets',
@@ -18,6 +19,7 @@ const titles: Readonly<Record<CommandGroup, string>> = {
   stream: 'Streams',
   generic: 'Keys of any type',
   transactions: 'Transactions',
+  pubsub: 'Publish and subscribe',
   connection: 'Connection',
   server: 'Server',
 }
@@ -26,12 +28,25 @@ const nothing = '–'
 
 /** What functions that name what a command wants come to. */
 const wants: Readonly<Record<string, string>> = {
-  setWants: 'read for GET',
+  setWants: 'read for GET and IFEQ',
+  wantsCountedFields: 'its leaves',
   wantsDigits: 'read if it may be a number',
+  wantsElements: 'its leaves',
   wantsField: 'its leaf',
   wantsFields: 'its leaves',
+  wantsFirst: 'its first leaf',
+  wantsHead: 'its first leaf',
+  wantsHeads: 'its leaves',
+  wantsIndex: 'its leaf',
+  wantsLast: 'its last leaf',
+  wantsMoved: 'a leaf of each',
   wantsPairs: 'its leaves',
+  wantsPopped: 'its leaves',
+  wantsRotated: 'a leaf of each',
   wantsScan: 'read in parts',
+  wantsTail: 'its last leaf',
+  wantsTails: 'its leaves',
+  wantsTrimmed: 'its leaves at the ends of the range',
   wantsMember: 'its leaf',
   wantsMembers: 'its leaves',
   wantsLastMember: 'its leaf',

@@ -174,6 +174,7 @@ export class InProcessSession {
     else if (parameter === 'proto-max-bulk-len') execution.limits.protoMaxBulkBytes = Number.parseInt(value, 10) * 1024 * 1024
     else if (/^hash-max-(listpack|ziplist)-entries$/.test(parameter)) execution.limits.hashMaxListpackEntries = Number(value)
     else if (/^hash-max-(listpack|ziplist)-value$/.test(parameter)) execution.limits.hashMaxListpackValue = Number(value)
+    else if (parameter === 'hll-sparse-max-bytes') execution.limits.hllSparseMaxBytes = Number(value)
     else if (parameter === 'set-max-intset-entries') execution.limits.setMaxIntsetEntries = Number(value)
     else throw new Error(`the engine has no parameter ${parameter}`)
     this.reply.ok()

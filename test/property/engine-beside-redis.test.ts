@@ -1,7 +1,9 @@
 /** The engine in process and redis-server get the same random requests on strings, bits and decimals: the same replies. */
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { bitmapCommands } from '../../engine/commands/bitmap.ts'
+import { hyperloglogCommands } from '../../engine/commands/hyperloglog.ts'
 import { keyCommands } from '../../engine/commands/key.ts'
+import { objectCommands } from '../../engine/commands/object.ts'
 import { stringCommands } from '../../engine/commands/string.ts'
 import type { StagedWork } from '../../engine/staged-work.ts'
 import { testRuns } from '../chance.ts'
@@ -16,7 +18,7 @@ import { runSession } from '../sessions.ts'
 import type { SeededRandom } from '../simulation/seeded-random.ts'
 import { quoted, RandomRequests } from './random-string-requests.ts'
 
-const tables = { ...stringCommands, ...bitmapCommands, ...keyCommands }
+const tables = { ...stringCommands, ...bitmapCommands, ...hyperloglogCommands, ...keyCommands, ...objectCommands }
 const requestsMax = testRuns(3000)
 /** Requests sent to redis-server at once. */
 const batch = 100
@@ -72,7 +74,7 @@ describeWith([redisServer], 'the engine beside redis-server', () => {
     }
   }
 
-  it.each(['string', 'bits', 'float'] as const)('%s', async (kind) => {
+  it.each(['string', 'bits', 'float', 'hyperloglog'] as const)('%s', async (kind) => {
     await runSession({ steps: requestsMax }, async (steps, tell) => {
       const session = await begin()
       for (const randoms of batches(steps)) {

@@ -52,7 +52,7 @@ export class RandomRequests {
   random = new SeededRandom(0)
 
   next(): Part[] {
-    return this.#pick([() => this.string(), () => this.bits(), () => this.float(), () => this.key()])()
+    return this.#pick([() => this.string(), () => this.bits(), () => this.float(), () => this.hyperloglog(), () => this.key()])()
   }
 
   string(): Part[] {
@@ -109,6 +109,44 @@ export class RandomRequests {
 
   float(): Part[] {
     return this.#pick<() => Part[]>([() => ['SET', 'float', this.#float()], () => ['INCRBYFLOAT', 'float', this.#float()]])()
+  }
+
+  /** Few members or many, so that both encodings come up, and sometimes bytes that are no HyperLogLog, or a corrupt one. */
+  hyperloglog(): Part[] {
+    const key = this.#pick(['a', 'p', 'q', 'r'])
+    const other = (): Part => this.#pick(['b', 'p', 'q', 'r'])
+    const members = (max: number): Part[] => this.#some(max, () => [`m${this.#below(this.#pick([5, 300, 100_000]))}`])
+    return this.#pick<() => Part[]>([
+      () => ['PFADD', key, ...members(3)],
+      () => ['PFADD', key, ...members(3)],
+      () => ['PFADD', key, this.#value()],
+      () => ['PFADD', key, ...members(this.#pick([70, 200, 1500]))],
+      () => ['PFCOUNT', key, ...this.#some(2, () => [other()])],
+      () => ['PFCOUNT', key],
+      () => ['PFMERGE', key, ...this.#some(3, () => [other()])],
+      () => ['PFDEBUG', this.#pick(['ENCODING', 'DECODE', 'DECODE', 'ENCODING', 'encoding', 'BAD']), key],
+      () => (this.#below(6) === 0 ? ['PFDEBUG', this.#pick(['TODENSE', 'GETREG']), key] : ['DEL', key, other()]),
+      () => ['GET', key],
+      () => ['GET', key],
+      () => ['OBJECT', 'ENCODING', key],
+      () => (this.#below(8) === 0 ? ['SET', key, this.#hyperloglogLike()] : ['GET', key]),
+    ])()
+  }
+
+  #hyperloglogLike(): Part {
+    // The last run is whole: what redis-server makes of half a run depends on what happens to lie behind it.
+    const runs = [...Array.from({ length: this.#below(5) }, () => this.#below(256)), 0x80, 0x80]
+    const covering = this.#pick([[], [0x7f, 0xff], [0x7f, 0xfe, 0x80], [0x7f, 0xfe, 0xfc], [0x7f, 0xff, 0x80]])
+    const cache = [this.#below(256), 0, 0, 0, 0, 0, 0, this.#pick([0, 0x80])]
+    return Buffer.from([
+      ...Buffer.from('HYLL'),
+      this.#pick([0, 1, 1, 1, 1, 2]),
+      0,
+      0,
+      0,
+      ...cache,
+      ...this.#pick([runs, covering, covering]),
+    ])
   }
 
   key(): Part[] {

@@ -4,6 +4,7 @@
  */
 import { describe, expect, it } from 'vitest'
 import { bitmapCommands } from '../../engine/commands/bitmap.ts'
+import { hyperloglogCommands } from '../../engine/commands/hyperloglog.ts'
 import { keyCommands } from '../../engine/commands/key.ts'
 import { stringCommands } from '../../engine/commands/string.ts'
 import { stringType } from '../../engine/keyspace/entries.ts'
@@ -16,7 +17,7 @@ import type { RunSession } from '../sessions.ts'
 import { runSession } from '../sessions.ts'
 import { quoted, RandomRequests } from './random-string-requests.ts'
 
-const tables = { ...stringCommands, ...bitmapCommands, ...keyCommands }
+const tables = { ...stringCommands, ...bitmapCommands, ...hyperloglogCommands, ...keyCommands }
 const requestsMax = testRuns(20_000)
 
 /** One line per key, in order; databases as clients number them. */

@@ -4,11 +4,13 @@ import type { SeededRandom } from './seeded-random.ts'
 export const databases = 3
 const stringKeys = 18
 const hashKeys = 5
+const collectionKeys = 6
 
 /** Every key that the workload can touch. */
 export const allKeys: readonly string[] = [
   ...Array.from({ length: stringKeys }, (_, i) => `s${i}`),
   ...Array.from({ length: hashKeys }, (_, i) => `h${i}`),
+  ...Array.from({ length: collectionKeys }, (_, i) => `c${i}`),
 ]
 
 export class Workload {
@@ -47,12 +49,14 @@ export class Workload {
     if (this.once(40)) return ['SELECT', `${this.below(databases)}`]
     if (this.once(60)) return this.pick([['DBSIZE'], ['KEYS', '*']])
     if (this.once(40)) return ['HGETALL', this.#hashKey()]
+    if (this.once(40)) return ['SMEMBERS', this.#collectionKey()]
     return this.#plainRequest()
   }
 
   /** One whose reply is known byte for byte. */
   #plainRequest(): string[] {
     if (this.once(250)) return this.pick([['FLUSHDB'], ['SWAPDB', `${this.below(databases)}`, `${this.below(databases)}`]])
+    if (this.once(3)) return this.#collectionRequest()
     return this.once(3) ? this.#hashRequest() : this.once(4) ? this.#keyRequest() : this.#stringRequest()
   }
 
@@ -94,6 +98,22 @@ export class Workload {
       () => ['HGET', key, this.#field()],
       () => ['HMGET', key, ...some(() => [this.#field()])],
       () => ['HLEN', key],
+    ])()
+  }
+
+  /** On a set, which the key mostly holds: keys are of a type each, but change it now and then. */
+  #collectionRequest(): string[] {
+    const key = this.#collectionKey()
+    const some = (part: () => string[]): string[] => Array.from({ length: 1 + this.below(this.once(6) ? 40 : 4) }, part).flat()
+    const member = (): string => (this.once(4) ? `${this.below(100)}` : `m${this.below(this.fieldsMax)}${'-'.repeat(this.below(3) * 9)}`)
+    return this.pick<() => string[]>([
+      () => ['SADD', key, ...some(() => [member()])],
+      () => ['SADD', key, ...some(() => [member()])],
+      () => ['SADD', key, `${this.below(1000)}`],
+      () => ['SREM', key, ...some(() => [member()])],
+      () => ['SISMEMBER', key, member()],
+      () => ['SCARD', key],
+      () => [this.pick(['SUNIONSTORE', 'SINTERSTORE']), this.#collectionKey(), key, this.#collectionKey()],
     ])()
   }
 
@@ -149,7 +169,12 @@ export class Workload {
     return this.once(50) ? `s${this.below(stringKeys)}` : `h${this.below(hashKeys)}`
   }
 
+  #collectionKey(): string {
+    return this.once(50) ? this.#stringKey() : `c${this.below(collectionKeys)}`
+  }
+
   #key(): string {
+    if (this.once(4)) return this.#collectionKey()
     return this.once(3) ? this.#hashKey() : this.#stringKey()
   }
 }
