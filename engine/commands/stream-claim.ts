@@ -72,7 +72,7 @@ function noGroup(x: Execution): void {
 }
 
 function xclaim(x: Execution): void {
-  const { args, reply } = x
+  const { args } = x
   const entry = x.findType(1, streamType)
   if (entry === wrongType) return
   if (entry === 0 || findGroup(x, entry, 2) === undefined) {

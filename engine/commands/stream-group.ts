@@ -272,4 +272,3 @@ function deleteConsumer(x: Execution): void {
   x.reply.integer(x.edit(streamsOf(x), removeConsumerEdit, 2))
   x.notify(streamEvent, 'xgroup-delconsumer', 2)
 }
-

@@ -21,7 +21,9 @@ export function findGroup(x: Execution, entry: number, index: number): NamedPlac
 export function findConsumer(x: Execution, entry: number, group: number, index: number): number {
   const { groups } = streamsOf(x)
   const { args } = x
-  return groups.findConsumer(streamsOf(x).rootOf(entry), group, args.buffer, args.starts[index], args.ends[index]) ? groups.consumer.unit : 0
+  return groups.findConsumer(streamsOf(x).rootOf(entry), group, args.buffer, args.starts[index], args.ends[index])
+    ? groups.consumer.unit
+    : 0
 }
 
 /** Makes the consumer that is argument `index`; returns its unit. The key is argument `keyIndex`. */

@@ -24,8 +24,9 @@ const parenthesis = 0x28
 /** What looks into streams, by keyspace: it has no state of its own. */
 const lookers = new WeakMap<Keyspace, StreamType>()
 
-function ofLarge(wantsLarge: WantsLarge): WantsOf {
-  return (keyspace: Keyspace, entry, args, keyIndex, wants) => {
+/** A function of this name, which the documentation knows it by. */
+function ofLarge(name: string, wantsLarge: WantsLarge): WantsOf {
+  const wantsOf: WantsOf = (keyspace: Keyspace, entry, args, keyIndex, wants) => {
     if (keyspace.entries.type(entry) !== streamType) return
     if (!keyspace.entries.isTree(entry)) {
       wantValue(keyspace, entry, wants)
@@ -40,17 +41,18 @@ function ofLarge(wantsLarge: WantsLarge): WantsOf {
     streams.entries.wantMeta(root, wants)
     wantsLarge(streams, root, args, keyIndex, wants)
   }
+  Object.defineProperty(wantsOf, 'name', { value: name })
+  return wantsOf
 }
 
-/** The metadata; and the last node; and what a trim looks at. */
-export const wantsStreamMeta: WantsOf = ofLarge(() => undefined)
-export const wantsLastNode: WantsOf = ofLarge((streams, root, args, _key, wants) => {
+/** The last node, and what a trim looks at. */
+export const wantsLastNode: WantsOf = ofLarge('wantsLastNode', (streams, root, args, _key, wants) => {
   streams.entries.wantLast(root, wants)
   wantTrimmed(streams, root, args, wants)
 })
 
 /** The last node, and the first and the last entry. */
-export const wantsEdges: WantsOf = ofLarge((streams, root, args, _key, wants) => {
+export const wantsEdges: WantsOf = ofLarge('wantsEdges', (streams, root, args, _key, wants) => {
   streams.entries.wantLast(root, wants)
   const isFull = args.count > 3 && args.is(3, 'FULL')
   const count = isFull ? (args.count > 5 ? args.integer(5) : 10) : 1
@@ -62,8 +64,15 @@ export const wantsEdges: WantsOf = ofLarge((streams, root, args, _key, wants) =>
   streams.groups.eachGroup(root, ({ unit }) => units.push(unit))
   for (const unit of units) {
     streams.groups.wantConsumers(root, unit, wants)
-    streams.groups.wantPendingFrom(root, unit, least, pendingShown, wants)
-    streams.groups.eachResident(root, unit, true, least, 0, () => undefined)
+    const shown = count === 0 || Number.isNaN(count) ? all : count + 1
+    streams.groups.wantPendingFrom(root, unit, least, shown, wants)
+    if (!streams.groups.knowsConsumers(root, unit)) continue
+    const consumers: number[] = []
+    streams.groups.eachConsumer(root, unit, (consumer) => consumers.push(consumer.unit))
+    for (const consumer of consumers) {
+      streams.groups.wantPendingFrom(root, consumer, least, shown, wants)
+      streams.groups.eachResident(root, consumer, false, least, shown, (id) => streams.groups.wantPending(root, unit, id, wants))
+    }
   }
 })
 
@@ -82,8 +91,12 @@ function wantTrimmed(streams: StreamType, root: number, args: Arguments, wants: 
 }
 
 /** The entries between two ids, from the first or from the last on, as many as COUNT says. */
-export const wantsRange: WantsOf = ofLarge((streams, root, args, key, wants) => wantRange(streams, root, args, key + 1, key + 2, false, wants))
-export const wantsReversed: WantsOf = ofLarge((streams, root, args, key, wants) => wantRange(streams, root, args, key + 2, key + 1, true, wants))
+export const wantsEntryRange: WantsOf = ofLarge('wantsEntryRange', (streams, root, args, key, wants) =>
+  wantRange(streams, root, args, key + 1, key + 2, false, wants),
+)
+export const wantsReversedRange: WantsOf = ofLarge('wantsReversedRange', (streams, root, args, key, wants) =>
+  wantRange(streams, root, args, key + 2, key + 1, true, wants),
+)
 
 function wantRange(
   streams: StreamType,
@@ -107,14 +120,14 @@ function bound(args: Arguments, index: number, missing: 'first' | 'last', into: 
 }
 
 /** The nodes of the entries that the arguments behind the key name. */
-export const wantsEntries: WantsOf = ofLarge((streams, root, args, key, wants) => {
+export const wantsEntries: WantsOf = ofLarge('wantsEntries', (streams, root, args, key, wants) => {
   for (let i = key + 1; i < args.count; i++) {
     if (parseStreamId(args.buffer, args.starts[i], args.ends[i], 'first', from, true)) streams.entries.wantEntry(root, from, wants)
   }
 })
 
 /** Of XREAD: what is behind the id that belongs to the key. */
-export const wantsRead: WantsOf = ofLarge((streams, root, args, key, wants) => {
+export const wantsRead: WantsOf = ofLarge('wantsRead', (streams, root, args, key, wants) => {
   const { idIndex, count } = readOptions(args, key)
   streams.entries.wantLast(root, wants)
   if (parseStreamId(args.buffer, args.starts[idIndex], args.ends[idIndex], 'first', from, true)) {
@@ -134,7 +147,7 @@ function readOptions(args: Arguments, key: number): { idIndex: number; count: nu
 }
 
 /** Of XREADGROUP: what the group has not delivered, or what the consumer has pending, and where that goes. */
-export const wantsGroupRead: WantsOf = ofLarge((streams, root, args, key, wants) => {
+export const wantsGroupRead: WantsOf = ofLarge('wantsGroupRead', (streams, root, args, key, wants) => {
   const { groups, entries } = streams
   const { idIndex, count } = readOptions(args, key)
   let at = 1
@@ -184,13 +197,13 @@ function knowsNames(streams: StreamType, root: number, args: Arguments, group: n
 }
 
 /** The names of all groups; of one group and its consumers. */
-export const wantsGroups: WantsOf = ofLarge((streams, root, _args, _key, wants) => streams.groups.wantGroups(root, wants))
-export const wantsConsumers: WantsOf = ofLarge((streams, root, args, key, wants) => {
+export const wantsGroups: WantsOf = ofLarge('wantsGroups', (streams, root, _args, _key, wants) => streams.groups.wantGroups(root, wants))
+export const wantsConsumers: WantsOf = ofLarge('wantsConsumers', (streams, root, args, key, wants) => {
   if (knowsNames(streams, root, args, key + 1, 0, wants)) streams.groups.wantConsumers(root, streams.groups.group.unit, wants)
 })
 
 /** Of XGROUP DELCONSUMER and CREATECONSUMER: the consumer, and what it has pending. */
-export const wantsConsumer: WantsOf = ofLarge((streams, root, args, key, wants) => {
+export const wantsConsumer: WantsOf = ofLarge('wantsConsumer', (streams, root, args, key, wants) => {
   if (!knowsNames(streams, root, args, key + 1, key + 2, wants)) return
   const { groups } = streams
   const group = groups.group.unit
@@ -201,12 +214,12 @@ export const wantsConsumer: WantsOf = ofLarge((streams, root, args, key, wants) 
 })
 
 /** Of XACK: where the ids are pending. */
-export const wantsAcknowledged: WantsOf = ofLarge((streams, root, args, key, wants) => {
+export const wantsAcknowledged: WantsOf = ofLarge('wantsAcknowledged', (streams, root, args, key, wants) => {
   if (knowsNames(streams, root, args, key + 1, 0, wants)) wantNamed(streams, root, args, key + 2, false, wants)
 })
 
 /** Of XCLAIM: where the ids are pending, and their entries. */
-export const wantsClaimed: WantsOf = ofLarge((streams, root, args, key, wants) => {
+export const wantsClaimed: WantsOf = ofLarge('wantsClaimed', (streams, root, args, key, wants) => {
   if (!knowsNames(streams, root, args, key + 1, key + 2, wants)) return
   wantNamed(streams, root, args, key + 4, true, wants)
 })
@@ -229,7 +242,7 @@ function wantNamed(streams: StreamType, root: number, args: Arguments, first: nu
 }
 
 /** Of XAUTOCLAIM: what it may look at, with the entries. */
-export const wantsAutoClaimed: WantsOf = ofLarge((streams, root, args, key, wants) => {
+export const wantsAutoClaimed: WantsOf = ofLarge('wantsAutoClaimed', (streams, root, args, key, wants) => {
   if (!knowsNames(streams, root, args, key + 1, key + 2, wants) || !bound(args, key + 4, 'first', from)) return
   const { groups, entries } = streams
   const group = groups.group.unit
@@ -246,7 +259,7 @@ export const wantsAutoClaimed: WantsOf = ofLarge((streams, root, args, key, want
 })
 
 /** Of XPENDING: the edges; or a range, of the group or of a consumer. */
-export const wantsPending: WantsOf = ofLarge((streams, root, args, key, wants) => {
+export const wantsPending: WantsOf = ofLarge('wantsPending', (streams, root, args, key, wants) => {
   if (!knowsNames(streams, root, args, key + 1, 0, wants)) return
   const { groups } = streams
   const group = groups.group.unit
@@ -269,4 +282,6 @@ export const wantsPending: WantsOf = ofLarge((streams, root, args, key, wants) =
 })
 
 /** Of XTRIM: the metadata, and where what stays begins. */
-export const wantsTrimmed: WantsOf = ofLarge((streams, root, args, _key, wants) => wantTrimmed(streams, root, args, wants))
+export const wantsTrimmedNodes: WantsOf = ofLarge('wantsTrimmedNodes', (streams, root, args, _key, wants) =>
+  wantTrimmed(streams, root, args, wants),
+)

@@ -7,7 +7,7 @@ import { streamType } from '../keyspace/entries.ts'
 import { StreamId } from '../types/stream-id.ts'
 import { syntaxError } from './errors.ts'
 import { readBound, readCount, replyEntry, walkOf } from './stream-arguments.ts'
-import { wantsRange, wantsReversed } from './stream-needs.ts'
+import { wantsEntryRange, wantsReversedRange } from './stream-needs.ts'
 
 const range = {
   arity: -4,
@@ -24,14 +24,14 @@ export const streamRangeCommands = {
     ...range,
     syntax: 'key start end [COUNT count]',
     summary: 'Returns entries between two ids.',
-    needs: wantsRange,
+    needs: wantsEntryRange,
     handler: xrange,
   },
   XREVRANGE: {
     ...range,
     syntax: 'key end start [COUNT count]',
     summary: 'Returns entries between two ids, the last first.',
-    needs: wantsReversed,
+    needs: wantsReversedRange,
     handler: xrevrange,
   },
 } as const satisfies Record<string, EngineCommand>

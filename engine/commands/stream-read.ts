@@ -3,8 +3,11 @@ import type { EngineCommand, KeySpec } from '../command.ts'
 import type { Execution } from '../execution.ts'
 import { wrongType } from '../execution.ts'
 import { streamType } from '../keyspace/entries.ts'
+import type { ReplyWriter } from '../reply-writer.ts'
+import { groupEntriesRead, groupLastId } from '../types/stream-groups.ts'
 import { StreamId } from '../types/stream-id.ts'
-import { readTimeout } from './blocking-timeout.ts'
+import { deliverEdit, hasPosition } from '../types/stream-type.ts'
+import { block, tries } from './blocking.ts'
 import { syntaxError } from './errors.ts'
 import {
   greatestId,
@@ -20,8 +23,6 @@ import {
 } from './stream-arguments.ts'
 import { createConsumer, distanceFromFirst, findConsumer, findGroup, hasTombstones, unknownCount } from './stream-groups.ts'
 import { wantsGroupRead, wantsRead } from './stream-needs.ts'
-import { deliverEdit, hasPosition } from '../types/stream-type.ts'
-import { groupEntriesRead, groupLastId } from '../types/stream-groups.ts'
 
 function behindStreams(startsAt: number): KeySpec {
   const access = { first: startsAt, last: -1, step: 1, keyword: 'STREAMS', limit: 2, flags: ['RO', 'access'] }
@@ -78,7 +79,7 @@ function readRequest(x: Execution, isGroup: boolean): boolean {
   for (let i = 1; i < args.count && request.keysAt === 0; i++) {
     const more = args.count - i - 1
     if (more > 0 && args.is(i, 'BLOCK')) {
-      request.timeoutMs = readTimeout(x, ++i, true)
+      request.timeoutMs = readTimeoutMs(x, ++i)
       if (Number.isNaN(request.timeoutMs)) return false
     } else if (more > 0 && args.is(i, 'COUNT')) {
       request.count = readCount(x, ++i)
@@ -88,9 +89,7 @@ function readRequest(x: Execution, isGroup: boolean): boolean {
       request.keysAt = i + 1
       if (more % 2 !== 0) {
         const name = isGroup ? 'xreadgroup' : 'xread'
-        reply.error(
-          `ERR Unbalanced '${name}' list of streams: for each stream key an ID or '${isGroup ? '>' : '$'}' must be specified.`,
-        )
+        reply.error(`ERR Unbalanced '${name}' list of streams: for each stream key an ID or '${isGroup ? '>' : '$'}' must be specified.`)
         return false
       }
       request.keys = more / 2
@@ -116,6 +115,13 @@ function readRequest(x: Execution, isGroup: boolean): boolean {
   else if (isGroup && request.group === 0) reply.error('ERR Missing GROUP option for XREADGROUP')
   else return true
   return false
+}
+
+function readTimeoutMs({ args, reply }: Execution, index: number): number {
+  const value = args.bigInteger(index)
+  if (value !== undefined && value >= 0n) return Number(value)
+  reply.error(value === undefined ? 'ERR timeout is not an integer or out of range' : 'ERR timeout is negative')
+  return Number.NaN
 }
 
 const after = new StreamId()
@@ -151,8 +157,9 @@ function readPosition(x: Execution, keyAt: number, entry: number): boolean {
   return false
 }
 
-/** Looks all keys and ids up; undefined when an error is written. */
-function readPositions(x: Execution): StreamId[] | undefined {
+/** Looks all keys and ids up; undefined when an error is written. A request that was blocked goes on from where it stood then. */
+function readPositions(x: Execution): readonly StreamId[] | undefined {
+  if (x.wokenFor !== undefined) return x.remembered as readonly StreamId[]
   const positions: StreamId[] = []
   for (let i = 0; i < request.keys; i++) {
     const keyAt = request.keysAt + i
@@ -176,24 +183,48 @@ function xread(x: Execution): void {
   })
 }
 
-/** Has each stream served, and replies or blocks when none was. */
-function serve(x: Execution, positions: readonly StreamId[], serves: (keyAt: number, entry: number, position: StreamId) => boolean): void {
+/** Serves a stream; false, and nothing replied, when there is nothing for it. */
+type Serve = (keyAt: number, entry: number, position: StreamId) => boolean
+
+/** Has each stream served; if none was, the request blocks or has its reply. */
+function serve(x: Execution, positions: readonly StreamId[], serves: Serve): void {
   const { reply } = x
   const begin = reply.position
-  const token = reply.mapDeferred()
+  const token = reply.protocol === 3 ? reply.mapDeferred() : reply.arrayDeferred()
   let served = 0
   for (let i = 0; i < request.keys; i++) {
     const keyAt = request.keysAt + i
-    const entry = x.findType(keyAt, streamType)
-    if (entry > 0 && serves(keyAt, entry, positions[i] as StreamId)) served++
+    if (!tries(x, keyAt)) continue
+    const entry = x.wokenFor === undefined ? x.findType(keyAt, streamType) : awaited(x, keyAt, begin)
+    if (entry === wrongType) return
+    if (entry !== 0 && serves(keyAt, entry, positions[i] as StreamId)) served++
   }
   if (served > 0) {
-    if (reply.protocol === 2) reply.resolve(token, served)
-    else reply.resolve(token, served)
+    reply.resolve(token, served)
     return
   }
   reply.rewindTo(begin)
-  reply.nilArray()
+  if (request.timeoutMs < 0) {
+    reply.nilArray()
+    return
+  }
+  const keys = Array.from({ length: request.keys }, (_, i) => request.keysAt + i)
+  block(x, { keys, timeoutMs: request.timeoutMs, timedOut, hearsOfLoss: request.group !== 0, remembers: positions })
+}
+
+const timedOut = (reply: ReplyWriter): void => reply.nilArray()
+
+/** The entry of a stream that a blocked request has been woken for; whoever waits as a consumer hears of its end. */
+function awaited(x: Execution, keyAt: number, begin: number): number {
+  const { reply, keyspace } = x
+  const found = x.find(keyAt)
+  const entry = found !== 0 && keyspace.entries.type(found) === streamType ? found : 0
+  if (request.group === 0 || (entry !== 0 && findGroup(x, entry, request.group) !== undefined)) return entry
+  reply.rewindTo(begin)
+  reply.error(
+    entry === 0 ? 'UNBLOCKED the stream key no longer exists' : 'NOGROUP the consumer group this client was blocked on no longer exists',
+  )
+  return wrongType
 }
 
 function beginStream(x: Execution, keyAt: number): void {

@@ -14,7 +14,7 @@ import { lastEntryId, putId, putUint64, readStrictId, replyId, streamsOf } from 
 import { streamClaimCommands } from './stream-claim.ts'
 import { streamGroupCommands } from './stream-group.ts'
 import { streamInfoCommands } from './stream-info.ts'
-import { wantsEntries, wantsLastNode, wantsTrimmed } from './stream-needs.ts'
+import { wantsEntries, wantsLastNode, wantsTrimmedNodes } from './stream-needs.ts'
 import { streamPendingCommands } from './stream-pending.ts'
 import { streamRangeCommands } from './stream-range.ts'
 import { streamReadCommands } from './stream-read.ts'
@@ -53,7 +53,7 @@ export const streamCommands = {
     complexity: 'O(N) where N is the number of entries that go',
     syntax: 'key <MAXLEN | MINID> [= | ~] threshold [LIMIT count]',
     summary: 'Removes the oldest entries of a stream.',
-    needs: wantsTrimmed,
+    needs: wantsTrimmedNodes,
     handler: xtrim,
   },
   XSETID: {

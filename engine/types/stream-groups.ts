@@ -525,7 +525,14 @@ export class StreamGroups {
   }
 
   /** As `eachPending` and `eachOwn`, up to what is cold; ids only, up to `count`. Of a group each with the unit of its consumer, else 0. */
-  eachResident(root: number, unit: number, isGroup: boolean, from: StreamId, count: number, visit: (id: StreamId, consumer: number) => void): void {
+  eachResident(
+    root: number,
+    unit: number,
+    isGroup: boolean,
+    from: StreamId,
+    count: number,
+    visit: (id: StreamId, consumer: number) => void,
+  ): void {
     const id = new StreamId()
     let left = count
     this.#eachIn(
@@ -542,14 +549,28 @@ export class StreamGroups {
     )
   }
 
+  /** Whether all names of a group's consumers are there. */
+  knowsConsumers(root: number, group: number): boolean {
+    let isCold = false
+    this.wantConsumers(root, group, {
+      value: () => undefined,
+      leaf: () => {
+        isCold = true
+      },
+    })
+    return !isCold
+  }
+
   /** Whether all names of groups are there. */
   knowsGroups(root: number): boolean {
-    const { leaves } = this
-    const at = new LeafRow()
-    if (!this.#firstOf(root, groupsUnit, at)) return true
-    do if (leaves.ref(at) === 0) return false
-    while (leaves.shape.next(at) && this.#firstWord(at) === (groupBit | groupsUnit) >>> 0)
-    return true
+    let isCold = false
+    this.wantGroups(root, {
+      value: () => undefined,
+      leaf: () => {
+        isCold = true
+      },
+    })
+    return !isCold
   }
 
   /** The last id that a unit has pending; false if there is none. */

@@ -34,10 +34,5 @@ export function pendingSeparator(unit: number, id: StreamId, into: Separator): S
   const msHigh = isLate ? two16 - 1 : id.msHigh
   const msLow = isLate ? wordMax : id.msLow
   const seqHigh = isFar ? two16 - 1 : id.seqHigh
-  return into.set(
-    (groupBit | unit) >>> 0,
-    msHigh * two16 + (msLow >>> 16),
-    (msLow % two16) * two16 + seqHigh,
-    isFar ? wordMax : id.seqLow,
-  )
+  return into.set((groupBit | unit) >>> 0, msHigh * two16 + (msLow >>> 16), (msLow % two16) * two16 + seqHigh, isFar ? wordMax : id.seqLow)
 }

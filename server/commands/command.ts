@@ -151,7 +151,7 @@ function replyKeySpecification(session: Session, { first, last, step, flags, num
   else
     replyTyped(session, 'keyword', [
       ['keyword', keyword],
-      ['startfrom', 1],
+      ['startfrom', first],
     ])
   reply.text('find_keys')
   if (numberAt === undefined)
