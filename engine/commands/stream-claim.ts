@@ -6,7 +6,7 @@ import { wrongType } from '../execution.ts'
 import { streamType } from '../keyspace/entries.ts'
 import { groupEntriesRead, groupLastId } from '../types/stream-groups.ts'
 import { opensSequence, parseStreamId, StreamId } from '../types/stream-id.ts'
-import { deliverEdit, hasPosition } from '../types/stream-type.ts'
+import { deliverEdit, putGroupEdit } from '../types/stream-type.ts'
 import { syntaxError } from './errors.ts'
 import { firstId, putId, putUint64, readBound, readStrictId, replyEntry, replyId, streamsOf, walkOf } from './stream-arguments.ts'
 import { createConsumer, findConsumer, findGroup } from './stream-groups.ts'
@@ -94,10 +94,7 @@ function xclaim(x: Execution): void {
   options.hasLastId = options.hasLastId && lastId.compare(id) > 0
   if (!options.hasLastId) lastId.copy(id)
   const { unit } = group
-  const found = findConsumer(x, entry, unit, 3)
-  if (found !== 0) streamsOf(x).groups.sawConsumer(x.now)
-  const consumer = found !== 0 ? found : createConsumer(x, entry, unit, 3, 1)
-  claim(x, entry, unit, consumer, ids)
+  claim(x, entry, unit, ids)
 }
 
 function readClaimOptions(x: Execution, first: number): boolean {
@@ -135,7 +132,7 @@ function readClaimOptions(x: Execution, first: number): boolean {
   return true
 }
 
-function claim(x: Execution, entry: number, group: number, consumer: number, ids: readonly StreamId[]): void {
+function claim(x: Execution, entry: number, group: number, ids: readonly StreamId[]): void {
   const { reply } = x
   const streams = streamsOf(x)
   const root = streams.rootOf(entry)
@@ -160,42 +157,41 @@ function claim(x: Execution, entry: number, group: number, consumer: number, ids
     if (isPending && options.minIdle > 0 && x.now - deliveredAt < options.minIdle) continue
     const before = earlier !== undefined ? earlier.deliveries : isPending ? pending.deliveries : 1n
     const deliveries = options.retryCount >= 0n ? options.retryCount : options.justId ? before : before + 1n
-    claimed.push({ id: each, former: earlier !== undefined ? consumer : isPending ? pending.consumer : 0, deliveries })
+    claimed.push({ id: each, former: isPending ? pending.consumer : 0, deliveries })
     if (options.justId) replyId(reply, each)
     else replyEntry(reply, walk.entry)
   }
   reply.resolve(token, claimed.length)
   acknowledge(x, group, gone, owners)
-  give(x, entry, group, consumer, 3, claimed, options.hasLastId)
+  if (options.hasLastId) setLastId(x, entry)
+  give(x, entry, group, claimed)
 }
 
-/** Gives pending entries to a consumer, which is argument `consumerAt`. */
-function give(
-  x: Execution,
-  entry: number,
-  group: number,
-  consumer: number,
-  consumerAt: number,
-  claimed: readonly Claimed[],
-  hasLastId: boolean,
-): void {
-  if (claimed.length === 0 && !hasLastId) return
-  const { args, mutator } = x
-  const streams = streamsOf(x)
+/** Notes that a group has delivered up to `lastId`. */
+function setLastId(x: Execution, entry: number): void {
+  const { args } = x
   const found = findGroup(x, entry, 2)
   if (found === undefined) return
-  const read = groupEntriesRead(found)
-  const payload = mutator.payload()
-  payload.byte(hasLastId ? hasPosition : 0)
-  if (hasLastId) {
-    putId(payload, lastId)
-    putUint64(payload, read)
-    payload.range(args.buffer, args.starts[2], args.ends[2])
-  }
+  const payload = x.mutator.payload()
+  payload.u32(0)
+  payload.u32(found.unit)
+  putId(payload, lastId)
+  putUint64(payload, groupEntriesRead(found))
+  payload.range(args.buffer, args.starts[2], args.ends[2])
+  x.edit(streamsOf(x), putGroupEdit, 1)
+}
+
+/** Gives pending entries to the consumer that is argument 3, which may be new. */
+function give(x: Execution, entry: number, group: number, claimed: readonly Claimed[]): void {
+  if (claimed.length === 0) return
+  const { args } = x
+  const consumer = findConsumer(x, entry, group, 3) || createConsumer(x, entry, group, 3, 1)
+  const payload = x.mutator.payload()
+  payload.byte(0)
   payload.u32(group)
   payload.u32(consumer)
   payload.u48(x.now)
-  payload.range(args.buffer, args.starts[consumerAt], args.ends[consumerAt])
+  payload.range(args.buffer, args.starts[3], args.ends[3])
   payload.varint(claimed.length)
   for (const each of claimed) {
     putId(payload, each.id)
@@ -203,7 +199,7 @@ function give(
     payload.u48(options.deliveredAt)
     putUint64(payload, each.deliveries)
   }
-  x.edit(streams, deliverEdit, 1)
+  x.edit(streamsOf(x), deliverEdit, 1)
 }
 
 /** Entries that XAUTOCLAIM looks at for each that it may claim. */
@@ -244,13 +240,10 @@ function xautoclaim(x: Execution): void {
     return
   }
   const { unit } = group
-  const found = findConsumer(x, entry, unit, 3)
-  if (found !== 0) streamsOf(x).groups.sawConsumer(x.now)
-  const consumer = found !== 0 ? found : createConsumer(x, entry, unit, 3, 1)
-  claimIdle(x, entry, unit, consumer, start, count)
+  claimIdle(x, entry, unit, start, count)
 }
 
-function claimIdle(x: Execution, entry: number, group: number, consumer: number, start: StreamId, count: number): void {
+function claimIdle(x: Execution, entry: number, group: number, start: StreamId, count: number): void {
   const { reply } = x
   const streams = streamsOf(x)
   const root = streams.rootOf(entry)
@@ -288,5 +281,5 @@ function claimIdle(x: Execution, entry: number, group: number, consumer: number,
   reply.array(gone.length)
   for (const each of gone) replyId(reply, each)
   acknowledge(x, group, gone, owners)
-  give(x, entry, group, consumer, 3, claimed, false)
+  give(x, entry, group, claimed)
 }

@@ -413,7 +413,7 @@ export class StreamEntries {
     const at = new LeafRow()
     const limit = entrySeparator(backwards ? from : to, new Separator())
     shape.locate(root, entrySeparator(backwards ? to : from, this.#separator), at)
-    if (!this.#isEntries(at) && (backwards || !shape.next(at))) return
+    if (!this.#isEntries(at) && !shape.next(at)) return
     // The node in which the range begins may show nothing of it.
     let left = count
     for (let isFirst = true; this.#isEntries(at) && left > 0; isFirst = false) {
