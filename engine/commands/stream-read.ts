@@ -253,21 +253,25 @@ function xreadgroup(x: Execution): void {
     const group = findGroup(x, entry, request.group)
     if (group === undefined) return false
     const { unit } = group
-    const consumer = findConsumer(x, entry, unit, request.group + 1)
-    if (consumer !== 0) streamsOf(x).groups.sawConsumer(x.now)
-    const owner = consumer !== 0 ? consumer : createConsumer(x, entry, unit, request.group + 1, keyAt)
     if (position.compare(greatestId) !== 0) {
       beginStream(x, keyAt)
-      replyHistory(x, keyAt, entry, unit, owner, position)
+      replyHistory(x, keyAt, entry, unit, consumerFor(x, keyAt, entry, unit), position)
       return true
     }
-    findGroup(x, entry, request.group)
-    groupLastId(streamsOf(x).groups.group, after)
+    groupLastId(group, after)
     if (!lastEntryId(x, entry, last) || last.compare(after) <= 0) return false
     beginStream(x, keyAt)
-    deliver(x, keyAt, entry, unit, owner)
+    deliver(x, keyAt, entry, unit, consumerFor(x, keyAt, entry, unit))
     return true
   })
+}
+
+/** The unit of the consumer that the request names, made if there is none. */
+function consumerFor(x: Execution, keyAt: number, entry: number, group: number): number {
+  const found = findConsumer(x, entry, group, request.group + 1)
+  if (found === 0) return createConsumer(x, entry, group, request.group + 1, keyAt)
+  streamsOf(x).groups.sawConsumer(x.now)
+  return found
 }
 
 const delivered = new StreamId()
@@ -276,7 +280,8 @@ const delivered = new StreamId()
 function deliver(x: Execution, keyAt: number, entry: number, group: number, consumer: number): void {
   const { args, reply, mutator } = x
   const streams = streamsOf(x)
-  let entriesRead = groupEntriesRead(streams.groups.group)
+  const found = findGroup(x, entry, request.group)
+  let entriesRead = found === undefined ? unknownCount : groupEntriesRead(found)
   id.copy(after).increment()
   const walk = walkOf(x).begin(entry, id, greatestId)
   const ids: StreamId[] = []

@@ -48,8 +48,13 @@ function count(random: SeededRandom): string[] {
 /** Ids mostly grow: they are those of 60 ms, so that an old one is refused now and then. */
 let clock = 0
 
+/** A session begins. */
+export function beginStreamRequests(): void {
+  clock = 0
+}
+
 function add(random: SeededRandom, key: string): string[] {
-  clock += random.below(3)
+  if (random.once(6)) clock = Math.min(clock + random.below(3), 70)
   const given = random.once(30) ? id(random) : random.once(2) ? `${clock}-*` : `${clock}-${random.below(5)}`
   const options = random.once(8) ? trim(random) : []
   const makes = random.once(15) ? ['NOMKSTREAM'] : []
