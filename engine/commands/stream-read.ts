@@ -25,7 +25,7 @@ import { createConsumer, distanceFromFirst, findConsumer, findGroup, hasTombston
 import { wantsGroupRead, wantsRead } from './stream-needs.ts'
 
 function behindStreams(startsAt: number): KeySpec {
-  const access = { first: startsAt, last: -1, step: 1, keyword: 'STREAMS', limit: 2, flags: ['RO', 'access'] }
+  const access = { first: 0, last: -1, step: 1, keyword: 'STREAMS', searchFrom: startsAt, limit: 2, flags: ['RO', 'access'] }
   return { first: 0, last: 0, step: 0, movable: true, access: [access] }
 }
 

@@ -6,13 +6,15 @@
  * and in any order, or each element of a list in their order; then whether it expires. A key is its name and its value; a database its number and its keys in any order.
  */
 import { createHash } from 'node:crypto'
-import { hashType, leafForm, listType, setType } from '../../engine/keyspace/entries.ts'
+import { hashType, leafForm, listType, setType, streamType } from '../../engine/keyspace/entries.ts'
 import type { Keyspace } from '../../engine/keyspace/keyspace.ts'
 import { visitElements } from '../../engine/types/hash-leaf.ts'
 import { visitElements as visitListElements } from '../../engine/types/list-leaf.ts'
 import type { VisitPair } from '../../engine/types/packed-fields.ts'
 import { PackedCursor, visitPairs } from '../../engine/types/packed-fields.ts'
 import { eachMember } from '../../engine/types/set-type.ts'
+import type { Separator } from '../../engine/tree/separator.ts'
+import { visitEntries } from '../../engine/types/stream-entries.ts'
 import type { Clock } from '../../storage/clock.ts'
 import type { Tier } from '../../storage/tier.ts'
 import type { KeyVisitor, WalkedKey, WalkedLeaf } from './key-walk.ts'
@@ -92,7 +94,7 @@ class KeyDigests implements KeyVisitor {
   }
 
   blob(key: WalkedKey, bytes: Buffer, start: number, leaf: WalkedLeaf | undefined): void {
-    elementDigests[key.type]?.(this.#of(key), bytes, start, leaf !== undefined, key.encoding)
+    elementDigests[key.type]?.(this.#of(key), bytes, start, leaf !== undefined, key.encoding, leaf?.separator)
   }
 
   end(key: WalkedKey): void {
@@ -113,7 +115,7 @@ class KeyDigests implements KeyVisitor {
 }
 
 /** By type: adds what a blob or a leaf holds. */
-const elementDigests: (((digest: Digest, bytes: Buffer, start: number, isLeaf: boolean, form: number) => void) | undefined)[] = []
+const elementDigests: (((digest: Digest, bytes: Buffer, start: number, isLeaf: boolean, form: number, separator?: Separator) => void) | undefined)[] = []
 elementDigests[hashType] = (digest, bytes, start, isLeaf) => {
   const visit: VisitPair = (buffer, { fieldStart, fieldEnd, valueStart, valueEnd }) => {
     const field = new Digest()
@@ -133,6 +135,13 @@ elementDigests[listType] = (digest, bytes, start) => {
 
 elementDigests[setType] = (digest, bytes, start, isLeaf, form) => {
   eachMember(isLeaf ? leafForm : form, bytes, start, (buffer, from, to) => digest.addAny(buffer.subarray(from, to)))
+}
+
+elementDigests[streamType] = (digest, bytes, start, _isLeaf, _form, separator) => {
+  visitEntries(bytes, start, separator, (entry) => {
+    digest.addNext(Buffer.from(entry.id.toString().replace('-', '.')))
+    entry.each((buffer, from, to) => digest.addNext(buffer.subarray(from, to)))
+  })
 }
 
 class Digest {

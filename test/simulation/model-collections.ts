@@ -106,13 +106,18 @@ export const collectionHandlers: Readonly<Record<string, Handler>> = {
   }),
   ltrim: onList((elements, [key, from, to], model, db, expireAt) => {
     const kept = elements.slice(Number(from), Number(to) + 1)
-    if (elements.length > 0) model.putCollection(db, key as string, { kind: 'list', elements: kept }, expireAt)
+    if (kept.length < elements.length) model.putCollection(db, key as string, { kind: 'list', elements: kept }, expireAt)
     return ok
   }),
   zadd: onSortedSet((scores, [key, ...pairs], model, db, expireAt) => {
     const before = scores.size
-    for (let i = 0; i < pairs.length; i += 2) scores.set(pairs[i + 1] as string, Number(pairs[i]))
-    model.putCollection(db, key as string, { kind: 'zset', scores }, expireAt)
+    let isChanged = false
+    for (let i = 0; i < pairs.length; i += 2) {
+      const member = pairs[i + 1] as string
+      if (scores.get(member) !== Number(pairs[i])) isChanged = true
+      scores.set(member, Number(pairs[i]))
+    }
+    if (isChanged) model.putCollection(db, key as string, { kind: 'zset', scores }, expireAt)
     return integer(scores.size - before)
   }),
   zincrby: onSortedSet((scores, [key, by, member], model, db, expireAt) => {

@@ -4,13 +4,15 @@ import type { SeededRandom } from './seeded-random.ts'
 export const databases = 3
 const stringKeys = 18
 const hashKeys = 5
-const collectionKeys = 6
+const setKeys = ['set0', 'set1', 'set2']
+const listKeys = ['list0', 'list1', 'list2']
+const collectionKeys = [...setKeys, ...listKeys]
 
 /** Every key that the workload can touch. */
 export const allKeys: readonly string[] = [
   ...Array.from({ length: stringKeys }, (_, i) => `s${i}`),
   ...Array.from({ length: hashKeys }, (_, i) => `h${i}`),
-  ...Array.from({ length: collectionKeys }, (_, i) => `c${i}`),
+  ...collectionKeys,
 ]
 
 export class Workload {
@@ -49,7 +51,11 @@ export class Workload {
     if (this.once(40)) return ['SELECT', `${this.below(databases)}`]
     if (this.once(60)) return this.pick([['DBSIZE'], ['KEYS', '*']])
     if (this.once(40)) return ['HGETALL', this.#hashKey()]
-    if (this.once(40)) return ['SMEMBERS', this.#collectionKey()]
+    if (this.once(40))
+      return this.pick([
+        ['SMEMBERS', this.pick(setKeys)],
+        ['LRANGE', this.pick(listKeys), '0', '-1'],
+      ])
     return this.#plainRequest()
   }
 
@@ -101,20 +107,43 @@ export class Workload {
     ])()
   }
 
-  /** On a set, which the key mostly holds: keys are of a type each, but change it now and then. */
   #collectionRequest(): string[] {
-    const key = this.#collectionKey()
-    const some = (part: () => string[]): string[] => Array.from({ length: 1 + this.below(this.once(6) ? 40 : 4) }, part).flat()
-    const member = (): string => (this.once(4) ? `${this.below(100)}` : `m${this.below(this.fieldsMax)}${'-'.repeat(this.below(3) * 9)}`)
+    return this.pick([() => this.#setRequest(), () => this.#listRequest()])()
+  }
+
+  #setRequest(): string[] {
+    const key = this.#collectionKey(setKeys)
     return this.pick<() => string[]>([
-      () => ['SADD', key, ...some(() => [member()])],
-      () => ['SADD', key, ...some(() => [member()])],
+      () => ['SADD', key, ...this.#some(() => [this.#member()])],
+      () => ['SADD', key, ...this.#some(() => [this.#member()])],
       () => ['SADD', key, `${this.below(1000)}`],
-      () => ['SREM', key, ...some(() => [member()])],
-      () => ['SISMEMBER', key, member()],
+      () => ['SREM', key, ...this.#some(() => [this.#member()])],
+      () => ['SISMEMBER', key, this.#member()],
       () => ['SCARD', key],
-      () => [this.pick(['SUNIONSTORE', 'SINTERSTORE']), this.#collectionKey(), key, this.#collectionKey()],
+      () => [this.pick(['SUNIONSTORE', 'SINTERSTORE']), this.#collectionKey(setKeys), key, this.#collectionKey(setKeys)],
     ])()
+  }
+
+  #listRequest(): string[] {
+    const key = this.#collectionKey(listKeys)
+    const end = (): string => this.pick(['L', 'R'])
+    return this.pick<() => string[]>([
+      () => [`${end()}PUSH`, key, ...this.#some(() => [this.#fieldValue()])],
+      () => [`${end()}PUSH`, key, ...this.#some(() => [this.#fieldValue()])],
+      () => [`${end()}POP`, key, ...(this.once(2) ? [] : [`${this.below(6)}`])],
+      () => ['LSET', key, `${this.below(40)}`, this.#fieldValue()],
+      () => ['LRANGE', key, `${this.below(40)}`, `${this.below(60) - 1}`],
+      () => ['LLEN', key],
+      () => (this.once(3) ? ['LTRIM', key, `${this.below(5)}`, `${this.below(400)}`] : ['LLEN', key]),
+    ])()
+  }
+
+  #some(part: () => string[]): string[] {
+    return Array.from({ length: 1 + this.below(this.once(6) ? 40 : 4) }, part).flat()
+  }
+
+  #member(): string {
+    return this.once(4) ? `${this.below(100)}` : `m${this.below(this.fieldsMax)}${'-'.repeat(this.below(3) * 9)}`
   }
 
   #keyRequest(): string[] {
@@ -169,12 +198,13 @@ export class Workload {
     return this.once(50) ? `s${this.below(stringKeys)}` : `h${this.below(hashKeys)}`
   }
 
-  #collectionKey(): string {
-    return this.once(50) ? this.#stringKey() : `c${this.below(collectionKeys)}`
+  /** A key that mostly holds a collection of one type. */
+  #collectionKey(keys: readonly string[]): string {
+    return this.once(50) ? this.#key() : this.pick(keys)
   }
 
   #key(): string {
-    if (this.once(4)) return this.#collectionKey()
+    if (this.once(4)) return this.pick(collectionKeys)
     return this.once(3) ? this.#hashKey() : this.#stringKey()
   }
 }
