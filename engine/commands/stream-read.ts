@@ -88,8 +88,7 @@ function readRequest(x: Execution, isGroup: boolean): boolean {
     } else if (more > 0 && args.is(i, 'STREAMS')) {
       request.keysAt = i + 1
       if (more % 2 !== 0) {
-        const name = isGroup ? 'xreadgroup' : 'xread'
-        reply.error(`ERR Unbalanced '${name}' list of streams: for each stream key an ID or '${isGroup ? '>' : '$'}' must be specified.`)
+        reply.error("ERR Unbalanced XREAD list of streams: for each stream key an ID or '$' must be specified.")
         return false
       }
       request.keys = more / 2
