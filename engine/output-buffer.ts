@@ -252,6 +252,11 @@ export class OutputBuffer {
     this.#pool.usedBytes -= piece.end - end
   }
 
+  /** Where in `chunk` stands what was written since `position`, up to `at`; negative when not all of it is there. */
+  placeOf(position: number): number {
+    return this.#pieces.length === 0 && position >= this.#base + this.#start ? position - this.#base : -1
+  }
+
   /** What was written since `from` may leave only when `committed` reaches `lsn`. */
   hold(lsn: number, from: number): void {
     const count = this.#heldCount

@@ -29,7 +29,7 @@ export function aclCategories({ spec }: Command): string[] {
   const flags = new Set<string>(spec.flags)
   const categories = new Set<string>(spec.categories)
   if (flags.has('write')) categories.add('write')
-  if (flags.has('readonly')) categories.add('read')
+  if (flags.has('readonly') && !categories.has('scripting')) categories.add('read')
   if (flags.has('admin')) categories.add('admin').add('dangerous')
   if (flags.has('pubsub')) categories.add('pubsub')
   if (flags.has('blocking')) categories.add('blocking')

@@ -25,6 +25,9 @@ export interface Command<Session = never> {
   readonly publishes: boolean
   /** A client of RESP2 that has subscribed may send it. */
   readonly whileSubscribed: boolean
+  readonly noScript: boolean
+  /** Also while a script runs that takes long. */
+  readonly whileBusy: boolean
   readonly whileLoading: boolean
   readonly hasKeys: boolean
   /** Takes about a microsecond, whatever it meets. */
@@ -166,6 +169,8 @@ function makeCommand<Session>(
     noMulti: has('no_multi'),
     publishes: has('pubsub') && has('fast'),
     whileSubscribed: whileSubscribed.has(name),
+    noScript: has('noscript'),
+    whileBusy: has('allow_busy'),
     whileLoading: has('loading'),
     hasKeys: spec.keys.access.some(({ flags }) => !flags.includes('not_key')),
     isBrief: !ofSession && spec.complexity.startsWith('O(1)'),

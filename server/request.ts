@@ -23,6 +23,7 @@ import { isMemoryRefusal } from '../engine/memory/refusal.ts'
 import type { StagedWork } from '../engine/staged-work.ts'
 import type { Clock } from '../storage/clock.ts'
 import type { ColdSet } from '../storage/cold-set.ts'
+import type { Tier } from '../storage/tier.ts'
 import type { Command } from './command-table.ts'
 import { outOfMemory } from './dispatch-errors.ts'
 import type { Gate, GatedRequest, GatedState } from './gate.ts'
@@ -102,6 +103,10 @@ export class Request<Session = never> implements RefusableRequest {
   readonly #owner: RequestOwner
   /** What was read for the try that begins now. */
   #fetched: ColdSet | undefined
+  /** What was read for the present try. */
+  #admitted: ColdSet | undefined
+  /** How often its execution has been given up to begin anew. */
+  tries = 0
   /** Counts waits: an event that was meant for an earlier one is recognised by it. */
   #wait = 0
   /** Takes the present wait back. */
@@ -166,6 +171,7 @@ export class Request<Session = never> implements RefusableRequest {
     this.command = command
     this.args = args
     this.state = 'running'
+    this.tries = 0
   }
 
   /** True when something has to come before it may run, or be queued by MULTI if it only `queues`. It is tried again then. */
@@ -173,6 +179,7 @@ export class Request<Session = never> implements RefusableRequest {
     // What was read for this try is for no later one, and not for those that follow in the pipeline.
     const fetched = this.#fetched
     this.#fetched = undefined
+    this.#admitted = fetched
     const { gate, shard } = this.#host
     if (this.#awaitsGate(gate)) return true
     if (queues || shard === undefined) return false
@@ -192,7 +199,15 @@ export class Request<Session = never> implements RefusableRequest {
   /** Another shard has taken the place of the one that it began with: what it has of that is worth nothing. */
   shardReplaced(): void {
     this.#fetched = undefined
+    this.#admitted = undefined
     this.#releaseStaged()
+  }
+
+  /** Its execution has met what is cold, and has been given up: it is tried again when that is there. */
+  awaitCold(cold: ColdSet): void {
+    const { tier } = this.#host.shard as Shard
+    this.tries++
+    this.#fetch(tier, cold, this.#admitted)
   }
 
   /** The reply comes later, when the server is done with it. `counted`: the time until then is the command's. */
@@ -277,6 +292,7 @@ export class Request<Session = never> implements RefusableRequest {
     if (this.isWaiting) this.#resumes()
     this.state = 'done'
     this.#fetched = undefined
+    this.#admitted = undefined
     if (this.staged !== undefined) this.#releaseStaged()
   }
 
@@ -360,6 +376,11 @@ export class Request<Session = never> implements RefusableRequest {
   #awaitsCold({ primary, tier }: Shard, fetched: ColdSet | undefined): boolean {
     const cold = this.#coldNeeds(primary)
     if (cold === undefined) return false
+    this.#fetch(tier, cold, fetched)
+    return true
+  }
+
+  #fetch(tier: Tier, cold: ColdSet, fetched: ColdSet | undefined): void {
     // Under pressure one value may leave while another is read: a request that needs both keeps what it has got.
     cold.former = fetched
     this.#waits('awaitsCold', nothing)
@@ -376,7 +397,6 @@ export class Request<Session = never> implements RefusableRequest {
         })
       }
     })
-    return true
   }
 
   #coldNeeds(primary: Primary): ColdSet | undefined {

@@ -36,7 +36,8 @@ export class Session implements RequestHandler, RequestOwner, Client {
   readonly server: SessionHost
   readonly connection: Connection
   readonly id: number
-  readonly reply: ReplyWriter
+  /** Where the command that is executed writes its reply: within a script not to the connection. */
+  reply: ReplyWriter
   readonly transaction = new Transaction<Session>()
   readonly subscriptions = new Subscriptions()
   /** The request that the client waits for. */
@@ -259,6 +260,11 @@ export class Session implements RequestHandler, RequestOwner, Client {
       if (lsn !== 0) this.hold(lsn, command.isWrite)
       if (primary.keyWait !== undefined) this.#waitsForKeys(primary.keyWait)
     } else command.serves(this)
+    // It has met what is cold and will be executed anew.
+    if (this.inHand.state === 'awaitsCold') {
+      this.args = outerArgs
+      return
+    }
     if (server.stats.errors !== errorsBefore) command.stats.failed++
     if (!timed) {
       command.stats.addUntimed()
@@ -335,7 +341,7 @@ export class Session implements RequestHandler, RequestOwner, Client {
   }
 
   #outcome(): RequestOutcome {
-    if (this.inHand.isReplyDeferred) return 'wait'
+    if (this.inHand.isWaiting) return 'wait'
     this.inHand.end()
     this.#applyReplyMode()
     if (this.#closeAfter) return 'close'

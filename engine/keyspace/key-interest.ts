@@ -11,6 +11,7 @@
  */
 import { databaseFlushed, databaseSwapped, dataReloaded, leavesKey } from './key-change.ts'
 import type { Keyspace } from './keyspace.ts'
+import { ownDatabase } from './keyspace.ts'
 
 /** Measured: what a key and an interest take beside the key's bytes, with their share of the tables. */
 export const keyOfInterestBytes = 300
@@ -123,6 +124,7 @@ export class KeyInterest {
 
   /** The mutator has changed a key of a physical database, or is about to. Only called while `active`. */
   touched(db: number, key: Uint8Array, start: number, end: number, change: number): void {
+    if (db === ownDatabase) return
     const table = this.#tableOf(db)
     this.#listener?.keyTouched(table.database, key, start, end, change)
     if (table.isEmpty) return
@@ -139,6 +141,7 @@ export class KeyInterest {
 
   /** A physical database is about to be emptied: the keys that are in it change. Only called while `active`. */
   flushed(db: number): void {
+    if (db === ownDatabase) return
     const table = this.#tableOf(db)
     this.#listener?.databaseTouched(table.database, databaseFlushed)
     for (const node of table.nodes()) if (exists(this.#keyspace, db, node)) this.#tell(node, databaseFlushed)

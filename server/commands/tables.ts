@@ -2,6 +2,7 @@
 import { bitfieldCommands } from '../../engine/commands/bitfield.ts'
 import { bitmapCommands } from '../../engine/commands/bitmap.ts'
 import { databaseCommands } from '../../engine/commands/database.ts'
+import { dumpCommands } from '../../engine/commands/dump.ts'
 import { expireCommands } from '../../engine/commands/expire.ts'
 import { hashCommands } from '../../engine/commands/hash.ts'
 import { hyperloglogCommands } from '../../engine/commands/hyperloglog.ts'
@@ -23,15 +24,18 @@ import { clientCommands } from './client.ts'
 import { commandCommands } from './command.ts'
 import { configCommands } from './config.ts'
 import { connectionCommands } from './connection.ts'
+import { functionCommands } from './functions.ts'
 import { latencyCommands } from './latency.ts'
 import { lolwutCommands } from './lolwut.ts'
 import { memoryCommands } from './memory.ts'
+import { migrateCommands } from './migrate.ts'
 import { moduleCommands } from './modules.ts'
 import { observationCommands } from './observation.ts'
 import { processCommands } from './process.ts'
 import { pubsubCommands } from './pubsub.ts'
 import { replicationCommands } from './replication.ts'
 import { savingCommands } from './saving.ts'
+import { scriptingCommands } from './scripting.ts'
 import { slowlogCommands } from './slowlog.ts'
 import { transactionCommands } from './transactions.ts'
 import { waitingCommands } from './waiting.ts'
@@ -49,6 +53,7 @@ export const engineTables = {
   ...setCommands,
   ...sortedSetCommands,
   ...keyCommands,
+  ...dumpCommands,
   ...expireCommands,
   ...scanCommands,
   ...objectCommands,
@@ -71,9 +76,12 @@ export const sessionTables = {
   ...latencyCommands,
   ...savingCommands,
   ...waitingCommands,
+  ...migrateCommands,
   ...processCommands,
   ...transactionCommands,
   ...pubsubCommands,
+  ...scriptingCommands,
+  ...functionCommands,
 }
 
 export function allCommands(): CommandTable<Session> {

@@ -20,6 +20,7 @@ const titles: Readonly<Record<CommandGroup, string>> = {
   generic: 'Keys of any type',
   transactions: 'Transactions',
   pubsub: 'Publish and subscribe',
+  scripting: 'Scripts',
   connection: 'Connection',
   server: 'Server',
 }
