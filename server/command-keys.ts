@@ -17,7 +17,8 @@ export function keysOf(command: Command, args: Arguments, from: number): Request
   for (const { numberAt } of command.spec.keys.access) {
     if (numberAt === undefined) continue
     const count = args.integer(from + numberAt)
-    if (!(count >= 1 && count < args.count - from - numberAt)) return undefined
+    if (count >= 1 && count < args.count - from - numberAt) continue
+    return command.spec.flags.includes('no_mandatory_keys') ? [] : undefined
   }
   eachKey(command.spec.keys, args, from, (index, { flags }) => {
     found.push({ index, flags: flags.includes('variable_flags') ? variableFlags(command, args, from, flags) : flags })
