@@ -14,6 +14,7 @@ import { objectCommands } from '../../engine/commands/object.ts'
 import { publishCommands } from '../../engine/commands/publish.ts'
 import { scanCommands } from '../../engine/commands/scan.ts'
 import { setCommands } from '../../engine/commands/set.ts'
+import { sortCommands } from '../../engine/commands/sort.ts'
 import { sortedSetCommands } from '../../engine/commands/sorted-set.ts'
 import { stringCommands } from '../../engine/commands/string.ts'
 import { stringCounterCommands } from '../../engine/commands/string-counters.ts'
@@ -53,6 +54,7 @@ export const engineTables = {
   ...setCommands,
   ...sortedSetCommands,
   ...keyCommands,
+  ...sortCommands,
   ...dumpCommands,
   ...expireCommands,
   ...scanCommands,

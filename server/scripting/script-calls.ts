@@ -219,11 +219,15 @@ export class ScriptCalls implements RedisHost {
       this.lua.raise(state)
     }
     try {
-      primary.tier.fetchAtOnce(cold)
+      // Some commands know what more they need when they have this.
+      for (let next: ColdSet | undefined = cold; next !== undefined; ) {
+        primary.tier.fetchAtOnce(next)
+        primary.keyspace.forgetLookUp()
+        next = primary.coldNeeds(command, this.#args, this.#client.database, undefined)
+      }
     } catch (failure) {
       return isMemoryRefusal(failure) ? outOfMemory : `ERR a cold value could not be read: ${(failure as Error).message}`
     }
-    primary.keyspace.forgetLookUp()
     return undefined
   }
 

@@ -53,6 +53,7 @@ const wants: Readonly<Record<string, string>> = {
   wantsLastMember: 'its leaf',
   wantsMemberScan: 'read in parts',
   wantsSources: 'read, but not the target',
+  wantsSorted: 'the elements that are asked for, then what BY and GET name for them',
   wantsScores: 'its leaves',
   wantsRank: 'its leaves',
   wantsRemovedMembers: 'their leaves',

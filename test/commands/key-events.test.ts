@@ -74,6 +74,10 @@ const sessions: readonly (readonly [title: string, requests: string])[] = [
     'GET none|TYPE none|TTL none|PTTL none|EXPIRETIME none|OBJECT ENCODING none|OBJECT IDLETIME none|MEMORY USAGE none|KEYS *|SCAN 0|RANDOMKEY|DBSIZE|EXISTS none none',
   ],
   ['errors', 'SET k v|HSET k f v|INCR k|HGET k f|SETRANGE k -1 x|EXPIRE k abc|HSET h f|APPEND|BITFIELD k SET u99 0 1'],
+  [
+    'SORT',
+    'RPUSH l 2 1 3|SORT l|SORT l STORE t|SORT l STORE t|SORT l STORE l|SORT none STORE t|SORT none STORE t|SORT l BY w_* GET v_*|SORT_RO l GET v_*|SET s v|SORT l STORE s|SORT none',
+  ],
   ['transactions', 'MULTI|SET a 1|INCR a|PUBLISH news hello|HSET h f 1|DEL a none|EXEC|MULTI|SET a 1|DISCARD|WATCH a|MULTI|SET b 1|EXEC'],
 ]
 const classes = ['AKEmn', 'KEA', 'Kg$x', 'Eh', 'Emn', 'Kd']
