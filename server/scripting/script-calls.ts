@@ -203,7 +203,9 @@ export class ScriptCalls implements RedisHost {
     primary.keyspace.forgetLookUp()
     const unread = command.hasKeys && primary.tier.hasCold ? this.#fetch(state, command) : undefined
     if (unread !== undefined) return unread
+    primary.x.inScript = true
     client.execute(command, this.#args)
+    primary.x.inScript = false
     return undefined
   }
 

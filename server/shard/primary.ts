@@ -124,7 +124,6 @@ export class Primary {
     x.mayBlock = this.#units === 0
     x.wokenFor = wokenFor
     x.keyWait = undefined
-    x.inScript = false
     this.#commands = 1
     this.#runs(command, args, reply, database, staged)
     this.#commands = 0
@@ -178,11 +177,9 @@ export class Primary {
     const frame = x.frame()
     keyspace.forgetLookUp()
     x.mayBlock = false
-    x.inScript = true
     this.#commands++
     this.#runs(command, args, reply, database, undefined)
     this.#commands--
-    x.inScript = this.#commands > 1
     x.resume(frame)
     this.#recordRefersTo(frame.args)
     return 0

@@ -9,7 +9,12 @@ const files = ['strings', 'hashes', 'lists', 'sets', 'sorted-sets', 'bits', 'hyp
   (name) => `${name}.txt`,
 )
 /** SELECT's errors, keys that go without anybody asking for them, CONFIG GET. */
-const serversOwn = ['Sixteen databases', 'Active expiry removes what nobody asks for', "The thresholds' older names", 'In a script a set has an order']
+const serversOwn = [
+  'Sixteen databases',
+  'Active expiry removes what nobody asks for',
+  "The thresholds' older names",
+  'In a script a set has an order',
+]
 
 describe('transcripts against the engine in process', () => {
   const target = new InProcessTarget(engineTables)
