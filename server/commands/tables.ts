@@ -4,6 +4,7 @@ import { bitmapCommands } from '../../engine/commands/bitmap.ts'
 import { databaseCommands } from '../../engine/commands/database.ts'
 import { dumpCommands } from '../../engine/commands/dump.ts'
 import { expireCommands } from '../../engine/commands/expire.ts'
+import { geoCommands } from '../../engine/commands/geo.ts'
 import { hashCommands } from '../../engine/commands/hash.ts'
 import { hyperloglogCommands } from '../../engine/commands/hyperloglog.ts'
 import { keyCommands } from '../../engine/commands/key.ts'
@@ -53,6 +54,7 @@ export const engineTables = {
   ...listCommands,
   ...setCommands,
   ...sortedSetCommands,
+  ...geoCommands,
   ...keyCommands,
   ...sortCommands,
   ...dumpCommands,
