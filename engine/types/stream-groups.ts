@@ -160,14 +160,25 @@ export class StreamGroups {
     const { bytes } = this.group
     last.write(bytes, at + 17)
     bytes.writeBigInt64BE(read, at + 33)
-    this.#done(0, lsn)
+    this.#done(lsn)
+  }
+
+  /** Sets where a group has come to, as `bytes` say at `at`: the last id and the entries read. */
+  moveGroup(root: number, bytes: Buffer, at: number, name: Buffer, start: number, end: number, lsn: number): void {
+    const found = this.#findNamed(root, groupsUnit, 0, name, start, end, this.group)
+    if (found < 0) return
+    const ref = this.leaves.writable(this.#at, 0)
+    const into = this.leaves.values.bytes(ref)
+    let to = this.leaves.values.start(ref) + found + 17
+    for (let i = at; i < at + idBytes + 8; i++) into[to++] = bytes[i]
+    this.leaves.changed(this.#at, 0, lsn)
   }
 
   /** Puts a consumer, or notes when it was seen. */
   putConsumer(root: number, group: number, unit: number, seenAt: number, name: Buffer, start: number, end: number, lsn: number): void {
     const at = this.#putNamed(root, consumersUnit, group, unit, name, start, end, this.consumer, lsn)
     this.consumer.bytes.writeUIntBE(seenAt, at + 17, 6)
-    this.#done(0, lsn)
+    this.#done(lsn)
   }
 
   /** Notes when a consumer was seen, and only in memory: nothing else has happened. */
@@ -215,8 +226,9 @@ export class StreamGroups {
     return position
   }
 
-  #done(by: number, lsn: number): void {
-    this.#elements.done(this.#at, by + this.#isNew, lsn)
+  #done(lsn: number): void {
+    if (this.#isNew === 0) this.leaves.changed(this.#at, 0, lsn)
+    else this.#elements.done(this.#at, 1, lsn)
     this.#isNew = 0
   }
 
@@ -318,8 +330,20 @@ export class StreamGroups {
     return ~(packedHeaderBytes + low * size)
   }
 
-  /** Makes something pending in a group for a consumer, taking it from the consumer that has it. */
-  putPending(root: number, group: number, consumer: number, id: StreamId, deliveredAt: number, deliveries: bigint, lsn: number): void {
+  /**
+   * Makes something pending in a group for a consumer, taking it from the consumer that has it. `bytes` tell at `at` how often it was
+   * delivered.
+   */
+  putPending(
+    root: number,
+    group: number,
+    consumer: number,
+    id: StreamId,
+    deliveredAt: number,
+    from: Buffer,
+    at: number,
+    lsn: number,
+  ): void {
     const found = this.#search(root, group, id, pendingBytes)
     let former = 0
     const { values } = this.leaves
@@ -331,14 +355,14 @@ export class StreamGroups {
     const bytes = values.bytes(this.leaves.ref(this.#at))
     bytes.writeUInt32BE(consumer, position + 17)
     bytes.writeUIntBE(deliveredAt, position + 21, 6)
-    bytes.writeBigUInt64BE(deliveries, position + 27)
-    this.#done(0, lsn)
+    for (let i = 0; i < 8; i++) bytes[position + 27 + i] = from[at + i]
+    this.#done(lsn)
     if (former === consumer) return
     if (former !== 0) this.#removePending(root, former, id, ownBytes, lsn)
     const own = this.#search(root, consumer, id, ownBytes)
     if (own >= 0) return
     this.#insert(root, consumer, own, id, ownKind, ownBytes, lsn)
-    this.#done(0, lsn)
+    this.#done(lsn)
   }
 
   /** Makes room where `#search` has not found an id, and writes kind and id; then comes `#done`. */

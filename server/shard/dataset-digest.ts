@@ -8,12 +8,12 @@
 import { createHash } from 'node:crypto'
 import { hashType, leafForm, listType, setType, streamType } from '../../engine/keyspace/entries.ts'
 import type { Keyspace } from '../../engine/keyspace/keyspace.ts'
+import type { Separator } from '../../engine/tree/separator.ts'
 import { visitElements } from '../../engine/types/hash-leaf.ts'
 import { visitElements as visitListElements } from '../../engine/types/list-leaf.ts'
 import type { VisitPair } from '../../engine/types/packed-fields.ts'
 import { PackedCursor, visitPairs } from '../../engine/types/packed-fields.ts'
 import { eachMember } from '../../engine/types/set-type.ts'
-import type { Separator } from '../../engine/tree/separator.ts'
 import { visitEntries } from '../../engine/types/stream-entries.ts'
 import type { Clock } from '../../storage/clock.ts'
 import type { Tier } from '../../storage/tier.ts'
@@ -115,7 +115,10 @@ class KeyDigests implements KeyVisitor {
 }
 
 /** By type: adds what a blob or a leaf holds. */
-const elementDigests: (((digest: Digest, bytes: Buffer, start: number, isLeaf: boolean, form: number, separator?: Separator) => void) | undefined)[] = []
+const elementDigests: (
+  | ((digest: Digest, bytes: Buffer, start: number, isLeaf: boolean, form: number, separator?: Separator) => void)
+  | undefined
+)[] = []
 elementDigests[hashType] = (digest, bytes, start, isLeaf) => {
   const visit: VisitPair = (buffer, { fieldStart, fieldEnd, valueStart, valueEnd }) => {
     const field = new Digest()

@@ -47,7 +47,10 @@ describeWith([redisServer], 'streams beside redis-server', () => {
     return engine
   }
 
-  const compare = async (begin: () => (random: SeededRandom, parts: readonly string[]) => Promise<Reply>, stream: number): Promise<void> => {
+  const compare = async (
+    begin: () => (random: SeededRandom, parts: readonly string[]) => Promise<Reply>,
+    stream: number,
+  ): Promise<void> => {
     await runSession({ steps, stream, shrinkMs: 20_000 }, async (randoms, tell) => {
       const ask = begin()
       beginStreamRequests()
