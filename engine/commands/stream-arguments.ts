@@ -1,7 +1,5 @@
 /** What commands on streams have in common: ids as arguments and in replies, texts, the edits' payloads. */
 import type { Execution } from '../execution.ts'
-import { wrongType } from '../execution.ts'
-import { streamType } from '../keyspace/entries.ts'
 import type { RecordBuffer } from '../mutation/record-buffer.ts'
 import type { ReplyWriter } from '../reply-writer.ts'
 import type { StreamEntries } from '../types/stream-entries.ts'
@@ -60,19 +58,6 @@ export function readCount(x: Execution, index: number): number {
   if (big !== undefined) return Number(big)
   x.reply.error(notAnInteger)
   return Number.NaN
-}
-
-/** The entry of the stream to read under the key that is argument `index`, or 0, or `wrongType` with the error written. */
-export function readStream(x: Execution, index: number): number {
-  return x.readType(index, streamType)
-}
-
-export function findStream(x: Execution, index: number): number {
-  return x.findType(index, streamType)
-}
-
-export function isRefused(entry: number): boolean {
-  return entry === wrongType
 }
 
 export function putId(payload: RecordBuffer, id: StreamId): void {

@@ -45,7 +45,11 @@ it('streams are replayed from records, applied once or twice', async () => {
       copy.mutator.recording = true
       const reader = copy.connect()
       for (const key of streamKeys) {
-        for (const question of [['XINFO', 'STREAM', key, 'FULL', 'COUNT', '0'], ['XREVRANGE', key, '+', '-'], ['XINFO', 'STREAM', key]]) {
+        for (const question of [
+          ['XINFO', 'STREAM', key, 'FULL', 'COUNT', '0'],
+          ['XREVRANGE', key, '+', '-'],
+          ['XINFO', 'STREAM', key],
+        ]) {
           // When a consumer was seen last, and nothing else came of it, is told by no record.
           const [own, other] = [session, reader].map((each) => formatInline(each.ask(...question)).replace(/"seen-time" :\d+/g, ''))
           expect(other, question.join(' ')).toBe(own)
