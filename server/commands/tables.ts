@@ -17,6 +17,7 @@ import { scanCommands } from '../../engine/commands/scan.ts'
 import { setCommands } from '../../engine/commands/set.ts'
 import { sortCommands } from '../../engine/commands/sort.ts'
 import { sortedSetCommands } from '../../engine/commands/sorted-set.ts'
+import { streamCommands } from '../../engine/commands/stream.ts'
 import { stringCommands } from '../../engine/commands/string.ts'
 import { stringCounterCommands } from '../../engine/commands/string-counters.ts'
 import { stringRangeCommands } from '../../engine/commands/string-ranges.ts'
@@ -55,6 +56,7 @@ export const engineTables = {
   ...setCommands,
   ...sortedSetCommands,
   ...geoCommands,
+  ...streamCommands,
   ...keyCommands,
   ...sortCommands,
   ...dumpCommands,

@@ -178,6 +178,7 @@ export class InProcessSession {
     else if (parameter === 'set-max-intset-entries') execution.limits.setMaxIntsetEntries = Number(value)
     else if (/^zset-max-(listpack|ziplist)-entries$/.test(parameter)) execution.limits.zsetMaxListpackEntries = Number(value)
     else if (/^zset-max-(listpack|ziplist)-value$/.test(parameter)) execution.limits.zsetMaxListpackValue = Number(value)
+    else if (parameter === 'stream-node-max-entries') execution.limits.streamNodeMaxEntries = Number(value)
     else throw new Error(`the engine has no parameter ${parameter}`)
     this.reply.ok()
   }
