@@ -99,6 +99,8 @@ export interface KeyAccess {
   readonly searchFrom?: number
   /** Only one in so many of the arguments to the end is a key, the first of them. */
   readonly limit?: number
+  /** No rule tells where the keys are, as in Redis: `command-keys.ts` knows those that are arguments. */
+  readonly isUnknown?: boolean
   /** `RO`, `RW`, `OW` or `RM`, then what is done: `access`, `update`, `insert`, `delete`, `variable_flags`. */
   readonly flags: readonly string[]
 }

@@ -65,6 +65,8 @@ export class Execution implements Frame {
   deletesExpired = true
   /** Whether the request may be blocked: not in a transaction or a script. */
   mayBlock = false
+  /** Whether a script has the command executed. */
+  inScript = false
   /** The key for which a blocked request is tried again. */
   wokenFor: KeyOfInterest | undefined
   /** What a request that is tried again has left for that: `KeyWait.remembers`. */

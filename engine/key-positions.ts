@@ -5,6 +5,7 @@ import type { KeyAccess, KeySpec } from './command.ts'
 /** Calls `visit` with the argument that is a key, for each key of the request that begins at argument `from`, in the order of the specifications. */
 export function eachKey(keys: KeySpec, args: Arguments, from: number, visit: (index: number, access: KeyAccess) => void): void {
   for (const access of keys.access) {
+    if (access.isUnknown === true) continue
     const { first, end } = rangeOf(access, args, from)
     for (let i = first; i <= end && i < args.count; i += access.step) visit(i, access)
   }

@@ -58,6 +58,14 @@ export class Messages {
     return this.#pending.length > 0
   }
 
+  /** Does work of which nobody hears the events of a class: what it makes takes the place of what was there. */
+  without(eventClass: number, work: () => void): void {
+    const { wanted } = this
+    this.wanted &= ~eventClass
+    work()
+    this.wanted = wanted
+  }
+
   event(database: number, event: string, key: Uint8Array, start: number, end: number): void {
     this.#pending.push(...this.audience.happened(database, event, key, start, end))
   }

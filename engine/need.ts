@@ -14,5 +14,12 @@ export interface ColdWants {
 /** Names what a request wants of an entry of which something is cold. `keyIndex` is the argument that is its key. */
 export type WantsOf = (keyspace: Keyspace, entry: number, args: Arguments, keyIndex: number, wants: ColdWants) => void
 
+/** As `WantsOf`, of a command that reads more than its keys: asked also where nothing of its key is cold. */
+export interface WantsBeyond {
+  /** For docs/commands.md. */
+  readonly name: string
+  readonly wantsBeyond: WantsOf
+}
+
 /** The whole value, nothing (metadata is enough), or what a function names. */
-export type Need = 'value' | 'none' | WantsOf
+export type Need = 'value' | 'none' | WantsOf | WantsBeyond

@@ -211,6 +211,12 @@ export class ReplyWriter {
     else this.text(text)
   }
 
+  /** A double in the digits that the caller wants. */
+  doubleText(text: string): void {
+    if (this.protocol === 3) this.#line(comma, text)
+    else this.text(text)
+  }
+
   boolean(value: boolean): void {
     if (this.protocol === 3) this.#line(hash, value ? 't' : 'f')
     else this.#header(colon, value ? 1 : 0)

@@ -34,7 +34,9 @@ export function requestWants(
 
 function keyWants(keyspace: Keyspace, need: Need, index: number, args: Arguments, db: number, wants: ColdWants): void {
   const entry = keyspace.find(db, args.buffer, args.starts[index], args.ends[index])
-  if (entry === 0 || need === 'none' || !hasCold(keyspace, entry)) return
+  if (entry === 0 || need === 'none') return
+  if (typeof need === 'object') need.wantsBeyond(keyspace, entry, args, index, wants)
+  if (typeof need === 'object' || !hasCold(keyspace, entry)) return
   if (need === 'value') wantValue(keyspace, entry, wants)
   else need(keyspace, entry, args, index, wants)
 }

@@ -23,7 +23,19 @@ export function keysOf(command: Command, args: Arguments, from: number): Request
   eachKey(command.spec.keys, args, from, (index, { flags }) => {
     found.push({ index, flags: flags.includes('variable_flags') ? variableFlags(command, args, from, flags) : flags })
   })
+  if (command.name === 'sort') addTarget(args, from, found)
   return command.name === 'migrate' ? migratedKeys(found) : found
+}
+
+/** SORT's target stands behind the last STORE that is no other option's argument. */
+function addTarget(args: Arguments, from: number, found: RequestKey[]): void {
+  let target = 0
+  for (let i = from + 2; i < args.count; i++) {
+    if (args.is(i, 'LIMIT')) i += 2
+    else if (args.is(i, 'GET') || args.is(i, 'BY')) i++
+    else if (args.is(i, 'STORE') && i + 1 < args.count) target = i + 1
+  }
+  if (target > 0) found.push({ index: target, flags: ['OW', 'update'] })
 }
 
 /** MIGRATE's keys are those behind KEYS, where that is given, and not the empty one. */

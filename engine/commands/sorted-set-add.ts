@@ -84,7 +84,7 @@ class Changes {
 
 const changes = new Changes()
 
-function zadd(x: Execution, increments: boolean): void {
+export function zadd(x: Execution, increments: boolean): void {
   const { args, reply } = x
   const flags = readAddFlags(args)
   if (increments) flags.incr = true

@@ -29,7 +29,7 @@ let known: SortedSetTrees | undefined
 type TreeWants = (trees: SortedSetTrees, root: number, args: Arguments, keyIndex: number, wants: ColdWants) => void
 
 /** What of a tree `named` names; a sorted set in one piece is wanted whole, of another type nothing is. The name is for docs/commands.md. */
-function ofTree(name: string, named: TreeWants): WantsOf {
+export function ofTree(name: string, named: TreeWants): WantsOf {
   const wants: Record<string, WantsOf> = {
     [name]: (keyspace, entry, args, keyIndex, into) => {
       const { entries } = keyspace

@@ -1,7 +1,5 @@
 /** What commands on streams have in common: ids as arguments and in replies, texts, the edits' payloads. */
 import type { Execution } from '../execution.ts'
-import { wrongType } from '../execution.ts'
-import { streamType } from '../keyspace/entries.ts'
 import type { RecordBuffer } from '../mutation/record-buffer.ts'
 import type { ReplyWriter } from '../reply-writer.ts'
 import type { StreamEntries } from '../types/stream-entries.ts'
@@ -62,19 +60,6 @@ export function readCount(x: Execution, index: number): number {
   return Number.NaN
 }
 
-/** The entry of the stream to read under the key that is argument `index`, or 0, or `wrongType` with the error written. */
-export function readStream(x: Execution, index: number): number {
-  return x.readType(index, streamType)
-}
-
-export function findStream(x: Execution, index: number): number {
-  return x.findType(index, streamType)
-}
-
-export function isRefused(entry: number): boolean {
-  return entry === wrongType
-}
-
 export function putId(payload: RecordBuffer, id: StreamId): void {
   id.write(encoded, 0)
   payload.raw(encoded, 0, idBytes)
@@ -84,6 +69,13 @@ export function putId(payload: RecordBuffer, id: StreamId): void {
 export function putUint64(payload: RecordBuffer, value: bigint): void {
   counter.writeBigUInt64BE(BigInt.asUintN(64, value))
   payload.raw(counter, 0, 8)
+}
+
+const one = Buffer.from([0, 0, 0, 0, 0, 0, 0, 1])
+
+/** The 64-bit integer 1. */
+export function putOne(payload: RecordBuffer): void {
+  payload.raw(one, 0, 8)
 }
 
 export function replyUint64(reply: ReplyWriter, value: bigint): void {

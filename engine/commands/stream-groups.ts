@@ -1,7 +1,7 @@
 /** Groups as commands meet them: named by arguments, with consumers that come to be, and where they have come to. */
 import type { Execution } from '../execution.ts'
 import { streamEvent } from '../messages.ts'
-import type { NamedPlace } from '../types/stream-groups.ts'
+import type { NamedPlace } from '../types/stream-group-leaf.ts'
 import { StreamId } from '../types/stream-id.ts'
 import { putConsumerEdit } from '../types/stream-type.ts'
 import { streamsOf } from './stream-arguments.ts'

@@ -8,7 +8,7 @@ import { streamType } from '../keyspace/entries.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
 import type { ColdWants, WantsOf } from '../need.ts'
 import { Collections } from '../types/collections.ts'
-import { groupLastId } from '../types/stream-groups.ts'
+import { groupLastId } from '../types/stream-group-leaf.ts'
 import { parseStreamId, StreamId } from '../types/stream-id.ts'
 import { StreamType } from '../types/stream-type.ts'
 

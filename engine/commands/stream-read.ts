@@ -4,15 +4,15 @@ import type { Execution } from '../execution.ts'
 import { wrongType } from '../execution.ts'
 import { streamType } from '../keyspace/entries.ts'
 import type { ReplyWriter } from '../reply-writer.ts'
-import { groupEntriesRead, groupLastId } from '../types/stream-groups.ts'
+import { groupEntriesRead, groupLastId } from '../types/stream-group-leaf.ts'
 import { StreamId } from '../types/stream-id.ts'
 import { deliverEdit, hasPosition } from '../types/stream-type.ts'
 import { block, tries } from './blocking.ts'
 import { syntaxError } from './errors.ts'
 import {
   greatestId,
-  lastEntryId,
   putId,
+  putOne,
   putUint64,
   readCount,
   readStrictId,
@@ -124,7 +124,6 @@ function readTimeoutMs({ args, reply }: Execution, index: number): number {
 }
 
 const after = new StreamId()
-const last = new StreamId()
 const id = new StreamId()
 
 /** Sets `after` to the id of a key that is argument `keyAt`; false when an error is written. Groups are checked, too. */
@@ -174,10 +173,9 @@ function xread(x: Execution): void {
   const positions = readPositions(x)
   if (positions === undefined) return
   serve(x, positions, (keyAt, entry, position) => {
-    if (!lastEntryId(x, entry, last) || last.compare(position) <= 0) return false
+    if (!walksBehind(x, entry, position)) return false
     beginStream(x, keyAt)
-    id.copy(position).increment()
-    replyFrom(x, entry, id)
+    replyWalked(x)
     return true
   })
 }
@@ -232,15 +230,21 @@ function beginStream(x: Execution, keyAt: number): void {
   reply.bulk(args.buffer, args.starts[keyAt], args.ends[keyAt])
 }
 
-function replyFrom(x: Execution, entry: number, from: StreamId): void {
+/** Begins the walk over what is behind an id, and comes to its first entry; false when there is none. */
+function walksBehind(x: Execution, entry: number, position: StreamId): boolean {
+  return id.copy(position).increment() && walkOf(x).begin(entry, id, greatestId).next()
+}
+
+/** Replies with the entry that the walk has come to, and those behind it. */
+function replyWalked(x: Execution): void {
   const { reply } = x
-  const walk = walkOf(x).begin(entry, from, greatestId)
+  const walk = walkOf(x)
   const token = reply.arrayDeferred()
   let shown = 0
-  while ((request.count === 0 || shown < request.count) && walk.next()) {
+  do {
     replyEntry(reply, walk.entry)
     shown++
-  }
+  } while (shown !== request.count && walk.next())
   reply.resolve(token, shown)
 }
 
@@ -252,15 +256,21 @@ function xreadgroup(x: Execution): void {
     const group = findGroup(x, entry, request.group)
     if (group === undefined) return false
     const { unit } = group
+    const entriesRead = groupEntriesRead(group)
     if (position.compare(greatestId) !== 0) {
       beginStream(x, keyAt)
       replyHistory(x, keyAt, entry, unit, consumerFor(x, keyAt, entry, unit), position)
       return true
     }
     groupLastId(group, after)
-    if (!lastEntryId(x, entry, last) || last.compare(after) <= 0) return false
+    if (!walksBehind(x, entry, after)) return false
     beginStream(x, keyAt)
-    deliver(x, keyAt, entry, unit, consumerFor(x, keyAt, entry, unit))
+    const consumer = findConsumer(x, entry, unit, request.group + 1)
+    if (consumer === 0) {
+      const made = consumerFor(x, keyAt, entry, unit)
+      walksBehind(x, entry, after)
+      deliver(x, keyAt, entry, unit, made, entriesRead)
+    } else deliver(x, keyAt, entry, unit, consumer, entriesRead)
     return true
   })
 }
@@ -275,25 +285,23 @@ function consumerFor(x: Execution, keyAt: number, entry: number, group: number):
 
 const delivered = new StreamId()
 
-/** Delivers what is behind the group's last id. */
-function deliver(x: Execution, keyAt: number, entry: number, group: number, consumer: number): void {
+/** Delivers what the walk has come to, behind the group's last id. */
+function deliver(x: Execution, keyAt: number, entry: number, group: number, consumer: number, readBefore: bigint): void {
   const { args, reply, mutator } = x
   const streams = streamsOf(x)
-  const found = findGroup(x, entry, request.group)
-  let entriesRead = found === undefined ? unknownCount : groupEntriesRead(found)
-  id.copy(after).increment()
-  const walk = walkOf(x).begin(entry, id, greatestId)
+  let entriesRead = readBefore
+  const walk = walkOf(x)
   const ids: StreamId[] = []
   const token = reply.arrayDeferred()
   let shown = 0
-  while ((request.count === 0 || shown < request.count) && walk.next()) {
+  do {
     replyEntry(reply, walk.entry)
     shown++
     delivered.copy(walk.entry.id)
     if (entriesRead !== unknownCount && !hasTombstones(x, entry, delivered, undefined)) entriesRead++
     else if (streams.entries.meta(entry).entriesAdded !== 0n) entriesRead = distanceFromFirst(x, entry, delivered)
     if (!request.noAck) ids.push(new StreamId().copy(delivered))
-  }
+  } while (shown !== request.count && walk.next())
   reply.resolve(token, shown)
   const root = streams.rootOf(entry)
   const formers = ids.map((each) => (streams.groups.findPending(root, group, each) ? streams.groups.pending.consumer : 0))
@@ -311,7 +319,7 @@ function deliver(x: Execution, keyAt: number, entry: number, group: number, cons
     putId(payload, ids[i] as StreamId)
     payload.u32(formers[i] as number)
     payload.u48(x.now)
-    putUint64(payload, 1n)
+    putOne(payload)
   }
   x.edit(streams, deliverEdit, keyAt)
 }

@@ -5,8 +5,9 @@ import type { DumpedType } from './dumped-type.ts'
 import { dumpedHash } from './hash-dump.ts'
 import { dumpedList } from './list-dump.ts'
 import { dumpedSet } from './set-dump.ts'
+import { dumpedSortedSet } from './sorted-set-dump.ts'
 
-const dumpedTypes: readonly DumpedType[] = [dumpedHash, dumpedSet, dumpedList]
+const dumpedTypes: readonly DumpedType[] = [dumpedHash, dumpedSet, dumpedList, dumpedSortedSet]
 
 export function dumpedType(type: TypeNumber): DumpedType {
   const row = dumpedTypes.find((each) => each.type === type)

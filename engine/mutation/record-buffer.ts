@@ -76,9 +76,14 @@ export class RecordBuffer {
 
   /** The bytes, and no length. */
   raw(bytes: Uint8Array, start: number, end: number): void {
-    if (this.bytes.length - this.end < end - start) this.#grow(end - start)
-    this.bytes.set(bytes.subarray(start, end), this.end)
-    this.end += end - start
+    const length = end - start
+    if (this.bytes.length - this.end < length) this.#grow(length)
+    if (length <= loopBytesMax) {
+      const into = this.bytes
+      let at = this.end
+      for (let i = start; i < end; i++) into[at++] = bytes[i]
+    } else this.bytes.set(bytes.subarray(start, end), this.end)
+    this.end += length
   }
 
   /** Length as a varint, then the bytes. */

@@ -261,6 +261,17 @@ export function writeHashed(
   writeScore(bytes, putBytes(bytes, to, member, memberStart, memberEnd), score)
 }
 
+/** Visits all elements of a leaf in order of hash. */
+export function visitHashed(bytes: Buffer, start: number, visit: VisitScored): void {
+  const end = start + usedBytes(bytes, start)
+  for (let at = start + packedHeaderBytes; at < end; ) {
+    const next = at + hashedSizeAt(bytes, at)
+    const memberEnd = next - scoreBytes
+    visit(bytes, hashedMemberAt(bytes, at), memberEnd, readScore(bytes, memberEnd))
+    at = next
+  }
+}
+
 /** Positions of a blob's elements, for walks backwards. Overwritten by the next one. */
 let positions = new Int32Array(256)
 

@@ -422,3 +422,9 @@ export class SortedSetTrees {
     this.#byScore.done(at, 0, lsn)
   }
 }
+
+/** Whether a resident leaf has its elements in order of score, not of hash. */
+export function isInOrderOfScore({ values, nodes, shape }: TreeLeaves, ref: number): boolean {
+  const node = values.owner(ref)
+  return shape.arena.words(node)[nodes.rowAt(node, nodes.rowOf(node, ref))] >= scoreRange
+}

@@ -245,7 +245,8 @@ export function writePayloadElement(payload: RecordBuffer, score: number, member
   payload.range(member, start, end)
 }
 
-function readPayloadScore(payload: RecordReader): number {
+/** Reads the score of one element of a set edit; its member follows. */
+export function readPayloadScore(payload: RecordReader): number {
   const low = payload.u32()
   return scoreOf(low, payload.u32())
 }

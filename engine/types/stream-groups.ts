@@ -1,99 +1,34 @@
 /**
- * Consumer groups of streams, in the second range of the tree (`stream-separator.ts` has the order). An element begins with its kind:
- *
- *   1 pending in a group: id (16) · unit of the consumer (u32) · delivered at (ms, u48) · deliveries (u64)
- *   2 pending for a consumer: id (16)
- *   3 group, 4 consumer: bytes of the element (u32) · unit of the consumer's group or 0 (u32) · hash of the name (u32) · unit (u32) ·
- *     of a group the last id delivered (16) and the entries read, -1 if unknown (i64) · of a consumer when it was seen (ms, u48) · name
- *
- * Integers are big-endian. A unit's pending ids have leaves of their own, so that their number is a difference of ranks, and a list goes leaf by
- * leaf, unread. What is missing, in a replay, is passed over.
+ * Consumer groups of streams, in the second range of the tree (`stream-separator.ts` has the order, `stream-group-leaf.ts` the elements). A unit's pending ids
+ * have leaves of their own, so that their number is a difference of ranks, and a list goes leaf by leaf, unread. What is missing, in a replay, is
+ * passed over.
  */
 import { wantLeaf, wantRow } from '../cold-wants.ts'
 import { packedHeaderBytes, sameBytes, usedBytes } from '../memory/packed-bytes.ts'
 import type { ColdWants } from '../need.ts'
 import { Separator } from '../tree/separator.ts'
-import type { LeafLayout } from '../tree/tree-elements.ts'
 import { TreeElements } from '../tree/tree-elements.ts'
 import type { TreeLeaves } from '../tree/tree-leaves.ts'
 import { LeafRow } from '../tree/tree-shape.ts'
 import { fieldHash } from './hash-leaf.ts'
+import type { NamedPlace } from './stream-group-leaf.ts'
+import {
+  consumerKind,
+  consumerNameOffset,
+  groupKind,
+  groupNameOffset,
+  ownBytes,
+  ownKind,
+  PendingCursor,
+  pendingBytes,
+  pendingKind,
+  pendingLayout,
+  placeName,
+} from './stream-group-leaf.ts'
 import { idBytes, StreamId } from './stream-id.ts'
 import { consumersUnit, firstOfUnit, groupBit, groupsUnit, pendingSeparator } from './stream-separator.ts'
 
-const pendingKind = 1
-const ownKind = 2
-const groupKind = 3
-const consumerKind = 4
-const pendingBytes = 35
-const ownBytes = 17
-const groupNameOffset = 41
-const consumerNameOffset = 23
 const scratch = new StreamId()
-const before = new Separator()
-
-/** How the leaves of groups are laid out; those of entries are never cut. */
-export function pendingLayout(leaves: TreeLeaves): LeafLayout {
-  return {
-    joinMask: 0xffffffff,
-    sizeAt: (bytes, at) => (bytes[at] === pendingKind ? pendingBytes : bytes[at] === ownKind ? ownBytes : bytes.readUInt32BE(at + 1)),
-    cutBetween(bytes, beforeAt, at, row, into) {
-      if (bytes[at] >= groupKind) {
-        const kind = bytes[at] === groupKind ? groupsUnit : consumersUnit
-        into.set((groupBit | kind) >>> 0, bytes.readUInt32BE(at + 5), bytes.readUInt32BE(at + 9))
-        return bytes.compare(bytes, beforeAt + 5, beforeAt + 13, at + 5, at + 13) !== 0
-      }
-      const unit = (leaves.values.arena.words(row.node)[leaves.nodes.rowAt(row.node, row.row)] & (groupBit - 1)) >>> 0
-      pendingSeparator(unit, scratch.read(bytes, beforeAt + 1), before)
-      pendingSeparator(unit, scratch.read(bytes, at + 1), into)
-      return before.compare(into.words, 0) !== 0
-    },
-  }
-}
-
-/** A group or a consumer, as it is found. */
-export interface NamedPlace {
-  bytes: Buffer
-  at: number
-  unit: number
-}
-
-export function placeName({ bytes, at }: NamedPlace): Buffer {
-  const from = bytes[at] === groupKind ? groupNameOffset : consumerNameOffset
-  return Buffer.from(bytes.subarray(at + from, at + bytes.readUInt32BE(at + 1)))
-}
-
-export function groupLastId({ bytes, at }: NamedPlace, into: StreamId): StreamId {
-  return into.read(bytes, at + 17)
-}
-
-/** -1 if unknown. */
-export function groupEntriesRead({ bytes, at }: NamedPlace): bigint {
-  return bytes.readBigInt64BE(at + 33)
-}
-
-export function consumerSeenAt({ bytes, at }: NamedPlace): number {
-  return bytes.readUIntBE(at + 17, 6)
-}
-
-/** Something pending in a group, where it is. */
-export class PendingCursor {
-  readonly id = new StreamId()
-  bytes: Buffer = Buffer.alloc(0)
-  at = 0
-
-  get consumer(): number {
-    return this.bytes.readUInt32BE(this.at + 17)
-  }
-
-  get deliveredAt(): number {
-    return this.bytes.readUIntBE(this.at + 21, 6)
-  }
-
-  get deliveries(): bigint {
-    return this.bytes.readBigUInt64BE(this.at + 27)
-  }
-}
 
 export class StreamGroups {
   readonly leaves: TreeLeaves
@@ -160,14 +95,25 @@ export class StreamGroups {
     const { bytes } = this.group
     last.write(bytes, at + 17)
     bytes.writeBigInt64BE(read, at + 33)
-    this.#done(0, lsn)
+    this.#done(lsn)
+  }
+
+  /** Sets where a group has come to, as `bytes` say at `at`: the last id and the entries read. */
+  moveGroup(root: number, bytes: Buffer, at: number, name: Buffer, start: number, end: number, lsn: number): void {
+    const found = this.#findNamed(root, groupsUnit, 0, name, start, end, this.group)
+    if (found < 0) return
+    const ref = this.leaves.writable(this.#at, 0)
+    const into = this.leaves.values.bytes(ref)
+    let to = this.leaves.values.start(ref) + found + 17
+    for (let i = at; i < at + idBytes + 8; i++) into[to++] = bytes[i]
+    this.leaves.changed(this.#at, 0, lsn)
   }
 
   /** Puts a consumer, or notes when it was seen. */
   putConsumer(root: number, group: number, unit: number, seenAt: number, name: Buffer, start: number, end: number, lsn: number): void {
     const at = this.#putNamed(root, consumersUnit, group, unit, name, start, end, this.consumer, lsn)
     this.consumer.bytes.writeUIntBE(seenAt, at + 17, 6)
-    this.#done(0, lsn)
+    this.#done(lsn)
   }
 
   /** Notes when a consumer was seen, and only in memory: nothing else has happened. */
@@ -215,8 +161,9 @@ export class StreamGroups {
     return position
   }
 
-  #done(by: number, lsn: number): void {
-    this.#elements.done(this.#at, by + this.#isNew, lsn)
+  #done(lsn: number): void {
+    if (this.#isNew === 0) this.leaves.changed(this.#at, 0, lsn)
+    else this.#elements.done(this.#at, 1, lsn)
     this.#isNew = 0
   }
 
@@ -318,8 +265,20 @@ export class StreamGroups {
     return ~(packedHeaderBytes + low * size)
   }
 
-  /** Makes something pending in a group for a consumer, taking it from the consumer that has it. */
-  putPending(root: number, group: number, consumer: number, id: StreamId, deliveredAt: number, deliveries: bigint, lsn: number): void {
+  /**
+   * Makes something pending in a group for a consumer, taking it from the consumer that has it. `bytes` tell at `at` how often it was
+   * delivered.
+   */
+  putPending(
+    root: number,
+    group: number,
+    consumer: number,
+    id: StreamId,
+    deliveredAt: number,
+    from: Buffer,
+    at: number,
+    lsn: number,
+  ): void {
     const found = this.#search(root, group, id, pendingBytes)
     let former = 0
     const { values } = this.leaves
@@ -331,14 +290,14 @@ export class StreamGroups {
     const bytes = values.bytes(this.leaves.ref(this.#at))
     bytes.writeUInt32BE(consumer, position + 17)
     bytes.writeUIntBE(deliveredAt, position + 21, 6)
-    bytes.writeBigUInt64BE(deliveries, position + 27)
-    this.#done(0, lsn)
+    for (let i = 0; i < 8; i++) bytes[position + 27 + i] = from[at + i]
+    this.#done(lsn)
     if (former === consumer) return
     if (former !== 0) this.#removePending(root, former, id, ownBytes, lsn)
     const own = this.#search(root, consumer, id, ownBytes)
     if (own >= 0) return
     this.#insert(root, consumer, own, id, ownKind, ownBytes, lsn)
-    this.#done(0, lsn)
+    this.#done(lsn)
   }
 
   /** Makes room where `#search` has not found an id, and writes kind and id; then comes `#done`. */

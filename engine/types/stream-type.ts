@@ -218,12 +218,10 @@ export class StreamType implements CollectionType {
     const id = this.#id
     const position = payload.byte() === hasPosition
     if (position) {
-      readId(payload, id)
-      const read = BigInt.asIntN(64, readUint64(payload))
+      const { at } = payload
+      payload.at += idBytes + 8
       payload.range()
-      if (groups.findGroup(root, payload.bytes, payload.start, payload.stop)) {
-        groups.putGroup(root, groups.group.unit, id, read, payload.bytes, payload.start, payload.stop, lsn)
-      }
+      groups.moveGroup(root, payload.bytes, at, payload.bytes, payload.start, payload.stop, lsn)
     }
     const group = payload.u32()
     const consumer = payload.u32()
@@ -236,7 +234,9 @@ export class StreamType implements CollectionType {
       readId(payload, id)
       payload.u32()
       const time = payload.u48()
-      groups.putPending(root, group, consumer, id, time, readUint64(payload), lsn)
+      payload.at += 8
+      if (payload.at > payload.end) throw new Error('record ends too early')
+      groups.putPending(root, group, consumer, id, time, payload.bytes, payload.at - 8, lsn)
     }
     this.#collections.changed(entry, 0, lsn)
     return count

@@ -143,13 +143,19 @@ function replyStatuses({ reply }: Session, words: readonly string[]): void {
 
 function replyKeySpecification(
   session: Session,
-  { first, last, step, flags, numberAt, keyword, searchFrom = 1, limit = 0 }: KeyAccess,
+  { first, last, step, flags, numberAt, keyword, searchFrom = 1, limit = 0, isUnknown = false }: KeyAccess,
 ): void {
   const { reply } = session
   reply.map(3)
   reply.text('flags')
   replyStatuses(session, flags)
   reply.text('begin_search')
+  if (isUnknown) {
+    replyTyped(session, 'unknown', [])
+    reply.text('find_keys')
+    replyTyped(session, 'unknown', [])
+    return
+  }
   if (keyword === undefined) replyTyped(session, 'index', [['index', numberAt ?? first]])
   else
     replyTyped(session, 'keyword', [

@@ -4,6 +4,7 @@ import { bitmapCommands } from '../../engine/commands/bitmap.ts'
 import { databaseCommands } from '../../engine/commands/database.ts'
 import { dumpCommands } from '../../engine/commands/dump.ts'
 import { expireCommands } from '../../engine/commands/expire.ts'
+import { geoCommands } from '../../engine/commands/geo.ts'
 import { hashCommands } from '../../engine/commands/hash.ts'
 import { hyperloglogCommands } from '../../engine/commands/hyperloglog.ts'
 import { keyCommands } from '../../engine/commands/key.ts'
@@ -14,6 +15,7 @@ import { objectCommands } from '../../engine/commands/object.ts'
 import { publishCommands } from '../../engine/commands/publish.ts'
 import { scanCommands } from '../../engine/commands/scan.ts'
 import { setCommands } from '../../engine/commands/set.ts'
+import { sortCommands } from '../../engine/commands/sort.ts'
 import { sortedSetCommands } from '../../engine/commands/sorted-set.ts'
 import { streamCommands } from '../../engine/commands/stream.ts'
 import { stringCommands } from '../../engine/commands/string.ts'
@@ -53,8 +55,10 @@ export const engineTables = {
   ...listCommands,
   ...setCommands,
   ...sortedSetCommands,
+  ...geoCommands,
   ...streamCommands,
   ...keyCommands,
+  ...sortCommands,
   ...dumpCommands,
   ...expireCommands,
   ...scanCommands,

@@ -203,7 +203,9 @@ export class ScriptCalls implements RedisHost {
     primary.keyspace.forgetLookUp()
     const unread = command.hasKeys && primary.tier.hasCold ? this.#fetch(state, command) : undefined
     if (unread !== undefined) return unread
+    primary.x.inScript = true
     client.execute(command, this.#args)
+    primary.x.inScript = false
     return undefined
   }
 
@@ -218,7 +220,7 @@ export class ScriptCalls implements RedisHost {
       this.lua.pushText(state, 'the script is run again')
       this.lua.raise(state)
     }
-    return primary.fetchAtOnce(cold)
+    return primary.fetchRest(command, this.#args, this.#client.database)
   }
 
   /** False when the reply is an error. */

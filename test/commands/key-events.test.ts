@@ -74,6 +74,14 @@ const sessions: readonly (readonly [title: string, requests: string])[] = [
     'GET none|TYPE none|TTL none|PTTL none|EXPIRETIME none|OBJECT ENCODING none|OBJECT IDLETIME none|MEMORY USAGE none|KEYS *|SCAN 0|RANDOMKEY|DBSIZE|EXISTS none none',
   ],
   ['errors', 'SET k v|HSET k f v|INCR k|HGET k f|SETRANGE k -1 x|EXPIRE k abc|HSET h f|APPEND|BITFIELD k SET u99 0 1'],
+  [
+    'places',
+    'GEOADD g 13.3 38.1 a 15.0 37.5 b|GEOADD g 13.3 38.1 a|GEOADD g CH XX 13.4 38.1 a|GEOSEARCHSTORE t g FROMMEMBER a BYRADIUS 500 km|GEOSEARCHSTORE t g FROMMEMBER a BYRADIUS 500 km|GEOSEARCHSTORE t g FROMLONLAT 0 0 BYRADIUS 1 m|GEOSEARCHSTORE t g FROMLONLAT 0 0 BYRADIUS 1 m|GEORADIUS g 15 37 200 km STORE t|GEORADIUSBYMEMBER g a 1 km STOREDIST g|GEORADIUS none 15 37 200 km STORE t|GEOPOS none a|GEODIST none a b|GEOHASH none|GEOSEARCH none FROMMEMBER a BYBOX 1 1 m',
+  ],
+  [
+    'SORT',
+    'RPUSH l 2 1 3|SORT l|SORT l STORE t|SORT l STORE t|SORT l STORE l|SORT none STORE t|SORT none STORE t|SORT l BY w_* GET v_*|SORT_RO l GET v_*|SET s v|SORT l STORE s|SORT none',
+  ],
   ['transactions', 'MULTI|SET a 1|INCR a|PUBLISH news hello|HSET h f 1|DEL a none|EXEC|MULTI|SET a 1|DISCARD|WATCH a|MULTI|SET b 1|EXEC'],
 ]
 const classes = ['AKEmn', 'KEA', 'Kg$x', 'Eh', 'Emn', 'Kd']

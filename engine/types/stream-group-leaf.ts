@@ -1,0 +1,89 @@
+/**
+ * What elements of the leaves of groups look like, in the second range of a stream's tree. An element begins with its kind:
+ *
+ *   1 pending in a group: id (16) · unit of the consumer (u32) · delivered at (ms, u48) · deliveries (u64)
+ *   2 pending for a consumer: id (16)
+ *   3 group, 4 consumer: bytes of the element (u32) · unit of the consumer's group or 0 (u32) · hash of the name (u32) · unit (u32) ·
+ *     of a group the last id delivered (16) and the entries read, -1 if unknown (i64) · of a consumer when it was seen (ms, u48) · name
+ *
+ * Integers are big-endian.
+ */
+import { Separator } from '../tree/separator.ts'
+import type { LeafLayout } from '../tree/tree-elements.ts'
+import type { TreeLeaves } from '../tree/tree-leaves.ts'
+import { StreamId } from './stream-id.ts'
+import { consumersUnit, groupBit, groupsUnit, pendingSeparator } from './stream-separator.ts'
+
+export const pendingKind = 1
+export const ownKind = 2
+export const groupKind = 3
+export const consumerKind = 4
+export const pendingBytes = 35
+export const ownBytes = 17
+export const groupNameOffset = 41
+export const consumerNameOffset = 23
+const scratch = new StreamId()
+const before = new Separator()
+
+/** How the leaves of groups are laid out; those of entries are never cut. */
+export function pendingLayout(leaves: TreeLeaves): LeafLayout {
+  return {
+    joinMask: 0xffffffff,
+    sizeAt: (bytes, at) => (bytes[at] === pendingKind ? pendingBytes : bytes[at] === ownKind ? ownBytes : bytes.readUInt32BE(at + 1)),
+    cutBetween(bytes, beforeAt, at, row, into) {
+      if (bytes[at] >= groupKind) {
+        const kind = bytes[at] === groupKind ? groupsUnit : consumersUnit
+        into.set((groupBit | kind) >>> 0, bytes.readUInt32BE(at + 5), bytes.readUInt32BE(at + 9))
+        return bytes.compare(bytes, beforeAt + 5, beforeAt + 13, at + 5, at + 13) !== 0
+      }
+      const unit = (leaves.values.arena.words(row.node)[leaves.nodes.rowAt(row.node, row.row)] & (groupBit - 1)) >>> 0
+      pendingSeparator(unit, scratch.read(bytes, beforeAt + 1), before)
+      pendingSeparator(unit, scratch.read(bytes, at + 1), into)
+      return before.compare(into.words, 0) !== 0
+    },
+  }
+}
+
+/** A group or a consumer, as it is found. */
+export interface NamedPlace {
+  bytes: Buffer
+  at: number
+  unit: number
+}
+
+export function placeName({ bytes, at }: NamedPlace): Buffer {
+  const from = bytes[at] === groupKind ? groupNameOffset : consumerNameOffset
+  return Buffer.from(bytes.subarray(at + from, at + bytes.readUInt32BE(at + 1)))
+}
+
+export function groupLastId({ bytes, at }: NamedPlace, into: StreamId): StreamId {
+  return into.read(bytes, at + 17)
+}
+
+/** -1 if unknown. */
+export function groupEntriesRead({ bytes, at }: NamedPlace): bigint {
+  return bytes.readBigInt64BE(at + 33)
+}
+
+export function consumerSeenAt({ bytes, at }: NamedPlace): number {
+  return bytes.readUIntBE(at + 17, 6)
+}
+
+/** Something pending in a group, where it is. */
+export class PendingCursor {
+  readonly id = new StreamId()
+  bytes: Buffer = Buffer.alloc(0)
+  at = 0
+
+  get consumer(): number {
+    return this.bytes.readUInt32BE(this.at + 17)
+  }
+
+  get deliveredAt(): number {
+    return this.bytes.readUIntBE(this.at + 21, 6)
+  }
+
+  get deliveries(): bigint {
+    return this.bytes.readBigUInt64BE(this.at + 27)
+  }
+}
