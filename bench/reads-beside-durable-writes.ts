@@ -34,7 +34,7 @@ interface Sample {
 
 async function answer(context: Context): Promise<Answer> {
   const repeats = context.size(5, 2)
-  const servers = await pair(context, true)
+  const servers = await pair(context, 'always')
   const shown = context.progress('reads beside writes', repeats * readerCounts.length, 'rounds')
   const results: { readonly readers: number; readonly moraine: Sample; readonly redis: Sample }[] = []
   for (const [row, readers] of readerCounts.entries()) {

@@ -90,7 +90,7 @@ export class Session implements RequestHandler, RequestOwner, Client {
     if (shard === undefined) return
     const { keyspace } = shard
     const { index } = keyspace.databases[keyspace.logical[this.database]]
-    keyspace.cachePrefetch.fetch(index, buffer, keys.starts, keys.ends, keys.count)
+    keyspace.cachePrefetch.fetch(index, buffer, keys.starts, keys.ends, keys.count, keys)
   }
 
   endPrefetch(): void {

@@ -8,6 +8,7 @@
  * record; the last frame of a non-empty group stays open until `finish`, so that it carries the newest vouched LSN.
  */
 import { crc32 } from 'node:zlib'
+import { copyBetweenViews, wordCopyBytesMax, wordView } from '../engine/memory/word-copy.ts'
 import type { RecordReference } from '../engine/mutation/record-buffer.ts'
 import { alignFrame, FRAME_HEADER_BYTES, KIND_RECORDS, RECORD_HEADER_BYTES, sealFrame, writeFrameHeader } from './record.ts'
 
@@ -15,6 +16,8 @@ import { alignFrame, FRAME_HEADER_BYTES, KIND_RECORDS, RECORD_HEADER_BYTES, seal
 const GROUP_BYTES_DOUBLED_MAX = 2 ** 32 - 1
 /** A grown buffer is given back after this many groups in a row that used less than a quarter of it. */
 const SMALL_GROUPS_BEFORE_SHRINK = 64
+const NO_PAYLOAD = Buffer.alloc(0)
+const NO_PAYLOAD_VIEW = wordView(NO_PAYLOAD)
 
 /** A frame whose checksum has not been computed. */
 interface Undigested {
@@ -50,12 +53,18 @@ export class GroupBuffer {
   /** Bytes inserted into the open frame. */
   #frameInsertedBytes = 0
   #smallGroups = 0
+  /** `bytes`, to be written by words. */
+  #view: DataView
+  /** The buffer that the group's last payload came from, until the group is reset, and a view of it: most come from one and the same. */
+  #payload: Buffer = NO_PAYLOAD
+  #payloadView = NO_PAYLOAD_VIEW
 
   constructor(seed: number, frameBytesMax: number, initialBytes: number) {
     this.#seed = seed
     this.#frameBytesMax = frameBytesMax
     this.#initialBytes = initialBytes
     this.bytes = Buffer.allocUnsafeSlow(initialBytes)
+    this.#view = wordView(this.bytes)
   }
 
   /** Bytes of the group on disk. */
@@ -83,7 +92,8 @@ export class GroupBuffer {
     bytes[at + 1] = recordBytes >>> 8
     bytes[at + 2] = recordBytes >>> 16
     bytes[at + 3] = recordBytes >>> 24
-    payload.copy(bytes, at + RECORD_HEADER_BYTES, start, end)
+    if (length <= wordCopyBytesMax) this.#copyShort(payload, start, at + RECORD_HEADER_BYTES, length)
+    else payload.copy(bytes, at + RECORD_HEADER_BYTES, start, end)
     this.fill = at + RECORD_HEADER_BYTES + length
     this.#frameRecords += 1
     this.records += 1
@@ -150,6 +160,7 @@ export class GroupBuffer {
     else this.#smallGroups = 0
     if (this.#smallGroups === SMALL_GROUPS_BEFORE_SHRINK) {
       this.bytes = Buffer.allocUnsafeSlow(Math.max(this.#initialBytes, Math.ceil(this.bytes.length / 4)))
+      this.#view = wordView(this.bytes)
       this.#smallGroups = 0
     }
     this.fill = 0
@@ -157,6 +168,16 @@ export class GroupBuffer {
     this.frameStarts.length = 0
     if (this.#insertedBytes > 0) this.#inserted.length = 0
     this.#insertedBytes = 0
+    this.#payload = NO_PAYLOAD
+    this.#payloadView = NO_PAYLOAD_VIEW
+  }
+
+  #copyShort(payload: Buffer, start: number, to: number, length: number): void {
+    if (payload !== this.#payload) {
+      this.#payload = payload
+      this.#payloadView = wordView(payload)
+    }
+    copyBetweenViews(this.#payloadView, start, this.#view, to, length)
   }
 
   /** `offset` turns a place in the payload into one in `bytes`. */
@@ -202,5 +223,6 @@ export class GroupBuffer {
     const grown = Buffer.allocUnsafeSlow(Math.max(Math.min(this.bytes.length * 2, GROUP_BYTES_DOUBLED_MAX), needed))
     this.bytes.copy(grown, 0, 0, this.fill)
     this.bytes = grown
+    this.#view = wordView(grown)
   }
 }

@@ -40,12 +40,15 @@ const EVERYSEC_MS = 1000
 const RECORD_BYTES_MAX = 2 ** 31 - 1
 /** What is told to be the largest is less: who finds out beforehand what a record will hold does so roughly. */
 const RECORD_SLACK_BYTES = 1 << 20
-/** A group of up to so many bytes may be written by the event loop's own thread. */
-const QUICK_BYTES_MAX = 64 << 10
-/** A quick write that takes longer than this is slow: the system makes writers wait, because the disk is behind. */
+/** A group of up to so many bytes may be written by the event loop's own thread: less than half a millisecond's worth. */
+const QUICK_BYTES_MAX = 1 << 20
+/** A quick write that takes longer than this is slow: the system makes writers wait, because the disk is behind, or the processor was wanted. */
 const SLOW_MS = 2
-/** After a slow write the event loop writes none for this many times as long: slow ones cost it a hundredth of its time at most. */
-const REST_FACTOR = 100
+/** After a slow write the event loop writes none for this many times as long; after each that follows for twice as many times, up to the most. */
+const REST_FACTOR_MIN = 10
+const REST_FACTOR_MAX = 100
+/** After so many quick writes in a row a slow one is again the first. */
+const QUICK_WRITES_TO_TRUST = 64
 
 export interface LocalLogOptions {
   readonly files: FileSystem
@@ -98,6 +101,9 @@ export class LocalLog implements TransactionLog {
   #syncTimer: Timer | undefined
   /** Before this time the event loop's thread leaves writing to others. */
   #quickFromMs = Number.NEGATIVE_INFINITY
+  /** For how many times as long it will after the next slow write, and the quick writes since the last one. */
+  #restFactor = REST_FACTOR_MIN
+  #quickWrites = 0
   #failure: LogFailed | undefined
   #closed = false
   /** The last record when the log was opened, if a mark of a clean close stands behind it. */
@@ -287,10 +293,19 @@ export class LocalLog implements TransactionLog {
     this.#flying = group
     const endMs = this.#clock.monotonicMs()
     this.#lastCommitMs = endMs - startMs
-    if (this.#lastCommitMs > SLOW_MS) this.#quickFromMs = endMs + this.#lastCommitMs * REST_FACTOR
+    this.#judgeQuickWrite(this.#lastCommitMs, endMs)
     this.#committed = this.#finishGroup()
     this.onCommitted(this.#committed)
     return true
+  }
+
+  /** A single slow write is more often a wait for a processor than for the disk; several tell that the disk is behind. */
+  #judgeQuickWrite(tookMs: number, endMs: number): void {
+    if (tookMs > SLOW_MS) {
+      this.#quickFromMs = endMs + tookMs * this.#restFactor
+      this.#restFactor = Math.min(this.#restFactor * 2, REST_FACTOR_MAX)
+      this.#quickWrites = 0
+    } else if (++this.#quickWrites === QUICK_WRITES_TO_TRUST) this.#restFactor = REST_FACTOR_MIN
   }
 
   /** Writes groups one after the other for as long as there are any. Never rejects. */

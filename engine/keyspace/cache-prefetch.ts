@@ -5,7 +5,11 @@
  */
 import type { Arena } from '../memory/arena.ts'
 import { wordView } from '../memory/word-copy.ts'
-import { residentBit, treeForm } from './entries.ts'
+import { Separator } from '../tree/separator.ts'
+import type { TreeLeaves } from '../tree/tree-leaves.ts'
+import { TreePrefetch } from '../tree/tree-prefetch.ts'
+import { fieldHash } from '../types/hash-leaf.ts'
+import { hashType, residentBit, treeForm } from './entries.ts'
 import type { KeyHash } from './key-hash.ts'
 import type { KeyIndex } from './key-index.ts'
 
@@ -13,6 +17,12 @@ import type { KeyIndex } from './key-index.ts'
 const keysMax = 64
 /** Of a value no more bytes than these are fetched. */
 const valueBytesMax = 112
+
+/** The argument behind each key, a field or member, in the buffer of the keys; empty where there is none. */
+export interface ElementRanges {
+  readonly elementStarts: Int32Array
+  readonly elementEnds: Int32Array
+}
 
 export class CachePrefetch {
   readonly #arena: Arena
@@ -26,16 +36,25 @@ export class CachePrefetch {
   readonly #hashes = new Uint32Array(keysMax)
   readonly #refs = new Uint32Array(keysMax)
   readonly #lengths = new Uint32Array(keysMax)
+  readonly #trees: TreeLeaves
+  readonly #treePrefetch: TreePrefetch
+  readonly #roots = new Uint32Array(keysMax)
+  readonly #separators: readonly Separator[] = Array.from({ length: keysMax }, () => new Separator())
   /** Depends on what was read, so that the compiler does not leave the reads out. */
   #seen = 0
 
-  constructor(arena: Arena, hash: KeyHash) {
+  constructor(arena: Arena, hash: KeyHash, trees: TreeLeaves) {
     this.#arena = arena
     this.#hash = hash
+    this.#trees = trees
+    this.#treePrefetch = new TreePrefetch(trees.values, trees.nodes, trees.roots, keysMax)
   }
 
-  /** Fetches what up to 64 keys need, `buffer[starts[i], ends[i])`, in the order in which they will be asked for. */
-  fetch(index: KeyIndex, buffer: Uint8Array, starts: Int32Array, ends: Int32Array, count: number): void {
+  /**
+   * Fetches what up to 64 keys need, `buffer[starts[i], ends[i])`, in the order in which they will be asked for; of large hashes what the
+   * fields in `elements` do.
+   */
+  fetch(index: KeyIndex, buffer: Uint8Array, starts: Int32Array, ends: Int32Array, count: number, elements?: ElementRanges): void {
     const arena = this.#arena
     const hashes = this.#hashes
     const refs = this.#refs
@@ -46,6 +65,7 @@ export class CachePrefetch {
       this.#ends[i] = ends[i]
     }
     for (let i = 0; i < count; i++) refs[i] = index.guess(hashes[i])
+    let treeCount = 0
     for (let i = 0; i < count; i++) {
       const ref = refs[i]
       if (ref === 0) continue
@@ -53,7 +73,11 @@ export class CachePrefetch {
       const w = arena.wordAt(ref)
       const first = words[w]
       this.#seen ^= words[w + (((first & 0xffff) + 23) >>> 2)]
-      refs[i] = (first & residentBit) !== 0 && ((first >>> 20) & 15) !== treeForm ? words[w + 4] : 0
+      const isTree = ((first >>> 20) & 15) === treeForm
+      refs[i] = (first & residentBit) !== 0 && !isTree ? words[w + 4] : 0
+      if (isTree && elements !== undefined && ((first >>> 16) & 15) === hashType) {
+        this.#addField(treeCount++, words[w + 4], buffer, elements.elementStarts[i], elements.elementEnds[i])
+      }
       lengths[i] = Math.min(words[w + 1], valueBytesMax)
     }
     for (let i = 0; i < count; i++) {
@@ -63,10 +87,16 @@ export class CachePrefetch {
       const w = arena.wordAt(value)
       this.#seen ^= words[w + 3] ^ words[w + 3 + (lengths[i] >>> 2)]
     }
+    if (treeCount > 1) this.#treePrefetch.fetch(this.#roots, this.#separators, treeCount)
     if (this.#buffer !== buffer) this.#view = wordView(buffer)
     this.#buffer = buffer
     this.#count = count
     this.#next = 0
+  }
+
+  #addField(at: number, root: number, buffer: Uint8Array, start: number, end: number): void {
+    this.#roots[at] = root
+    this.#separators[at].set(fieldHash(buffer, start, end, this.#trees.roots.seed(root)))
   }
 
   /** The bytes of the keys may change from now on. */

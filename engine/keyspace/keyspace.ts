@@ -73,7 +73,7 @@ export class Keyspace implements RefMatcher {
     this.access = new AccessClock(random)
     this.observer = observer
     this.#hash = new KeyHash(random)
-    this.cachePrefetch = new CachePrefetch(this.arena, this.#hash)
+    this.cachePrefetch = new CachePrefetch(this.arena, this.#hash, this.trees)
     this.#random = random
   }
 

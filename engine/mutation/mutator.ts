@@ -140,12 +140,13 @@ export class Mutator {
   ): number {
     const length = ve - vs
     const isLarge = length >= this.#largeValueBytes
+    const isRecordedLast = isLarge || length <= wordCopyBytesMax
     if (isLarge && !adopts) this.#reserveCopy(db, key, ks, ke, length)
     if (this.recording) {
       const record = this.#operation(putStringOp, db, key, ks, ke)
       record.byte(expireAt > 0 ? expiresFlag : expireAt === keepTtl ? keepTtlFlag : 0)
       if (expireAt > 0) record.u48(expireAt)
-      if (!isLarge) record.range(value, vs, ve)
+      if (!isRecordedLast) record.range(value, vs, ve)
     } else this.#operations++
     this.changes++
     const { keyspace } = this
@@ -155,7 +156,7 @@ export class Mutator {
     if (adopts) keyspace.adoptValue(ref, value as Buffer, vs, length)
     else this.#copyValue(ref, value, vs, ve)
     entries.setTypeAndEncoding(ref, stringType, plainString)
-    if (isLarge && this.recording) this.#recordValue(entries.value(ref), length)
+    if (isRecordedLast && this.recording) this.#recordValue(entries.value(ref), length)
     entries.setLength(ref, length)
     if (expireAt !== keepTtl) ref = keyspace.setExpireAt(ref, expireAt)
     keyspace.valueChanged(ref, this.#lsn)
@@ -191,11 +192,12 @@ export class Mutator {
     else bytes.set(vs === 0 && ve === value.length ? value : value.subarray(vs, ve), at)
   }
 
-  /** Records a large value, now that it lies where it will stay: by reference, if its memory is not used for anything else afterwards. */
+  /** Records a short or large value, now that it lies where it will stay: a large one by reference, if its memory is not used for anything else afterwards. */
   #recordValue(slot: number, length: number): void {
     const { values, arena } = this.keyspace
     const start = values.start(slot)
-    if (arena.isLarge(slot)) {
+    if (length <= wordCopyBytesMax) this.record.wordRange(arena.words(slot), values.startWord(slot), length)
+    else if (arena.isLarge(slot)) {
       values.setLogged(slot)
       this.record.reference(values.bytes(slot), start, start + length)
     } else this.record.range(values.bytes(slot), start, start + length)

@@ -5,6 +5,7 @@
  * inserted where they say.
  */
 import { largeValueBytes } from '../keyspace/values.ts'
+import { copyFromWords, wordView } from '../memory/word-copy.ts'
 
 const keptBytes = 1024 * 1024
 /** Buffers do not grow by doubling beyond this: none can have more than 4 GiB. */
@@ -21,6 +22,8 @@ export interface RecordReference {
 
 export class RecordBuffer {
   bytes = Buffer.allocUnsafeSlow(4096)
+  /** `bytes`, to be written by words. */
+  #view = wordView(this.bytes)
   end = 0
   readonly references: RecordReference[] = []
   /** A buffer that is not used again: large ranges of it need not be copied. */
@@ -42,7 +45,7 @@ export class RecordBuffer {
     this.end = 0
     this.#referredBytes = 0
     if (this.references.length > 0) this.references.length = 0
-    if (this.bytes.length > keptBytes) this.bytes = Buffer.allocUnsafeSlow(4096)
+    if (this.bytes.length > keptBytes) this.#use(Buffer.allocUnsafeSlow(4096))
   }
 
   byte(value: number): void {
@@ -95,6 +98,15 @@ export class RecordBuffer {
     this.end += length
   }
 
+  /** As `range`, for a short value that begins at `words[w]`. */
+  wordRange(words: Uint32Array, w: number, length: number): void {
+    this.varint(length)
+    // What is overwritten behind it, up to the end of the last word, is written after it.
+    if (this.bytes.length - this.end < length + 3) this.#grow(length + 3)
+    copyFromWords(words, w, this.#view, this.end, length)
+    this.end += length
+  }
+
   /** As `range` without copying the bytes: they stay as they are until the record is committed. */
   reference(bytes: Uint8Array, start: number, end: number): void {
     this.varint(end - start)
@@ -105,6 +117,11 @@ export class RecordBuffer {
   #grow(room: number): void {
     const more = Buffer.allocUnsafeSlow(Math.max(Math.min(this.bytes.length * 2, doubledBytesMax), this.end + room))
     this.bytes.copy(more, 0, 0, this.end)
-    this.bytes = more
+    this.#use(more)
+  }
+
+  #use(bytes: Buffer<ArrayBuffer>): void {
+    this.bytes = bytes
+    this.#view = wordView(bytes)
   }
 }

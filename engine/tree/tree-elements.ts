@@ -4,10 +4,10 @@
  */
 import { packedHeaderBytes, setUsedBytes } from '../memory/packed-bytes.ts'
 import { Separator } from './separator.ts'
-import type { TreeLeaves } from './tree-leaves.ts'
+import type { LeafBounds, TreeLeaves } from './tree-leaves.ts'
 import type { LeafRow } from './tree-shape.ts'
 
-export interface LeafLayout {
+export interface LeafLayout extends LeafBounds {
   /** Bytes of the element at an offset of the buffer. */
   sizeAt(bytes: Buffer, at: number): number
   /**
@@ -15,8 +15,6 @@ export interface LeafLayout {
    * is to be cut, whose row is `row`. False when the two have to stay together.
    */
   cutBetween(bytes: Buffer, before: number, at: number, row: LeafRow, into: Separator): boolean
-  /** Bits of a separator's first word in which the leaves must agree that are joined; 0 for all leaves alike. */
-  readonly joinMask: number
 }
 
 export class TreeElements {
@@ -52,8 +50,9 @@ export class TreeElements {
     const { leaves } = this
     leaves.changed(at, by, lsn)
     const used = leaves.nodes.bytes(at.node, at.row)
-    if (used > leaves.leafBytesMax) this.#split(at, lsn)
-    else if (used >= leaves.leafBytesMax / 4 || !leaves.join(at, lsn, this.#layout.joinMask)) leaves.trim(at)
+    const elementsMax = this.#layout.elementsMax ?? Number.POSITIVE_INFINITY
+    if (used > leaves.leafBytesMax || leaves.nodes.count(at.node, at.row) > elementsMax) this.#split(at, lsn)
+    else if (by >= 0 || used >= leaves.leafBytesMax / 4 || !leaves.join(at, lsn, this.#layout)) leaves.trim(at)
   }
 
   /** Takes `count` elements, `size` bytes at an offset, out of a leaf. */
@@ -69,7 +68,7 @@ export class TreeElements {
     const layout = this.#layout
     const used = nodes.bytes(at.node, at.row)
     const count = nodes.count(at.node, at.row)
-    if (used <= leaves.leafBytesMax || count < 2) return
+    if (count < 2 || (used <= leaves.leafBytesMax && count <= (layout.elementsMax ?? Number.POSITIVE_INFINITY))) return
     const ref = leaves.ref(at)
     const bytes = values.bytes(ref)
     const start = values.start(ref)

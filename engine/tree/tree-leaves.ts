@@ -31,6 +31,16 @@ export interface LeafObserver {
   stale(valueId: number): void
 }
 
+/** What else than bytes a type keeps its leaves within. */
+export interface LeafBounds {
+  /** Bits of a separator's first word in which leaves must agree that are joined; 0 unless told. */
+  readonly joinMask?: number
+  /** Elements at which a leaf is cut; any number unless told. */
+  readonly elementsMax?: number
+}
+
+const noBounds: LeafBounds = {}
+
 export class TreeLeaves {
   readonly values: Values
   readonly nodes: TreeNodes
@@ -129,7 +139,7 @@ export class TreeLeaves {
     const from = this.nodes.ref(at.node, at.row)
     if (this.#isPreserved(at, from)) return this.#anew(at, from, Math.max(needed, this.nodes.bytes(at.node, at.row)), true)
     if (needed <= this.values.room(from) && !this.values.isShared(from)) return from
-    return this.#relocates(at, from, () => packedWithRoom(this.values, from, needed))
+    return this.#relocated(at, from, this.values.arena.capacity(from), packedWithRoom(this.values, from, needed))
   }
 
   /** As `writable` where all that the leaf holds goes: it is empty, with room for `size` bytes, and nothing was copied. */
@@ -137,7 +147,7 @@ export class TreeLeaves {
     const from = this.nodes.ref(at.node, at.row)
     const to = this.#isPreserved(at, from)
       ? this.#anew(at, from, size, false)
-      : this.#relocates(at, from, () => this.values.relocate(from, size, packedHeaderBytes))
+      : this.#relocated(at, from, this.values.arena.capacity(from), this.values.relocate(from, size, packedHeaderBytes))
     setUsedBytes(this.values.bytes(to), this.values.start(to), packedHeaderBytes)
     return to
   }
@@ -171,7 +181,7 @@ export class TreeLeaves {
   /** Gives room back when most of it stands empty. */
   trim(at: LeafRow): void {
     const from = this.nodes.ref(at.node, at.row)
-    this.#relocates(at, from, () => packedTrimmed(this.values, from))
+    this.#relocated(at, from, this.values.arena.capacity(from), packedTrimmed(this.values, from))
   }
 
   /** Gives back all room that is not needed; of a large block only if it is worth the copying. */
@@ -181,7 +191,7 @@ export class TreeLeaves {
     const used = this.nodes.bytes(at.node, at.row)
     const fitting = Arena.roundedSize(valueHeaderBytes + used)
     if (fitting >= (capacity > slotBytesMax ? capacity * 0.8 : capacity)) return
-    this.#relocates(at, from, () => this.values.relocate(from, used, used))
+    this.#relocated(at, from, capacity, this.values.relocate(from, used, used))
   }
 
   /** Notes that the leaf's blob was changed by the mutation with this LSN, and has `by` elements more. */
@@ -235,26 +245,28 @@ export class TreeLeaves {
 
   /**
    * Joins a leaf that has become small to a neighbour, if there is room; what is empty goes. The neighbour must be resident,
-   * even where nothing moves into it: its range grows, and whoever made several leaves resident counts on all of them. The first
-   * words of both separators must agree in the bits of `mask`.
+   * even where nothing moves into it: its range grows, and whoever made several leaves resident counts on all of them.
    */
-  join(at: LeafRow, lsn: number, mask = 0): boolean {
+  join(at: LeafRow, lsn: number, bounds: LeafBounds = noBounds): boolean {
     const other = new LeafRow().set(at.node, at.row)
-    if (this.shape.previous(other) && this.#fitTogether(other, at, mask)) {
+    if (this.shape.previous(other) && this.#fitTogether(other, at, bounds)) {
       this.#joinNext(other, at, lsn)
       return true
     }
     other.set(at.node, at.row)
-    if (!this.shape.next(other) || !this.#fitTogether(at, other, mask)) return false
+    if (!this.shape.next(other) || !this.#fitTogether(at, other, bounds)) return false
     this.#joinNext(at, other, lsn)
     return true
   }
 
-  #fitTogether(left: LeafRow, right: LeafRow, mask: number): boolean {
-    if (mask !== 0 && ((this.#firstWord(left) ^ this.#firstWord(right)) & mask) !== 0) return false
+  #fitTogether(left: LeafRow, right: LeafRow, { joinMask = 0, elementsMax = Number.POSITIVE_INFINITY }: LeafBounds): boolean {
+    const { nodes } = this
+    if (joinMask !== 0 && ((this.#firstWord(left) ^ this.#firstWord(right)) & joinMask) !== 0) return false
     if (this.ref(left) === 0 || this.ref(right) === 0) return false
-    const more = this.nodes.bytes(right.node, right.row)
-    return more === packedHeaderBytes || this.nodes.bytes(left.node, left.row) + more <= this.leafBytesMax / 2
+    const more = nodes.bytes(right.node, right.row)
+    if (more === packedHeaderBytes) return true
+    if (nodes.count(left.node, left.row) + nodes.count(right.node, right.row) > elementsMax / 2) return false
+    return nodes.bytes(left.node, left.row) + more <= this.leafBytesMax / 2
   }
 
   #firstWord(at: LeafRow): number {
@@ -346,7 +358,7 @@ export class TreeLeaves {
       return
     }
     const node = values.owner(ref)
-    this.#relocates(this.#scratch.set(node, this.nodes.rowOf(node, ref)), ref, () => values.relocate(ref, room, room))
+    this.#relocated(this.#scratch.set(node, this.nodes.rowOf(node, ref)), ref, values.arena.capacity(ref), values.relocate(ref, room, room))
   }
 
   /** Whether a slot that was in use once is a node or a root block now. */
@@ -472,10 +484,8 @@ export class TreeLeaves {
     this.values.release(ref)
   }
 
-  /** Lets a leaf move to where `move` says. */
-  #relocates(at: LeafRow, from: number, move: () => number): number {
-    const capacity = this.values.arena.capacity(from)
-    const to = move()
+  /** A leaf has moved to slot `to`, unless that is `from`, which took `capacity` bytes. */
+  #relocated(at: LeafRow, from: number, capacity: number, to: number): number {
     if (to === from) return to
     this.nodes.setRef(at.node, at.row, to)
     this.roots.addResidentBytes(this.shape.rootOf(at.node), this.values.arena.capacity(to) - capacity)

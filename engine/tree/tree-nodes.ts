@@ -3,7 +3,8 @@
  * one object; no JavaScript object belongs to a node or to a tree.
  *
  * A node, in 32-bit words: 0 parent (a node, or the root block for the top) · 1 rows (16 bits), level (16 bits; 0: the
- * children are leaves) · 2 unused · 3 `nodeTag`, 0 once released. Then the rows, of `rowWords` each:
+ * children are leaves) · 2 the parent's row that led here last, a hint · 3 `nodeTag`, 0 once released. Then the rows, of
+ * `rowWords` each:
  *   0–3  separator: the least key of the child's range, most significant word first. It never changes while the row lives
  *   4    ref of the child; 0 for a leaf that is cold
  *   5    elements below
@@ -153,7 +154,18 @@ export class TreeNodes {
     words[w + 10] = lsn / two32
   }
 
-  /** The row that leads to a child; throws when there is none. */
+  /** The row that leads to a node below. Looks where it was last, for rows move much less often than counts above a leaf change. */
+  rowOfNode(node: number, child: number): number {
+    const words = this.arena.words(child)
+    const w = this.arena.wordAt(child) + 2
+    const hint = words[w]
+    if (hint < this.length(node) && this.ref(node, hint) === child) return hint
+    const row = this.rowOf(node, child)
+    words[w] = row
+    return row
+  }
+
+  /** The row that leads to a child, node or leaf; throws when there is none. */
   rowOf(node: number, child: number): number {
     const words = this.arena.words(node)
     const length = this.length(node)

@@ -8,6 +8,7 @@
  * Computer Programming 3, 6.2.4.)
  */
 import type { Arena } from '../memory/arena.ts'
+import { RowSearch } from './row-search.ts'
 import { Separator } from './separator.ts'
 import type { TreeNodes } from './tree-nodes.ts'
 import { rowsMax, rowWords } from './tree-nodes.ts'
@@ -29,6 +30,7 @@ export class TreeShape {
   readonly arena: Arena
   readonly nodes: TreeNodes
   readonly roots: TreeRoots
+  readonly #search = new RowSearch()
   /** Elements before the one that `locateRank` was asked for in its leaf. */
   rankWithin = 0
 
@@ -41,28 +43,19 @@ export class TreeShape {
   /** The leaf whose range holds a separator: the last that does not begin behind it. */
   locate(root: number, sought: Separator, into: LeafRow): void {
     const { arena, nodes } = this
-    const { words: key } = sought
-    const a = key[0]
+    const search = this.#search.begin()
     let node = this.roots.top(root)
     for (;;) {
       const words = arena.words(node)
       const base = nodes.rowAt(node, 0)
       const head = words[arena.wordAt(node) + 1]
-      let low = 1
-      let high = head & 0xffff
-      while (low < high) {
-        const middle = (low + high) >>> 1
-        const w = base + middle * rowWords
-        const first = words[w]
-        if (first !== a ? first < a : sought.compare(words, w) >= 0) low = middle + 1
-        else high = middle
-      }
+      const row = search.row(words, base, head & 0xffff, sought)
       if (head >>> 16 === 0) {
         into.node = node
-        into.row = low - 1
+        into.row = row
         return
       }
-      node = words[base + (low - 1) * rowWords + 4]
+      node = words[base + row * rowWords + 4]
     }
   }
 
@@ -124,7 +117,7 @@ export class TreeShape {
     for (;;) {
       const parent = nodes.parent(node)
       if (!nodes.isNode(parent)) return false
-      const row = nodes.rowOf(parent, node) + 1
+      const row = nodes.rowOfNode(parent, node) + 1
       node = parent
       if (row === nodes.length(parent)) continue
       node = nodes.ref(parent, row)
@@ -144,7 +137,7 @@ export class TreeShape {
     for (;;) {
       const parent = nodes.parent(node)
       if (!nodes.isNode(parent)) return false
-      const row = nodes.rowOf(parent, node)
+      const row = nodes.rowOfNode(parent, node)
       node = parent
       if (row === 0) continue
       node = nodes.ref(parent, row - 1)
@@ -179,7 +172,7 @@ export class TreeShape {
     let node = from
     let parent = nodes.parent(node)
     while (nodes.isNode(parent)) {
-      nodes.addCount(parent, nodes.rowOf(parent, node), by)
+      nodes.addCount(parent, nodes.rowOfNode(parent, node), by)
       node = parent
       parent = nodes.parent(node)
     }
@@ -271,7 +264,7 @@ export class TreeShape {
       parent = top
     }
     const moved = nodes.sum(right)
-    const leftRow = nodes.rowOf(parent, left)
+    const leftRow = nodes.rowOfNode(parent, left)
     const at = new LeafRow().set(parent, leftRow + 1)
     // An empty right part is told its separator with its first row.
     const first = nodes.length(right) > 0 ? right : left
@@ -281,7 +274,7 @@ export class TreeShape {
     nodes.addCount(at.node, at.row, moved)
     nodes.setParent(right, at.node)
     const above = nodes.parent(left)
-    nodes.addCount(above, nodes.rowOf(above, left), -moved)
+    nodes.addCount(above, nodes.rowOfNode(above, left), -moved)
     if (moved !== 0 && above !== at.node) this.#moveSum(above, at.node, moved)
   }
 
@@ -293,8 +286,8 @@ export class TreeShape {
     while (left !== right) {
       const leftParent = nodes.parent(left)
       const rightParent = nodes.parent(right)
-      nodes.addCount(leftParent, nodes.rowOf(leftParent, left), -count)
-      nodes.addCount(rightParent, nodes.rowOf(rightParent, right), count)
+      nodes.addCount(leftParent, nodes.rowOfNode(leftParent, left), -count)
+      nodes.addCount(rightParent, nodes.rowOfNode(rightParent, right), count)
       left = leftParent
       right = rightParent
     }
@@ -305,7 +298,7 @@ export class TreeShape {
     const { nodes } = this
     let at = node
     for (let parent = nodes.parent(at); nodes.isNode(parent); parent = nodes.parent(at)) {
-      const row = nodes.rowOf(parent, at)
+      const row = nodes.rowOfNode(parent, at)
       nodes.copySeparator(at, 0, parent, row)
       if (row > 0) return
       at = parent
@@ -322,7 +315,7 @@ export class TreeShape {
       return
     }
     if (length === 0) {
-      const at = nodes.rowOf(parent, node)
+      const at = nodes.rowOfNode(parent, node)
       nodes.release(node)
       this.#close(parent, at)
       return
@@ -345,7 +338,7 @@ export class TreeShape {
   /** Joins a node that has few rows to a neighbour, if all of them leave half of a node free. */
   #join(parent: number, node: number): void {
     const { nodes } = this
-    const row = nodes.rowOf(parent, node)
+    const row = nodes.rowOfNode(parent, node)
     for (const left of [row - 1, row]) {
       if (left < 0 || left + 1 >= nodes.length(parent)) continue
       const into = nodes.ref(parent, left)

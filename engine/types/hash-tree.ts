@@ -17,6 +17,13 @@ import { elementBytes, fieldHash, findElement, hashAt, hashEnd, readElement, ski
 import type { VisitPair } from './packed-fields.ts'
 import { PackedCursor, visitPairs } from './packed-fields.ts'
 
+/**
+ * A leaf with more fields is cut in two, however few bytes it has: passing over its fields, moving them and copying what a
+ * write-out holds take most of the time of an operation on short ones.
+ */
+const leafFieldsMax = 32
+const leafBounds = { elementsMax: leafFieldsMax }
+
 export class HashTrees {
   readonly leaves: TreeLeaves
   readonly #at = new LeafRow()
@@ -105,7 +112,7 @@ export class HashTrees {
     writeElement(bytes, start + offset, hash, field, fieldStart, fieldEnd, value, valueStart, valueEnd)
     setUsedBytes(bytes, start, needed)
     leaves.changed(at, found < 0 ? 1 : 0, lsn)
-    if (needed > leaves.leafBytesMax) this.#split(at, lsn)
+    if (this.#isTooLarge(at)) this.#split(at, lsn)
     else if (former !== 0) leaves.trim(at)
     return isNew
   }
@@ -120,8 +127,14 @@ export class HashTrees {
     const found = findElement(values.bytes(from), values.start(from), hash, field, fieldStart, fieldEnd)
     if (found < 0) return false
     this.#removeElement(at, found - values.start(from), lsn)
-    if (nodes.bytes(at.node, at.row) >= leaves.leafBytesMax / 4 || !leaves.join(at, lsn)) leaves.trim(at)
+    const isSmall = nodes.bytes(at.node, at.row) < leaves.leafBytesMax / 4 && nodes.count(at.node, at.row) < leafFieldsMax / 4
+    if (!isSmall || !leaves.join(at, lsn, leafBounds)) leaves.trim(at)
     return true
+  }
+
+  #isTooLarge({ node, row }: LeafRow): boolean {
+    const { leafBytesMax, nodes } = this.leaves
+    return nodes.bytes(node, row) > leafBytesMax || nodes.count(node, row) > leafFieldsMax
   }
 
   /**
@@ -204,7 +217,7 @@ export class HashTrees {
     const { nodes, values } = leaves
     const used = nodes.bytes(at.node, at.row)
     const count = nodes.count(at.node, at.row)
-    if (used <= leaves.leafBytesMax || count < 2) return
+    if (!this.#isTooLarge(at) || count < 2) return
     const ref = leaves.ref(at)
     const bytes = values.bytes(ref)
     const start = values.start(ref)

@@ -13,7 +13,7 @@ import type { VisitMember } from './set-leaf.ts'
 import { findMember, memberBytes, memberSizeAt, memberStartAt, visitMembers, writeMember } from './set-leaf.ts'
 
 const layout: LeafLayout = {
-  joinMask: 0,
+  elementsMax: 32,
   sizeAt: memberSizeAt,
   cutBetween(bytes, before, at, _row, into) {
     const hash = hashAt(bytes, at)

@@ -13,6 +13,9 @@ export const pipelinedKeysMax = 16
 export class PipelinedKeys {
   readonly starts = new Int32Array(pipelinedKeysMax)
   readonly ends = new Int32Array(pipelinedKeysMax)
+  /** The argument behind each key: a field, a member. Empty where there is none. */
+  readonly elementStarts = new Int32Array(pipelinedKeysMax)
+  readonly elementEnds = new Int32Array(pipelinedKeysMax)
   count = 0
   #at = 0
 
@@ -25,18 +28,25 @@ export class PipelinedKeys {
       if (length < 2) return
       let start = 0
       let stop = 0
+      let elementStart = 0
+      let elementEnd = 0
       for (let i = 0; i < length; i++) {
         const bytes = this.#header(buffer, dollar, end)
         if (bytes < 0) return
         if (i === 1) {
           start = this.#at
           stop = start + bytes
+        } else if (i === 2) {
+          elementStart = this.#at
+          elementEnd = elementStart + bytes
         }
         this.#at += bytes + 2
         if (this.#at > end) return
       }
       this.starts[this.count] = start
       this.ends[this.count] = stop
+      this.elementStarts[this.count] = elementStart
+      this.elementEnds[this.count] = elementEnd
       this.count++
     }
   }

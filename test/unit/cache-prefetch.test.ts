@@ -1,8 +1,10 @@
 /** Prefetching is a hint: whatever is prefetched, and whatever becomes of the ranges afterwards, keys are found as ever. */
 import { describe, expect, it } from 'vitest'
+import { treeForm } from '../../engine/keyspace/entries.ts'
 import { Keyspace } from '../../engine/keyspace/keyspace.ts'
 import { noObserver } from '../../engine/keyspace/observer.ts'
 import { Mutator } from '../../engine/mutation/mutator.ts'
+import { PackedCursor } from '../../engine/types/packed-fields.ts'
 import { PipelinedKeys, pipelinedKeysMax } from '../../server/resp/pipelined-keys.ts'
 import { chance } from '../chance.ts'
 
@@ -43,6 +45,38 @@ describe('the cache prefetch', () => {
     expect(keyspace.find(0, buffer, 0, 2)).toBe(0)
   })
 
+  it('fetches for fields of large hashes, there or not, without a trace', () => {
+    const keyspace = new Keyspace(chance(8), noObserver)
+    const mutator = new Mutator(keyspace)
+    mutator.recording = false
+    const names = Array.from({ length: 3000 }, (_, i) => `f${i}`)
+    const buffer = Buffer.from(`h${names.join('')}`)
+    const ends = names.map((_, i) => 1 + names.slice(0, i + 1).join('').length)
+    const starts = names.map((name, i) => ends[i]! - name.length)
+    mutator.begin(1)
+    const pairs = {
+      count: names.length,
+      buffer: () => buffer,
+      fieldStart: (i: number) => starts[i]!,
+      fieldEnd: (i: number) => ends[i]!,
+      valueStart: () => 0,
+      valueEnd: () => 1,
+    }
+    mutator.hashSet(0, buffer, 0, 1, pairs, treeForm, 5)
+    const before = keyspace.memoryBytes
+    const elementStarts = Int32Array.of(starts[0]!, starts[2999]!, 0, 0)
+    const elementEnds = Int32Array.of(ends[0]!, ends[2999]!, 1, 0)
+    const keys = { starts: new Int32Array(4), ends: new Int32Array(4).fill(1) }
+    keyspace.cachePrefetch.fetch(keyspace.databases[0]!.index, buffer, keys.starts, keys.ends, 4, { elementStarts, elementEnds })
+    keyspace.forgetLookUp()
+    const entry = keyspace.find(0, buffer, 0, 1)
+    const found = names.filter((_, i) =>
+      mutator.hashes.trees.get(keyspace.entries.value(entry), buffer, starts[i]!, ends[i]!, new PackedCursor()),
+    )
+    expect(found).toEqual(names)
+    expect(keyspace.memoryBytes).toBe(before)
+  })
+
   it('sees the keys of requests that have arrived whole, and stops at anything else', () => {
     const keys = new PipelinedKeys()
     const shown = (text: string): string[] => {
@@ -57,6 +91,10 @@ describe('the cache prefetch', () => {
     expect(shown(`${get('a')}*1\r\n$4\r\nPING\r\n`)).toEqual(['a'])
     expect(shown(get('a') + get('cut off').slice(0, -3))).toEqual(['a'])
     expect(shown('*2\r\n$x\r\n')).toEqual([])
+    const buffer = Buffer.from(get('a') + set)
+    keys.find(buffer, 0, buffer.length)
+    const elements = [0, 1].map((i) => buffer.toString('latin1', keys.elementStarts[i], keys.elementEnds[i]))
+    expect(elements).toEqual(['', 'value'])
     expect(shown(get('k').repeat(pipelinedKeysMax + 9))).toHaveLength(pipelinedKeysMax)
   })
 })

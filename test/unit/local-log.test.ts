@@ -75,9 +75,9 @@ describe('a commit of the local log', () => {
 
   it('makes durable what was only written when the policy becomes always', async () => {
     const { disk, open } = machine()
-    const log = await open({ syncPolicy: 'no', segmentBytes: 1 << 20 })
+    const log = await open({ syncPolicy: 'no', segmentBytes: 4 << 20 })
     await fill(log, 3)
-    appendText(log, 'under way while the policy changes'.padEnd(300_000, '.'))
+    appendText(log, 'under way while the policy changes'.padEnd(1_100_000, '.'))
     log.flush()
     log.setSyncPolicy('always')
     await committed(log, 4)

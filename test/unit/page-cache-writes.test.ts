@@ -12,7 +12,7 @@ describe('a small group under everysec', () => {
     const random = new SeededRandom(1)
     const disk = new SimulatedDisk(random)
     const clock = new ManualClock()
-    const log = await LocalLog.open({ files: disk.mount(), clock, random, directory: '/log', syncPolicy, segmentBytes: 1 << 20 })
+    const log = await LocalLog.open({ files: disk.mount(), clock, random, directory: '/log', syncPolicy, segmentBytes: 4 << 20 })
     await committed(log, appendText(log, 'first'))
     return { disk, clock, log }
   }
@@ -44,28 +44,43 @@ describe('a small group under everysec', () => {
 
   it('is left to another thread when it is large, or while a sync is under way', async () => {
     const { log } = await opened()
-    expect(committedByFlush(log, 300_000)).toBe(false)
-    await committed(log, 2)
+    expect(committedByFlush(log, 1_000_000)).toBe(true)
+    expect(committedByFlush(log, 1_100_000)).toBe(false)
+    await committed(log, 3)
     const syncing = log.sync()
     expect(committedByFlush(log)).toBe(false)
-    await committed(log, 3)
+    await committed(log, 4)
     await syncing
-    expect(log.synced).toBe(2)
+    expect(log.synced).toBe(3)
     expect(committedByFlush(log)).toBe(true)
   })
 
-  it('is left to another thread for a hundred times as long as a slow write took', async () => {
-    const { disk, clock, log } = await opened()
-    disk.beforeWriteNow = () => clock.advance(3)
-    expect(committedByFlush(log)).toBe(true)
-    disk.beforeWriteNow = undefined
-    expect(committedByFlush(log)).toBe(false)
-    await committed(log, 3)
-    clock.advance(299)
-    expect(committedByFlush(log)).toBe(false)
-    await committed(log, 4)
-    clock.advance(1)
-    expect(committedByFlush(log)).toBe(true)
+  describe('after a slow write', () => {
+    /** Writes slowly, which takes 3 ms, and expects that groups are left to another thread for `restMs`, and no longer. */
+    async function restsAfterSlowWrite({ disk, clock, log }: Awaited<ReturnType<typeof opened>>, restMs: number) {
+      disk.beforeWriteNow = () => clock.advance(3)
+      expect(committedByFlush(log)).toBe(true)
+      disk.beforeWriteNow = undefined
+      clock.advance(restMs - 1)
+      expect(committedByFlush(log)).toBe(false)
+      await committed(log, log.appended)
+      clock.advance(1)
+    }
+
+    it('is left to another thread for ten times as long as that took, for longer after each that follows', async () => {
+      const machine = await opened('no')
+      for (const restMs of [30, 60, 120, 240, 300, 300]) await restsAfterSlowWrite(machine, restMs)
+      expect(committedByFlush(machine.log)).toBe(true)
+    })
+
+    it('is so again for ten times as long when many have been quick', async () => {
+      const machine = await opened('no')
+      for (const restMs of [30, 60]) await restsAfterSlowWrite(machine, restMs)
+      for (let i = 0; i < 63; i++) expect(committedByFlush(machine.log)).toBe(true)
+      await restsAfterSlowWrite(machine, 120)
+      for (let i = 0; i < 64; i++) expect(committedByFlush(machine.log)).toBe(true)
+      await restsAfterSlowWrite(machine, 30)
+    })
   })
 
   it('fails the log from within flush', async () => {
@@ -81,7 +96,7 @@ describe('a small group under everysec', () => {
   it('goes on in the next segment', async () => {
     const { disk, log } = await opened()
     for (let i = 0; i < 300; i += 1) {
-      appendText(log, `${log.appended + 1}`.padEnd(10_000, '.'))
+      appendText(log, `${log.appended + 1}`.padEnd(40_000, '.'))
       log.flush()
       await committed(log, log.appended)
     }

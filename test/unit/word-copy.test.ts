@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import { Keyspace } from '../../engine/keyspace/keyspace.ts'
 import { noObserver } from '../../engine/keyspace/observer.ts'
-import { copyFromWords, copyToWords, wordCopyBytesMax, wordView } from '../../engine/memory/word-copy.ts'
+import { copyBetweenViews, copyFromWords, copyToWords, wordCopyBytesMax, wordView } from '../../engine/memory/word-copy.ts'
 import { Mutator } from '../../engine/mutation/mutator.ts'
 import { ReplyWriter } from '../../engine/reply-writer.ts'
 import { chance } from '../chance.ts'
@@ -33,6 +33,18 @@ describe('copies by words', () => {
         const copied = Buffer.from(words.buffer)
         expect(copied.subarray(4, 4 + length)).toEqual(source.subarray(at, at + length))
         expect([words[0], words[1 + Math.ceil(length / 4)]]).toEqual([0x55555555, 0x55555555])
+      }
+    }
+  })
+
+  it('between views read and write the bytes and no others', () => {
+    for (const length of lengths) {
+      for (let at = 0; at < 8; at++) {
+        const bytes = Buffer.from(source.subarray(0, at + length))
+        const target = Buffer.alloc(7 - at + length, 0x55)
+        copyBetweenViews(wordView(bytes), at, wordView(target), 7 - at, length)
+        expect(target.subarray(7 - at)).toEqual(source.subarray(at, at + length))
+        expect(target.subarray(0, 7 - at).every((byte) => byte === 0x55)).toBe(true)
       }
     }
   })
