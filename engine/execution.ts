@@ -8,8 +8,9 @@
  */
 import type { Arguments } from './arguments.ts'
 import type { EngineLimits } from './engine-limits.ts'
+import { expireInBlob, mayHoldExpired } from './field-expiry.ts'
 import type { TypeNumber } from './keyspace/entries.ts'
-import { hashType, stringType } from './keyspace/entries.ts'
+import { fieldsExpireFlag, hashType, stringType } from './keyspace/entries.ts'
 import { keyExpired } from './keyspace/key-change.ts'
 import type { Keyspace } from './keyspace/keyspace.ts'
 import { wordCopyBytesMax } from './memory/word-copy.ts'
@@ -64,6 +65,9 @@ export class Execution implements Frame {
   hits = 0
   misses = 0
   expired = 0
+  /** Fields that have been deleted because their time had come, and deletions of such fields: one deletes several. */
+  expiredFields = 0
+  fieldExpiries = 0
 
   constructor(keyspace: Keyspace, mutator: Mutator, random: Random, limits: EngineLimits) {
     this.keyspace = keyspace
@@ -148,11 +152,19 @@ export class Execution implements Frame {
   }
 
   readHash(index: number): number {
-    return this.readType(index, hashType)
+    return this.#withoutExpired(this.readType(index, hashType))
   }
 
   findHash(index: number): number {
-    return this.findType(index, hashType)
+    return this.#withoutExpired(this.findType(index, hashType))
+  }
+
+  /** A small hash loses the fields whose time has come; 0 if no others are left. Needs no more of a cold one than the command does. */
+  #withoutExpired(ref: number): number {
+    const { entries } = this.keyspace
+    if (ref <= 0 || !entries.flag(ref, fieldsExpireFlag)) return ref
+    if (!this.deletesExpired || entries.isTree(ref) || !entries.isResident(ref) || !mayHoldExpired(this, ref)) return ref
+    return expireInBlob(this, ref) ? 0 : ref
   }
 
   /** As `readString` for a type of collection. */

@@ -63,7 +63,7 @@ function registerKeyspace(metrics: Metrics, server: ObservedServer, ofShard: OfS
     const { keyspace } = server.shard
     for (const [number, db] of keyspace.logical.entries()) {
       const { index, expiring } = keyspace.databases[db]
-      if (index.size > 0) emit([String(number)], expiring.length)
+      if (index.size > 0) emit([String(number)], expiring.keys)
     }
   })
   metrics.read({

@@ -91,7 +91,7 @@ class KeyDigests implements KeyVisitor {
   }
 
   blob(key: WalkedKey, bytes: Buffer, start: number, leaf: WalkedLeaf | undefined): void {
-    elementDigests[key.type]?.(this.#of(key), bytes, start, leaf !== undefined, key.encoding)
+    elementDigests[key.type]?.(this.#of(key), bytes, start, leaf !== undefined, key.encoding, this.#clock.wallMs())
   }
 
   end(key: WalkedKey): void {
@@ -112,12 +112,17 @@ class KeyDigests implements KeyVisitor {
 }
 
 /** By type: adds what a blob or a leaf holds. */
-const elementDigests: (((digest: Digest, bytes: Buffer, start: number, isLeaf: boolean, form: number) => void) | undefined)[] = []
-elementDigests[hashType] = (digest, bytes, start, isLeaf) => {
-  const visit: VisitPair = (buffer, { fieldStart, fieldEnd, valueStart, valueEnd }) => {
+const elementDigests: (
+  | ((digest: Digest, bytes: Buffer, start: number, isLeaf: boolean, form: number, nowMs: number) => void)
+  | undefined
+)[] = []
+elementDigests[hashType] = (digest, bytes, start, isLeaf, _form, nowMs) => {
+  const visit: VisitPair = (buffer, { fieldStart, fieldEnd, valueStart, valueEnd, expireAt }) => {
+    if (expireAt !== 0 && expireAt < nowMs) return
     const field = new Digest()
     field.addNext(buffer.subarray(fieldStart, fieldEnd))
     field.addNext(buffer.subarray(valueStart, valueEnd))
+    if (expireAt !== 0) field.addAny(Buffer.from('!!hexpire!!'))
     digest.addAny(field.bytes)
   }
   if (isLeaf) visitElements(bytes, start, new PackedCursor(), visit)

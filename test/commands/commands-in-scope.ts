@@ -24,4 +24,22 @@ MULTI EXEC DISCARD WATCH UNWATCH
   .split(/\s+/)
 
 /** What Redis 7.0 does not have. */
-export const ownCommands: readonly string[] = ['OBJECT|TIER', 'CLIENT|SETINFO', 'CLIENT|NO-TOUCH', 'WAITAOF', 'DELIFEQ', 'HGETDEL']
+export const ownCommands: readonly string[] = [
+  'OBJECT|TIER',
+  'CLIENT|SETINFO',
+  'CLIENT|NO-TOUCH',
+  'WAITAOF',
+  'DELIFEQ',
+  'HGETDEL',
+  'HEXPIRE',
+  'HPEXPIRE',
+  'HEXPIREAT',
+  'HPEXPIREAT',
+  'HTTL',
+  'HPTTL',
+  'HEXPIRETIME',
+  'HPEXPIRETIME',
+  'HPERSIST',
+  'HGETEX',
+  'HSETEX',
+]

@@ -1,5 +1,5 @@
 /** What must hold in a keyspace at any time between two requests, and its contents in comparable form. */
-import { hashType, stringType } from '../../engine/keyspace/entries.ts'
+import { fieldsExpireFlag, hashType, stringType } from '../../engine/keyspace/entries.ts'
 import type { Keyspace } from '../../engine/keyspace/keyspace.ts'
 import { databaseCount } from '../../engine/keyspace/keyspace.ts'
 import { packedHeaderBytes, usedBytes } from '../../engine/memory/packed-bytes.ts'
@@ -81,16 +81,23 @@ export function checkKeyspace(keyspace: Keyspace): void {
   for (let db = 0; db < databaseCount; db++) {
     const refs = entriesOf(keyspace, db)
     const expiring = new Set<number>()
+    let keys = 0
     const { index, expiring: list } = databases[db] as (typeof databases)[number]
     for (let position = 0; position < list.length; position++) {
       const ref = list.at(position)
-      if (entries.ttlPosition(ref) !== position || entries.expireAt(ref) === 0) throw new Error('the list of expiring keys is wrong')
+      const fieldsExpire = entries.flag(ref, fieldsExpireFlag)
+      if (fieldsExpire !== (list.fieldsDue(position) !== 0)) throw new Error('the list says wrongly whether fields of a hash expire')
+      if (entries.ttlPosition(ref) !== position || (entries.expireAt(ref) === 0 && !fieldsExpire))
+        throw new Error('the list of what expires is wrong')
       expiring.add(ref)
+      if (entries.expireAt(ref) !== 0) keys++
     }
+    if (list.keys !== keys) throw new Error(`${list.keys} keys that expire are counted, ${keys} are there`)
     if (index.size !== refs.length) throw new Error(`${index.size} keys are counted, ${refs.length} are there`)
     for (const ref of refs) {
       checkEntry(keyspace, db, ref)
-      if (expiring.has(ref) !== (entries.expireAt(ref) !== 0)) throw new Error('a key that expires is not in the list, or another is')
+      if (expiring.has(ref) !== (entries.expireAt(ref) !== 0 || entries.flag(ref, fieldsExpireFlag)))
+        throw new Error('a key that expires is not in the list, or another is')
       if (!entries.isResident(ref)) cold++
     }
     if (!refs.some((ref) => expiring.has(ref)) && expiring.size > 0) throw new Error('the list holds keys of nowhere')
