@@ -8,9 +8,9 @@
  */
 import type { Arguments } from './arguments.ts'
 import type { EngineLimits } from './engine-limits.ts'
-import { expireInBlob, mayHoldExpired } from './field-expiry.ts'
+import { shrunkHash } from './field-expiry.ts'
 import type { TypeNumber } from './keyspace/entries.ts'
-import { fieldsExpireFlag, hashType, stringType } from './keyspace/entries.ts'
+import { hashType, stringType } from './keyspace/entries.ts'
 import { keyExpired } from './keyspace/key-change.ts'
 import type { Keyspace } from './keyspace/keyspace.ts'
 import { wordCopyBytesMax } from './memory/word-copy.ts'
@@ -152,19 +152,11 @@ export class Execution implements Frame {
   }
 
   readHash(index: number): number {
-    return this.#withoutExpired(this.readType(index, hashType))
+    return shrunkHash(this, this.readType(index, hashType))
   }
 
   findHash(index: number): number {
-    return this.#withoutExpired(this.findType(index, hashType))
-  }
-
-  /** A small hash loses the fields whose time has come; 0 if no others are left. Needs no more of a cold one than the command does. */
-  #withoutExpired(ref: number): number {
-    const { entries } = this.keyspace
-    if (ref <= 0 || !entries.flag(ref, fieldsExpireFlag)) return ref
-    if (!this.deletesExpired || entries.isTree(ref) || !entries.isResident(ref) || !mayHoldExpired(this, ref)) return ref
-    return expireInBlob(this, ref) ? 0 : ref
+    return shrunkHash(this, this.findType(index, hashType))
   }
 
   /** As `readString` for a type of collection. */

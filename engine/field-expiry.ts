@@ -2,6 +2,7 @@
  * Fields of hashes whose time has come: missing for whoever asks, and deleted by the primary, in its record. A small hash loses them all as soon as
  * a command meets it; a large one those that a command names, and all of them by and by (`expiry-cycle.ts`).
  */
+import { fieldsExpireFlag } from './keyspace/entries.ts'
 import type { Keyspace } from './keyspace/keyspace.ts'
 import { genericEvent, hashEvent } from './messages.ts'
 import type { FieldSource } from './mutation/field-source.ts'
@@ -17,6 +18,7 @@ interface FieldExpirer {
   readonly keyspace: Keyspace
   readonly mutator: Mutator
   readonly now: number
+  readonly deletesExpired: boolean
   expiredFields: number
   fieldExpiries: number
   notifyEntry(eventClass: number, event: string, ref: number): void
@@ -84,6 +86,17 @@ export function deleteExpired(x: FieldExpirer, entry: number, fields: ExpiredFie
   x.fieldExpiries++
   x.expiredFields += fields.count
   return isLast
+}
+
+/**
+ * The entry of a hash that a command has met, 0 if no field is left once those have gone whose time has come: of a small one all. What a look-up
+ * returns for another type, or no key, passes through. Needs no more of a cold hash than the command does.
+ */
+export function shrunkHash(x: FieldExpirer, entry: number): number {
+  const { entries } = x.keyspace
+  if (entry <= 0 || !entries.flag(entry, fieldsExpireFlag)) return entry
+  if (!x.deletesExpired || entries.isTree(entry) || !entries.isResident(entry) || !mayHoldExpired(x, entry)) return entry
+  return expireInBlob(x, entry) ? 0 : entry
 }
 
 /** Deletes what has expired of a hash that is one resident blob. True if the key has gone with the last field. */

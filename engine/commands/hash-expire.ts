@@ -9,10 +9,11 @@ import { wrongType } from '../execution.ts'
 import { genericEvent, hashEvent } from '../messages.ts'
 import type { Unit } from './expiry-option.ts'
 import { invalidExpiry, milliseconds, seconds } from './expiry-option.ts'
-import { findPair, found, PickedFields } from './hash-fields.ts'
+import { findPair, found } from './hash-fields.ts'
 import { fieldExpireAt, readFieldsClause } from './hash-fields-clause.ts'
 import { wantsFieldsClause } from './hash-needs.ts'
 import { expireFields } from './hash-set.ts'
+import { PickedFields } from './picked-fields.ts'
 
 const badCount = 'ERR Parameter `numFields` should be greater than 0'
 

@@ -9,7 +9,8 @@ import type { FieldSource } from '../mutation/field-source.ts'
 import type { HashForm } from '../mutation/hash-operations.ts'
 import { expireFieldsEdit } from '../types/hash-type.ts'
 import { pairBytes } from '../types/packed-fields.ts'
-import { findPairOf, withoutExpired } from './hash-fields.ts'
+import { findPairOf } from './hash-fields.ts'
+import { withoutExpired } from './live-fields.ts'
 
 /** Sets fields of the hash under the key that is argument 1; `entry` is its entry, 0 for a missing one. Returns how many were new. */
 export function setFields(x: Execution, entry: number, pairs: FieldSource): number {

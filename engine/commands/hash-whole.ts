@@ -14,7 +14,9 @@ import type { LeafRenderer } from '../tree/tree-image.ts'
 import { TreeImage } from '../tree/tree-image.ts'
 import type { HashTrees } from '../types/hash-tree.ts'
 import type { VisitPair } from '../types/packed-fields.ts'
-import { eachPair, livePairs, slicedTree } from './hash-fields.ts'
+import { eachPair } from './hash-fields.ts'
+import { livePairs } from './live-fields.ts'
+import { slicedTree } from './sliced-tree.ts'
 
 const whole = {
   arity: 2,

@@ -10,14 +10,16 @@ import { genericEvent, hashEvent } from '../messages.ts'
 import { wrongArgumentCount } from './errors.ts'
 import { hashCounterCommands } from './hash-counters.ts'
 import { hashExpiryCommands } from './hash-expire.ts'
-import { ArgumentFields, findPair, found, replyValue, withoutExpired } from './hash-fields.ts'
+import { ArgumentFields, findPair, found } from './hash-fields.ts'
 import { readFieldsClause } from './hash-fields-clause.ts'
 import { hashGetSetExpiringCommands } from './hash-get-set-expiring.ts'
 import { wantsCountedFields, wantsField, wantsFields, wantsPairs } from './hash-needs.ts'
 import { hashRandomCommands } from './hash-random.ts'
 import { hashScanCommands } from './hash-scan.ts'
 import { setFields } from './hash-set.ts'
+import { replyValue } from './hash-values.ts'
 import { wholeHashCommands } from './hash-whole.ts'
+import { withoutExpired } from './live-fields.ts'
 
 const fields = new ArgumentFields()
 

@@ -32,6 +32,8 @@ const wants: Readonly<Record<string, string>> = {
   wantsDigits: 'read if it may be a number',
   wantsField: 'its leaf',
   wantsFields: 'its leaves',
+  wantsFieldsClause: 'its leaves',
+  wantsPairsClause: 'its leaves',
   wantsPairs: 'its leaves',
   wantsScan: 'read in parts',
   wantsMember: 'its leaf',

@@ -31,13 +31,20 @@ export function stateOf(keyspace: Keyspace, ref: number): KeyState {
   }
 }
 
+/** A field's value with its expiry, as contents show it. */
+export function expiringText(value: string, expireAt: number): string {
+  return expireAt === 0 ? value : `${value} until ${expireAt}`
+}
+
 function valueAt(keyspace: Keyspace, ref: number): KeyState['value'] {
   const { entries, values, trees } = keyspace
   const fields = new Map<string, string>()
   const add = (bytes: Buffer, pair: PackedCursor): void => {
     const name = bytes.toString('latin1', pair.fieldStart, pair.fieldEnd)
     if (fields.has(name)) throw new Error(`field ${name} is there twice`)
-    fields.set(name, bytes.toString('latin1', pair.valueStart, pair.valueEnd))
+    fields.set(name, expiringText(bytes.toString('latin1', pair.valueStart, pair.valueEnd), pair.expireAt))
+    const due = keyspace.fieldsDue(ref)
+    if (pair.expireAt !== 0 && (due === 0 || due > pair.expireAt)) throw new Error(`field ${name} expires before the hash is looked at`)
   }
   if (entries.isTree(ref)) {
     const root = entries.value(ref)
