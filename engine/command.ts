@@ -45,6 +45,8 @@ export type CommandGroup =
   | 'hyperloglog'
   | 'generic'
   | 'connection'
+  | 'pubsub'
+  | 'scripting'
   | 'server'
   | 'transactions'
 
@@ -53,6 +55,7 @@ export type CommandFlag =
   | 'readonly'
   | 'denyoom'
   | 'admin'
+  | 'pubsub'
   | 'noscript'
   | 'loading'
   | 'stale'
@@ -67,7 +70,9 @@ export type CommandFlag =
   | 'random'
   | 'movablekeys'
   | 'sort_for_script'
+  | 'no_mandatory_keys'
   | 'may_replicate'
+  | 'asking'
 
 /** Where a request's keys stand: `first`, `last` and `step` as in Redis's COMMAND reply (`last` may be negative: from the end). */
 export interface KeySpec {
@@ -89,8 +94,9 @@ export interface KeyAccess {
   readonly step: number
   /** The argument that says how many keys follow it. */
   readonly numberAt?: number
-  /** The keys begin behind this word. */
+  /** The keys begin behind this word, which is looked for from an argument on: 1 unless told; negative: from the end, to the left. */
   readonly keyword?: string
+  readonly searchFrom?: number
   /** Only one in so many of the arguments to the end is a key, the first of them. */
   readonly limit?: number
   /** `RO`, `RW`, `OW` or `RM`, then what is done: `access`, `update`, `insert`, `delete`, `variable_flags`. */

@@ -9,9 +9,11 @@
 import type { Arguments } from './arguments.ts'
 import type { EngineLimits } from './engine-limits.ts'
 import { shrunkHash } from './field-expiry.ts'
+import type { KeyWait } from './key-wait.ts'
 import type { TypeNumber } from './keyspace/entries.ts'
 import { hashType, stringType } from './keyspace/entries.ts'
 import { keyExpired } from './keyspace/key-change.ts'
+import type { KeyOfInterest } from './keyspace/key-interest.ts'
 import type { Keyspace } from './keyspace/keyspace.ts'
 import { wordCopyBytesMax } from './memory/word-copy.ts'
 import type { Messages } from './messages.ts'
@@ -62,6 +64,12 @@ export class Execution implements Frame {
   touches = true
   /** Whether an expired key that is met is deleted: not once the log has failed. It is missing either way. */
   deletesExpired = true
+  /** Whether the request may be blocked: not in a transaction or a script. */
+  mayBlock = false
+  /** The key for which a blocked request is tried again. */
+  wokenFor: KeyOfInterest | undefined
+  /** What the request waits for (`blocking.ts`). */
+  keyWait: KeyWait | undefined
   hits = 0
   misses = 0
   expired = 0
@@ -162,13 +170,13 @@ export class Execution implements Frame {
   /** As `readString` for a type of collection. */
   readType(index: number, type: TypeNumber): number {
     const ref = this.read(index)
-    return ref === 0 || this.keyspace.entries.type(ref) === type ? ref : this.#refuse()
+    return ref === 0 || this.keyspace.entries.type(ref) === type ? ref : this.refuseType()
   }
 
   /** As `findString` for a type of collection. */
   findType(index: number, type: TypeNumber): number {
     const ref = this.find(index)
-    return ref === 0 || this.keyspace.entries.type(ref) === type ? ref : this.#refuse()
+    return ref === 0 || this.keyspace.entries.type(ref) === type ? ref : this.refuseType()
   }
 
   /**
@@ -274,7 +282,8 @@ export class Execution implements Frame {
     return true
   }
 
-  #refuse(): number {
+  /** Replies that the key holds another type. */
+  refuseType(): number {
     this.reply.error(wrongTypeText)
     return wrongType
   }

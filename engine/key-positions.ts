@@ -10,17 +10,25 @@ export function eachKey(keys: KeySpec, args: Arguments, from: number, visit: (in
   }
 }
 
-function rangeOf({ first, last, numberAt, keyword, limit }: KeyAccess, args: Arguments, from: number): { first: number; end: number } {
+function rangeOf(
+  { first, last, numberAt, keyword, searchFrom = 1, limit }: KeyAccess,
+  args: Arguments,
+  from: number,
+): { first: number; end: number } {
   if (numberAt !== undefined) {
-    const count = from + numberAt < args.count ? args.integer(from + numberAt) : 0
-    return { first: from + numberAt + 1, end: from + numberAt + (count > 0 ? count : 0) }
+    const first = from + numberAt + 1
+    const count = first <= args.count ? args.integer(first - 1) : 0
+    // More than there are arguments: the command will refuse it.
+    return { first, end: count > 0 && first + count <= args.count ? first + count - 1 : 0 }
   }
-  const begin = keyword === undefined ? from + first : behindWord(args, from + 1, keyword)
+  const begin = keyword === undefined ? from + first : behindWord(args, from, keyword, searchFrom)
   if (limit !== undefined) return { first: begin, end: begin + Math.floor((args.count - begin) / limit) - 1 }
   return { first: begin, end: last < 0 ? args.count + last : begin + last }
 }
 
-function behindWord(args: Arguments, from: number, word: string): number {
-  for (let i = from; i < args.count; i++) if (args.is(i, word)) return i + 1
+function behindWord(args: Arguments, from: number, word: string, searchFrom: number): number {
+  const step = searchFrom < 0 ? -1 : 1
+  const begin = searchFrom < 0 ? args.count + searchFrom : from + searchFrom
+  for (let i = begin; i > from && i < args.count; i += step) if (args.is(i, word)) return i + 1
   return args.count
 }

@@ -30,52 +30,50 @@ export const keyMissEvent = 1 << 11
 /** n: a key has come to be. The keyspace itself says so, before the event of the command. */
 export const newKeyEvent = 1 << 14
 
-/** Something has happened to a key. */
-export interface KeyEvent {
-  /** As clients number it. */
-  readonly database: number
-  readonly event: string
-  readonly key: Buffer
+/** A message and who will receive it; made by the audience. */
+export interface Addressed {
+  /** Subscriptions that it is for. */
+  readonly receivers: number
 }
 
-/** PUBLISH and SPUBLISH. */
-export interface Publication {
-  readonly channel: Buffer
-  readonly payload: Buffer
-  readonly sharded: boolean
-}
-
-export type Message = KeyEvent | Publication
-
-/** Who has subscribed, as far as a request has to know. */
+/** Who has subscribed to what. Asked when something happens: those that subscribe later do not hear of it. */
 export interface Audience {
-  /** How many would receive a message that is published on a channel now. */
-  receivers(channel: Buffer, sharded: boolean): number
+  /** A message that is published on a channel. The bytes are copied, but those of a payload that `lasts`: it never changes. */
+  published(channel: Uint8Array, payload: Uint8Array, lasts: boolean, sharded: boolean): Addressed
+  /** The messages about an event, which nobody may wait for. `database` as clients number it; the key is `key[start, end)`, and is copied. */
+  happened(database: number, event: string, key: Uint8Array, start: number, end: number): readonly Addressed[]
 }
 
-const nobody: Audience = { receivers: () => 0 }
+const nobody: Audience = { published: () => ({ receivers: 0 }), happened: () => [] }
 
 export class Messages {
   /** Classes of events that somebody wants to hear of. */
   wanted = 0
   audience: Audience = nobody
-  #pending: Message[] = []
+  /** Set by the owner. Called when something was published. */
+  onPublished: () => void = () => undefined
+  #pending: Addressed[] = []
 
   get any(): boolean {
     return this.#pending.length > 0
   }
 
-  /** The key's bytes are copied. */
   event(database: number, event: string, key: Uint8Array, start: number, end: number): void {
-    this.#pending.push({ database, event, key: Buffer.from(key.subarray(start, end)) })
+    this.#pending.push(...this.audience.happened(database, event, key, start, end))
   }
 
-  publish(publication: Publication): void {
-    this.#pending.push(publication)
+  /** Returns how many will receive it. */
+  publish(channel: Uint8Array, payload: Uint8Array, lasts: boolean, sharded: boolean): number {
+    const addressed = this.audience.published(channel, payload, lasts, sharded)
+    if (addressed.receivers > 0) {
+      this.#pending.push(addressed)
+      this.onPublished()
+    }
+    return addressed.receivers
   }
 
   /** Hands over what was gathered: the record is complete. */
-  take(): readonly Message[] {
+  take(): readonly Addressed[] {
     const taken = this.#pending
     this.#pending = []
     return taken

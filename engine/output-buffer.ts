@@ -25,6 +25,8 @@ interface Piece {
 
 const none = Buffer.alloc(0)
 const noView = wordView(none)
+/** Messages of at least this many bytes are not copied for each receiver. */
+const sharedMessageBytesMin = 4096
 /** Room for the header of an aggregate whose length comes later: a type, ten digits or fewer, CR, LF. */
 const headerRoom = 13
 
@@ -166,6 +168,21 @@ export class OutputBuffer {
   }
 
   /**
+   * Appends a message that others receive, too: by reference if nothing waits here, so that it needs no chunk, or if it is large.
+   * It is written even while replies are discarded, and may leave when `committed` reaches `lsn`.
+   */
+  message(pieces: readonly Buffer[], lsn: number, committed: number): void {
+    const { discarding } = this
+    this.discarding = false
+    if (lsn > committed) this.hold(lsn, this.position)
+    for (const piece of pieces) {
+      if (this.pendingBytes === 0 || piece.length >= sharedMessageBytesMin) this.share(piece, 0, piece.length)
+      else this.copy(piece, 0, piece.length)
+    }
+    this.discarding = discarding
+  }
+
+  /**
    * Reserves room for the header of an aggregate: `type`, then a count that `fill` multiplies by `factor`. Returns the
    * token for `fill`. Reservations are filled last first, or taken back together by `rewindTo`.
    */
@@ -233,6 +250,11 @@ export class OutputBuffer {
     if (!piece.shared) return
     this.#referencedBytes -= piece.end - end
     this.#pool.usedBytes -= piece.end - end
+  }
+
+  /** Where in `chunk` stands what was written since `position`, up to `at`; negative when not all of it is there. */
+  placeOf(position: number): number {
+    return this.#pieces.length === 0 && position >= this.#base + this.#start ? position - this.#base : -1
   }
 
   /** What was written since `from` may leave only when `committed` reaches `lsn`. */

@@ -1,6 +1,7 @@
 /** A client as the rest of the server sees it: in lists and logs, to be told something, or to be closed. `Session` is one. */
 import type { ReplyWriter } from '../engine/reply-writer.ts'
 import type { Connection } from './network/connection.ts'
+import type { Subscriptions } from './pubsub/subscriptions.ts'
 import type { Transaction } from './transaction.ts'
 
 export interface Client {
@@ -8,6 +9,8 @@ export interface Client {
   readonly connection: Connection
   readonly reply: ReplyWriter
   readonly transaction: Transaction
+  readonly subscriptions: Subscriptions
+  readonly subscribed: boolean
   readonly name: string
   readonly libraryName: string
   readonly libraryVersion: string

@@ -17,7 +17,13 @@ export function keysOf(command: Command, args: Arguments, from: number): Request
   eachKey(command.spec.keys, args, from, (index, { flags }) => {
     found.push({ index, flags: flags.includes('variable_flags') ? variableFlags(command, args, from, flags) : flags })
   })
-  return found
+  return command.name === 'migrate' ? migratedKeys(found) : found
+}
+
+/** MIGRATE's keys are those behind KEYS, where that is given, and not the empty one. */
+function migratedKeys(found: readonly RequestKey[]): RequestKey[] {
+  const keys = found.length > 1 ? found.slice(1) : found
+  return keys.map(({ index, flags }) => ({ index, flags: flags.filter((flag) => flag !== 'incomplete') }))
 }
 
 /** SET reads its key only with GET; BITFIELD changes its key unless it only gets. */

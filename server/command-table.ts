@@ -21,6 +21,13 @@ export interface Command<Session = never> {
   readonly denyOom: boolean
   readonly noAuth: boolean
   readonly noMulti: boolean
+  /** PUBLISH and SPUBLISH. */
+  readonly publishes: boolean
+  /** A client of RESP2 that has subscribed may send it. */
+  readonly whileSubscribed: boolean
+  readonly noScript: boolean
+  /** Also while a script runs that takes long. */
+  readonly whileBusy: boolean
   readonly whileLoading: boolean
   readonly hasKeys: boolean
   /** Takes about a microsecond, whatever it meets. */
@@ -34,6 +41,18 @@ export interface Command<Session = never> {
   /** Of a container. */
   readonly subcommands: CommandTable<Session> | undefined
 }
+
+const whileSubscribed = new Set([
+  'subscribe',
+  'unsubscribe',
+  'psubscribe',
+  'punsubscribe',
+  'ssubscribe',
+  'sunsubscribe',
+  'ping',
+  'quit',
+  'reset',
+])
 
 const noHandler = (): void => undefined
 
@@ -148,8 +167,12 @@ function makeCommand<Session>(
     denyOom: has('denyoom'),
     noAuth: has('no_auth'),
     noMulti: has('no_multi'),
+    publishes: has('pubsub') && has('fast'),
+    whileSubscribed: whileSubscribed.has(name),
+    noScript: has('noscript'),
+    whileBusy: has('allow_busy'),
     whileLoading: has('loading'),
-    hasKeys: spec.keys.access.length > 0,
+    hasKeys: spec.keys.access.some(({ flags }) => !flags.includes('not_key')),
     isBrief: !ofSession && spec.complexity.startsWith('O(1)'),
     skipsMonitor: has('skip_monitor') || has('admin'),
     skipsSlowlog: has('skip_slowlog'),

@@ -2,10 +2,14 @@
 import type { EngineLimits } from '../engine/engine-limits.ts'
 import type { Addresses } from './addresses.ts'
 import type { Client } from './client.ts'
+import type { OutputBufferLimit } from './config/compound.ts'
 import type { Config } from './config/config.ts'
 import type { Values } from './config/settings.ts'
 import type { Log } from './logging.ts'
+import type { OutputLimit } from './network/connection.ts'
 import type { Listener } from './network/listener.ts'
+import { eventClassesOf } from './pubsub/event-classes.ts'
+import type { PubSub } from './pubsub/pubsub.ts'
 import type { Shard } from './shard/shard.ts'
 import { applyAccessSettings, budgetSettings, tierSettings } from './shard/shard.ts'
 import type { ShardSwitch } from './shard-switch.ts'
@@ -16,6 +20,7 @@ export interface ConfiguredParts {
   readonly log: Log
   readonly listener: Listener
   readonly addresses: Addresses
+  readonly pubsub: PubSub
   readonly limits: EngineLimits
   readonly sessions: ReadonlyMap<number, Client>
   readonly shard: Shard | undefined
@@ -57,6 +62,7 @@ export function applyConfig(server: ConfiguredParts): void {
     'slowlog-log-slower-than',
     'latency-monitor-threshold',
     'loglevel',
+    'notify-keyspace-events',
   ] as const
   for (const name of names) config.onChange(name, apply)
   config.onSlowChange('port', () => listenAnew(server, 'Unable to listen on this port. Check server logs.'))
@@ -107,17 +113,21 @@ async function switchLog(server: ConfiguredParts): Promise<string | undefined> {
   }
 }
 
+function outputLimit({ hardBytes, softBytes, softSeconds }: OutputBufferLimit): OutputLimit {
+  return { hardBytes, softBytes, softMs: softSeconds * 1000 }
+}
+
 function applyAll(server: ConfiguredParts, values: Values): undefined {
   const { limits } = server.listener
   limits.clientsMax = values.maxclients
   limits.idleMs = values.timeout * 1000
   limits.bulkBytesMax = Number(values['proto-max-bulk-len'])
   limits.queryBytesMax = Number(values['client-query-buffer-limit'])
-  const { normal } = values['client-output-buffer-limit']
-  limits.outputHardBytes = normal.hardBytes
-  limits.outputSoftBytes = normal.softBytes
-  limits.outputSoftMs = normal.softSeconds * 1000
+  const { normal, pubsub } = values['client-output-buffer-limit']
+  limits.output = outputLimit(normal)
+  limits.subscriberOutput = outputLimit(pubsub)
   Object.assign(server.limits, engineLimits(values))
+  server.pubsub.eventClasses = eventClassesOf(values['notify-keyspace-events'])
   server.log.setLevel(values.loglevel)
   const slowlogUs = values['slowlog-log-slower-than']
   const latencyMs = values['latency-monitor-threshold']

@@ -10,8 +10,8 @@ export const timerMsMax = 2 ** 31 - 1
 
 export type PauseMode = 'all' | 'write'
 
-/** What a request waits for here: the end of DEBUG SLEEP or of what must not be disturbed, the end of CLIENT PAUSE, memory. */
-export type GatedState = 'stalled' | 'awaitsPause' | 'awaitsMemory'
+/** What a request waits for here: the end of DEBUG SLEEP or of what must not be disturbed, the end of CLIENT PAUSE, memory, or that subscribers have their messages. */
+export type GatedState = 'stalled' | 'awaitsPause' | 'awaitsMemory' | 'awaitsFanOut'
 
 /** A request that may have to wait here. */
 export interface GatedRequest {
@@ -20,12 +20,16 @@ export interface GatedRequest {
   readonly writes: boolean
   /** Whether it may need memory that it does not give back. */
   readonly wantsMemory: boolean
+  /** Whether it publishes; for EXEC, whether anything that was queued does. */
+  readonly publishes: boolean
   retry(): void
 }
 
 export class Gate {
   /** Says whether writers must wait for memory. */
   memoryShort: () => boolean = () => false
+  /** Says whether a request must wait because subscribers have not got their messages, and it may make more. */
+  messagesWait: (request: GatedRequest) => boolean = () => false
   /** Requests that had to wait for memory since the start. */
   throttled = 0
   #waiting = new Set<GatedRequest>()
@@ -66,7 +70,8 @@ export class Gate {
   #obstacle(request: GatedRequest): GatedState | undefined {
     if (this.#stalledUntilMs !== 0 || this.#holds > 0) return 'stalled'
     if (this.#pausedUntilMs !== 0 && this.#isPaused(request)) return 'awaitsPause'
-    return this.memoryShort() && request.wantsMemory ? 'awaitsMemory' : undefined
+    if (this.memoryShort() && request.wantsMemory) return 'awaitsMemory'
+    return this.messagesWait(request) ? 'awaitsFanOut' : undefined
   }
 
   /** A longer or stricter pause in force is kept, as in Redis. */
@@ -145,6 +150,6 @@ export class Gate {
 
   #isPaused(request: GatedRequest): boolean {
     if (this.paused === undefined) return false
-    return this.#pauseMode === 'all' || request.writes
+    return this.#pauseMode === 'all' || request.writes || request.publishes
   }
 }

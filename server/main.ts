@@ -1,4 +1,4 @@
-/** The program: reads the configuration, gives the server the real ports, starts it, and stops it in reverse on a signal. */
+/** The program: imports or exports, if that is what it is called for; else reads the configuration, gives the server the real ports, starts it, and stops it in reverse on a signal. */
 import { lockDirectory } from '../storage/directory-lock.ts'
 import { LevelColdStore } from '../storage/level-cold-store.ts'
 import { wipeLevelDirectory } from '../storage/level-directory.ts'
@@ -26,6 +26,10 @@ import { boundYoungGeneration } from './young-generation.ts'
 async function main(): Promise<void> {
   const argv = process.argv.slice(2)
   const version = moraineVersion
+  if (argv[0] === 'import' || argv[0] === 'export') {
+    const { migrate } = await import('./tools/rdb/migration.ts')
+    process.exit(await migrate(argv[0], argv.slice(1)))
+  }
   const text = textInstead(argv, version)
   if (text !== undefined) {
     process.stdout.write(text)

@@ -16,12 +16,14 @@
  *         stalled, awaitsPause, awaitsMemory, awaitsStagedWork, awaitsCold
  *
  *     running ── defer, block ──▶ deferred, blocked ── answer ──▶ done, or retry ──▶ running
+ *                                 blocked ── serve, at once or when what is cold has been read ──▶ served ──▶ done
  */
 import type { Arguments } from '../engine/arguments.ts'
 import { isMemoryRefusal } from '../engine/memory/refusal.ts'
 import type { StagedWork } from '../engine/staged-work.ts'
 import type { Clock } from '../storage/clock.ts'
 import type { ColdSet } from '../storage/cold-set.ts'
+import type { Tier } from '../storage/tier.ts'
 import type { Command } from './command-table.ts'
 import { outOfMemory } from './dispatch-errors.ts'
 import type { Gate, GatedRequest, GatedState } from './gate.ts'
@@ -40,8 +42,10 @@ export type RequestState =
   | 'awaitsCold'
   /** The server works on the answer, beside everything else: SAVE, CONFIG REWRITE. */
   | 'deferred'
-  /** Other clients, or time, bring the answer: WAIT. */
+  /** Other clients, or time, bring the answer: WAIT, BLPOP. */
   | 'blocked'
+  /** It was blocked and has its reply; what follows it comes in the next turn. */
+  | 'served'
 
 /** What requests wait for, and where. */
 export interface RequestHost {
@@ -99,12 +103,18 @@ export class Request<Session = never> implements RefusableRequest {
   readonly #owner: RequestOwner
   /** What was read for the try that begins now. */
   #fetched: ColdSet | undefined
+  /** What was read for the present try. */
+  #admitted: ColdSet | undefined
+  /** How often its execution has been given up to begin anew. */
+  tries = 0
   /** Counts waits: an event that was meant for an earlier one is recognised by it. */
   #wait = 0
   /** Takes the present wait back. */
   #cancel = nothing
   /** When its reply was deferred, if the time until the answer counts as the command's; otherwise negative. */
   #countedFromMs = -1
+  /** Whether it is tried, or something is read for that, while it is blocked. */
+  #isTried = false
   /** While it is blocked. */
   #blocking: { readonly answer: Answer; readonly timedOut: () => void } | undefined
 
@@ -119,7 +129,12 @@ export class Request<Session = never> implements RefusableRequest {
 
   /** Whether its reply comes later than its execution. */
   get isReplyDeferred(): boolean {
-    return this.state === 'deferred' || this.state === 'blocked'
+    return this.state === 'deferred' || this.state === 'blocked' || this.state === 'served'
+  }
+
+  /** Whether it waits for what others do, or for time, and nobody has brought that yet. */
+  get isBlocked(): boolean {
+    return this.#blocking !== undefined
   }
 
   /** Whether it waits for what other clients do: one who has said all it had to say gets no answer then. */
@@ -137,6 +152,11 @@ export class Request<Session = never> implements RefusableRequest {
     return command.isWrite || (command.name === 'exec' && this.#owner.transaction.writes)
   }
 
+  get publishes(): boolean {
+    const { command } = this
+    return command.publishes || (command.name === 'exec' && this.#owner.transaction.publishes)
+  }
+
   get wantsMemory(): boolean {
     const { command } = this
     return command.denyOom || (command.name === 'exec' && this.#owner.transaction.wantsMemory)
@@ -151,6 +171,7 @@ export class Request<Session = never> implements RefusableRequest {
     this.command = command
     this.args = args
     this.state = 'running'
+    this.tries = 0
   }
 
   /** True when something has to come before it may run, or be queued by MULTI if it only `queues`. It is tried again then. */
@@ -158,6 +179,7 @@ export class Request<Session = never> implements RefusableRequest {
     // What was read for this try is for no later one, and not for those that follow in the pipeline.
     const fetched = this.#fetched
     this.#fetched = undefined
+    this.#admitted = fetched
     const { gate, shard } = this.#host
     if (this.#awaitsGate(gate)) return true
     if (queues || shard === undefined) return false
@@ -177,7 +199,15 @@ export class Request<Session = never> implements RefusableRequest {
   /** Another shard has taken the place of the one that it began with: what it has of that is worth nothing. */
   shardReplaced(): void {
     this.#fetched = undefined
+    this.#admitted = undefined
     this.#releaseStaged()
+  }
+
+  /** Its execution has met what is cold, and has been given up: it is tried again when that is there. */
+  awaitCold(cold: ColdSet): void {
+    const { tier } = this.#host.shard as Shard
+    this.tries++
+    this.#fetch(tier, cold, this.#admitted)
   }
 
   /** The reply comes later, when the server is done with it. `counted`: the time until then is the command's. */
@@ -213,11 +243,56 @@ export class Request<Session = never> implements RefusableRequest {
     return true
   }
 
+  /** Executes a blocked request again by `attempt`, once what is cold has been read. Unless that says that it has replied, it stays blocked, with its time and its place. */
+  serve(attempt: () => boolean): void {
+    const blocking = this.#blocking
+    const { shard } = this.#host
+    if (blocking === undefined || shard === undefined || this.#isTried) return
+    this.#guard(() => {
+      shard.keyspace.forgetLookUp()
+      const cold = shard.tier.hasCold ? this.#coldNeeds(shard.primary) : undefined
+      if (cold === undefined) this.#attempt(attempt)
+      else this.#readThenServe(shard, cold, attempt)
+    })
+  }
+
+  #attempt(attempt: () => boolean): void {
+    // What it changes itself is no reason to try again.
+    this.#isTried = true
+    const hasReplied = attempt()
+    this.#isTried = false
+    if (!hasReplied) return
+    this.#resumes()
+    this.#waits('served', nothing)
+    const answer = this.#answer(-1)
+    this.#host.clock.afterTurn(() => answer(nothing))
+  }
+
+  #readThenServe({ tier }: Shard, cold: ColdSet, attempt: () => boolean): void {
+    const wait = this.#wait
+    this.#isTried = true
+    tier.fetchTo(cold, (failure) => {
+      if (this.#wait !== wait) {
+        if (failure !== undefined) this.#host.coldReadFailed(failure)
+        return
+      }
+      this.#isTried = false
+      if (failure !== undefined) this.#readFailed(failure)
+      else if (this.isBlocked) {
+        this.#guard(() => {
+          tier.admit(cold)
+          this.#attempt(attempt)
+        })
+      }
+    })
+  }
+
   /** It has come to its end, good or bad: what it holds is released. */
   end(): void {
     if (this.isWaiting) this.#resumes()
     this.state = 'done'
     this.#fetched = undefined
+    this.#admitted = undefined
     if (this.staged !== undefined) this.#releaseStaged()
   }
 
@@ -251,6 +326,7 @@ export class Request<Session = never> implements RefusableRequest {
     this.state = 'running'
     this.#cancel = nothing
     this.#blocking = undefined
+    this.#isTried = false
     this.#wait++
     cancel()
   }
@@ -300,6 +376,11 @@ export class Request<Session = never> implements RefusableRequest {
   #awaitsCold({ primary, tier }: Shard, fetched: ColdSet | undefined): boolean {
     const cold = this.#coldNeeds(primary)
     if (cold === undefined) return false
+    this.#fetch(tier, cold, fetched)
+    return true
+  }
+
+  #fetch(tier: Tier, cold: ColdSet, fetched: ColdSet | undefined): void {
     // Under pressure one value may leave while another is read: a request that needs both keeps what it has got.
     cold.former = fetched
     this.#waits('awaitsCold', nothing)
@@ -316,7 +397,6 @@ export class Request<Session = never> implements RefusableRequest {
         })
       }
     })
-    return true
   }
 
   #coldNeeds(primary: Primary): ColdSet | undefined {

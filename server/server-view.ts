@@ -9,6 +9,7 @@ import type { LatencyMonitor } from './latency-monitor.ts'
 import type { Listener } from './network/listener.ts'
 import type { Turn } from './network/turn.ts'
 import type { Ports } from './ports.ts'
+import type { PubSub } from './pubsub/pubsub.ts'
 import type { Rates } from './rates.ts'
 import type { Saves } from './saves.ts'
 import type { Maintenance } from './shard/maintenance.ts'
@@ -25,6 +26,7 @@ export interface ServerView {
   readonly turn: Turn
   readonly gate: Gate
   readonly clientEviction: ClientEviction
+  readonly pubsub: PubSub
   readonly saves: Saves
   readonly stats: ServerStats
   readonly rates: Rates

@@ -29,13 +29,17 @@ import type { Connection, RequestHandler } from './network/connection.ts'
 import { defaultLimits, Listener } from './network/listener.ts'
 import { Turn } from './network/turn.ts'
 import type { Ports } from './ports.ts'
+import { PubSub } from './pubsub/pubsub.ts'
 import { Rates } from './rates.ts'
 import type { RefusableRequest } from './request.ts'
 import { Saves } from './saves.ts'
+import { Scripting } from './scripting/scripting.ts'
+import { scriptingHost } from './scripting-host.ts'
 import type { ObservedServer, ServerObservers } from './server-view.ts'
 import { Session } from './session.ts'
 import type { SessionHost } from './session-host.ts'
 import { Maintenance } from './shard/maintenance.ts'
+import { readOwnValues } from './shard/own-values.ts'
 import type { Primary } from './shard/primary.ts'
 import type { Shard } from './shard/shard.ts'
 import { closeShard, openShard } from './shard/shard.ts'
@@ -64,6 +68,7 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
   readonly addresses: Addresses
   readonly gate: Gate
   readonly stagedWork: StagedWorkQueue
+  readonly pubsub: PubSub
   readonly clientEviction = new ClientEviction(this)
   readonly stats = new ServerStats()
   readonly slowlog = new Slowlog()
@@ -74,6 +79,7 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
   readonly shutdown: Shutdown
   readonly shardSwitch: ShardSwitch
   readonly failStop: FailStop = new FailStop(this)
+  readonly scripting: Scripting
   readonly rates: Rates
   readonly startedWallMs: number
   readonly runId: string
@@ -114,12 +120,19 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
     this.turn.onBegin = () => this.shard?.primary.tick(this.clock.wallMs())
     this.turn.beforeFlush(() => this.#turnEnds())
     this.gate = new Gate(ports.clock)
+    this.pubsub = new PubSub(ports.clock, this.turn)
+    this.pubsub.onWanted = () => this.#tellWanted()
+    this.pubsub.fanOut.onCaughtUp = () => this.gate.retry()
+    this.gate.messagesWait = (request) => this.pubsub.mustWait(request)
     this.stagedWork = new StagedWorkQueue(ports.clock, () => this.shard as Shard)
+    this.scripting = new Scripting(scriptingHost(this))
     this.turn.afterFlush(() => this.clientEviction.turnEnded())
     const limits = { ...defaultLimits(), largeBulkBytes: sizes.largeValueBytes }
     this.listener = new Listener(ports.network, this.turn, ports.clock, limits, (connection) => this.#openSession(connection))
     this.listener.onMemoryRefused = ({ pipe }) =>
       this.log.warn('The system gives no memory for the request of a client; closed', { client: pipe.remoteAddress })
+    this.listener.onOverflow = ({ pipe }) =>
+      this.log.warn('A client does not read what waits for it; closed', { client: pipe.remoteAddress })
     this.addresses = new Addresses(this.listener)
     const { counts } = this.listener
     this.rates = new Rates(ports.clock, () => [this.stats.commands, counts.inputBytes, counts.outputBytes])
@@ -171,14 +184,15 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
     if (this.failStop.failure !== undefined) return internalError
     if (monitors && (command.isWrite || command.isRead)) return "ERR Replica can't interact with the keyspace"
     if (this.shard === undefined) return this.#refusalWithoutShard(command)
-    if (this.logFailure !== undefined && request.writes) return `MISCONF Errors writing to the AOF file: ${this.logFailure.message}`
+    if (request.writes && this.writeRefusal !== undefined) return this.writeRefusal
+    if (!command.whileBusy && this.scripting.busyText !== undefined) return this.scripting.busyText
     const unitRefusal = unit === undefined ? undefined : this.shard.primary.unitRefusal(unit)
     if (unitRefusal !== undefined) return unitRefusal
     const { budget } = this.shard
     const { trouble } = this.maintenance
     if (!queues && budget.isShort && request.wantsMemory && trouble.refuses) return trouble.refusal
     // What is queued for a transaction could not be executed either.
-    if ((queues || request.wantsMemory) && budget.isExhausted && this.#mustRefuseForMemory()) return outOfMemory
+    if ((queues || request.wantsMemory) && this.refusesForMemory) return outOfMemory
     return undefined
   }
 
@@ -275,7 +289,11 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
       const mode = values.unixsocketperm === 0 ? {} : { mode: values.unixsocketperm }
       await this.listener.listen({ path: values.unixsocket, backlog: values['tcp-backlog'], ...mode })
     }
-    this.connectShard(await this.openShard())
+    const shard = await this.openShard()
+    for (const broken of this.scripting.libraries.restore(await readOwnValues(shard, this.clock))) {
+      this.log.error('A library of functions cannot be loaded; it stays where it is', { reason: broken })
+    }
+    this.connectShard(shard)
   }
 
   /** Opens a shard as the settings say; it does not serve yet. */
@@ -284,7 +302,7 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
       ports: this.ports,
       values: this.config.values,
       limits: this.limits,
-      clientBytes: () => this.listener.memoryBytes + this.stagedWork.memoryBytes,
+      clientBytes: () => this.listener.memoryBytes + this.stagedWork.memoryBytes + this.pubsub.bytes + this.scripting.memoryBytes,
       coldReadMs: (ms) => {
         this.stats.coldReadMs(ms)
         this.observers.coldRead?.(ms)
@@ -313,6 +331,11 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
       }
     }
     log.onFailed = (failure) => this.#logFailed(shard, failure)
+    shard.keyspace.messages.audience = this.pubsub
+    shard.primary.onMessages = (messages, lsn) => {
+      // What is not committed now never will be.
+      if (this.logFailure === undefined || lsn <= log.committed) this.pubsub.send(messages, lsn)
+    }
     this.saves.checkpoint = () => this.maintenance.checkpoint()
     this.gate.memoryShort = () => (shard.budget.isShort && !this.maintenance.trouble.refuses) || log.pendingBytes > logPendingBytesMax
     this.maintenance.onBroken = (failure) => this.failStop.stop(failure)
@@ -321,6 +344,12 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
     shard.primary.tick(this.clock.wallMs())
     this.maintenance.start()
     this.shard = shard
+    this.#tellWanted()
+  }
+
+  /** The engine names the events that somebody may hear of. */
+  #tellWanted(): void {
+    if (this.shard !== undefined) this.shard.keyspace.messages.wanted = this.pubsub.wanted
   }
 
   /** Serves no more; the maintenance has been stopped. The shard is still open. */
@@ -349,12 +378,17 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
     for (const session of [...this.sessions.values()]) if (session.connection.heldLsn > 0) session.connection.close()
   }
 
-  #mustRefuseForMemory(): boolean {
-    return this.config.values['maxmemory-policy'] === 'noeviction'
+  get writeRefusal(): string | undefined {
+    return this.logFailure === undefined ? undefined : `MISCONF Errors writing to the AOF file: ${this.logFailure.message}`
+  }
+
+  get refusesForMemory(): boolean {
+    return (this.shard as Shard).budget.isExhausted && this.config.values['maxmemory-policy'] === 'noeviction'
   }
 
   async #stop(): Promise<void> {
     this.rates.stop()
+    this.scripting.stop()
     await this.listener.stopAccepting()
     await this.shardSwitch.idle()
     const { shard } = this

@@ -5,6 +5,7 @@ import type { Command } from './command-table.ts'
 import type { FailStop } from './fail-stop.ts'
 import type { Log } from './logging.ts'
 import type { RefusableRequest, RequestHost } from './request.ts'
+import type { Scripting } from './scripting/scripting.ts'
 import type { ServerView } from './server-view.ts'
 import type { Primary } from './shard/primary.ts'
 import type { ShardSwitch } from './shard-switch.ts'
@@ -18,6 +19,11 @@ export interface SessionHost extends ServerView, RequestHost {
   readonly shutdown: Shutdown
   readonly shardSwitch: ShardSwitch
   readonly failStop: FailStop
+  readonly scripting: Scripting
+  /** Why commands that write are refused within scripts now; undefined when they are not. */
+  readonly writeRefusal: string | undefined
+  /** Whether commands that need memory are refused now. */
+  readonly refusesForMemory: boolean
   /** Only there when the server has loaded. */
   readonly primary: Primary
   /** Commands that take at least so many µs may be for SLOWLOG or LATENCY: the lower of their settings. */

@@ -7,11 +7,15 @@
  */
 import type { Arguments } from '../engine/arguments.ts'
 import type { CommandSpec } from '../engine/command.ts'
+import type { KeyWait } from '../engine/key-wait.ts'
+import type { KeyOfInterest } from '../engine/keyspace/key-interest.ts'
 import type { ReplyWriter } from '../engine/reply-writer.ts'
 import type { Client } from './client.ts'
 import type { Command, CommandTable } from './command-table.ts'
 import { unknownCommand, unknownSubcommand, wrongArity } from './dispatch-errors.ts'
+import { KeyWaiter } from './key-waiter.ts'
 import type { Connection, RequestHandler, RequestOutcome } from './network/connection.ts'
+import { Subscriptions } from './pubsub/subscriptions.ts'
 import type { RequestOwner } from './request.ts'
 import { Request } from './request.ts'
 import type { PipelinedKeys } from './resp/pipelined-keys.ts'
@@ -32,8 +36,10 @@ export class Session implements RequestHandler, RequestOwner, Client {
   readonly server: SessionHost
   readonly connection: Connection
   readonly id: number
-  readonly reply: ReplyWriter
+  /** Where the command that is executed writes its reply: within a script not to the connection. */
+  reply: ReplyWriter
   readonly transaction = new Transaction<Session>()
+  readonly subscriptions = new Subscriptions()
   /** The request that the client waits for. */
   readonly inHand: Request<Session>
   /** Of the command that is being executed: in EXEC not those of the request. */
@@ -104,17 +110,19 @@ export class Session implements RequestHandler, RequestOwner, Client {
   closed(): void {
     this.inHand.end()
     this.transaction.discard()
+    this.unsubscribeAll()
     this.server.sessionClosed(this)
   }
 
   /** Whether a handler has deferred its reply. */
   get blocked(): boolean {
-    return this.inHand.isReplyDeferred
+    return this.inHand.isReplyDeferred && this.inHand.state !== 'served'
   }
 
   get flags(): string {
     let flags = ''
     if (this.monitoring) flags += 'O'
+    if (this.subscribed) flags += 'P'
     if (this.transaction.open) flags += 'x'
     if (this.blocked) flags += 'b'
     if (this.transaction.watchedChanged) flags += 'd'
@@ -122,6 +130,16 @@ export class Session implements RequestHandler, RequestOwner, Client {
     if (this.noEvict) flags += 'e'
     if (this.noTouch) flags += 'T'
     return flags === '' ? 'N' : flags
+  }
+
+  /** Whether it is a subscriber, for limits, CLIENT LIST, and in RESP2 for what it may send. */
+  get subscribed(): boolean {
+    return this.connection.subscribed
+  }
+
+  unsubscribeAll(): void {
+    if (this.subscriptions.any) this.server.pubsub.unsubscribeAll(this, this.subscriptions)
+    this.connection.subscribed = false
   }
 
   /** Tries the request in hand again, now that what it waited for has come. */
@@ -173,6 +191,7 @@ export class Session implements RequestHandler, RequestOwner, Client {
   /** Back to how a new connection is: RESET. */
   reset(): void {
     this.transaction.discard()
+    this.unsubscribeAll()
     this.database = 0
     this.name = ''
     this.replyMode = 'on'
@@ -209,12 +228,19 @@ export class Session implements RequestHandler, RequestOwner, Client {
     const { command } = inHand
     const queues = transaction.open && !transaction.endsWith(command)
     const refusal =
-      queues && command.noMulti ? 'ERR Command not allowed inside a transaction' : this.server.refusal(inHand, queues, this.monitoring)
+      queues && command.noMulti
+        ? 'ERR Command not allowed inside a transaction'
+        : (this.server.refusal(inHand, queues, this.monitoring) ?? this.#refusalToSubscriber(command))
     if (refusal !== undefined) this.#refuse(refusal, command)
     else if (inHand.mustWait(queues)) return 'wait'
     else if (queues) transaction.queue(command, inHand.args, this.reply)
     else this.execute(command, inHand.args)
     return this.#outcome()
+  }
+
+  #refusalToSubscriber({ name, whileSubscribed }: Command): string | undefined {
+    if (!this.subscribed || this.reply.protocol === 3 || whileSubscribed) return undefined
+    return `ERR Can't execute '${name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context`
   }
 
   /** Runs a command and holds its reply for the log. Also for the commands of a transaction. */
@@ -232,7 +258,13 @@ export class Session implements RequestHandler, RequestOwner, Client {
       primary.heldLsn = this.#heldLsn
       const lsn = primary.run(command, args, reply, this.database, this.inHand.staged)
       if (lsn !== 0) this.hold(lsn, command.isWrite)
+      if (primary.keyWait !== undefined) this.#waitsForKeys(primary.keyWait)
     } else command.serves(this)
+    // It has met what is cold and will be executed anew.
+    if (this.inHand.state === 'awaitsCold') {
+      this.args = outerArgs
+      return
+    }
     if (server.stats.errors !== errorsBefore) command.stats.failed++
     if (!timed) {
       command.stats.addUntimed()
@@ -242,6 +274,31 @@ export class Session implements RequestHandler, RequestOwner, Client {
     if (server.monitors.size > 0) server.feedMonitors(this, args, command)
     if (this.redacted.length > 0) this.redacted.length = 0
     this.args = outerArgs
+  }
+
+  /** Blocks the request in hand until one of its keys may have what it wants. */
+  #waitsForKeys({ keys, timeoutMs, timedOut, hearsOfLoss = false }: KeyWait): void {
+    const { inHand, args, server } = this
+    const { interest } = server.primary.mutator
+    const waiter = new KeyWaiter(interest, hearsOfLoss, (woken) => inHand.serve(() => woken.some((key) => this.#serves(key))))
+    for (const index of keys) waiter.waitFor(this.database, args.bytes(index))
+    inHand.block({ release: () => waiter.end(), timeoutMs, timedOut: () => timedOut(this.reply) })
+  }
+
+  /** Executes the blocked request again, for one of its keys. False, and nothing replied, when that does not have what it wants. */
+  #serves(key: KeyOfInterest): boolean {
+    const { server, inHand, reply } = this
+    const { primary } = server
+    server.turn.begin()
+    primary.x.touches = !this.noTouch
+    primary.heldLsn = this.#heldLsn
+    primary.keyspace.forgetLookUp()
+    const lsn = primary.run(inHand.command, inHand.args, reply, this.database, undefined, key)
+    primary.keyspace.forgetLookUp()
+    if (primary.keyWait !== undefined) return false
+    if (lsn !== 0) this.hold(lsn, inHand.command.isWrite)
+    this.connection.wrote()
+    return true
   }
 
   #account(command: Command, args: Arguments, us: number, sampled = false): void {
@@ -284,7 +341,7 @@ export class Session implements RequestHandler, RequestOwner, Client {
   }
 
   #outcome(): RequestOutcome {
-    if (this.inHand.isReplyDeferred) return 'wait'
+    if (this.inHand.isWaiting) return 'wait'
     this.inHand.end()
     this.#applyReplyMode()
     if (this.#closeAfter) return 'close'

@@ -57,6 +57,10 @@ export class Transaction<Session = never> {
     return this.queued.some(({ command }) => command.isWrite)
   }
 
+  get publishes(): boolean {
+    return this.queued.some(({ command }) => command.publishes)
+  }
+
   /** Whether anything that is queued may need memory that it does not give back. */
   get wantsMemory(): boolean {
     return this.queued.some(({ command }) => command.denyOom)

@@ -4,7 +4,7 @@
  */
 import type { Clock } from './clock.ts'
 import type { ColdReadDone, ColdStore } from './cold-store.ts'
-import { isHead, readPieces } from './pieced-values.ts'
+import { isHead, readPieces, readPiecesAtOnce } from './pieced-values.ts'
 import type { ValueCodec } from './value-codec.ts'
 import { decodedLength, LARGE_VALUE_BYTES } from './value-codec.ts'
 
@@ -13,6 +13,8 @@ export interface ColdReadCounts {
   coldReadBytes: number
   /** Cold reads that found the same value on its way already. */
   sharedReads: number
+  /** Cold reads during which everybody had to wait: of a script that had written already. */
+  readsAtOnce: number
 }
 
 export class ColdReader {
@@ -57,6 +59,18 @@ export class ColdReader {
     this.#waiting.set(id, [done])
     const startMs = this.#clock.monotonicMs()
     this.#store.readTo(id, (failure, stored) => this.#arrived(id, startMs, failure, stored))
+  }
+
+  /** As `read`, while everybody waits. Throws when it cannot. */
+  readAtOnce(id: number): Buffer {
+    const stored = this.#store.readAtOnce(id)
+    if (stored === undefined) throw new Error(`value ${id} is missing from the cold store`)
+    const bytes = isHead(stored) ? readPiecesAtOnce(this.#store, this.#codec, id, stored) : this.#codec.decode(id, stored)
+    this.#counts.readsAtOnce++
+    this.#counts.coldReads++
+    this.#counts.coldReadBytes += bytes.length
+    this.onRead(bytes.length)
+    return bytes
   }
 
   /** Whether the memory of a value that was read may become the keyspace's own; then, from the next time on, it is shared. */

@@ -10,6 +10,8 @@ export interface ColdStore {
   read(id: number): Promise<Buffer | undefined>
   /** As `read`, for many at a time: no promise is made. `done` is called once, later. */
   readTo(id: number, done: ColdReadDone): void
+  /** As `read`, while everybody waits. Throws when it cannot. */
+  readAtOnce(id: number): Buffer | undefined
   /** As `read`, for several ids in one piece of work; results in the order of `ids`. */
   readMany(ids: readonly number[]): Promise<(Buffer | undefined)[]>
   /**

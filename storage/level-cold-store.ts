@@ -229,6 +229,12 @@ export class LevelColdStore implements ColdStore {
     })
   }
 
+  readAtOnce(id: number): Buffer | undefined {
+    if (this.#rescue !== undefined) throw new Error('the cold store is being opened again')
+    this.#readJobs++
+    return this.#db.getSync(keyOf(id))
+  }
+
   async #readJob(ids: readonly number[]): Promise<(Buffer | undefined)[]> {
     this.#readJobs++
     if (this.#rescue !== undefined) return this.#rescue.read(ids, (others) => this.#db.getMany(others.map(keyOf)))

@@ -106,6 +106,11 @@ export class MemoryColdStore implements ColdStore {
     )
   }
 
+  readAtOnce(id: number): Buffer | undefined {
+    this.#reads++
+    return copied(this.#disk.contents.get(id))
+  }
+
   readMany(ids: readonly number[]): Promise<(Buffer | undefined)[]> {
     return this.#perform('read', () => {
       this.#reads += ids.length

@@ -115,6 +115,20 @@ export async function readPieces(store: ColdStore, codec: ValueCodec, id: number
   return value
 }
 
+/** As `readPieces`, while everybody waits. */
+export function readPiecesAtOnce(store: ColdStore, codec: ValueCodec, id: number, head: Buffer): Buffer {
+  const { pieces, length } = decodeHead(id, head)
+  const parts: Buffer[] = []
+  for (let piece = 1; piece <= pieces; piece++) {
+    const stored = store.readAtOnce(id + piece)
+    if (stored === undefined) throw new ColdValueCorrupt(id, `piece ${piece} of ${pieces} is missing`)
+    parts.push(codec.decode(id, stored))
+  }
+  const value = Buffer.concat(parts)
+  if (value.length !== length) throw new ColdValueCorrupt(id, `its pieces have ${value.length} bytes instead of ${length}`)
+  return value
+}
+
 /** Deletes values with all their pieces, about `batchIds` ids at a time, each value's at once. Empty places are passed over. */
 export async function deleteValues(store: ColdStore, ids: readonly number[], batchIds: number): Promise<void> {
   let deletes: number[] = []

@@ -56,6 +56,7 @@ export class Tier implements KeyspaceObserver {
     coldReads: 0,
     coldReadBytes: 0,
     sharedReads: 0,
+    readsAtOnce: 0,
     promotions: 0,
     demotions: 0,
     demotedBytes: 0,
@@ -287,6 +288,15 @@ export class Tier implements KeyspaceObserver {
         } else if (--left === 0) done(this.#refusal(values))
       })
     }
+  }
+
+  /** Reads what the set names while everybody waits, and puts it in its place. Throws when a value cannot be read, or has no place. */
+  fetchAtOnce(set: ColdSet): void {
+    const reader = this.#reader as ColdReader
+    set.values = set.items.map(({ id }) => reader.readAtOnce(id))
+    const refusal = this.#refusal(set.values)
+    if (refusal !== undefined) throw refusal
+    this.admit(set)
   }
 
   /** Why values that were read have no place in memory; undefined when they have. */

@@ -203,21 +203,26 @@ function hdel(x: Execution): void {
     return
   }
   withoutExpired(x, entry, fields.from(args, first, 1))
+  x.reply.integer(deleteFields(x, entry, first))
+}
+
+/** Deletes the fields from argument `first` on; returns how many there were. */
+function deleteFields(x: Execution, entry: number, first: number): number {
   const before = x.keyspace.entries.length(entry)
-  const deleted = x.mutator.hashDelete(entry, fields.from(args, first, 1))
+  const deleted = x.mutator.hashDelete(entry, fields.from(x.args, first, 1))
   x.notify(hashEvent, 'hdel', 1)
   if (deleted === before) x.notify(genericEvent, 'del', 1)
-  x.reply.integer(deleted)
+  return deleted
 }
 
 function hgetdel(x: Execution): void {
-  const { args, reply } = x
+  const { reply } = x
   const entry = x.findHash(1)
   if (entry === wrongType) return
   const count = readFieldsClause(x, 2)
   if (count === 0) return
   reply.array(count)
-  if (takeValues(x, entry)) x.mutator.hashDelete(entry, fields.from(args, 4, 1))
+  if (takeValues(x, entry)) deleteFields(x, entry, 4)
 }
 
 /** Replies with the values of the fields from argument 4 on, with one that is named again only the first time. False if there are none. */

@@ -6,6 +6,7 @@ import type { EngineCommand } from '../command.ts'
 import { keyAt, keysFrom, noKeys } from '../command.ts'
 import type { Execution } from '../execution.ts'
 import { wrongType } from '../execution.ts'
+import { stringEvent } from '../messages.ts'
 import { keepTtl } from '../mutation/mutator.ts'
 import {
   cacheAt,
@@ -113,13 +114,13 @@ function pfadd(x: Execution): void {
     addMembers(x)
     invalidateEstimate(work.bytes, 0)
     store(x, 1, 0)
-    reply.integer(1)
+    replyAdded(x, true)
     return
   }
   if (!holdsHyperLogLog(x, entry)) return
   x.mutator.markRaw(entry)
   if (args.count - 2 <= singleMembersMax && !isSparse(x.stringBytes(entry), x.stringStart(entry))) {
-    reply.integer(addToDense(x, entry) ? 1 : 0)
+    replyAdded(x, addToDense(x, entry))
     return
   }
   if (args.count === 2) reply.integer(0)
@@ -128,8 +129,13 @@ function pfadd(x: Execution): void {
     const outcome = addMembers(x)
     if (outcome !== unchanged) store(x, 1, entry)
     if (outcome === corrupt) reply.error(corruptHyperLogLog)
-    else reply.integer(outcome)
+    else replyAdded(x, outcome === 1)
   }
+}
+
+function replyAdded(x: Execution, isChanged: boolean): void {
+  if (isChanged) x.notify(stringEvent, 'pfadd', 1)
+  x.reply.integer(isChanged ? 1 : 0)
 }
 
 /** Whether an entry's string is a HyperLogLog; otherwise the error is written. */
@@ -290,6 +296,7 @@ function pfmerge(x: Execution): void {
   invalidateEstimate(work.bytes, 0)
   if (entry !== 0) x.mutator.markRaw(entry)
   store(x, 1, entry)
+  x.notify(stringEvent, 'pfadd', 1)
   reply.ok()
 }
 

@@ -56,7 +56,7 @@ export const setCommands = {
     ...about,
     arity: -3,
     flags: ['readonly', 'fast'],
-    keys: keyAt(1, 'RO'),
+    keys: keyAt(1, 'RO', 'access'),
     since: '6.2.0',
     complexity: 'O(N) where N is the number of members asked for',
     syntax: 'key member [member ...]',

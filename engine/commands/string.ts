@@ -315,7 +315,10 @@ function delifeq(x: Execution): void {
   const entry = x.findString(1)
   if (entry === wrongType) return
   const isDeleted = entry !== 0 && isEqual(x, entry, 2)
-  if (isDeleted) x.mutator.deleteEntry(entry)
+  if (isDeleted) {
+    x.mutator.deleteEntry(entry)
+    x.notify(genericEvent, 'del', 1)
+  }
   x.reply.integer(isDeleted ? 1 : 0)
 }
 

@@ -39,6 +39,16 @@ export class AccessClock {
     return this.lfu ? (this.#minutes << 8) | this.#increment(this.frequency(access)) : this.#seconds
   }
 
+  /** The field of a key that was last used so many seconds ago; under an LFU policy of one that was just made. */
+  idleFor(seconds: number): number {
+    return this.lfu ? this.initial() : (((this.#seconds - seconds) % 2 ** 24) + 2 ** 24) % 2 ** 24
+  }
+
+  /** The field of a key with this counter; under an LRU policy of one that was just made. */
+  usedOften(counter: number): number {
+    return this.lfu ? (this.#minutes << 8) | counter : this.#seconds
+  }
+
   idleSeconds(access: number): number {
     return (this.#seconds - access + 2 ** 24) % 2 ** 24
   }

@@ -59,6 +59,9 @@ export const ownIntegerFlag = 1 << 26
 /** Of a hash: fields of it may expire. The database's list of what expires knows when. */
 export const fieldsExpireFlag = 1 << 27
 
+/** The fifth bit of the database's number stands in bit 27 of word 3. */
+const ownDatabaseShift = 23
+
 const longKeyMin = 0xffff
 const two32 = 2 ** 32
 
@@ -79,7 +82,7 @@ export class Entries {
     words[w] = (long ? longKeyBit : length) | (type << 16) | (withTtl ? ttlBit : 0)
     words[w + 1] = 0
     words[w + 2] = 0
-    words[w + 3] = (db << 16) | liveFlag
+    words[w + 3] = ((db & 15) << 16) | ((db & 16) << ownDatabaseShift) | liveFlag
     words[w + 4] = 0
     words[w + 5] = 0
     if (withTtl) {
@@ -182,7 +185,8 @@ export class Entries {
 
   /** The physical database. */
   db(ref: number): number {
-    return (this.arena.words(ref)[this.arena.wordAt(ref) + 3] >>> 16) & 15
+    const word = this.arena.words(ref)[this.arena.wordAt(ref) + 3]
+    return ((word >>> 16) & 15) | ((word >>> ownDatabaseShift) & 16)
   }
 
   flag(ref: number, flag: number): boolean {

@@ -22,6 +22,8 @@ export const databaseSwapped = 1024
 /** All data was read again from disk, and the key was there before or is there now. */
 export const dataReloaded = 2048
 
+/** After these the key is there, or was. */
+export const leavesKey = valuePut | valueEdited | valueMovedHere
 /** After these the key is missing. */
 export const leavesNoKey = keyDeleted | keyExpired | keyEvicted | keyReplaced | valueMovedAway | databaseFlushed
 /** Only a look at the key tells whether it is there after these. */

@@ -9,8 +9,9 @@
  * While nobody is interested (`active` is 0) a change costs the mutator one comparison. Otherwise it costs one look-up by
  * the hash that the keyspace has just computed. The table looks keys up, and changes none.
  */
-import { databaseFlushed, databaseSwapped, dataReloaded } from './key-change.ts'
+import { databaseFlushed, databaseSwapped, dataReloaded, leavesKey } from './key-change.ts'
 import type { Keyspace } from './keyspace.ts'
+import { ownDatabase } from './keyspace.ts'
 
 /** Measured: what a key and an interest take beside the key's bytes, with their share of the tables. */
 export const keyOfInterestBytes = 300
@@ -123,6 +124,7 @@ export class KeyInterest {
 
   /** The mutator has changed a key of a physical database, or is about to. Only called while `active`. */
   touched(db: number, key: Uint8Array, start: number, end: number, change: number): void {
+    if (db === ownDatabase) return
     const table = this.#tableOf(db)
     this.#listener?.keyTouched(table.database, key, start, end, change)
     if (table.isEmpty) return
@@ -139,6 +141,7 @@ export class KeyInterest {
 
   /** A physical database is about to be emptied: the keys that are in it change. Only called while `active`. */
   flushed(db: number): void {
+    if (db === ownDatabase) return
     const table = this.#tableOf(db)
     this.#listener?.databaseTouched(table.database, databaseFlushed)
     for (const node of table.nodes()) if (exists(this.#keyspace, db, node)) this.#tell(node, databaseFlushed)
@@ -186,7 +189,7 @@ export class KeyInterest {
 
   /**
    * Tells the parties that wait what has happened to their keys: changes in their order, each kind once for a key; for each, the parties in
-   * the order in which they came. What they change meanwhile is told before `drain` returns, too; within it, it does nothing.
+   * the order in which they came, up to the one that takes the last there was of it. What they change meanwhile is told before `drain` returns, too; within it, it does nothing.
    */
   drain(): void {
     if (this.#drains) return
@@ -196,7 +199,7 @@ export class KeyInterest {
       for (let i = 0; i < pending.length; i++) {
         const { node, change } = pending[i]
         node.pending &= ~change
-        node.waiting?.tell(change)
+        node.waiting?.tell(change, () => (change & leavesKey) !== 0 && !this.isThere(node))
       }
     } finally {
       this.#pending = []
@@ -305,6 +308,8 @@ class KeyNode implements KeyOfInterest {
   }
 }
 
+const never = (): boolean => false
+
 class InterestLink implements Interest {
   readonly key: KeyNode
   readonly party: InterestedParty
@@ -345,11 +350,13 @@ class InterestList {
     else link.next.previous = link.previous
   }
 
-  /** Parties may come and go meanwhile. Those that come are not told. */
-  tell(change: number): void {
+  /** Parties may come and go meanwhile. Those that come are not told; nor are those that are left when `isOver`. */
+  tell(change: number, isOver = never): void {
     const until = this.#arrivals
     for (let link = this.first; link !== undefined && link.arrival < until; link = link.next) {
-      if (!link.hasEnded) link.party.keyTouched(link.key, change)
+      if (link.hasEnded) continue
+      link.party.keyTouched(link.key, change)
+      if (isOver()) return
     }
   }
 }

@@ -23,6 +23,9 @@ import { UncommittedDeletions } from './uncommitted-deletions.ts'
 import { Values } from './values.ts'
 
 export const databaseCount = 16
+/** A physical database that no client has a number for: of what the server keeps beside the data, such as libraries of functions. */
+export const ownDatabase = 16
+
 export class Keyspace implements RefMatcher {
   readonly arena: Arena
   readonly entries: Entries
@@ -66,7 +69,7 @@ export class Keyspace implements RefMatcher {
   /** `arenaBytes`: what keys and small values may take in all, the arena's own limit unless told. */
   constructor(random: Random, observer: KeyspaceObserver, arenaBytes?: number) {
     this.arena = new Arena(arenaBytes)
-    this.databases = Array.from({ length: databaseCount }, () => new Database(this.arena))
+    this.databases = Array.from({ length: databaseCount + 1 }, () => new Database(this.arena))
     this.entries = new Entries(this.arena)
     this.values = new Values(this.arena)
     this.trees = new TreeLeaves(this.values, this)

@@ -7,3 +7,10 @@ export interface FieldSource {
   valueStart(index: number): number
   valueEnd(index: number): number
 }
+
+/** Bytes of all fields and values. */
+export function bytesOf(pairs: FieldSource): number {
+  let bytes = 0
+  for (let i = 0; i < pairs.count; i++) bytes += pairs.valueEnd(i) - pairs.valueStart(i) + pairs.fieldEnd(i) - pairs.fieldStart(i)
+  return bytes
+}

@@ -9,6 +9,7 @@
  * system refuses it, and `operations` is what it was, nothing has happened.
  */
 import { hasCold } from '../cold-wants.ts'
+import type { BuiltValue, Dumped } from '../dump/built-value.ts'
 import type { TypeNumber } from '../keyspace/entries.ts'
 import { hashType, ownIntegerFlag, plainString, rawString, streamType, stringType, textString, treeForm } from '../keyspace/entries.ts'
 import { expirySet, keyDeleted, keyReplaced, valueEdited, valueMovedAway, valueMovedHere, valuePut } from '../keyspace/key-change.ts'
@@ -19,10 +20,11 @@ import { slotBytesMax } from '../memory/arena.ts'
 import { usedBytes } from '../memory/packed-bytes.ts'
 import { copyToWords, wordCopyBytesMax } from '../memory/word-copy.ts'
 import type { Separator } from '../tree/separator.ts'
-import { TreeCopy } from '../tree/tree-copy.ts'
+import { copyOfTree } from '../tree/tree-copy.ts'
 import type { CollectionType } from '../types/collection-type.ts'
 import { CollectionTypes } from '../types/collection-types.ts'
 import type { FieldSource } from './field-source.ts'
+import { bytesOf } from './field-source.ts'
 import type { HashForm } from './hash-operations.ts'
 import { HashOperations } from './hash-operations.ts'
 import type { LoadedKey } from './load-blob.ts'
@@ -42,6 +44,7 @@ import {
   moveOp,
   putStringOp,
   recordVersion,
+  restoreOp,
   setRangeOp,
   swapOp,
 } from './operations.ts'
@@ -468,6 +471,33 @@ export class Mutator {
     if (this.interest.active !== 0) this.interest.touched(db, key, ks, ke, valuePut)
   }
 
+  /** Sets a key to a collection that was built of a dump, whatever the key held. The record has the dump, and how it was built. Returns the entry. */
+  restore(db: number, key: Uint8Array, ks: number, ke: number, built: BuiltValue, expireAt: number, dump: Dumped): number {
+    const { keyspace } = this
+    const { entries, access } = keyspace
+    if (built.root === 0) this.#probeMemory(built.bytes)
+    if (this.recording) {
+      const record = this.#operation(restoreOp, db, key, ks, ke)
+      record.byte(expireAt > 0 ? expiresFlag : 0)
+      if (expireAt > 0) record.u48(expireAt)
+      record.byte(built.encoding)
+      record.u32(built.seed)
+      record.range(dump.bytes, dump.start, dump.end)
+    } else this.#operations++
+    this.changes++
+    const former = keyspace.find(db, key, ks, ke)
+    if (former !== 0) this.#replace(former)
+    let ref = keyspace.insert(db, built.type, key, ks, ke, expireAt > 0)
+    entries.setResident(ref, 0, access.initial())
+    if (built.root !== 0) keyspace.giveTree(ref, built.root, access.initial())
+    else built.fill(ref, this.#lsn)
+    entries.setLength(ref, built.length)
+    ref = keyspace.setExpireAt(ref, expireAt)
+    keyspace.changed(ref, this.#lsn)
+    if (this.interest.active !== 0) this.interest.touched(db, key, ks, ke, valuePut)
+    return ref
+  }
+
   /** Removes an entry whose key gets another value in the same operation. */
   #replace(ref: number): void {
     if (this.interest.active !== 0) this.interest.touchedEntry(ref, keyReplaced)
@@ -580,18 +610,4 @@ export class Mutator {
     this.#operation(operation, entries.db(ref), arena.bytes(ref), start, start + entries.keyLength(ref))
     return true
   }
-}
-
-function bytesOf(pairs: FieldSource): number {
-  let bytes = 0
-  for (let i = 0; i < pairs.count; i++) bytes += pairs.valueEnd(i) - pairs.valueStart(i) + pairs.fieldEnd(i) - pairs.fieldStart(i)
-  return bytes
-}
-
-function copyOfTree(keyspace: Keyspace, ref: number): number {
-  const copy = new TreeCopy(keyspace, ref)
-  while (copy.step()) {
-    // Everything is resident, so each step gets on.
-  }
-  return copy.take(ref)
 }

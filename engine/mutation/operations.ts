@@ -19,6 +19,8 @@ export const hashSetInFormOp = 12
 export const copyOp = 13
 /** A change of a collection, in the words of its type: `types/collection-type.ts`. */
 export const editOp = 14
+/** A value given as RDB. */
+export const restoreOp = 15
 
 /** In putString's flags. */
 export const expiresFlag = 1

@@ -6,7 +6,7 @@ import type { ColdWants } from '../need.ts'
 import type { CollectionTypes } from '../types/collection-types.ts'
 import { wantField } from '../types/hash-tree.ts'
 import type { FieldSource } from './field-source.ts'
-import { copyOp, deleteOp, expireOp, putStringOp } from './operations.ts'
+import { copyOp, deleteOp, expireOp, putStringOp, restoreOp } from './operations.ts'
 import type { RecordReader } from './record-reader.ts'
 import type { MutationVisitor, Replay } from './replay.ts'
 
@@ -35,7 +35,7 @@ export class ReplayWants implements MutationVisitor {
   }
 
   mutation(operation: number, db: number, buffer: Buffer, start: number, end: number, fields: FieldSource | undefined): void {
-    if (operation === putStringOp || operation === expireOp) return
+    if (operation === putStringOp || operation === restoreOp || operation === expireOp) return
     const keyspace = this.#keyspace
     const entry = this.#entryOf(db, buffer, start, end)
     if (entry === 0 || this.#deleted.has(entry)) return

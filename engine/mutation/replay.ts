@@ -9,6 +9,7 @@
  * so of one that is new to its source the value is there. Where only one of the two keys is behind, which a record applied twice can
  * bring about, that key is made what it would have come to: the source of a move is deleted, and so is a target.
  */
+import { rebuilt } from '../dump/restore-work.ts'
 import { beforeMoveFlag, treeForm } from '../keyspace/entries.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
 import type { FieldSource } from './field-source.ts'
@@ -30,6 +31,7 @@ import {
   moveOp,
   putStringOp,
   recordVersion,
+  restoreOp,
   setRangeOp,
   swapOp,
 } from './operations.ts'
@@ -187,6 +189,11 @@ export class Replay {
       if (operation === hashSetInFormOp && reader.byte() === treeForm) reader.u32()
       this.#fields.read(reader, operation !== hashDeleteOp)
       return this.#fields
+    } else if (operation === restoreOp) {
+      if ((reader.byte() & expiresFlag) !== 0) reader.u48()
+      reader.byte()
+      reader.u32()
+      reader.range()
     } else if (operation !== deleteOp) throw new Error(`log record holds an unknown operation ${operation}: written by a newer Moraine`)
     return undefined
   }
@@ -217,6 +224,10 @@ export class Replay {
       if (fresh) mutator.putString(db, bytes, start, stop, bytes, reader.start, reader.stop, expireAt)
       return
     }
+    if (operation === restoreOp) {
+      this.#stepRestore(reader, db, fresh)
+      return
+    }
     if (operation === editOp) {
       const type = reader.byte()
       const edit = reader.byte()
@@ -243,6 +254,22 @@ export class Replay {
     reader.range()
     this.#payload.open(reader.bytes, reader.start, reader.stop)
     return this.#payload
+  }
+
+  #stepRestore(reader: RecordReader, db: number, fresh: boolean): void {
+    const { bytes, start, stop } = reader
+    const expireAt = (reader.byte() & expiresFlag) !== 0 ? reader.u48() : 0
+    const form = reader.byte()
+    const seed = reader.u32()
+    reader.range()
+    if (!fresh) return
+    const built = rebuilt(
+      { keyspace: this.#keyspace, mutator: this.#mutator, limits: undefined, form, seed },
+      bytes,
+      reader.start,
+      reader.stop,
+    )
+    this.#mutator.restore(db, bytes, start, stop, built, expireAt, { bytes, start: reader.start, end: reader.stop })
   }
 
   #stepTransfer(operation: number, reader: RecordReader, db: number, fresh: boolean, freshTarget: boolean): void {

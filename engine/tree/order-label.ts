@@ -5,8 +5,8 @@
  */
 import type { Separator } from './separator.ts'
 
-/** Steps leave room for leaves that come between, and for 2^(bits − 24) leaves in a row. */
-const stepBits = 24n
+/** Steps of 2^24 leave room for leaves that come between, and for 2^(bits − 24) leaves in a row. */
+const usualStepBits = 24n
 const word = (1n << 32n) - 1n
 
 /** The last `words` words as one integer. */
@@ -18,9 +18,17 @@ export function labelOf({ words }: Separator, count: number): bigint {
 
 /**
  * Sets the last `count` words of `into` to a label between `left` and `right` (-1n: there is none to the right): near the left one if elements
- * come in at the end of the leaf (`atEnd`), near the right one otherwise. False when there is none.
+ * come in at the end of the leaf (`atEnd`), near the right one otherwise. False when there is none. It is 2^`stepBits` away, or half-way if
+ * that is nearer.
  */
-export function labelBetween(left: bigint, right: bigint, count: number, atEnd: boolean, into: Separator): boolean {
+export function labelBetween(
+  left: bigint,
+  right: bigint,
+  count: number,
+  atEnd: boolean,
+  into: Separator,
+  stepBits = usualStepBits,
+): boolean {
   const end = right < 0n ? 1n << BigInt(32 * count) : right
   const gap = end - left
   if (gap < 2n) return false

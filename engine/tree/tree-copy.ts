@@ -209,3 +209,12 @@ export class TreeCopy implements StagedWork {
     return shape.next(into)
   }
 }
+
+/** Root block of a copy of the tree of an entry, all of which is resident. */
+export function copyOfTree(keyspace: Keyspace, ref: number): number {
+  const copy = new TreeCopy(keyspace, ref)
+  while (copy.step()) {
+    // Everything is resident, so each step gets on.
+  }
+  return copy.take(ref)
+}

@@ -4,17 +4,20 @@ import type { HashOperations } from '../mutation/hash-operations.ts'
 import type { CollectionEdit, CollectionType } from './collection-type.ts'
 import { Collections } from './collections.ts'
 import { HashType } from './hash-type.ts'
+import { ListType } from './list-type.ts'
 import { SetType } from './set-type.ts'
 
 export class CollectionTypes {
   readonly collections: Collections
   readonly hashes: HashType
+  readonly lists: ListType
   readonly sets: SetType
   readonly #byNumber: (CollectionType | undefined)[] = []
 
   constructor(keyspace: Keyspace, hashes: HashOperations) {
     this.collections = new Collections(keyspace)
     this.hashes = this.add(new HashType(this.collections, hashes))
+    this.lists = this.add(new ListType(this.collections))
     this.sets = this.add(new SetType(this.collections))
   }
 

@@ -7,6 +7,9 @@ import type { Keyspace } from '../keyspace/keyspace.ts'
 import { packedHeaderBytes, setUsedBytes, usedBytes, writeEmpty } from '../memory/packed-bytes.ts'
 import { packedTrimmed, packedWithRoom } from './packed-hash.ts'
 
+/** The encoding of an entry that has just been inserted: no form of a collection. */
+const noForm = 0
+
 export class Collections {
   readonly keyspace: Keyspace
 
@@ -16,8 +19,7 @@ export class Collections {
 
   /** Whether an entry has a value: one that has just been inserted has none. */
   hasValue(entry: number): boolean {
-    const { entries } = this.keyspace
-    return entries.isTree(entry) || !entries.isResident(entry) || entries.value(entry) !== 0
+    return this.keyspace.entries.encoding(entry) !== noForm
   }
 
   /** Gives an entry without a value an empty blob in a form. */
@@ -70,7 +72,7 @@ export class Collections {
   becomeTree(entry: number, seed: number, lsn: number, fill: (root: number, blob: number) => void): number {
     const keyspace = this.keyspace
     const { entries, access, trees } = keyspace
-    const blob = entries.value(entry)
+    const blob = this.hasValue(entry) ? entries.value(entry) : 0
     const used = blob === 0 ? access.initial() : entries.access(entry)
     const root = trees.createTree(entry, keyspace.nextCollectionId++, seed, packedHeaderBytes, lsn)
     fill(root, blob)

@@ -1,8 +1,8 @@
-/** CLIENT: what the server knows about its clients, and what a client may ask for itself. There is one kind of client and one user. */
+/** CLIENT: what the server knows about its clients, and what a client may ask for itself. There is one user. */
 import { noKeys } from '../../engine/command.ts'
 import type { Client } from '../client.ts'
 import type { ClientType } from '../client-list.ts'
-import { clientLine, clientType } from '../client-list.ts'
+import { clientLine, clientType, typeOf } from '../client-list.ts'
 import type { Session, SessionCommand } from '../session.ts'
 import { isPlainWord, setName } from './connection.ts'
 import { container, notAnInteger, replyHelp, syntaxError, timeoutMs, unknownOrWrongArity } from './requests.ts'
@@ -250,7 +250,7 @@ function killOption({ args }: Session, index: number, filter: KillFilter): strin
 function isMeant(client: Client, filter: KillFilter): boolean {
   const { pipe } = client.connection
   if (filter.id !== undefined && filter.id !== client.id) return false
-  if (filter.type !== undefined && filter.type !== 'normal') return false
+  if (filter.type !== undefined && filter.type !== typeOf(client)) return false
   if (filter.user !== undefined && filter.user !== client.user) return false
   if (filter.address !== undefined && filter.address !== pipe.remoteAddress) return false
   return filter.localAddress === undefined || filter.localAddress === pipe.localAddress
@@ -265,7 +265,7 @@ function list(session: Session): void {
       reply.error(`ERR Unknown client type '${args.string(3, 'latin1')}'`)
       return
     }
-    if (type !== 'normal') listed = []
+    listed = [...listed].filter((each) => typeOf(each) === type)
   } else if (args.count > 3 && args.is(2, 'ID')) {
     const found: Client[] = []
     for (let i = 3; i < args.count; i++) {

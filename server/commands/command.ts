@@ -141,7 +141,10 @@ function replyStatuses({ reply }: Session, words: readonly string[]): void {
   for (const word of words) reply.status(word)
 }
 
-function replyKeySpecification(session: Session, { first, last, step, flags, numberAt, keyword, limit = 0 }: KeyAccess): void {
+function replyKeySpecification(
+  session: Session,
+  { first, last, step, flags, numberAt, keyword, searchFrom = 1, limit = 0 }: KeyAccess,
+): void {
   const { reply } = session
   reply.map(3)
   reply.text('flags')
@@ -151,7 +154,7 @@ function replyKeySpecification(session: Session, { first, last, step, flags, num
   else
     replyTyped(session, 'keyword', [
       ['keyword', keyword],
-      ['startfrom', 1],
+      ['startfrom', searchFrom],
     ])
   reply.text('find_keys')
   if (numberAt === undefined)

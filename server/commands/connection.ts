@@ -61,7 +61,11 @@ export const connectionCommands = {
 function ping(session: Session): void {
   const { args, reply } = session
   if (args.count > 2) reply.error("ERR wrong number of arguments for 'ping' command")
-  else if (args.count === 2) reply.bulk(args.buffer, args.start(1), args.end(1))
+  else if (session.subscribed && reply.protocol === 2) {
+    reply.array(2)
+    reply.text('pong')
+    reply.bulk(args.buffer, args.count === 2 ? args.start(1) : 0, args.count === 2 ? args.end(1) : 0)
+  } else if (args.count === 2) reply.bulk(args.buffer, args.start(1), args.end(1))
   else reply.status('PONG')
 }
 

@@ -2,13 +2,16 @@
 import { bitfieldCommands } from '../../engine/commands/bitfield.ts'
 import { bitmapCommands } from '../../engine/commands/bitmap.ts'
 import { databaseCommands } from '../../engine/commands/database.ts'
+import { dumpCommands } from '../../engine/commands/dump.ts'
 import { expireCommands } from '../../engine/commands/expire.ts'
 import { hashCommands } from '../../engine/commands/hash.ts'
 import { hyperloglogCommands } from '../../engine/commands/hyperloglog.ts'
 import { keyCommands } from '../../engine/commands/key.ts'
 import { lcsCommands } from '../../engine/commands/lcs.ts'
+import { listCommands } from '../../engine/commands/list.ts'
 import { memoryUsageCommands } from '../../engine/commands/memory-usage.ts'
 import { objectCommands } from '../../engine/commands/object.ts'
+import { publishCommands } from '../../engine/commands/publish.ts'
 import { scanCommands } from '../../engine/commands/scan.ts'
 import { setCommands } from '../../engine/commands/set.ts'
 import { stringCommands } from '../../engine/commands/string.ts'
@@ -20,14 +23,18 @@ import { clientCommands } from './client.ts'
 import { commandCommands } from './command.ts'
 import { configCommands } from './config.ts'
 import { connectionCommands } from './connection.ts'
+import { functionCommands } from './functions.ts'
 import { latencyCommands } from './latency.ts'
 import { lolwutCommands } from './lolwut.ts'
 import { memoryCommands } from './memory.ts'
+import { migrateCommands } from './migrate.ts'
 import { moduleCommands } from './modules.ts'
 import { observationCommands } from './observation.ts'
 import { processCommands } from './process.ts'
+import { pubsubCommands } from './pubsub.ts'
 import { replicationCommands } from './replication.ts'
 import { savingCommands } from './saving.ts'
+import { scriptingCommands } from './scripting.ts'
 import { slowlogCommands } from './slowlog.ts'
 import { transactionCommands } from './transactions.ts'
 import { waitingCommands } from './waiting.ts'
@@ -41,13 +48,16 @@ export const engineTables = {
   ...bitfieldCommands,
   ...hyperloglogCommands,
   ...hashCommands,
+  ...listCommands,
   ...setCommands,
   ...keyCommands,
+  ...dumpCommands,
   ...expireCommands,
   ...scanCommands,
   ...objectCommands,
   ...memoryUsageCommands,
   ...databaseCommands,
+  ...publishCommands,
 }
 
 export const sessionTables = {
@@ -64,8 +74,12 @@ export const sessionTables = {
   ...latencyCommands,
   ...savingCommands,
   ...waitingCommands,
+  ...migrateCommands,
   ...processCommands,
   ...transactionCommands,
+  ...pubsubCommands,
+  ...scriptingCommands,
+  ...functionCommands,
 }
 
 export function allCommands(): CommandTable<Session> {

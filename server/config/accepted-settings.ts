@@ -57,7 +57,6 @@ const processes = {
   'shutdown-timeout': integer(10, 0n, int32Max, 'There are no replicas to wait for; see `shutdown-checkpoint-timeout`.', inert),
   'shutdown-on-sigterm': words('default', 'SIGTERM always commits what was appended and makes a checkpoint.', inert),
   'shutdown-on-sigint': words('default', 'SIGINT always commits what was appended and makes a checkpoint.', inert),
-  'busy-reply-threshold': integer(5000, 0n, int64Max, 'There are no scripts.', { ...inert, aliases: ['lua-time-limit'] }),
   'maxmemory-eviction-tenacity': integer(10, 0n, 100n, 'Reclaim works in slices of fixed length.', inert),
   'tracking-table-max-keys': integer(1_000_000, 0n, int64Max, 'There is no client-side caching.', inert),
   'acllog-max-len': integer(128, 0n, int64Max, 'There are no ACL users.', inert),

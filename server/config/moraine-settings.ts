@@ -52,6 +52,10 @@ export const logSettings = {
   ),
 }
 
+export const interpreterSettings = {
+  'script-max-memory': memory(256 * mib, 32n * 1024n * 1024n, 1024n ** 3n, 'Memory that the interpreter of scripts may take, at most.'),
+}
+
 export const metricsSettings = {
   'metrics-port': integer(0, 0n, 65535n, 'Port of the HTTP endpoint with `/metrics` and `/healthz`; 0 for none.', atStart),
   'metrics-bind': text('127.0.0.1', 'Address of that endpoint.', atStart),

@@ -90,6 +90,16 @@ export const durabilitySettings = {
   ),
 }
 
+export const scriptSettings = {
+  'busy-reply-threshold': integer(
+    5000,
+    0n,
+    int64Max,
+    'Milliseconds that a script may run before others are told that the server is busy; 0 for no limit.',
+    { aliases: ['lua-time-limit'] },
+  ),
+}
+
 export const observationSettings = {
   loglevel: choice(['debug', 'verbose', 'notice', 'warning'], 'notice', 'The least important messages that are logged.'),
   logfile: text('', 'File to log into; empty for standard output.', atStart),

@@ -3,8 +3,8 @@
  * about a setting derives from its row. The row's key is the setting's name.
  */
 import { acceptedSettings } from './accepted-settings.ts'
-import { logSettings, metricsSettings, tierSettings } from './moraine-settings.ts'
-import { durabilitySettings, memorySettings, networkSettings, observationSettings } from './server-settings.ts'
+import { interpreterSettings, logSettings, metricsSettings, tierSettings } from './moraine-settings.ts'
+import { durabilitySettings, memorySettings, networkSettings, observationSettings, scriptSettings } from './server-settings.ts'
 import type { Setting } from './setting.ts'
 
 /** The table by subject, for documentation. */
@@ -13,6 +13,7 @@ export const settingGroups = {
   Memory: memorySettings,
   Tier: tierSettings,
   Durability: { ...durabilitySettings, ...logSettings },
+  Scripts: { ...scriptSettings, ...interpreterSettings },
   Observation: { ...observationSettings, ...metricsSettings },
   'Accepted without effect': acceptedSettings,
 }
@@ -23,6 +24,8 @@ export const settings = {
   ...tierSettings,
   ...durabilitySettings,
   ...logSettings,
+  ...scriptSettings,
+  ...interpreterSettings,
   ...observationSettings,
   ...metricsSettings,
   ...acceptedSettings,

@@ -31,15 +31,21 @@ export interface RequestHandler {
   closed(connection: Connection): void
 }
 
+export interface OutputLimit {
+  /** More bytes than this waiting to leave close the client; 0: no limit. */
+  readonly hardBytes: number
+  /** More than this for `softMs` without a break close the client too; 0: no limit. */
+  readonly softBytes: number
+  readonly softMs: number
+}
+
 /** Limits that all connections share; they may be changed while the server runs. */
 export interface ConnectionLimits extends ParserLimits {
   /** While this much waits to leave, no further request is parsed: the client does not read, or the log is behind. */
   outputPauseBytes: number
-  /** More bytes than this waiting to leave close the client (`client-output-buffer-limit`); 0: no limit. */
-  outputHardBytes: number
-  /** More than this for `outputSoftMs` without a break close the client too; 0: no limit. */
-  outputSoftBytes: number
-  outputSoftMs: number
+  /** What may wait to leave of replies (`client-output-buffer-limit normal`), and for clients that have subscribed (`pubsub`). */
+  output: OutputLimit
+  subscriberOutput: OutputLimit
   /** Silence after which a client is closed (`timeout`); 0: never. */
   idleMs: number
 }
@@ -60,6 +66,8 @@ export interface ConnectionHost {
   open(connection: Connection): RequestHandler
   /** A connection is about to be closed because the system gives no memory for its request. */
   lackedMemory(connection: Connection): void
+  /** A connection is about to be closed because its client does not read what waits for it. */
+  overflowed(connection: Connection): void
   left(connection: Connection): void
 }
 
@@ -83,6 +91,8 @@ export class Connection implements PipeOwner, TurnMember {
   /** Whether the turn will flush this connection, and whether it watches it for held replies: the turn's own flags. */
   dirty = false
   held = false
+  /** Its client has subscribed: it may be silent, and other limits hold for what waits to leave. */
+  subscribed = false
   readonly #host: ConnectionHost
   readonly #turn: Turn
   readonly #parser: RequestParser
@@ -178,6 +188,25 @@ export class Connection implements PipeOwner, TurnMember {
   /** Something was written that answers no request (a message, a notice): sends it at the end of the turn. */
   wrote(): void {
     if (!this.#closed) this.#turn.mark(this)
+  }
+
+  /** Sends a message that answers no request; it may leave when the log has committed `lsn`. */
+  push(message: readonly Buffer[], lsn: number): void {
+    if (this.#closed || this.#closing) return
+    this.output.message(message, lsn, this.#turn.committed)
+    const { hardBytes } = this.#outputLimit
+    // What is gathered in one turn counts as well, as in Redis.
+    if (hardBytes > 0 && this.output.pendingBytes + this.pipe.pendingBytes > hardBytes) this.#overflows()
+    else this.#turn.mark(this)
+  }
+
+  get #outputLimit(): OutputLimit {
+    return this.subscribed ? this.#limits.subscriberOutput : this.#limits.output
+  }
+
+  #overflows(): void {
+    this.#host.overflowed(this)
+    this.close()
   }
 
   /** Reads no further request, and closes once all replies so far have left. */
@@ -312,7 +341,7 @@ export class Connection implements PipeOwner, TurnMember {
     const pending = this.output.pendingBytes + this.pipe.pendingBytes
     if (this.output.holding) this.#turn.hold(this)
     if (pending > 0 && this.#exceedsLimit(pending)) {
-      this.close()
+      this.#overflows()
       return
     }
     if (this.#closing) {
@@ -334,22 +363,22 @@ export class Connection implements PipeOwner, TurnMember {
   }
 
   #exceedsLimit(pending: number): boolean {
-    const { outputHardBytes, outputSoftBytes, outputSoftMs } = this.#limits
-    if (outputHardBytes > 0 && pending > outputHardBytes) return true
-    if (outputSoftBytes === 0 || pending <= outputSoftBytes) {
+    const { hardBytes, softBytes, softMs } = this.#outputLimit
+    if (hardBytes > 0 && pending > hardBytes) return true
+    if (softBytes === 0 || pending <= softBytes) {
       this.#softSinceMs = -1
       return false
     }
     if (this.#softSinceMs < 0) this.#softSinceMs = this.#turn.nowMs
-    return this.#turn.nowMs - this.#softSinceMs > outputSoftMs
+    return this.#turn.nowMs - this.#softSinceMs > softMs
   }
 
   /** Called about once a second: closes a client that has been silent, or has not read its replies, for too long. */
   sweep(): void {
     if (this.#closed) return
     const { idleMs } = this.#limits
-    const idle = idleMs > 0 && !this.#waiting && this.#turn.nowMs - this.lastActiveMs > idleMs
-    if (idle || this.#exceedsLimit(this.output.pendingBytes + this.pipe.pendingBytes)) this.close()
+    if (this.#exceedsLimit(this.output.pendingBytes + this.pipe.pendingBytes)) this.#overflows()
+    else if (idleMs > 0 && !this.#waiting && !this.subscribed && this.#turn.nowMs - this.lastActiveMs > idleMs) this.close()
   }
 
   onDrain(): void {

@@ -11,6 +11,7 @@ import type { ListeningPort, ListenOptions, Network, Pipe } from './network.ts'
 import type { Turn } from './turn.ts'
 
 const sweepMs = 1000
+const unlimitedOutput = { hardBytes: 0, softBytes: 0, softMs: 0 }
 const refusal = Buffer.from('-ERR max number of clients reached\r\n')
 
 export interface ListenerLimits extends ConnectionLimits {
@@ -24,9 +25,8 @@ export function defaultLimits(): ListenerLimits {
     ...parserLimits,
     clientsMax: 10000,
     outputPauseBytes: 1024 * 1024,
-    outputHardBytes: 0,
-    outputSoftBytes: 0,
-    outputSoftMs: 0,
+    output: unlimitedOutput,
+    subscriberOutput: unlimitedOutput,
     idleMs: 0,
   }
 }
@@ -42,6 +42,8 @@ export class Listener implements ConnectionHost {
   readonly counts: ListenerCounts = { accepted: 0, rejected: 0, inputBytes: 0, outputBytes: 0 }
   /** Set by the owner. Told of a client that is closed because the system gives no memory for its request. */
   onMemoryRefused: (connection: Connection) => void = () => undefined
+  /** Set by the owner. Told of a client that is closed because it does not read. */
+  onOverflow: (connection: Connection) => void = () => undefined
   /** May be changed at any time. */
   readonly limits: ListenerLimits
   readonly pool = new ChunkPool()
@@ -123,6 +125,10 @@ export class Listener implements ConnectionHost {
 
   lackedMemory(connection: Connection): void {
     this.onMemoryRefused(connection)
+  }
+
+  overflowed(connection: Connection): void {
+    this.onOverflow(connection)
   }
 
   /** A connection is gone: it says so itself. */

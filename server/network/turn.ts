@@ -6,6 +6,12 @@
  */
 import type { Clock } from '../../storage/clock.ts'
 
+/** Replies to so many connections leave when the log says so; those to more at the end of the turn, in slices. */
+const flushedAtOnce = 1024
+/** The clock is read after so many. */
+const flushedAtLeast = 64
+const flushMsMax = 5
+
 /** What the turn knows of a connection. The two flags are the turn's own. */
 export interface TurnMember {
   dirty: boolean
@@ -89,9 +95,13 @@ export class Turn {
     this.committed = committed
     const held = this.#held
     let kept = 0
+    let flushed = 0
     for (let i = 0; i < held.length; i++) {
       const member = held[i]!
-      if (member.heldLsn > 0 && member.heldLsn <= committed) member.flush(committed)
+      if (member.heldLsn > 0 && member.heldLsn <= committed) {
+        if (flushed++ < flushedAtOnce) member.flush(committed)
+        else this.mark(member)
+      }
       if (member.heldLsn > 0) held[kept++] = member
       else member.held = false
     }
@@ -110,12 +120,18 @@ export class Turn {
     const flushing = this.#dirty
     this.#dirty = this.#flushing
     this.#flushing = flushing
-    for (let i = 0; i < flushing.length; i++) {
-      const member = flushing[i]!
+    const begunMs = this.nowMs
+    let i = 0
+    while (i < flushing.length) {
+      const member = flushing[i++]!
       member.dirty = false
       member.flush(this.committed)
+      if (i % flushedAtLeast === 0 && this.#clock.monotonicMs() - begunMs > flushMsMax) break
     }
+    // A message to thousands of clients takes longer than others should wait: the rest is sent in the next turn.
+    if (i < flushing.length) this.#dirty = flushing.splice(i).concat(this.#dirty)
     flushing.length = 0
+    if (this.#dirty.length > 0) this.schedule()
     for (const hook of this.#afterHooks) hook()
   }
 }

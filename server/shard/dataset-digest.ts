@@ -3,12 +3,13 @@
  *
  * Two ways to take something into a digest: `addAny` (xor with its SHA-1) does not depend on the order, `addNext` (that, and
  * then the SHA-1 of all so far) does. A value is its type, then a string's bytes, or each field with its value on their own
- * and in any order; then whether it expires. A key is its name and its value; a database its number and its keys in any order.
+ * and in any order, or each element of a list in their order; then whether it expires. A key is its name and its value; a database its number and its keys in any order.
  */
 import { createHash } from 'node:crypto'
-import { hashType, leafForm, setType } from '../../engine/keyspace/entries.ts'
+import { hashType, leafForm, listType, setType } from '../../engine/keyspace/entries.ts'
 import type { Keyspace } from '../../engine/keyspace/keyspace.ts'
 import { visitElements } from '../../engine/types/hash-leaf.ts'
+import { visitElements as visitListElements } from '../../engine/types/list-leaf.ts'
 import type { VisitPair } from '../../engine/types/packed-fields.ts'
 import { PackedCursor, visitPairs } from '../../engine/types/packed-fields.ts'
 import { eachMember } from '../../engine/types/set-type.ts'
@@ -127,6 +128,12 @@ elementDigests[hashType] = (digest, bytes, start, isLeaf, _form, nowMs) => {
   }
   if (isLeaf) visitElements(bytes, start, new PackedCursor(), visit)
   else visitPairs(bytes, start, new PackedCursor(), visit)
+}
+elementDigests[listType] = (digest, bytes, start) => {
+  visitListElements(bytes, start, (buffer, from, to) => {
+    digest.addNext(buffer.subarray(from, to))
+    return true
+  })
 }
 
 elementDigests[setType] = (digest, bytes, start, isLeaf, form) => {

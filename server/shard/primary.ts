@@ -7,10 +7,12 @@ import type { Arguments } from '../../engine/arguments.ts'
 import { recordTooLarge } from '../../engine/commands/errors.ts'
 import type { EngineLimits } from '../../engine/engine-limits.ts'
 import { Execution } from '../../engine/execution.ts'
+import type { KeyWait } from '../../engine/key-wait.ts'
+import type { KeyOfInterest } from '../../engine/keyspace/key-interest.ts'
 import type { Keyspace } from '../../engine/keyspace/keyspace.ts'
 import { slotBytesMax } from '../../engine/memory/arena.ts'
 import { isMemoryRefusal } from '../../engine/memory/refusal.ts'
-import type { Message } from '../../engine/messages.ts'
+import type { Addressed } from '../../engine/messages.ts'
 import type { Mutator } from '../../engine/mutation/mutator.ts'
 import type { Random } from '../../engine/random.ts'
 import type { ReplyWriter } from '../../engine/reply-writer.ts'
@@ -46,8 +48,10 @@ export class Primary {
   readonly x: Execution
   /** Set by the owner. Told of a command that the system gave no memory for. */
   onMemoryRefused: (command: Command) => void = () => undefined
+  /** What the request waits for that was run last; undefined if that has replied. */
+  keyWait: KeyWait | undefined
   /** Set by the owner. Told what a record, or a request without one, has for subscribers: it may leave when the log has committed `lsn`. */
-  onMessages: (messages: readonly Message[], lsn: number) => void = () => undefined
+  onMessages: (messages: readonly Addressed[], lsn: number) => void = () => undefined
   /** What the client of the request in hand did before waits for this LSN; its messages follow. */
   heldLsn = 0
   /** Units and commands that are under way, one within the other. While there are any, all that happens is one record. */
@@ -65,6 +69,10 @@ export class Primary {
     this.tier = tier
     this.#collector = new ColdCollector(keyspace.trees)
     this.x = new Execution(keyspace, mutator, random, limits)
+    // What is published in a unit, or by a script, leaves with the record; otherwise it leaves before the reply to PUBLISH, as in Redis.
+    keyspace.messages.onPublished = () => {
+      if (this.#units === 0 && this.#commands === 1 && mutator.operations === 0) this.#send(0)
+    }
   }
 
   /** The time that requests see until the next call; once per turn. */
@@ -105,16 +113,25 @@ export class Primary {
 
   /**
    * Executes a request. Returns the LSN that must be committed before its reply may leave; 0 when it may leave at once. Within a
-   * unit, or called by a handler, it adds to the record that is being made, and whoever began that gets the LSN.
+   * unit, or called by a handler, it adds to the record that is being made, and whoever began that gets the LSN. `keyWait` then tells
+   * whether it is to be blocked. `wokenFor`: it was, and the key is why it is tried again.
    */
-  run(command: Command, args: Arguments, reply: ReplyWriter, database: number, staged?: StagedWork): number {
+  run(command: Command, args: Arguments, reply: ReplyWriter, database: number, staged?: StagedWork, wokenFor?: KeyOfInterest): number {
     if (this.#commands > 0) return this.#runWithin(command, args, reply, database)
+    const { x } = this
     if (this.#units === 0) this.#beginRecord()
     staged?.finish?.()
+    x.mayBlock = this.#units === 0
+    x.wokenFor = wokenFor
+    x.keyWait = undefined
     this.#commands = 1
     this.#runs(command, args, reply, database, staged)
     this.#commands = 0
-    return this.#units > 0 ? 0 : this.#commitPoint()
+    const wait = x.keyWait
+    const lsn = this.#units > 0 ? 0 : this.#commitPoint()
+    // Others may have been tried meanwhile.
+    this.keyWait = wait
+    return lsn
   }
 
   /** Why a transaction of these requests must not begin; undefined when it may, though what it copies may still be too much. */
@@ -159,6 +176,7 @@ export class Primary {
     const { x, keyspace } = this
     const frame = x.frame()
     keyspace.forgetLookUp()
+    x.mayBlock = false
     this.#commands++
     this.#runs(command, args, reply, database, undefined)
     this.#commands--

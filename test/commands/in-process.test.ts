@@ -1,29 +1,16 @@
-/** The transcripts of strings, hashes, bits, keys and expiry against the engine alone. Sections that need more of a server than that are left out. */
+/** The transcripts of strings, hashes, lists, bits, keys and expiry against the engine alone. Sections that need more of a server than that are left out. */
 import { afterAll, describe, expect, it } from 'vitest'
-import { bitmapCommands } from '../../engine/commands/bitmap.ts'
-import { hashCommands } from '../../engine/commands/hash.ts'
-import { hyperloglogCommands } from '../../engine/commands/hyperloglog.ts'
-import { keyCommands } from '../../engine/commands/key.ts'
-import { setCommands } from '../../engine/commands/set.ts'
-import { stringCommands } from '../../engine/commands/string.ts'
-import type { CommandTables } from './in-process.ts'
+import { engineTables } from '../../server/commands/tables.ts'
 import { InProcessTarget } from './in-process.ts'
 import { describeMismatches, loadTranscripts, runSection } from './transcript.ts'
 
-const tables: CommandTables = {
-  ...stringCommands,
-  ...bitmapCommands,
-  ...hyperloglogCommands,
-  ...keyCommands,
-  ...hashCommands,
-  ...setCommands,
-}
-const files = ['strings.txt', 'hashes.txt', 'sets.txt', 'bits.txt', 'hyperloglogs.txt', 'keys.txt', 'expiry.txt']
+/** Types have a file each; the others are about the server. */
+const files = ['strings', 'hashes', 'lists', 'sets', 'bits', 'hyperloglogs', 'keys', 'expiry', 'dump'].map((name) => `${name}.txt`)
 /** SELECT's errors, keys that go without anybody asking for them, CONFIG GET. */
 const serversOwn = ['Sixteen databases', 'Active expiry removes what nobody asks for', "The thresholds' older names"]
 
 describe('transcripts against the engine in process', () => {
-  const target = new InProcessTarget(tables)
+  const target = new InProcessTarget(engineTables)
   afterAll(() => target.close())
 
   for (const transcript of loadTranscripts(new URL('./', import.meta.url))) {

@@ -1,9 +1,11 @@
 /** What must hold in a keyspace at any time between two requests, and its contents in comparable form. */
-import { fieldsExpireFlag, hashType, stringType } from '../../engine/keyspace/entries.ts'
+import { fieldsExpireFlag, hashType, listType, stringType } from '../../engine/keyspace/entries.ts'
 import type { Keyspace } from '../../engine/keyspace/keyspace.ts'
 import { databaseCount } from '../../engine/keyspace/keyspace.ts'
 import { packedHeaderBytes, usedBytes } from '../../engine/memory/packed-bytes.ts'
 import { HashTrees } from '../../engine/types/hash-tree.ts'
+import { visitElements } from '../../engine/types/list-leaf.ts'
+import { visitForwards } from '../../engine/types/list-walk.ts'
 import { PackedCursor, readPair } from '../../engine/types/packed-fields.ts'
 
 /** One key as a client would find it: type, encoding, expiry and value. `undefined` for a value that is cold. */
@@ -12,7 +14,7 @@ export interface KeyState {
   readonly encoding: number
   readonly expireAt: number
   readonly length: number
-  readonly value: string | ReadonlyMap<string, string> | undefined
+  readonly value: string | ReadonlyMap<string, string> | readonly string[] | undefined
 }
 
 export function keyOf(keyspace: Keyspace, ref: number): string {
@@ -38,6 +40,7 @@ export function expiringText(value: string, expireAt: number): string {
 
 function valueAt(keyspace: Keyspace, ref: number): KeyState['value'] {
   const { entries, values, trees } = keyspace
+  if (entries.type(ref) === listType) return listAt(keyspace, ref)
   const fields = new Map<string, string>()
   const add = (bytes: Buffer, pair: PackedCursor): void => {
     const name = bytes.toString('latin1', pair.fieldStart, pair.fieldEnd)
@@ -63,6 +66,17 @@ function valueAt(keyspace: Keyspace, ref: number): KeyState['value'] {
     add(bytes, pair)
   }
   return new Map([...fields].sort())
+}
+
+function listAt(keyspace: Keyspace, ref: number): KeyState['value'] {
+  const { entries, trees } = keyspace
+  if (entries.isTree(ref) ? trees.roots.coldLeaves(entries.value(ref)) > 0 : !entries.isResident(ref)) return undefined
+  const elements: string[] = []
+  visitForwards(keyspace, ref, 0, Number.MAX_SAFE_INTEGER, (bytes, start, end) => {
+    elements.push(bytes.toString('latin1', start, end))
+    return true
+  })
+  return elements
 }
 
 /** All keys, as `database/key`; databases as clients number them. */
@@ -139,6 +153,10 @@ function checkEntry(keyspace: Keyspace, db: number, ref: number): void {
     if (entries.type(ref) === hashType) {
       const fields = valueAt(keyspace, ref) as ReadonlyMap<string, string>
       if (fields.size !== entries.length(ref) || fields.size === 0) throw new Error(`${key}: the number of fields is wrong`)
+    } else if (entries.type(ref) === listType) {
+      let count = 0
+      visitElements(values.bytes(value), values.start(value), () => ++count > 0)
+      if (count !== entries.length(ref) || count === 0) throw new Error(`${key}: the number of elements is wrong`)
     } else if (values.room(value) < entries.length(ref)) throw new Error(`${key}: the value does not fit its slot`)
   }
 }

@@ -1,6 +1,6 @@
 /** Random mutations, applied to a keyspace through the mutator and to a model of maps. Keys and limits are few and small. */
 import fc from 'fast-check'
-import { hashType, leafForm, stringType, treeForm } from '../../engine/keyspace/entries.ts'
+import { hashType, leafForm, listType, stringType, treeForm } from '../../engine/keyspace/entries.ts'
 import type { Keyspace } from '../../engine/keyspace/keyspace.ts'
 import { databaseCount } from '../../engine/keyspace/keyspace.ts'
 import type { FieldSource } from '../../engine/mutation/field-source.ts'
@@ -8,6 +8,17 @@ import type { HashForm } from '../../engine/mutation/hash-operations.ts'
 import type { Mutator } from '../../engine/mutation/mutator.ts'
 import { keepTtl } from '../../engine/mutation/mutator.ts'
 import { expireFieldsEdit } from '../../engine/types/hash-type.ts'
+import { elementBytes } from '../../engine/types/list-leaf.ts'
+import {
+  atTail,
+  becomesTree,
+  insertEdit,
+  popEdit,
+  pushEdit,
+  removeEachEdit,
+  removeRangeEdit,
+  setEdit,
+} from '../../engine/types/list-type.ts'
 import type { KeyState } from './keyspace-check.ts'
 import { expiringText } from './keyspace-check.ts'
 
@@ -16,7 +27,7 @@ export const leafBytesMax = 160
 const packedFieldsMax = 6
 
 interface ModelKey {
-  value: string | Map<string, string>
+  value: string | Map<string, string> | string[]
   expireAt: number
 }
 
@@ -28,10 +39,10 @@ export class KeyspaceModel {
     const contents = new Map<string, Omit<KeyState, 'encoding'>>()
     for (const [number, database] of this.databases.entries()) {
       for (const [key, { value, expireAt }] of database) {
-        const isString = typeof value === 'string'
-        const length = isString ? value.length : value.size
-        const copy = isString ? value : new Map([...value].sort())
-        contents.set(`${number}/${key}`, { type: isString ? stringType : hashType, expireAt, length, value: copy })
+        const type = typeof value === 'string' ? stringType : Array.isArray(value) ? listType : hashType
+        const length = value instanceof Map ? value.size : value.length
+        const copy = value instanceof Map ? new Map([...value].sort()) : typeof value === 'string' ? value : [...value]
+        contents.set(`${number}/${key}`, { type, expireAt, length, value: copy })
       }
     }
     return contents
@@ -69,6 +80,18 @@ export const mutation = fc.oneof(
   {
     weight: 6,
     arbitrary: fc.record({ do: when('hashExpire'), db, key, fields: fc.array(field, { minLength: 1, maxLength: 12 }), expireAt }),
+  },
+  {
+    weight: 8,
+    arbitrary: fc.record({ do: when('push'), db, key, tail: fc.boolean(), elements: fc.array(text, { minLength: 1, maxLength: 8 }) }),
+  },
+  { weight: 3, arbitrary: fc.record({ do: when('pop'), db, key, tail: fc.boolean(), count: fc.integer({ min: 1, max: 6 }) }) },
+  { weight: 2, arbitrary: fc.record({ do: when('setElement'), db, key, rank: fc.nat(20), text }) },
+  { weight: 2, arbitrary: fc.record({ do: when('insert'), db, key, rank: fc.nat(20), behind: fc.boolean(), text }) },
+  { weight: 2, arbitrary: fc.record({ do: when('removeRange'), db, key, rank: fc.nat(20), count: fc.integer({ min: 1, max: 30 }) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ do: when('removeEach'), db, key, ranks: fc.uniqueArray(fc.nat(25), { minLength: 1, maxLength: 6 }) }),
   },
   { weight: 6, arbitrary: fc.record({ do: when('move'), db, key, toDb: db, to: key }) },
   { weight: 3, arbitrary: fc.record({ do: when('copy'), db, key, toDb: db, to: key }) },
@@ -146,7 +169,7 @@ function transfer(keyspace: Keyspace, mutator: Mutator, model: KeyspaceModel, m:
   }
   mutator.copy(ref, toDb, to, 0, to.length)
   const { value, expireAt } = known
-  toDatabase.set(m.to, { value: typeof value === 'string' ? value : new Map(value), expireAt })
+  toDatabase.set(m.to, { value: typeof value === 'string' ? value : Array.isArray(value) ? [...value] : new Map(value), expireAt })
 }
 
 /** The form that a hash has once fields are set: what commands decide, in the rough. */
@@ -171,12 +194,13 @@ function mutateKey(keyspace: Keyspace, mutator: Mutator, database: Map<string, M
     mutator.putString(physical, bytes, 0, bytes.length, text, 0, text.length, m.expireAt)
     database.set(m.key, { value: m.text, expireAt: m.expireAt === keepTtl ? (known?.expireAt ?? 0) : m.expireAt })
   } else if (m.do === 'hashSet') {
-    if (typeof known?.value === 'string') return
     const value = known?.value ?? new Map<string, string>()
+    if (typeof value === 'string' || Array.isArray(value)) return
     mutator.hashSet(physical, bytes, 0, bytes.length, new Pairs(m.fields), formOf(keyspace, ref, m.fields), m.fields.length)
     for (const [name, text] of m.fields) value.set(name, text)
     database.set(m.key, { value, expireAt: known?.expireAt ?? 0 })
-  } else if (known === undefined) return
+  } else if (isListMutation(m)) mutateList(keyspace, mutator, database, physical, ref, m)
+  else if (known === undefined) return
   else if (m.do === 'delete') {
     mutator.delete(physical, bytes, 0, bytes.length)
     database.delete(m.key)
@@ -189,7 +213,7 @@ function mutateKey(keyspace: Keyspace, mutator: Mutator, database: Map<string, M
 
 /** In the model a value shows its expiry as contents do. */
 function expireFields(mutator: Mutator, { value }: ModelKey, physical: number, m: Extract<KeyMutation, { do: 'hashExpire' }>): void {
-  if (typeof value === 'string' || !m.fields.some((name) => value.has(name))) return
+  if (!(value instanceof Map) || !m.fields.some((name) => value.has(name))) return
   const key = Buffer.from(m.key, 'latin1')
   const payload = mutator.payload()
   payload.varint(m.fields.length)
@@ -214,7 +238,7 @@ function mutateValue(
 ): void {
   const { value } = known
   if (m.do === 'hashDelete') {
-    if (typeof value === 'string' || !m.fields.some((name) => value.has(name))) return
+    if (!(value instanceof Map) || !m.fields.some((name) => value.has(name))) return
     mutator.hashDelete(ref, new Pairs(m.fields.map((name) => [name, ''])))
     for (const name of m.fields) value.delete(name)
     if (value.size === 0) database.delete(m.key)
@@ -227,5 +251,89 @@ function mutateValue(
     const text = Buffer.from(m.text, 'latin1')
     mutator.setRange(ref, m.offset, text, 0, text.length)
     known.value = value.slice(0, m.offset).padEnd(m.offset, '\0') + m.text + value.slice(m.offset + m.text.length)
+  }
+}
+
+const listMutations = ['push', 'pop', 'setElement', 'insert', 'removeRange', 'removeEach'] as const
+type ListMutation = Extract<Mutation, { do: (typeof listMutations)[number] }>
+
+function isListMutation(m: Mutation): m is ListMutation {
+  return (listMutations as readonly string[]).includes(m.do)
+}
+
+/** Edits of lists, with the form that commands would choose. */
+function mutateList(
+  keyspace: Keyspace,
+  mutator: Mutator,
+  database: Map<string, ModelKey>,
+  physical: number,
+  ref: number,
+  m: ListMutation,
+): void {
+  const known = database.get(m.key)
+  const list = known?.value ?? []
+  if (!Array.isArray(list) || (known === undefined && m.do !== 'push')) return
+  const after = changedList(list, m)
+  if (after === undefined) return
+  const { entries } = keyspace
+  const bytesAfter = after.reduce((sum, text) => sum + elementBytes(text.length), 4)
+  const form = bytesAfter > leafBytesMax && !(ref !== 0 && entries.isTree(ref)) ? becomesTree : 0
+  const payload = mutator.payload()
+  const element = (text: string): void => payload.range(Buffer.from(text, 'latin1'), 0, text.length)
+  if (m.do === 'push') {
+    payload.byte((m.tail ? atTail : 0) | form)
+    payload.varint(m.elements.length)
+    for (const text of m.elements) element(text)
+  } else if (m.do === 'pop') {
+    payload.byte(m.tail ? atTail : 0)
+    payload.varint(m.count)
+  } else if (m.do === 'setElement' || m.do === 'insert') {
+    payload.byte((m.do === 'insert' && m.behind ? atTail : 0) | form)
+    payload.varint(m.rank)
+    element(m.text)
+  } else if (m.do === 'removeRange') {
+    payload.varint(m.rank)
+    payload.varint(m.count)
+  } else {
+    const ranks = ranksIn(list, m.ranks)
+    payload.varint(ranks.length)
+    for (const [i, rank] of ranks.entries()) payload.varint(rank - (ranks[i - 1] ?? 0))
+  }
+  const bytes = Buffer.from(m.key, 'latin1')
+  mutator.edit(mutator.types.lists, editNumbers[m.do], physical, bytes, 0, bytes.length)
+  if (after.length === 0) database.delete(m.key)
+  else database.set(m.key, { value: after, expireAt: known?.expireAt ?? 0 })
+}
+
+const editNumbers = {
+  push: pushEdit,
+  pop: popEdit,
+  setElement: setEdit,
+  insert: insertEdit,
+  removeRange: removeRangeEdit,
+  removeEach: removeEachEdit,
+} as const
+
+function ranksIn(list: readonly string[], ranks: readonly number[]): number[] {
+  return ranks.filter((rank) => rank < list.length).sort((a, b) => a - b)
+}
+
+/** What an edit makes of a list; undefined when it would change nothing. */
+function changedList(list: readonly string[], m: ListMutation): string[] | undefined {
+  switch (m.do) {
+    case 'push':
+      return m.tail ? [...list, ...m.elements] : [...m.elements.toReversed(), ...list]
+    case 'pop':
+      return m.tail ? list.slice(0, Math.max(0, list.length - m.count)) : list.slice(m.count)
+    case 'setElement':
+      return m.rank < list.length ? list.with(m.rank, m.text) : undefined
+    case 'insert':
+      return m.rank < list.length ? list.toSpliced(m.behind ? m.rank + 1 : m.rank, 0, m.text) : undefined
+    case 'removeRange':
+      return m.rank < list.length ? list.toSpliced(m.rank, m.count) : undefined
+    case 'removeEach': {
+      const ranks = ranksIn(list, m.ranks)
+      return ranks.length === 0 ? undefined : list.filter((_, rank) => !ranks.includes(rank))
+    }
   }
 }

@@ -274,7 +274,7 @@ export class RecoverableShard {
     this.model = new KeyspaceModel()
     for (const [key, { value, expireAt }] of contentsOf(this.replayedHistory())) {
       const slash = key.indexOf('/')
-      const copy = typeof value === 'string' ? value : new Map(value)
+      const copy = typeof value === 'string' ? value : Array.isArray(value) ? [...value] : new Map(value as ReadonlyMap<string, string>)
       this.model.databases[Number(key.slice(0, slash))]?.set(key.slice(slash + 1), { value: copy, expireAt })
     }
   }

@@ -1,18 +1,16 @@
 /** Redis's commands on the model: what each changes and answers. Only what the workload sends; arguments are well-formed. */
 import type { Item, Model } from './model.ts'
+import { collectionHandlers } from './model-collections.ts'
+import type { Expected, Handler } from './model-replies.ts'
+import { array, bulk, bulks, difference, integer, isInteger, nil, ok, wrongType } from './model-replies.ts'
 
-/** The reply's bytes as latin1 text, or where several answers are right a judge, who says what is wrong with them. */
-export type Expected = string | ((raw: string) => string | undefined)
+export type { Expected } from './model-replies.ts'
 
-const ok = '+OK\r\n'
-const nil = '$-1\r\n'
-const wrongType = '-WRONGTYPE Operation against a key holding the wrong kind of value\r\n'
 const notInteger = '-ERR value is not an integer or out of range\r\n'
 const hashNotInteger = '-ERR hash value is not an integer\r\n'
 
 type StringItem = Extract<Item, { kind: 'string' }>
 type HashItem = Extract<Item, { kind: 'hash' }>
-type Handler = (model: Model, db: number, args: readonly string[]) => Expected
 
 export function modelReply(model: Model, db: number, words: readonly string[]): Expected {
   const handler = handlers[(words[0] as string).toLowerCase()]
@@ -21,6 +19,7 @@ export function modelReply(model: Model, db: number, words: readonly string[]): 
 }
 
 const handlers: Readonly<Record<string, Handler>> = {
+  ...collectionHandlers,
   set,
   get: onString((item) => bulk(item?.text)),
   strlen: onString((item) => integer(item?.text.length ?? 0)),
@@ -160,7 +159,7 @@ const handlers: Readonly<Record<string, Handler>> = {
     return integer(after)
   }),
   hget: onHash((item, [, name]) => bulk(item?.fields.get(name as string))),
-  hmget: onHash((item, [, ...names]) => `*${names.length}\r\n${names.map((name) => bulk(item?.fields.get(name))).join('')}`),
+  hmget: onHash((item, [, ...names]) => array(names.map((name) => item?.fields.get(name)))),
   hlen: onHash((item) => integer(item?.fields.size ?? 0)),
   hgetall: onHash((item) => {
     const pairs = [...(item?.fields ?? [])].map(([name, value]) => `${name}\n${value}`)
@@ -177,7 +176,7 @@ function set(model: Model, db: number, [key, text, ...options]: readonly string[
   const nameOf = key as string
   const item = model.get(db, nameOf)
   const has = (option: string): boolean => options.includes(option)
-  if (has('GET') && item?.kind === 'hash') return wrongType
+  if (has('GET') && item !== undefined && item.kind !== 'string') return wrongType
   const answer = has('GET') ? bulk(item?.kind === 'string' ? item.text : undefined) : ok
   if ((has('NX') && item !== undefined) || (has('XX') && item === undefined)) return has('GET') ? answer : nil
   const px = options.indexOf('PX')
@@ -189,46 +188,13 @@ function set(model: Model, db: number, [key, text, ...options]: readonly string[
 function onString(work: (item: StringItem | undefined, args: readonly string[], model: Model, db: number) => Expected): Handler {
   return (model, db, args) => {
     const item = model.get(db, args[0] as string)
-    return item?.kind === 'hash' ? wrongType : work(item, args, model, db)
+    return item !== undefined && item.kind !== 'string' ? wrongType : work(item, args, model, db)
   }
 }
 
 function onHash(work: (item: HashItem | undefined, args: readonly string[], model: Model, db: number) => Expected): Handler {
   return (model, db, args) => {
     const item = model.get(db, args[0] as string)
-    return item?.kind === 'string' ? wrongType : work(item, args, model, db)
+    return item !== undefined && item.kind !== 'hash' ? wrongType : work(item, args, model, db)
   }
-}
-
-function isInteger(text: string): boolean {
-  return /^(0|-?[1-9]\d{0,15})$/.test(text)
-}
-
-function integer(value: number): string {
-  return `:${value}\r\n`
-}
-
-function bulk(text: string | undefined): string {
-  return text === undefined ? nil : `$${text.length}\r\n${text}\r\n`
-}
-
-/** The items of an array of bulks. */
-function bulks(raw: string): string[] {
-  const found: string[] = []
-  let at = raw.indexOf('\r\n') + 2
-  while (at < raw.length) {
-    const end = raw.indexOf('\r\n', at)
-    const length = Number(raw.slice(at + 1, end))
-    found.push(raw.slice(end + 2, end + 2 + length))
-    at = end + 4 + length
-  }
-  return found
-}
-
-/** What two lists have not in common, their order aside; undefined when they are the same. */
-function difference(found: readonly string[], expected: readonly string[]): string | undefined {
-  const missing = expected.filter((each) => !found.includes(each))
-  const strange = found.filter((each) => !expected.includes(each))
-  if (missing.length === 0 && strange.length === 0 && found.length === expected.length) return undefined
-  return `missing: ${JSON.stringify(missing)}, not expected: ${JSON.stringify(strange)}, ${found.length} instead of ${expected.length}`
 }

@@ -5,9 +5,19 @@
  * Keys that have expired (a key lives through its last millisecond) are missing, wherever they still are: time only goes forward for the model.
  */
 
-export type Item =
-  | { readonly kind: 'string'; readonly text: string; readonly expireAt: number; readonly lsn: number }
-  | { readonly kind: 'hash'; readonly fields: ReadonlyMap<string, string>; readonly expireAt: number; readonly lsn: number }
+interface Kept {
+  readonly expireAt: number
+  readonly lsn: number
+}
+
+export type Contents =
+  | { readonly kind: 'string'; readonly text: string }
+  | { readonly kind: 'hash'; readonly fields: ReadonlyMap<string, string> }
+  | { readonly kind: 'set'; readonly members: ReadonlySet<string> }
+  | { readonly kind: 'list'; readonly elements: readonly string[] }
+  | { readonly kind: 'zset'; readonly scores: ReadonlyMap<string, number> }
+
+export type Item = Contents & Kept
 
 export type Items = ReadonlyMap<string, Item>
 
@@ -20,6 +30,12 @@ export interface State {
 export const emptyState: State = {
   logical: Array.from({ length: 16 }, (_, i) => i),
   databases: Array.from({ length: 16 }, () => new Map()),
+}
+
+function sizeOf(contents: Exclude<Contents, { kind: 'string' }>): number {
+  if (contents.kind === 'hash') return contents.fields.size
+  if (contents.kind === 'set') return contents.members.size
+  return contents.kind === 'list' ? contents.elements.length : contents.scores.size
 }
 
 export class Model {
@@ -72,8 +88,13 @@ export class Model {
   }
 
   putHash(db: number, key: string, fields: ReadonlyMap<string, string>, expireAt: number): void {
-    if (fields.size === 0) this.delete(db, key)
-    else this.#put(db, key, { kind: 'hash', fields, expireAt, lsn: this.lsn })
+    this.putCollection(db, key, { kind: 'hash', fields }, expireAt)
+  }
+
+  /** Puts a collection, which goes with its last element. */
+  putCollection(db: number, key: string, contents: Exclude<Contents, { kind: 'string' }>, expireAt: number): void {
+    if (sizeOf(contents) === 0) this.delete(db, key)
+    else this.#put(db, key, { ...contents, expireAt, lsn: this.lsn })
   }
 
   putItem(db: number, key: string, item: Item): void {

@@ -113,6 +113,7 @@ export class Observer {
     return {
       read: (id) => store.read(id),
       readTo: (id, done) => store.readTo(id, done),
+      readAtOnce: (id) => store.readAtOnce(id),
       readMany: (ids) => store.readMany(ids),
       write: (batch) => {
         for (const put of batch.puts) this.#requireCommitted(put)

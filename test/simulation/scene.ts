@@ -148,6 +148,11 @@ export class PlainClient implements PipeOwner {
     this.#pipe.write([Buffer.from(texts.join(''), 'latin1')])
   }
 
+  /** Closes the connection at once. */
+  leave(): void {
+    this.#pipe.destroy()
+  }
+
   /** Whether a reply has come that nobody has received. */
   get hasReply(): boolean {
     this.#reply ??= this.#decoder.next()?.raw.toString('latin1')

@@ -13,6 +13,7 @@ import type { Sizes } from '../../storage/sizes.ts'
 import { defaultSizes } from '../../storage/sizes.ts'
 import { EventLoop } from './event-loop.ts'
 import { Machine } from './machine.ts'
+import type { Contents } from './model.ts'
 import { Observer } from './observer.ts'
 import { SeededRandom } from './seeded-random.ts'
 import { SimulatedClient } from './simulated-client.ts'
@@ -80,6 +81,15 @@ export async function simulate(seed: number, options: SimulationOptions = {}): P
     failure = caught as Error
   }
   return simulation.result(failure)
+}
+
+/** What reads a value whole, by its kind: names of commands, and what follows the key. */
+const wholeValue: Readonly<Record<Contents['kind'], readonly (readonly [string, ...string[]])[]>> = {
+  string: [['GET']],
+  hash: [['HLEN'], ['HGETALL']],
+  set: [['SCARD'], ['SMEMBERS']],
+  list: [['LLEN'], ['LRANGE', '0', '-1']],
+  zset: [['ZCARD'], ['ZRANGE', '0', '-1', 'WITHSCORES']],
 }
 
 class Simulation {
@@ -242,10 +252,7 @@ class Simulation {
         const kind = this.#observer.model.get(db, key)?.kind
         client.send(['TYPE', key])
         client.send(['PTTL', key])
-        if (kind === 'hash') {
-          client.send(['HLEN', key])
-          client.send(['HGETALL', key])
-        } else client.send(['GET', key])
+        for (const [name, ...rest] of wholeValue[kind ?? 'string']) client.send([name, key, ...rest])
       }
     }
     await this.#until(() => client.waiting.length === 0)

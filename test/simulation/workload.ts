@@ -4,11 +4,15 @@ import type { SeededRandom } from './seeded-random.ts'
 export const databases = 3
 const stringKeys = 18
 const hashKeys = 5
+const setKeys = ['set0', 'set1', 'set2']
+const listKeys = ['list0', 'list1', 'list2']
+const collectionKeys = [...setKeys, ...listKeys]
 
 /** Every key that the workload can touch. */
 export const allKeys: readonly string[] = [
   ...Array.from({ length: stringKeys }, (_, i) => `s${i}`),
   ...Array.from({ length: hashKeys }, (_, i) => `h${i}`),
+  ...collectionKeys,
 ]
 
 export class Workload {
@@ -47,12 +51,18 @@ export class Workload {
     if (this.once(40)) return ['SELECT', `${this.below(databases)}`]
     if (this.once(60)) return this.pick([['DBSIZE'], ['KEYS', '*']])
     if (this.once(40)) return ['HGETALL', this.#hashKey()]
+    if (this.once(40))
+      return this.pick([
+        ['SMEMBERS', this.pick(setKeys)],
+        ['LRANGE', this.pick(listKeys), '0', '-1'],
+      ])
     return this.#plainRequest()
   }
 
   /** One whose reply is known byte for byte. */
   #plainRequest(): string[] {
     if (this.once(250)) return this.pick([['FLUSHDB'], ['SWAPDB', `${this.below(databases)}`, `${this.below(databases)}`]])
+    if (this.once(3)) return this.#collectionRequest()
     return this.once(3) ? this.#hashRequest() : this.once(4) ? this.#keyRequest() : this.#stringRequest()
   }
 
@@ -95,6 +105,45 @@ export class Workload {
       () => ['HMGET', key, ...some(() => [this.#field()])],
       () => ['HLEN', key],
     ])()
+  }
+
+  #collectionRequest(): string[] {
+    return this.pick([() => this.#setRequest(), () => this.#listRequest()])()
+  }
+
+  #setRequest(): string[] {
+    const key = this.#collectionKey(setKeys)
+    return this.pick<() => string[]>([
+      () => ['SADD', key, ...this.#some(() => [this.#member()])],
+      () => ['SADD', key, ...this.#some(() => [this.#member()])],
+      () => ['SADD', key, `${this.below(1000)}`],
+      () => ['SREM', key, ...this.#some(() => [this.#member()])],
+      () => ['SISMEMBER', key, this.#member()],
+      () => ['SCARD', key],
+      () => [this.pick(['SUNIONSTORE', 'SINTERSTORE']), this.#collectionKey(setKeys), key, this.#collectionKey(setKeys)],
+    ])()
+  }
+
+  #listRequest(): string[] {
+    const key = this.#collectionKey(listKeys)
+    const end = (): string => this.pick(['L', 'R'])
+    return this.pick<() => string[]>([
+      () => [`${end()}PUSH`, key, ...this.#some(() => [this.#fieldValue()])],
+      () => [`${end()}PUSH`, key, ...this.#some(() => [this.#fieldValue()])],
+      () => [`${end()}POP`, key, ...(this.once(2) ? [] : [`${this.below(6)}`])],
+      () => ['LSET', key, `${this.below(40)}`, this.#fieldValue()],
+      () => ['LRANGE', key, `${this.below(40)}`, `${this.below(60) - 1}`],
+      () => ['LLEN', key],
+      () => (this.once(3) ? ['LTRIM', key, `${this.below(5)}`, `${this.below(400)}`] : ['LLEN', key]),
+    ])()
+  }
+
+  #some(part: () => string[]): string[] {
+    return Array.from({ length: 1 + this.below(this.once(6) ? 40 : 4) }, part).flat()
+  }
+
+  #member(): string {
+    return this.once(4) ? `${this.below(100)}` : `m${this.below(this.fieldsMax)}${'-'.repeat(this.below(3) * 9)}`
   }
 
   #keyRequest(): string[] {
@@ -149,7 +198,13 @@ export class Workload {
     return this.once(50) ? `s${this.below(stringKeys)}` : `h${this.below(hashKeys)}`
   }
 
+  /** A key that mostly holds a collection of one type. */
+  #collectionKey(keys: readonly string[]): string {
+    return this.once(50) ? this.#key() : this.pick(keys)
+  }
+
   #key(): string {
+    if (this.once(4)) return this.pick(collectionKeys)
     return this.once(3) ? this.#hashKey() : this.#stringKey()
   }
 }

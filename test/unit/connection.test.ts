@@ -118,6 +118,7 @@ function open(change: Partial<ReturnType<typeof defaultLimits>> = {}) {
     counts: { inputBytes: 0, outputBytes: 0 },
     open: () => handler,
     lackedMemory: (connection) => starved.push(connection),
+    overflowed: () => undefined,
     left: (connection) => gone.push(connection),
   }
   const connection = new Connection(7, pipe, host)
@@ -263,7 +264,7 @@ describe('Connection', () => {
   })
 
   it('closes at once a client whose replies exceed the hard limit', async () => {
-    const { pipe, pool, handler } = open({ outputHardBytes: 10_000 })
+    const { pipe, pool, handler } = open({ output: { hardBytes: 10_000, softBytes: 0, softMs: 0 } })
     pipe.taking = false
     pipe.deliver('BIG 20000\r\n')
     await turnOver()
@@ -271,7 +272,7 @@ describe('Connection', () => {
   })
 
   it('closes a client that stays above the soft limit for too long', async () => {
-    const { clock, turn, pipe, connection } = open({ outputSoftBytes: 1000, outputSoftMs: 5000 })
+    const { clock, turn, pipe, connection } = open({ output: { hardBytes: 0, softBytes: 1000, softMs: 5000 } })
     pipe.taking = false
     pipe.deliver('BIG 20000\r\n')
     await turnOver()
@@ -284,6 +285,36 @@ describe('Connection', () => {
     expect(pipe.destroyed).toBe(false)
     later(2000)
     expect(pipe.destroyed).toBe(true)
+  })
+
+  it('holds a subscriber to the limits of its class, what is gathered in a turn included, and lets it be silent', async () => {
+    const { clock, turn, pipe, connection } = open({
+      output: { hardBytes: 1000, softBytes: 0, softMs: 0 },
+      subscriberOutput: { hardBytes: 50_000, softBytes: 0, softMs: 0 },
+      idleMs: 10_000,
+    })
+    connection.subscribed = true
+    clock.advance(20_000)
+    turn.tick()
+    connection.sweep()
+    expect(pipe.destroyed).toBe(false)
+    for (let i = 0; i < 5; i++) connection.push([Buffer.alloc(10_000)], 0)
+    expect([pipe.destroyed, connection.output.memoryBytes >= 50_000]).toEqual([false, true])
+    connection.push([Buffer.alloc(1)], 0)
+    expect([pipe.destroyed, pipe.writes]).toEqual([true, []])
+  })
+
+  it('sends a message when the log has committed its LSN, though replies are discarded', async () => {
+    const { turn, pipe, connection } = open()
+    connection.output.discarding = true
+    connection.reply.status('nobody sees this')
+    connection.push([Buffer.from('one')], 5)
+    connection.push([Buffer.from('two')], 0)
+    connection.reply.status('nor this')
+    await turnOver()
+    expect(pipe.writes.join('')).toBe('')
+    turn.released(5)
+    expect(pipe.writes.join('')).toBe('onetwo')
   })
 
   it('closes a silent client, but not one whose request waits', async () => {

@@ -13,6 +13,7 @@ function fixture() {
     command: { name } as Command,
     writes,
     wantsMemory,
+    publishes: false,
     retry: () => retried.push(name),
   })
   const get = (name: string): GatedRequest => request(name, false, false)

@@ -1,6 +1,6 @@
 /** Keyspace events as handlers name them, before anybody is told. The comparison with redis-server is in `test/commands/key-events.test.ts`. */
 import { describe, expect, it } from 'vitest'
-import { expiredEvent, genericEvent, hashEvent, keyMissEvent, newKeyEvent, stringEvent } from '../../engine/messages.ts'
+import { expiredEvent, genericEvent, hashEvent, keyMissEvent, listEvent, newKeyEvent, stringEvent } from '../../engine/messages.ts'
 import { engineTables } from '../../server/commands/tables.ts'
 import { InProcessEngine } from '../commands/in-process.ts'
 
@@ -10,10 +10,18 @@ function fixture(wanted = everything) {
   const engine = new InProcessEngine(engineTables)
   const session = engine.connect()
   const { messages } = engine.keyspace
+  const told: string[] = []
   messages.wanted = wanted
+  messages.audience = {
+    published: () => ({ receivers: 0 }),
+    happened: (database, event, key, start, end) => {
+      told.push(`${database} ${event} ${Buffer.from(key.subarray(start, end))}`)
+      return []
+    },
+  }
   const eventsOf = (...lines: string[]): string[] => {
     for (const line of lines) session.run(line)
-    return messages.take().map((message) => ('event' in message ? `${message.database} ${message.event} ${message.key}` : 'published'))
+    return told.splice(0)
   }
   return { engine, session, eventsOf }
 }
@@ -23,6 +31,16 @@ describe('keyspace events', () => {
     const { eventsOf } = fixture()
     expect(eventsOf('SET a 1 EX 100', 'RENAME a b', 'HDEL h f', 'HSET h f 1')).toEqual([
       ...['0 new a', '0 set a', '0 expire a', '0 new b', '0 rename_from a', '0 rename_to b', '0 new h', '0 hset h'],
+    ])
+  })
+
+  it('tell of lists what Redis tells, and of each list that goes with its last element', () => {
+    const { eventsOf } = fixture(listEvent | genericEvent)
+    expect(
+      eventsOf('RPUSH l a b c', 'LPUSH l d', 'LSET l 0 e', 'LINSERT l AFTER e f', 'LREM l 1 none', 'LREM l 1 f', 'LTRIM l 0 -1'),
+    ).toEqual([...['0 rpush l', '0 lpush l', '0 lset l', '0 linsert l', '0 lrem l', '0 ltrim l']])
+    expect(eventsOf('LMOVE l m LEFT RIGHT', 'RPOPLPUSH m m', 'LPOP l 0', 'LMPOP 1 l RIGHT COUNT 9', 'BLPOP m 0', 'LPUSHX l x')).toEqual([
+      ...['0 rpush m', '0 lpop l', '0 lpush m', '0 rpop m', '0 rpop l', '0 del l', '0 lpop m', '0 del m'],
     ])
   })
 

@@ -1,7 +1,8 @@
 /** The examples of docs/formats/mutations.md are what the mutator writes, and replaying them comes to the same keyspace. */
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { leafForm, textString, treeForm } from '../../engine/keyspace/entries.ts'
+import { rebuilt } from '../../engine/dump/restore-work.ts'
+import { leafForm, packedForm, textString, treeForm } from '../../engine/keyspace/entries.ts'
 import { Keyspace } from '../../engine/keyspace/keyspace.ts'
 import { noObserver } from '../../engine/keyspace/observer.ts'
 import type { FieldSource } from '../../engine/mutation/field-source.ts'
@@ -28,7 +29,7 @@ describe('log records', () => {
     expect(keyspace.entries.expireAt(ref)).toBe(1_700_000_000_000)
     expect(keyspace.entries.lsn(ref)).toBe(2)
     for (const [i, record] of made.entries()) replay.apply(i + 1, record)
-    expect(keyspace.size).toBe(4)
+    expect(keyspace.size).toBe(5)
     const root = (key: string, db: number): number => keyspace.entries.value(keyspace.find(db, Buffer.from(key), 0, key.length))
     expect(keyspace.fieldsDue(keyspace.find(3, Buffer.from('h'), 0, 1))).toBe(1_700_000_000_000)
     const { roots } = keyspace.trees
@@ -101,6 +102,11 @@ function records(): string[] {
   })
   record(() => mutator.copy(keyspace.find(0, ...bytes('h')), 0, ...bytes('g')))
   record(() => mutator.move(keyspace.find(0, ...bytes('h')), 3, ...bytes('h')))
+  const dump = Buffer.from('04010161c031', 'hex')
+  record(() => {
+    const built = rebuilt({ keyspace, mutator, limits: undefined, form: packedForm, seed: 0 }, dump, 0, dump.length)
+    mutator.restore(0, ...bytes('i'), built, 0, { bytes: dump, start: 0, end: dump.length })
+  })
   return made
 }
 

@@ -1,0 +1,128 @@
+/**
+ * How commands change lists: payloads of the list type's edits, with the form that the list is to have. It becomes a tree when it does not
+ * fit in a leaf any more. Decided here, and recorded.
+ */
+import type { Execution } from '../execution.ts'
+import { packedHeaderBytes, usedBytes } from '../memory/packed-bytes.ts'
+import { genericEvent, listEvent } from '../messages.ts'
+import { elementBytes, ListElement } from '../types/list-leaf.ts'
+import {
+  atTail,
+  becomesTree,
+  insertEdit,
+  keepRangeEdit,
+  keepsLittle,
+  popEdit,
+  pushEdit,
+  removeEachEdit,
+  removeRangeEdit,
+  setEdit,
+} from '../types/list-type.ts'
+import { readElementAt } from '../types/list-walk.ts'
+
+/** Pushes the arguments from `from` on, in their order, to the list under the key that is argument `key`; `entry` is its entry, 0 for none. */
+export function pushArguments(x: Execution, entry: number, key: number, from: number, tail: boolean): void {
+  const { args, mutator } = x
+  let bytes = 0
+  for (let i = from; i < args.count; i++) bytes += elementBytes(args.length(i))
+  const payload = mutator.payload()
+  payload.byte((tail ? atTail : 0) | formFlag(x, entry, bytes))
+  payload.varint(args.count - from)
+  for (let i = from; i < args.count; i++) payload.range(args.buffer, args.starts[i], args.ends[i])
+  x.edit(mutator.types.lists, pushEdit, key)
+  x.notify(listEvent, tail ? 'rpush' : 'lpush', key)
+}
+
+/** Pushes one element, which may be any list's own. */
+export function pushElement(x: Execution, entry: number, key: number, bytes: Uint8Array, start: number, end: number, tail: boolean): void {
+  const { mutator } = x
+  const payload = mutator.payload()
+  payload.byte((tail ? atTail : 0) | formFlag(x, entry, elementBytes(end - start)))
+  payload.varint(1)
+  payload.range(bytes, start, end)
+  x.edit(mutator.types.lists, pushEdit, key)
+  x.notify(listEvent, tail ? 'rpush' : 'lpush', key)
+}
+
+/** Takes `count` of the elements of `entry`, the list under argument `key`, from one end. */
+export function popElements(x: Execution, entry: number, key: number, count: number, tail: boolean): void {
+  const { mutator, keyspace } = x
+  const isLast = count >= keyspace.entries.length(entry)
+  const payload = mutator.payload()
+  payload.byte(tail ? atTail : 0)
+  payload.varint(count)
+  x.edit(mutator.types.lists, popEdit, key)
+  x.notify(listEvent, tail ? 'rpop' : 'lpop', key)
+  if (isLast) x.notify(genericEvent, 'del', key)
+}
+
+/** Puts argument `index` in place of element `rank` of the list under argument 1. */
+export function setElement(x: Execution, entry: number, rank: number, index: number): void {
+  const { args, mutator, keyspace } = x
+  const former = new ListElement()
+  readElementAt(keyspace, entry, rank, former)
+  const payload = mutator.payload()
+  payload.byte(formFlag(x, entry, elementBytes(args.length(index)) - elementBytes(former.end - former.start)))
+  payload.varint(rank)
+  payload.range(args.buffer, args.starts[index], args.ends[index])
+  x.edit(mutator.types.lists, setEdit, 1)
+  x.notify(listEvent, 'lset', 1)
+}
+
+/** Puts argument `index` before element `rank` of the list under argument 1, or behind it. */
+export function insertElement(x: Execution, entry: number, rank: number, behind: boolean, index: number): void {
+  const { args, mutator } = x
+  const payload = mutator.payload()
+  payload.byte((behind ? atTail : 0) | formFlag(x, entry, elementBytes(args.length(index))))
+  payload.varint(rank)
+  payload.range(args.buffer, args.starts[index], args.ends[index])
+  x.edit(mutator.types.lists, insertEdit, 1)
+  x.notify(listEvent, 'linsert', 1)
+}
+
+/** Takes `count` elements out of the list under argument 1, from `rank` on. */
+function removeElements(x: Execution, rank: number, count: number): void {
+  const { mutator } = x
+  const payload = mutator.payload()
+  payload.varint(rank)
+  payload.varint(count)
+  x.edit(mutator.types.lists, removeRangeEdit, 1)
+}
+
+/** Keeps `count` elements of the list `entry` under argument 1, from `rank` on. */
+export function keepElements(x: Execution, entry: number, rank: number, count: number): void {
+  const { mutator, keyspace } = x
+  const length = keyspace.entries.length(entry)
+  if (count === length) return
+  if (count <= 0) removeElements(x, 0, length)
+  else if (keepsLittle(keyspace, entry, rank, count)) {
+    const payload = mutator.payload()
+    payload.varint(rank)
+    payload.varint(count)
+    x.edit(mutator.types.lists, keepRangeEdit, 1)
+  } else {
+    if (rank + count < length) removeElements(x, rank + count, length - rank - count)
+    if (rank > 0) removeElements(x, 0, rank)
+  }
+}
+
+/** Takes the elements with these ranks, which ascend, out of the list under argument 1. */
+export function removeRanks(x: Execution, ranks: ArrayLike<number>): void {
+  const { mutator } = x
+  const payload = mutator.payload()
+  payload.varint(ranks.length)
+  for (let i = 0, before = 0; i < ranks.length; i++) {
+    payload.varint(ranks[i] - before)
+    before = ranks[i]
+  }
+  x.edit(mutator.types.lists, removeEachEdit, 1)
+}
+
+/** Says so if a list that grows by so many bytes is to become a tree. */
+function formFlag(x: Execution, entry: number, bytes: number): number {
+  const { entries, values, trees } = x.keyspace
+  if (entry !== 0 && entries.isTree(entry)) return 0
+  const value = entry === 0 ? 0 : entries.value(entry)
+  const used = value === 0 ? packedHeaderBytes : usedBytes(values.bytes(value), values.start(value))
+  return used + bytes > trees.leafBytesMax ? becomesTree : 0
+}

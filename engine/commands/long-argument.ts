@@ -1,0 +1,22 @@
+/** Arguments that Redis reads as C's long, with its errors. Beyond ±(2^53 − 1) a number is only about right: it is compared, never kept. */
+import type { Execution } from '../execution.ts'
+import { notAnInteger } from './errors.ts'
+
+/** Argument `index`; NaN when it is none, and the error, Redis's own unless told, is written. */
+export function readLong(x: Execution, index: number, error = notAnInteger): number {
+  const { args } = x
+  const value = args.integer(index)
+  if (!Number.isNaN(value)) return value
+  const long = args.bigInteger(index)
+  if (long !== undefined) return Number(long)
+  x.reply.error(error)
+  return Number.NaN
+}
+
+/** As `readLong` for what must be `min` at least; with one error for whatever is wrong. */
+export function readLongFrom(x: Execution, index: number, min: number, error = 'ERR value is out of range, must be positive'): number {
+  const value = readLong(x, index, error)
+  if (!(value < min)) return value
+  x.reply.error(error)
+  return Number.NaN
+}

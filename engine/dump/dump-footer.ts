@@ -1,0 +1,20 @@
+/** What a dump ends with: the version of the format that it is in, and a checksum of everything before. */
+import type { Crc64 } from '../rdb/crc64.ts'
+import { crcBytes } from '../rdb/crc64.ts'
+import { rdbVersion, rdbVersionMax } from '../rdb/rdb-format.ts'
+
+export const footerBytes = 2 + crcBytes
+
+/** Goes on from the checksum of the value with the version's; returns the footer. */
+export function footerAfter(crc: Crc64): Buffer {
+  const footer = Buffer.alloc(footerBytes)
+  footer.writeUInt16LE(rdbVersion, 0)
+  crc.update(footer, 0, 2)
+  crc.write(footer, 2)
+  return footer
+}
+
+/** Whether a dump, `bytes[start, end)`, is long enough and of a version that can be read. */
+export function hasKnownVersion(bytes: Buffer, start: number, end: number): boolean {
+  return end - start >= footerBytes && bytes.readUInt16LE(end - footerBytes) <= rdbVersionMax
+}

@@ -1,0 +1,45 @@
+/**
+ * What dumping and restoring need of a type: one row for each, in a file of its own; `dumped-types.ts` has all of them. A row
+ * writes RDB of an entry's value, and makes a value of elements that are decoded. Everything about RDB is in `engine/rdb/`,
+ * everything about the work in slices in `dump-work.ts` and `restore-work.ts`.
+ */
+import type { EngineLimits } from '../engine-limits.ts'
+import type { TypeNumber } from '../keyspace/entries.ts'
+import type { Keyspace } from '../keyspace/keyspace.ts'
+import type { Mutator } from '../mutation/mutator.ts'
+import type { RdbOutput } from '../rdb/rdb-output.ts'
+import type { ValueKind, ValueSink } from '../rdb/value-sink.ts'
+import type { BuiltValue } from './built-value.ts'
+
+export interface DumpedType {
+  readonly type: TypeNumber
+  readonly kind: ValueKind
+  /** Writes RDB's type number and what stands before the elements of an entry whose value is a tree. */
+  head(keyspace: Keyspace, entry: number, out: RdbOutput): void
+  /** Writes the elements of one leaf of a tree. The leaves follow each other in their order. */
+  leaf(keyspace: Keyspace, ref: number, out: RdbOutput): void
+  /** Writes what follows the last leaf. Missing: nothing does. */
+  tail?(keyspace: Keyspace, entry: number, out: RdbOutput): void
+  /** Writes RDB's type number and the whole of a resident value in one piece. */
+  packed(keyspace: Keyspace, entry: number, out: RdbOutput): void
+  builder(parts: BuilderParts): ValueBuilder
+}
+
+export interface BuilderParts {
+  readonly keyspace: Keyspace
+  readonly mutator: Mutator
+  /** Up to which size a value is packed; undefined when the form is known: a record is replayed. */
+  readonly limits: EngineLimits | undefined
+  /** The form that the value is to have when it is known: an encoding of `entries.ts`. 0: as its elements demand. */
+  readonly form: number
+  /** For the order of a tree. */
+  readonly seed: number
+}
+
+/** Gathers elements to a value that nobody sees yet. */
+export interface ValueBuilder extends ValueSink {
+  /** The value, when `end` has been called: the caller's from now on. */
+  take(): BuiltValue
+  /** Gives up what was not taken. */
+  release(): void
+}

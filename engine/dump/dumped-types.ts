@@ -1,0 +1,20 @@
+/** All types that can be dumped and restored, but strings, which are in one piece whatever their size. */
+import type { TypeNumber } from '../keyspace/entries.ts'
+import type { ValueKind } from '../rdb/value-sink.ts'
+import type { DumpedType } from './dumped-type.ts'
+import { dumpedHash } from './hash-dump.ts'
+import { dumpedList } from './list-dump.ts'
+import { dumpedSet } from './set-dump.ts'
+
+const dumpedTypes: readonly DumpedType[] = [dumpedHash, dumpedSet, dumpedList]
+
+export function dumpedType(type: TypeNumber): DumpedType {
+  const row = dumpedTypes.find((each) => each.type === type)
+  if (row === undefined) throw new Error(`dump: type ${type} has no row`)
+  return row
+}
+
+/** Undefined for a kind of value that there is not. */
+export function dumpedKind(kind: ValueKind): DumpedType | undefined {
+  return dumpedTypes.find((each) => each.kind === kind)
+}

@@ -1,0 +1,309 @@
+/**
+ * Large lists: elements in a tree, found by rank. A leaf's separator is a label between those of its neighbours, which no
+ * element shows and nothing but the tree itself names: a replay may come to other leaves, with the same elements in the same order.
+ *
+ * Elements come and go at the ends without the rest being touched: a full leaf is not halved there but followed, or preceded,
+ * by a new one. What is changed must be resident; a leaf that goes as a whole need not be.
+ */
+import { valueHeaderBytes } from '../keyspace/values.ts'
+import { packedHeaderBytes, setUsedBytes, usedBytes, writeEmpty } from '../memory/packed-bytes.ts'
+import type { RecordReader } from '../mutation/record-reader.ts'
+import { labelBetween, labelOf } from '../tree/order-label.ts'
+import { Separator } from '../tree/separator.ts'
+import type { LeafLayout } from '../tree/tree-elements.ts'
+import { TreeElements } from '../tree/tree-elements.ts'
+import type { TreeLeaves } from '../tree/tree-leaves.ts'
+import { LeafRow } from '../tree/tree-shape.ts'
+import { elementBytes, elementBytesAt, positionBehind, positionOf, writeElement } from './list-leaf.ts'
+
+const labelWords = 4
+/** Leaves in a row are so far apart that there is room for 2^40 between two of them, and for 2^63 in a row. */
+const rowStepBits = 64n
+const middle = 1n << 127n
+
+export class ListTrees implements LeafLayout {
+  readonly leaves: TreeLeaves
+  readonly joinMask = 0
+  readonly #elements: TreeElements
+  readonly #at = new LeafRow()
+  readonly #next = new LeafRow()
+  readonly #separator = new Separator()
+  /** Where in the buffer of its leaf the last element was written that went among others. */
+  #writtenAt = 0
+
+  constructor(leaves: TreeLeaves) {
+    this.leaves = leaves
+    this.#elements = new TreeElements(leaves, this)
+  }
+
+  sizeAt(bytes: Buffer, at: number): number {
+    return elementBytesAt(bytes, at)
+  }
+
+  cutBetween(_bytes: Buffer, _before: number, at: number, row: LeafRow, into: Separator): boolean {
+    // Others are likely to come in at the same place: the room for labels is left there.
+    return this.#labelBehind(row, at <= this.#writtenAt, into)
+  }
+
+  /** Puts the elements of a small list, which is left as it is, into a tree that is empty. */
+  fill(root: number, blob: number, count: number, lsn: number): void {
+    const { values, shape } = this.leaves
+    const bytes = values.bytes(blob)
+    const start = values.start(blob)
+    const size = usedBytes(bytes, start) - packedHeaderBytes
+    if (size === 0) return
+    const at = this.#at
+    shape.first(root, at)
+    const position = this.#elements.resize(at, packedHeaderBytes, 0, size)
+    bytes.copy(values.bytes(this.leaves.ref(at)), position, start + packedHeaderBytes, start + packedHeaderBytes + size)
+    this.#elements.done(at, count, lsn)
+  }
+
+  /** Puts `count` elements of another tree, from `rank` on, into a tree that is empty. */
+  fillFrom(root: number, former: number, rank: number, count: number, lsn: number): void {
+    const { leaves } = this
+    const { nodes, values, shape } = leaves
+    const source = new LeafRow()
+    shape.locateRank(former, rank, source)
+    let within = shape.rankWithin
+    const at = this.#at
+    for (let left = count; left > 0; shape.next(source)) {
+      const run = Math.min(left, nodes.count(source.node, source.row) - within)
+      if (run > 0) {
+        const held = leaves.used(source)
+        const start = values.start(held)
+        const first = positionOf(values.bytes(held), start, within, nodes.count(source.node, source.row)) - start
+        const size = positionBehind(values.bytes(held), start + first, run) - start - first
+        shape.last(root, at)
+        if (nodes.count(at.node, at.row) > 0 && nodes.bytes(at.node, at.row) + size > leaves.leafBytesMax) {
+          if (this.#labelBehind(at, true, this.#separator)) leaves.create(at, this.#separator, packedHeaderBytes, lsn)
+        }
+        const position = this.#elements.resize(at, nodes.bytes(at.node, at.row), 0, size)
+        const begin = values.start(held) + first
+        values.bytes(held).copy(values.bytes(leaves.ref(at)), position, begin, begin + size)
+        leaves.changed(at, run, lsn)
+      }
+      left -= run
+      within = 0
+    }
+  }
+
+  /** Appends the next `count` ranges of a payload. */
+  append(root: number, payload: RecordReader, count: number, lsn: number): void {
+    const { leaves } = this
+    const { nodes, values } = leaves
+    const at = this.#at
+    leaves.shape.last(root, at)
+    for (let left = count; left > 0; ) {
+      const used = nodes.bytes(at.node, at.row)
+      let run = this.#runThatFits(payload, left, used, nodes.count(at.node, at.row))
+      if (run.count === 0) {
+        // Without a label for a new leaf the last one grows.
+        if (this.#labelBehind(at, true, this.#separator)) {
+          leaves.create(at, this.#separator, packedHeaderBytes, lsn)
+          continue
+        }
+        run = { count: left, bytes: this.#bytesOf(payload, left) }
+      }
+      let position = this.#elements.resize(at, used, 0, run.bytes)
+      const bytes = values.bytes(leaves.ref(at))
+      for (let i = 0; i < run.count; i++) {
+        payload.range()
+        position = writeElement(bytes, position, payload.bytes, payload.start, payload.stop)
+      }
+      leaves.changed(at, run.count, lsn)
+      left -= run.count
+    }
+  }
+
+  /** Puts the next `count` ranges of a payload in front of everything, one after the other: the last one comes first. */
+  prepend(root: number, payload: RecordReader, count: number, lsn: number): void {
+    const { leaves } = this
+    const { nodes, values } = leaves
+    const at = this.#at
+    for (let left = count; left > 0; ) {
+      leaves.shape.first(root, at)
+      const held = nodes.count(at.node, at.row)
+      let run = this.#runThatFits(payload, left, nodes.bytes(at.node, at.row), held)
+      if (run.count === 0) {
+        // The first leaf stays the first: what it holds goes to a new one behind it.
+        if (this.#labelBehind(at, false, this.#separator)) {
+          leaves.writable(at, 0)
+          leaves.cut(at, packedHeaderBytes, held, this.#separator, lsn)
+          continue
+        }
+        run = { count: left, bytes: this.#bytesOf(payload, left) }
+      }
+      const from = this.#elements.resize(at, packedHeaderBytes, 0, run.bytes)
+      const bytes = values.bytes(leaves.ref(at))
+      let position = from + run.bytes
+      for (let i = 0; i < run.count; i++) {
+        payload.range()
+        position -= elementBytes(payload.stop - payload.start)
+        writeElement(bytes, position, payload.bytes, payload.start, payload.stop)
+      }
+      leaves.changed(at, run.count, lsn)
+      left -= run.count
+    }
+  }
+
+  /** How many of the next `count` ranges fit into a leaf with `held` elements in `used` bytes, one at least if it is empty. */
+  #runThatFits(payload: RecordReader, count: number, used: number, held: number): { count: number; bytes: number } {
+    const { at } = payload
+    // The slot of a full leaf is as large as a leaf may be, its header included.
+    const room = this.leaves.leafBytesMax - valueHeaderBytes - used
+    let bytes = 0
+    let fitting = 0
+    for (; fitting < count; fitting++) {
+      payload.range()
+      const size = elementBytes(payload.stop - payload.start)
+      if (bytes + size > room && (fitting > 0 || held > 0)) break
+      bytes += size
+    }
+    payload.at = at
+    return { count: fitting, bytes }
+  }
+
+  #bytesOf(payload: RecordReader, count: number): number {
+    const { at } = payload
+    let bytes = 0
+    for (let i = 0; i < count; i++) {
+      payload.range()
+      bytes += elementBytes(payload.stop - payload.start)
+    }
+    payload.at = at
+    return bytes
+  }
+
+  /** Puts `bytes[start, end)`, which are not this list's own, in place of the element `rank`. */
+  set(root: number, rank: number, from: Uint8Array, start: number, end: number, lsn: number): void {
+    const { leaves } = this
+    const at = this.#at
+    const offset = this.#locate(root, rank, at)
+    const ref = leaves.used(at)
+    const former = elementBytesAt(leaves.values.bytes(ref), leaves.values.start(ref) + offset)
+    this.#write(at, offset, former, from, start, end, 0, lsn)
+  }
+
+  /** Puts an element before the element `rank`, or behind it. */
+  insert(root: number, rank: number, behind: boolean, from: Uint8Array, start: number, end: number, lsn: number): void {
+    const { leaves } = this
+    const at = this.#at
+    let offset = this.#locate(root, rank, at)
+    const ref = leaves.used(at)
+    if (behind) offset += elementBytesAt(leaves.values.bytes(ref), leaves.values.start(ref) + offset)
+    this.#write(at, offset, 0, from, start, end, 1, lsn)
+  }
+
+  #write(at: LeafRow, offset: number, former: number, from: Uint8Array, start: number, end: number, by: number, lsn: number): void {
+    const { leaves } = this
+    const position = this.#elements.resize(at, offset, former, elementBytes(end - start))
+    writeElement(leaves.values.bytes(leaves.ref(at)), position, from, start, end)
+    this.#writtenAt = position
+    this.#elements.done(at, by, lsn)
+  }
+
+  /** Takes `count` elements out from the element `rank` on, but not all that there are. Leaves that go as a whole may be cold, except the first. */
+  remove(root: number, rank: number, count: number, lsn: number): void {
+    const { leaves } = this
+    const { nodes, values } = leaves
+    const at = this.#at
+    for (let left = count; left > 0; ) {
+      leaves.shape.locateRank(root, rank, at)
+      const within = leaves.shape.rankWithin
+      const held = nodes.count(at.node, at.row)
+      const run = Math.min(left, held - within)
+      left -= run
+      if (run === held) {
+        this.#removeLeaf(root, at, lsn)
+        continue
+      }
+      const ref = leaves.used(at)
+      const bytes = values.bytes(ref)
+      const start = values.start(ref)
+      const from = positionOf(bytes, start, within, held)
+      // Towards the end the other way is shorter.
+      const to = run <= held - within - run ? positionBehind(bytes, from, run) : positionOf(bytes, start, within + run, held)
+      this.#elements.remove(at, from - start, to - from, run, lsn)
+    }
+  }
+
+  /** Takes out the elements with these ranks, which ascend; not all that there are. */
+  removeEach(root: number, ranks: readonly number[], lsn: number): void {
+    const { leaves } = this
+    const { nodes } = leaves
+    const at = this.#at
+    // From the end, so that the ranks before stay what they are.
+    for (let last = ranks.length - 1; last >= 0; ) {
+      leaves.shape.locateRank(root, ranks[last], at)
+      const before = ranks[last] - leaves.shape.rankWithin
+      let first = last
+      while (first > 0 && ranks[first - 1] >= before) first--
+      const count = last - first + 1
+      if (count === nodes.count(at.node, at.row)) this.#removeLeaf(root, at, lsn)
+      else this.#removeIn(at, ranks, first, count, before, lsn)
+      last = first - 1
+    }
+  }
+
+  /** Takes out of a leaf the elements with `count` ranks from `ranks[first]` on. `before`: the rank of the leaf's first element. */
+  #removeIn(at: LeafRow, ranks: readonly number[], first: number, count: number, before: number, lsn: number): void {
+    const { leaves } = this
+    const { values } = leaves
+    leaves.used(at)
+    const ref = leaves.writable(at, 0)
+    const bytes = values.bytes(ref)
+    const start = values.start(ref)
+    const used = usedBytes(bytes, start)
+    let kept = start + packedHeaderBytes
+    let from = kept
+    let rank = before
+    for (let i = 0; i < count; i++) {
+      const gone = positionBehind(bytes, from, ranks[first + i] - rank)
+      bytes.copyWithin(kept, from, gone)
+      kept += gone - from
+      from = gone + elementBytesAt(bytes, gone)
+      rank = ranks[first + i] + 1
+    }
+    bytes.copyWithin(kept, from, start + used)
+    setUsedBytes(bytes, start, kept + used - from)
+    this.#elements.done(at, -count, lsn)
+  }
+
+  /** Takes a leaf out with all its elements. The first one of a tree stays, empty, if it cannot be joined. */
+  #removeLeaf(root: number, at: LeafRow, lsn: number): void {
+    const { leaves } = this
+    const first = this.#next
+    leaves.shape.first(root, first)
+    if (first.node !== at.node || first.row !== at.row) {
+      leaves.remove(at)
+      return
+    }
+    leaves.used(at)
+    const count = leaves.nodes.count(at.node, at.row)
+    const ref = leaves.emptied(at, packedHeaderBytes)
+    writeEmpty(leaves.values.bytes(ref), leaves.values.start(ref))
+    this.#elements.done(at, -count, lsn)
+  }
+
+  /** The leaf of an element; returns where in its blob that begins. */
+  #locate(root: number, rank: number, into: LeafRow): number {
+    const { leaves } = this
+    leaves.shape.locateRank(root, rank, into)
+    const ref = leaves.used(into)
+    const start = leaves.values.start(ref)
+    return positionOf(leaves.values.bytes(ref), start, leaves.shape.rankWithin, leaves.nodes.count(into.node, into.row)) - start
+  }
+
+  /** A label between a leaf's and the next one's; false when there is none left. */
+  #labelBehind(at: LeafRow, atEnd: boolean, into: Separator): boolean {
+    const { shape } = this.leaves
+    const left = labelOf(shape.separator(at, into), labelWords)
+    const next = this.#next.set(at.node, at.row)
+    const isLast = !shape.next(next)
+    // The second leaf of all has as much room before it as behind it.
+    if (isLast && left === 0n) return labelBetween(middle - 2n, middle, labelWords, atEnd, into)
+    const right = isLast ? -1n : labelOf(shape.separator(next, into), labelWords)
+    return labelBetween(left, right, labelWords, atEnd, into, isLast || left === 0n ? rowStepBits : undefined)
+  }
+}

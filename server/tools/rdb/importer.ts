@@ -1,0 +1,243 @@
+/**
+ * Loads an RDB into a running server: each value as RESTORE, as it lies in the RDB, once it has been decoded from its beginning to its
+ * end; a very large collection as the commands that make it. Memory does not grow with the file.
+ */
+import { footerAfter } from '../../../engine/dump/dump-footer.ts'
+import { Crc64 } from '../../../engine/rdb/crc64.ts'
+import { stringValue } from '../../../engine/rdb/rdb-format.ts'
+import type { RdbElement } from '../../../engine/rdb/rdb-input.ts'
+import { RdbShortage } from '../../../engine/rdb/rdb-input.ts'
+import type { RdbKey } from '../../../engine/rdb/rdb-reader.ts'
+import { RdbReader } from '../../../engine/rdb/rdb-reader.ts'
+import { ValueDecoder } from '../../../engine/rdb/value-decoder.ts'
+import { NoSink } from '../../../engine/rdb/value-sink.ts'
+import type { RdbSource } from './rdb-source.ts'
+import { RdbWindow } from './rdb-source.ts'
+import type { RequestPart, RespClient } from './resp-client.ts'
+import { ValueCommands } from './value-commands.ts'
+
+/** A collection that takes more is loaded by commands. */
+export const restoredBytesMax = 32 * 1024 * 1024
+
+export interface ImportFigures {
+  keys: number
+  /** Keys whose value has no elements, which a faulty version of Redis has left. */
+  empty: number
+  /** Keys that were loaded by commands. */
+  large: number
+  functions: number
+  bytes: number
+}
+
+export interface ImportOptions {
+  readonly source: RdbSource
+  readonly target: RespClient
+  /** Told how many bytes have been read. */
+  readonly onProgress: (bytes: number) => void
+  readonly warn: (text: string) => void
+  readonly restoredBytesMax?: number | undefined
+}
+
+export class Importer {
+  readonly figures: ImportFigures = { keys: 0, empty: 0, large: 0, functions: 0, bytes: 0 }
+  readonly #options: ImportOptions
+  readonly #window: RdbWindow
+  readonly #reader: RdbReader
+  readonly #crc = new Crc64()
+  readonly #counter = new ElementCounter()
+  readonly #bytesMax: number
+  #db = 0
+  #failure: Error | undefined
+
+  constructor(options: ImportOptions) {
+    this.#options = options
+    this.#bytesMax = options.restoredBytesMax ?? restoredBytesMax
+    this.#window = new RdbWindow(options.source)
+    this.#reader = new RdbReader(this.#window.input)
+  }
+
+  /** What has been read behind the end: of a connection, what comes after the RDB. */
+  get rest(): Buffer {
+    const { bytes, at, end } = this.#window.input
+    return bytes.subarray(at, end)
+  }
+
+  /** Loads all of it. Rejects with what is wrong, in the RDB or with the target. */
+  async run(): Promise<ImportFigures> {
+    const { input } = this.#window
+    const { onProgress, target } = this.#options
+    for (let isComplete = false; !isComplete; ) {
+      try {
+        isComplete = await this.#some()
+      } catch (failure) {
+        if (!isShortage(failure)) throw failure
+        await this.#window.fill(failure.needed, input.at)
+      }
+      onProgress(input.offset)
+    }
+    this.figures.bytes = input.offset
+    await target.must('PING')
+    if (this.#failure !== undefined) throw this.#failure
+    return this.figures
+  }
+
+  /** Loads what is in the window, as long as there is nothing to wait for. True at the end. */
+  async #some(): Promise<boolean> {
+    const { input } = this.#window
+    const { target } = this.#options
+    for (;;) {
+      if (target.isFull) await target.room()
+      if (this.#failure !== undefined) throw this.#failure
+      const part = this.#reader.next()
+      if (part.part === 'function') await this.#function(part.code)
+      else if (part.part === 'end') {
+        if (part.checksum >= 0 && !this.#window.hasChecksum(part.checksum)) input.refuse('the checksum is wrong', part.checksum)
+        return true
+      } else if (part.part === 'key') {
+        this.#select(part)
+        const raw = this.#valueInWindow(part) ?? (await this.#rawValue(part))
+        this.figures.keys++
+        if (raw === undefined) await this.#asCommands(part)
+        else if (this.#counter.count === 0) this.figures.empty++
+        else this.#restore(part, raw)
+      }
+    }
+  }
+
+  #select(key: RdbKey): void {
+    if (key.db === this.#db) return
+    this.#post(['SELECT', key.db], key)
+    this.#db = key.db
+  }
+
+  /** The bytes of a value that is in the window as a whole; undefined, and nothing read, if it is not. */
+  #valueInWindow({ type }: RdbKey): Buffer | undefined {
+    const { input } = this.#window
+    const start = input.at
+    this.#counter.count = 0
+    try {
+      const decoder = new ValueDecoder(input, type, this.#counter)
+      while (decoder.step(Number.POSITIVE_INFINITY));
+      if (type === stringValue || input.at - start <= this.#bytesMax) return input.bytes.subarray(start, input.at)
+    } catch (failure) {
+      if (!isShortage(failure)) throw failure
+    }
+    input.at = start
+    return undefined
+  }
+
+  /** The bytes of a value, type included, when all of it has been decoded; undefined if it is too large, and nothing has been read of it. */
+  async #rawValue({ type }: RdbKey): Promise<Buffer | undefined> {
+    const { input } = this.#window
+    const bytesMax = type === stringValue ? Number.POSITIVE_INFINITY : this.#bytesMax
+    let start = input.at
+    this.#counter.count = 0
+    const decoder = new ValueDecoder(input, type, this.#counter)
+    for (;;) {
+      try {
+        while (decoder.step(Number.POSITIVE_INFINITY));
+        break
+      } catch (failure) {
+        if (!isShortage(failure)) throw failure
+        if (input.at - start > bytesMax) {
+          input.at = start
+          return undefined
+        }
+        start -= await this.#window.fill(failure.needed, start)
+      }
+    }
+    if (input.at - start > bytesMax) {
+      input.at = start
+      return undefined
+    }
+    return input.bytes.subarray(start, input.at)
+  }
+
+  #restore(key: RdbKey, raw: Buffer): void {
+    const value = Buffer.allocUnsafe(1 + raw.length + 10)
+    value[0] = key.type
+    raw.copy(value, 1)
+    this.#crc.reset()
+    this.#crc.update(value, 0, 1 + raw.length)
+    footerAfter(this.#crc).copy(value, 1 + raw.length)
+    const use = key.idleSeconds >= 0 ? ['IDLETIME', key.idleSeconds] : key.frequency >= 0 ? ['FREQ', key.frequency] : []
+    this.#post(['RESTORE', key.key, key.expireAt, value, 'REPLACE', 'ABSTTL', ...use], key)
+  }
+
+  async #asCommands(key: RdbKey): Promise<void> {
+    const { input } = this.#window
+    const { target } = this.#options
+    this.figures.large++
+    this.#post(['UNLINK', key.key], key)
+    const commands = new ValueCommands(key.key)
+    const decoder = new ValueDecoder(input, key.type, commands)
+    for (let goesOn = true; goesOn; ) {
+      try {
+        goesOn = decoder.step(512 * 1024)
+      } catch (failure) {
+        if (!isShortage(failure)) throw failure
+        await this.#window.fill(failure.needed, input.at)
+      }
+      for (const request of commands.take(!goesOn)) this.#post(request, key)
+      await target.room()
+      this.#options.onProgress(input.offset)
+    }
+    if (key.expireAt > 0) this.#post(['PEXPIREAT', key.key, key.expireAt], key)
+  }
+
+  async #function(code: Buffer): Promise<void> {
+    const { target, warn } = this.#options
+    const reply = await target.send('FUNCTION', 'LOAD', 'REPLACE', code)
+    if (reply instanceof Error) warn(`A library of functions was not loaded: ${reply.message}`)
+    else this.figures.functions++
+  }
+
+  /** Sends a request that is about a key. The first refusal of the target ends the import. */
+  #post(request: readonly RequestPart[], key: RdbKey): void {
+    const failed = (failure: Error): void => {
+      this.#failure ??= failure
+    }
+    this.#options.target.post(
+      request,
+      (answer) => {
+        if (answer instanceof Error) failed(new Error(`key ${shown(key.key)} in database ${key.db} was refused: ${answer.message}`))
+      },
+      failed,
+    )
+  }
+}
+
+function shown(key: Buffer): string {
+  const text = key.toString('latin1')
+  return JSON.stringify(text.length > 100 ? `${text.slice(0, 100)}…` : text)
+}
+
+export function isShortage(failure: unknown): failure is RdbShortage {
+  return failure instanceof RdbShortage
+}
+
+/** Sees whether there is anything in a value. */
+class ElementCounter extends NoSink {
+  count = 0
+
+  override string(_value: RdbElement): void {
+    this.count++
+  }
+
+  override element(_value: RdbElement): void {
+    this.count++
+  }
+
+  override scored(_member: RdbElement, _score: number): void {
+    this.count++
+  }
+
+  override field(_field: RdbElement, _value: RdbElement, _expireAt: number): void {
+    this.count++
+  }
+
+  /** A stream may be empty. */
+  override totals(): void {
+    this.count++
+  }
+}

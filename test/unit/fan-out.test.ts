@@ -1,0 +1,106 @@
+/** Messages to many subscribers: in slices, in order, encoded once, to those who were there when it was published. */
+import { describe, expect, it } from 'vitest'
+import type { Protocol } from '../../engine/reply-writer.ts'
+import { ReplyWriter } from '../../engine/reply-writer.ts'
+import { Turn } from '../../server/network/turn.ts'
+import { eventClassesOf } from '../../server/pubsub/event-classes.ts'
+import { PubSub } from '../../server/pubsub/pubsub.ts'
+import { Subscriptions } from '../../server/pubsub/subscriptions.ts'
+import { ManualClock } from '../simulation/manual-clock.ts'
+
+const perTurn = 8192
+
+class Listener {
+  readonly reply = new ReplyWriter()
+  readonly subscriptions = new Subscriptions()
+  readonly received: (readonly Buffer[])[] = []
+  readonly lsns: number[] = []
+  readonly connection = {
+    push: (message: readonly Buffer[], lsn: number): void => {
+      this.received.push(message)
+      this.lsns.push(lsn)
+    },
+  }
+
+  constructor(protocol: Protocol = 2) {
+    this.reply.protocol = protocol
+  }
+
+  get words(): string[] {
+    return this.received.map((pieces) => (/\r\n([^\r]*)\r\n$/.exec(Buffer.concat(pieces).toString('latin1')) ?? [])[1] ?? '')
+  }
+}
+
+function fixture(count: number) {
+  const clock = new ManualClock()
+  const pubsub = new PubSub(clock, new Turn(clock))
+  const join = (listener: Listener, name = 'c', kind: 'channels' | 'patterns' = 'channels'): Listener => {
+    pubsub.subscribe(listener, listener.subscriptions, kind, name)
+    return listener
+  }
+  const listeners = Array.from({ length: count }, () => join(new Listener()))
+  const publish = (payload: string, channel = 'c', lsn = 0): number => {
+    const message = pubsub.published(Buffer.from(channel), Buffer.from(payload), false, false)
+    if (message.receivers > 0) pubsub.send([message], lsn)
+    return message.receivers
+  }
+  return { clock, pubsub, join, listeners, publish, turnOver: () => new Promise<void>((resolve) => clock.afterTurn(resolve)) }
+}
+
+describe('a message', () => {
+  it('is encoded once for each protocol, and large ones are not copied', () => {
+    const { join, listeners, publish } = fixture(3)
+    const third = join(new Listener(3))
+    publish('x'.repeat(100_000))
+    expect(listeners[1]?.received[0]).toBe(listeners[0]?.received[0])
+    const [head, payload] = third.received[0] as [Buffer, Buffer]
+    expect(head.toString()).toBe('>3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$100000\r\n')
+    expect(listeners[0]?.received[0]?.[1]?.buffer).toBe(payload.buffer)
+  })
+
+  it('goes to so many in a turn, and whoever would make more waits', async () => {
+    const { pubsub, listeners, publish, turnOver } = fixture(perTurn * 2 + 10)
+    let caughtUp = 0
+    pubsub.fanOut.onCaughtUp = () => caughtUp++
+    const reached = (): number => listeners.filter(({ received }) => received.length > 0).length
+    expect(publish('1')).toBe(perTurn * 2 + 10)
+    expect([reached(), pubsub.fanOut.isBehind, pubsub.fanOut.bytes > 0]).toEqual([perTurn, true, true])
+    expect(pubsub.mustWait({ publishes: true, writes: false })).toBe(true)
+    expect(pubsub.mustWait({ publishes: false, writes: true })).toBe(false)
+    pubsub.eventClasses = eventClassesOf('KEA')
+    expect(pubsub.mustWait({ publishes: false, writes: true })).toBe(true)
+    publish('2')
+    while (pubsub.fanOut.isBehind) await turnOver()
+    expect(listeners.every(({ words }) => words.join() === '1,2')).toBe(true)
+    expect([caughtUp, pubsub.fanOut.bytes, pubsub.mustWait({ publishes: true, writes: true })]).toEqual([1, 0, false])
+  })
+
+  it('goes to those who had subscribed, who get it before they hear no more', async () => {
+    const { pubsub, join, listeners, publish, turnOver } = fixture(perTurn + 100)
+    const [first, last] = [listeners[0] as Listener, listeners.at(-1) as Listener]
+    join(last, 'other')
+    publish('1')
+    publish('2')
+    publish('3', 'other')
+    const late = join(new Listener())
+    for (const leaving of [first, last]) pubsub.unsubscribe(leaving, leaving.subscriptions, 'channels', 'c')
+    expect([first.words, last.words]).toEqual([
+      ['1', '2'],
+      ['1', '2', '3'],
+    ])
+    while (pubsub.fanOut.isBehind) await turnOver()
+    publish('4')
+    while (pubsub.fanOut.isBehind) await turnOver()
+    expect([first.words, last.words, late.words, listeners[1]?.words]).toEqual([['1', '2'], ['1', '2', '3'], ['4'], ['1', '2', '4']])
+  })
+
+  it('comes once for each subscription that it meets, with the LSN that it waits for', () => {
+    const { pubsub, join, publish } = fixture(0)
+    const listener = new Listener()
+    for (const name of ['c*', '*', 'x*']) join(listener, name, 'patterns')
+    join(listener, 'c')
+    expect([publish('1', 'c', 7), publish('2', 'd', 8), listener.lsns]).toEqual([3, 1, [7, 7, 7, 8]])
+    pubsub.unsubscribeAll(listener, listener.subscriptions)
+    expect([publish('3'), pubsub.bytes, listener.subscriptions.any]).toEqual([0, 0, false])
+  })
+})
