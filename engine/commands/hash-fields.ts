@@ -1,55 +1,16 @@
 /**
- * Fields of hashes as commands meet them: named by arguments, found in any form of a hash, walked over. Nothing here
+ * Fields of hashes as commands meet them: found in any form of a hash, walked over. Nothing here
  * allocates; `found` and the sources are overwritten by the next use.
  *
  * Only leaves that the command's row asked for are resident: a walk needs all of them, a look-up the field's own.
  */
-import type { Arguments } from '../arguments.ts'
 import type { Execution } from '../execution.ts'
 import { deleteExpired, ExpiredFields } from '../field-expiry.ts'
-import type { FieldSource } from '../mutation/field-source.ts'
 import type { VisitPair } from '../types/packed-fields.ts'
 import { fieldFingerprint, findField, PackedCursor, readPair, visitPairs } from '../types/packed-fields.ts'
 
 /** Where the pair is that `findPair` found, in the buffer that it returned. */
 export const found = new PackedCursor()
-
-/** Fields, and with `step` 2 their values, among the arguments from `first` on. */
-export class ArgumentFields implements FieldSource {
-  count = 0
-  #args!: Arguments
-  #first = 0
-  #step = 1
-
-  /** The fields from argument `first` up to the last, or `count` of them. */
-  from(args: Arguments, first: number, step: 1 | 2, count = Math.floor((args.count - first) / step)): this {
-    this.#args = args
-    this.#first = first
-    this.#step = step
-    this.count = count
-    return this
-  }
-
-  buffer(): Buffer {
-    return this.#args.buffer
-  }
-
-  fieldStart(index: number): number {
-    return this.#args.starts[this.#first + index * this.#step]
-  }
-
-  fieldEnd(index: number): number {
-    return this.#args.ends[this.#first + index * this.#step]
-  }
-
-  valueStart(index: number): number {
-    return this.#args.starts[this.#first + index * this.#step + 1]
-  }
-
-  valueEnd(index: number): number {
-    return this.#args.ends[this.#first + index * this.#step + 1]
-  }
-}
 
 /** The buffer that holds the field which is argument `index`, `found` saying where; undefined without such a field. */
 export function findPair(x: Execution, entry: number, index: number): Buffer | undefined {

@@ -57,7 +57,7 @@ export const beforeMoveFlag = 1 << 25
 /** A string that would not share Redis's object of a small integer: COPY made it, or `maxmemory-policy` forbade sharing. Not in the catalog. */
 export const ownIntegerFlag = 1 << 26
 /** Of a hash: fields of it may expire. The database's list of what expires knows when. */
-export const fieldsExpireFlag = 1 << 27
+export const fieldsExpireFlag = 1 << 28
 
 /** The fifth bit of the database's number stands in bit 27 of word 3. */
 const ownDatabaseShift = 23
