@@ -492,7 +492,7 @@ export class Mutator {
     if (built.root !== 0) keyspace.giveTree(ref, built.root, access.initial())
     else built.fill(ref, this.#lsn)
     entries.setLength(ref, built.length)
-    ref = keyspace.setExpireAt(ref, expireAt)
+    ref = keyspace.setFieldsDue(keyspace.setExpireAt(ref, expireAt), built.fieldsDue ?? 0)
     keyspace.changed(ref, this.#lsn)
     if (this.interest.active !== 0) this.interest.touched(db, key, ks, ke, valuePut)
     return ref

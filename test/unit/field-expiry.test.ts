@@ -1,5 +1,6 @@
 /** Fields that nobody asks for expire all the same: in small hashes and large ones, in memory and cold. */
 import { describe, expect, it } from 'vitest'
+import { dumpCommands } from '../../engine/commands/dump.ts'
 import { hashCommands } from '../../engine/commands/hash.ts'
 import { keyCommands } from '../../engine/commands/key.ts'
 import { ExpiryCycle } from '../../engine/expiry-cycle.ts'
@@ -11,7 +12,7 @@ import { InProcessEngine } from '../commands/in-process.ts'
 import { ColdEngine } from '../property/cold-engine.ts'
 import { checkKeyspace } from '../property/keyspace-check.ts'
 
-const tables = { ...hashCommands, ...keyCommands }
+const tables = { ...hashCommands, ...keyCommands, ...dumpCommands }
 const stepsMax = 2000
 
 function entryOf({ keyspace }: InProcessEngine, name: string): number {
@@ -147,5 +148,33 @@ describe('active expiry of fields', () => {
     expect(fetched).toBeGreaterThan(5)
     expect(lengthOf(engine, 'small')).toBe(5)
     checkKeyspace(keyspace)
+  })
+})
+
+describe('dumps of hashes whose fields expire', () => {
+  it.each(['small', 'large', 'brief'])('restore %s with the times of its fields', (key) => {
+    const engine = new InProcessEngine(tables)
+    const copy = new InProcessEngine(tables, testSeed + 1)
+    copy.mutator.recording = false
+    const replay = new Replay(copy.keyspace, copy.mutator)
+    const session = engine.connect()
+    fill((...parts) => session.ask(...parts))
+    const dump = session.ask('DUMP', key)
+    if (!('text' in dump)) throw new Error('no dump')
+    expect(dump.text[0]).toBe(24)
+    expect(session.ask('RESTORE', 'restored', '0', dump.text)).toEqual(session.ask('RESTORE', 'again', '0', dump.text))
+    session.ask('RESTORE', 'restored', '0', dump.text, 'REPLACE')
+    replay.apply(engine.mutator.lsn, Buffer.from(engine.mutator.record.bytes.subarray(0, engine.mutator.record.end)))
+    copy.mutator.recording = true
+    const names = Array.from({ length: lengthOf(engine, key) }, (_, i) => (key === 'brief' ? 'f' : `f${i}`))
+    const times = (from: string) => ['HPEXPIRETIME', from, 'FIELDS', String(names.length), ...names]
+    const expected = session.ask(...times(key))
+    expect(session.ask(...times('restored'))).toEqual(expected)
+    expect(copy.connect().ask(...times('restored'))).toEqual(expected)
+    for (const each of [engine, copy]) checkKeyspace(each.keyspace)
+    const cycle = new ExpiryCycle()
+    engine.advance(101)
+    const left = key === 'brief' ? 0 : names.length / 2
+    expireUntil(engine, cycle, () => lengthOf(engine, 'restored') === left)
   })
 })
