@@ -68,6 +68,7 @@ function registerKeyspace(metrics: Metrics, server: ObservedServer, ofShard: OfS
   })
   metrics.read({
     moraine_expired_keys_total: ofShard(({ primary }) => primary.x.expired),
+    moraine_expired_fields_total: ofShard(({ primary }) => primary.x.expiredFields),
     moraine_evicted_keys_total: () => server.maintenance.evictedKeys,
     moraine_keyspace_hits_total: ofShard(({ primary }) => primary.x.hits),
     moraine_keyspace_misses_total: ofShard(({ primary }) => primary.x.misses),
