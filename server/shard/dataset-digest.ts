@@ -6,13 +6,18 @@
  * and in any order, or each element of a list in their order; then whether it expires. A key is its name and its value; a database its number and its keys in any order.
  */
 import { createHash } from 'node:crypto'
-import { hashType, leafForm, listType, setType } from '../../engine/keyspace/entries.ts'
+import { formatDouble } from '../../engine/double.ts'
+import { hashType, leafForm, listType, setType, sortedSetType, streamType } from '../../engine/keyspace/entries.ts'
 import type { Keyspace } from '../../engine/keyspace/keyspace.ts'
+import type { Separator } from '../../engine/tree/separator.ts'
 import { visitElements } from '../../engine/types/hash-leaf.ts'
 import { visitElements as visitListElements } from '../../engine/types/list-leaf.ts'
 import type { VisitPair } from '../../engine/types/packed-fields.ts'
 import { PackedCursor, visitPairs } from '../../engine/types/packed-fields.ts'
+import { scoreRange } from '../../engine/types/score-separator.ts'
 import { eachMember } from '../../engine/types/set-type.ts'
+import { visitPlaces } from '../../engine/types/sorted-set-leaf.ts'
+import { visitEntries } from '../../engine/types/stream-entries.ts'
 import type { Clock } from '../../storage/clock.ts'
 import type { Tier } from '../../storage/tier.ts'
 import type { KeyVisitor, WalkedKey, WalkedLeaf } from './key-walk.ts'
@@ -92,7 +97,9 @@ class KeyDigests implements KeyVisitor {
   }
 
   blob(key: WalkedKey, bytes: Buffer, start: number, leaf: WalkedLeaf | undefined): void {
-    elementDigests[key.type]?.(this.#of(key), bytes, start, leaf !== undefined, key.encoding, this.#clock.wallMs())
+    // A large sorted set has every element twice.
+    if (key.type === sortedSetType && leaf !== undefined && leaf.separator.words[0]! < scoreRange) return
+    elementDigests[key.type]?.(this.#of(key), bytes, start, leaf !== undefined, key.encoding, leaf?.separator, this.#clock.wallMs())
   }
 
   end(key: WalkedKey): void {
@@ -114,10 +121,10 @@ class KeyDigests implements KeyVisitor {
 
 /** By type: adds what a blob or a leaf holds. */
 const elementDigests: (
-  | ((digest: Digest, bytes: Buffer, start: number, isLeaf: boolean, form: number, nowMs: number) => void)
+  | ((digest: Digest, bytes: Buffer, start: number, isLeaf: boolean, form: number, separator: Separator | undefined, nowMs: number) => void)
   | undefined
 )[] = []
-elementDigests[hashType] = (digest, bytes, start, isLeaf, _form, nowMs) => {
+elementDigests[hashType] = (digest, bytes, start, isLeaf, _form, _separator, nowMs) => {
   const visit: VisitPair = (buffer, { fieldStart, fieldEnd, valueStart, valueEnd, expireAt }) => {
     if (expireAt !== 0 && expireAt < nowMs) return
     const field = new Digest()
@@ -138,6 +145,22 @@ elementDigests[listType] = (digest, bytes, start) => {
 
 elementDigests[setType] = (digest, bytes, start, isLeaf, form) => {
   eachMember(isLeaf ? leafForm : form, bytes, start, (buffer, from, to) => digest.addAny(buffer.subarray(from, to)))
+}
+
+elementDigests[sortedSetType] = (digest, bytes, start) => {
+  visitPlaces(bytes, start, (buffer, from, to, score) => {
+    const element = new Digest()
+    element.addNext(buffer.subarray(from, to))
+    element.addNext(Buffer.from(formatDouble(score)))
+    digest.addAny(element.bytes)
+  })
+}
+
+elementDigests[streamType] = (digest, bytes, start, _isLeaf, _form, separator) => {
+  visitEntries(bytes, start, separator, (entry) => {
+    digest.addNext(Buffer.from(entry.id.toString().replace('-', '.')))
+    entry.each((buffer, from, to) => digest.addNext(buffer.subarray(from, to)))
+  })
 }
 
 class Digest {

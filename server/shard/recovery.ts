@@ -9,6 +9,7 @@ import { ReplayWants } from '../../engine/mutation/replay-wants.ts'
 import type { CatalogMarker, CatalogPosition } from '../../storage/catalog-format.ts'
 import { openCatalog } from '../../storage/catalog-reader.ts'
 import type { Clock } from '../../storage/clock.ts'
+import type { ColdSet } from '../../storage/cold-set.ts'
 import { ColdCollector } from '../../storage/cold-set.ts'
 import type { FileSystem } from '../../storage/file-system.ts'
 import type { IdList } from '../../storage/id-list.ts'
@@ -66,6 +67,17 @@ export class LogReplay {
     this.#replay = new Replay(keyspace, mutator)
     this.#wants = new ReplayWants(keyspace, this.#replay, mutator.types)
     this.#cold = new ColdCollector(keyspace.trees)
+    this.#replay.beforeEdit = (type, edit, db, key, start, end, payload) => {
+      if (!tier.hasCold) return
+      const { at } = payload
+      for (;;) {
+        payload.at = at
+        this.#wants.editInHand(type, edit, db, key, start, end, payload, this.#cold)
+        const cold = this.#cold.take()
+        if (cold === undefined) return
+        tier.fetchAtOnce(cold)
+      }
+    }
   }
 
   /** Applies every committed record after `after`. `makeRoom` is awaited between batches. Returns how many there were. */
@@ -79,14 +91,15 @@ export class LogReplay {
     let until = clock.monotonicMs() + sliceMs
     for await (const batch of log.read(after)) {
       for (const { lsn, payload } of batch) {
-        if (this.#tier.hasCold) this.#wants.visit(payload, this.#cold)
-        const cold = this.#cold.take()
-        if (cold !== undefined) {
+        let cold = this.#coldOf(payload)
+        // What has come may tell what else is wanted.
+        while (cold !== undefined) {
           await this.#tier.fetch(cold)
           this.#tier.admit(cold)
+          cold = this.#coldOf(payload)
         }
         this.#replay.apply(lsn, payload)
-        if (cold !== undefined) this.#tier.settle()
+        this.#tier.settle()
         records++
         this.bytes += payload.length
         if ((records & 63) !== 0 || clock.monotonicMs() < until) continue
@@ -100,5 +113,10 @@ export class LogReplay {
     shown.update(records)
     shown.finish()
     return records
+  }
+
+  #coldOf(payload: Buffer): ColdSet | undefined {
+    if (this.#tier.hasCold) this.#wants.visit(payload, this.#cold)
+    return this.#cold.take()
   }
 }
