@@ -27,7 +27,7 @@ const deleted = 2
 const family = {
   categories: ['hash'],
   group: 'hash',
-  since: '0.1.0',
+  since: '7.4.0',
   complexity: 'O(N) where N is the number of fields named',
   needs: wantsFieldsClause,
 } as const

@@ -20,7 +20,7 @@ const noTime = 'ERR missing expire time'
 const badCount = 'ERR invalid number of fields'
 const fieldsMax = 2 ** 31 - 1
 
-const family = { categories: ['hash'], group: 'hash', since: '0.1.0', complexity: 'O(N) where N is the number of fields named' } as const
+const family = { categories: ['hash'], group: 'hash', since: '8.0.0', complexity: 'O(N) where N is the number of fields named' } as const
 
 export const hashGetSetExpiringCommands = {
   HGETEX: {
