@@ -90,12 +90,11 @@ class ExpiringFieldsModel implements TypeModel {
     await this.#expect(`:${fields.size - before}`, 'HSET', key, ...pairs)
   }
 
-  async #expire(key: string): Promise<void> {
+  async #expire(key: string, asked = this.#some(8, key)): Promise<void> {
     const fields = this.#live(key)
     const ms = this.#random.pick([0, 1, 20, 100, 100, 1000, 100_000])
     const expireAt = this.#clock.now + ms
     const condition = this.#random.pick(['', '', 'NX', 'XX', 'GT', 'LT'])
-    const asked = this.#some(8, key)
     const replies = asked.map((name) => {
       const field = fields.get(name)
       if (field === undefined) return ':-2'
@@ -179,7 +178,8 @@ class ExpiringFieldsModel implements TypeModel {
     fields.set(name, { value: sum, expireAt: field?.expireAt ?? 0 })
     if (name === 'count') await this.#expect(`:${sum}`, 'HINCRBY', key, name, String(by))
     else await this.#expect(`"${sum}"`, 'HINCRBYFLOAT', key, name, String(by / 4))
-    if (this.#random.once(2)) await this.#expire(key)
+    await this.#times(key, [name])
+    if (this.#random.once(2)) await this.#expire(key, [name])
   }
 
   /** A large hash counts fields that have expired and were not deleted yet. */
@@ -220,9 +220,8 @@ class ExpiringFieldsModel implements TypeModel {
     expect('text' in one ? fields.has(one.text.toString('latin1')) : fields.size === 0, key).toBe(true)
   }
 
-  async #times(key: string): Promise<void> {
+  async #times(key: string, asked = this.#some(6, key)): Promise<void> {
     const fields = this.#live(key)
-    const asked = this.#some(6, key)
     const inSeconds = this.#random.once(2)
     const replies = asked.map((name) => {
       const field = fields.get(name)
