@@ -29,6 +29,7 @@ export function evictOne(x: Execution, policy: EvictionPolicy, samples: number):
     const size = volatileOnly ? expiring.length : index.size
     for (let i = 0; i < samples && size > 0; i++) {
       const ref = volatileOnly ? expiring.at(x.random.nextUint32() % size) : keyspace.randomEntry(db)
+      if (volatileOnly && keyspace.entries.expireAt(ref) === 0) continue
       const score = scoreOf(x, ref, policy)
       if (score <= bestScore) continue
       best = ref

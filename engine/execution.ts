@@ -8,6 +8,7 @@
  */
 import type { Arguments } from './arguments.ts'
 import type { EngineLimits } from './engine-limits.ts'
+import { shrunkHash } from './field-expiry.ts'
 import type { KeyWait } from './key-wait.ts'
 import type { TypeNumber } from './keyspace/entries.ts'
 import { hashType, stringType } from './keyspace/entries.ts'
@@ -76,6 +77,9 @@ export class Execution implements Frame {
   hits = 0
   misses = 0
   expired = 0
+  /** Fields that have been deleted because their time had come, and deletions of such fields: one deletes several. */
+  expiredFields = 0
+  fieldExpiries = 0
 
   constructor(keyspace: Keyspace, mutator: Mutator, random: Random, limits: EngineLimits) {
     this.keyspace = keyspace
@@ -160,11 +164,11 @@ export class Execution implements Frame {
   }
 
   readHash(index: number): number {
-    return this.readType(index, hashType)
+    return shrunkHash(this, this.readType(index, hashType))
   }
 
   findHash(index: number): number {
-    return this.findType(index, hashType)
+    return shrunkHash(this, this.findType(index, hashType))
   }
 
   /** As `readString` for a type of collection. */

@@ -1,8 +1,10 @@
 /**
  * Active expiry: walks the lists of keys that have a ttl and deletes those whose time has come, a bounded number at a
- * time, whichever database they are in. Keys that nobody asks for go this way; those that somebody asks for go at once.
+ * time, whichever database they are in. Keys that nobody asks for go this way; those that somebody asks for go at once. Fields of hashes
+ * go alike (`field-expiry-walk.ts`).
  */
 import type { Execution } from './execution.ts'
+import { FieldExpiryWalk } from './field-expiry-walk.ts'
 import { keyExpired } from './keyspace/key-change.ts'
 import { databaseCount } from './keyspace/keyspace.ts'
 import { expiredEvent } from './messages.ts'
@@ -11,6 +13,7 @@ import { expiredEvent } from './messages.ts'
 const recordBytesMax = 1024 * 1024
 
 export class ExpiryCycle {
+  readonly fields = new FieldExpiryWalk()
   #db = 0
   #position = 0
   /** Keys looked at and found expired in the present walk over all lists. */
@@ -19,9 +22,10 @@ export class ExpiryCycle {
   /** Share of expired keys among those looked at in the last whole walk. */
   staleShare = 0
 
-  /** Looks at up to `count` keys and deletes the expired ones among them; returns how many that were. */
+  /** Looks at up to `count` keys and deletes the expired ones among them, and expired fields; returns how many keys and fields that were. */
   step(x: Execution, count: number): number {
-    const { keyspace, mutator } = x
+    const { keyspace, mutator, expiredFields } = x
+    if (this.fields.goesOn) this.fields.step(x)
     let left = count
     let deleted = 0
     let databasesLeft = databaseCount
@@ -35,16 +39,22 @@ export class ExpiryCycle {
       left--
       this.#seen++
       const ref = expiring.at(this.#position)
-      if (keyspace.entries.expireAt(ref) < x.now) {
+      const expireAt = keyspace.entries.expireAt(ref)
+      if (expireAt !== 0 && expireAt < x.now) {
         // The last key of the list takes the place of the deleted one: the position stays.
         x.notifyEntry(expiredEvent, 'expired', ref)
         mutator.deleteEntry(ref, keyExpired)
         deleted++
-      } else this.#position++
+        continue
+      }
+      const due = expiring.fieldsDue(this.#position)
+      if (due !== 0 && due < x.now) this.fields.due(x, ref)
+      // The last key takes the place also of a hash of which no field expires any more.
+      if (expiring.length > this.#position && expiring.at(this.#position) === ref) this.#position++
     }
     this.#found += deleted
     x.expired += deleted
-    return deleted
+    return deleted + x.expiredFields - expiredFields
   }
 
   #nextDatabase(): void {

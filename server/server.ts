@@ -232,6 +232,7 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
     x.hits = 0
     x.misses = 0
     x.expired = 0
+    x.expiredFields = 0
     this.maintenance.evictedKeys = 0
     this.gate.throttled = 0
   }

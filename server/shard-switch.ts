@@ -180,6 +180,7 @@ function carryCounts(from: Shard, to: Shard): void {
   to.primary.x.hits = x.hits
   to.primary.x.misses = x.misses
   to.primary.x.expired = x.expired
+  to.primary.x.expiredFields = x.expiredFields
   to.mutator.changes = from.mutator.changes
   Object.assign(to.tier.counts, from.tier.counts)
   if (from.writeOut !== undefined && to.writeOut !== undefined) Object.assign(to.writeOut.counts, from.writeOut.counts)

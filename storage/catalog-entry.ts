@@ -14,6 +14,8 @@ export class CatalogEntry {
   lsn = double
   /** In milliseconds since the Unix epoch, 0 for never. */
   expireAt = double
+  /** When the first field of a hash expires, or some time before; 0 if none does. */
+  fieldsDue = double
   /** Bytes of a string, or a collection's cardinality. */
   length = double
   /** 0 when the value itself is given, in `inline`. */
@@ -30,6 +32,7 @@ export class CatalogEntry {
   constructor() {
     this.lsn = 0
     this.expireAt = 0
+    this.fieldsDue = 0
     this.length = 0
     this.valueId = 0
   }

@@ -27,6 +27,8 @@ export const RECORD_MARKER = 7
 /** Set in an entry's kind byte: an expiry follows; the value's bytes follow instead of its id. */
 export const ENTRY_EXPIRES = 0x10
 export const ENTRY_INLINE = 0x20
+/** The time follows, behind the expiry, at which fields of a hash are due. */
+export const ENTRY_FIELDS_EXPIRE = 0x40
 /** In an entry's flags: it is as of the middle of the record of its LSN, just before that record moves the value to another key. */
 export const ENTRY_BEFORE_MOVE = 1
 

@@ -6,6 +6,7 @@ import { CatalogEntry } from './catalog-entry.ts'
 import type { CatalogMarker, CatalogVisitor } from './catalog-format.ts'
 import {
   ENTRY_EXPIRES,
+  ENTRY_FIELDS_EXPIRE,
   ENTRY_INLINE,
   MARKER_BYTES,
   RECORD_COLLECTION,
@@ -101,6 +102,7 @@ function visitEntry(bytes: Buffer, end: number, kind: number, visitor: CatalogVi
   cursor += 4
   entry.lsn = takeU48(bytes)
   entry.expireAt = (kind & ENTRY_EXPIRES) === 0 ? 0 : takeVarint(bytes)
+  entry.fieldsDue = (kind & ENTRY_FIELDS_EXPIRE) === 0 ? 0 : takeVarint(bytes)
   entry.length = takeVarint(bytes)
   const isInline = (kind & ENTRY_INLINE) !== 0
   entry.valueId = isInline ? 0 : takeU48(bytes)
@@ -130,6 +132,7 @@ function prefetch(bytes: Buffer, end: number, visitor: CatalogVisitor): number {
     const kind = bytes[next]!
     cursor = next + 11
     if ((kind & ENTRY_EXPIRES) !== 0) takeVarint(bytes)
+    if ((kind & ENTRY_FIELDS_EXPIRE) !== 0) takeVarint(bytes)
     takeVarint(bytes)
     if ((kind & ENTRY_INLINE) === 0) cursor += 6
     const keyBytes = takeVarint(bytes)

@@ -20,6 +20,7 @@ import {
   catalogGenerations,
   catalogPath,
   ENTRY_EXPIRES,
+  ENTRY_FIELDS_EXPIRE,
   ENTRY_INLINE,
   FILE_HEADER_BYTES,
   fileHeader,
@@ -117,17 +118,19 @@ export class CatalogWriter implements CatalogVisitor {
   }
 
   entry(entry: CatalogEntry): void {
-    const { expireAt, valueId, keyStart, keyEnd } = entry
+    const { expireAt, fieldsDue, valueId, keyStart, keyEnd } = entry
     const isInline = valueId === 0
     const inlineBytes = isInline ? entry.inlineEnd - entry.inlineStart : 0
     this.#begin(RECORD_HEAD_BYTES_MAX + (keyEnd - keyStart) + inlineBytes)
-    this.#u8(RECORD_ENTRY | (expireAt === 0 ? 0 : ENTRY_EXPIRES) | (isInline ? ENTRY_INLINE : 0))
+    const expiries = (expireAt === 0 ? 0 : ENTRY_EXPIRES) | (fieldsDue === 0 ? 0 : ENTRY_FIELDS_EXPIRE)
+    this.#u8(RECORD_ENTRY | expiries | (isInline ? ENTRY_INLINE : 0))
     this.#u8(entry.db)
     this.#u8(entry.type)
     this.#u8(entry.encoding)
     this.#u8(entry.flags)
     this.#u48(entry.lsn)
     if (expireAt !== 0) this.#varint(expireAt)
+    if (fieldsDue !== 0) this.#varint(fieldsDue)
     this.#varint(entry.length)
     if (!isInline) this.#u48(valueId)
     this.#range(entry.key, keyStart, keyEnd)

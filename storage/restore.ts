@@ -59,12 +59,12 @@ export class KeyspaceRestore implements CatalogVisitor {
   entry(row: CatalogEntry): void {
     const keyspace = this.#keyspace
     const { entries } = keyspace
-    const { db, encoding, expireAt, valueId, key, keyStart, keyEnd } = row
+    const { db, encoding, expireAt, fieldsDue, valueId, key, keyStart, keyEnd } = row
     const type = row.type as TypeNumber
     keyspace.forgetLookUp()
     const former = keyspace.find(db, key, keyStart, keyEnd)
     if (former !== 0) keyspace.remove(former, 0)
-    const ref = keyspace.insert(db, type, key, keyStart, keyEnd, expireAt !== 0)
+    const ref = keyspace.insert(db, type, key, keyStart, keyEnd, expireAt !== 0 || fieldsDue !== 0)
     entries.setTypeAndEncoding(ref, type, encoding)
     if (valueId === 0) this.#putInline(ref, row)
     else {
@@ -75,7 +75,7 @@ export class KeyspaceRestore implements CatalogVisitor {
     entries.setLsn(ref, row.lsn)
     if ((row.flags & ENTRY_BEFORE_MOVE) !== 0) entries.setFlag(ref, beforeMoveFlag)
     entries.setFlag(ref, keyspace.sharesIntegers ? catalogedFlag : catalogedFlag | ownIntegerFlag)
-    const placed = keyspace.setExpireAt(ref, expireAt)
+    const placed = keyspace.setFieldsDue(keyspace.setExpireAt(ref, expireAt), fieldsDue)
     if (encoding === treeForm) this.#owners.push(placed)
     if (valueId === 0 && this.#tier.isMovable(entries.value(placed))) this.#movable.push(placed)
   }

@@ -13,7 +13,7 @@ import type { FieldSource } from '../mutation/field-source.ts'
 import { notAFloat, notAnInteger, wouldBeInfinite, wouldOverflow } from './errors.ts'
 import { findPair, found } from './hash-fields.ts'
 import { wantsField } from './hash-needs.ts'
-import { setFields } from './hash-set.ts'
+import { expireFields, setFields } from './hash-set.ts'
 
 const notAnIntegerThere = 'ERR hash value is not an integer'
 const notAFloatThere = 'ERR hash value is not a float'
@@ -143,9 +143,16 @@ function hincrby(x: Execution): void {
     return
   }
   const digits = sumField.begin(args.buffer, args.starts[2], args.ends[2])
-  setFields(x, entry, sumField.end(formatInteger(digits, 0, sum)))
+  setSum(x, entry, bytes, sumField.end(formatInteger(digits, 0, sum)))
   x.notify(hashEvent, 'hincrby', 1)
   x.reply.integer(sum)
+}
+
+/** Sets the field, which keeps its expiry; `bytes` holds it as it was found, and is undefined for a new one. */
+function setSum(x: Execution, entry: number, bytes: Buffer | undefined, sum: FieldSource): void {
+  const expireAt = bytes === undefined ? 0 : found.expireAt
+  setFields(x, entry, sum)
+  if (expireAt !== 0) expireFields(x, sum, () => expireAt)
 }
 
 /** `bytes` holds the field that was found; undefined for a new one. */
@@ -162,7 +169,7 @@ function addLarge(x: Execution, entry: number, bytes: Buffer | undefined): void 
     return
   }
   const digits = sumField.begin(args.buffer, args.starts[2], args.ends[2])
-  setFields(x, entry, sumField.end(digits.write(sum.toString(), 'latin1')))
+  setSum(x, entry, bytes, sumField.end(digits.write(sum.toString(), 'latin1')))
   x.notify(hashEvent, 'hincrby', 1)
   x.reply.bigInteger(sum)
 }
@@ -188,7 +195,7 @@ function hincrbyfloat(x: Execution): void {
     return
   }
   const text = formatLongDouble(sum)
-  setFields(x, entry, new FieldAndText(args.bytes(2), text))
+  setSum(x, entry, bytes, new FieldAndText(args.bytes(2), text))
   x.notify(hashEvent, 'hincrbyfloat', 1)
   x.reply.text(text)
 }

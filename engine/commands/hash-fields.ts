@@ -1,55 +1,16 @@
 /**
- * Fields of hashes as commands meet them: named by arguments, found in any form of a hash, walked over. Nothing here
+ * Fields of hashes as commands meet them: found in any form of a hash, walked over. Nothing here
  * allocates; `found` and the sources are overwritten by the next use.
  *
  * Only leaves that the command's row asked for are resident: a walk needs all of them, a look-up the field's own.
  */
-import type { Arguments } from '../arguments.ts'
 import type { Execution } from '../execution.ts'
-import type { FieldSource } from '../mutation/field-source.ts'
-import { slicedValueBytes } from '../staged-work.ts'
+import { deleteExpired, ExpiredFields } from '../field-expiry.ts'
 import type { VisitPair } from '../types/packed-fields.ts'
 import { fieldFingerprint, findField, PackedCursor, readPair, visitPairs } from '../types/packed-fields.ts'
 
 /** Where the pair is that `findPair` found, in the buffer that it returned. */
 export const found = new PackedCursor()
-
-/** Fields, and with `step` 2 their values, among the arguments from `first` on. */
-export class ArgumentFields implements FieldSource {
-  count = 0
-  #args!: Arguments
-  #first = 0
-  #step = 1
-
-  /** The fields from argument `first` up to the last, or `count` of them. */
-  from(args: Arguments, first: number, step: 1 | 2, count = Math.floor((args.count - first) / step)): this {
-    this.#args = args
-    this.#first = first
-    this.#step = step
-    this.count = count
-    return this
-  }
-
-  buffer(): Buffer {
-    return this.#args.buffer
-  }
-
-  fieldStart(index: number): number {
-    return this.#args.starts[this.#first + index * this.#step]
-  }
-
-  fieldEnd(index: number): number {
-    return this.#args.ends[this.#first + index * this.#step]
-  }
-
-  valueStart(index: number): number {
-    return this.#args.starts[this.#first + index * this.#step + 1]
-  }
-
-  valueEnd(index: number): number {
-    return this.#args.ends[this.#first + index * this.#step + 1]
-  }
-}
 
 /** The buffer that holds the field which is argument `index`, `found` saying where; undefined without such a field. */
 export function findPair(x: Execution, entry: number, index: number): Buffer | undefined {
@@ -59,6 +20,16 @@ export function findPair(x: Execution, entry: number, index: number): Buffer | u
 
 /** As `findPair` for the field `field[start, end)`. */
 export function findPairOf(x: Execution, entry: number, field: Buffer, start: number, end: number): Buffer | undefined {
+  const bytes = findStored(x, entry, field, start, end)
+  if (bytes === undefined || found.expireAt === 0 || found.expireAt >= x.now) return bytes
+  // The last field stays: the caller goes on with the entry.
+  const { entries } = x.keyspace
+  if (x.deletesExpired && entries.length(entry) > 1) deleteExpired(x, entry, new ExpiredFields(x.now).add(field, start, end))
+  return undefined
+}
+
+/** As `findPairOf`, expired or not. */
+export function findStored(x: Execution, entry: number, field: Buffer, start: number, end: number): Buffer | undefined {
   const { entries, values } = x.keyspace
   const value = entries.value(entry)
   if (entries.isTree(entry)) return x.hashTrees.get(value, field, start, end, found)
@@ -69,7 +40,7 @@ export function findPairOf(x: Execution, entry: number, field: Buffer, start: nu
   return bytes
 }
 
-/** Walks over all pairs, all of them being resident. The visit must not change the hash. */
+/** Walks over all pairs, expired ones included, all of them being resident. The visit must not change the hash. */
 export function eachPair(x: Execution, entry: number, visit: VisitPair): void {
   const { entries, values } = x.keyspace
   const value = entries.value(entry)
@@ -78,14 +49,4 @@ export function eachPair(x: Execution, entry: number, visit: VisitPair): void {
     return
   }
   visitPairs(values.bytes(value), values.start(value), new PackedCursor(), visit)
-}
-
-/** The entry of the key that is argument 1, if it holds a collection so large that it is worked on in slices; else 0. */
-export function slicedTree(x: Execution): number {
-  const { args, keyspace, limits } = x
-  const { entries, trees } = keyspace
-  const entry = keyspace.find(x.db, args.buffer, args.starts[1], args.ends[1])
-  if (entry === 0 || !entries.isTree(entry)) return 0
-  const bytesMax = trees.roots.leaves(entries.value(entry)) * trees.leafBytesMax
-  return bytesMax >= (limits.slicedValueBytes ?? slicedValueBytes) ? entry : 0
 }

@@ -22,6 +22,16 @@ export const wantsCountedFields: WantsOf = (keyspace, entry, args, keyIndex, wan
 export const wantsPairs: WantsOf = (keyspace, entry, args, keyIndex, wants) =>
   wantFields(keyspace, entry, args, keyIndex + 1, args.count - 1, 2, wants)
 
+/** The fields behind the word FIELDS, wherever that stands, and a count; every second one of them. */
+export const wantsFieldsClause: WantsOf = (keyspace, entry, args, keyIndex, wants) => wantClause(keyspace, entry, args, keyIndex, 1, wants)
+export const wantsPairsClause: WantsOf = (keyspace, entry, args, keyIndex, wants) => wantClause(keyspace, entry, args, keyIndex, 2, wants)
+
+function wantClause(keyspace: Keyspace, entry: number, args: Arguments, keyIndex: number, step: number, wants: ColdWants): void {
+  let first = keyIndex + 1
+  while (first < args.count && !args.is(first, 'FIELDS')) first++
+  wantFields(keyspace, entry, args, first + 2, args.count - 1, step, wants)
+}
+
 /** The leaves that a scan meets next. */
 export const wantsScan: WantsOf = (keyspace, entry, args, keyIndex, wants) => {
   const { entries, trees } = keyspace

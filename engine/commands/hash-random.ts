@@ -6,10 +6,12 @@ import type { EngineCommand } from '../command.ts'
 import { keyAt } from '../command.ts'
 import type { Execution } from '../execution.ts'
 import { wrongType } from '../execution.ts'
+import { mayHoldExpired } from '../field-expiry.ts'
 import type { PackedCursor } from '../types/packed-fields.ts'
 import { readPairAtRank } from '../types/packed-fields.ts'
 import { notAnInteger, syntaxError } from './errors.ts'
 import { eachPair, found } from './hash-fields.ts'
+import { livePairs } from './live-fields.ts'
 import { PairList } from './pair-list.ts'
 import { below, distinctBelow } from './random-ranks.ts'
 
@@ -19,6 +21,8 @@ const int64Min = -(2n ** 63n)
 const pairsMax = 2n ** 62n - 1n
 /** As many fields as one reply repeats at most: Redis goes on until memory ends. */
 const repeatsMax = 2 ** 24
+/** Tries to draw a field that has not expired before all are looked at. */
+const triesMax = 32
 /** A walk over the hash is worth it from one field wanted of so many. */
 const walkRatio = 8
 
@@ -48,8 +52,37 @@ function hrandfield(x: Execution): void {
     x.reply.nil()
     return
   }
-  const bytes = pairAtRank(x, entry, below(x, x.keyspace.entries.length(entry)))
-  x.reply.bulk(bytes, found.fieldStart, found.fieldEnd)
+  const bytes = mayHoldExpired(x, entry) ? liveField(x, entry) : anyField(x, entry)
+  if (bytes === undefined) x.reply.nil()
+  else x.reply.bulk(bytes, found.fieldStart, found.fieldEnd)
+}
+
+/** The buffer in which `found` then says where the pair is that was drawn. */
+function anyField(x: Execution, entry: number): Buffer {
+  return pairAtRank(x, entry, below(x, x.keyspace.entries.length(entry)))
+}
+
+/** As `anyField` among the fields that have not expired; undefined if there are none. */
+function liveField(x: Execution, entry: number): Buffer | undefined {
+  for (let tries = 0; tries < triesMax; tries++) {
+    const bytes = anyField(x, entry)
+    if (found.expireAt === 0 || found.expireAt >= x.now) return bytes
+  }
+  const live = liveFields(x, entry)
+  if (live.count === 0) return undefined
+  const drawn = below(x, live.count)
+  live.read(drawn, found)
+  return live.buffer(drawn)
+}
+
+function liveFields(x: Execution, entry: number): PairList {
+  const live = new PairList()
+  eachPair(
+    x,
+    entry,
+    livePairs(x, (bytes, pair) => live.add(bytes, pair)),
+  )
+  return live
 }
 
 function hrandfieldWithCount(x: Execution): void {
@@ -65,6 +98,7 @@ function hrandfieldWithCount(x: Execution): void {
   if (entry === wrongType) return
   const wanted = Number(count)
   if (entry === 0 || wanted === 0) reply.array(0)
+  else if (mayHoldExpired(x, entry)) replyLive(x, liveFields(x, entry), wanted, withValues)
   else if (wanted < 0) replyRepeatable(x, entry, -wanted, withValues)
   else replyDistinct(x, entry, Math.min(wanted, x.keyspace.entries.length(entry)), withValues)
 }
@@ -74,6 +108,26 @@ function refusalOf(count: bigint | undefined, hasOptions: boolean, withValues: b
   if (count === int64Min) return countOutOfRange
   if (hasOptions && !withValues) return syntaxError
   return withValues && (count > pairsMax || count < -pairsMax) ? outOfRange : undefined
+}
+
+/** As `replyRepeatable` and, for a positive number, `replyDistinct` of the fields that have not expired. */
+function replyLive(x: Execution, live: PairList, wanted: number, withValues: boolean): void {
+  if (-wanted > repeatsMax) {
+    x.reply.error(outOfRange)
+    return
+  }
+  const { count } = live
+  const drawn = live.count === 0 ? [] : wanted > 0 ? distinctBelow(x, count, Math.min(wanted, count)) : repeatedBelow(x, count, -wanted)
+  const ranks = [...drawn]
+  beginPairs(x, ranks.length, withValues)
+  for (const rank of ranks) {
+    live.read(rank, found)
+    replyPair(x, live.buffer(rank), found, withValues)
+  }
+}
+
+function* repeatedBelow(x: Execution, end: number, count: number): Generator<number> {
+  for (let i = 0; i < count; i++) yield below(x, end)
 }
 
 /** Each field drawn from all of them. */

@@ -10,6 +10,7 @@ import { globMatches } from '../glob.ts'
 import type { PackedCursor } from '../types/packed-fields.ts'
 import { eachPair } from './hash-fields.ts'
 import { wantsScan } from './hash-needs.ts'
+import { livePairs } from './live-fields.ts'
 import { PairList } from './pair-list.ts'
 import type { ScanOptions } from './scan-arguments.ts'
 import { invalidCursor, readCursor, readScanOptions } from './scan-arguments.ts'
@@ -55,11 +56,11 @@ function hscan(x: Execution): void {
 /** Collects the pairs that pass; returns the cursor to go on with. */
 function collect(x: Execution, entry: number, cursor: number, { count, pattern }: ScanOptions, pairs: PairList): number {
   const { args } = x
-  const visit = (bytes: Buffer, pair: PackedCursor): void => {
+  const visit = livePairs(x, (bytes: Buffer, pair: PackedCursor): void => {
     if (pattern === 0 || globMatches(args.buffer, args.start(pattern), args.end(pattern), bytes, pair.fieldStart, pair.fieldEnd)) {
       pairs.add(bytes, pair)
     }
-  }
+  })
   const { entries } = x.keyspace
   if (entries.isTree(entry)) return x.hashTrees.scan(entries.value(entry), cursor, Math.min(count, visitedMax), visit)
   eachPair(x, entry, visit)

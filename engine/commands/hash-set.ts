@@ -7,15 +7,28 @@ import { leafForm, treeForm } from '../keyspace/entries.ts'
 import { packedHeaderBytes, usedBytes } from '../memory/packed-bytes.ts'
 import type { FieldSource } from '../mutation/field-source.ts'
 import type { HashForm } from '../mutation/hash-operations.ts'
+import { expireFieldsEdit } from '../types/hash-type.ts'
 import { pairBytes } from '../types/packed-fields.ts'
 import { findPairOf } from './hash-fields.ts'
+import { withoutExpired } from './live-fields.ts'
 
 /** Sets fields of the hash under the key that is argument 1; `entry` is its entry, 0 for a missing one. Returns how many were new. */
 export function setFields(x: Execution, entry: number, pairs: FieldSource): number {
   const { args } = x
-  const form = formFor(x, entry, pairs)
+  const form = formFor(x, withoutExpired(x, entry, pairs), pairs)
   const seed = form === treeForm ? x.random.nextUint32() : 0
   return x.mutator.hashSet(x.db, args.buffer, args.starts[1], args.ends[1], pairs, form, seed)
+}
+
+/** Sets when fields of the hash under the key that is argument 1 expire, in ms since the epoch, 0 for never. Refs of the key are stale afterwards. */
+export function expireFields(x: Execution, fields: FieldSource, timeOf: (index: number) => number): void {
+  const payload = x.mutator.payload()
+  payload.varint(fields.count)
+  for (let i = 0; i < fields.count; i++) {
+    payload.u48(timeOf(i))
+    payload.range(fields.buffer(i), fields.fieldStart(i), fields.fieldEnd(i))
+  }
+  x.edit(x.mutator.types.hashes, expireFieldsEdit, 1)
 }
 
 /** The form to take on before the fields are set; 0 for the one that the hash has, or for a new one that stays packed. */

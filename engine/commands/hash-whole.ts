@@ -6,6 +6,7 @@ import type { EngineCommand } from '../command.ts'
 import { keyAt } from '../command.ts'
 import type { Execution } from '../execution.ts'
 import { wrongType } from '../execution.ts'
+import { mayHoldExpired } from '../field-expiry.ts'
 import { ReplyWriter } from '../reply-writer.ts'
 import type { StagedWork } from '../staged-work.ts'
 import { slicedValueBytes } from '../staged-work.ts'
@@ -13,7 +14,9 @@ import type { LeafRenderer } from '../tree/tree-image.ts'
 import { TreeImage } from '../tree/tree-image.ts'
 import type { HashTrees } from '../types/hash-tree.ts'
 import type { VisitPair } from '../types/packed-fields.ts'
-import { eachPair, slicedTree } from './hash-fields.ts'
+import { eachPair } from './hash-fields.ts'
+import { livePairs } from './live-fields.ts'
+import { slicedTree } from './sliced-tree.ts'
 
 const whole = {
   arity: 2,
@@ -82,7 +85,8 @@ class ShapeRenderer implements LeafRenderer {
 
 function stageReply(x: Execution, shape: Shape): StagedWork | undefined {
   const entry = slicedTree(x)
-  if (entry === 0) return undefined
+  // Which fields have expired shows in the command's turn.
+  if (entry === 0 || mayHoldExpired(x, entry)) return undefined
   const partBytes = Math.min(partBytesMax, x.limits.slicedValueBytes ?? slicedValueBytes)
   return new TreeImage(x.keyspace, entry, new ShapeRenderer(x.hashTrees, shape), partBytes)
 }
@@ -90,7 +94,7 @@ function stageReply(x: Execution, shape: Shape): StagedWork | undefined {
 function hgetall(x: Execution): void {
   const entry = x.readHash(1)
   if (entry === wrongType) return
-  x.reply.map(entry === 0 ? 0 : x.keyspace.entries.length(entry))
+  x.reply.map(entry === 0 ? 0 : shownLength(x, entry))
   if (entry !== 0) replyWhole(x, entry, fieldsAndValues)
 }
 
@@ -105,12 +109,27 @@ function hvals(x: Execution): void {
 function replyEach(x: Execution, shape: Shape): void {
   const entry = x.readHash(1)
   if (entry === wrongType) return
-  x.reply.array(entry === 0 ? 0 : x.keyspace.entries.length(entry))
+  x.reply.array(entry === 0 ? 0 : shownLength(x, entry))
   if (entry !== 0) replyWhole(x, entry, shape)
 }
 
+/** What was rendered of the hash beforehand. */
+function imageOf({ staged }: Execution, entry: number): TreeImage | undefined {
+  return staged instanceof TreeImage && staged.shows(entry) ? staged : undefined
+}
+
+/** How many pairs are shown: all of those that were rendered beforehand, else those that have not expired. */
+function shownLength(x: Execution, entry: number): number {
+  const length = x.keyspace.entries.length(entry)
+  if (imageOf(x, entry) !== undefined || !mayHoldExpired(x, entry)) return length
+  let live = 0
+  const count = livePairs(x, () => live++)
+  eachPair(x, entry, count)
+  return live
+}
+
 function replyWhole(x: Execution, entry: number, shape: Shape): void {
-  const image = x.staged
-  if (image instanceof TreeImage && image.shows(entry)) image.each((bytes) => x.reply.rawShared(bytes))
-  else eachPair(x, entry, shape(x.reply))
+  const image = imageOf(x, entry)
+  if (image !== undefined) image.each((bytes) => x.reply.rawShared(bytes))
+  else eachPair(x, entry, livePairs(x, shape(x.reply)))
 }

@@ -7,19 +7,20 @@ import { keyAt } from '../command.ts'
 import type { Execution } from '../execution.ts'
 import { wrongType } from '../execution.ts'
 import { genericEvent, hashEvent } from '../messages.ts'
-import { sharedBytesMin } from '../reply-writer.ts'
+import { ArgumentFields } from './argument-fields.ts'
 import { wrongArgumentCount } from './errors.ts'
 import { hashCounterCommands } from './hash-counters.ts'
-import { ArgumentFields, findPair, found } from './hash-fields.ts'
+import { hashExpiryCommands } from './hash-expire.ts'
+import { findPair, found } from './hash-fields.ts'
+import { readFieldsClause } from './hash-fields-clause.ts'
+import { hashGetSetExpiringCommands } from './hash-get-set-expiring.ts'
 import { wantsCountedFields, wantsField, wantsFields, wantsPairs } from './hash-needs.ts'
 import { hashRandomCommands } from './hash-random.ts'
 import { hashScanCommands } from './hash-scan.ts'
 import { setFields } from './hash-set.ts'
+import { replyValue } from './hash-values.ts'
 import { wholeHashCommands } from './hash-whole.ts'
-
-const noFieldsWord = 'ERR Mandatory argument FIELDS is missing or not at the right position'
-const notPositive = 'ERR Number of fields must be a positive integer'
-const countsDiffer = 'ERR The `numfields` parameter must match the number of arguments'
+import { withoutExpired } from './live-fields.ts'
 
 const fields = new ArgumentFields()
 
@@ -137,6 +138,8 @@ export const hashCommands = {
   },
   ...wholeHashCommands,
   ...hashCounterCommands,
+  ...hashExpiryCommands,
+  ...hashGetSetExpiringCommands,
   ...hashRandomCommands,
   ...hashScanCommands,
 } as const satisfies Record<string, EngineCommand>
@@ -190,26 +193,6 @@ function hmget(x: Execution): void {
   for (let i = 2; i < count; i++) replyValue(x, entry, i)
 }
 
-/** Replies with the value of the field that is argument `index`. */
-function replyValue(x: Execution, entry: number, index: number): void {
-  const bytes = entry === 0 ? undefined : findPair(x, entry, index)
-  if (bytes === undefined) x.reply.nil()
-  else if (found.valueEnd - found.valueStart >= sharedBytesMin && shareLeaf(x, entry, index)) {
-    x.reply.bulkShared(bytes, found.valueStart, found.valueEnd)
-  } else x.reply.bulk(bytes, found.valueStart, found.valueEnd)
-}
-
-/** Has the leaf that holds the field which is argument `index` stay as it is; false if it lies among others and cannot. */
-function shareLeaf(x: Execution, entry: number, index: number): boolean {
-  const { entries, values, arena } = x.keyspace
-  const { args } = x
-  if (!entries.isTree(entry)) return false
-  const leaf = x.hashTrees.leafOf(entries.value(entry), args.buffer, args.starts[index], args.ends[index])
-  if (!arena.isLarge(leaf)) return false
-  values.share(leaf)
-  return true
-}
-
 function hdel(x: Execution): void {
   const entry = x.findHash(1)
   if (entry === wrongType) return
@@ -220,6 +203,7 @@ function hdel(x: Execution): void {
     x.reply.integer(0)
     return
   }
+  withoutExpired(x, entry, fields.from(args, first, 1))
   x.reply.integer(deleteFields(x, entry, first))
 }
 
@@ -233,17 +217,13 @@ function deleteFields(x: Execution, entry: number, first: number): number {
 }
 
 function hgetdel(x: Execution): void {
-  const { args, reply } = x
+  const { reply } = x
   const entry = x.findHash(1)
   if (entry === wrongType) return
-  const count = args.integer(3)
-  if (!args.is(2, 'FIELDS')) reply.error(noFieldsWord)
-  else if (!(count > 0)) reply.error(notPositive)
-  else if (count !== args.count - 4) reply.error(countsDiffer)
-  else {
-    reply.array(count)
-    if (takeValues(x, entry)) deleteFields(x, entry, 4)
-  }
+  const count = readFieldsClause(x, 2)
+  if (count === 0) return
+  reply.array(count)
+  if (takeValues(x, entry)) deleteFields(x, entry, 4)
 }
 
 /** Replies with the values of the fields from argument 4 on, with one that is named again only the first time. False if there are none. */

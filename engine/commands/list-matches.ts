@@ -13,7 +13,7 @@ import { TreeImage } from '../tree/tree-image.ts'
 import type { VisitElement } from '../types/list-leaf.ts'
 import { visitElements } from '../types/list-leaf.ts'
 import { visitBackwards, visitForwards } from '../types/list-walk.ts'
-import { slicedTree } from './hash-fields.ts'
+import { slicedTree } from './sliced-tree.ts'
 
 const partBytesMax = 64 * 1024
 /** Elements that are compared at once before the others are left to slices. */

@@ -13,11 +13,11 @@ import type { LeafRenderer, RangeOf } from '../tree/tree-image.ts'
 import { TreeImage } from '../tree/tree-image.ts'
 import type { VisitElement } from '../types/list-leaf.ts'
 import { visitSome } from '../types/list-leaf.ts'
-import { slicedTree } from './hash-fields.ts'
 import { keepElements } from './list-edits.ts'
 import { replyElements } from './list-elements.ts'
 import { wantsElements, wantsTrimmed } from './list-needs.ts'
 import { readLong } from './long-argument.ts'
+import { slicedTree } from './sliced-tree.ts'
 
 export const listRangeCommands = {
   LRANGE: {

@@ -10,7 +10,7 @@ import { slicedValueBytes } from '../staged-work.ts'
 import type { LeafRenderer } from '../tree/tree-image.ts'
 import { TreeImage } from '../tree/tree-image.ts'
 import type { SetTrees } from '../types/set-tree.ts'
-import { slicedTree } from './hash-fields.ts'
+import { slicedTree } from './sliced-tree.ts'
 
 /** Bytes of leaves in one part of a staged reply. */
 const partBytesMax = 64 * 1024

@@ -5,7 +5,7 @@ import { StringCopy } from '../keyspace/value-copy.ts'
 import type { StagedWork } from '../staged-work.ts'
 import { slicedValueBytes } from '../staged-work.ts'
 import { TreeCopy } from '../tree/tree-copy.ts'
-import { slicedTree } from './hash-fields.ts'
+import { slicedTree } from './sliced-tree.ts'
 
 /** For the value of the key that is argument 1. */
 export function stageCopy(x: Execution): StagedWork | undefined {

@@ -12,6 +12,8 @@ export interface BuiltValue {
   /** Gives an entry without a value what is in one piece, changed by the mutation with this LSN. Bytes that it takes, about: `bytes`. */
   fill(entry: number, lsn: number): void
   readonly bytes: number
+  /** Of a hash: when the first of its fields expires; 0 or missing for never. */
+  readonly fieldsDue?: number
 }
 
 /** Where a dump lies, without its footer. */

@@ -70,7 +70,7 @@ function writeValue(keyspace: Keyspace, entry: number, out: RdbOutput): void {
     out.string(values.bytes(value), start, start + entries.length(entry))
     return
   }
-  const row = dumpedType(entries.type(entry))
+  const row = dumpedType(keyspace, entry)
   if (!entries.isTree(entry)) {
     row.packed(keyspace, entry, out)
     return
@@ -166,7 +166,7 @@ class TreeDump implements DumpWork {
 
   constructor(keyspace: Keyspace, entry: number, partBytes: number) {
     this.#keyspace = keyspace
-    this.#row = dumpedType(keyspace.entries.type(entry))
+    this.#row = dumpedType(keyspace, entry)
     this.#renderer = new PartRenderer(keyspace, this.#row)
     this.#image = new TreeImage(keyspace, entry, this.#renderer, partBytes)
   }

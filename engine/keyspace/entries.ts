@@ -9,7 +9,7 @@
  *   3  LSN, upper 16 bits; database; flags
  *   4  resident: ref of the value, of a tree its root block · cold: value id, lower 32 bits
  *   5  resident: access clock (as Redis's 24-bit LRU or LFU field) · cold: value id, upper 16 bits; stamp of when it became so
- *   6–8 only with a ttl: expiry in ms (lower, upper), position in the database's list of keys that expire
+ *   6–8 only with a ttl, of the key or of fields: the key's expiry in ms (lower, upper; 0 for never), position in the database's list of what expires
  * then the key's bytes.
  */
 import type { Arena } from '../memory/arena.ts'
@@ -56,6 +56,8 @@ export const epochFlag = 1 << 24
 export const beforeMoveFlag = 1 << 25
 /** A string that would not share Redis's object of a small integer: COPY made it, or `maxmemory-policy` forbade sharing. Not in the catalog. */
 export const ownIntegerFlag = 1 << 26
+/** Of a hash: fields of it may expire. The database's list of what expires knows when. */
+export const fieldsExpireFlag = 1 << 28
 
 /** The fifth bit of the database's number stands in bit 27 of word 3. */
 const ownDatabaseShift = 23

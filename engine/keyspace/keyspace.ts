@@ -13,12 +13,12 @@ import { AccessClock } from './access.ts'
 import { CachePrefetch } from './cache-prefetch.ts'
 import { Database } from './database.ts'
 import type { TypeNumber } from './entries.ts'
-import { catalogedFlag, dirtyFlag, Entries, ownIntegerFlag, treeForm, valueDirtyFlag } from './entries.ts'
+import { catalogedFlag, dirtyFlag, Entries, fieldsExpireFlag, ownIntegerFlag, treeForm, valueDirtyFlag } from './entries.ts'
+import { ExpiringList } from './expiring-list.ts'
 import { KeyHash } from './key-hash.ts'
 import type { RefMatcher } from './key-index.ts'
 import { KeyIndex } from './key-index.ts'
 import type { KeyspaceObserver } from './observer.ts'
-import { RefList } from './ref-list.ts'
 import { UncommittedDeletions } from './uncommitted-deletions.ts'
 import { Values } from './values.ts'
 
@@ -150,7 +150,8 @@ export class Keyspace implements RefMatcher {
     if (lsn !== 0) this.deletions.add(db, hash, lsn)
     if (entries.flag(ref, catalogedFlag)) this.observer.removed(ref, lsn)
     this.databases[db].index.remove(hash, ref)
-    this.#dropTtl(ref)
+    if (entries.expireAt(ref) !== 0) this.databases[db].expiring.keys--
+    if (this.#isListed(ref)) this.#unlist(ref)
     this.dropValue(ref)
     entries.release(ref)
     this.#keyStart = -1
@@ -304,18 +305,61 @@ export class Keyspace implements RefMatcher {
   setExpireAt(ref: number, expireAt: number): number {
     const entries = this.entries
     if (expireAt === 0) {
-      if (entries.hasTtlRoom(ref) && entries.expireAt(ref) !== 0) {
-        this.#dropTtl(ref)
-        entries.setExpireAt(ref, 0)
-      }
+      if (entries.expireAt(ref) === 0) return ref
+      this.databases[entries.db(ref)].expiring.keys--
+      entries.setExpireAt(ref, 0)
+      if (!entries.flag(ref, fieldsExpireFlag)) this.#unlist(ref)
       return ref
     }
-    if (entries.hasTtlRoom(ref)) {
-      if (entries.expireAt(ref) === 0) entries.setTtlPosition(ref, this.databases[entries.db(ref)].expiring.push(ref))
-      entries.setExpireAt(ref, expireAt)
-      return ref
+    const entry = this.#listed(ref)
+    if (entries.expireAt(entry) === 0) this.databases[entries.db(entry)].expiring.keys++
+    entries.setExpireAt(entry, expireAt)
+    return entry
+  }
+
+  /** When the first field of a hash expires, or some time before; 0 if none does. */
+  fieldsDue(ref: number): number {
+    const { entries } = this
+    return entries.flag(ref, fieldsExpireFlag) ? this.databases[entries.db(ref)].expiring.fieldsDue(entries.ttlPosition(ref)) : 0
+  }
+
+  /**
+   * Notes when the first field of a hash expires; 0 for never. It tells when to look, and changes nothing that anybody can see. Returns the entry,
+   * which moves when it had no room for that.
+   */
+  setFieldsDue(ref: number, due: number): number {
+    const { entries } = this
+    if (due === 0 && !entries.flag(ref, fieldsExpireFlag)) return ref
+    const entry = this.#listed(ref)
+    this.databases[entries.db(entry)].expiring.setFieldsDue(entries.ttlPosition(entry), due)
+    if (due !== 0) entries.setFlag(entry, fieldsExpireFlag)
+    else {
+      entries.clearFlag(entry, fieldsExpireFlag)
+      if (entries.expireAt(entry) === 0) this.#unlist(entry)
     }
-    return this.#moveForTtl(ref, expireAt)
+    return entry
+  }
+
+  /** Whether the entry is in its database's list of what expires. */
+  #isListed(ref: number): boolean {
+    return this.entries.expireAt(ref) !== 0 || this.entries.flag(ref, fieldsExpireFlag)
+  }
+
+  /** Puts an entry in the list, with room for what it needs there. Returns the entry. */
+  #listed(ref: number): number {
+    const { entries } = this
+    if (this.#isListed(ref)) return ref
+    const entry = entries.hasTtlRoom(ref) ? ref : this.#moveForTtl(ref)
+    entries.setTtlPosition(entry, this.databases[entries.db(entry)].expiring.push(entry))
+    return entry
+  }
+
+  /** Takes an entry that is in the list out of it. */
+  #unlist(ref: number): void {
+    const { entries } = this
+    const position = entries.ttlPosition(ref)
+    const moved = this.databases[entries.db(ref)].expiring.removeAt(position)
+    if (moved !== 0) entries.setTtlPosition(moved, position)
   }
 
   /** Moves an entry to another slot of its size, so that its run of the arena may become free. */
@@ -323,7 +367,7 @@ export class Keyspace implements RefMatcher {
     const { entries } = this
     if (this.isDetached(ref)) return
     const copy = entries.copy(ref, entries.hasTtlRoom(ref))
-    if (entries.expireAt(copy) !== 0) this.databases[entries.db(ref)].expiring.set(entries.ttlPosition(copy), copy)
+    if (this.#isListed(copy)) this.databases[entries.db(ref)].expiring.set(entries.ttlPosition(copy), copy)
     this.#redirect(ref, copy)
     // A write-out that is under way will not find the entry any more: it must be told again.
     this.changed(copy, entries.lsn(copy))
@@ -367,7 +411,7 @@ export class Keyspace implements RefMatcher {
     former.index = database.index
     former.expiring = database.expiring
     database.index = new KeyIndex(this.arena)
-    database.expiring = new RefList()
+    database.expiring = new ExpiringList()
     database.flushedLsn = lsn
     this.#keyStart = -1
     return former
@@ -404,19 +448,10 @@ export class Keyspace implements RefMatcher {
     this.observer.treeDropped(root)
   }
 
-  #dropTtl(ref: number): void {
-    const entries = this.entries
-    if (entries.expireAt(ref) === 0) return
-    const position = entries.ttlPosition(ref)
-    const moved = this.databases[entries.db(ref)].expiring.removeAt(position)
-    if (moved !== 0) entries.setTtlPosition(moved, position)
-  }
-
-  #moveForTtl(ref: number, expireAt: number): number {
+  #moveForTtl(ref: number): number {
     const { entries } = this
     const copy = entries.copy(ref, true)
-    entries.setExpireAt(copy, expireAt)
-    entries.setTtlPosition(copy, this.databases[entries.db(ref)].expiring.push(copy))
+    entries.setExpireAt(copy, 0)
     this.#redirect(ref, copy)
     return copy
   }

@@ -3,7 +3,8 @@
 import { stringType } from './entries.ts'
 import type { Keyspace } from './keyspace.ts'
 
-class KeyHandle {
+/** A key, whatever becomes of its value. */
+export class KeyHandle {
   protected readonly keyspace: Keyspace
   readonly #db: number
   readonly #key: Buffer
@@ -17,7 +18,7 @@ class KeyHandle {
   }
 
   /** The entry that has the key now, or 0. */
-  protected entry(): number {
+  entry(): number {
     const { keyspace } = this
     keyspace.forgetLookUp()
     const entry = keyspace.find(this.#db, this.#key, 0, this.#key.length)

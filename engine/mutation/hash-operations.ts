@@ -1,10 +1,11 @@
 /**
- * Setting and deleting fields of a hash, in whichever of its forms it is (`entries.ts`). Which form, and the seed of a tree,
+ * Setting, expiring and deleting fields of a hash, in whichever of its forms it is (`entries.ts`). Which form, and the seed of a tree,
  * the caller says: nothing here depends on limits or chance, so that a replay comes to the same bytes.
  */
 import { hashType, leafForm, packedForm, treeForm } from '../keyspace/entries.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
 import { HashTrees } from '../types/hash-tree.ts'
+import { PackedCursor } from '../types/packed-fields.ts'
 import { PackedHashes } from '../types/packed-hash.ts'
 import type { FieldSource } from './field-source.ts'
 
@@ -15,6 +16,7 @@ export class HashOperations {
   readonly trees: HashTrees
   readonly #keyspace: Keyspace
   readonly #packed: PackedHashes
+  readonly #pair = new PackedCursor()
 
   constructor(keyspace: Keyspace) {
     this.#keyspace = keyspace
@@ -31,6 +33,22 @@ export class HashOperations {
     else for (let i = 0; i < pairs.count; i++) added += this.#setInBlob(entry, pairs, i)
     this.#changed(entry, lsn)
     return added
+  }
+
+  /** Sets when a field expires, 0 for never; false when there is none. The caller says that the entry has changed. */
+  expireField(entry: number, field: Buffer, start: number, end: number, expireAt: number, lsn: number): boolean {
+    const { entries, values } = this.#keyspace
+    const pair = this.#pair
+    const from = entries.value(entry)
+    const isTree = entries.isTree(entry)
+    const bytes = isTree ? this.trees.get(from, field, start, end, pair) : values.bytes(from)
+    if (bytes === undefined || (!isTree && !this.#packed.get(from, field, start, end, pair))) return false
+    if (pair.expireAt === expireAt) return true
+    // What is written lies elsewhere: the hash's own bytes move.
+    const value = Buffer.from(bytes.subarray(pair.valueStart, pair.valueEnd))
+    if (isTree) this.trees.set(from, field, start, end, value, 0, value.length, lsn, expireAt)
+    else this.#relocated(entry, from, this.#packed.set(from, field, start, end, value, 0, value.length, expireAt))
+    return true
   }
 
   /** Returns how many fields there were. An empty hash is the caller's to remove. */

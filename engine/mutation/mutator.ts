@@ -101,7 +101,7 @@ export class Mutator {
     this.#largeValueBytes = limits.largeValueBytes ?? largeValueBytes
     this.record = new RecordBuffer(this.#largeValueBytes)
     this.hashes = new HashOperations(keyspace)
-    this.types = new CollectionTypes(keyspace)
+    this.types = new CollectionTypes(keyspace, this.hashes)
   }
 
   /** LSN that the changes made now carry. */
@@ -158,6 +158,7 @@ export class Mutator {
     if (ref === 0) ref = keyspace.insert(db, stringType, key, ks, ke, expireAt > 0)
     if (adopts) keyspace.adoptValue(ref, value as Buffer, vs, length)
     else this.#copyValue(ref, value, vs, ve)
+    if (entries.type(ref) === hashType) ref = keyspace.setFieldsDue(ref, 0)
     entries.setTypeAndEncoding(ref, stringType, plainString)
     if (isRecordedLast && this.recording) this.#recordValue(entries.value(ref), length)
     entries.setLength(ref, length)
@@ -352,6 +353,8 @@ export class Mutator {
       keyspace.entries.setResident(entry, 0, 0)
     }
     const result = edit.apply(entry, payload, this.#lsn)
+    // It may have moved.
+    entry = keyspace.find(db, key, ks, ke)
     this.changes += Math.max(result, 1)
     const isEmpty = keyspace.entries.length(entry) === 0 && keyspace.entries.type(entry) !== streamType
     if (this.interest.active !== 0) {
@@ -418,10 +421,12 @@ export class Mutator {
     const replaced = keyspace.find(db, key, ks, ke)
     if (replaced !== 0) this.#replace(replaced)
     const expireAt = entries.expireAt(ref)
-    const to = keyspace.insert(db, entries.type(ref), key, ks, ke, expireAt !== 0)
+    const fieldsDue = keyspace.fieldsDue(ref)
+    const to = keyspace.insert(db, entries.type(ref), key, ks, ke, expireAt !== 0 || fieldsDue !== 0)
     keyspace.transferValue(ref, to)
     keyspace.changed(to, this.#lsn)
     keyspace.setExpireAt(to, expireAt)
+    keyspace.setFieldsDue(to, fieldsDue)
     if (this.interest.active !== 0) {
       this.interest.touchedEntry(ref, valueMovedAway)
       this.interest.touched(db, key, ks, ke, valueMovedHere)
@@ -448,7 +453,8 @@ export class Mutator {
     if (former !== 0) this.#replace(former)
     const type = entries.type(ref)
     const expireAt = entries.expireAt(ref)
-    let to = keyspace.insert(db, type, key, ks, ke, expireAt !== 0)
+    const fieldsDue = keyspace.fieldsDue(ref)
+    let to = keyspace.insert(db, type, key, ks, ke, expireAt !== 0 || fieldsDue !== 0)
     if (entries.isTree(ref)) {
       const root = typeof staged === 'number' ? staged : copyOfTree(keyspace, ref)
       keyspace.giveTree(to, root, access.initial())
@@ -458,7 +464,7 @@ export class Mutator {
       entries.setTypeAndEncoding(to, type, entries.encoding(ref))
     }
     entries.setLength(to, entries.length(ref))
-    to = keyspace.setExpireAt(to, expireAt)
+    to = keyspace.setFieldsDue(keyspace.setExpireAt(to, expireAt), fieldsDue)
     if (entries.isTree(to)) keyspace.changed(to, this.#lsn)
     else keyspace.valueChanged(to, this.#lsn)
     if (type === stringType && entries.encoding(to) === plainString) entries.setFlag(to, ownIntegerFlag)
@@ -486,7 +492,7 @@ export class Mutator {
     if (built.root !== 0) keyspace.giveTree(ref, built.root, access.initial())
     else built.fill(ref, this.#lsn)
     entries.setLength(ref, built.length)
-    ref = keyspace.setExpireAt(ref, expireAt)
+    ref = keyspace.setFieldsDue(keyspace.setExpireAt(ref, expireAt), built.fieldsDue ?? 0)
     keyspace.changed(ref, this.#lsn)
     if (this.interest.active !== 0) this.interest.touched(db, key, ks, ke, valuePut)
     return ref

@@ -1,7 +1,9 @@
-/** All types of collections of a keyspace whose changes are edits, each made once. A new type is a field here. */
+/** All types of collections of a keyspace that are changed by edits, each made once. A new type is a field here. */
 import type { Keyspace } from '../keyspace/keyspace.ts'
+import type { HashOperations } from '../mutation/hash-operations.ts'
 import type { CollectionEdit, CollectionType } from './collection-type.ts'
 import { Collections } from './collections.ts'
+import { HashType } from './hash-type.ts'
 import { ListType } from './list-type.ts'
 import { SetType } from './set-type.ts'
 import { SortedSetType } from './sorted-set-type.ts'
@@ -9,14 +11,16 @@ import { StreamType } from './stream-type.ts'
 
 export class CollectionTypes {
   readonly collections: Collections
+  readonly hashes: HashType
   readonly lists: ListType
   readonly sets: SetType
   readonly sortedSets: SortedSetType
   readonly streams: StreamType
   readonly #byNumber: (CollectionType | undefined)[] = []
 
-  constructor(keyspace: Keyspace) {
+  constructor(keyspace: Keyspace, hashes: HashOperations) {
     this.collections = new Collections(keyspace)
+    this.hashes = this.add(new HashType(this.collections, hashes))
     this.lists = this.add(new ListType(this.collections))
     this.sets = this.add(new SetType(this.collections))
     this.sortedSets = this.add(new SortedSetType(this.collections))

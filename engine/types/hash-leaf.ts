@@ -2,7 +2,9 @@
  * The elements of a large hash's leaf: fields and values in the order of the fields' hashes, those with one hash in order of
  * insertion. After the header of `memory/packed-bytes.ts`, per element:
  *
- *   u32 hash of the field (little endian) · varint field length · varint value length · field · value
+ *   u32 hash of the field (little endian) · varint field length · varint value length · field · value · expiry
+ *
+ * The expiry is as in `packed-fields.ts`: there only if the value length says so.
  *
  * The layout, and the hash, may not change: it is the same in the cold store.
  */
@@ -18,6 +20,7 @@ import {
   writeVarint,
 } from '../memory/packed-bytes.ts'
 import type { PackedCursor, VisitPair } from './packed-fields.ts'
+import { expiresBit, expiryBytes, markedLength, readPairBehind, valueBytes, writeExpiry } from './packed-fields.ts'
 
 const hashBytes = 4
 const fixedKey = [0x5bd1e995, 0x1b873593]
@@ -33,8 +36,8 @@ export function fieldHash(field: Uint8Array, fieldStart: number, fieldEnd: numbe
 }
 
 /** Bytes that an element takes. */
-export function elementBytes(fieldLength: number, valueLength: number): number {
-  return hashBytes + varintBytes(fieldLength) + varintBytes(valueLength) + fieldLength + valueLength
+export function elementBytes(fieldLength: number, valueLength: number, expireAt = 0): number {
+  return hashBytes + varintBytes(fieldLength) + fieldLength + valueBytes(valueLength, expireAt)
 }
 
 /** The hash of the element at an offset. */
@@ -60,6 +63,7 @@ export function findElement(bytes: Buffer, start: number, hash: number, field: U
     if (valueLength >= 0x80) {
       valueLength = readLongVarint(bytes, body - 1)
       body += varintBytes(valueLength) - 1
+      if (valueLength >= expiresBit) valueLength -= expiresBit - expiryBytes
     }
     if (found === hash && fieldLength === length && sameBytes(bytes, body, field, fieldStart, length)) return at
     at = body + fieldLength + valueLength
@@ -70,13 +74,7 @@ export function findElement(bytes: Buffer, start: number, hash: number, field: U
 /** Reads the element at an offset. */
 export function readElement(bytes: Uint8Array, at: number, out: PackedCursor): void {
   const fieldLength = readVarint(bytes, at + hashBytes)
-  const valueAt = at + hashBytes + varintBytes(fieldLength)
-  const valueLength = readVarint(bytes, valueAt)
-  out.fieldStart = valueAt + varintBytes(valueLength)
-  out.fieldEnd = out.fieldStart + fieldLength
-  out.valueStart = out.fieldEnd
-  out.valueEnd = out.valueStart + valueLength
-  out.next = out.valueEnd
+  readPairBehind(bytes, at + hashBytes + varintBytes(fieldLength), fieldLength, out)
 }
 
 /** Visits all elements of a leaf in order. */
@@ -111,13 +109,14 @@ export function writeElement(
   value: Uint8Array,
   valueStart: number,
   valueEnd: number,
+  expireAt = 0,
 ): number {
   bytes[at] = hash
   bytes[at + 1] = hash >>> 8
   bytes[at + 2] = hash >>> 16
   bytes[at + 3] = hash >>> 24
   let to = writeVarint(bytes, at + hashBytes, fieldEnd - fieldStart)
-  to = writeVarint(bytes, to, valueEnd - valueStart)
+  to = writeVarint(bytes, to, markedLength(valueEnd - valueStart, expireAt))
   to = putBytes(bytes, to, field, fieldStart, fieldEnd)
-  return putBytes(bytes, to, value, valueStart, valueEnd)
+  return writeExpiry(bytes, putBytes(bytes, to, value, valueStart, valueEnd), expireAt)
 }

@@ -42,7 +42,7 @@ export class HashTrees {
     const bytes = values.bytes(packed)
     const start = values.start(packed)
     visitPairs(bytes, start, new PackedCursor(), (_, pair) => {
-      this.set(root, bytes, pair.fieldStart, pair.fieldEnd, bytes, pair.valueStart, pair.valueEnd, lsn)
+      this.set(root, bytes, pair.fieldStart, pair.fieldEnd, bytes, pair.valueStart, pair.valueEnd, lsn, pair.expireAt)
     })
     return root
   }
@@ -72,7 +72,7 @@ export class HashTrees {
     return this.leaves.used(this.#at)
   }
 
-  /** Sets a field; true if it is new. Neither range may lie in this hash itself, whose bytes move. */
+  /** Sets a field, and when it expires (0: never); true if it is new. Neither range may lie in this hash itself, whose bytes move. */
   set(
     root: number,
     field: Uint8Array,
@@ -82,12 +82,13 @@ export class HashTrees {
     valueStart: number,
     valueEnd: number,
     lsn: number,
+    expireAt = 0,
   ): boolean {
     const { leaves } = this
     const { values, nodes } = leaves
     const at = this.#at
     const hash = this.locate(root, field, fieldStart, fieldEnd, at)
-    const size = elementBytes(fieldEnd - fieldStart, valueEnd - valueStart)
+    const size = elementBytes(fieldEnd - fieldStart, valueEnd - valueStart, expireAt)
     let from = leaves.used(at)
     let fromStart = values.start(from)
     let found = findElement(values.bytes(from), fromStart, hash, field, fieldStart, fieldEnd)
@@ -109,7 +110,7 @@ export class HashTrees {
     const start = values.start(ref)
     if (!replacesAll && former !== size && offset + former < used)
       bytes.copyWithin(start + offset + size, start + offset + former, start + used)
-    writeElement(bytes, start + offset, hash, field, fieldStart, fieldEnd, value, valueStart, valueEnd)
+    writeElement(bytes, start + offset, hash, field, fieldStart, fieldEnd, value, valueStart, valueEnd, expireAt)
     setUsedBytes(bytes, start, needed)
     leaves.changed(at, found < 0 ? 1 : 0, lsn)
     if (this.#isTooLarge(at)) this.#split(at, lsn)

@@ -1,7 +1,9 @@
 /**
  * Field/value pairs in a packed blob (`memory/packed-bytes.ts`), as a hash of one piece has them, in order of insertion. Per pair:
  *
- *   u8 fingerprint · varint field length · varint value length · field · value
+ *   u8 fingerprint · varint field length · varint value length · field · value · expiry
+ *
+ * The expiry, six bytes of milliseconds since the epoch, is there only if bit 31 of the value length says so.
  *
  * `fieldFingerprint` may not change either: it is stored.
  */
@@ -23,6 +25,8 @@ export class PackedCursor {
   fieldEnd = 0
   valueStart = 0
   valueEnd = 0
+  /** When the field expires, in milliseconds since the epoch; 0 for never. */
+  expireAt = 0
   /** Where the next pair begins, or the end of the blob. */
   next = 0
 }
@@ -30,7 +34,38 @@ export class PackedCursor {
 /** Called for a pair, which may be read until the visit ends. Must not change what is visited. */
 export type VisitPair = (bytes: Buffer, pair: PackedCursor) => void
 
+/** In a value length: an expiry follows the value. */
+export const expiresBit = 2 ** 31
+export const expiryBytes = 6
+const two32 = 2 ** 32
+
 const scratch = new PackedCursor()
+
+export function readExpiry(bytes: Uint8Array, at: number): number {
+  const low = (bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24)) >>> 0
+  return low + (bytes[at + 4] | (bytes[at + 5] << 8)) * two32
+}
+
+/** Returns the offset behind it; writes nothing for 0. */
+export function writeExpiry(bytes: Uint8Array, at: number, expireAt: number): number {
+  if (expireAt === 0) return at
+  const low = expireAt % two32
+  const high = Math.floor(expireAt / two32)
+  for (let i = 0; i < 4; i++) bytes[at + i] = low >>> (8 * i)
+  bytes[at + 4] = high
+  bytes[at + 5] = high >>> 8
+  return at + expiryBytes
+}
+
+/** Bytes of a value with the length before it and the expiry behind it. */
+export function valueBytes(valueLength: number, expireAt: number): number {
+  return expireAt === 0 ? varintBytes(valueLength) + valueLength : varintBytes(expiresBit) + valueLength + expiryBytes
+}
+
+/** A value length as it is written. */
+export function markedLength(valueLength: number, expireAt: number): number {
+  return expireAt === 0 ? valueLength : valueLength + expiresBit
+}
 
 /** Eight bits that tell most fields of a small hash apart. */
 export function fieldFingerprint(field: Uint8Array, fieldStart: number, fieldEnd: number): number {
@@ -64,6 +99,7 @@ export function findField(
     if (valueLength >= 0x80) {
       valueLength = readLongVarint(bytes, body - 1)
       body += varintBytes(valueLength) - 1
+      if (valueLength >= expiresBit) valueLength -= expiresBit - expiryBytes
     }
     if (bytes[at] === fingerprint && fieldLength === length && sameBytes(bytes, body, field, fieldStart, length)) return at
     at = body + fieldLength + valueLength
@@ -74,13 +110,24 @@ export function findField(
 /** Reads the pair at an offset. Iterate from `start + packedHeaderBytes` along `next` up to `start + usedBytes`. */
 export function readPair(bytes: Uint8Array, at: number, out: PackedCursor): void {
   const fieldLength = readVarint(bytes, at + 1)
-  const valueAt = at + 1 + varintBytes(fieldLength)
-  const valueLength = readVarint(bytes, valueAt)
-  out.fieldStart = valueAt + varintBytes(valueLength)
+  readPairBehind(bytes, at + 1 + varintBytes(fieldLength), fieldLength, out)
+}
+
+/** Reads a pair from its value length on, which stands at `at`. */
+export function readPairBehind(bytes: Uint8Array, at: number, fieldLength: number, out: PackedCursor): void {
+  const length = readVarint(bytes, at)
+  out.fieldStart = at + varintBytes(length)
   out.fieldEnd = out.fieldStart + fieldLength
   out.valueStart = out.fieldEnd
-  out.valueEnd = out.valueStart + valueLength
-  out.next = out.valueEnd
+  if (length < expiresBit) {
+    out.valueEnd = out.valueStart + length
+    out.expireAt = 0
+    out.next = out.valueEnd
+  } else {
+    out.valueEnd = out.valueStart + length - expiresBit
+    out.expireAt = readExpiry(bytes, out.valueEnd)
+    out.next = out.valueEnd + expiryBytes
+  }
 }
 
 /** Visits all pairs of a blob in order. */
@@ -114,16 +161,23 @@ export function countFields(bytes: Uint8Array, start: number): number {
 }
 
 /** Bytes that a pair takes. */
-export function pairBytes(fieldLength: number, valueLength: number): number {
-  return 1 + varintBytes(fieldLength) + varintBytes(valueLength) + fieldLength + valueLength
+export function pairBytes(fieldLength: number, valueLength: number, expireAt = 0): number {
+  return 1 + varintBytes(fieldLength) + fieldLength + valueBytes(valueLength, expireAt)
 }
 
 /** What `usedBytes` will be once the value of the pair at `at` (-1: of a new field) has been set. */
-export function setBytesNeeded(bytes: Uint8Array, start: number, at: number, fieldLength: number, valueLength: number): number {
+export function setBytesNeeded(
+  bytes: Uint8Array,
+  start: number,
+  at: number,
+  fieldLength: number,
+  valueLength: number,
+  expireAt = 0,
+): number {
   const used = usedBytes(bytes, start)
-  if (at < 0) return used + pairBytes(fieldLength, valueLength)
+  if (at < 0) return used + pairBytes(fieldLength, valueLength, expireAt)
   readPair(bytes, at, scratch)
-  return used - (scratch.next - at) + pairBytes(fieldLength, valueLength)
+  return used - (scratch.next - at) + pairBytes(fieldLength, valueLength, expireAt)
 }
 
 /** Adds a pair behind the others. The field must not be in the blob. */
@@ -137,25 +191,36 @@ export function appendField(
   value: Uint8Array,
   valueStart: number,
   valueEnd: number,
+  expireAt = 0,
 ): void {
   const used = usedBytes(bytes, start)
   let at = start + used
   bytes[at] = fingerprint
   at = writeVarint(bytes, at + 1, fieldEnd - fieldStart)
-  at = writeVarint(bytes, at, valueEnd - valueStart)
+  at = writeVarint(bytes, at, markedLength(valueEnd - valueStart, expireAt))
   at = putBytes(bytes, at, field, fieldStart, fieldEnd)
   at = putBytes(bytes, at, value, valueStart, valueEnd)
+  at = writeExpiry(bytes, at, expireAt)
   setUsedBytes(bytes, start, at - start)
 }
 
-/** Replaces the value of the pair at an offset, which keeps its place among the others. */
-export function replaceValue(bytes: Buffer, start: number, at: number, value: Uint8Array, valueStart: number, valueEnd: number): void {
+/** Replaces the value and the expiry of the pair at an offset, which keeps its place among the others. */
+export function replaceValue(
+  bytes: Buffer,
+  start: number,
+  at: number,
+  value: Uint8Array,
+  valueStart: number,
+  valueEnd: number,
+  expireAt = 0,
+): void {
   readPair(bytes, at, scratch)
   const { fieldStart, fieldEnd, next } = scratch
   const fieldLength = fieldEnd - fieldStart
   const lengthAt = at + 1 + varintBytes(fieldLength)
-  const toFieldStart = lengthAt + varintBytes(valueEnd - valueStart)
-  const toNext = toFieldStart + fieldLength + valueEnd - valueStart
+  const length = markedLength(valueEnd - valueStart, expireAt)
+  const toFieldStart = lengthAt + varintBytes(length)
+  const toNext = lengthAt + fieldLength + valueBytes(valueEnd - valueStart, expireAt)
   const end = start + usedBytes(bytes, start)
   // Whoever moves to the left goes first, whoever moves to the right last: neither overwrites the other.
   if (toFieldStart < fieldStart) bytes.copyWithin(toFieldStart, fieldStart, fieldEnd)
@@ -164,8 +229,8 @@ export function replaceValue(bytes: Buffer, start: number, at: number, value: Ui
     setUsedBytes(bytes, start, end - start + toNext - next)
   }
   if (toFieldStart > fieldStart) bytes.copyWithin(toFieldStart, fieldStart, fieldEnd)
-  writeVarint(bytes, lengthAt, valueEnd - valueStart)
-  putBytes(bytes, toFieldStart + fieldLength, value, valueStart, valueEnd)
+  writeVarint(bytes, lengthAt, length)
+  writeExpiry(bytes, putBytes(bytes, toFieldStart + fieldLength, value, valueStart, valueEnd), expireAt)
 }
 
 /** Takes the pair at an offset out; the pairs behind it move up. */

@@ -40,7 +40,10 @@ export class PackedHashes {
     return true
   }
 
-  /** Sets a field, behind the others if it is new; `added` then tells. The value's bytes may not be this hash's own. Returns the ref. */
+  /**
+   * Sets a field, and when it expires (0: never), behind the others if it is new; `added` then tells. The value's bytes may not be this hash's
+   * own. Returns the ref.
+   */
   set(
     ref: number,
     field: Uint8Array,
@@ -49,18 +52,19 @@ export class PackedHashes {
     value: Uint8Array,
     valueStart: number,
     valueEnd: number,
+    expireAt = 0,
   ): number {
     const values = this.values
     const start = values.start(ref)
     const fingerprint = fieldFingerprint(field, fieldStart, fieldEnd)
     const at = findField(values.bytes(ref), start, field, fieldStart, fieldEnd, fingerprint)
-    const needed = setBytesNeeded(values.bytes(ref), start, at, fieldEnd - fieldStart, valueEnd - valueStart)
+    const needed = setBytesNeeded(values.bytes(ref), start, at, fieldEnd - fieldStart, valueEnd - valueStart, expireAt)
     const to = packedWithRoom(values, ref, needed)
     const toBytes = values.bytes(to)
     const toStart = values.start(to)
     this.added = at < 0
-    if (at < 0) appendField(toBytes, toStart, fingerprint, field, fieldStart, fieldEnd, value, valueStart, valueEnd)
-    else replaceValue(toBytes, toStart, at - start + toStart, value, valueStart, valueEnd)
+    if (at < 0) appendField(toBytes, toStart, fingerprint, field, fieldStart, fieldEnd, value, valueStart, valueEnd, expireAt)
+    else replaceValue(toBytes, toStart, at - start + toStart, value, valueStart, valueEnd, expireAt)
     return packedTrimmed(values, to)
   }
 

@@ -137,10 +137,7 @@ export function debugHashTable({ args, reply, server }: Session): void {
   }
   const { keyspace } = server.primary
   const { index, expiring } = keyspace.databases[keyspace.logical[number]!]!
-  reply.verbatim(
-    'txt',
-    `[Dictionary HT]\n${tableText(index.size, index.places)}[Expires HT]\n${tableText(expiring.length, expiring.length)}`,
-  )
+  reply.verbatim('txt', `[Dictionary HT]\n${tableText(index.size, index.places)}[Expires HT]\n${tableText(expiring.keys, expiring.keys)}`)
 }
 
 export function debugHashTableOfKey(session: Session): void {

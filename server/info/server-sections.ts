@@ -74,6 +74,7 @@ export function* statsSection(server: ServerView): Generator<InfoLine> {
   yield ['sync_partial_ok', 0]
   yield ['sync_partial_err', 0]
   yield ['expired_keys', x?.expired ?? 0]
+  yield ['expired_subkeys', x?.expiredFields ?? 0]
   yield ['expired_stale_perc', shard === undefined ? '0.00' : (server.maintenance.staleShare * 100).toFixed(2)]
   yield ['expired_time_cap_reached_count', 0]
   yield ['evicted_keys', shard === undefined ? 0 : server.maintenance.evictedKeys]

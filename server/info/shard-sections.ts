@@ -1,7 +1,7 @@
 /** INFO's sections on memory, saving and keys, with Redis's field names. A save is a checkpoint here. */
 import { totalmem } from 'node:os'
 import type { Entries } from '../../engine/keyspace/entries.ts'
-import type { RefList } from '../../engine/keyspace/ref-list.ts'
+import type { ExpiringList } from '../../engine/keyspace/expiring-list.ts'
 import { lastSaveWallMs, memoryFigures } from '../figures.ts'
 import type { ServerView } from '../server-view.ts'
 import { humanBytes, percentText } from '../text-lines.ts'
@@ -88,14 +88,20 @@ export function* keyspaceSection({ shard, clock }: ServerView): Generator<InfoLi
     const { index, expiring } = keyspace.databases[db]
     if (index.size === 0) continue
     const ttl = meanTtlMs(keyspace.entries, expiring, clock.wallMs())
-    yield [`db${number}`, `keys=${index.size},expires=${expiring.length},avg_ttl=${ttl}`]
+    yield [`db${number}`, `keys=${index.size},expires=${expiring.keys},avg_ttl=${ttl}`]
   }
 }
 
 /** The mean of a few keys, evenly spread over the list. */
-function meanTtlMs(entries: Entries, expiring: RefList, nowMs: number): number {
+function meanTtlMs(entries: Entries, expiring: ExpiringList, nowMs: number): number {
   const count = Math.min(ttlSamples, expiring.length)
   let sum = 0
-  for (let i = 0; i < count; i++) sum += Math.max(0, entries.expireAt(expiring.at(Math.floor((i * expiring.length) / count))) - nowMs)
-  return count === 0 ? 0 : Math.round(sum / count)
+  let keys = 0
+  for (let i = 0; i < count; i++) {
+    const expireAt = entries.expireAt(expiring.at(Math.floor((i * expiring.length) / count)))
+    if (expireAt === 0) continue
+    sum += Math.max(0, expireAt - nowMs)
+    keys++
+  }
+  return keys === 0 ? 0 : Math.round(sum / keys)
 }

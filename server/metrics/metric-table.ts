@@ -37,6 +37,7 @@ const keyspace = {
   moraine_keys: { kind: 'gauge', help: 'Keys of each database.', labels: ['database'] },
   moraine_expiring_keys: { kind: 'gauge', help: 'Keys with a time to live.', labels: ['database'] },
   moraine_expired_keys_total: { kind: 'counter', help: 'Keys deleted because their time had come.' },
+  moraine_expired_fields_total: { kind: 'counter', help: 'Fields of hashes deleted because their time had come.' },
   moraine_evicted_keys_total: { kind: 'counter', help: 'Keys deleted for memory, by maxmemory-policy.' },
   moraine_keyspace_hits_total: { kind: 'counter', help: 'Look-ups that found their key.' },
   moraine_keyspace_misses_total: { kind: 'counter', help: 'Look-ups that found no key.' },

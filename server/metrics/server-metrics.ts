@@ -63,11 +63,12 @@ function registerKeyspace(metrics: Metrics, server: ObservedServer, ofShard: OfS
     const { keyspace } = server.shard
     for (const [number, db] of keyspace.logical.entries()) {
       const { index, expiring } = keyspace.databases[db]
-      if (index.size > 0) emit([String(number)], expiring.length)
+      if (index.size > 0) emit([String(number)], expiring.keys)
     }
   })
   metrics.read({
     moraine_expired_keys_total: ofShard(({ primary }) => primary.x.expired),
+    moraine_expired_fields_total: ofShard(({ primary }) => primary.x.expiredFields),
     moraine_evicted_keys_total: () => server.maintenance.evictedKeys,
     moraine_keyspace_hits_total: ofShard(({ primary }) => primary.x.hits),
     moraine_keyspace_misses_total: ofShard(({ primary }) => primary.x.misses),

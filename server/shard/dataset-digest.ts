@@ -99,7 +99,7 @@ class KeyDigests implements KeyVisitor {
   blob(key: WalkedKey, bytes: Buffer, start: number, leaf: WalkedLeaf | undefined): void {
     // A large sorted set has every element twice.
     if (key.type === sortedSetType && leaf !== undefined && leaf.separator.words[0]! < scoreRange) return
-    elementDigests[key.type]?.(this.#of(key), bytes, start, leaf !== undefined, key.encoding, leaf?.separator)
+    elementDigests[key.type]?.(this.#of(key), bytes, start, leaf !== undefined, key.encoding, leaf?.separator, this.#clock.wallMs())
   }
 
   end(key: WalkedKey): void {
@@ -121,14 +121,16 @@ class KeyDigests implements KeyVisitor {
 
 /** By type: adds what a blob or a leaf holds. */
 const elementDigests: (
-  | ((digest: Digest, bytes: Buffer, start: number, isLeaf: boolean, form: number, separator?: Separator) => void)
+  | ((digest: Digest, bytes: Buffer, start: number, isLeaf: boolean, form: number, separator: Separator | undefined, nowMs: number) => void)
   | undefined
 )[] = []
-elementDigests[hashType] = (digest, bytes, start, isLeaf) => {
-  const visit: VisitPair = (buffer, { fieldStart, fieldEnd, valueStart, valueEnd }) => {
+elementDigests[hashType] = (digest, bytes, start, isLeaf, _form, _separator, nowMs) => {
+  const visit: VisitPair = (buffer, { fieldStart, fieldEnd, valueStart, valueEnd, expireAt }) => {
+    if (expireAt !== 0 && expireAt < nowMs) return
     const field = new Digest()
     field.addNext(buffer.subarray(fieldStart, fieldEnd))
     field.addNext(buffer.subarray(valueStart, valueEnd))
+    if (expireAt !== 0) field.addAny(Buffer.from('!!hexpire!!'))
     digest.addAny(field.bytes)
   }
   if (isLeaf) visitElements(bytes, start, new PackedCursor(), visit)

@@ -33,6 +33,8 @@ export interface WalkedKey {
   readonly seed: number
   /** Milliseconds since the epoch, 0 for never. */
   readonly expireAt: number
+  /** When the first of its fields expires, or some time before; 0 if none does. */
+  readonly fieldsDue: number
 }
 
 /** Where the range of a leaf begins, and how many elements it has. */
@@ -169,6 +171,7 @@ export class KeyWalk {
       length: entries.length(entry),
       seed,
       expireAt,
+      fieldsDue: this.#keyspace.fieldsDue(entry),
     }
   }
 

@@ -7,6 +7,7 @@ import { evictOne } from '../../engine/eviction.ts'
 import { ExpiryCycle } from '../../engine/expiry-cycle.ts'
 import type { CheckpointResult } from '../../storage/checkpoint.ts'
 import type { Clock, Timer } from '../../storage/clock.ts'
+import { ColdSet } from '../../storage/cold-set.ts'
 import type { Config } from '../config/config.ts'
 import type { Log } from '../logging.ts'
 import { isOperatingFailure } from './operating-failure.ts'
@@ -56,6 +57,8 @@ export class Maintenance {
   #checkpointRetryMs = retryMs
   #sliceScheduled = false
   #expiryScheduled = false
+  #fetchesDue = false
+  #fetchDueAgainAtMs = 0
   #stopped = false
   #logFailed = false
   /** Bytes that had been written to the log then. What a restart had to replay counts too: it was written before. */
@@ -171,14 +174,38 @@ export class Maintenance {
       })
       looked += keysPerStep
       deleted += found
-      if (found === 0) break
+      if (found === 0 && !this.#expiry.fields.goesOn) break
     }
     if (deleted > 0) this.onAppended()
-    if (deleted * 10 <= looked) return
+    this.#fetchDueFields()
+    if (deleted * 10 <= looked && !this.#expiry.fields.goesOn) return
     this.#expiryScheduled = true
     this.#clock.afterTurn(() => {
       this.#expiryScheduled = false
       this.#expire()
+    })
+  }
+
+  /** Fetches cold hashes of which fields are due, so that these can be deleted. */
+  #fetchDueFields(): void {
+    const { keyspace, tier, primary } = this.#shard
+    if (this.#fetchesDue || this.#clock.monotonicMs() < this.#fetchDueAgainAtMs) return
+    const set = new ColdSet(keyspace.trees)
+    this.#expiry.fields.eachCold(keyspace, set)
+    if (set.items.length === 0) return
+    this.#fetchesDue = true
+    tier.fetchTo(set, (failure) => {
+      this.#fetchesDue = false
+      if (this.#stopped || !this.mayChange) return
+      if (failure !== undefined) {
+        this.#fetchDueAgainAtMs = this.#clock.monotonicMs() + retryMs
+        this.#log.warn('Hashes of which fields have expired cannot be read', { error: failure.message })
+        return
+      }
+      tier.admit(set)
+      primary.change((x) => this.#expiry.fields.fetched(x))
+      tier.settle()
+      this.onAppended()
     })
   }
 

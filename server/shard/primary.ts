@@ -220,14 +220,16 @@ export class Primary {
   #call(command: Command, args: Arguments, reply: ReplyWriter): void {
     const { x, mutator, keyspace } = this
     const { operations } = mutator
-    const { expired } = x
+    const { expired, fieldExpiries } = x
     const { position } = reply
     try {
       if (command.denyOom) keyspace.arena.reserveSlots(slotBytesFor(args))
       command.runs(x)
     } catch (failure) {
-      // Deletions of expired keys on the way are complete; anything else may be half-done, and only the log knows what to do.
-      if (!isMemoryRefusal(failure) || mutator.operations - operations !== x.expired - expired) this.#fail(failure)
+      // Deletions of expired keys and fields on the way are complete; anything else may be half-done, and only the log knows what to do.
+      if (!isMemoryRefusal(failure) || mutator.operations - operations !== x.expired - expired + x.fieldExpiries - fieldExpiries) {
+        this.#fail(failure)
+      }
       if (reply.position > position) reply.rewindTo(position)
       reply.error(outOfMemory)
       this.onMemoryRefused(command)

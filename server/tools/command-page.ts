@@ -35,6 +35,8 @@ const wants: Readonly<Record<string, string>> = {
   wantsElements: 'its leaves',
   wantsField: 'its leaf',
   wantsFields: 'its leaves',
+  wantsFieldsClause: 'its leaves',
+  wantsPairsClause: 'its leaves',
   wantsFirst: 'its first leaf',
   wantsAcknowledged: 'its leaves',
   wantsAutoClaimed: 'its leaves',

@@ -36,4 +36,22 @@ FCALL FCALL_RO FUNCTION FUNCTION|LOAD FUNCTION|DELETE FUNCTION|LIST FUNCTION|DUM
   .split(/\s+/)
 
 /** What Redis 7.0 does not have. */
-export const ownCommands: readonly string[] = ['OBJECT|TIER', 'CLIENT|SETINFO', 'CLIENT|NO-TOUCH', 'WAITAOF', 'DELIFEQ', 'HGETDEL']
+export const ownCommands: readonly string[] = [
+  'OBJECT|TIER',
+  'CLIENT|SETINFO',
+  'CLIENT|NO-TOUCH',
+  'WAITAOF',
+  'DELIFEQ',
+  'HGETDEL',
+  'HEXPIRE',
+  'HPEXPIRE',
+  'HEXPIREAT',
+  'HPEXPIREAT',
+  'HTTL',
+  'HPTTL',
+  'HEXPIRETIME',
+  'HPEXPIRETIME',
+  'HPERSIST',
+  'HGETEX',
+  'HSETEX',
+]

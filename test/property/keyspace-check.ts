@@ -1,5 +1,5 @@
 /** What must hold in a keyspace at any time between two requests, and its contents in comparable form. */
-import { hashType, listType, sortedSetType, stringType } from '../../engine/keyspace/entries.ts'
+import { fieldsExpireFlag, hashType, listType, sortedSetType, stringType } from '../../engine/keyspace/entries.ts'
 import type { Keyspace } from '../../engine/keyspace/keyspace.ts'
 import { databaseCount } from '../../engine/keyspace/keyspace.ts'
 import { packedHeaderBytes, usedBytes } from '../../engine/memory/packed-bytes.ts'
@@ -33,6 +33,11 @@ export function stateOf(keyspace: Keyspace, ref: number): KeyState {
   }
 }
 
+/** A field's value with its expiry, as contents show it. */
+export function expiringText(value: string, expireAt: number): string {
+  return expireAt === 0 ? value : `${value} until ${expireAt}`
+}
+
 function valueAt(keyspace: Keyspace, ref: number): KeyState['value'] {
   const { entries, values, trees } = keyspace
   if (entries.type(ref) === listType) return listAt(keyspace, ref)
@@ -40,7 +45,9 @@ function valueAt(keyspace: Keyspace, ref: number): KeyState['value'] {
   const add = (bytes: Buffer, pair: PackedCursor): void => {
     const name = bytes.toString('latin1', pair.fieldStart, pair.fieldEnd)
     if (fields.has(name)) throw new Error(`field ${name} is there twice`)
-    fields.set(name, bytes.toString('latin1', pair.valueStart, pair.valueEnd))
+    fields.set(name, expiringText(bytes.toString('latin1', pair.valueStart, pair.valueEnd), pair.expireAt))
+    const due = keyspace.fieldsDue(ref)
+    if (pair.expireAt !== 0 && (due === 0 || due > pair.expireAt)) throw new Error(`field ${name} expires before the hash is looked at`)
   }
   if (entries.isTree(ref)) {
     const root = entries.value(ref)
@@ -95,16 +102,23 @@ export function checkKeyspace(keyspace: Keyspace): void {
   for (let db = 0; db < databaseCount; db++) {
     const refs = entriesOf(keyspace, db)
     const expiring = new Set<number>()
+    let keys = 0
     const { index, expiring: list } = databases[db] as (typeof databases)[number]
     for (let position = 0; position < list.length; position++) {
       const ref = list.at(position)
-      if (entries.ttlPosition(ref) !== position || entries.expireAt(ref) === 0) throw new Error('the list of expiring keys is wrong')
+      const fieldsExpire = entries.flag(ref, fieldsExpireFlag)
+      if (fieldsExpire !== (list.fieldsDue(position) !== 0)) throw new Error('the list says wrongly whether fields of a hash expire')
+      if (entries.ttlPosition(ref) !== position || (entries.expireAt(ref) === 0 && !fieldsExpire))
+        throw new Error('the list of what expires is wrong')
       expiring.add(ref)
+      if (entries.expireAt(ref) !== 0) keys++
     }
+    if (list.keys !== keys) throw new Error(`${list.keys} keys that expire are counted, ${keys} are there`)
     if (index.size !== refs.length) throw new Error(`${index.size} keys are counted, ${refs.length} are there`)
     for (const ref of refs) {
       checkEntry(keyspace, db, ref)
-      if (expiring.has(ref) !== (entries.expireAt(ref) !== 0)) throw new Error('a key that expires is not in the list, or another is')
+      if (expiring.has(ref) !== (entries.expireAt(ref) !== 0 || entries.flag(ref, fieldsExpireFlag)))
+        throw new Error('a key that expires is not in the list, or another is')
       if (!entries.isResident(ref)) cold++
     }
     if (!refs.some((ref) => expiring.has(ref)) && expiring.size > 0) throw new Error('the list holds keys of nowhere')

@@ -29,7 +29,8 @@ export interface TypeModel {
 export interface ModelRuns {
   readonly tables: CommandTables
   readonly lowerThresholds: (engine: InProcessEngine) => void
-  readonly model: (ask: Ask) => TypeModel
+  /** `advance` lets so many milliseconds pass. */
+  readonly model: (ask: Ask, advance: (ms: number) => void) => TypeModel
 }
 
 const stepsMax = testRuns(3000)
@@ -50,6 +51,9 @@ export function describeModel(name: string, { tables, lowerThresholds, model: mo
       return { times, copy, replay: new Replay(copy.keyspace, copy.mutator) }
     })
     let records = 0
+    const advanceAll = (ms: number): void => {
+      for (const each of [engine, ...copies.map(({ copy }) => copy)]) each.advance(ms)
+    }
     const model = modelFor(async (...parts) => {
       tell(parts.join(' '))
       const reply = session.ask(...parts)
@@ -59,7 +63,7 @@ export function describeModel(name: string, { tables, lowerThresholds, model: mo
         for (const each of copies) for (let i = 0; i < each.times; i++) each.replay.apply(engine.mutator.lsn, payload)
       }
       return reply
-    })
+    }, advanceAll)
     for (const random of steps) await model.step(random)
     for (const { copy } of copies) {
       copy.mutator.recording = true
@@ -86,7 +90,7 @@ export function describeModel(name: string, { tables, lowerThresholds, model: mo
         const model = modelFor(async (...parts) => {
           tell(parts.join(' '))
           return session.ask(...parts)
-        })
+        }, engine.advance.bind(engine))
         let leaves = 0
         for (const random of steps) {
           await model.step(random)
@@ -105,7 +109,7 @@ export function describeModel(name: string, { tables, lowerThresholds, model: mo
         const model = modelFor((...parts) => {
           tell(parts.join(' '))
           return cold.ask(...parts)
-        })
+        }, cold.engine.advance.bind(cold.engine))
         let all = 0
         for (const random of steps) {
           cold.random = random

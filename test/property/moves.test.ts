@@ -51,7 +51,8 @@ class Changes {
     if (kind < 30) return { do: 'append', db, key, text: this.#text() }
     if (kind < 34) return { do: 'hashSet', db, key, fields: this.#fields(1 + this.below(14)) }
     if (kind < 36) return { do: 'hashDelete', db, key, fields: this.#fields(1 + this.below(9)).map(([name]) => name) }
-    if (kind < 38) return { do: 'delete', db, key }
+    if (kind < 37) return { do: 'delete', db, key }
+    if (kind === 37) return { do: 'hashExpire', db, key, fields: this.#fields(5).map(([name]) => name), expireAt: 7_000_000_000_000 as 0 }
     if (kind < 39) return { do: 'expire', db, key, expireAt: [0, 6_000_000_000_000][this.below(2)] as 0 }
     return this.below(3) > 0 ? { do: 'flush', db } : { do: 'swap', db, other: this.#db() }
   }

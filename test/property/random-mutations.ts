@@ -7,6 +7,7 @@ import type { FieldSource } from '../../engine/mutation/field-source.ts'
 import type { HashForm } from '../../engine/mutation/hash-operations.ts'
 import type { Mutator } from '../../engine/mutation/mutator.ts'
 import { keepTtl } from '../../engine/mutation/mutator.ts'
+import { expireFieldsEdit } from '../../engine/types/hash-type.ts'
 import { elementBytes } from '../../engine/types/list-leaf.ts'
 import {
   atTail,
@@ -19,6 +20,7 @@ import {
   setEdit,
 } from '../../engine/types/list-type.ts'
 import type { KeyState } from './keyspace-check.ts'
+import { expiringText } from './keyspace-check.ts'
 
 /** A large hash begins early, and so does another leaf. */
 export const leafBytesMax = 160
@@ -75,6 +77,10 @@ export const mutation = fc.oneof(
     arbitrary: fc.record({ do: when('hashSet'), db, key, fields: fc.array(fc.tuple(field, text), { minLength: 1, maxLength: 12 }) }),
   },
   { weight: 5, arbitrary: fc.record({ do: when('hashDelete'), db, key, fields: fc.array(field, { minLength: 1, maxLength: 12 }) }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({ do: when('hashExpire'), db, key, fields: fc.array(field, { minLength: 1, maxLength: 12 }), expireAt }),
+  },
   {
     weight: 8,
     arbitrary: fc.record({ do: when('push'), db, key, tail: fc.boolean(), elements: fc.array(text, { minLength: 1, maxLength: 8 }) }),
@@ -201,7 +207,26 @@ function mutateKey(keyspace: Keyspace, mutator: Mutator, database: Map<string, M
   } else if (m.do === 'expire') {
     mutator.expire(ref, m.expireAt)
     known.expireAt = m.expireAt
-  } else mutateValue(mutator, database, known, ref, m)
+  } else if (m.do === 'hashExpire') expireFields(mutator, known, physical, m)
+  else mutateValue(mutator, database, known, ref, m)
+}
+
+/** In the model a value shows its expiry as contents do. */
+function expireFields(mutator: Mutator, { value }: ModelKey, physical: number, m: Extract<KeyMutation, { do: 'hashExpire' }>): void {
+  if (!(value instanceof Map) || !m.fields.some((name) => value.has(name))) return
+  const key = Buffer.from(m.key, 'latin1')
+  const payload = mutator.payload()
+  payload.varint(m.fields.length)
+  for (const name of m.fields) {
+    const bytes = Buffer.from(name, 'latin1')
+    payload.u48(m.expireAt)
+    payload.range(bytes, 0, bytes.length)
+  }
+  mutator.edit(mutator.types.hashes, expireFieldsEdit, physical, key, 0, key.length)
+  for (const name of m.fields) {
+    const text = value.get(name)?.replace(/ until \d+$/, '')
+    if (text !== undefined) value.set(name, expiringText(text, m.expireAt))
+  }
 }
 
 function mutateValue(

@@ -91,6 +91,11 @@ export class SimulatedDisk implements FileSystem {
     this.#failures.push({ operation, code })
   }
 
+  /** Nothing that was to fail and has not come to it fails any more. */
+  cancelFailures(): void {
+    this.#failures = []
+  }
+
   /** From now on files can grow by this many bytes together before ENOSPC; removing a file gives its bytes back at once. */
   limitFreeBytes(bytes: number): void {
     this.#freeBytes = bytes

@@ -31,9 +31,11 @@ function keyOf({ key, keyStart, keyEnd }: CatalogEntry): string {
 class Recorder implements CatalogVisitor {
   readonly lines: string[] = []
   entry(entry: CatalogEntry): void {
-    const { db, type, encoding, flags, lsn, expireAt, length, valueId, inline, inlineStart, inlineEnd } = entry
+    const { db, type, encoding, flags, lsn, expireAt, fieldsDue, length, valueId, inline, inlineStart, inlineEnd } = entry
     const value = valueId === 0 ? `inline ${inline.toString('latin1', inlineStart, inlineEnd)}` : `value ${valueId}`
-    this.lines.push(`entry ${[db, type, encoding, flags, lsn, expireAt, length].join(' ')} ${keyOf(entry)} ${value}`)
+    this.lines.push(
+      `entry ${[db, type, encoding, flags, lsn, expireAt, length].join(' ')}${fieldsDue === 0 ? '' : ` due ${fieldsDue}`} ${keyOf(entry)} ${value}`,
+    )
   }
   tombstone(db: number, lsn: number, key: Buffer, keyStart: number, keyEnd: number): void {
     this.lines.push(`tombstone ${db} ${lsn} ${key.toString('latin1', keyStart, keyEnd)}`)
@@ -113,7 +115,15 @@ describe('catalog', () => {
     const writer = await CatalogWriter.create(files, DIRECTORY, 1)
     const key = Buffer.from('a key')
     const top = 2 ** 48 - 1
-    const most = { db: 15, flags: 255, lsn: top, expireAt: Number.MAX_SAFE_INTEGER, length: 2 ** 32 - 1, valueId: top }
+    const most = {
+      db: 15,
+      flags: 255,
+      lsn: top,
+      expireAt: Number.MAX_SAFE_INTEGER,
+      fieldsDue: 1_700_000_000_000,
+      length: 2 ** 32 - 1,
+      valueId: top,
+    }
     writer.entry(catalogEntry(key, { ...most, type: 1, encoding: 2 }))
     const inline = { inline: Buffer.from('<abc>'), inlineStart: 1, inlineEnd: 4 }
     writer.entry(catalogEntry(key, { ...inline, type: 5, encoding: 6, lsn: 1, length: 3, keyStart: 2 }))
@@ -128,7 +138,7 @@ describe('catalog', () => {
     writer.freed(2 ** 35)
     await writer.marker(5, 6, 7, 8, 1_700_000_000_000, LOG_ID)
     expect(await linesOf(files)).toEqual([
-      `entry 15 1 2 255 ${top} 9007199254740991 4294967295 a key value ${top}`,
+      `entry 15 1 2 255 ${top} 9007199254740991 4294967295 due 1700000000000 a key value ${top}`,
       'entry 0 5 6 0 1 0 3 key inline abc',
       'entry 0 5 6 0 1 0 0  inline ',
       `tombstone 3 ${2 ** 40} a`,
@@ -167,7 +177,9 @@ describe('catalog', () => {
         const expireAt = chance < 6 ? 1_700_000_000_000 + i : 0
         const inline = value.subarray(0, i % 300)
         const valueId = chance < 9 ? 0 : i + 1
-        writer.entry(catalogEntry(key, { db: chance === 2 ? 1 : 0, type: 1, lsn: i, expireAt, length: i * 7, valueId, inline }))
+        writer.entry(
+          catalogEntry(key, { db: chance === 2 ? 1 : 0, type: 1, lsn: i, expireAt, fieldsDue: i % 3, length: i * 7, valueId, inline }),
+        )
         entries++
       }
     }

@@ -4,6 +4,7 @@ import { Compactor } from '../../engine/keyspace/compactor.ts'
 import { Keyspace } from '../../engine/keyspace/keyspace.ts'
 import { noObserver } from '../../engine/keyspace/observer.ts'
 import { Mutator } from '../../engine/mutation/mutator.ts'
+import { expireFieldsEdit } from '../../engine/types/hash-type.ts'
 import type { Config } from '../../server/config/config.ts'
 import type { Log } from '../../server/logging.ts'
 import { Maintenance } from '../../server/shard/maintenance.ts'
@@ -93,7 +94,7 @@ function fixture(maxmemoryBytes = 0, demotes = false, policy = 'noeviction', oth
     const key = Buffer.from(name)
     primary.change(() => mutator.putString(0, key, 0, key.length, Buffer.alloc(bytes, 120), 0, bytes, expireAt))
   }
-  return { clock, keyspace, tier, budget, maintenance, writeOut, put }
+  return { clock, keyspace, tier, budget, maintenance, writeOut, put, primary }
 }
 
 describe('maintenance', () => {
@@ -133,6 +134,41 @@ describe('maintenance', () => {
     }
     expect(maintenance.evictedKeys).toBe(keys - keyspace.size)
     expect(keyspace.size).toBeGreaterThan(keys * 0.7)
+    await maintenance.stop()
+  })
+})
+
+describe('fields that expire', () => {
+  it('have their cold hash fetched when it is due, and go with it', async () => {
+    const { clock, keyspace, tier, maintenance, writeOut, primary } = fixture(0, true)
+    const { mutator } = primary
+    const key = Buffer.from('hash')
+    const bytes = Buffer.from(`field${'v'.repeat(200)}`)
+    const pair = { count: 1, buffer: () => bytes, fieldStart: () => 0, fieldEnd: () => 5, valueStart: () => 5, valueEnd: () => 205 }
+    primary.change(() => {
+      mutator.hashSet(0, key, 0, key.length, pair)
+      const payload = mutator.payload()
+      payload.varint(1)
+      payload.u48(clock.wallMs() + 5000)
+      payload.range(bytes, 0, 5)
+      mutator.edit(mutator.types.hashes, expireFieldsEdit, 0, key, 0, key.length)
+    })
+    await writeOut.step(100)
+    while (tier.demoteOne() > 0);
+    expect(keyspace.coldCount).toBe(1)
+    maintenance.start()
+    const pass = async (ms: number): Promise<void> => {
+      clock.advance(ms)
+      clock.endTurn()
+      await new Promise<void>((resolve) => setImmediate(resolve))
+    }
+    for (let i = 0; i < 40; i++) await pass(100)
+    expect([keyspace.size, keyspace.coldCount, primary.x.expiredFields]).toEqual([1, 1, 0])
+    for (let rounds = 0; keyspace.size > 0; rounds++) {
+      expect(rounds).toBeLessThan(1000)
+      await pass(100)
+    }
+    expect([keyspace.coldCount, primary.x.expiredFields]).toEqual([0, 1])
     await maintenance.stop()
   })
 })

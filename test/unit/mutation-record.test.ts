@@ -8,6 +8,7 @@ import { noObserver } from '../../engine/keyspace/observer.ts'
 import type { FieldSource } from '../../engine/mutation/field-source.ts'
 import { keepTtl, Mutator } from '../../engine/mutation/mutator.ts'
 import { Replay } from '../../engine/mutation/replay.ts'
+import { expireFieldsEdit } from '../../engine/types/hash-type.ts'
 import { chance } from '../chance.ts'
 
 const page = readFileSync(new URL('../../docs/formats/mutations.md', import.meta.url), 'utf8')
@@ -30,6 +31,7 @@ describe('log records', () => {
     for (const [i, record] of made.entries()) replay.apply(i + 1, record)
     expect(keyspace.size).toBe(5)
     const root = (key: string, db: number): number => keyspace.entries.value(keyspace.find(db, Buffer.from(key), 0, key.length))
+    expect(keyspace.fieldsDue(keyspace.find(3, Buffer.from('h'), 0, 1))).toBe(1_700_000_000_000)
     const { roots } = keyspace.trees
     expect([root('g', 0), root('h', 3)].map((each) => [roots.count(each), roots.seed(each)])).toEqual([
       [3, 0xc0ffee],
@@ -91,6 +93,13 @@ function records(): string[] {
   record(() => mutator.setRange(mutator.putString(0, ...bytes('n'), ...bytes('4'), keepTtl), 0, ...bytes('')))
   record(() => mutator.hashSet(0, ...bytes('h'), pairs(['c', '3']), leafForm))
   record(() => mutator.hashSet(0, ...bytes('h'), pairs(['d', '4']), treeForm, 0xc0ffee))
+  record(() => {
+    const payload = mutator.payload()
+    payload.varint(1)
+    payload.u48(1_700_000_000_000)
+    payload.range(...bytes('d'))
+    mutator.edit(mutator.types.hashes, expireFieldsEdit, 0, ...bytes('h'))
+  })
   record(() => mutator.copy(keyspace.find(0, ...bytes('h')), 0, ...bytes('g')))
   record(() => mutator.move(keyspace.find(0, ...bytes('h')), 3, ...bytes('h')))
   const dump = Buffer.from('04010161c031', 'hex')
