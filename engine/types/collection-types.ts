@@ -4,17 +4,20 @@ import type { CollectionEdit, CollectionType } from './collection-type.ts'
 import { Collections } from './collections.ts'
 import { ListType } from './list-type.ts'
 import { SetType } from './set-type.ts'
+import { SortedSetType } from './sorted-set-type.ts'
 
 export class CollectionTypes {
   readonly collections: Collections
   readonly lists: ListType
   readonly sets: SetType
+  readonly sortedSets: SortedSetType
   readonly #byNumber: (CollectionType | undefined)[] = []
 
   constructor(keyspace: Keyspace) {
     this.collections = new Collections(keyspace)
     this.lists = this.add(new ListType(this.collections))
     this.sets = this.add(new SetType(this.collections))
+    this.sortedSets = this.add(new SortedSetType(this.collections))
   }
 
   /** Throws for a type or an edit that is not known. */

@@ -14,6 +14,7 @@ import { objectCommands } from '../../engine/commands/object.ts'
 import { publishCommands } from '../../engine/commands/publish.ts'
 import { scanCommands } from '../../engine/commands/scan.ts'
 import { setCommands } from '../../engine/commands/set.ts'
+import { sortedSetCommands } from '../../engine/commands/sorted-set.ts'
 import { stringCommands } from '../../engine/commands/string.ts'
 import { stringCounterCommands } from '../../engine/commands/string-counters.ts'
 import { stringRangeCommands } from '../../engine/commands/string-ranges.ts'
@@ -50,6 +51,7 @@ export const engineTables = {
   ...hashCommands,
   ...listCommands,
   ...setCommands,
+  ...sortedSetCommands,
   ...keyCommands,
   ...dumpCommands,
   ...expireCommands,

@@ -6,13 +6,16 @@
  * and in any order, or each element of a list in their order; then whether it expires. A key is its name and its value; a database its number and its keys in any order.
  */
 import { createHash } from 'node:crypto'
-import { hashType, leafForm, listType, setType } from '../../engine/keyspace/entries.ts'
+import { formatDouble } from '../../engine/double.ts'
+import { hashType, leafForm, listType, setType, sortedSetType } from '../../engine/keyspace/entries.ts'
 import type { Keyspace } from '../../engine/keyspace/keyspace.ts'
 import { visitElements } from '../../engine/types/hash-leaf.ts'
 import { visitElements as visitListElements } from '../../engine/types/list-leaf.ts'
 import type { VisitPair } from '../../engine/types/packed-fields.ts'
 import { PackedCursor, visitPairs } from '../../engine/types/packed-fields.ts'
+import { scoreRange } from '../../engine/types/score-separator.ts'
 import { eachMember } from '../../engine/types/set-type.ts'
+import { visitPlaces } from '../../engine/types/sorted-set-leaf.ts'
 import type { Clock } from '../../storage/clock.ts'
 import type { Tier } from '../../storage/tier.ts'
 import type { KeyVisitor, WalkedKey, WalkedLeaf } from './key-walk.ts'
@@ -92,6 +95,8 @@ class KeyDigests implements KeyVisitor {
   }
 
   blob(key: WalkedKey, bytes: Buffer, start: number, leaf: WalkedLeaf | undefined): void {
+    // A large sorted set has every element twice.
+    if (key.type === sortedSetType && leaf !== undefined && leaf.separator.words[0]! < scoreRange) return
     elementDigests[key.type]?.(this.#of(key), bytes, start, leaf !== undefined, key.encoding)
   }
 
@@ -133,6 +138,15 @@ elementDigests[listType] = (digest, bytes, start) => {
 
 elementDigests[setType] = (digest, bytes, start, isLeaf, form) => {
   eachMember(isLeaf ? leafForm : form, bytes, start, (buffer, from, to) => digest.addAny(buffer.subarray(from, to)))
+}
+
+elementDigests[sortedSetType] = (digest, bytes, start) => {
+  visitPlaces(bytes, start, (buffer, from, to, score) => {
+    const element = new Digest()
+    element.addNext(buffer.subarray(from, to))
+    element.addNext(Buffer.from(formatDouble(score)))
+    digest.addAny(element.bytes)
+  })
 }
 
 class Digest {

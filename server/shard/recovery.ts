@@ -9,6 +9,7 @@ import { ReplayWants } from '../../engine/mutation/replay-wants.ts'
 import type { CatalogMarker, CatalogPosition } from '../../storage/catalog-format.ts'
 import { openCatalog } from '../../storage/catalog-reader.ts'
 import type { Clock } from '../../storage/clock.ts'
+import type { ColdSet } from '../../storage/cold-set.ts'
 import { ColdCollector } from '../../storage/cold-set.ts'
 import type { FileSystem } from '../../storage/file-system.ts'
 import type { IdList } from '../../storage/id-list.ts'
@@ -79,14 +80,16 @@ export class LogReplay {
     let until = clock.monotonicMs() + sliceMs
     for await (const batch of log.read(after)) {
       for (const { lsn, payload } of batch) {
-        if (this.#tier.hasCold) this.#wants.visit(payload, this.#cold)
-        const cold = this.#cold.take()
-        if (cold !== undefined) {
+        let cold = this.#coldOf(payload)
+        const fetches = cold !== undefined
+        // What has come may tell what else is wanted.
+        while (cold !== undefined) {
           await this.#tier.fetch(cold)
           this.#tier.admit(cold)
+          cold = this.#coldOf(payload)
         }
         this.#replay.apply(lsn, payload)
-        if (cold !== undefined) this.#tier.settle()
+        if (fetches) this.#tier.settle()
         records++
         this.bytes += payload.length
         if ((records & 63) !== 0 || clock.monotonicMs() < until) continue
@@ -100,5 +103,10 @@ export class LogReplay {
     shown.update(records)
     shown.finish()
     return records
+  }
+
+  #coldOf(payload: Buffer): ColdSet | undefined {
+    if (this.#tier.hasCold) this.#wants.visit(payload, this.#cold)
+    return this.#cold.take()
   }
 }

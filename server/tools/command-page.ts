@@ -53,6 +53,17 @@ const wants: Readonly<Record<string, string>> = {
   wantsLastMember: 'its leaf',
   wantsMemberScan: 'read in parts',
   wantsSources: 'read, but not the target',
+  wantsScores: 'its leaves',
+  wantsRank: 'its leaves',
+  wantsRemovedMembers: 'their leaves',
+  wantsScoredMembers: 'their leaves',
+  wantsIncrement: 'its leaves',
+  wantsElementScan: 'read in parts',
+  wantsEnds: 'the leaves at both ends',
+  wantsRange: 'the leaves of the range',
+  wantsStoredRange: 'the leaves of the range, nothing of the target',
+  wantsRemoval: 'the leaves of what is removed',
+  wantsStoredSources: 'read, but not the target',
 }
 
 /** Title and rows of each group; subcommands stand behind their container. */

@@ -22,6 +22,8 @@ SETBIT k 0 1|GETBIT k 0|BITCOUNT k|BITCOUNT k 0 1 BIT|BITPOS k 1|BITOP AND r a b
 BITFIELD k GET u8 0 INCRBY u8 0 1|BITFIELD k OVERFLOW SAT GET u8 0|BITFIELD k OVERFLOW SAT|BITFIELD k BAD|BITFIELD_RO k GET u8 0
 PFADD k a b|PFCOUNT a b|PFMERGE a b c|PFDEBUG GETREG k|PFSELFTEST|LOLWUT VERSION 5
 HSET k f v|HSET k f v g w|HSETNX k f v|HMSET k f v|HGET k f|HMGET k f g|HGETALL k|HDEL k f|HEXISTS k f|HKEYS k|HVALS k|HLEN k|HSTRLEN k f
+ZADD k 1 a|ZINCRBY k 1 a|ZREM k a b|ZSCORE k a|ZCARD k|ZCOUNT k 1 2|ZRANGE k 0 1|ZRANGESTORE a b 0 1|ZRANK k a|ZPOPMIN k|ZMPOP 2 a b MIN|ZMPOP 5 a b MIN|ZMPOP x a MIN
+ZUNION 2 a b WITHSCORES|ZINTER 1 a b|ZDIFF 0 a|ZINTERCARD 2 a b LIMIT 1|ZUNIONSTORE r 2 a b|ZINTERSTORE r 9 a b|ZDIFFSTORE r 1 a|ZSCAN k 0|ZRANDMEMBER k|BZPOPMIN a b 0|BZMPOP 0 2 a b MIN
 HINCRBY k f 1|HINCRBYFLOAT k f 1|HRANDFIELD k|HRANDFIELD k 1 WITHVALUES|HSCAN k 0
 DEL a b|UNLINK a b|EXISTS a b|TYPE k|RENAME a b|RENAMENX a b|COPY a b|COPY a b DB 1 REPLACE|MOVE k 1|TOUCH a b|RANDOMKEY|KEYS *|SCAN 0|DBSIZE|FLUSHALL ASYNC
 DUMP k|RESTORE k 0 x|RESTORE k 0 x REPLACE|MIGRATE h 1 k 0 100|MIGRATE h 1 "" 0 100 KEYS a b|MIGRATE h 1 "" 0 100 AUTH KEYS KEYS a b
@@ -66,6 +68,9 @@ async function commandFacts(target: Target, name: string): Promise<Facts | strin
   }
 }
 
+/** What a later Redis, whose option Moraine has, says otherwise. */
+const laterFacts: Readonly<Record<string, Partial<Facts>>> = { ZRANK: { arity: ':-3' }, ZREVRANK: { arity: ':-3' } }
+
 function withoutNotes(specification: Reply): string {
   if (!('items' in specification)) return formatInline(specification)
   const names = specification.items.map((item) => ('text' in item ? item.text.toString() : ''))
@@ -94,7 +99,7 @@ describeWith([redisServer, builtMoraine], 'the command table beside redis-server
     const expected = await commandFacts(redis, name)
     // A list of names that redis-server does not know would compare nothing.
     expect(expected).toHaveProperty('arity')
-    expect(await commandFacts(moraine, name)).toEqual(expected)
+    expect(await commandFacts(moraine, name)).toEqual({ ...(expected as Facts), ...laterFacts[name] })
   })
 
   it.each(requests)('COMMAND GETKEYSANDFLAGS %s', async (request) => {

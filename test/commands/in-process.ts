@@ -176,6 +176,8 @@ export class InProcessSession {
     else if (/^hash-max-(listpack|ziplist)-value$/.test(parameter)) execution.limits.hashMaxListpackValue = Number(value)
     else if (parameter === 'hll-sparse-max-bytes') execution.limits.hllSparseMaxBytes = Number(value)
     else if (parameter === 'set-max-intset-entries') execution.limits.setMaxIntsetEntries = Number(value)
+    else if (/^zset-max-(listpack|ziplist)-entries$/.test(parameter)) execution.limits.zsetMaxListpackEntries = Number(value)
+    else if (/^zset-max-(listpack|ziplist)-value$/.test(parameter)) execution.limits.zsetMaxListpackValue = Number(value)
     else throw new Error(`the engine has no parameter ${parameter}`)
     this.reply.ok()
   }

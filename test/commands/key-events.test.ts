@@ -43,6 +43,18 @@ const sessions: readonly (readonly [title: string, requests: string])[] = [
     'HGET h f|HMGET h f|HGETALL h|HKEYS h|HVALS h|HLEN h|HSTRLEN h f|HEXISTS h f|HRANDFIELD h|HRANDFIELD h 2|HSCAN h 0',
   ],
   [
+    'sorted sets',
+    'ZADD z 1 a 2 b|ZADD z 1 a|ZADD z XX 5 n|ZADD z CH 3 a|ZADD z INCR 1 a|ZADD z INCR 0 a|ZADD z XX INCR 1 n|ZINCRBY z 2 b|ZINCRBY z nan b|ZREM z n|ZREM z a n|ZPOPMIN z|ZADD z 1 a 2 b 3 c 4 d 5 e|ZPOPMAX z 2|ZPOPMIN z 0|ZMPOP 2 none z MIN|ZREMRANGEBYRANK z 5 6|ZREMRANGEBYRANK z 0 0|ZREMRANGEBYSCORE z 0 100|ZADD z 0 a 0 b|ZREMRANGEBYLEX z [a [a|ZREMRANGEBYLEX z - +|ZADD z 1 a|ZREM z a',
+  ],
+  [
+    'sorted sets combined',
+    'ZADD a 1 x 2 y|ZADD b 3 y|ZUNIONSTORE t 2 a b|ZINTERSTORE t 2 a none|ZINTERSTORE t 2 a none|ZDIFFSTORE t 2 a b|ZRANGESTORE r a 0 -1|ZRANGESTORE r a 5 6|ZRANGESTORE r a 5 6|ZRANGESTORE r none 0 1|BZPOPMIN none t 0|BZMPOP 0 1 a MAX COUNT 5|BZPOPMAX b 0',
+  ],
+  [
+    'reads of sorted sets that are missing',
+    'ZSCORE z a|ZMSCORE z a|ZCARD z|ZCOUNT z 1 2|ZLEXCOUNT z - +|ZRANGE z 0 1|ZREVRANGEBYSCORE z 2 1|ZRANK z a|ZRANDMEMBER z|ZRANDMEMBER z 2|ZSCAN z 0|ZUNION 2 z y|ZINTERCARD 2 z y|ZDIFF 1 z',
+  ],
+  [
     'expiry',
     'SET k v|EXPIRE k 100|PEXPIRE k 100000|EXPIREAT k 9999999999|PEXPIREAT k 9999999999000|EXPIRE k 1 NX|PERSIST k|PERSIST k|EXPIRE k 0|EXPIRE k 5|SET k v|PEXPIREAT k 1',
   ],

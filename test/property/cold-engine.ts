@@ -77,9 +77,10 @@ export class ColdEngine {
     const { keyspace, tables } = this.engine
     const { keys, needs = 'value' } = tables[args.string(0)] as EngineCommand
     keyspace.forgetLookUp()
-    const cold = new ColdSet(keyspace.trees)
-    requestWants(keyspace, needs, keys, args, 0, cold)
-    if (cold.items.length > 0) {
+    for (;;) {
+      const cold = new ColdSet(keyspace.trees)
+      requestWants(keyspace, needs, keys, args, 0, cold)
+      if (cold.items.length === 0) break
       await this.tier.fetch(cold)
       this.tier.admit(cold)
     }

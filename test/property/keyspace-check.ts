@@ -1,5 +1,5 @@
 /** What must hold in a keyspace at any time between two requests, and its contents in comparable form. */
-import { hashType, listType, stringType } from '../../engine/keyspace/entries.ts'
+import { hashType, listType, sortedSetType, stringType } from '../../engine/keyspace/entries.ts'
 import type { Keyspace } from '../../engine/keyspace/keyspace.ts'
 import { databaseCount } from '../../engine/keyspace/keyspace.ts'
 import { packedHeaderBytes, usedBytes } from '../../engine/memory/packed-bytes.ts'
@@ -131,7 +131,8 @@ function checkEntry(keyspace: Keyspace, db: number, ref: number): void {
     const { roots } = keyspace.trees
     const root = entries.value(ref)
     if (roots.owner(root) !== ref) throw new Error(`${key}: the collection is another's`)
-    if (roots.count(root) !== entries.length(ref))
+    const places = entries.type(ref) === sortedSetType ? 2 : 1
+    if (roots.count(root) !== places * entries.length(ref))
       throw new Error(`${key}: ${entries.length(ref)} elements, but the tree has ${roots.count(root)}`)
   } else if (entries.isResident(ref)) {
     const value = entries.value(ref)

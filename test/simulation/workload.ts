@@ -6,7 +6,8 @@ const stringKeys = 18
 const hashKeys = 5
 const setKeys = ['set0', 'set1', 'set2']
 const listKeys = ['list0', 'list1', 'list2']
-const collectionKeys = [...setKeys, ...listKeys]
+const sortedSetKeys = ['zset0', 'zset1', 'zset2']
+const collectionKeys = [...setKeys, ...listKeys, ...sortedSetKeys]
 
 /** Every key that the workload can touch. */
 export const allKeys: readonly string[] = [
@@ -55,6 +56,7 @@ export class Workload {
       return this.pick([
         ['SMEMBERS', this.pick(setKeys)],
         ['LRANGE', this.pick(listKeys), '0', '-1'],
+        ['ZRANGE', this.pick(sortedSetKeys), '0', '-1', 'WITHSCORES'],
       ])
     return this.#plainRequest()
   }
@@ -108,7 +110,7 @@ export class Workload {
   }
 
   #collectionRequest(): string[] {
-    return this.pick([() => this.#setRequest(), () => this.#listRequest()])()
+    return this.pick([() => this.#setRequest(), () => this.#listRequest(), () => this.#sortedSetRequest()])()
   }
 
   #setRequest(): string[] {
@@ -135,6 +137,21 @@ export class Workload {
       () => ['LRANGE', key, `${this.below(40)}`, `${this.below(60) - 1}`],
       () => ['LLEN', key],
       () => (this.once(3) ? ['LTRIM', key, `${this.below(5)}`, `${this.below(400)}`] : ['LLEN', key]),
+    ])()
+  }
+
+  #sortedSetRequest(): string[] {
+    const key = this.#collectionKey(sortedSetKeys)
+    const score = (): string => `${this.below(this.once(3) ? 3 : 500)}`
+    return this.pick<() => string[]>([
+      () => ['ZADD', key, ...this.#some(() => [score(), this.#member()])],
+      () => ['ZADD', key, ...this.#some(() => [score(), this.#member()])],
+      () => ['ZINCRBY', key, `${this.below(20) - 10}`, this.#member()],
+      () => ['ZREM', key, ...this.#some(() => [this.#member()])],
+      () => ['ZPOPMIN', key],
+      () => ['ZSCORE', key, this.#member()],
+      () => ['ZRANK', key, this.#member()],
+      () => ['ZCARD', key],
     ])()
   }
 

@@ -1,0 +1,263 @@
+/**
+ * Sorted sets: one blob in order of score while they are small (`packedForm` as long as Redis would have a listpack, then `leafForm` up to a leaf's size), then
+ * a tree with both orders. Which form, and the seed of a tree, the payload says.
+ *
+ * Edits: 1 set: form u8 (0: as it is) · u32 seed if the form is a tree's · varint count · per element f64 score (little endian) · member;
+ * 2 remove: varint count · members.
+ *
+ * The packed form keeps no −0, as Redis's listpack keeps none.
+ */
+import type { TypeNumber } from '../keyspace/entries.ts'
+import { packedForm, sortedSetType, treeForm } from '../keyspace/entries.ts'
+import { packedHeaderBytes, usedBytes } from '../memory/packed-bytes.ts'
+import type { RecordBuffer } from '../mutation/record-buffer.ts'
+import type { RecordReader } from '../mutation/record-reader.ts'
+import type { ColdWants } from '../need.ts'
+import type { CollectionEdit, CollectionType } from './collection-type.ts'
+import type { Collections } from './collections.ts'
+import type { VisitScored } from './sorted-set-leaf.ts'
+import {
+  findInPlaces,
+  findPlace,
+  movePlace,
+  passed,
+  placeBytes,
+  placeMemberAt,
+  placeSizeAt,
+  readScore,
+  scoreOf,
+  scoreWords,
+  skipScores,
+  skipWhile,
+  visitBackwards,
+  visitPlaces,
+  writePlace,
+} from './sorted-set-leaf.ts'
+import type { IsBefore } from './sorted-set-tree.ts'
+import { SortedSetTrees } from './sorted-set-tree.ts'
+import { wantMember, wantPlace } from './sorted-set-wants.ts'
+
+export const setEdit = 1
+export const removeEdit = 2
+
+export class SortedSetType implements CollectionType {
+  readonly number: TypeNumber = sortedSetType
+  readonly edits: readonly (CollectionEdit | undefined)[]
+  readonly trees: SortedSetTrees
+  readonly #collections: Collections
+
+  constructor(collections: Collections) {
+    this.#collections = collections
+    this.trees = new SortedSetTrees(collections.keyspace.trees)
+    this.edits = [
+      undefined,
+      { creates: true, apply: (entry, payload, lsn) => this.#setAll(entry, payload, lsn), wants: (e, p, w) => this.#wantsSet(e, p, w) },
+      {
+        creates: false,
+        apply: (entry, payload, lsn) => this.#removeAll(entry, payload, lsn),
+        wants: (e, p, w) => this.#wantsRemoved(e, p, w),
+      },
+    ]
+  }
+
+  /** The score of a member, NaN when it is not there. */
+  score(entry: number, member: Buffer, start: number, end: number): number {
+    const { entries, values } = this.#collections.keyspace
+    const value = entries.value(entry)
+    if (entries.isTree(entry)) return this.trees.score(value, member, start, end)
+    const bytes = values.bytes(value)
+    const at = findInPlaces(bytes, values.start(value), member, start, end)
+    return at < 0 ? Number.NaN : readScore(bytes, at)
+  }
+
+  /** The rank of a member that has this score. */
+  rank(entry: number, score: number, member: Buffer, start: number, end: number): number {
+    const { entries, values } = this.#collections.keyspace
+    const value = entries.value(entry)
+    if (entries.isTree(entry)) return this.trees.rank(value, score, member, start, end)
+    return findInPlaces(values.bytes(value), values.start(value), member, start, end) < 0 ? -1 : passed.count
+  }
+
+  /** How many elements have a score below `score`, or with `withEqual` not above it. */
+  rankOfScore(entry: number, score: number, withEqual: boolean): number {
+    const { entries, values } = this.#collections.keyspace
+    const value = entries.value(entry)
+    if (entries.isTree(entry)) return resident(this.trees.rankOfScore(value, score, withEqual))
+    skipScores(values.bytes(value), values.start(value), score, withEqual)
+    return passed.count
+  }
+
+  /** How many elements, from the first on, lie before what `isBefore` seeks. */
+  rankWhile(entry: number, isBefore: IsBefore): number {
+    const { entries, values } = this.#collections.keyspace
+    const value = entries.value(entry)
+    if (entries.isTree(entry)) return resident(this.trees.rankWhile(value, isBefore))
+    skipWhile(values.bytes(value), values.start(value), isBefore)
+    return passed.count
+  }
+
+  /** Visits `count` elements from number `rank` on, in order or with `backwards` against it; there must be as many. */
+  visit(entry: number, rank: number, count: number, backwards: boolean, visit: VisitScored): void {
+    const { entries, values } = this.#collections.keyspace
+    const value = entries.value(entry)
+    if (entries.isTree(entry)) {
+      if (!this.trees.visit(value, rank, count, backwards, visit)) throw new Error('sorted set: a leaf to walk over is cold')
+      return
+    }
+    const bytes = values.bytes(value)
+    const start = values.start(value)
+    let at = start + packedHeaderBytes
+    const skipped = backwards ? rank + 1 : rank
+    for (let i = 0; i < skipped; i++) at += placeSizeAt(bytes, at)
+    if (backwards) {
+      visitBackwards(bytes, start, at, count, visit)
+      return
+    }
+    for (let i = 0; i < count; i++) {
+      const next = at + placeSizeAt(bytes, at)
+      visit(bytes, placeMemberAt(bytes, at), next, readScore(bytes, at))
+      at = next
+    }
+  }
+
+  /** Visits all elements in order. */
+  each(entry: number, visit: VisitScored): void {
+    this.visit(entry, 0, this.#collections.keyspace.entries.length(entry), false, visit)
+  }
+
+  /** As `SortedSetTrees.scan`; a set in one blob is visited whole. */
+  scan(entry: number, cursor: number, count: number, visit: VisitScored): number {
+    const { entries } = this.#collections.keyspace
+    if (entries.isTree(entry)) return this.trees.scan(entries.value(entry), cursor, count, visit)
+    this.each(entry, visit)
+    return 0
+  }
+
+  #setAll(entry: number, payload: RecordReader, lsn: number): number {
+    const form = payload.byte()
+    const seed = form === treeForm ? payload.u32() : 0
+    this.#takeForm(entry, form, seed, lsn)
+    const { entries } = this.#collections.keyspace
+    let added = 0
+    for (let left = payload.varint(); left > 0; left--) {
+      const score = readPayloadScore(payload)
+      payload.range()
+      const isNew = entries.isTree(entry)
+        ? this.trees.set(entries.value(entry), score, payload.bytes, payload.start, payload.stop, lsn)
+        : this.#setInBlob(entry, score, payload.bytes, payload.start, payload.stop)
+      if (isNew) added++
+    }
+    this.#collections.changed(entry, added, lsn)
+    return added
+  }
+
+  #removeAll(entry: number, payload: RecordReader, lsn: number): number {
+    const { entries } = this.#collections.keyspace
+    let removed = 0
+    for (let left = payload.varint(); left > 0; left--) {
+      payload.range()
+      const wasThere = entries.isTree(entry)
+        ? this.trees.remove(entries.value(entry), payload.bytes, payload.start, payload.stop, lsn)
+        : this.#removeFromBlob(entry, payload.bytes, payload.start, payload.stop)
+      if (wasThere) removed++
+    }
+    this.#collections.changed(entry, -removed, lsn)
+    return removed
+  }
+
+  /** Gives a set another form, never one that it has outgrown. */
+  #takeForm(entry: number, form: number, seed: number, lsn: number): void {
+    const collections = this.#collections
+    const { entries, values } = collections.keyspace
+    if (!collections.hasValue(entry)) collections.createBlob(entry, form === treeForm || form === 0 ? packedForm : form)
+    const former = entries.encoding(entry)
+    if (form === 0 || form === former || form === packedForm || former === treeForm) return
+    if (form !== treeForm) {
+      collections.setForm(entry, form)
+      return
+    }
+    collections.becomeTree(entry, seed, lsn, (root, blob) => {
+      this.trees.begin(root, lsn)
+      if (blob === 0) return
+      visitPlaces(values.bytes(blob), values.start(blob), (bytes, start, end, score) => this.trees.set(root, score, bytes, start, end, lsn))
+    })
+  }
+
+  /** True if the member is new. */
+  #setInBlob(entry: number, given: number, member: Buffer, start: number, end: number): boolean {
+    const collections = this.#collections
+    const { entries, values } = collections.keyspace
+    const score = given === 0 && entries.encoding(entry) === packedForm ? 0 : given
+    const value = entries.value(entry)
+    const bytes = values.bytes(value)
+    const blob = values.start(value)
+    const found = findInPlaces(bytes, blob, member, start, end)
+    if (found < 0) {
+      const place = findPlace(bytes, blob, score, member, start, end)
+      const at = collections.resizeBlob(entry, ~place - blob, 0, placeBytes(end - start))
+      writePlace(values.bytes(entries.value(entry)), at, score, member, start, end)
+      return true
+    }
+    if (Object.is(readScore(bytes, found), score)) return false
+    const size = placeSizeAt(bytes, found)
+    const from = collections.resizeBlob(entry, found - blob, size, size)
+    const to = entries.value(entry)
+    const place = findPlace(values.bytes(to), values.start(to), score, member, start, end)
+    movePlace(values.bytes(to), from, size, place < 0 ? ~place : place, score, member, start, end)
+    return false
+  }
+
+  #removeFromBlob(entry: number, member: Buffer, start: number, end: number): boolean {
+    const { entries, values } = this.#collections.keyspace
+    const value = entries.value(entry)
+    const bytes = values.bytes(value)
+    const found = findInPlaces(bytes, values.start(value), member, start, end)
+    if (found < 0) return false
+    this.#collections.resizeBlob(entry, found - values.start(value), placeSizeAt(bytes, found), 0)
+    return true
+  }
+
+  #wantsSet(entry: number, payload: RecordReader, wants: ColdWants): void {
+    if (payload.byte() === treeForm) payload.u32()
+    const root = this.#collections.keyspace.entries.value(entry)
+    for (let left = payload.varint(); left > 0; left--) {
+      const score = readPayloadScore(payload)
+      payload.range()
+      wantMember(this.trees, root, payload.bytes, payload.start, payload.stop, true, wants)
+      wantPlace(this.trees, root, score, payload.bytes, payload.start, payload.stop, wants)
+    }
+  }
+
+  #wantsRemoved(entry: number, payload: RecordReader, wants: ColdWants): void {
+    const root = this.#collections.keyspace.entries.value(entry)
+    for (let left = payload.varint(); left > 0; left--) {
+      payload.range()
+      wantMember(this.trees, root, payload.bytes, payload.start, payload.stop, true, wants)
+    }
+  }
+}
+
+/** Writes one element of a set edit. */
+export function writePayloadElement(payload: RecordBuffer, score: number, member: Uint8Array, start: number, end: number): void {
+  const [low, high] = scoreWords(score) as unknown as [number, number]
+  payload.u32(low)
+  payload.u32(high)
+  payload.range(member, start, end)
+}
+
+function readPayloadScore(payload: RecordReader): number {
+  const low = payload.u32()
+  return scoreOf(low, payload.u32())
+}
+
+/** Bytes of a blob, header included. */
+export function blobBytes({ keyspace }: Collections, entry: number): number {
+  const { entries, values } = keyspace
+  const value = entries.value(entry)
+  return usedBytes(values.bytes(value), values.start(value))
+}
+
+function resident(rank: number): number {
+  if (rank < 0) throw new Error('sorted set: a leaf that is needed is cold')
+  return rank
+}

@@ -1,0 +1,85 @@
+/**
+ * What is wanted of large sorted sets that are partly cold. Where a leaf is only another one tells, that one is wanted first, and whoever asks asks again when
+ * it is there. Each function returns whether what it names is resident.
+ */
+import { wantRow } from '../cold-wants.ts'
+import type { ColdWants } from '../need.ts'
+import { LeafRow } from '../tree/tree-shape.ts'
+import { compareMembers, placeMemberAt, placeSizeAt } from './sorted-set-leaf.ts'
+import type { IsBefore, SortedSetTrees } from './sorted-set-tree.ts'
+
+const at = new LeafRow()
+
+/** The leaf of a member in order of hash, and with `withPlace` that in order of score. */
+export function wantMember(
+  trees: SortedSetTrees,
+  root: number,
+  member: Buffer,
+  start: number,
+  end: number,
+  withPlace: boolean,
+  wants: ColdWants,
+): boolean {
+  if (!trees.locateMember(root, member, start, end, at)) {
+    wantRow(trees.leaves, root, at, wants)
+    return false
+  }
+  if (!withPlace) return true
+  const score = trees.score(root, member, start, end)
+  return Number.isNaN(score) || wantPlace(trees, root, score, member, start, end, wants)
+}
+
+/** The leaf in whose range a score and a member lie. */
+export function wantPlace(
+  trees: SortedSetTrees,
+  root: number,
+  score: number,
+  member: Buffer,
+  start: number,
+  end: number,
+  wants: ColdWants,
+): boolean {
+  if (!trees.locatePlace(root, score, member, start, end, at)) {
+    wantRow(trees.leaves, root, trees.coldAt, wants)
+    return false
+  }
+  if (trees.leaves.ref(at) !== 0) return true
+  wantRow(trees.leaves, root, at, wants)
+  return false
+}
+
+/** What tells a rank of `SortedSetTrees.rankOfScore` or `rankWhile`. Returns it, −1 as long as a leaf is cold. */
+export function wantRank(trees: SortedSetTrees, root: number, rank: number, wants: ColdWants): number {
+  if (rank < 0) wantRow(trees.leaves, root, trees.coldAt, wants)
+  return rank
+}
+
+/** The leaves of `count` elements from number `rank` on, in order or with `backwards` against it. */
+export function wantRanks(trees: SortedSetTrees, root: number, rank: number, count: number, backwards: boolean, wants: ColdWants): boolean {
+  let isResident = true
+  trees.eachLeaf(root, rank, count, backwards, (row) => {
+    if (trees.leaves.ref(row) === 0) {
+      wantRow(trees.leaves, root, row, wants)
+      isResident = false
+    }
+    return true
+  })
+  return isResident
+}
+
+/** The leaves of such elements in both orders: for their removal. */
+export function wantRemoval(trees: SortedSetTrees, root: number, rank: number, count: number, wants: ColdWants): void {
+  if (!wantRanks(trees, root, rank, count, false, wants)) return
+  trees.visit(root, rank, count, false, (bytes, start, end) => {
+    wantMember(trees, root, bytes, start, end, true, wants)
+  })
+}
+
+/** Of elements with one score: those whose member lies before `member[start, end)`, or with `withEqual` not behind it. */
+export function beforeMember(member: Buffer, start: number, end: number, withEqual: boolean): IsBefore {
+  return (bytes, position) => {
+    const from = placeMemberAt(bytes, position)
+    const order = compareMembers(bytes, from, position + placeSizeAt(bytes, position) - from, member, start, end)
+    return order < 0 || (withEqual && order === 0)
+  }
+}
