@@ -67,6 +67,8 @@ export class Execution implements Frame {
   mayBlock = false
   /** The key for which a blocked request is tried again. */
   wokenFor: KeyOfInterest | undefined
+  /** What a request that is tried again has left for that: `KeyWait.remembers`. */
+  remembered: unknown
   /** What the request waits for (`blocking.ts`). */
   keyWait: KeyWait | undefined
   hits = 0

@@ -10,4 +10,6 @@ export interface KeyWait {
   readonly timedOut: (reply: ReplyWriter) => void
   /** Whether it wants to be tried again when a key is gone, too. */
   readonly hearsOfLoss?: boolean
+  /** What it finds in `Execution.remembered` when it is tried again. */
+  readonly remembers?: unknown
 }

@@ -277,21 +277,22 @@ export class Session implements RequestHandler, RequestOwner, Client {
   }
 
   /** Blocks the request in hand until one of its keys may have what it wants. */
-  #waitsForKeys({ keys, timeoutMs, timedOut, hearsOfLoss = false }: KeyWait): void {
+  #waitsForKeys({ keys, timeoutMs, timedOut, hearsOfLoss = false, remembers }: KeyWait): void {
     const { inHand, args, server } = this
     const { interest } = server.primary.mutator
-    const waiter = new KeyWaiter(interest, hearsOfLoss, (woken) => inHand.serve(() => woken.some((key) => this.#serves(key))))
+    const waiter = new KeyWaiter(interest, hearsOfLoss, (woken) => inHand.serve(() => woken.some((key) => this.#serves(key, remembers))))
     for (const index of keys) waiter.waitFor(this.database, args.bytes(index))
     inHand.block({ release: () => waiter.end(), timeoutMs, timedOut: () => timedOut(this.reply) })
   }
 
   /** Executes the blocked request again, for one of its keys. False, and nothing replied, when that does not have what it wants. */
-  #serves(key: KeyOfInterest): boolean {
+  #serves(key: KeyOfInterest, remembers: unknown): boolean {
     const { server, inHand, reply } = this
     const { primary } = server
     server.turn.begin()
     primary.x.touches = !this.noTouch
     primary.heldLsn = this.#heldLsn
+    primary.x.remembered = remembers
     primary.keyspace.forgetLookUp()
     const lsn = primary.run(inHand.command, inHand.args, reply, this.database, undefined, key)
     primary.keyspace.forgetLookUp()

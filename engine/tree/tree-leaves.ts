@@ -185,7 +185,7 @@ export class TreeLeaves {
   }
 
   /** Gives back all room that is not needed; of a large block only if it is worth the copying. */
-  #fit(at: LeafRow): void {
+  fit(at: LeafRow): void {
     const from = this.nodes.ref(at.node, at.row)
     const capacity = this.values.arena.capacity(from)
     const used = this.nodes.bytes(at.node, at.row)
@@ -239,7 +239,7 @@ export class TreeLeaves {
     setUsedBytes(values.bytes(right), toStart, packedHeaderBytes + moved)
     setUsedBytes(values.bytes(from), fromStart, offset)
     this.changed(left, -count, lsn)
-    this.#fit(left)
+    this.fit(left)
     this.changed(at, count, lsn)
   }
 

@@ -5,12 +5,14 @@ import { Collections } from './collections.ts'
 import { ListType } from './list-type.ts'
 import { SetType } from './set-type.ts'
 import { SortedSetType } from './sorted-set-type.ts'
+import { StreamType } from './stream-type.ts'
 
 export class CollectionTypes {
   readonly collections: Collections
   readonly lists: ListType
   readonly sets: SetType
   readonly sortedSets: SortedSetType
+  readonly streams: StreamType
   readonly #byNumber: (CollectionType | undefined)[] = []
 
   constructor(keyspace: Keyspace) {
@@ -18,6 +20,7 @@ export class CollectionTypes {
     this.lists = this.add(new ListType(this.collections))
     this.sets = this.add(new SetType(this.collections))
     this.sortedSets = this.add(new SortedSetType(this.collections))
+    this.streams = this.add(new StreamType(this.collections))
   }
 
   /** Throws for a type or an edit that is not known. */

@@ -15,6 +15,7 @@ import { publishCommands } from '../../engine/commands/publish.ts'
 import { scanCommands } from '../../engine/commands/scan.ts'
 import { setCommands } from '../../engine/commands/set.ts'
 import { sortedSetCommands } from '../../engine/commands/sorted-set.ts'
+import { streamCommands } from '../../engine/commands/stream.ts'
 import { stringCommands } from '../../engine/commands/string.ts'
 import { stringCounterCommands } from '../../engine/commands/string-counters.ts'
 import { stringRangeCommands } from '../../engine/commands/string-ranges.ts'
@@ -52,6 +53,7 @@ export const engineTables = {
   ...listCommands,
   ...setCommands,
   ...sortedSetCommands,
+  ...streamCommands,
   ...keyCommands,
   ...dumpCommands,
   ...expireCommands,

@@ -75,9 +75,11 @@ export class ColdEngine {
 
   async #run(args: Arguments, staged: StagedWork | undefined): Promise<Reply> {
     const { keyspace, tables } = this.engine
-    const { keys, needs = 'value' } = tables[args.string(0)] as EngineCommand
-    keyspace.forgetLookUp()
+    const row = args.count > 1 ? tables[`${args.string(0)} ${args.string(1)}`] : undefined
+    const { keys, needs = 'value' } = row ?? (tables[args.string(0)] as EngineCommand)
+    // As a server does, which asks again when something has come.
     for (;;) {
+      keyspace.forgetLookUp()
       const cold = new ColdSet(keyspace.trees)
       requestWants(keyspace, needs, keys, args, 0, cold)
       if (cold.items.length === 0) break

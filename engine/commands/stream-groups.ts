@@ -1,0 +1,73 @@
+/** Groups as commands meet them: named by arguments, with consumers that come to be, and where they have come to. */
+import type { Execution } from '../execution.ts'
+import { streamEvent } from '../messages.ts'
+import type { NamedPlace } from '../types/stream-groups.ts'
+import { StreamId } from '../types/stream-id.ts'
+import { putConsumerEdit } from '../types/stream-type.ts'
+import { streamsOf } from './stream-arguments.ts'
+
+/** Entries read of which nobody knows the number. */
+export const unknownCount = -1n
+
+/** The group that is argument `index`, of the stream's entry; undefined when there is none. Valid until something changes. */
+export function findGroup(x: Execution, entry: number, index: number): NamedPlace | undefined {
+  const { groups } = streamsOf(x)
+  const root = streamsOf(x).rootOf(entry)
+  const { args } = x
+  return root !== 0 && groups.findGroup(root, args.buffer, args.starts[index], args.ends[index]) ? groups.group : undefined
+}
+
+/** The unit of the consumer that is argument `index`, 0 when there is none; `groups.consumer` then is it. */
+export function findConsumer(x: Execution, entry: number, group: number, index: number): number {
+  const { groups } = streamsOf(x)
+  const { args } = x
+  return groups.findConsumer(streamsOf(x).rootOf(entry), group, args.buffer, args.starts[index], args.ends[index])
+    ? groups.consumer.unit
+    : 0
+}
+
+/** Makes the consumer that is argument `index`; returns its unit. The key is argument `keyIndex`. */
+export function createConsumer(x: Execution, entry: number, group: number, index: number, keyIndex: number): number {
+  const { args } = x
+  const unit = streamsOf(x).entries.meta(entry).nextUnit
+  const payload = x.mutator.payload()
+  payload.u32(group)
+  payload.u32(unit)
+  payload.u48(x.now)
+  payload.range(args.buffer, args.starts[index], args.ends[index])
+  x.edit(streamsOf(x), putConsumerEdit, keyIndex)
+  x.notify(streamEvent, 'xgroup-createconsumer', keyIndex)
+  return unit
+}
+
+const first = new StreamId()
+const last = new StreamId()
+const deleted = new StreamId()
+
+/** Whether something was deleted between two ids, as far as the greatest deleted id tells. */
+export function hasTombstones(x: Execution, entry: number, from: StreamId | undefined, to: StreamId | undefined): boolean {
+  if (x.keyspace.entries.length(entry) === 0) return false
+  streamsOf(x).entries.meta(entry).maxDeletedId(deleted)
+  if (deleted.isZero) return false
+  return (from === undefined || from.compare(deleted) <= 0) && (to === undefined || deleted.compare(to) <= 0)
+}
+
+/** How many entries had been added up to an id, as far as that can be told; else `unknownCount`. */
+export function distanceFromFirst(x: Execution, entry: number, id: StreamId): bigint {
+  const meta = streamsOf(x).entries.meta(entry)
+  const length = BigInt(x.keyspace.entries.length(entry))
+  const added = meta.entriesAdded
+  if (added === 0n) return 0n
+  meta.lastId(last)
+  const order = id.compare(last)
+  if (length === 0n && order <= 0) return added
+  meta.maxDeletedId(deleted)
+  if (!id.isZero && id.compare(deleted) < 0) return unknownCount
+  if (order === 0) return added
+  if (order > 0) return unknownCount
+  meta.firstId(first)
+  if (!deleted.isZero && deleted.compare(first) >= 0) return unknownCount
+  const toFirst = id.compare(first)
+  if (toFirst < 0) return added - length
+  return toFirst === 0 ? added - length + 1n : unknownCount
+}

@@ -1,0 +1,201 @@
+/** XACK and XPENDING: what a group has delivered and nobody has acknowledged. */
+import type { EngineCommand } from '../command.ts'
+import { keyAt } from '../command.ts'
+import type { Execution } from '../execution.ts'
+import { wrongType } from '../execution.ts'
+import { streamType } from '../keyspace/entries.ts'
+import type { PendingCursor } from '../types/stream-groups.ts'
+import { placeName } from '../types/stream-groups.ts'
+import { StreamId } from '../types/stream-id.ts'
+import { acknowledgeEdit } from '../types/stream-type.ts'
+import { syntaxError } from './errors.ts'
+import { firstId, putId, readBound, readCount, readStrictId, replyId, replyUint64, streamsOf } from './stream-arguments.ts'
+import { findConsumer, findGroup } from './stream-groups.ts'
+import { wantsAcknowledged, wantsPending } from './stream-needs.ts'
+
+const about = { categories: ['stream'], group: 'stream', since: '5.0.0' } as const
+
+export const streamPendingCommands = {
+  XACK: {
+    ...about,
+    arity: -4,
+    flags: ['write', 'fast'],
+    keys: keyAt(1, 'RW', 'update'),
+    complexity: 'O(log(N)) for each id, where N is the number of pending entries',
+    syntax: 'key group id [id ...]',
+    summary: 'Acknowledges entries that a group has delivered, and returns how many were pending.',
+    needs: wantsAcknowledged,
+    handler: xack,
+  },
+  XPENDING: {
+    ...about,
+    arity: -3,
+    flags: ['readonly'],
+    keys: keyAt(1, 'RO', 'access'),
+    complexity: 'O(log(N)+M) where N is the number of pending entries and M is the number of entries looked at',
+    syntax: 'key group [[IDLE min-idle-time] start end count [consumer]]',
+    summary: 'Tells what a group has delivered that is not acknowledged.',
+    needs: wantsPending,
+    handler: xpending,
+  },
+} as const satisfies Record<string, EngineCommand>
+
+function xack(x: Execution): void {
+  const { args, reply } = x
+  const entry = x.findType(1, streamType)
+  if (entry === wrongType) return
+  const group = entry === 0 ? undefined : findGroup(x, entry, 2)
+  if (group === undefined) {
+    reply.integer(0)
+    return
+  }
+  const { groups } = streamsOf(x)
+  const { unit } = group
+  const root = streamsOf(x).rootOf(entry)
+  const ids: StreamId[] = []
+  const owners: number[] = []
+  for (let i = 3; i < args.count; i++) {
+    const id = new StreamId()
+    if (!readStrictId(x, i, id)) return
+    if (!groups.findPending(root, unit, id)) continue
+    ids.push(id)
+    owners.push(groups.pending.consumer)
+  }
+  reply.integer(acknowledge(x, unit, ids, owners))
+}
+
+/** Takes ids off a group of the stream under the key that is argument 1, each with its consumer. Returns how many were pending. */
+export function acknowledge(x: Execution, group: number, ids: readonly StreamId[], owners: readonly number[]): number {
+  if (ids.length === 0) return 0
+  const payload = x.mutator.payload()
+  payload.u32(group)
+  payload.varint(ids.length)
+  for (let i = 0; i < ids.length; i++) {
+    putId(payload, ids[i] as StreamId)
+    payload.u32(owners[i] as number)
+  }
+  return x.edit(streamsOf(x), acknowledgeEdit, 1)
+}
+
+const from = new StreamId()
+const to = new StreamId()
+
+function xpending(x: Execution): void {
+  const { args, reply } = x
+  const isSummary = args.count === 3
+  let start = 3
+  let minIdle = 0
+  let count = 0
+  if (!isSummary) {
+    if (args.is(3, 'IDLE')) {
+      if (args.count === 4) {
+        reply.error(syntaxError)
+        return
+      }
+      minIdle = readCount(x, 4)
+      if (Number.isNaN(minIdle)) return
+      if (args.count < 8) {
+        reply.error(syntaxError)
+        return
+      }
+      start = 5
+    }
+    if (args.count < start + 3 || args.count > start + 4) {
+      reply.error(syntaxError)
+      return
+    }
+    count = readCount(x, start + 2)
+    if (Number.isNaN(count)) return
+    if (count < 0) count = 0
+    if (!readBound(x, start, 'first', from) || !readBound(x, start + 1, 'last', to)) return
+  }
+  const entry = x.readType(1, streamType)
+  if (entry === wrongType) return
+  const group = entry === 0 ? undefined : findGroup(x, entry, 2)
+  if (group === undefined) {
+    reply.error(`NOGROUP No such key '${args.string(1, 'latin1')}' or consumer group '${args.string(2, 'latin1')}'`)
+    return
+  }
+  if (isSummary) replySummary(x, entry, group.unit)
+  else replyPending(x, entry, group.unit, count, minIdle, args.count > start + 3 ? start + 3 : 0)
+}
+
+/** The consumers of a group by name, each with what it has pending. */
+export function consumersOf(x: Execution, entry: number, group: number): { name: Buffer; unit: number; pending: number }[] {
+  const { groups } = streamsOf(x)
+  const root = streamsOf(x).rootOf(entry)
+  const consumers: { name: Buffer; unit: number; pending: number }[] = []
+  groups.eachConsumer(root, group, (place) => consumers.push({ name: placeName(place), unit: place.unit, pending: 0 }))
+  for (const consumer of consumers) consumer.pending = groups.count(root, consumer.unit)
+  return consumers.sort((a, b) => a.name.compare(b.name))
+}
+
+function replySummary(x: Execution, entry: number, group: number): void {
+  const { reply } = x
+  const { groups } = streamsOf(x)
+  const root = streamsOf(x).rootOf(entry)
+  const count = groups.count(root, group)
+  reply.array(4)
+  reply.integer(count)
+  if (count === 0) {
+    reply.nil()
+    reply.nil()
+    reply.nilArray()
+    return
+  }
+  groups.eachPending(root, group, firstId, ({ id }) => {
+    replyId(reply, id)
+    return false
+  })
+  groups.lastPending(root, group, true, to)
+  replyId(reply, to)
+  const consumers = consumersOf(x, entry, group).filter(({ pending }) => pending > 0)
+  reply.array(consumers.length)
+  for (const { name, pending } of consumers) {
+    reply.array(2)
+    reply.bulk(name, 0, name.length)
+    reply.text(String(pending))
+  }
+}
+
+function replyPending(x: Execution, entry: number, group: number, count: number, minIdle: number, consumerAt: number): void {
+  const { args, reply } = x
+  const { groups } = streamsOf(x)
+  const root = streamsOf(x).rootOf(entry)
+  const consumer = consumerAt === 0 ? 0 : findConsumer(x, entry, group, consumerAt)
+  if (consumerAt !== 0 && consumer === 0) {
+    reply.array(0)
+    return
+  }
+  const names = new Map<number, Buffer>()
+  if (consumer === 0) groups.eachConsumer(root, group, (place) => names.set(place.unit, placeName(place)))
+  else names.set(consumer, Buffer.from(args.bytes(consumerAt)))
+  const token = reply.arrayDeferred()
+  let shown = 0
+  const show = (pending: PendingCursor): void => {
+    const idle = Math.max(0, x.now - pending.deliveredAt)
+    if (minIdle > 0 && idle < minIdle) return
+    const name = names.get(pending.consumer) ?? Buffer.alloc(0)
+    reply.array(4)
+    replyId(reply, pending.id)
+    reply.bulk(name, 0, name.length)
+    reply.integer(idle)
+    replyUint64(reply, pending.deliveries)
+    shown++
+  }
+  if (consumer === 0) {
+    groups.eachPending(root, group, from, (pending) => {
+      if (shown >= count || pending.id.compare(to) > 0) return false
+      show(pending)
+      return true
+    })
+  } else {
+    const id = new StreamId()
+    groups.eachOwn(root, consumer, from, (bytes, at) => {
+      if (shown >= count || id.read(bytes, at).compare(to) > 0) return false
+      if (groups.findPending(root, group, id)) show(groups.pending)
+      return true
+    })
+  }
+  reply.resolve(token, shown)
+}

@@ -1,0 +1,348 @@
+/**
+ * Streams: one blob with the metadata and a node of entries while there is one node and no group, then a tree (`stream-entries.ts`,
+ * `stream-groups.ts`). When a node begins, what is trimmed, units, times and the seed of a tree the payload says.
+ *
+ * Edits, ids being 16 bytes and counts varints unless told:
+ *   1 append: flags u8 (1: in a node of its own, 2: a seed follows) · seed u32 · id · count · fields and values
+ *   2 delete: count · ids
+ *   3 trim: 1 for all or 0 (u8) · id: everything before it goes
+ *   4 set: last id · greatest deleted id · entries added (u64)
+ *   5 put group: seed u32 · unit u32 · last id · entries read (i64) · name
+ *   6 remove group: unit u32 · name
+ *   7 put consumer: unit of the group u32 · unit u32 · seen at u48 · name
+ *   8 remove consumer: unit of the group u32 · unit u32 · name
+ *   9 deliver: flags u8 (1: the group's position follows) · last id · entries read (i64) · name of the group · unit of the group u32 · unit of the
+ *     consumer u32 · seen at u48 · name of the consumer · count · for each: id · unit of its former consumer or 0 u32 · time u48 · deliveries u64
+ *  10 acknowledge: unit of the group u32 · count · for each: id · unit of the consumer u32
+ */
+import type { TypeNumber } from '../keyspace/entries.ts'
+import { streamType } from '../keyspace/entries.ts'
+import type { RecordReader } from '../mutation/record-reader.ts'
+import type { ColdWants } from '../need.ts'
+import type { CollectionEdit, CollectionType } from './collection-type.ts'
+import type { Collections } from './collections.ts'
+import { StreamEntries } from './stream-entries.ts'
+import { StreamGroups } from './stream-groups.ts'
+import { idBytes, StreamId } from './stream-id.ts'
+import { EntryFields } from './stream-node.ts'
+
+export const appendEdit = 1
+export const deleteEdit = 2
+export const trimEdit = 3
+export const setEdit = 4
+export const putGroupEdit = 5
+export const removeGroupEdit = 6
+export const putConsumerEdit = 7
+export const removeConsumerEdit = 8
+export const deliverEdit = 9
+export const acknowledgeEdit = 10
+
+export const beginsNode = 1
+export const hasSeed = 2
+export const hasPosition = 1
+
+type Apply = (entry: number, payload: RecordReader, lsn: number) => number
+type Wants = (entry: number, payload: RecordReader, wants: ColdWants) => void
+
+export class StreamType implements CollectionType {
+  readonly number: TypeNumber = streamType
+  readonly edits: readonly (CollectionEdit | undefined)[]
+  readonly entries: StreamEntries
+  readonly groups: StreamGroups
+  readonly #collections: Collections
+  readonly #fields = new EntryFields()
+  readonly #id = new StreamId()
+
+  constructor(collections: Collections) {
+    this.#collections = collections
+    this.entries = new StreamEntries(collections)
+    this.groups = new StreamGroups(collections.keyspace.trees)
+    const edit = (apply: Apply, wants: Wants, creates = false): CollectionEdit => ({ creates, apply, wants })
+    this.edits = [
+      undefined,
+      edit(
+        (e, p, lsn) => this.#append(e, p, lsn),
+        (e, _p, w) => this.#wantLast(e, w),
+        true,
+      ),
+      edit(
+        (e, p, lsn) => this.#delete(e, p, lsn),
+        (e, p, w) => this.#wantDeleted(e, p, w),
+      ),
+      edit(
+        (e, p, lsn) => this.#trim(e, p, lsn),
+        (e, p, w) => this.#wantTrimmed(e, p, w),
+      ),
+      edit(
+        (e, p, lsn) => this.#set(e, p, lsn),
+        (e, _p, w) => this.entries.wantMeta(this.#root(e), w),
+        true,
+      ),
+      edit(
+        (e, p, lsn) => this.#putGroup(e, p, lsn),
+        (e, p, w) => this.#wantPutGroup(e, p, w),
+        true,
+      ),
+      edit(
+        (e, p, lsn) => this.#removeGroup(e, p, lsn),
+        (e, p, w) => this.#wantRemovedGroup(e, p, w),
+      ),
+      edit(
+        (e, p, lsn) => this.#putConsumer(e, p, lsn),
+        (e, p, w) => this.#wantPutConsumer(e, p, w),
+      ),
+      edit(
+        (e, p, lsn) => this.#removeConsumer(e, p, lsn),
+        (e, p, w) => this.#wantRemovedConsumer(e, p, w),
+      ),
+      edit(
+        (e, p, lsn) => this.#deliver(e, p, lsn),
+        (e, p, w) => this.#wantDelivered(e, p, w),
+      ),
+      edit(
+        (e, p, lsn) => this.#acknowledge(e, p, lsn),
+        (e, p, w) => this.#wantAcknowledged(e, p, w),
+      ),
+    ]
+  }
+
+  /** The root of a large stream; 0 for a small one, which has no groups. */
+  rootOf(entry: number): number {
+    const { entries } = this.#collections.keyspace
+    return entries.isTree(entry) ? entries.value(entry) : 0
+  }
+
+  #root(entry: number): number {
+    return this.#collections.keyspace.entries.value(entry)
+  }
+
+  #append(entry: number, payload: RecordReader, lsn: number): number {
+    const { entries } = this
+    const flags = payload.byte()
+    const seed = (flags & hasSeed) !== 0 ? payload.u32() : 0
+    const id = readId(payload, this.#id)
+    const fields = this.#fields
+    const count = payload.varint()
+    fields.begin(payload.bytes, count)
+    const { ranges } = fields
+    for (let i = 0; i < count * 4; i += 2) {
+      payload.range()
+      ranges[i] = payload.start
+      ranges[i + 1] = payload.stop
+    }
+    entries.create(entry)
+    if ((flags & hasSeed) !== 0) entries.toTree(entry, seed, lsn)
+    entries.append(entry, id, fields, (flags & beginsNode) !== 0, lsn)
+    return 1
+  }
+
+  #delete(entry: number, payload: RecordReader, lsn: number): number {
+    let deleted = 0
+    for (let left = payload.varint(); left > 0; left--) if (this.entries.delete(entry, readId(payload, this.#id), lsn)) deleted++
+    return deleted
+  }
+
+  #trim(entry: number, payload: RecordReader, lsn: number): number {
+    const all = payload.byte() === 1
+    const bound = readId(payload, this.#id)
+    return this.entries.trim(entry, all ? undefined : bound, lsn)
+  }
+
+  #set(entry: number, payload: RecordReader, lsn: number): number {
+    this.entries.create(entry)
+    const meta = this.entries.writableMeta(entry, lsn)
+    meta.setLastId(readId(payload, this.#id))
+    meta.setMaxDeletedId(readId(payload, this.#id))
+    meta.setEntriesAdded(readUint64(payload))
+    this.#collections.changed(entry, 0, lsn)
+    return 0
+  }
+
+  #putGroup(entry: number, payload: RecordReader, lsn: number): number {
+    const seed = payload.u32()
+    const unit = payload.u32()
+    const last = readId(payload, this.#id)
+    const read = BigInt.asIntN(64, readUint64(payload))
+    payload.range()
+    this.entries.create(entry)
+    this.entries.toTree(entry, seed, lsn)
+    this.#given(entry, unit, lsn)
+    this.groups.putGroup(this.#root(entry), unit, last, read, payload.bytes, payload.start, payload.stop, lsn)
+    this.#collections.changed(entry, 0, lsn)
+    return 0
+  }
+
+  /** Notes that a unit is in use. */
+  #given(entry: number, unit: number, lsn: number): void {
+    if (this.entries.meta(entry).nextUnit <= unit) this.entries.writableMeta(entry, lsn).setNextUnit(unit + 1)
+  }
+
+  #removeGroup(entry: number, payload: RecordReader, lsn: number): number {
+    payload.u32()
+    payload.range()
+    const root = this.rootOf(entry)
+    if (root === 0) return 0
+    this.groups.removeGroup(root, payload.bytes, payload.start, payload.stop, lsn)
+    this.#collections.changed(entry, 0, lsn)
+    return 0
+  }
+
+  #putConsumer(entry: number, payload: RecordReader, lsn: number): number {
+    const group = payload.u32()
+    const unit = payload.u32()
+    const seenAt = payload.u48()
+    payload.range()
+    const root = this.rootOf(entry)
+    if (root === 0) return 0
+    this.#given(entry, unit, lsn)
+    this.groups.putConsumer(root, group, unit, seenAt, payload.bytes, payload.start, payload.stop, lsn)
+    this.#collections.changed(entry, 0, lsn)
+    return 0
+  }
+
+  #removeConsumer(entry: number, payload: RecordReader, lsn: number): number {
+    const group = payload.u32()
+    payload.u32()
+    payload.range()
+    const root = this.rootOf(entry)
+    if (root === 0) return 0
+    const pending = this.groups.removeConsumer(root, group, payload.bytes, payload.start, payload.stop, lsn)
+    this.#collections.changed(entry, 0, lsn)
+    return Math.max(pending, 0)
+  }
+
+  #deliver(entry: number, payload: RecordReader, lsn: number): number {
+    const { groups } = this
+    const root = this.rootOf(entry)
+    if (root === 0) return 0
+    const id = this.#id
+    const position = payload.byte() === hasPosition
+    if (position) {
+      readId(payload, id)
+      const read = BigInt.asIntN(64, readUint64(payload))
+      payload.range()
+      if (groups.findGroup(root, payload.bytes, payload.start, payload.stop)) {
+        groups.putGroup(root, groups.group.unit, id, read, payload.bytes, payload.start, payload.stop, lsn)
+      }
+    }
+    const group = payload.u32()
+    const consumer = payload.u32()
+    const seenAt = payload.u48()
+    payload.range()
+    this.#given(entry, consumer, lsn)
+    groups.putConsumer(root, group, consumer, seenAt, payload.bytes, payload.start, payload.stop, lsn)
+    const count = payload.varint()
+    for (let i = 0; i < count; i++) {
+      readId(payload, id)
+      payload.u32()
+      const time = payload.u48()
+      groups.putPending(root, group, consumer, id, time, readUint64(payload), lsn)
+    }
+    this.#collections.changed(entry, 0, lsn)
+    return count
+  }
+
+  #acknowledge(entry: number, payload: RecordReader, lsn: number): number {
+    const root = this.rootOf(entry)
+    if (root === 0) return 0
+    const group = payload.u32()
+    let acknowledged = 0
+    for (let left = payload.varint(); left > 0; left--) {
+      readId(payload, this.#id)
+      if (this.groups.acknowledge(root, group, payload.u32(), this.#id, lsn)) acknowledged++
+    }
+    this.#collections.changed(entry, 0, lsn)
+    return acknowledged
+  }
+
+  #wantLast(entry: number, wants: ColdWants): void {
+    this.entries.wantMeta(this.#root(entry), wants)
+    this.entries.wantLast(this.#root(entry), wants)
+  }
+
+  #wantDeleted(entry: number, payload: RecordReader, wants: ColdWants): void {
+    this.entries.wantMeta(this.#root(entry), wants)
+    for (let left = payload.varint(); left > 0; left--) this.entries.wantEntry(this.#root(entry), readId(payload, this.#id), wants)
+  }
+
+  #wantTrimmed(entry: number, payload: RecordReader, wants: ColdWants): void {
+    this.entries.wantMeta(this.#root(entry), wants)
+    const all = payload.byte() === 1
+    if (!all) this.entries.wantEntry(this.#root(entry), readId(payload, this.#id), wants)
+  }
+
+  #wantPutGroup(entry: number, payload: RecordReader, wants: ColdWants): void {
+    payload.at += 8 + idBytes + 8
+    payload.range()
+    this.entries.wantMeta(this.#root(entry), wants)
+    this.groups.wantGroup(this.#root(entry), payload.bytes, payload.start, payload.stop, wants)
+  }
+
+  #wantRemovedGroup(entry: number, payload: RecordReader, wants: ColdWants): void {
+    const unit = payload.u32()
+    payload.range()
+    this.groups.wantGroup(this.#root(entry), payload.bytes, payload.start, payload.stop, wants)
+    this.groups.wantConsumers(this.#root(entry), unit, wants)
+  }
+
+  #wantPutConsumer(entry: number, payload: RecordReader, wants: ColdWants): void {
+    const group = payload.u32()
+    payload.u32()
+    payload.u48()
+    payload.range()
+    this.entries.wantMeta(this.#root(entry), wants)
+    this.groups.wantConsumer(this.#root(entry), group, payload.bytes, payload.start, payload.stop, wants)
+  }
+
+  #wantRemovedConsumer(entry: number, payload: RecordReader, wants: ColdWants): void {
+    const group = payload.u32()
+    const unit = payload.u32()
+    payload.range()
+    const root = this.#root(entry)
+    this.groups.wantConsumer(root, group, payload.bytes, payload.start, payload.stop, wants)
+    this.groups.wantPendingFrom(root, group, this.#id.setMin(), Number.POSITIVE_INFINITY, wants)
+    this.groups.wantPendingFrom(root, unit, this.#id.setMin(), Number.POSITIVE_INFINITY, wants)
+  }
+
+  #wantDelivered(entry: number, payload: RecordReader, wants: ColdWants): void {
+    const root = this.#root(entry)
+    this.entries.wantMeta(root, wants)
+    if (payload.byte() === hasPosition) {
+      payload.at += idBytes + 8
+      payload.range()
+      this.groups.wantGroup(root, payload.bytes, payload.start, payload.stop, wants)
+    }
+    const group = payload.u32()
+    const consumer = payload.u32()
+    payload.u48()
+    payload.range()
+    this.groups.wantConsumer(root, group, payload.bytes, payload.start, payload.stop, wants)
+    for (let left = payload.varint(); left > 0; left--) {
+      const id = readId(payload, this.#id)
+      const former = payload.u32()
+      payload.at += 14
+      for (const unit of [group, consumer, former]) if (unit !== 0) this.groups.wantPending(root, unit, id, wants)
+    }
+  }
+
+  #wantAcknowledged(entry: number, payload: RecordReader, wants: ColdWants): void {
+    const group = payload.u32()
+    for (let left = payload.varint(); left > 0; left--) {
+      const id = readId(payload, this.#id)
+      this.groups.wantPending(this.#root(entry), group, id, wants)
+      this.groups.wantPending(this.#root(entry), payload.u32(), id, wants)
+    }
+  }
+}
+
+function readId(payload: RecordReader, into: StreamId): StreamId {
+  payload.at += idBytes
+  if (payload.at > payload.end) throw new Error('record ends too early')
+  return into.read(payload.bytes, payload.at - idBytes)
+}
+
+function readUint64(payload: RecordReader): bigint {
+  payload.at += 8
+  if (payload.at > payload.end) throw new Error('record ends too early')
+  return payload.bytes.readBigUInt64BE(payload.at - 8)
+}
