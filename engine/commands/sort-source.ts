@@ -1,7 +1,9 @@
 /** What SORT reads: elements of lists, sets and sorted sets, and the values that patterns name. All of it must be resident. */
+
 import type { Execution } from '../execution.ts'
 import { hashType, listType, setType, stringType } from '../keyspace/entries.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
+import { HashOperations } from '../mutation/hash-operations.ts'
 import { CollectionTypes } from '../types/collection-types.ts'
 import { HashTrees } from '../types/hash-tree.ts'
 import { visitBackwards, visitForwards } from '../types/list-walk.ts'
@@ -22,7 +24,7 @@ export class SortSource {
 
   constructor(keyspace: Keyspace) {
     this.keyspace = keyspace
-    this.#types = new CollectionTypes(keyspace)
+    this.#types = new CollectionTypes(keyspace, new HashOperations(keyspace))
     this.#hashes = new HashTrees(keyspace.trees)
   }
 
