@@ -6,8 +6,9 @@ import { dumpedHash } from './hash-dump.ts'
 import { dumpedList } from './list-dump.ts'
 import { dumpedSet } from './set-dump.ts'
 import { dumpedSortedSet } from './sorted-set-dump.ts'
+import { dumpedStream } from './stream-dump.ts'
 
-const dumpedTypes: readonly DumpedType[] = [dumpedHash, dumpedSet, dumpedList, dumpedSortedSet]
+const dumpedTypes: readonly DumpedType[] = [dumpedHash, dumpedSet, dumpedList, dumpedSortedSet, dumpedStream]
 
 export function dumpedType(type: TypeNumber): DumpedType {
   const row = dumpedTypes.find((each) => each.type === type)
