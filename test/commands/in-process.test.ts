@@ -5,9 +5,21 @@ import { InProcessTarget } from './in-process.ts'
 import { describeMismatches, loadTranscripts, runSection } from './transcript.ts'
 
 /** Types have a file each; the others are about the server. */
-const files = ['strings', 'hashes', 'lists', 'sets', 'sorted-sets', 'streams', 'bits', 'hyperloglogs', 'keys', 'expiry', 'dump', 'sort', 'geo'].map(
-  (name) => `${name}.txt`,
-)
+const files = [
+  'strings',
+  'hashes',
+  'lists',
+  'sets',
+  'sorted-sets',
+  'streams',
+  'bits',
+  'hyperloglogs',
+  'keys',
+  'expiry',
+  'dump',
+  'sort',
+  'geo',
+].map((name) => `${name}.txt`)
 /** SELECT's errors, keys that go without anybody asking for them, CONFIG GET. */
 const serversOwn = [
   'Sixteen databases',
