@@ -195,10 +195,19 @@ export class InProcessTarget implements Target {
   readonly #sessions = new Map<string, InProcessSession>()
   readonly #replies = new Map<string, Received[]>()
   #engine: InProcessEngine
+  readonly #leafBytesMax: number | undefined
 
-  constructor(tables: CommandTables) {
+  /** `leafBytesMax`: of trees, if not as ever. */
+  constructor(tables: CommandTables, leafBytesMax?: number) {
     this.#tables = tables
-    this.#engine = new InProcessEngine(tables)
+    this.#leafBytesMax = leafBytesMax
+    this.#engine = this.#newEngine()
+  }
+
+  #newEngine(): InProcessEngine {
+    const engine = new InProcessEngine(this.#tables)
+    if (this.#leafBytesMax !== undefined) engine.keyspace.trees.leafBytesMax = this.#leafBytesMax
+    return engine
   }
 
   async send(connection: string, request: Uint8Array): Promise<void> {
@@ -224,7 +233,7 @@ export class InProcessTarget implements Target {
   async reset(): Promise<void> {
     this.#sessions.clear()
     this.#replies.clear()
-    this.#engine = new InProcessEngine(this.#tables)
+    this.#engine = this.#newEngine()
   }
 
   async advance(ms: number): Promise<void> {
