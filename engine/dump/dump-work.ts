@@ -38,6 +38,8 @@ export interface DumpWork extends StagedWork {
 export function dumpWork(keyspace: Keyspace, entry: number, largeBytes = slicedValueBytes): DumpWork | undefined {
   const { entries, trees } = keyspace
   if (entries.isTree(entry)) {
+    // What follows the leaves may have become cold again meanwhile, and no image tells: such a value is dumped in one go.
+    if (dumpedType(keyspace, entry).tail !== undefined) return undefined
     const bytesMax = trees.roots.leaves(entries.value(entry)) * trees.leafBytesMax
     return bytesMax >= largeBytes ? new TreeDump(keyspace, entry, Math.min(partBytesMax, largeBytes)) : undefined
   }

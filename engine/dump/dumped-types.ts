@@ -6,8 +6,9 @@ import { dumpedExpiringHash, dumpedHash } from './hash-dump.ts'
 import { dumpedList } from './list-dump.ts'
 import { dumpedSet } from './set-dump.ts'
 import { dumpedSortedSet } from './sorted-set-dump.ts'
+import { dumpedStream } from './stream-dump.ts'
 
-const dumpedTypes: readonly DumpedType[] = [dumpedHash, dumpedSet, dumpedList, dumpedSortedSet]
+const dumpedTypes: readonly DumpedType[] = [dumpedHash, dumpedSet, dumpedList, dumpedSortedSet, dumpedStream]
 
 /** The row by which the value of an entry is dumped. */
 export function dumpedType(keyspace: Keyspace, entry: number): DumpedType {

@@ -70,6 +70,20 @@ export function nodeLost(bytes: Buffer, node: number, count: number): void {
   bytes.writeUInt32BE(bytes.readUInt32BE(node + deletedOffset) + count, node + deletedOffset)
 }
 
+/** Copies of the fields that the first entry had. */
+export function masterFields(bytes: Buffer, node: number): Buffer[] {
+  const fields: Buffer[] = []
+  const count = readVarint(bytes, node + fixedBytes)
+  let at = node + fixedBytes + varintBytes(count)
+  for (let i = 0; i < count; i++) {
+    const length = readVarint(bytes, at)
+    at += varintBytes(length)
+    fields.push(Buffer.from(bytes.subarray(at, at + length)))
+    at += length
+  }
+  return fields
+}
+
 /** Where the first entry of a node begins. */
 export function entriesAt(bytes: Buffer, node: number): number {
   return node + bytes.readUInt32BE(node + headerOffset)
@@ -229,6 +243,11 @@ export class EntryCursor {
       this.count = readVarint(bytes, from)
       this.#values = from + varintBytes(this.count)
     }
+  }
+
+  /** Whether the fields are those of the node's first entry. */
+  get isSame(): boolean {
+    return this.#isSame
   }
 
   /** Visits field and value by turns. */
