@@ -87,7 +87,7 @@ export interface KeySpec {
 
 /** Keys of one key specification, counted from the command's name. */
 export interface KeyAccess {
-  /** The first key; with `keyword` where the word is looked for, with `numberAt` of no meaning. */
+  /** The first key; with `numberAt` or `keyword` of no meaning. */
   readonly first: number
   /** The last key, relative to the first; negative: from the end of the arguments. */
   readonly last: number

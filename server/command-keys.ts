@@ -11,9 +11,15 @@ export interface RequestKey {
 
 const changes = ['RW', 'access', 'update']
 
-/** Keys of the request that begins at argument `from`, in the order of the command's key specifications. */
-export function keysOf(command: Command, args: Arguments, from: number): RequestKey[] {
+/** Keys of the request that begins at argument `from`, in the order of the command's key specifications; undefined when it counts them wrongly. */
+export function keysOf(command: Command, args: Arguments, from: number): RequestKey[] | undefined {
   const found: RequestKey[] = []
+  for (const { numberAt } of command.spec.keys.access) {
+    if (numberAt === undefined) continue
+    const count = args.integer(from + numberAt)
+    if (count >= 1 && count < args.count - from - numberAt) continue
+    return command.spec.flags.includes('no_mandatory_keys') ? [] : undefined
+  }
   eachKey(command.spec.keys, args, from, (index, { flags }) => {
     found.push({ index, flags: flags.includes('variable_flags') ? variableFlags(command, args, from, flags) : flags })
   })

@@ -6,7 +6,18 @@ import type { Execution } from '../execution.ts'
 import { packedHeaderBytes, usedBytes } from '../memory/packed-bytes.ts'
 import { genericEvent, listEvent } from '../messages.ts'
 import { elementBytes, ListElement } from '../types/list-leaf.ts'
-import { atTail, becomesTree, insertEdit, popEdit, pushEdit, removeEachEdit, removeRangeEdit, setEdit } from '../types/list-type.ts'
+import {
+  atTail,
+  becomesTree,
+  insertEdit,
+  keepRangeEdit,
+  keepsLittle,
+  popEdit,
+  pushEdit,
+  removeEachEdit,
+  removeRangeEdit,
+  setEdit,
+} from '../types/list-type.ts'
 import { readElementAt } from '../types/list-walk.ts'
 
 /** Pushes the arguments from `from` on, in their order, to the list under the key that is argument `key`; `entry` is its entry, 0 for none. */
@@ -70,12 +81,29 @@ export function insertElement(x: Execution, entry: number, rank: number, behind:
 }
 
 /** Takes `count` elements out of the list under argument 1, from `rank` on. */
-export function removeElements(x: Execution, rank: number, count: number): void {
+function removeElements(x: Execution, rank: number, count: number): void {
   const { mutator } = x
   const payload = mutator.payload()
   payload.varint(rank)
   payload.varint(count)
   x.edit(mutator.types.lists, removeRangeEdit, 1)
+}
+
+/** Keeps `count` elements of the list `entry` under argument 1, from `rank` on. */
+export function keepElements(x: Execution, entry: number, rank: number, count: number): void {
+  const { mutator, keyspace } = x
+  const length = keyspace.entries.length(entry)
+  if (count === length) return
+  if (count <= 0) removeElements(x, 0, length)
+  else if (keepsLittle(keyspace, entry, rank, count)) {
+    const payload = mutator.payload()
+    payload.varint(rank)
+    payload.varint(count)
+    x.edit(mutator.types.lists, keepRangeEdit, 1)
+  } else {
+    if (rank + count < length) removeElements(x, rank + count, length - rank - count)
+    if (rank > 0) removeElements(x, 0, rank)
+  }
 }
 
 /** Takes the elements with these ranks, which ascend, out of the list under argument 1. */

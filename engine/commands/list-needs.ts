@@ -5,7 +5,7 @@ import { wantValue } from '../cold-wants.ts'
 import { listType } from '../keyspace/entries.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
 import type { ColdWants, WantsOf } from '../need.ts'
-import { wantElement, wantElements, wantEnd, wantRemoval } from '../types/list-type.ts'
+import { keepsLittle, wantElement, wantElements, wantEnd, wantRemoval } from '../types/list-type.ts'
 
 /** What is wanted of a list that is a tree. */
 type Wants = (keyspace: Keyspace, entry: number, args: Arguments, keyIndex: number, wants: ColdWants) => void
@@ -82,6 +82,11 @@ export const wantsTrimmed: WantsOf = (...asked) =>
     const start = rankAt(args, keyIndex + 1, length)
     const stop = rankAt(args, keyIndex + 2, length)
     if (!(start <= stop && start < length)) return
+    const count = Math.min(stop, length - 1) - start + 1
+    if (keepsLittle(keyspace, entry, start, count)) {
+      wantElements(keyspace, entry, start, count, wants)
+      return
+    }
     wantRemoval(keyspace, entry, stop + 1, length - stop - 1, wants)
     wantRemoval(keyspace, entry, 0, start, wants)
   })

@@ -4,8 +4,17 @@ import { keyAt } from '../command.ts'
 import type { Execution } from '../execution.ts'
 import { wrongType } from '../execution.ts'
 import { listType } from '../keyspace/entries.ts'
+import type { Values } from '../keyspace/values.ts'
 import { genericEvent, listEvent } from '../messages.ts'
-import { removeElements } from './list-edits.ts'
+import { ReplyWriter } from '../reply-writer.ts'
+import type { StagedWork } from '../staged-work.ts'
+import { slicedValueBytes } from '../staged-work.ts'
+import type { LeafRenderer, RangeOf } from '../tree/tree-image.ts'
+import { TreeImage } from '../tree/tree-image.ts'
+import type { VisitElement } from '../types/list-leaf.ts'
+import { visitSome } from '../types/list-leaf.ts'
+import { slicedTree } from './hash-fields.ts'
+import { keepElements } from './list-edits.ts'
 import { replyElements } from './list-elements.ts'
 import { wantsElements, wantsTrimmed } from './list-needs.ts'
 import { readLong } from './long-argument.ts'
@@ -22,6 +31,7 @@ export const listRangeCommands = {
     syntax: 'key start stop',
     summary: 'Returns a range of elements of a list.',
     needs: wantsElements,
+    stages: stageRange,
     handler: lrange,
   },
   LTRIM: {
@@ -50,7 +60,51 @@ function lrange(x: Execution): void {
   const from = startOf(start, length)
   const count = Math.max(0, stopOf(stop, length) - from + 1)
   x.reply.array(count)
-  if (count > 0) replyElements(x, entry, from, count, false)
+  const image = x.staged
+  if (count === 0) return
+  if (image instanceof TreeImage && image.shows(entry)) image.each((bytes) => x.reply.rawShared(bytes))
+  else replyElements(x, entry, from, count, false)
+}
+
+/** Bytes of leaves in one part of a staged reply. */
+const partBytesMax = 64 * 1024
+
+/** Writes elements into a buffer of its own as they will be replied. */
+class ElementRenderer implements LeafRenderer {
+  readonly #values: Values
+  readonly #reply = new ReplyWriter()
+  readonly #visit: VisitElement = (bytes, start, end) => {
+    this.#reply.bulk(bytes, start, end)
+    return true
+  }
+
+  constructor(values: Values) {
+    this.#values = values
+  }
+
+  leaf(ref: number, from = 0, count = Number.POSITIVE_INFINITY): void {
+    visitSome(this.#values.bytes(ref), this.#values.start(ref), from, count, this.#visit)
+  }
+
+  take(): Buffer {
+    return this.#reply.output.takeAll()
+  }
+}
+
+/** A long range of a large list is rendered in slices. */
+function stageRange(x: Execution): StagedWork | undefined {
+  const { keyspace, limits, args } = x
+  const entry = slicedTree(x)
+  if (entry === 0 || keyspace.entries.type(entry) !== listType) return undefined
+  const start = Number(args.bigInteger(2) ?? Number.NaN)
+  const stop = Number(args.bigInteger(3) ?? Number.NaN)
+  const rangeOf: RangeOf = (length) => ({ first: startOf(start, length), end: stopOf(stop, length) + 1 })
+  const length = keyspace.entries.length(entry)
+  const { first, end } = rangeOf(length)
+  const slicedBytes = limits.slicedValueBytes ?? slicedValueBytes
+  const leaves = keyspace.trees.roots.leaves(keyspace.entries.value(entry))
+  if (!(((end - first) / length) * leaves * keyspace.trees.leafBytesMax >= slicedBytes)) return undefined
+  return new TreeImage(keyspace, entry, new ElementRenderer(keyspace.values), Math.min(partBytesMax, slicedBytes), rangeOf)
 }
 
 function ltrim(x: Execution): void {
@@ -65,11 +119,7 @@ function ltrim(x: Execution): void {
     const length = keyspace.entries.length(entry)
     const from = startOf(start, length)
     const to = stopOf(stop, length)
-    if (from > to) removeElements(x, 0, length)
-    else {
-      if (to + 1 < length) removeElements(x, to + 1, length - to - 1)
-      if (from > 0) removeElements(x, 0, from)
-    }
+    keepElements(x, entry, from, to - from + 1)
     x.notify(listEvent, 'ltrim', 1)
     if (from > to) x.notify(genericEvent, 'del', 1)
   }

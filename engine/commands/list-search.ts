@@ -6,12 +6,16 @@ import { wrongType } from '../execution.ts'
 import { listType } from '../keyspace/entries.ts'
 import { sameBytes } from '../memory/packed-bytes.ts'
 import { genericEvent, listEvent } from '../messages.ts'
+import type { StagedWork } from '../staged-work.ts'
 import { visitBackwards, visitForwards } from '../types/list-walk.ts'
 import { syntaxError } from './errors.ts'
 import { insertElement, removeRanks } from './list-edits.ts'
+import { stagedMatches, stageSearch } from './list-matches.ts'
 import { readLong, readLongFrom } from './long-argument.ts'
 
 const longMin = -(2 ** 63)
+/** Elements that are compared without slices. */
+const lengthAtOnceMax = 65_536
 
 export const listSearchCommands = {
   LINSERT: {
@@ -24,6 +28,7 @@ export const listSearchCommands = {
     complexity: 'O(N) where N is the number of elements before the pivot',
     syntax: 'key <BEFORE | AFTER> pivot element',
     summary: 'Puts an element before or after another one in a list.',
+    stages: (x) => stageSearch(x, 3, false, 1),
     handler: linsert,
   },
   LREM: {
@@ -36,6 +41,10 @@ export const listSearchCommands = {
     complexity: 'O(N) where N is the length of the list',
     syntax: 'key count element',
     summary: 'Removes elements of a list that have this value.',
+    stages: (x) => {
+      const count = x.args.integer(2)
+      return stageSearch(x, 3, count < 0, count === 0 ? Number.POSITIVE_INFINITY : Math.abs(count))
+    },
     handler: lrem,
   },
   LPOS: {
@@ -48,6 +57,7 @@ export const listSearchCommands = {
     complexity: 'O(N) where N is the number of elements that are compared',
     syntax: 'key element [RANK rank] [COUNT num-matches] [MAXLEN len]',
     summary: 'Returns the indexes of elements of a list that have this value.',
+    stages: stageLpos,
     handler: lpos,
   },
 } as const satisfies Record<string, EngineCommand>
@@ -55,6 +65,11 @@ export const listSearchCommands = {
 /** Visits the ranks of elements whose bytes are those of argument `index`, among the first `max` from the head or from the tail; false ends it. */
 function eachMatch(x: Execution, entry: number, index: number, backwards: boolean, max: number, visit: (rank: number) => boolean): void {
   const { args, keyspace } = x
+  const found = stagedMatches(x, entry)
+  if (found !== undefined) {
+    visitFound(found, keyspace.entries.length(entry), backwards, max, visit)
+    return
+  }
   const { buffer } = args
   const wanted = args.starts[index]
   const length = args.length(index)
@@ -68,6 +83,14 @@ function eachMatch(x: Execution, entry: number, index: number, backwards: boolea
   }
   if (backwards) visitBackwards(keyspace, entry, rank, max, compare)
   else visitForwards(keyspace, entry, rank, max, compare)
+}
+
+/** As `eachMatch` for matches that are known. */
+function visitFound(found: readonly number[], length: number, backwards: boolean, max: number, visit: (rank: number) => boolean): void {
+  for (let i = 0; i < found.length; i++) {
+    const rank = found[backwards ? found.length - 1 - i : i]
+    if ((backwards ? length - 1 - rank : rank) >= max || !visit(rank)) return
+  }
 }
 
 function linsert(x: Execution): void {
@@ -138,6 +161,21 @@ function lpos(x: Execution): void {
     for (const rank of found) reply.integer(rank)
   } else if (found.length > 0) reply.integer(found[0])
   else reply.nil()
+}
+
+/** A search that is short anyway is not staged. */
+function stageLpos(x: Execution): StagedWork | undefined {
+  const { args } = x
+  let wanted = 1
+  let skipped = 1
+  for (let i = 3; i + 1 < args.count; i += 2) {
+    const value = args.integer(i + 1)
+    if (Number.isNaN(value)) return undefined
+    if (args.is(i, 'MAXLEN') && value > 0 && value <= lengthAtOnceMax) return undefined
+    if (args.is(i, 'COUNT')) wanted = value === 0 ? Number.POSITIVE_INFINITY : value
+    if (args.is(i, 'RANK')) skipped = value
+  }
+  return stageSearch(x, 2, skipped < 0, wanted + Math.abs(skipped) - 1)
 }
 
 function readOptions(x: Execution): { rank: number; count: number | undefined; lengthMax: number } | undefined {

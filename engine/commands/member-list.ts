@@ -14,6 +14,11 @@ export class MemberList {
     return this.#used
   }
 
+  clear(): void {
+    this.count = 0
+    this.#used = 0
+  }
+
   add(bytes: Uint8Array, start: number, end: number): void {
     const length = end - start
     if (this.#used + length > this.#bytes.length) {

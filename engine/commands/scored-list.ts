@@ -21,6 +21,11 @@ export class ScoredList {
     this.members.add(bytes, start, end)
   }
 
+  clear(): this {
+    this.members.clear()
+    return this
+  }
+
   score(index: number): number {
     return this.#scores[index]
   }

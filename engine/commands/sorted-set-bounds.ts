@@ -1,6 +1,7 @@
 /** Ranges of sorted sets as commands name them: by score and by member. Rules as in Redis 7.0, which reads scores here with C's strtod. */
 import type { Arguments } from '../arguments.ts'
 import { parseDouble } from '../double.ts'
+import { parseInteger } from '../integer.ts'
 import type { IsBefore } from '../types/sorted-set-tree.ts'
 import { beforeMember } from '../types/sorted-set-wants.ts'
 
@@ -68,6 +69,8 @@ function readScoreBound({ buffer, starts, ends }: Arguments, index: number): Sco
 
 /** As strtod: white space may stand in front, nothing at all is 0, and what is too small is so, too. */
 function readScore(buffer: Buffer, start: number, end: number): number {
+  const integer = parseInteger(buffer, start, end)
+  if (!Number.isNaN(integer)) return integer
   const found = parseDouble(buffer, start, end)
   if (!Number.isNaN(found)) return found
   const [text] = buffer.toString('latin1', start, end).split('\0', 1) as [string]

@@ -95,20 +95,19 @@ export function replaceWith(x: Execution, list: ScoredList, order: Uint32Array):
   return existed
 }
 
-/** Removes members, all of which are there; the key goes with the last one. Returns how many there were. */
-export function removeElements(x: Execution, entry: number, members: MemberSource): number {
+/** Removes members, all of which are there, of the sorted set under the key that is argument `key`; it goes with the last one. */
+export function removeElements(x: Execution, entry: number, key: number, members: MemberSource): void {
   const { mutator } = x
   const isAll = members.count === x.keyspace.entries.length(entry)
   if (isAll) {
     mutator.deleteEntry(entry)
-    return members.count
+    return
   }
   for (let first = 0; first < members.count; first += storedAtOnce) {
     const last = Math.min(members.count, first + storedAtOnce)
     const payload = mutator.payload()
     payload.varint(last - first)
     for (let i = first; i < last; i++) payload.range(members.buffer, members.start(i), members.end(i))
-    mutator.editEntry(mutator.types.sortedSets, removeEdit, entry)
+    x.edit(mutator.types.sortedSets, removeEdit, key)
   }
-  return members.count
 }

@@ -70,21 +70,26 @@ function zpop(x: Execution, isMax: boolean): void {
   }
   const entry = x.findType(1, sortedSetType)
   if (entry === wrongType) return
-  const popped = entry === 0 ? new ScoredList() : popElements(x, entry, 1, isMax, Number(given))
+  const popped = entry === 0 ? none : popElements(x, entry, 1, isMax, Number(given))
   const nests = hasCount && reply.protocol === 3
   reply.array(nests ? popped.count : 2 * popped.count)
   for (let i = 0; i < popped.count; i++) replyElement(x, popped, i, nests)
 }
 
+const none = new ScoredList()
+/** What a pop of few elements has popped, until the next one. */
+const few = new ScoredList()
+const fewMax = 16
+
 /** Removes up to `count` elements from an end of the sorted set under the key that is argument `key`. */
 export function popElements(x: Execution, entry: number, key: number, isMax: boolean, count: number): ScoredList {
   const length = x.keyspace.entries.length(entry)
-  const popped = new ScoredList()
   const removed = Math.min(count, length)
-  if (removed === 0) return popped
+  if (removed === 0) return none
+  const popped = removed <= fewMax ? few.clear() : new ScoredList()
   const add = (bytes: Buffer, start: number, end: number, score: number): void => popped.add(bytes, start, end, score)
   x.mutator.types.sortedSets.visit(entry, isMax ? length - 1 : 0, removed, isMax, add)
-  removeElements(x, entry, popped.members)
+  removeElements(x, entry, key, popped.members)
   x.notify(sortedSetEvent, isMax ? 'zpopmax' : 'zpopmin', key)
   if (removed === length) x.notify(genericEvent, 'del', key)
   return popped

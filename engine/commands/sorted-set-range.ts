@@ -261,7 +261,7 @@ function removeBetween(x: Execution, bounds: Bounds | undefined, error: string, 
     const isAll = end - first === x.keyspace.entries.length(entry)
     const removed = new MemberList()
     x.mutator.types.sortedSets.visit(entry, first, end - first, false, (bytes, from, to) => removed.add(bytes, from, to))
-    removeElements(x, entry, removed)
+    removeElements(x, entry, 1, removed)
     x.notify(sortedSetEvent, event, 1)
     if (isAll) x.notify(genericEvent, 'del', 1)
   }

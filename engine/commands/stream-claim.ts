@@ -222,7 +222,7 @@ function xautoclaim(x: Execution): void {
     if (more > 0 && args.is(i, 'COUNT')) {
       const value = args.bigInteger(++i)
       if (value === undefined || value < 1n || value > (1n << 63n) / 16n) {
-        reply.error(value === undefined ? 'ERR value is not an integer or out of range' : 'ERR COUNT must be > 0')
+        reply.error('ERR COUNT must be > 0')
         return
       }
       count = Math.min(Number(value), countMax)

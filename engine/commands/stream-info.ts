@@ -7,7 +7,7 @@ import { streamType } from '../keyspace/entries.ts'
 import { LeafRow } from '../tree/tree-shape.ts'
 import { consumerSeenAt, groupEntriesRead, groupLastId, placeName } from '../types/stream-groups.ts'
 import { idBytes, StreamId } from '../types/stream-id.ts'
-import { noSuchKey, syntaxError } from './errors.ts'
+import { noSuchKey } from './errors.ts'
 import { firstId, greatestId, readCount, replyEntry, replyId, replyUint64, streamsOf, walkOf } from './stream-arguments.ts'
 import { distanceFromFirst, findGroup, hasTombstones, unknownCount } from './stream-groups.ts'
 import { wantsConsumers, wantsEdges, wantsGroups } from './stream-needs.ts'
@@ -200,19 +200,24 @@ function replyProgress(x: Execution, entry: number, group: Group): void {
 
 const shownByDefault = 10
 
+function unknownSubcommand(x: Execution): void {
+  const name = x.args.string(1, 'latin1').slice(0, 128)
+  x.reply.error(`ERR unknown subcommand or wrong number of arguments for '${name}'. Try XINFO HELP.`)
+}
+
 function infoStream(x: Execution): void {
   const { args, reply } = x
   let count = shownByDefault
   const isFull = args.count > 3
   if (args.count !== 3 && args.count !== 4 && args.count !== 6) {
-    reply.error(`ERR unknown subcommand or wrong number of arguments for '${args.string(1, 'latin1').slice(0, 128)}'. Try XINFO HELP.`)
+    unknownSubcommand(x)
     return
   }
   const entry = existing(x)
   if (entry === wrongType) return
   if (isFull) {
     if (!args.is(3, 'FULL') || (args.count === 6 && !args.is(4, 'COUNT'))) {
-      reply.error(syntaxError)
+      unknownSubcommand(x)
       return
     }
     if (args.count === 6) {

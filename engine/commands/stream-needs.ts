@@ -57,8 +57,8 @@ export const wantsEdges: WantsOf = ofLarge('wantsEdges', (streams, root, args, _
   const isFull = args.count > 3 && args.is(3, 'FULL')
   const count = isFull ? (args.count > 5 ? args.integer(5) : 10) : 1
   streams.entries.wantRange(root, least, greatest, count === 0 || Number.isNaN(count) ? all : count, false, wants)
-  if (!isFull) return
   streams.groups.wantGroups(root, wants)
+  if (!isFull) return
   if (!streams.groups.knowsGroups(root)) return
   const units: number[] = []
   streams.groups.eachGroup(root, ({ unit }) => units.push(unit))
@@ -196,8 +196,15 @@ function knowsNames(streams: StreamType, root: number, args: Arguments, group: n
   return true
 }
 
-/** The names of all groups; of one group and its consumers. */
-export const wantsGroups: WantsOf = ofLarge('wantsGroups', (streams, root, _args, _key, wants) => streams.groups.wantGroups(root, wants))
+/** The names of all groups and their consumers; of one group and its consumers. */
+export const wantsGroups: WantsOf = ofLarge('wantsGroups', (streams, root, _args, _key, wants) => {
+  const { groups } = streams
+  groups.wantGroups(root, wants)
+  if (!groups.knowsGroups(root)) return
+  const units: number[] = []
+  groups.eachGroup(root, ({ unit }) => units.push(unit))
+  for (const unit of units) groups.wantConsumers(root, unit, wants)
+})
 export const wantsConsumers: WantsOf = ofLarge('wantsConsumers', (streams, root, args, key, wants) => {
   if (knowsNames(streams, root, args, key + 1, 0, wants)) streams.groups.wantConsumers(root, streams.groups.group.unit, wants)
 })

@@ -25,7 +25,7 @@ import { createConsumer, distanceFromFirst, findConsumer, findGroup, hasTombston
 import { wantsGroupRead, wantsRead } from './stream-needs.ts'
 
 function behindStreams(startsAt: number): KeySpec {
-  const access = { first: startsAt, last: -1, step: 1, keyword: 'STREAMS', searchFrom: startsAt, limit: 2, flags: ['RO', 'access'] }
+  const access = { first: 0, last: -1, step: 1, keyword: 'STREAMS', searchFrom: startsAt, limit: 2, flags: ['RO', 'access'] }
   return { first: 0, last: 0, step: 0, movable: true, access: [access] }
 }
 
@@ -88,8 +88,7 @@ function readRequest(x: Execution, isGroup: boolean): boolean {
     } else if (more > 0 && args.is(i, 'STREAMS')) {
       request.keysAt = i + 1
       if (more % 2 !== 0) {
-        const name = isGroup ? 'xreadgroup' : 'xread'
-        reply.error(`ERR Unbalanced '${name}' list of streams: for each stream key an ID or '${isGroup ? '>' : '$'}' must be specified.`)
+        reply.error("ERR Unbalanced XREAD list of streams: for each stream key an ID or '$' must be specified.")
         return false
       }
       request.keys = more / 2
@@ -253,21 +252,25 @@ function xreadgroup(x: Execution): void {
     const group = findGroup(x, entry, request.group)
     if (group === undefined) return false
     const { unit } = group
-    const consumer = findConsumer(x, entry, unit, request.group + 1)
-    if (consumer !== 0) streamsOf(x).groups.sawConsumer(x.now)
-    const owner = consumer !== 0 ? consumer : createConsumer(x, entry, unit, request.group + 1, keyAt)
     if (position.compare(greatestId) !== 0) {
       beginStream(x, keyAt)
-      replyHistory(x, keyAt, entry, unit, owner, position)
+      replyHistory(x, keyAt, entry, unit, consumerFor(x, keyAt, entry, unit), position)
       return true
     }
-    findGroup(x, entry, request.group)
-    groupLastId(streamsOf(x).groups.group, after)
+    groupLastId(group, after)
     if (!lastEntryId(x, entry, last) || last.compare(after) <= 0) return false
     beginStream(x, keyAt)
-    deliver(x, keyAt, entry, unit, owner)
+    deliver(x, keyAt, entry, unit, consumerFor(x, keyAt, entry, unit))
     return true
   })
+}
+
+/** The unit of the consumer that the request names, made if there is none. */
+function consumerFor(x: Execution, keyAt: number, entry: number, group: number): number {
+  const found = findConsumer(x, entry, group, request.group + 1)
+  if (found === 0) return createConsumer(x, entry, group, request.group + 1, keyAt)
+  streamsOf(x).groups.sawConsumer(x.now)
+  return found
 }
 
 const delivered = new StreamId()
@@ -276,7 +279,8 @@ const delivered = new StreamId()
 function deliver(x: Execution, keyAt: number, entry: number, group: number, consumer: number): void {
   const { args, reply, mutator } = x
   const streams = streamsOf(x)
-  let entriesRead = groupEntriesRead(streams.groups.group)
+  const found = findGroup(x, entry, request.group)
+  let entriesRead = found === undefined ? unknownCount : groupEntriesRead(found)
   id.copy(after).increment()
   const walk = walkOf(x).begin(entry, id, greatestId)
   const ids: StreamId[] = []

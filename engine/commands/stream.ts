@@ -254,17 +254,14 @@ function xsetid(x: Execution): void {
   const length = x.keyspace.entries.length(entry)
   const meta = entries.meta(entry)
   if (!hasDeleted) meta.maxDeletedId(other)
-  if (id.compare(other) < 0) {
-    reply.error('ERR The ID specified in XSETID is smaller than current max_deleted_entry_id')
-    return
-  }
-  if (added === unsetCount) added = meta.entriesAdded
-  else if (length > 0 && added < BigInt(length)) {
-    reply.error('ERR The entries_added specified in XSETID is smaller than the target stream length')
-    return
-  }
+  const hadAdded = meta.entriesAdded
   if (length > 0 && lastEntryId(x, entry, last) && id.compare(last) < 0) {
     reply.error('ERR The ID specified in XSETID is smaller than the target stream top item')
+    return
+  }
+  if (added === unsetCount) added = hadAdded
+  else if (length > 0 && added < BigInt(length)) {
+    reply.error('ERR The entries_added specified in XSETID is smaller than the target stream length')
     return
   }
   const payload = x.mutator.payload()

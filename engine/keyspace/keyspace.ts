@@ -24,7 +24,7 @@ import { Values } from './values.ts'
 
 export const databaseCount = 16
 /** A physical database that no client has a number for: of what the server keeps beside the data, such as libraries of functions. */
-export const ownDatabase = databaseCount
+export const ownDatabase = 16
 
 export class Keyspace implements RefMatcher {
   readonly arena: Arena

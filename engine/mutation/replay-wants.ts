@@ -60,13 +60,32 @@ export class ReplayWants implements MutationVisitor {
   }
 
   edit(type: number, edit: number, db: number, buffer: Buffer, start: number, end: number, payload: RecordReader): void {
-    const keyspace = this.#keyspace
     const entry = this.#entryOf(db, buffer, start, end)
-    if (entry === 0 || this.#deleted.has(entry) || !hasCold(keyspace, entry)) return
+    if (entry !== 0 && !this.#deleted.has(entry)) this.#editWants(type, edit, entry, payload, this.#wants)
+  }
+
+  /** Names what an edit wants that is about to be applied: what the edits before it in the record have done may have changed that. */
+  editInHand(
+    type: number,
+    edit: number,
+    db: number,
+    buffer: Buffer,
+    start: number,
+    end: number,
+    payload: RecordReader,
+    into: ColdWants,
+  ): void {
+    const entry = this.#keyspace.find(db, buffer, start, end)
+    if (entry !== 0) this.#editWants(type, edit, entry, payload, into)
+  }
+
+  #editWants(type: number, edit: number, entry: number, payload: RecordReader, into: ColdWants): void {
+    const keyspace = this.#keyspace
+    if (!hasCold(keyspace, entry)) return
     const { wants } = this.#types.edit(type, edit)
     if (keyspace.entries.type(entry) !== type) return
-    if (wants === undefined || !keyspace.entries.isTree(entry)) wantValue(keyspace, entry, this.#wants)
-    else wants(entry, payload, this.#wants)
+    if (wants === undefined || !keyspace.entries.isTree(entry)) wantValue(keyspace, entry, into)
+    else wants(entry, payload, into)
   }
 
   #entryOf(db: number, buffer: Buffer, start: number, end: number): number {

@@ -47,7 +47,12 @@ export interface MutationVisitor {
   edit(type: number, edit: number, db: number, buffer: Buffer, start: number, end: number, payload: RecordReader): void
 }
 
+/** Told of an edit that is about to be applied, with the payload to be read from its beginning. */
+export type BeforeEdit = (type: number, edit: number, db: number, key: Buffer, start: number, end: number, payload: RecordReader) => void
+
 export class Replay {
+  /** What an edit changes must be resident when it is applied, as the edits before it in the record have left the collection. */
+  beforeEdit: BeforeEdit | undefined
   readonly #keyspace: Keyspace
   readonly #mutator: Mutator
   readonly #reader = new RecordReader()
@@ -232,7 +237,13 @@ export class Replay {
       const type = reader.byte()
       const edit = reader.byte()
       const payload = this.#payloadIn(reader)
-      if (fresh) mutator.replayEdit(type, edit, db, bytes, start, stop, payload)
+      if (!fresh) return
+      if (this.beforeEdit !== undefined) {
+        const { at } = payload
+        this.beforeEdit(type, edit, db, bytes, start, stop, payload)
+        payload.at = at
+      }
+      mutator.replayEdit(type, edit, db, bytes, start, stop, payload)
       return
     }
     const ref = this.#keyspace.find(db, bytes, start, stop)

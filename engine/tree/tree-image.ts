@@ -17,7 +17,8 @@ import { LeafRow } from './tree-shape.ts'
 
 /** What leaves look like, one after the other: called for each slot of a run, then for the whole. */
 export interface LeafRenderer {
-  leaf(ref: number): void
+  /** Of the leaf's elements only `count` from number `from` on, if told: of those whose image is a range. */
+  leaf(ref: number, from?: number, count?: number): void
   /** What the leaves since the last call came to, in memory that nobody else will touch. */
   take(): Buffer
 }
@@ -31,6 +32,11 @@ interface Part {
   readonly bytes: Buffer
 }
 
+/** The elements that are shown of so many, by rank: from the first up to one before `end`. */
+export type RangeOf = (length: number) => { readonly first: number; readonly end: number }
+
+const all = { first: 0, end: Number.POSITIVE_INFINITY }
+
 /** Cold leaves that are asked for at a time. */
 const leavesAhead = 64
 
@@ -39,6 +45,7 @@ export class TreeImage implements StagedWork {
   readonly #handle: TreeHandle
   readonly #renderer: LeafRenderer
   readonly #partBytes: number
+  readonly #rangeOf: RangeOf
   /** In the order of the leaves. */
   readonly #parts: Part[] = []
   /** Where the next part begins. */
@@ -46,12 +53,23 @@ export class TreeImage implements StagedWork {
   #isRendered = false
   #memoryBytes = 0
 
-  /** Of an entry whose value is a tree, in parts that show about `partBytes`. */
-  constructor(keyspace: Keyspace, entry: number, renderer: LeafRenderer, partBytes: number) {
+  /** Of an entry whose value is a tree, in parts that show about `partBytes`; of all elements, or of those in a range that holds one at least. */
+  constructor(keyspace: Keyspace, entry: number, renderer: LeafRenderer, partBytes: number, rangeOf: RangeOf = () => all) {
     this.#trees = keyspace.trees
     this.#handle = new TreeHandle(keyspace, entry)
     this.#renderer = renderer
     this.#partBytes = partBytes
+    this.#rangeOf = rangeOf
+    const root = keyspace.entries.value(entry)
+    const { first } = this.#range(root)
+    if (first === 0) return
+    const at = new LeafRow()
+    this.#trees.shape.locateRank(root, first, at)
+    this.#trees.shape.separator(at, this.#position)
+  }
+
+  #range(root: number): { readonly first: number; readonly end: number } {
+    return this.#rangeOf(this.#trees.roots.count(root))
   }
 
   get memoryBytes(): number {
@@ -80,9 +98,9 @@ export class TreeImage implements StagedWork {
     const bytes = this.#renderer.take()
     this.#parts.push({ first, end, lsn, count, bytes })
     this.#memoryBytes += bytes.length
-    if (end === undefined) this.#isRendered = true
+    if (end === undefined || shape.rankOf(at) >= this.#range(shape.rootOf(at.node)).end) this.#isRendered = true
     else this.#position.copy(end)
-    return hasMore
+    return !this.#isRendered
   }
 
   /** Whether it is an image of the value of `entry`. */
@@ -128,33 +146,41 @@ export class TreeImage implements StagedWork {
         flush()
         visit(part.bytes)
       },
-      (row) => {
-        this.#renderer.leaf(this.#trees.used(row))
+      (row, from, count) => {
+        this.#renderer.leaf(this.#trees.used(row), from, count)
         hasUnrendered = true
       },
     )
     flush()
   }
 
-  /** Walks over the leaves: a good part at once, the others leaf by leaf. */
-  #walk(root: number, onPart: (part: Part) => void, onLeaf: (row: LeafRow) => void): void {
-    const { shape, nodes } = this.#trees
+  /** Walks over the leaves: a good part at once, the others leaf by leaf, of which `count` elements from number `from` on are in the range. */
+  #walk(root: number, onPart: (part: Part) => void, onLeaf: (row: LeafRow, from: number, count: number) => void): void {
+    const { shape, nodes, roots } = this.#trees
     const parts = this.#parts
     const at = new LeafRow()
+    const { first, end } = this.#range(root)
+    if (first >= roots.count(root)) return
+    shape.locateRank(root, first, at)
+    let rank = first - shape.rankWithin
     let next = 0
-    shape.first(root, at)
-    for (let goesOn = true; goesOn; ) {
+    for (let goesOn = true; goesOn && rank < end; ) {
       const words = shape.arena.words(at.node)
       const w = nodes.rowAt(at.node, at.row)
       while (next < parts.length && (parts[next] as Part).first.compare(words, w) < 0) next++
       const part = next < parts.length && (parts[next] as Part).first.compare(words, w) === 0 ? parts[next] : undefined
-      const behind = part === undefined ? undefined : this.#behind(part, at)
+      const isWithin = part !== undefined && rank >= first && rank + part.count <= end
+      const behind = isWithin ? this.#behind(part, at) : undefined
       if (part === undefined || behind === undefined) {
-        onLeaf(at)
+        const count = nodes.count(at.node, at.row)
+        const from = Math.max(0, first - rank)
+        onLeaf(at, from, Math.min(count, end - rank) - from)
+        rank += count
         goesOn = shape.next(at)
         continue
       }
       onPart(part)
+      rank += part.count
       goesOn = part.end !== undefined
       at.set(behind.node, behind.row)
     }

@@ -89,9 +89,15 @@ export type VisitElement = (bytes: Buffer, start: number, end: number) => boolea
 
 /** Visits all elements of a blob or a leaf in order. */
 export function visitElements(bytes: Buffer, start: number, visit: VisitElement): void {
+  visitSome(bytes, start, 0, Number.POSITIVE_INFINITY, visit)
+}
+
+/** Visits up to `count` elements from number `from` on. */
+export function visitSome(bytes: Buffer, start: number, from: number, count: number, visit: VisitElement): void {
   const element = new ListElement()
   const end = start + usedBytes(bytes, start)
-  for (let at = start + packedHeaderBytes; at < end; at = element.next) {
+  let left = count
+  for (let at = positionBehind(bytes, start + packedHeaderBytes, from); at < end && left > 0; at = element.next, left--) {
     element.read(bytes, at)
     if (!visit(bytes, element.start, element.end)) return
   }

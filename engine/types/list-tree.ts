@@ -5,6 +5,7 @@
  * Elements come and go at the ends without the rest being touched: a full leaf is not halved there but followed, or preceded,
  * by a new one. What is changed must be resident; a leaf that goes as a whole need not be.
  */
+import { valueHeaderBytes } from '../keyspace/values.ts'
 import { packedHeaderBytes, setUsedBytes, usedBytes, writeEmpty } from '../memory/packed-bytes.ts'
 import type { RecordReader } from '../mutation/record-reader.ts'
 import { labelBetween, labelOf } from '../tree/order-label.ts'
@@ -56,6 +57,35 @@ export class ListTrees implements LeafLayout {
     const position = this.#elements.resize(at, packedHeaderBytes, 0, size)
     bytes.copy(values.bytes(this.leaves.ref(at)), position, start + packedHeaderBytes, start + packedHeaderBytes + size)
     this.#elements.done(at, count, lsn)
+  }
+
+  /** Puts `count` elements of another tree, from `rank` on, into a tree that is empty. */
+  fillFrom(root: number, former: number, rank: number, count: number, lsn: number): void {
+    const { leaves } = this
+    const { nodes, values, shape } = leaves
+    const source = new LeafRow()
+    shape.locateRank(former, rank, source)
+    let within = shape.rankWithin
+    const at = this.#at
+    for (let left = count; left > 0; shape.next(source)) {
+      const run = Math.min(left, nodes.count(source.node, source.row) - within)
+      if (run > 0) {
+        const held = leaves.used(source)
+        const start = values.start(held)
+        const first = positionOf(values.bytes(held), start, within, nodes.count(source.node, source.row)) - start
+        const size = positionBehind(values.bytes(held), start + first, run) - start - first
+        shape.last(root, at)
+        if (nodes.count(at.node, at.row) > 0 && nodes.bytes(at.node, at.row) + size > leaves.leafBytesMax) {
+          if (this.#labelBehind(at, true, this.#separator)) leaves.create(at, this.#separator, packedHeaderBytes, lsn)
+        }
+        const position = this.#elements.resize(at, nodes.bytes(at.node, at.row), 0, size)
+        const begin = values.start(held) + first
+        values.bytes(held).copy(values.bytes(leaves.ref(at)), position, begin, begin + size)
+        leaves.changed(at, run, lsn)
+      }
+      left -= run
+      within = 0
+    }
   }
 
   /** Appends the next `count` ranges of a payload. */
@@ -120,7 +150,8 @@ export class ListTrees implements LeafLayout {
   /** How many of the next `count` ranges fit into a leaf with `held` elements in `used` bytes, one at least if it is empty. */
   #runThatFits(payload: RecordReader, count: number, used: number, held: number): { count: number; bytes: number } {
     const { at } = payload
-    const room = this.leaves.leafBytesMax - used
+    // The slot of a full leaf is as large as a leaf may be, its header included.
+    const room = this.leaves.leafBytesMax - valueHeaderBytes - used
     let bytes = 0
     let fitting = 0
     for (; fitting < count; fitting++) {

@@ -8,6 +8,7 @@ import type { Keyspace } from '../keyspace/keyspace.ts'
 import { packedHeaderBytes } from '../memory/packed-bytes.ts'
 import type { RecordReader } from '../mutation/record-reader.ts'
 import type { ColdWants } from '../need.ts'
+import { leafBytesDefault } from '../tree/tree-leaves.ts'
 import { LeafRow } from '../tree/tree-shape.ts'
 import type { CollectionEdit, CollectionType } from './collection-type.ts'
 import type { Collections } from './collections.ts'
@@ -21,6 +22,7 @@ export const setEdit = 3
 export const insertEdit = 4
 export const removeRangeEdit = 5
 export const removeEachEdit = 6
+export const keepRangeEdit = 7
 
 /** Flags of edits. `atTail`: at the end of the list, of *insert* behind the element; `becomesTree`: before anything else. */
 export const atTail = 1
@@ -43,6 +45,7 @@ export class ListType implements CollectionType {
     edits[insertEdit] = { creates: false, apply: (...on) => this.#insert(...on), wants: (...on) => wantsElement(keyspace, ...on) }
     edits[removeRangeEdit] = { creates: false, apply: (...on) => this.#removeRange(...on), wants: (...on) => wantsRange(keyspace, ...on) }
     edits[removeEachEdit] = { creates: false, apply: (...on) => this.#removeEach(...on), wants: (...on) => wantsEach(keyspace, ...on) }
+    edits[keepRangeEdit] = { creates: false, apply: (...on) => this.#keepRange(...on), wants: (...on) => wantsKept(keyspace, ...on) }
     this.edits = edits
   }
 
@@ -151,6 +154,19 @@ export class ListType implements CollectionType {
     return count
   }
 
+  /** rank varint, count varint: all others go. Returns how many. Takes as long as it keeps elements: the former tree is given up as a whole. */
+  #keepRange(entry: number, payload: RecordReader, lsn: number): number {
+    const collections = this.#collections
+    const { entries } = collections.keyspace
+    const length = entries.length(entry)
+    const rank = payload.varint()
+    const count = Math.min(payload.varint(), length - rank)
+    if (!entries.isTree(entry) || count <= 0) return 0
+    collections.becomeTree(entry, 0, lsn, (root, former) => this.trees.fillFrom(root, former, rank, count, lsn))
+    collections.changed(entry, count - length, lsn)
+    return length - count
+  }
+
   /** count varint, the first rank varint, count − 1 × how much further the next one is. Returns how many. */
   #removeEach(entry: number, payload: RecordReader, lsn: number): number {
     const { entries } = this.#collections.keyspace
@@ -213,6 +229,8 @@ function readRanks(payload: RecordReader, length: number): number[] {
   return ranks
 }
 
+/** A megabyte's worth. */
+const keptLeavesMax = 256
 const at = new LeafRow()
 
 /** Wants the leaf at one end of a tree, if it is cold. */
@@ -275,6 +293,26 @@ function wantsElement(keyspace: Keyspace, entry: number, payload: RecordReader, 
 function wantsRange(keyspace: Keyspace, entry: number, payload: RecordReader, wants: ColdWants): void {
   const rank = payload.varint()
   wantRemoval(keyspace, entry, rank, payload.varint(), wants)
+}
+
+function wantsKept(keyspace: Keyspace, entry: number, payload: RecordReader, wants: ColdWants): void {
+  const rank = payload.varint()
+  wantElements(keyspace, entry, rank, payload.varint(), wants)
+}
+
+/** Whether a tree keeps so little of so much that the rest is better given up as a whole. */
+export function keepsLittle({ entries, trees }: Keyspace, entry: number, rank: number, count: number): boolean {
+  if (!entries.isTree(entry) || count <= 0 || rank + count > entries.length(entry)) return false
+  const root = entries.value(entry)
+  let leavesMax = Math.min(keptLeavesMax, trees.roots.leaves(root) >> 3)
+  trees.shape.locateRank(root, rank, at)
+  let left = count + trees.shape.rankWithin
+  let bytes = 0
+  do {
+    bytes += trees.nodes.bytes(at.node, at.row)
+    left -= trees.nodes.count(at.node, at.row)
+  } while (left > 0 && --leavesMax > 0 && trees.shape.next(at))
+  return left <= 0 && bytes <= keptLeavesMax * leafBytesDefault
 }
 
 function wantsEach(keyspace: Keyspace, entry: number, payload: RecordReader, wants: ColdWants): void {

@@ -41,8 +41,12 @@ import {
 /** Whether the element in order of score at a position lies before what is sought. */
 export type IsBefore = (bytes: Buffer, at: number) => boolean
 
+/** Leaves with more elements are cut, however few bytes they have: passing over elements takes most of the time of an operation on short ones. */
+const elementsMax = 32
+
 const hashLayout: LeafLayout = {
   joinMask: scoreRange,
+  elementsMax,
   sizeAt: hashedSizeAt,
   cutBetween(bytes, before, at, _row, into) {
     const hash = hashAt(bytes, at)
@@ -54,6 +58,7 @@ const hashLayout: LeafLayout = {
 
 class ScoreLayout implements LeafLayout {
   readonly joinMask = scoreRange
+  readonly elementsMax = elementsMax
   readonly sizeAt = placeSizeAt
   /** Where the last element came in. */
   side: Side = 'middle'

@@ -9,7 +9,7 @@
  */
 import type { TypeNumber } from '../keyspace/entries.ts'
 import { packedForm, sortedSetType, treeForm } from '../keyspace/entries.ts'
-import { packedHeaderBytes, usedBytes } from '../memory/packed-bytes.ts'
+import { packedHeaderBytes } from '../memory/packed-bytes.ts'
 import type { RecordBuffer } from '../mutation/record-buffer.ts'
 import type { RecordReader } from '../mutation/record-reader.ts'
 import type { ColdWants } from '../need.ts'
@@ -248,13 +248,6 @@ export function writePayloadElement(payload: RecordBuffer, score: number, member
 function readPayloadScore(payload: RecordReader): number {
   const low = payload.u32()
   return scoreOf(low, payload.u32())
-}
-
-/** Bytes of a blob, header included. */
-export function blobBytes({ keyspace }: Collections, entry: number): number {
-  const { entries, values } = keyspace
-  const value = entries.value(entry)
-  return usedBytes(values.bytes(value), values.start(value))
 }
 
 function resident(rank: number): number {

@@ -36,6 +36,21 @@ export class NodePlace {
   end = 0
 }
 
+/** Visits the entries of a small stream's blob, or of a large one's leaf that begins at `separator`; other leaves have none. */
+export function visitEntries(bytes: Buffer, start: number, separator: Separator | undefined, visit: (entry: EntryCursor) => void): void {
+  const words = separator?.words
+  if (words !== undefined && (words[0] >= groupBit || (words[0] | words[1] | words[2] | words[3]) === 0)) return
+  const node = start + (words === undefined ? blobNodeOffset : packedHeaderBytes)
+  const end = start + usedBytes(bytes, start)
+  if (node >= end) return
+  const cursor = new EntryCursor()
+  cursor.enter(bytes, node)
+  while (cursor.end < end) {
+    cursor.read(cursor.end)
+    visit(cursor)
+  }
+}
+
 export class StreamEntries {
   readonly collections: Collections
   readonly leaves: TreeLeaves

@@ -251,7 +251,11 @@ function requestKeys({ args, reply, server }: Session): RequestKey[] | undefined
   else {
     const { arity } = command.spec
     const given = args.count - 2
-    if (arity > 0 ? given === arity : given >= -arity) return keysOf(command, args, 2)
+    if (arity > 0 ? given === arity : given >= -arity) {
+      const keys = keysOf(command, args, 2)
+      if (keys === undefined) reply.error('ERR Invalid arguments specified for command')
+      return keys
+    }
     reply.error('ERR Invalid number of arguments specified for command')
   }
   return undefined

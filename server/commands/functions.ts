@@ -207,7 +207,8 @@ function restore(session: Session): void {
   for (const code of codes) {
     const library = libraries.compile(code, (name) => policy === 'FLUSH' || (policy === 'REPLACE' && namesOf(codes).has(name)))
     if (typeof library === 'string') {
-      reply.error(library)
+      // Here Redis does not put the name in quotes.
+      reply.error(library.replace(/^(ERR Library) '(\w+)'/, '$1 $2'))
       return
     }
     added.push(library)

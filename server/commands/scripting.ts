@@ -171,8 +171,12 @@ export function runScript(session: Session, runnable: Runnable): void {
   const { scripting } = server
   let answer: (write: () => void) => void = () => undefined
   const started = scripting.run({
-    ...runnable,
     client: session,
+    reference: runnable.reference,
+    name: runnable.name,
+    isFunction: runnable.isFunction,
+    rights: runnable.rights,
+    keyCount: runnable.keyCount,
     args: session.args,
     firstKey: 3,
     mayWait: !session.inExec,

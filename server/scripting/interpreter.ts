@@ -12,6 +12,7 @@ import type { Place } from './lua.ts'
 import { globalsIndex, Lua, registryIndex, statusYield, typeBoolean, typeNil, typeNone, typeTable } from './lua.ts'
 import { addMsgpackLibrary } from './msgpack-library.ts'
 import type { Decision, ProtectedCalls } from './protected-call.ts'
+import { pcallSource } from './protected-call.ts'
 import { Protection } from './protection.ts'
 import type { RedisHost } from './redis-library.ts'
 import { openRedisLibrary, raiseError } from './redis-library.ts'
@@ -29,6 +30,10 @@ export interface ScriptFailure {
 export type Tick = () => Decision
 
 const instructionsPerTick = 100_000
+/** How deep it is looked for: each time that a script was suspended within `pcall` counts as a level. */
+const levelsMax = 100_000
+/** What Lua calls functions that others have taken the place of. */
+const tailCallSource = '=(tail call)'
 /** What is looked at to tell whether a script may be left alone where it is: not within a function of C. */
 const stateCalls = 52
 const stateBaseCalls = 54
@@ -180,7 +185,7 @@ export class Interpreter {
 
   #failureOf(thread: number): ScriptFailure {
     const { lua } = this
-    return { text: errorText(lua, thread), place: placeIn(lua, thread) }
+    return { text: errorText(lua, thread), place: placeOf(lua, thread) }
   }
 
   #renewThread(): void {
@@ -244,6 +249,15 @@ export class Interpreter {
   }
 }
 
+/** Where the innermost function of the script stands, which may have called one of C. */
+function placeOf(lua: Lua, thread: number): Place | undefined {
+  for (let level = 0; level < levelsMax; level++) {
+    const place = lua.place(thread, level)
+    if (place !== undefined && place.source !== pcallSource && place.source !== tailCallSource) return place
+  }
+  return undefined
+}
+
 function isWithinC({ bytes }: Lua, state: number): boolean {
   return bytes.readUInt16LE(state + stateCalls) > bytes.readUInt16LE(state + stateBaseCalls)
 }
@@ -271,17 +285,4 @@ function errorText(lua: Lua, state: number): string {
   if (type === typeNil || type === typeNone) return 'ERR nil'
   if (type === typeBoolean) return c.lua_toboolean(state, -1) !== 0 ? 'ERR true' : 'ERR false'
   return `ERR ${lua.text(state, -1) ?? `${lua.typeName(state, -1)}: 0x${c.lua_topointer(state, -1).toString(16)}`}`
-}
-
-/** Levels of functions that are not the script's and stand above it: one of C, `pcall` with what it is made of. */
-const foreignLevelsMax = 16
-
-/** The line of the script that runs. */
-function placeIn(lua: Lua, thread: number): Place | undefined {
-  for (let level = 0; level < foreignLevelsMax; level++) {
-    const found = lua.place(thread, level)
-    // Lua's names for what is no text of the script's, a tail call among them.
-    if (found !== undefined && !found.source.startsWith('=')) return found
-  }
-  return undefined
 }

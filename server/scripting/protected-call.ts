@@ -18,6 +18,9 @@ function finish(first, ...)
 end
 return function(...) return finish(start(...)) end`
 
+/** What the function above is called where errors say where they are. */
+export const pcallSource = '=pcall'
+
 /** As deep as Lua itself lets calls of C functions be within one another, or so. */
 const depthMax = 190
 const idleMax = 8
@@ -54,7 +57,7 @@ export class ProtectedCalls {
     this.#protection = protection
     const at = lua.room(state, source.length)
     lua.bytes.write(source, at, 'latin1')
-    if (c.luaL_loadbuffer(state, at, source.length, lua.name('=pcall')) !== 0) throw new Error('scripting: pcall does not compile')
+    if (c.luaL_loadbuffer(state, at, source.length, lua.name(pcallSource)) !== 0) throw new Error('scripting: pcall does not compile')
     c.lua_pushcclosure(
       state,
       lua.function((l) => this.#start(l)),

@@ -5,7 +5,7 @@
  */
 import { Arguments } from '../../engine/arguments.ts'
 import { formatDouble } from '../../engine/double.ts'
-import { isMemoryRefusal } from '../../engine/memory/refusal.ts'
+
 import { OutputBuffer } from '../../engine/output-buffer.ts'
 import { ReplyWriter } from '../../engine/reply-writer.ts'
 import type { ColdSet } from '../../storage/cold-set.ts'
@@ -218,13 +218,7 @@ export class ScriptCalls implements RedisHost {
       this.lua.pushText(state, 'the script is run again')
       this.lua.raise(state)
     }
-    try {
-      primary.tier.fetchAtOnce(cold)
-    } catch (failure) {
-      return isMemoryRefusal(failure) ? outOfMemory : `ERR a cold value could not be read: ${(failure as Error).message}`
-    }
-    primary.keyspace.forgetLookUp()
-    return undefined
+    return primary.fetchAtOnce(cold)
   }
 
   /** False when the reply is an error. */

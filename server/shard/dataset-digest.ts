@@ -7,8 +7,9 @@
  */
 import { createHash } from 'node:crypto'
 import { formatDouble } from '../../engine/double.ts'
-import { hashType, leafForm, listType, setType, sortedSetType } from '../../engine/keyspace/entries.ts'
+import { hashType, leafForm, listType, setType, sortedSetType, streamType } from '../../engine/keyspace/entries.ts'
 import type { Keyspace } from '../../engine/keyspace/keyspace.ts'
+import type { Separator } from '../../engine/tree/separator.ts'
 import { visitElements } from '../../engine/types/hash-leaf.ts'
 import { visitElements as visitListElements } from '../../engine/types/list-leaf.ts'
 import type { VisitPair } from '../../engine/types/packed-fields.ts'
@@ -16,6 +17,7 @@ import { PackedCursor, visitPairs } from '../../engine/types/packed-fields.ts'
 import { scoreRange } from '../../engine/types/score-separator.ts'
 import { eachMember } from '../../engine/types/set-type.ts'
 import { visitPlaces } from '../../engine/types/sorted-set-leaf.ts'
+import { visitEntries } from '../../engine/types/stream-entries.ts'
 import type { Clock } from '../../storage/clock.ts'
 import type { Tier } from '../../storage/tier.ts'
 import type { KeyVisitor, WalkedKey, WalkedLeaf } from './key-walk.ts'
@@ -97,7 +99,7 @@ class KeyDigests implements KeyVisitor {
   blob(key: WalkedKey, bytes: Buffer, start: number, leaf: WalkedLeaf | undefined): void {
     // A large sorted set has every element twice.
     if (key.type === sortedSetType && leaf !== undefined && leaf.separator.words[0]! < scoreRange) return
-    elementDigests[key.type]?.(this.#of(key), bytes, start, leaf !== undefined, key.encoding)
+    elementDigests[key.type]?.(this.#of(key), bytes, start, leaf !== undefined, key.encoding, leaf?.separator)
   }
 
   end(key: WalkedKey): void {
@@ -118,7 +120,10 @@ class KeyDigests implements KeyVisitor {
 }
 
 /** By type: adds what a blob or a leaf holds. */
-const elementDigests: (((digest: Digest, bytes: Buffer, start: number, isLeaf: boolean, form: number) => void) | undefined)[] = []
+const elementDigests: (
+  | ((digest: Digest, bytes: Buffer, start: number, isLeaf: boolean, form: number, separator?: Separator) => void)
+  | undefined
+)[] = []
 elementDigests[hashType] = (digest, bytes, start, isLeaf) => {
   const visit: VisitPair = (buffer, { fieldStart, fieldEnd, valueStart, valueEnd }) => {
     const field = new Digest()
@@ -146,6 +151,13 @@ elementDigests[sortedSetType] = (digest, bytes, start) => {
     element.addNext(buffer.subarray(from, to))
     element.addNext(Buffer.from(formatDouble(score)))
     digest.addAny(element.bytes)
+  })
+}
+
+elementDigests[streamType] = (digest, bytes, start, _isLeaf, _form, separator) => {
+  visitEntries(bytes, start, separator, (entry) => {
+    digest.addNext(Buffer.from(entry.id.toString().replace('-', '.')))
+    entry.each((buffer, from, to) => digest.addNext(buffer.subarray(from, to)))
   })
 }
 

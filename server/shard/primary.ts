@@ -124,14 +124,38 @@ export class Primary {
     x.mayBlock = this.#units === 0
     x.wokenFor = wokenFor
     x.keyWait = undefined
+    // What was fetched for a transaction was so for the keyspace before it: a command by rank may now meet another leaf.
+    const unread = this.#units > 0 && this.tier.hasCold && command.hasKeys ? this.#fetchRest(command, args, database) : undefined
     this.#commands = 1
-    this.#runs(command, args, reply, database, staged)
+    if (unread === undefined) this.#runs(command, args, reply, database, staged)
+    else reply.error(unread)
     this.#commands = 0
     const wait = x.keyWait
     const lsn = this.#units > 0 ? 0 : this.#commitPoint()
     // Others may have been tried meanwhile.
     this.keyWait = wait
     return lsn
+  }
+
+  #fetchRest(command: Command, args: Arguments, database: number): string | undefined {
+    for (;;) {
+      this.keyspace.forgetLookUp()
+      const cold = this.coldNeeds(command, args, database, undefined)
+      const refusal = cold === undefined ? undefined : this.fetchAtOnce(cold)
+      // What has come may tell what else is wanted.
+      if (cold === undefined || refusal !== undefined) return refusal
+    }
+  }
+
+  /** Reads cold values while everybody waits: where a request has begun that cannot be left. Returns the error's text when that cannot be done. */
+  fetchAtOnce(cold: ColdSet): string | undefined {
+    try {
+      this.tier.fetchAtOnce(cold)
+    } catch (failure) {
+      return isMemoryRefusal(failure) ? outOfMemory : `ERR a cold value could not be read: ${(failure as Error).message}`
+    }
+    this.keyspace.forgetLookUp()
+    return undefined
   }
 
   /** Why a transaction of these requests must not begin; undefined when it may, though what it copies may still be too much. */

@@ -67,6 +67,17 @@ export class LogReplay {
     this.#replay = new Replay(keyspace, mutator)
     this.#wants = new ReplayWants(keyspace, this.#replay, mutator.types)
     this.#cold = new ColdCollector(keyspace.trees)
+    this.#replay.beforeEdit = (type, edit, db, key, start, end, payload) => {
+      if (!tier.hasCold) return
+      const { at } = payload
+      for (;;) {
+        payload.at = at
+        this.#wants.editInHand(type, edit, db, key, start, end, payload, this.#cold)
+        const cold = this.#cold.take()
+        if (cold === undefined) return
+        tier.fetchAtOnce(cold)
+      }
+    }
   }
 
   /** Applies every committed record after `after`. `makeRoom` is awaited between batches. Returns how many there were. */
@@ -81,7 +92,6 @@ export class LogReplay {
     for await (const batch of log.read(after)) {
       for (const { lsn, payload } of batch) {
         let cold = this.#coldOf(payload)
-        const fetches = cold !== undefined
         // What has come may tell what else is wanted.
         while (cold !== undefined) {
           await this.#tier.fetch(cold)
@@ -89,7 +99,7 @@ export class LogReplay {
           cold = this.#coldOf(payload)
         }
         this.#replay.apply(lsn, payload)
-        if (fetches) this.#tier.settle()
+        this.#tier.settle()
         records++
         this.bytes += payload.length
         if ((records & 63) !== 0 || clock.monotonicMs() < until) continue

@@ -5,7 +5,7 @@ import { InProcessTarget } from './in-process.ts'
 import { describeMismatches, loadTranscripts, runSection } from './transcript.ts'
 
 /** Types have a file each; the others are about the server. */
-const files = ['strings', 'hashes', 'lists', 'sets', 'sorted-sets', 'bits', 'hyperloglogs', 'keys', 'expiry', 'dump'].map(
+const files = ['strings', 'hashes', 'lists', 'sets', 'sorted-sets', 'streams', 'bits', 'hyperloglogs', 'keys', 'expiry', 'dump'].map(
   (name) => `${name}.txt`,
 )
 /** SELECT's errors, keys that go without anybody asking for them, CONFIG GET. */

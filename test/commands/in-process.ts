@@ -178,6 +178,7 @@ export class InProcessSession {
     else if (parameter === 'set-max-intset-entries') execution.limits.setMaxIntsetEntries = Number(value)
     else if (/^zset-max-(listpack|ziplist)-entries$/.test(parameter)) execution.limits.zsetMaxListpackEntries = Number(value)
     else if (/^zset-max-(listpack|ziplist)-value$/.test(parameter)) execution.limits.zsetMaxListpackValue = Number(value)
+    else if (parameter === 'stream-node-max-entries') execution.limits.streamNodeMaxEntries = Number(value)
     else throw new Error(`the engine has no parameter ${parameter}`)
     this.reply.ok()
   }
@@ -194,10 +195,19 @@ export class InProcessTarget implements Target {
   readonly #sessions = new Map<string, InProcessSession>()
   readonly #replies = new Map<string, Received[]>()
   #engine: InProcessEngine
+  readonly #leafBytesMax: number | undefined
 
-  constructor(tables: CommandTables) {
+  /** `leafBytesMax`: of trees, if not as ever. */
+  constructor(tables: CommandTables, leafBytesMax?: number) {
     this.#tables = tables
-    this.#engine = new InProcessEngine(tables)
+    this.#leafBytesMax = leafBytesMax
+    this.#engine = this.#newEngine()
+  }
+
+  #newEngine(): InProcessEngine {
+    const engine = new InProcessEngine(this.#tables)
+    if (this.#leafBytesMax !== undefined) engine.keyspace.trees.leafBytesMax = this.#leafBytesMax
+    return engine
   }
 
   async send(connection: string, request: Uint8Array): Promise<void> {
@@ -223,7 +233,7 @@ export class InProcessTarget implements Target {
   async reset(): Promise<void> {
     this.#sessions.clear()
     this.#replies.clear()
-    this.#engine = new InProcessEngine(this.#tables)
+    this.#engine = this.#newEngine()
   }
 
   async advance(ms: number): Promise<void> {

@@ -24,7 +24,7 @@ type Parts = fc.Arbitrary<readonly Part[]>
 
 const x = (count: number): string => 'x'.repeat(count)
 
-const key = fc.constantFrom<Part>('k1', 'k2', 'k3', 'k4', 'h1', 'h2', '', 'k\x00\r\n')
+const key = fc.constantFrom<Part>('k1', 'k2', 'k3', 'k4', 'h1', 'h2', 'l1', 'l2', '', 'k\x00\r\n')
 const field = fc.constantFrom<Part>('f', 'g', 'h', 'i', 'j', '1', '', x(65), Buffer.from([0, 255, 13, 10]))
 const integer = fc.oneof(
   { weight: 4, arbitrary: fc.integer({ min: -20, max: 20 }).map(String) },
@@ -82,7 +82,7 @@ const expireOption = any('NX', 'XX', 'GT', 'LT', 'nx', 'BAD')
 const scanOption = fc.oneof(
   named('MATCH', pattern),
   named('COUNT', fc.constantFrom('1000', '1', '0', 'abc')),
-  named('TYPE', fc.constantFrom('string', 'hash', 'x')),
+  named('TYPE', fc.constantFrom('string', 'hash', 'list', 'x')),
 )
 const bitfieldType = fc.constantFrom('u8', 'i8', 'u4', 'i5', 'u63', 'i64', 'u1', 'i1', 'u16', 'u64', 'i0', 'x8')
 const bitfieldOperation = fc.oneof(
@@ -160,6 +160,24 @@ const hashes: readonly Parts[] = [
   ),
   all(named('HSCAN', key, fc.constantFrom('0', '0', '0', 'abc', '-1')), several(scanOption, 2)),
 ]
+const end = fc.constantFrom('LEFT', 'RIGHT', 'left', 'UP')
+const listIndex = fc.constantFrom('0', '1', '2', '5', '-1', '-2', '-6', '100', '-9223372036854775808', '9223372036854775807', 'abc', '')
+const listCount = fc.constantFrom('0', '1', '2', '100', '-1', '-2', 'abc', '9223372036854775808')
+const lists: readonly Parts[] = [
+  all(any('LPUSH', 'RPUSH', 'LPUSH', 'RPUSH', 'LPUSHX', 'RPUSHX'), one(key), one(value), several(one(value))),
+  all(any('LPOP', 'RPOP'), one(key), maybe(one(listCount))),
+  named('LRANGE', key, listIndex, listIndex),
+  named('LLEN', key),
+  named('LINDEX', key, listIndex),
+  named('LSET', key, listIndex, value),
+  named('LINSERT', key, fc.constantFrom('BEFORE', 'AFTER', 'after', 'IN'), value, value),
+  named('LREM', key, listCount, value),
+  named('LTRIM', key, listIndex, listIndex),
+  all(named('LPOS', key, value), several(fc.oneof(named('RANK', listCount), named('COUNT', listCount), named('MAXLEN', listCount)), 3)),
+  named('LMOVE', key, key, end, end),
+  named('RPOPLPUSH', key, key),
+  all(named('LMPOP', fc.constantFrom('1', '1', '2', '0', 'abc'), key), maybe(one(key)), one(end), maybe(named('COUNT', listCount))),
+]
 const keys: readonly Parts[] = [
   all(any('DEL', 'UNLINK', 'EXISTS', 'TOUCH'), one(key), several(one(key), 2)),
   named('TYPE', key),
@@ -198,7 +216,7 @@ const others: readonly Parts[] = [
   all(any('OBJECT', 'CONFIG', 'CLIENT', 'COMMAND'), any('NOSUCH', ''), several(one(field), 2)),
   named('CLIENT', fc.constantFrom('GETNAME')),
   named('CLIENT', fc.constant('SETNAME'), value),
-  all(named('COMMAND', fc.constantFrom('GETKEYS', 'GETKEYSANDFLAGS')), fc.oneof(...strings, ...bits, ...hashes, ...keys)),
+  all(named('COMMAND', fc.constantFrom('GETKEYS', 'GETKEYSANDFLAGS')), fc.oneof(...strings, ...bits, ...hashes, ...lists, ...keys)),
 ]
 
 /** Sometimes an argument too few or too many, or one in the wrong place. */
@@ -227,6 +245,7 @@ const wellFormed = fc.oneof(
   { weight: 2, arbitrary: fc.oneof(...bits) },
   { weight: 1, arbitrary: fc.oneof(...hyperloglogs) },
   { weight: 5, arbitrary: fc.oneof(...hashes) },
+  { weight: 5, arbitrary: fc.oneof(...lists) },
   { weight: 4, arbitrary: fc.oneof(...keys) },
   { weight: 2, arbitrary: fc.oneof(...expiry) },
   { weight: 2, arbitrary: fc.oneof(...transactions) },

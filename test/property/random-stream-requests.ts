@@ -5,7 +5,22 @@ export const streamKeys = ['s', 't', 'u'] as const
 
 const groups = ['g', 'h', '']
 const consumers = ['alice', 'bob', 'carol', '']
-const oddIds = ['-', '+', '0', '0-0', '1-*', '3', '18446744073709551615-18446744073709551615', '18446744073709551615', '9223372036854775807-3', 'x', '5-x', '01-02', '(3', '-1']
+const oddIds = [
+  '-',
+  '+',
+  '0',
+  '0-0',
+  '1-*',
+  '3',
+  '18446744073709551615-18446744073709551615',
+  '18446744073709551615',
+  '9223372036854775807-3',
+  'x',
+  '5-x',
+  '01-02',
+  '(3',
+  '-1',
+]
 
 /** A request as words. */
 export function streamRequest(random: SeededRandom): string[] {
@@ -16,7 +31,8 @@ export function streamRequest(random: SeededRandom): string[] {
   if (kind < 44) return ['XTRIM', key, ...trim(random)]
   if (kind < 50) return range(random, key)
   if (kind < 52) return ['XLEN', key]
-  if (kind < 55) return ['XREAD', ...count(random), 'STREAMS', key, random.pick(streamKeys), id(random), random.pick(['$', '0', id(random)])]
+  if (kind < 55)
+    return ['XREAD', ...count(random), 'STREAMS', key, random.pick(streamKeys), id(random), random.pick(['$', '0', id(random)])]
   if (kind < 61) return group(random, key)
   if (kind < 74) return readGroup(random, key)
   if (kind < 79) return ['XACK', key, random.pick(groups), ...several(random, 5, () => id(random))]
@@ -25,7 +41,13 @@ export function streamRequest(random: SeededRandom): string[] {
   if (kind < 91) return autoClaim(random, key)
   if (kind < 96) return info(random, key)
   if (kind < 98) return setId(random, key)
-  if (kind < 99) return random.pick([['DEL', key], ['RENAME', key, random.pick(streamKeys)], ['COPY', key, random.pick(streamKeys), 'REPLACE'], ['SET', key, 'x']])
+  if (kind < 99)
+    return random.pick([
+      ['DEL', key],
+      ['RENAME', key, random.pick(streamKeys)],
+      ['COPY', key, random.pick(streamKeys), 'REPLACE'],
+      ['SET', key, 'x'],
+    ])
   return random.pick([
     ['TYPE', key],
     ['OBJECT', 'ENCODING', key],
@@ -48,12 +70,19 @@ function count(random: SeededRandom): string[] {
 /** Ids mostly grow: they are those of 60 ms, so that an old one is refused now and then. */
 let clock = 0
 
+/** A session begins. */
+export function beginStreamRequests(): void {
+  clock = 0
+}
+
 function add(random: SeededRandom, key: string): string[] {
-  clock += random.below(3)
+  if (random.once(6)) clock = Math.min(clock + random.below(3), 70)
   const given = random.once(30) ? id(random) : random.once(2) ? `${clock}-*` : `${clock}-${random.below(5)}`
   const options = random.once(8) ? trim(random) : []
   const makes = random.once(15) ? ['NOMKSTREAM'] : []
-  const fields = random.once(3) ? several(random, 3, () => [word(random), word(random)]).flat() : ['field', word(random), 'other', word(random)]
+  const fields = random.once(3)
+    ? several(random, 3, () => [word(random), word(random)]).flat()
+    : ['field', word(random), 'other', word(random)]
   return ['XADD', key, ...makes, ...options, given, ...fields]
 }
 
@@ -69,7 +98,9 @@ function trim(random: SeededRandom): string[] {
 
 function range(random: SeededRandom, key: string): string[] {
   const bounds = [random.once(3) ? '-' : bound(random), random.once(3) ? '+' : bound(random)] as const
-  return random.once(2) ? ['XRANGE', key, bounds[0], bounds[1], ...count(random)] : ['XREVRANGE', key, bounds[1], bounds[0], ...count(random)]
+  return random.once(2)
+    ? ['XRANGE', key, bounds[0], bounds[1], ...count(random)]
+    : ['XREVRANGE', key, bounds[1], bounds[0], ...count(random)]
 }
 
 function bound(random: SeededRandom): string {
@@ -103,18 +134,42 @@ function pending(random: SeededRandom, key: string): string[] {
   if (random.once(3)) return start
   const idle = random.once(4) ? ['IDLE', random.pick(['0', '100000'])] : []
   const consumer = random.once(2) ? [random.pick(consumers)] : []
-  return [...start, ...idle, random.once(2) ? '-' : bound(random), random.once(2) ? '+' : bound(random), String(random.below(10)), ...consumer]
+  return [
+    ...start,
+    ...idle,
+    random.once(2) ? '-' : bound(random),
+    random.once(2) ? '+' : bound(random),
+    String(random.below(10)),
+    ...consumer,
+  ]
 }
 
 function claim(random: SeededRandom, key: string): string[] {
-  const options = random.pick([[], ['JUSTID'], ['FORCE'], ['RETRYCOUNT', '7'], ['FORCE', 'JUSTID', 'LASTID', id(random)], ['TIME', '1000'], ['IDLE', 'x'], ['NO']])
+  const options = random.pick([
+    [],
+    ['JUSTID'],
+    ['FORCE'],
+    ['RETRYCOUNT', '7'],
+    ['FORCE', 'JUSTID', 'LASTID', id(random)],
+    ['TIME', '1000'],
+    ['IDLE', 'x'],
+    ['NO'],
+  ])
   const idle = random.pick(['0', '0', '0', '100000', 'x'])
   return ['XCLAIM', key, random.pick(groups), random.pick(consumers), idle, ...several(random, 5, () => id(random)), ...options]
 }
 
 function autoClaim(random: SeededRandom, key: string): string[] {
   const options = random.pick([[], ['COUNT', String(random.below(5))], ['JUSTID'], ['COUNT', '3', 'JUSTID']])
-  return ['XAUTOCLAIM', key, random.pick(groups), random.pick(consumers), random.pick(['0', '0', '100000']), random.once(2) ? '-' : bound(random), ...options]
+  return [
+    'XAUTOCLAIM',
+    key,
+    random.pick(groups),
+    random.pick(consumers),
+    random.pick(['0', '0', '100000']),
+    random.once(2) ? '-' : bound(random),
+    ...options,
+  ]
 }
 
 function info(random: SeededRandom, key: string): string[] {

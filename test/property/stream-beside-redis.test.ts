@@ -15,7 +15,7 @@ import { describeWith, redisServer } from '../needs.ts'
 import { runSession } from '../sessions.ts'
 import type { SeededRandom } from '../simulation/seeded-random.ts'
 import { ColdEngine } from './cold-engine.ts'
-import { streamRequest, timeless } from './random-stream-requests.ts'
+import { beginStreamRequests, streamRequest, timeless } from './random-stream-requests.ts'
 
 const tables = { ...stringCommands, ...keyCommands, ...objectCommands, ...streamCommands }
 const steps = testRuns(1500)
@@ -47,9 +47,13 @@ describeWith([redisServer], 'streams beside redis-server', () => {
     return engine
   }
 
-  const compare = async (begin: () => (random: SeededRandom, parts: readonly string[]) => Promise<Reply>, stream: number): Promise<void> => {
+  const compare = async (
+    begin: () => (random: SeededRandom, parts: readonly string[]) => Promise<Reply>,
+    stream: number,
+  ): Promise<void> => {
     await runSession({ steps, stream, shrinkMs: 20_000 }, async (randoms, tell) => {
       const ask = begin()
+      beginStreamRequests()
       await redis.reset()
       await onRedis(['FLUSHALL'])
       await onRedis(['CONFIG', 'SET', 'stream-node-max-entries', '5', 'stream-node-max-bytes', '300'])

@@ -1,0 +1,79 @@
+/** Long ranges and searches of lists that are prepared in slices, with changes in between: the same replies as without. */
+import { describe, expect, it } from 'vitest'
+import { keyCommands } from '../../engine/commands/key.ts'
+import { listCommands } from '../../engine/commands/list.ts'
+import { TreeImage } from '../../engine/tree/tree-image.ts'
+import { testRuns } from '../chance.ts'
+import { formatInline } from '../commands/notation.ts'
+import { ColdEngine } from '../property/cold-engine.ts'
+import { runSession } from '../sessions.ts'
+import type { SeededRandom } from '../simulation/seeded-random.ts'
+
+const tables = { ...listCommands, ...keyCommands }
+
+function request(random: SeededRandom): string[] {
+  const element = random.pick(['often', 'e7', 'none'])
+  const index = (): string => `${random.below(700) - 350}`
+  return random.pick([
+    ['LRANGE', 'l', '0', '-1'],
+    ['LRANGE', 'l', index(), index()],
+    ['LPOS', 'l', element, 'RANK', random.pick(['1', '-1', '3', '-2'])],
+    ['LPOS', 'l', element, 'COUNT', random.pick(['0', '2']), 'MAXLEN', random.pick(['0', '100', '70000'])],
+    ['LREM', 'l', random.pick(['0', '1', '-2']), element],
+    ['LINSERT', 'l', random.pick(['BEFORE', 'AFTER']), element, 'often'],
+  ])
+}
+
+function change(random: SeededRandom): string[] {
+  const elements = Array.from({ length: 1 + random.below(30) }, () => random.pick(['often', `e${random.below(20)}`, 'x'.repeat(40)]))
+  return random.pick([
+    ['RPUSH', 'l', ...elements],
+    ['LPUSH', 'l', ...elements],
+    ['LPOP', 'l', `${random.below(20)}`],
+    ['RPOP', 'l', `${random.below(20)}`],
+    ['LSET', 'l', `${random.below(100)}`, 'often'],
+    ['LTRIM', 'l', `${random.below(3)}`, `${200 + random.below(300)}`],
+  ])
+}
+
+async function begin(seed: number): Promise<ColdEngine> {
+  const cold = new ColdEngine(tables, seed)
+  cold.engine.keyspace.trees.leafBytesMax = 128
+  cold.engine.execution.limits.slicedValueBytes = 512
+  for (let i = 0; i < 300; i++) await cold.ask('RPUSH', 'l', i % 10 === 0 ? 'often' : `e${i}`)
+  return cold
+}
+
+describe('staged work on lists', () => {
+  it('comes to what the command does by itself, whatever changes meanwhile', async () => {
+    const used = await runSession({ steps: testRuns(150) }, async (steps, tell) => {
+      const [cold, plain] = [await begin(1), await begin(1)]
+      let images = 0
+      for (const random of steps) {
+        cold.random = random
+        const words = request(random)
+        const staged = cold.session.stage(...words)
+        if (random.once(2)) cold.freeze(random.pick([0.3, 1]))
+        if (staged instanceof TreeImage) {
+          images++
+          for (let goesOn = true; goesOn; ) {
+            if (random.once(6)) {
+              const changed = change(random)
+              tell(changed.join(' '))
+              await cold.ask(...changed)
+              await plain.ask(...changed)
+            }
+            await cold.fetchFor(staged)
+            goesOn = staged.step()
+          }
+        }
+        tell(words.join(' '))
+        const reply = staged === undefined ? await cold.ask(...words) : await cold.askStaged(staged, ...words)
+        expect(formatInline(reply), words.join(' ')).toBe(formatInline(await plain.ask(...words)))
+      }
+      expect(formatInline(await cold.ask('LRANGE', 'l', '0', '-1'))).toBe(formatInline(await plain.ask('LRANGE', 'l', '0', '-1')))
+      return images
+    })
+    expect(used, 'requests that were staged').toBeGreaterThan(testRuns(150) / 4)
+  })
+})
