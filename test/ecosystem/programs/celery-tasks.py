@@ -51,13 +51,13 @@ def equal(found, expected):
 
 
 if len(sys.argv) > 2:
-    app.worker_main(["worker", "--pool=threads", "--concurrency=4", "--loglevel=ERROR", "--quiet"])
+    app.worker_main(["worker", "--pool=threads", "--concurrency=4", "--loglevel=ERROR"])
     sys.exit()
 
 tell(version=celery.__version__)
-worker = subprocess.Popen([sys.executable, __file__, str(port), "worker"], stdout=subprocess.DEVNULL)
+worker = subprocess.Popen([sys.executable, __file__, str(port), "worker"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
-limit = 55
+limit = 20
 check("50 tasks and their results", lambda: equal([r.get(timeout=limit) for r in [add.delay(i, i) for i in range(50)]], [2 * i for i in range(50)]))
 check("a task that retries", lambda: equal(flaky.delay().get(timeout=limit), 2))
 check("a chain", lambda: equal((add.s(1, 2) | add.s(3) | add.s(4)).apply_async().get(timeout=limit), 10))
