@@ -5,7 +5,6 @@ import { InProcessTarget } from './in-process.ts'
 import { describeMismatches, loadTranscripts, runSection } from './transcript.ts'
 
 /** Types have a file each; the others are about the server. */
-<<<<<<< HEAD
 const files = [
   'strings',
   'hashes',
@@ -21,11 +20,6 @@ const files = [
   'sort',
   'geo',
 ].map((name) => `${name}.txt`)
-=======
-const files = ['strings', 'hashes', 'lists', 'sets', 'sorted-sets', 'streams', 'bits', 'hyperloglogs', 'keys', 'expiry', 'dump'].map(
-  (name) => `${name}.txt`,
-)
->>>>>>> apps
 /** SELECT's errors, keys that go without anybody asking for them, CONFIG GET. */
 const serversOwn = [
   'Sixteen databases',

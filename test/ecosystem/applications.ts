@@ -34,11 +34,4 @@ export const applications: readonly Application[] = [
 /** What Moraine does not do, and why. Such a check is shown and does not fail the command, unless it passes: then it does not belong here. */
 export const knownGaps: Readonly<Record<string, string>> = {
   'redis-cli: --rdb fetches a dump': 'nothing replicates from Moraine (SYNC, REPLCONF); `moraine export` writes such a file',
-  'redis-py: geo index': 'GEOADD and its like are not there',
-  'redis-rb: geo index': 'GEOADD and its like are not there',
-  'phpredis: geo index': 'GEOADD and its like are not there',
-  'redis-py: sort': 'SORT is not there',
-  'phpredis: sort': 'SORT is not there',
-  'redis-py: dump and restore': 'DUMP knows no sorted sets and streams',
-  'phpredis: dump and restore': 'DUMP knows no sorted sets and streams',
 }
