@@ -9,6 +9,8 @@ export interface ArgumentDoc {
   readonly token?: string
   readonly optional: boolean
   readonly multiple: boolean
+  /** Whether the token stands before each of several. */
+  readonly repeatsToken?: boolean
   readonly parts: readonly ArgumentDoc[]
 }
 
@@ -65,7 +67,9 @@ class Parser {
     if (parts[parts.length - 1]?.name !== '...') return next.name === '...'
     const again = parts.slice(0, -1)
     const before = found.splice(Math.max(0, found.length - again.length))
-    found.push({ ...asOne(before), multiple: true })
+    const whole = asOne(before)
+    const hasToken = whole.token !== undefined && whole.type !== 'pure-token'
+    found.push({ ...whole, multiple: true, repeatsToken: hasToken && again[0]?.token !== undefined })
     return true
   }
 }

@@ -226,8 +226,12 @@ function replyDocs(session: Session, commands: readonly Command[]): void {
 function replyArguments(session: Session, parts: readonly ArgumentDoc[]): void {
   const { reply } = session
   reply.array(parts.length)
-  for (const { name, type, token, optional, multiple, parts: inner } of parts) {
-    const flags = [...(optional ? ['optional'] : []), ...(multiple ? ['multiple'] : [])]
+  for (const { name, type, token, optional, multiple, repeatsToken, parts: inner } of parts) {
+    const flags = [
+      ...(optional ? ['optional'] : []),
+      ...(multiple ? ['multiple'] : []),
+      ...(repeatsToken === true ? ['multiple_token'] : []),
+    ]
     reply.map(2 + (token === undefined ? 0 : 1) + (flags.length > 0 ? 1 : 0) + (inner.length > 0 ? 1 : 0))
     reply.text('name')
     reply.text(name)

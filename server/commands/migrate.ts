@@ -27,7 +27,7 @@ export const migrateCommands = {
     group: 'generic',
     since: '2.6.0',
     complexity: 'O(N) where N is the size of the values',
-    syntax: 'host port key|"" destination-db timeout [COPY] [REPLACE] [AUTH password | AUTH2 username password] [KEYS key [key ...]]',
+    syntax: 'host port <key | ""> destination-db timeout [COPY] [REPLACE] [AUTH password | AUTH2 username password] [KEYS key [key ...]]',
     summary: 'Moves keys to another server. Others are served meanwhile; a key that changes is sent again.',
     needs: 'none',
     handler: migrate,

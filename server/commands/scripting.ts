@@ -75,7 +75,7 @@ export const scriptingCommands = {
     arity: -2,
     flags: ['noscript'],
     complexity: 'O(N), N the scripts',
-    syntax: '[<ASYNC | SYNC>]',
+    syntax: '[ASYNC | SYNC]',
     summary: 'Forgets all scripts.',
     handler: flush,
   },

@@ -5,11 +5,11 @@ import { argumentDocs } from '../../server/command-syntax.ts'
 import { engineTables, sessionTables } from '../../server/commands/tables.ts'
 
 /** Written again in the same notation. */
-function written({ name, type, token, optional, multiple, parts }: ArgumentDoc): string {
+function written({ name, type, token, optional, multiple, repeatsToken, parts }: ArgumentDoc): string {
   let text = type === 'pure-token' ? (token as string) : name
   if (type === 'block') text = parts.map(written).join(' ')
   if (type === 'oneof') text = parts.map(written).join(' | ')
-  if (multiple) text += ` [${text} ...]`
+  if (multiple) text += ` [${repeatsToken === true ? `${token} ` : ''}${text} ...]`
   if (token !== undefined && type !== 'pure-token') text = type === 'oneof' ? `${token} <${text}>` : `${token} ${text}`
   else if (type === 'oneof' && !optional) text = `<${text}>`
   return optional ? `[${text}]` : text
