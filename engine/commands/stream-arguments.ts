@@ -32,6 +32,14 @@ export function readStrictId(x: Execution, index: number, into: StreamId, missin
   return false
 }
 
+/** The argument as an id, or `-` and `+` as the least and the greatest; false when the error is written. */
+export function readAnyId(x: Execution, index: number, into: StreamId): boolean {
+  const { args } = x
+  if (parseStreamId(args.buffer, args.starts[index], args.ends[index], 'first', into, false)) return true
+  x.reply.error(invalidId)
+  return false
+}
+
 const parenthesis = 0x28
 
 /** The argument as the begin or the end of a range, which may be exclusive; false when the error is written. */

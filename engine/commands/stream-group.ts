@@ -9,7 +9,7 @@ import { StreamId } from '../types/stream-id.ts'
 import { firstUnit } from '../types/stream-meta.ts'
 import { putGroupEdit, removeConsumerEdit, removeGroupEdit } from '../types/stream-type.ts'
 import { notAnInteger } from './errors.ts'
-import { firstId, putId, putUint64, readStrictId, streamsOf } from './stream-arguments.ts'
+import { firstId, putId, putUint64, readAnyId, readStrictId, streamsOf } from './stream-arguments.ts'
 import { createConsumer, findConsumer, findGroup, unknownCount } from './stream-groups.ts'
 import { wantsConsumer, wantsConsumers } from './stream-needs.ts'
 
@@ -169,10 +169,10 @@ function noGroup(x: Execution): void {
 
 const id = new StreamId()
 
-/** Sets `id` to argument 4; false when the error is written. */
-function readPosition(x: Execution, entry: number): boolean {
+/** Sets `id` to argument 4, by `read` if it names one; false when the error is written. */
+function readPosition(x: Execution, entry: number, read: typeof readAnyId): boolean {
   const { args } = x
-  if (!args.is(4, '$')) return readStrictId(x, 4, id)
+  if (!args.is(4, '$')) return read(x, 4, id)
   if (entry === 0) id.copy(firstId)
   else streamsOf(x).entries.meta(entry).lastId(id)
   return true
@@ -182,7 +182,7 @@ function create(x: Execution): void {
   const options = readOptions(x, true)
   if (options === undefined) return
   const entry = options.makesStream ? x.findType(2, streamType) : existing(x)
-  if (entry === wrongType || !readPosition(x, entry)) return
+  if (entry === wrongType || !readPosition(x, entry, readStrictId)) return
   if (entry !== 0 && findGroup(x, entry, 3) !== undefined) {
     x.reply.error('BUSYGROUP Consumer Group name already exists')
     return
@@ -213,7 +213,7 @@ function setId(x: Execution): void {
     noGroup(x)
     return
   }
-  if (!readPosition(x, entry)) return
+  if (!readPosition(x, entry, readAnyId)) return
   put(x, found.unit, options.read)
   x.reply.ok()
   x.notify(streamEvent, 'xgroup-setid', 2)

@@ -47,8 +47,12 @@ const deleted = new StreamId()
 /** Whether something was deleted between two ids, as far as the greatest deleted id tells. */
 export function hasTombstones(x: Execution, entry: number, from: StreamId | undefined, to: StreamId | undefined): boolean {
   if (x.keyspace.entries.length(entry) === 0) return false
-  streamsOf(x).entries.meta(entry).maxDeletedId(deleted)
-  if (deleted.isZero) return false
+  const meta = streamsOf(x).entries.meta(entry)
+  meta.maxDeletedId(deleted)
+  if (deleted.isZero || x.keyspace.entries.length(entry) === 0) return false
+  meta.firstId(first)
+  // What was deleted last lay before all that is there.
+  if (first.compare(deleted) > 0) return false
   return (from === undefined || from.compare(deleted) <= 0) && (to === undefined || deleted.compare(to) <= 0)
 }
 
@@ -61,10 +65,9 @@ export function distanceFromFirst(x: Execution, entry: number, id: StreamId): bi
   meta.lastId(last)
   const order = id.compare(last)
   if (length === 0n && order <= 0) return added
-  meta.maxDeletedId(deleted)
-  if (!id.isZero && id.compare(deleted) < 0) return unknownCount
   if (order === 0) return added
   if (order > 0) return unknownCount
+  meta.maxDeletedId(deleted)
   meta.firstId(first)
   if (!deleted.isZero && deleted.compare(first) >= 0) return unknownCount
   const toFirst = id.compare(first)
