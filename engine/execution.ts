@@ -17,7 +17,7 @@ import type { KeyOfInterest } from './keyspace/key-interest.ts'
 import type { Keyspace } from './keyspace/keyspace.ts'
 import { wordCopyBytesMax } from './memory/word-copy.ts'
 import type { Messages } from './messages.ts'
-import { expiredEvent, keyMissEvent } from './messages.ts'
+import { expiredEvent, keyMissEvent, newKeyEvent } from './messages.ts'
 import type { Mutator } from './mutation/mutator.ts'
 import type { Random } from './random.ts'
 import type { ReplyWriter } from './reply-writer.ts'
@@ -243,6 +243,16 @@ export class Execution implements Frame {
     if (ref === 0) return false
     this.mutator.deleteEntry(ref)
     return true
+  }
+
+  /**
+   * Deletes the key that is argument `index`, and has `make` give it another value, if there is one: for listeners of events it is not a new key then.
+   * Returns whether there was something.
+   */
+  replace(index: number, make: (() => void) | undefined): boolean {
+    const existed = this.delete(index)
+    if (make !== undefined) this.messages.without(existed ? newKeyEvent : 0, make)
+    return existed
   }
 
   /**

@@ -4,7 +4,7 @@ import { keyAt, keysEach } from '../command.ts'
 import type { Execution } from '../execution.ts'
 import { wrongType } from '../execution.ts'
 import { sortedSetType } from '../keyspace/entries.ts'
-import { genericEvent, newKeyEvent, sortedSetEvent } from '../messages.ts'
+import { genericEvent, sortedSetEvent } from '../messages.ts'
 import type { Place } from '../types/geo-hash.ts'
 import { distanceWithin, placeOf, scoreRanges } from '../types/geo-hash.ts'
 import { coordinates } from './geo-arguments.ts'
@@ -201,10 +201,9 @@ function store(
     const score = storesDistance ? (distances[number] as number) / shape.unitMeters : elements.score(number)
     kept.add(members.buffer, members.start(number), members.end(number), score)
   }
-  const existed = x.delete(index)
+  const store = (): void => storeElements(x, args.buffer, args.starts[index], args.ends[index], kept, kept.sorted())
+  const existed = x.replace(index, kept.count > 0 ? store : undefined)
   if (kept.count > 0) {
-    const key = args.buffer
-    x.messages.without(existed ? newKeyEvent : 0, () => storeElements(x, key, args.starts[index], args.ends[index], kept, kept.sorted()))
     x.notify(sortedSetEvent, args.is(0, 'GEOSEARCHSTORE') ? 'geosearchstore' : 'georadiusstore', index)
   } else if (existed) x.notify(genericEvent, 'del', index)
   x.reply.integer(kept.count)

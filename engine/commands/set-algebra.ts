@@ -156,11 +156,10 @@ function store(x: Execution, combine: Combine, event: string): void {
     members.add(bytes, start, end)
     return true
   })
-  const existed = x.delete(1)
-  if (members.count > 0) {
-    storeMembers(x, args.buffer, args.starts[1], args.ends[1], members)
-    x.notify(setEvent, event, 1)
-  } else if (existed) x.notify(genericEvent, 'del', 1)
+  const put = (): void => storeMembers(x, args.buffer, args.starts[1], args.ends[1], members)
+  const existed = x.replace(1, members.count > 0 ? put : undefined)
+  if (members.count > 0) x.notify(setEvent, event, 1)
+  else if (existed) x.notify(genericEvent, 'del', 1)
   x.reply.integer(members.count)
 }
 

@@ -2,7 +2,7 @@
 import type { EngineCommand } from '../command.ts'
 import type { Execution } from '../execution.ts'
 import { packedHeaderBytes } from '../memory/packed-bytes.ts'
-import { genericEvent, keyMissEvent, listEvent, newKeyEvent } from '../messages.ts'
+import { genericEvent, keyMissEvent, listEvent } from '../messages.ts'
 import { elementBytes } from '../types/list-leaf.ts'
 import { atTail, becomesTree, pushEdit } from '../types/list-type.ts'
 import { recordTooLarge } from './errors.ts'
@@ -137,11 +137,9 @@ function storeAt(x: Execution, target: number, { elements, order, span }: Select
     return
   }
   x.keyspace.forgetLookUp()
-  const existed = x.delete(target)
-  if (list.count > 0) {
-    x.messages.without(existed ? newKeyEvent : 0, () => storeList(x, target, list))
-    x.notify(listEvent, 'sortstore', target)
-  } else if (existed) x.notify(genericEvent, 'del', target)
+  const existed = x.replace(target, list.count > 0 ? () => storeList(x, target, list) : undefined)
+  if (list.count > 0) x.notify(listEvent, 'sortstore', target)
+  else if (existed) x.notify(genericEvent, 'del', target)
   x.reply.integer(list.count)
 }
 
