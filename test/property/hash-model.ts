@@ -6,20 +6,25 @@ import { expect } from 'vitest'
 import { formatInline, quote } from '../commands/notation.ts'
 import type { Reply } from '../commands/resp-decoder.ts'
 import { SeededRandom } from '../simulation/seeded-random.ts'
-
-export type Ask = (...parts: readonly string[]) => Promise<Reply>
+import type { Ask, TypeModel } from './model-runs.ts'
 
 const sizes: Readonly<Record<string, number>> = { small: 5, medium: 40, large: 500 }
 const names = Object.keys(sizes)
 
-export class HashModel {
-  readonly hashes = new Map<string, Map<string, string>>()
+export class HashModel implements TypeModel {
+  readonly keys = names
+  readonly hashes: Map<string, Map<string, string>>
   readonly #ask: Ask
   /** The chance of the step in hand. */
   #random = new SeededRandom(0)
 
-  constructor(ask: Ask) {
+  constructor(ask: Ask, hashes = new Map<string, Map<string, string>>()) {
     this.#ask = ask
+    this.hashes = hashes
+  }
+
+  asking(ask: Ask): HashModel {
+    return new HashModel(ask, this.hashes)
   }
 
   /** Sends one random request, or a few that belong together, and compares. */

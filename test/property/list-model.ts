@@ -4,23 +4,27 @@
  */
 import { expect } from 'vitest'
 import { formatInline, quote } from '../commands/notation.ts'
-import type { Reply } from '../commands/resp-decoder.ts'
 import { SeededRandom } from '../simulation/seeded-random.ts'
-
-export type Ask = (...parts: readonly string[]) => Promise<Reply>
+import type { Ask, TypeModel } from './model-runs.ts'
 
 /** How long lists become, about. */
 const sizes: Readonly<Record<string, number>> = { small: 6, medium: 60, large: 400 }
 const names = Object.keys(sizes)
 
-export class ListModel {
-  readonly lists = new Map<string, string[]>()
+export class ListModel implements TypeModel {
+  readonly keys = names
+  readonly lists: Map<string, string[]>
   readonly #ask: Ask
   /** The chance of the step in hand. */
   #random = new SeededRandom(0)
 
-  constructor(ask: Ask) {
+  constructor(ask: Ask, lists = new Map<string, string[]>()) {
     this.#ask = ask
+    this.lists = lists
+  }
+
+  asking(ask: Ask): ListModel {
+    return new ListModel(ask, this.lists)
   }
 
   /** Sends one random request and compares. */

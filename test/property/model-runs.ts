@@ -12,6 +12,7 @@ import type { RunSession } from '../sessions.ts'
 import { runSession } from '../sessions.ts'
 import type { SeededRandom } from '../simulation/seeded-random.ts'
 import { ColdEngine } from './cold-engine.ts'
+import { checkKeyspace } from './keyspace-check.ts'
 
 export type Ask = (...parts: readonly string[]) => Promise<Reply>
 
@@ -69,6 +70,7 @@ export function describeModel(name: string, { tables, lowerThresholds, model: mo
       copy.mutator.recording = true
       const reader = copy.connect()
       await model.asking(async (...parts) => reader.ask(...parts)).check()
+      checkKeyspace(copy.keyspace)
       for (const key of model.keys) {
         const bytes = Buffer.from(key)
         const [own, other] = [engine, copy].map(({ keyspace }) => {
@@ -95,6 +97,7 @@ export function describeModel(name: string, { tables, lowerThresholds, model: mo
         for (const random of steps) {
           await model.step(random)
           leaves = Math.max(leaves, leavesOf(engine))
+          if (random.once(50)) checkKeyspace(engine.keyspace)
         }
         await model.check()
         return leaves
