@@ -38,6 +38,7 @@ export function clientLine(client: Client, clock: Clock): string {
   const nowMs = clock.monotonicMs()
   const seconds = (sinceMs: number): number => Math.max(0, Math.floor((nowMs - sinceMs) / 1000))
   const outputBytes = output.pendingBytes + pipe.pendingBytes
+  const redirect = client.tracked?.isOn === true ? client.tracked.options.redirect : -1
   const library =
     client.libraryName === '' && client.libraryVersion === '' ? '' : ` lib-name=${client.libraryName} lib-ver=${client.libraryVersion}`
   return (
@@ -46,6 +47,6 @@ export function clientLine(client: Client, clock: Clock): string {
     ` sub=${subscriptions.channels.size} psub=${subscriptions.patterns.size} ssub=${subscriptions.shardChannels.size} multi=${transaction.open ? transaction.queued.length : -1}` +
     ` qbuf=${connection.queryBytes} qbuf-free=0 argv-mem=0 multi-mem=${transaction.queuedBytes} rbs=0 rbp=0` +
     ` obl=0 oll=0 omem=${outputBytes} tot-mem=${clientBytes(client)}` +
-    ` events=r cmd=${client.lastCommandName} user=${client.user} redir=-1 resp=${client.reply.protocol}${library}`
+    ` events=r cmd=${client.lastCommandName} user=${client.user} redir=${redirect} resp=${client.reply.protocol}${library}`
   )
 }

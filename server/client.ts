@@ -2,6 +2,7 @@
 import type { ReplyWriter } from '../engine/reply-writer.ts'
 import type { Connection } from './network/connection.ts'
 import type { Subscriptions } from './pubsub/subscriptions.ts'
+import type { TrackedClient } from './tracking/tracked-client.ts'
 import type { Transaction } from './transaction.ts'
 
 export interface Client {
@@ -11,6 +12,8 @@ export interface Client {
   readonly transaction: Transaction
   readonly subscriptions: Subscriptions
   readonly subscribed: boolean
+  /** Undefined if it has never asked for tracking. */
+  readonly tracked: TrackedClient | undefined
   readonly name: string
   readonly libraryName: string
   readonly libraryVersion: string

@@ -15,6 +15,7 @@ import type { Saves } from './saves.ts'
 import type { Maintenance } from './shard/maintenance.ts'
 import type { Shard } from './shard/shard.ts'
 import type { ServerStats } from './stats.ts'
+import type { ClientTracking } from './tracking/client-tracking.ts'
 
 export interface ServerView {
   readonly ports: Ports
@@ -27,6 +28,7 @@ export interface ServerView {
   readonly gate: Gate
   readonly clientEviction: ClientEviction
   readonly pubsub: PubSub
+  readonly tracking: ClientTracking
   readonly saves: Saves
   readonly stats: ServerStats
   readonly rates: Rates

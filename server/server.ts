@@ -48,6 +48,8 @@ import { Shutdown } from './shutdown.ts'
 import { Slowlog } from './slowlog.ts'
 import { StagedWorkQueue } from './staged-work.ts'
 import { ServerStats } from './stats.ts'
+import { ClientTracking } from './tracking/client-tracking.ts'
+import { trackingHost } from './tracking/tracking-host.ts'
 
 const loadingText = 'LOADING Redis is loading the dataset in memory'
 const protectedText =
@@ -69,6 +71,7 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
   readonly gate: Gate
   readonly stagedWork: StagedWorkQueue
   readonly pubsub: PubSub
+  readonly tracking: ClientTracking
   readonly clientEviction = new ClientEviction(this)
   readonly stats = new ServerStats()
   readonly slowlog = new Slowlog()
@@ -118,6 +121,7 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
     this.shardSwitch = new ShardSwitch(this)
     this.turn = new Turn(ports.clock)
     this.turn.onBegin = () => this.shard?.primary.tick(this.clock.wallMs())
+    this.tracking = new ClientTracking(trackingHost(this))
     this.turn.beforeFlush(() => this.#turnEnds())
     this.gate = new Gate(ports.clock)
     this.pubsub = new PubSub(ports.clock, this.turn)
@@ -302,7 +306,8 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
       ports: this.ports,
       values: this.config.values,
       limits: this.limits,
-      clientBytes: () => this.listener.memoryBytes + this.stagedWork.memoryBytes + this.pubsub.bytes + this.scripting.memoryBytes,
+      clientBytes: () =>
+        this.listener.memoryBytes + this.stagedWork.memoryBytes + this.pubsub.bytes + this.tracking.bytes + this.scripting.memoryBytes,
       coldReadMs: (ms) => {
         this.stats.coldReadMs(ms)
         this.observers.coldRead?.(ms)
@@ -332,6 +337,7 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
     }
     log.onFailed = (failure) => this.#logFailed(shard, failure)
     shard.keyspace.messages.audience = this.pubsub
+    this.tracking.connect(shard.mutator.interest)
     shard.primary.onMessages = (messages, lsn) => {
       // What is not committed now never will be.
       if (this.logFailure === undefined || lsn <= log.committed) this.pubsub.send(messages, lsn)

@@ -20,6 +20,7 @@ import type { RequestOwner } from './request.ts'
 import { Request } from './request.ts'
 import type { PipelinedKeys } from './resp/pipelined-keys.ts'
 import type { SessionHost } from './session-host.ts'
+import type { TrackedClient } from './tracking/tracked-client.ts'
 import { Transaction } from './transaction.ts'
 
 /** While SLOWLOG or LATENCY want commands this short, each is timed. */
@@ -55,6 +56,7 @@ export class Session implements RequestHandler, RequestOwner, Client {
   monitoring = false
   noEvict = false
   noTouch = false
+  tracked: TrackedClient | undefined
   lastCommandName = 'NULL'
   /** Inside EXEC: nothing may wait. */
   inExec = false
@@ -82,7 +84,10 @@ export class Session implements RequestHandler, RequestOwner, Client {
   request(_connection: Connection, args: Arguments): RequestOutcome {
     try {
       const command = this.#resolve(args)
-      if (command === undefined) return this.#outcome()
+      if (command === undefined) {
+        this.tracked?.commandEnds()
+        return this.#outcome()
+      }
       this.inHand.begin(command, args)
       return this.#advance()
     } catch (failure) {
@@ -111,6 +116,7 @@ export class Session implements RequestHandler, RequestOwner, Client {
     this.inHand.end()
     this.transaction.discard()
     this.unsubscribeAll()
+    if (this.tracked !== undefined) this.server.tracking.left(this.tracked)
     this.server.sessionClosed(this)
   }
 
@@ -125,6 +131,7 @@ export class Session implements RequestHandler, RequestOwner, Client {
     if (this.subscribed) flags += 'P'
     if (this.transaction.open) flags += 'x'
     if (this.blocked) flags += 'b'
+    if (this.tracked !== undefined) flags += this.tracked.flags
     if (this.transaction.watchedChanged) flags += 'd'
     if (this.#closeAfter) flags += 'c'
     if (this.noEvict) flags += 'e'
@@ -179,6 +186,12 @@ export class Session implements RequestHandler, RequestOwner, Client {
     this.#heldLsn = 0
   }
 
+  scriptHasRead(given: Arguments): void {
+    const { tracked, server } = this
+    const command = tracked === undefined ? undefined : this.#commands.find(given, 0)
+    if (tracked !== undefined && command !== undefined) server.tracking.read(tracked, command, given)
+  }
+
   /** MONITOR and SLOWLOG will not show this argument of the request in hand. */
   redact(index: number): void {
     this.redacted.push(index)
@@ -199,6 +212,7 @@ export class Session implements RequestHandler, RequestOwner, Client {
     this.connection.output.discarding = false
     this.noEvict = false
     this.noTouch = false
+    if (this.tracked !== undefined) this.server.tracking.turnOff(this.tracked)
     this.reply.protocol = 2
     this.server.monitors.delete(this)
     this.monitoring = false
@@ -246,8 +260,10 @@ export class Session implements RequestHandler, RequestOwner, Client {
   /** Runs a command and holds its reply for the log. Also for the commands of a transaction. */
   execute(command: Command<Session>, args: Arguments): void {
     const { server, reply } = this
+    const { tracking } = server
     const outerArgs = this.args
     this.args = args
+    if (tracking.isActive) tracking.begins(this.tracked, server.shard?.primary.x.inScript === true)
     const errorsBefore = server.stats.errors
     const sampled = command.isBrief && server.slowerThanUs >= sampledSlowerMinUs && args.count <= briefArgumentsMax
     const timed = !sampled || command.stats.samplesNext
@@ -259,7 +275,9 @@ export class Session implements RequestHandler, RequestOwner, Client {
       const lsn = primary.run(command, args, reply, this.database, this.inHand.staged)
       if (lsn !== 0) this.hold(lsn, command.isWrite)
       if (primary.keyWait !== undefined) this.#waitsForKeys(primary.keyWait)
+      if (this.tracked !== undefined && command.isRead && command.hasKeys) tracking.read(this.tracked, command, args)
     } else command.serves(this)
+    if (tracking.isActive) tracking.ends()
     // It has met what is cold and will be executed anew.
     if (this.inHand.state === 'awaitsCold') {
       this.args = outerArgs
@@ -294,7 +312,9 @@ export class Session implements RequestHandler, RequestOwner, Client {
     primary.heldLsn = this.#heldLsn
     primary.x.remembered = remembers
     primary.keyspace.forgetLookUp()
+    if (server.tracking.isActive) server.tracking.begins(this.tracked, false)
     const lsn = primary.run(inHand.command, inHand.args, reply, this.database, undefined, key)
+    server.tracking.ends()
     primary.keyspace.forgetLookUp()
     if (primary.keyWait !== undefined) return false
     if (lsn !== 0) this.hold(lsn, inHand.command.isWrite)
@@ -344,6 +364,7 @@ export class Session implements RequestHandler, RequestOwner, Client {
   #outcome(): RequestOutcome {
     if (this.inHand.isWaiting) return 'wait'
     this.inHand.end()
+    if (this.tracked !== undefined && !this.transaction.open && !this.inHand.command.name.startsWith('client|')) this.tracked.commandEnds()
     this.#applyReplyMode()
     if (this.#closeAfter) return 'close'
     return 'next'

@@ -75,10 +75,14 @@ function flushall(x: Execution): void {
   x.reply.ok()
 }
 
-/** A database that is empty already may be so by changes that are not committed: the reply waits for them. */
+/** A database that is empty already may be so by changes that are not committed: the reply waits for them. Who keeps copies is told, as by Redis. */
 function flush(x: Execution, db: number): void {
-  if (x.keyspace.databases[db].index.size > 0) x.mutator.flush(db)
-  else x.revealAll()
+  const { mutator } = x
+  if (x.keyspace.databases[db].index.size > 0) mutator.flush(db)
+  else {
+    x.revealAll()
+    if (mutator.interest.active !== 0) mutator.interest.flushed(db)
+  }
 }
 
 function hasFlushMode(x: Execution): boolean {

@@ -25,12 +25,14 @@ export interface InterestedParty {
   keyTouched(key: KeyOfInterest, change: number): void
 }
 
-/** Who wants to know of every key. It hears at once, and copies the bytes that it needs: they may be gone afterwards. */
+/** Who wants to know of every key: client tracking. It hears at once, and copies the bytes that it needs: they may be gone afterwards. */
 export interface KeyListener {
   /** `database` as clients number it; the key is `key[start, end)`. */
   keyTouched(database: number, key: Uint8Array, start: number, end: number, change: number): void
   /** The database was emptied, exchanged or read again: its keys are not told one by one. */
   databaseTouched(database: number, change: number): void
+  /** All that it has heard of is in a record that is complete, and may be known when the log has committed `lsn`. */
+  recorded(lsn: number): void
 }
 
 /** A key in which at least one party is interested. */
@@ -180,6 +182,7 @@ export class KeyInterest {
         if (isInEither) this.#tell(node, dataReloaded)
       }
     }
+    this.#listener?.recorded(0)
   }
 
   /** Whether a party that waits has something to hear. */

@@ -24,6 +24,7 @@ import { stringRangeCommands } from '../../engine/commands/string-ranges.ts'
 import { CommandTable } from '../command-table.ts'
 import type { Session } from '../session.ts'
 import { clientCommands } from './client.ts'
+import { clientTrackingCommands } from './client-tracking.ts'
 import { commandCommands } from './command.ts'
 import { configCommands } from './config.ts'
 import { connectionCommands } from './connection.ts'
@@ -71,6 +72,7 @@ export const engineTables = {
 export const sessionTables = {
   ...connectionCommands,
   ...clientCommands,
+  ...clientTrackingCommands,
   ...commandCommands,
   ...configCommands,
   ...observationCommands,

@@ -58,7 +58,6 @@ const processes = {
   'shutdown-on-sigterm': words('default', 'SIGTERM always commits what was appended and makes a checkpoint.', inert),
   'shutdown-on-sigint': words('default', 'SIGINT always commits what was appended and makes a checkpoint.', inert),
   'maxmemory-eviction-tenacity': integer(10, 0n, 100n, 'Reclaim works in slices of fixed length.', inert),
-  'tracking-table-max-keys': integer(1_000_000, 0n, int64Max, 'There is no client-side caching.', inert),
   'acllog-max-len': integer(128, 0n, int64Max, 'There are no ACL users.', inert),
   'acl-pubsub-default': choice(['allchannels', 'resetchannels'], 'resetchannels', 'There are no ACL users.', inert),
   aclfile: only('', 'there are no ACL users'),

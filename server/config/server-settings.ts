@@ -35,6 +35,12 @@ export const networkSettings = {
   'proto-max-bulk-len': memory(512 * mib, 1024n * 1024n, int64Max, 'The longest single argument, and the longest string value.'),
   'maxmemory-clients': memoryOrPercent(0, "All clients' buffers together; beyond it the largest client is closed. 0 for no limit."),
   requirepass: text('', 'The password that AUTH and HELLO ask for; empty for none.'),
+  'tracking-table-max-keys': integer(
+    1_000_000,
+    0n,
+    int64Max,
+    'Keys that are remembered because clients with CLIENT TRACKING have read them; readers of further ones are told to forget some. 0 for no limit.',
+  ),
   databases: integer(16, 1n, int32Max, 'How many numbered databases SELECT knows.', atStart),
 }
 

@@ -53,7 +53,7 @@ export function* clientsSection(server: ServerView): Generator<InfoLine> {
   yield ['client_recent_max_input_buffer', largestInput]
   yield ['client_recent_max_output_buffer', largestOutput]
   yield ['blocked_clients', blocked]
-  yield ['tracking_clients', 0]
+  yield ['tracking_clients', server.tracking.clients]
   yield ['clients_in_timeout_table', 0]
   yield ['paused_requests', server.gate.waiting]
 }
@@ -86,6 +86,9 @@ export function* statsSection(server: ServerView): Generator<InfoLine> {
   yield ['pubsubshard_channels', server.pubsub.count('shardChannels')]
   yield ['latest_fork_usec', 0]
   yield ['total_forks', 0]
+  yield ['tracking_total_keys', server.tracking.keys]
+  yield ['tracking_total_items', server.tracking.items]
+  yield ['tracking_total_prefixes', server.tracking.prefixes]
   yield ['unexpected_error_replies', 0]
   yield ['total_error_replies', stats.errors]
 }

@@ -22,6 +22,9 @@ const clients = {
   moraine_connected_clients: { kind: 'gauge', help: 'Connections that are open.' },
   moraine_connections_received_total: { kind: 'counter', help: 'Connections accepted.' },
   moraine_connections_rejected_total: { kind: 'counter', help: 'Connections refused because of maxclients.' },
+  moraine_tracking_clients: { kind: 'gauge', help: 'Clients that are told when keys change (CLIENT TRACKING).' },
+  moraine_tracking_keys: { kind: 'gauge', help: 'Keys that such clients have read and would be told of.' },
+  moraine_tracking_bytes: { kind: 'gauge', help: 'Memory of these keys and of prefixes.' },
   moraine_network_received_bytes_total: { kind: 'counter', help: 'Bytes received from clients.' },
   moraine_network_sent_bytes_total: { kind: 'counter', help: 'Bytes sent to clients.' },
 } as const satisfies Record<string, MetricRow>

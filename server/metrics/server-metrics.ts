@@ -38,12 +38,15 @@ function* commandFigures(server: ObservedServer): Generator<CommandFigures> {
   }
 }
 
-function registerClients(metrics: Metrics, { sessions, listener }: ObservedServer): void {
+function registerClients(metrics: Metrics, { sessions, listener, tracking }: ObservedServer): void {
   const { counts } = listener
   metrics.read({
     moraine_connected_clients: () => sessions.size,
     moraine_connections_received_total: () => counts.accepted,
     moraine_connections_rejected_total: () => counts.rejected,
+    moraine_tracking_clients: () => tracking.clients,
+    moraine_tracking_keys: () => tracking.keys,
+    moraine_tracking_bytes: () => tracking.bytes,
     moraine_network_received_bytes_total: () => counts.inputBytes,
     moraine_network_sent_bytes_total: () => counts.outputBytes,
   })

@@ -27,6 +27,8 @@ export interface ScriptClient {
   database: number
   inExec: boolean
   execute(command: Command, args: Arguments): void
+  /** A command of the script has read keys. `given`: the arguments of EVAL. */
+  scriptHasRead(given: Arguments): void
   hold(lsn: number, written: boolean): void
 }
 
@@ -61,6 +63,7 @@ export class ScriptCalls implements RedisHost {
   readonly reply = new ReplyWriter(new OutputBuffer())
   #reader!: ReplyReader
   #client!: ScriptClient
+  #given!: Arguments
   #rights: ScriptRights = { writes: true, ignoresMemory: false }
   /** Whether the run may be given up and begin anew. */
   mayRestart = false
@@ -81,9 +84,10 @@ export class ScriptCalls implements RedisHost {
   }
 
   /** A run begins. `restarts`: how often it has begun before. */
-  begin(client: ScriptClient, rights: ScriptRights, restarts: number, inTransaction: boolean): void {
+  begin(client: ScriptClient, given: Arguments, rights: ScriptRights, restarts: number, inTransaction: boolean): void {
     const { x, mutator } = this.#server.primary
     this.#client = client
+    this.#given = given
     this.#rights = rights
     this.mayRestart = !inTransaction && restarts < restartsMax
     this.#operations = mutator.operations
@@ -206,6 +210,7 @@ export class ScriptCalls implements RedisHost {
     primary.x.inScript = true
     client.execute(command, this.#args)
     primary.x.inScript = false
+    if (command.isRead && command.hasKeys) client.scriptHasRead(this.#given)
     return undefined
   }
 

@@ -179,7 +179,7 @@ export class Scripting {
     const release: Running['release'] = []
     const sliceEndsMs = startMs + sliceMs
     const running: Running = { job, startMs, now: primary.x.now, database, sliceEndsMs, ticks: 0, isKilled: false, isBusy: false, release }
-    this.#calls.begin(job.client, job.rights, job.restarts, !job.mayWait)
+    this.#calls.begin(job.client, job.args, job.rights, job.restarts, !job.mayWait)
     primary.beginUnit()
     interpreter.tick = () => this.#tick(running)
     interpreter.endText = 'Script killed by user with SCRIPT KILL...'

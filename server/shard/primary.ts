@@ -255,12 +255,14 @@ export class Primary {
     if (mutator.operations > 0) {
       const lsn = log.append(mutator.record.bytes, 0, mutator.record.end, mutator.record.references)
       if (this.keyspace.messages.any) this.#send(lsn)
+      mutator.interest.listener?.recorded(lsn)
       // The record is complete: those who wait for its keys may make records of their own.
       if (mutator.interest.hasPending) mutator.interest.drain()
       return lsn > log.committed ? lsn : 0
     }
     const lsn = revealed > log.committed ? Math.min(revealed, log.appended) : 0
     if (this.keyspace.messages.any) this.#send(lsn)
+    mutator.interest.listener?.recorded(lsn)
     return lsn
   }
 

@@ -329,6 +329,7 @@ describe('the listener', () => {
       keyTouched: (database, key, start, end, change) =>
         f.heard.push(`${database}:${Buffer.from(key.subarray(start, end))} ${nameOf.get(change)}`),
       databaseTouched: (database, change) => f.heard.push(`${database} ${nameOf.get(change)}`),
+      recorded: (lsn) => f.heard.push(`recorded ${lsn}`),
     }
     f.put('k')
     f.change((mutator) => mutator.swap(0, 2))
