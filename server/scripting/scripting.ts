@@ -196,7 +196,9 @@ export class Scripting {
     const isRepeated = this.#calls.wanted !== undefined
     if (!isRepeated) this.#reply(job, outcome, job.client.reply)
     this.#end()
-    this.#hold(job.client, primary.endUnit())
+    const { hasWritten } = this.#calls
+    const lsn = primary.endUnit()
+    if (lsn !== 0) job.client.hold(lsn, hasWritten)
     if (job.mayWait) this.#host.settle()
     return isRepeated ? 'again' : 'ended'
   }
@@ -293,21 +295,25 @@ export class Scripting {
     else this.#endsLater(running, outcome)
   }
 
+  /** The reply comes first, then what the record has to say to its client. A client that has left gets none. */
   #endsLater(running: Running, outcome: Outcome): void {
     const { job, release } = running
-    const lsn = this.#host.primary.endUnit()
-    this.#running = undefined
     job.endsLater(() => {
       this.#reply(job, outcome, job.client.reply)
-      this.#hold(job.client, lsn)
+      this.#endsUnit(job.client)
     })
-    this.#end()
+    if (this.#running === running) this.#endsUnit(undefined)
     this.#host.settle()
     for (const each of release) each()
   }
 
-  #hold(client: ScriptClient, lsn: number): void {
-    if (lsn !== 0) client.hold(lsn, this.#calls.hasWritten)
+  /** Appends the record of a run that has been suspended, for which its client's reply waits. */
+  #endsUnit(client: ScriptClient | undefined): void {
+    const { hasWritten } = this.#calls
+    const lsn = this.#host.primary.endUnit()
+    this.#running = undefined
+    if (lsn !== 0) client?.hold(lsn, hasWritten)
+    this.#end()
   }
 
   /** Writes the reply of a run that has ended. */
