@@ -58,6 +58,10 @@ const tier = {
   moraine_tier_resident_bytes: { kind: 'gauge', help: 'Bytes of values in memory that may leave it.' },
   moraine_tier_reads_total: { kind: 'counter', help: 'Values read from disk for commands.' },
   moraine_tier_shared_reads_total: { kind: 'counter', help: 'Requests that waited for a read another request had begun.' },
+  moraine_tier_reads_at_once_total: {
+    kind: 'counter',
+    help: 'Values read from disk while everybody waited, because a script or transaction that had begun needed them.',
+  },
   moraine_tier_failed_reads_total: { kind: 'counter', help: 'Values that could not be read from disk.' },
   moraine_tier_read_seconds: { kind: 'histogram', help: 'Time to read a value from disk.', buckets: readBuckets },
   moraine_tier_reads_in_flight: { kind: 'gauge', help: 'Reads that are under way.' },

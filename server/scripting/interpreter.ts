@@ -26,8 +26,8 @@ export interface ScriptFailure {
   readonly place: Place | undefined
 }
 
-/** What the host decides when a script has run for so many instructions. */
-export type Tick = () => Decision
+/** What the host decides when a script has run for so many instructions; `maySuspend`: it could be left alone where it is. */
+export type Tick = (maySuspend: boolean) => Decision
 
 const instructionsPerTick = 100_000
 /** How deep it is looked for: each time that a script was suspended within `pcall` counts as a level. */
@@ -69,7 +69,7 @@ export class Interpreter {
     })
     this.#hook = lua.hook((state) => this.#ticks(state))
     this.#calls = openBaseLibrary(lua, main, globalsIndex, this.protection)
-    this.#calls.tick = (state) => this.#decide(state)
+    this.#calls.tick = (state, maySuspend) => this.#decide(state, maySuspend)
     openRedisLibrary(lua, main, host)
     addBitLibrary(lua, main)
     addStructLibrary(lua, main)
@@ -200,12 +200,13 @@ export class Interpreter {
 
   #ticks(state: number): void {
     const { lua } = this
-    if (this.#decide(state) === 'suspend' && this.#calls.maySuspend(state) && !isWithinC(lua, state)) lua.c.lua_yield(state, 0)
+    const maySuspend = this.#calls.maySuspend(state) && !isWithinC(lua, state)
+    if (this.#decide(state, maySuspend) === 'suspend' && maySuspend) lua.c.lua_yield(state, 0)
   }
 
-  #decide(state: number): Decision {
+  #decide(state: number, maySuspend: boolean): Decision {
     const { lua } = this
-    const decision = lua.isEnding ? 'end' : this.tick()
+    const decision = lua.isEnding ? 'end' : this.tick(maySuspend)
     if (decision !== 'end') return decision
     lua.isEnding = true
     return raiseError(lua, state, this.endText)

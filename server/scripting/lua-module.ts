@@ -209,3 +209,51 @@ function place(lua: LuaInterface, wrapper: object, host: HostFunction | HostHook
   table.set(at, f)
   return at
 }
+
+/** Where a state has its stack's base, and what stands there: a value of 16 bytes, its type, in a table the metatable. */
+const stateBase = 12
+const valueType = 8
+const tableMetatable = 8
+const tableType = 5
+
+/**
+ * Makes a function that calls the one at `own`, unless its first argument is a table that has a metatable: then it calls `host`. It is code of the
+ * interpreter's, so that functions that are called often do not pass through the host.
+ *
+ *     if stack[base].type == table and stack[base].table.metatable != 0 then return host(state) end
+ *     return own(state)
+ */
+export function addGuard(lua: LuaInterface, own: number, host: HostFunction): number {
+  const imports = [
+    0x02, 0x13, 0x03, 0x01, 0x65, 0x01, 0x66, 0x00, 0x00, 0x01, 0x65, 0x01, 0x74, 0x01, 0x70, 0x00, 0x00, 0x01, 0x65, 0x01, 0x6d, 0x02,
+    0x00, 0x00,
+  ]
+  imports[1] = imports.length - 2
+  const load = (offset: number): number[] => [0x28, 0x02, offset]
+  const body = [
+    ...[0x01, 0x01, 0x7f],
+    ...[0x20, 0x00, ...load(stateBase), 0x22, 0x01, ...load(valueType), 0x41, tableType, 0x46, 0x04, 0x40],
+    ...[0x20, 0x01, ...load(0), ...load(tableMetatable), 0x04, 0x40, 0x20, 0x00, 0x10, 0x00, 0x0f, 0x0b, 0x0b],
+    ...[0x20, 0x00, 0x41, ...signed(own), 0x11, 0x00, 0x00, 0x0b],
+  ]
+  const code = Uint8Array.from([
+    ...[...header, ...functionType, ...imports],
+    ...[0x03, 0x02, 0x01, 0x00],
+    ...[0x07, 0x05, 0x01, 0x01, 0x66, 0x00, 0x01],
+    ...[0x0a, body.length + 2, 0x01, body.length, ...body],
+  ])
+  const table = lua.__indirect_function_table
+  const module = new WebAssembly.Module(code)
+  const { f } = new WebAssembly.Instance(module, { e: { f: host, t: table, m: lua.memory } }).exports as { readonly f: CFunction }
+  const at = table.grow(1)
+  table.set(at, f)
+  return at
+}
+
+/** An integer that is not negative as signed LEB128. */
+function signed(n: number): number[] {
+  const bytes: number[] = []
+  let left = n
+  for (; left >= 0x40; left = Math.floor(left / 128)) bytes.push((left % 128) | 0x80)
+  return [...bytes, left]
+}

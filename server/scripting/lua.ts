@@ -3,7 +3,7 @@
  * its memory. Text is Latin-1: each byte is one character.
  */
 import type { HostFunction, HostHook, LuaInterface } from './lua-module.ts'
-import { addFunction, addHook, linkLua } from './lua-module.ts'
+import { addFunction, addGuard, addHook, linkLua } from './lua-module.ts'
 
 export const registryIndex = -10000
 export const globalsIndex = -10002
@@ -84,6 +84,11 @@ export class Lua {
 
   function(host: HostFunction): number {
     return addFunction(this.c, host)
+  }
+
+  /** A function that calls the interpreter's `own`, but `host` where the first argument is a table with a metatable. */
+  guard(own: number, host: HostFunction): number {
+    return addGuard(this.c, own, host)
   }
 
   hook(host: HostHook): number {

@@ -38,7 +38,7 @@ interface Callee {
 
 export class ProtectedCalls {
   /** Set by the owner. Asked now and then; `end` is carried out by it. */
-  tick: (state: number) => Decision = () => 'go on'
+  tick: (state: number, maySuspend: boolean) => Decision = () => 'go on'
   /** The coroutine in which the script itself runs. */
   scriptThread = 0
   readonly #lua: Lua
@@ -109,7 +109,7 @@ export class ProtectedCalls {
     callee.maySuspend = this.maySuspend(state)
     c.lua_checkstack(thread, given)
     c.lua_xmove(state, thread, given)
-    if (++this.#calls % callsPerTick === 0 && this.tick(state) === 'suspend' && callee.maySuspend) {
+    if (++this.#calls % callsPerTick === 0 && this.tick(state, callee.maySuspend) === 'suspend' && callee.maySuspend) {
       c.lua_rawgeti(state, registryIndex, callee.reference)
       return 1
     }

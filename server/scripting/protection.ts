@@ -97,6 +97,26 @@ export class Protection {
     })
     this.replace(state, 'getmetatable', (own) => (l) => this.#showMetatable(l, own))
     this.#replacePairs(state)
+    this.#guardInsert(state)
+  }
+
+  /** `table.insert` sets an element without asking a metatable. It is called often, so only tables that have one are looked at here. */
+  #guardInsert(state: number): void {
+    const { c } = this.#lua
+    c.lua_getfield(state, -1, this.#lua.name('table'))
+    c.lua_getfield(state, -1, this.#lua.name('insert'))
+    const at = c.lua_tocfunction(state, -1)
+    const own = c.__indirect_function_table.get(at)
+    c.lua_settop(state, -2)
+    const guarded = this.#lua.guard(at, (l) => {
+      const given = c.lua_gettop(l)
+      if (!this.#isProtected(l) || given < 2 || given > 3) return own(l)
+      if (given === 3) c.luaL_checknumber(l, 2)
+      return this.#refuseHere(l)
+    })
+    c.lua_pushcclosure(state, guarded, 0)
+    c.lua_setfield(state, -2, this.#lua.name('insert'))
+    c.lua_settop(state, -2)
   }
 
   /** Puts a function in the place of one of the table on top of the stack; `own` calls that. */

@@ -11,6 +11,7 @@ import type { Outcome } from './interpreter.ts'
 import { Interpreter } from './interpreter.ts'
 import { Libraries } from './libraries.ts'
 import type { RegisteredFunction } from './library-loader.ts'
+import type { Decision } from './protected-call.ts'
 import { ReplyMaker } from './reply-maker.ts'
 import type { Script } from './script-cache.ts'
 import { readScript, ScriptCache } from './script-cache.ts'
@@ -69,6 +70,8 @@ interface Running {
   release: (() => void)[]
 }
 
+const killedText = 'Script killed by user with SCRIPT KILL...'
+const stuckText = 'Script killed by the server: it has exceeded busy-reply-threshold in a place where it cannot be interrupted'
 const sliceMs = 10
 /** How long the text of a library may run. */
 const loadMsMax = 500
@@ -181,8 +184,8 @@ export class Scripting {
     const running: Running = { job, startMs, now: primary.x.now, database, sliceEndsMs, ticks: 0, isKilled: false, isBusy: false, release }
     this.#calls.begin(job.client, job.args, job.rights, job.restarts, !job.mayWait)
     primary.beginUnit()
-    interpreter.tick = () => this.#tick(running)
-    interpreter.endText = 'Script killed by user with SCRIPT KILL...'
+    interpreter.tick = (maySuspend) => this.#tick(running, maySuspend)
+    interpreter.endText = killedText
     const outcome = this.#within(running, () => {
       const { reference, args, firstKey, keyCount } = job
       return job.isFunction
@@ -258,10 +261,19 @@ export class Scripting {
     return outcome
   }
 
-  #tick(running: Running): 'go on' | 'suspend' | 'end' {
+  #tick(running: Running, maySuspend: boolean): Decision {
     if (running.isKilled) return 'end'
-    if (!running.job.mayWait) return 'go on'
+    if (!running.job.mayWait || !maySuspend) return this.#isStuck(running) ? 'end' : 'go on'
     return ++running.ticks < ticksMax && this.#host.clock.monotonicMs() < running.sliceEndsMs ? 'go on' : 'suspend'
+  }
+
+  /** Whether it must end because nobody could end it: it has kept everybody waiting for too long where it cannot be left alone. What it has written has to be whole. */
+  #isStuck({ startMs, job }: Running): boolean {
+    const { clock, busyThresholdMs, log } = this.#host
+    if (busyThresholdMs === 0 || clock.monotonicMs() - startMs < busyThresholdMs || this.#calls.hasWritten) return false
+    log.warn('A slow script was ended: where it was, others could not be served, nor SCRIPT KILL', { script: job.name })
+    this.interpreter.endText = stuckText
+    return true
   }
 
   #suspend(running: Running): void {

@@ -71,6 +71,7 @@ describe('a script', () => {
       '*2\r\n$4\r\ntrue\r\n:500\r\n',
     )
     expect(counts().readsAtOnce).toBe(before.readsAtOnce)
+    expect(await client.ask('INFO', 'tiering')).toContain(`tier_cold_reads_at_once:${before.readsAtOnce}`)
     expect(await client.ask('INFO', 'commandstats')).toContain('cmdstat_eval:calls=4,')
   })
 
@@ -91,6 +92,29 @@ describe('a script', () => {
       expect(await one.receive()).toMatch(/^-ERR Script killed by user with SCRIPT KILL... script: \w+, on @user_script:1.\r\n$/)
       expect(await other.ask('SET', 'k', 'v')).toBe('+OK\r\n')
     }
+  })
+
+  it('that takes long where it cannot be left alone is ended by the server, if it has written nothing', async () => {
+    const scene = new Scene(7, { config: { 'busy-reply-threshold': 5 } })
+    await scene.startUnobserved()
+    const client = await scene.plainClient()
+    const ended = /ERR Script killed by the server: it has exceeded busy-reply-threshold in a place where it cannot be interrupted/
+    for (const loop of [
+      'coroutine.wrap(function() while true do end end)()',
+      'table.sort({3, 2, 1}, function() while true do end end)',
+      "string.gsub('x', 'x', function() while true do end end)",
+      'return setmetatable({}, {__index = function() while true do end end}).x',
+      'xpcall(function() while true do end end, function(e) return e end) return 1',
+      'pcall(function() coroutine.wrap(function() while true do pcall(next, {}) end end)() end) return 1',
+    ]) {
+      expect([loop, await client.ask('EVAL', loop, '0')]).toEqual([loop, expect.stringMatching(ended)])
+    }
+    client.sendTogether(['MULTI'], ['EVAL', 'while true do end', '0'], ['SET', 'k', 'v'], ['EXEC'])
+    for (let i = 0; i < 3; i++) await client.receive()
+    expect(await client.receive()).toMatch(/^\*2\r\n-ERR Script killed by the server.*\r\n\+OK\r\n$/)
+    // What it has written is whole: it goes on to its end.
+    const long = "return coroutine.wrap(function() redis.call('SET', 'k', 'w') for i = 1, 1e8 do end return redis.call('GET', 'k') end)()"
+    expect(await client.ask('EVAL', long, '0')).toBe('$1\r\nw\r\n')
   })
 
   it('that has written cannot be ended, and is one record all the same', async () => {
