@@ -192,7 +192,8 @@ function serve(x: Execution, positions: readonly StreamId[], serves: Serve): voi
   for (let i = 0; i < request.keys; i++) {
     const keyAt = request.keysAt + i
     if (!tries(x, keyAt)) continue
-    const entry = x.wokenFor === undefined ? x.findType(keyAt, streamType) : awaited(x, keyAt, begin)
+    // As Redis does: a key that is missing is told, and counted, for the second time.
+    const entry = x.wokenFor === undefined ? x.readType(keyAt, streamType) : awaited(x, keyAt, begin)
     if (entry === wrongType) return
     if (entry !== 0 && serves(keyAt, entry, positions[i] as StreamId)) served++
   }

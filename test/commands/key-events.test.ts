@@ -55,6 +55,10 @@ const sessions: readonly (readonly [title: string, requests: string])[] = [
     'XADD s 1-1 a 1|XADD s 2-1 a 1|XADD s NOMKSTREAM 3-1 a 1|XADD none NOMKSTREAM 1 a 1|XADD s MAXLEN 2 4-1 a 1|XTRIM s MAXLEN 9|XTRIM s MAXLEN 1|XDEL s 9|XGROUP CREATE s g 0|XGROUP CREATECONSUMER s g c|XGROUP CREATECONSUMER s g c|XREADGROUP GROUP g d STREAMS s >|XREADGROUP GROUP g d STREAMS s >|XACK s g 4-1|XGROUP SETID s g 0|XREADGROUP GROUP g e STREAMS s >|XCLAIM s g f 0 4-1|XAUTOCLAIM s g h 0 0|XGROUP DELCONSUMER s g h|XGROUP DESTROY s g|XGROUP DESTROY s g|XGROUP CREATE m g $ MKSTREAM|XSETID s 9-1|XDEL s 4-1|XLEN none|XRANGE none - +',
   ],
   [
+    'reads of streams that are missing',
+    'XADD s 1-1 a 1|XREAD STREAMS none 0|XREAD STREAMS none $|XREAD STREAMS s none other 0 0 $|XREAD COUNT 1 STREAMS none s 0 0|XGROUP CREATE s g 0|XREADGROUP GROUP g c STREAMS s >|XREADGROUP GROUP g c STREAMS none >|XREADGROUP GROUP g c STREAMS s none > >|XREAD STREAMS none bad',
+  ],
+  [
     'stores over what is there',
     'ZADD a 1 x|ZUNIONSTORE t 1 a|ZUNIONSTORE t 1 a|ZRANGESTORE t a 0 -1|SET t v|ZUNIONSTORE t 1 a|SADD s 1|SET t v|SUNIONSTORE t s',
   ],
