@@ -6,10 +6,11 @@ const argumentBytesMax = 1024 * 1024
 const lineCharactersMax = 64 * 1024 * 1024
 
 export class MonitorFeed {
-  send(monitors: ReadonlySet<Client>, client: Client, args: Arguments, wallMs: number): void {
+  /** `inScript`: a script has it executed, and no client has sent it. */
+  send(monitors: ReadonlySet<Client>, client: Client, args: Arguments, wallMs: number, inScript: boolean): void {
     const seconds = Math.floor(wallMs / 1000)
     const micros = String((wallMs % 1000) * 1000).padStart(6, '0')
-    let line = `${seconds}.${micros} [${client.database} ${client.connection.pipe.remoteAddress}]`
+    let line = `${seconds}.${micros} [${client.database} ${inScript ? 'lua' : client.connection.pipe.remoteAddress}]`
     for (let i = 0; i < args.count; i++) {
       line += client.redacted.includes(i) ? ' "(redacted)"' : ` ${shown(args.bytes(i))}`
       if (line.length <= lineCharactersMax || i + 1 === args.count) continue

@@ -253,8 +253,11 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
   }
 
   feedMonitors(client: Client, args: Arguments, command: Command): void {
-    if (command.skipsMonitor) return
-    this.#feed.send(this.monitors, client, args, this.clock.wallMs())
+    if (!command.skipsMonitor) this.#feed.send(this.monitors, client, args, this.clock.wallMs(), this.shard?.primary.x.inScript === true)
+  }
+
+  feedScript(client: Client, args: Arguments): void {
+    this.#feed.send(this.monitors, client, args, this.clock.wallMs(), false)
   }
 
   sessionClosed(client: Client): void {

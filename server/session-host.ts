@@ -33,6 +33,8 @@ export interface SessionHost extends ServerView, RequestHost {
   /** Bookkeeping after each executed command. */
   executed(client: Client, command: Command, args: Arguments, us: number): void
   feedMonitors(client: Client, args: Arguments, command: Command): void
+  /** Shows monitors a request that runs a script, before what the script has executed. */
+  feedScript(client: Client, args: Arguments): void
   sessionClosed(client: Client): void
   /** DEBUG CHANGE-REPL-ID. */
   changeReplicationId(): void

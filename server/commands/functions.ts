@@ -8,7 +8,7 @@ import { dumpLibraries, readDump } from '../scripting/library-dump.ts'
 import type { RegisteredFunction } from '../scripting/library-loader.ts'
 import type { Session, SessionCommand } from '../session.ts'
 import { replyHelp } from './requests.ts'
-import { keyCountOf, rightsOf, runScript } from './scripting.ts'
+import { keyCountOf, rightsOf, runScript, showToMonitors } from './scripting.ts'
 
 const about = { categories: ['scripting'], group: 'scripting', since: '7.0.0' } as const
 const written = keysCounted(2, ['RW', 'access', 'update'])
@@ -94,6 +94,7 @@ export const functionCommands = {
 
 function call(session: Session, readOnly: boolean): void {
   const { args, reply, server } = session
+  showToMonitors(session)
   const found = server.scripting.libraries.function(args.string(1, 'latin1'))
   if (found === undefined) {
     reply.error('ERR Function not found')

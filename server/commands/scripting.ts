@@ -119,8 +119,15 @@ export function keyCountOf({ args, reply }: Session, noNumber = 'ERR value is no
   return -1
 }
 
+/** Monitors see the request before the commands of its script, once, however often it begins anew. */
+export function showToMonitors(session: Session): void {
+  const { server, inHand, args } = session
+  if (server.monitors.size > 0 && (session.inExec || inHand.tries === 0)) server.feedScript(session, args)
+}
+
 function evaluate(session: Session, readOnly: boolean): void {
   const { args, reply, server } = session
+  showToMonitors(session)
   const keyCount = keyCountOf(session)
   if (keyCount < 0) return
   const script = server.scripting.load(args.buffer, args.start(1), args.end(1))
@@ -130,6 +137,7 @@ function evaluate(session: Session, readOnly: boolean): void {
 
 function evaluateKnown(session: Session, readOnly: boolean): void {
   const { args, reply, server } = session
+  showToMonitors(session)
   const keyCount = keyCountOf(session)
   if (keyCount < 0) return
   const script = args.length(1) === 40 ? server.scripting.find(args.string(1, 'latin1')) : undefined

@@ -132,7 +132,7 @@ describe('an argument longer than a text can be', () => {
     const lines: string[] = []
     const monitor = { reply: { status: (line: string) => lines.push(line) }, connection: { wrote() {} } } as unknown as Session
     const session = { database: 0, redacted: [], connection: { pipe: { remoteAddress: 'a' } } } as unknown as Session
-    new MonitorFeed().send(new Set([monitor]), session, Arguments.of('SET', 'k', Buffer.alloc(1024 * 1024 + 3, 1)), 0)
+    new MonitorFeed().send(new Set([monitor]), session, Arguments.of('SET', 'k', Buffer.alloc(1024 * 1024 + 3, 1)), 0, false)
     expect(lines[0]?.slice(0, 34)).toBe('0.000000 [0 a] "SET" "k" "\\x01\\x01')
     expect(lines[0]?.slice(-22)).toBe('x01"... (3 more bytes)')
     expect(Arguments.of(Buffer.alloc(17 * 1024 * 1024)).string(0).length).toBe(16 * 1024 * 1024)
