@@ -304,7 +304,7 @@ function deliver(x: Execution, keyAt: number, entry: number, group: number, cons
   } while (shown !== request.count && walk.next())
   reply.resolve(token, shown)
   const root = streams.rootOf(entry)
-  const formers = ids.map((each) => (streams.groups.findPending(root, group, each) ? streams.groups.pending.consumer : 0))
+  const formers = ids.map((each) => (streams.pending.find(root, group, each) ? streams.pending.found.consumer : 0))
   const payload = mutator.payload()
   payload.byte(hasPosition)
   putId(payload, delivered)
@@ -332,7 +332,7 @@ function replyHistory(x: Execution, keyAt: number, entry: number, group: number,
   const ids: StreamId[] = []
   id.copy(position)
   if (id.increment()) {
-    streams.groups.eachOwn(root, consumer, id, (bytes, at) => {
+    streams.pending.eachOwn(root, consumer, id, (bytes, at) => {
       if (request.count > 0 && ids.length === request.count) return false
       ids.push(new StreamId().read(bytes, at))
       return true
@@ -344,8 +344,8 @@ function replyHistory(x: Execution, keyAt: number, entry: number, group: number,
   for (const each of ids) {
     if (walk.begin(entry, each, each).next()) {
       replyEntry(reply, walk.entry)
-      const found = streams.groups.findPending(root, group, each)
-      if (found) again.push({ id: each, deliveries: streams.groups.pending.deliveries + 1n })
+      const found = streams.pending.find(root, group, each)
+      if (found) again.push({ id: each, deliveries: streams.pending.found.deliveries + 1n })
     } else {
       reply.array(2)
       replyId(reply, each)
