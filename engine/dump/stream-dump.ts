@@ -94,10 +94,9 @@ function writeEntry(entry: EntryCursor, ms: bigint, seq: bigint): void {
   listpack.addBigInteger(BigInt.asIntN(64, wordsOfId.readBigUInt64BE(8) - seq))
   if (!isSame) listpack.addInteger(count)
   let isField = true
-  entry.each((bytes, start, end) => {
-    if (!isField || !isSame) listpack.add(bytes, start, end)
-    isField = !isField
-  })
+  for (entry.toFirstPart(); entry.nextPart(); isField = !isField) {
+    if (!isField || !isSame) listpack.add(entry.bytes, entry.partStart, entry.partEnd)
+  }
   listpack.addInteger(entryElements + (isSame ? count : 2 * count + 1))
 }
 

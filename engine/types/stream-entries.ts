@@ -6,6 +6,7 @@ import { wantLeaf, wantRow } from '../cold-wants.ts'
 import { packedForm } from '../keyspace/entries.ts'
 import { packedHeaderBytes, setUsedBytes, usedBytes } from '../memory/packed-bytes.ts'
 import type { ColdWants } from '../need.ts'
+import { LeafFinger } from '../tree/leaf-finger.ts'
 import { Separator } from '../tree/separator.ts'
 import type { TreeLeaves } from '../tree/tree-leaves.ts'
 import { LeafRow } from '../tree/tree-shape.ts'
@@ -46,6 +47,7 @@ export class StreamEntries {
   readonly found = new EntryCursor()
   readonly #meta = new StreamMeta()
   readonly #at = new LeafRow()
+  readonly #finger: LeafFinger
   readonly #next = new LeafRow()
   readonly #separator = new Separator()
   readonly #id = new StreamId()
@@ -59,6 +61,7 @@ export class StreamEntries {
   constructor(collections: Collections) {
     this.collections = collections
     this.leaves = collections.keyspace.trees
+    this.#finger = new LeafFinger(this.leaves)
   }
 
   /** Finds the ends of a large stream, unless they are known. */
@@ -190,7 +193,7 @@ export class StreamEntries {
     const { entries } = this.collections.keyspace
     if (!entries.isTree(entry)) return this.#blobNode(entry, into)
     const { shape } = this.leaves
-    shape.locate(entries.value(entry), entrySeparator(id, this.#separator), at)
+    this.#finger.locate(entries.value(entry), entrySeparator(id, this.#separator), at)
     if (!this.isEntries(at) && !(shape.next(at) && this.isEntries(at))) return false
     return this.#open(at, into)
   }

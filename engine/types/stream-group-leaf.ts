@@ -23,6 +23,8 @@ export const pendingBytes = 35
 export const ownBytes = 17
 export const groupNameOffset = 41
 export const consumerNameOffset = 23
+/** Where in a group's element the number of entries read is. */
+export const readOffset = 33
 const scratch = new StreamId()
 const before = new Separator()
 
@@ -68,7 +70,7 @@ export function groupLastId({ bytes, at }: NamedPlace, into: StreamId): StreamId
 
 /** -1 if unknown. */
 export function groupEntriesRead({ bytes, at }: NamedPlace): bigint {
-  return bytes.readBigInt64BE(at + 33)
+  return bytes.readBigInt64BE(at + readOffset)
 }
 
 export function consumerSeenAt({ bytes, at }: NamedPlace): number {

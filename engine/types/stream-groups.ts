@@ -5,6 +5,7 @@
 import { wantLeaf, wantRow } from '../cold-wants.ts'
 import { packedHeaderBytes, sameBytes, usedBytes } from '../memory/packed-bytes.ts'
 import type { ColdWants } from '../need.ts'
+import { LeafFinger } from '../tree/leaf-finger.ts'
 import { Separator } from '../tree/separator.ts'
 import { TreeElements } from '../tree/tree-elements.ts'
 import type { TreeLeaves } from '../tree/tree-leaves.ts'
@@ -24,12 +25,16 @@ export class StreamGroups {
   readonly consumer: NamedPlace = { bytes: Buffer.alloc(0), at: 0, unit: 0 }
   readonly #pending: StreamPending
   readonly #elements: TreeElements
+  readonly #ofGroups: LeafFinger
+  readonly #ofConsumers: LeafFinger
   readonly #at = new LeafRow()
   readonly #separator = new Separator()
 
   constructor(leaves: TreeLeaves, pending: StreamPending) {
     this.leaves = leaves
     this.#pending = pending
+    this.#ofGroups = new LeafFinger(leaves)
+    this.#ofConsumers = new LeafFinger(leaves)
     this.#elements = new TreeElements(leaves, pendingLayout(leaves))
   }
 
@@ -48,7 +53,8 @@ export class StreamGroups {
     const { values } = leaves
     const hash = fieldHash(name, start, end, leaves.roots.seed(root))
     const at = this.#at
-    leaves.shape.locate(root, this.#separator.set((groupBit | kind) >>> 0, owner, hash), at)
+    const finger = kind === groupsUnit ? this.#ofGroups : this.#ofConsumers
+    finger.locate(root, this.#separator.set((groupBit | kind) >>> 0, owner, hash), at)
     if (unitAt(leaves, at) !== kind) return -1
     const ref = leaves.used(at)
     const bytes = values.bytes(ref)

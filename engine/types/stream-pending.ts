@@ -6,6 +6,7 @@
 import { wantLeaf, wantRow } from '../cold-wants.ts'
 import { packedHeaderBytes, usedBytes } from '../memory/packed-bytes.ts'
 import type { ColdWants } from '../need.ts'
+import { LeafFinger } from '../tree/leaf-finger.ts'
 import { Separator } from '../tree/separator.ts'
 import { TreeElements } from '../tree/tree-elements.ts'
 import type { TreeLeaves } from '../tree/tree-leaves.ts'
@@ -16,14 +17,6 @@ import { firstOfUnit, pendingSeparator } from './stream-separator.ts'
 
 const scratch = new StreamId()
 
-/** The leaf of a unit in which an id was looked for last, valid while no row of any tree moves. */
-class LastLeaf {
-  root = 0
-  unit = 0
-  moves = -1
-  readonly at = new LeafRow()
-}
-
 export class StreamPending {
   readonly leaves: TreeLeaves
   /** What was found last: valid until something changes. */
@@ -32,12 +25,13 @@ export class StreamPending {
   readonly #at = new LeafRow()
   readonly #next = new LeafRow()
   readonly #separator = new Separator()
-  /** Of groups, and of consumers. */
-  readonly #lastOfGroup = new LastLeaf()
-  readonly #lastOfConsumer = new LastLeaf()
+  readonly #ofGroups: LeafFinger
+  readonly #ofConsumers: LeafFinger
 
   constructor(leaves: TreeLeaves) {
     this.leaves = leaves
+    this.#ofGroups = new LeafFinger(leaves)
+    this.#ofConsumers = new LeafFinger(leaves)
     this.#elements = new TreeElements(leaves, pendingLayout(leaves))
   }
 
@@ -77,35 +71,12 @@ export class StreamPending {
     return true
   }
 
-  /** Sets `#at` to the leaf in whose range an id of a unit lies, which may be another unit's. */
-  #locate(root: number, unit: number, id: StreamId, last: LastLeaf): void {
-    const { shape, nodes } = this.leaves
-    const at = this.#at
-    const sought = pendingSeparator(unit, id, this.#separator)
-    if (last.root === root && last.unit === unit && last.moves === nodes.moves && this.#holds(last.at, sought)) {
-      at.set(last.at.node, last.at.row)
-      return
-    }
-    shape.locate(root, sought, at)
-    if (unitAt(this.leaves, at) !== unit) return
-    last.root = root
-    last.unit = unit
-    last.moves = nodes.moves
-    last.at.set(at.node, at.row)
-  }
-
-  #holds({ node, row }: LeafRow, sought: Separator): boolean {
-    const { shape, nodes } = this.leaves
-    if (sought.compare(nodes.arena.words(node), nodes.rowAt(node, row)) < 0) return false
-    const next = this.#next.set(node, row)
-    return !shape.next(next) || sought.compare(nodes.arena.words(next.node), nodes.rowAt(next.node, next.row)) < 0
-  }
-
   /** Offset in its leaf of an id pending in a unit, or the complement of where it would be. `#at` names the leaf, of another unit if there is none. */
   #search(root: number, unit: number, id: StreamId, size: number): number {
     const { leaves } = this
     const at = this.#at
-    this.#locate(root, unit, id, size === pendingBytes ? this.#lastOfGroup : this.#lastOfConsumer)
+    const finger = size === pendingBytes ? this.#ofGroups : this.#ofConsumers
+    finger.locate(root, pendingSeparator(unit, id, this.#separator), at)
     if (unitAt(leaves, at) !== unit) return -1
     const ref = leaves.used(at)
     const bytes = leaves.values.bytes(ref)
@@ -122,6 +93,16 @@ export class StreamPending {
       else high = middle
     }
     return ~(packedHeaderBytes + low * size)
+  }
+
+  /** Whether a group has nothing pending from an id on. */
+  endsBefore(root: number, group: number, id: StreamId): boolean {
+    const { leaves } = this
+    const found = this.#search(root, group, id, pendingBytes)
+    const at = this.#at
+    if (unitAt(leaves, at) === group && (found >= 0 || ~found !== leaves.nodes.bytes(at.node, at.row))) return false
+    const next = this.#next.set(at.node, at.row)
+    return !leaves.shape.next(next) || unitAt(leaves, next) !== group
   }
 
   /**
