@@ -3,62 +3,64 @@
  * once for each protocol and way of subscribing, whatever the number of subscribers, and may be delivered in several turns.
  */
 import type { Addressed } from '../../engine/messages.ts'
-import type { Protocol } from '../../engine/reply-writer.ts'
-import { messageBytes } from './message-bytes.ts'
-import type { Subscriber, Subscribers } from './subscribers.ts'
+import type { SharedRange } from '../../engine/output-buffer.ts'
+import type { MessageBlocks } from './message-bytes.ts'
+import type { Subscriber } from './subscribers.ts'
+
+/** Where messages that are found in one way are encoded. */
+export interface Encoders {
+  readonly resp2: MessageBlocks
+  readonly resp3: MessageBlocks
+}
 
 /** Subscribers that have found the message in the same way, and what they receive. */
 export class Recipients {
-  readonly #subscribers: Subscribers
+  /** Those that were there when it was published. */
+  readonly #subscribers: readonly Subscriber[]
   readonly #words: readonly Buffer[]
-  /** Those that came later do not receive it. */
-  readonly #until: number
-  readonly #next: Iterator<[Subscriber, number]>
-  /** Of the last one that the walk has passed. */
-  #arrival = -1
-  /** Who has received it before the walk came to them. */
+  readonly #encoders: Encoders
+  /** How many of them have had their turn. */
+  #passed = 0
+  /** Who has received it before that. */
   #served: Set<Subscriber> | undefined
-  #resp2: readonly Buffer[] | undefined
-  #resp3: readonly Buffer[] | undefined
+  #resp2: readonly SharedRange[] | undefined
+  #resp3: readonly SharedRange[] | undefined
 
-  constructor(subscribers: Subscribers, words: readonly Buffer[], until: number) {
+  constructor(subscribers: readonly Subscriber[], words: readonly Buffer[], encoders: Encoders) {
     this.#subscribers = subscribers
     this.#words = words
-    this.#until = until
-    this.#next = subscribers.entries()
+    this.#encoders = encoders
   }
 
   /** Delivers to up to `most` subscribers. Returns to how many; fewer than `most` when nobody is left. */
   deliver(lsn: number, most: number): number {
-    for (let passed = 0; passed < most; passed++) {
-      const { done, value } = this.#next.next()
-      if (done === true || value[1] >= this.#until) return passed
-      this.#arrival = value[1]
-      if (this.#served?.has(value[0]) !== true) this.#give(value[0], lsn)
+    const subscribers = this.#subscribers
+    const from = this.#passed
+    const end = Math.min(subscribers.length, from + most)
+    this.#passed = end
+    for (let i = from; i < end; i++) {
+      const subscriber = subscribers[i] as Subscriber
+      if (this.#served?.has(subscriber) !== true) this.#give(subscriber, lsn)
     }
-    return most
+    return end - from
   }
 
-  /** Delivers to one subscriber now, if the walk has not come to it yet. */
+  /** Delivers to one subscriber now, if it has not had its turn yet. */
   serve(subscriber: Subscriber, lsn: number): void {
-    const arrival = this.#subscribers.get(subscriber)
-    if (arrival === undefined || arrival >= this.#until || arrival <= this.#arrival || this.#served?.has(subscriber)) return
+    if (this.#subscribers.indexOf(subscriber, this.#passed) < 0 || this.#served?.has(subscriber)) return
     this.#served ??= new Set()
     this.#served.add(subscriber)
     this.#give(subscriber, lsn)
   }
 
-  #give(subscriber: Subscriber, lsn: number): void {
-    subscriber.connection.push(this.#bytesFor(subscriber.reply.protocol), lsn)
-  }
-
-  #bytesFor(protocol: Protocol): readonly Buffer[] {
-    if (protocol === 3) {
-      this.#resp3 ??= messageBytes(this.#words, 3)
-      return this.#resp3
+  #give({ connection, reply }: Subscriber, lsn: number): void {
+    if (reply.protocol === 3) {
+      this.#resp3 ??= this.#encoders.resp3.encode(this.#words)
+      connection.push(this.#resp3, lsn)
+    } else {
+      this.#resp2 ??= this.#encoders.resp2.encode(this.#words)
+      connection.push(this.#resp2, lsn)
     }
-    this.#resp2 ??= messageBytes(this.#words, 2)
-    return this.#resp2
   }
 }
 
