@@ -1,6 +1,6 @@
 /**
- * One message on its way to those that had subscribed when it was published, channel first, then patterns. It is encoded
- * once for each protocol and way of subscribing, whatever the number of subscribers, and may be delivered in several turns.
+ * A message on its way to those that had subscribed when it was published, channel first, then patterns; or several for the same subscribers. It is
+ * encoded once for each protocol and way of subscribing, whatever the number of subscribers, and may be delivered in several turns.
  */
 import type { Addressed } from '../../engine/messages.ts'
 import type { SharedRange } from '../../engine/output-buffer.ts'
@@ -17,7 +17,7 @@ export interface Encoders {
 export class Recipients {
   /** Those that were there when it was published. */
   readonly #subscribers: readonly Subscriber[]
-  readonly #words: readonly Buffer[]
+  readonly #messages: (readonly Buffer[])[]
   readonly #encoders: Encoders
   /** How many of them have had their turn. */
   #passed = 0
@@ -28,8 +28,16 @@ export class Recipients {
 
   constructor(subscribers: readonly Subscriber[], words: readonly Buffer[], encoders: Encoders) {
     this.#subscribers = subscribers
-    this.#words = words
+    this.#messages = [words]
     this.#encoders = encoders
+  }
+
+  /** Takes on what others are to receive who came behind, if they are the same subscribers and none has got anything yet. */
+  takes(other: Recipients): boolean {
+    if (this.#subscribers !== other.#subscribers || this.#encoders !== other.#encoders || this.#passed > 0 || this.#served !== undefined)
+      return false
+    this.#messages.push(...other.#messages)
+    return true
   }
 
   /** Delivers to up to `most` subscribers. Returns to how many; fewer than `most` when nobody is left. */
@@ -55,19 +63,30 @@ export class Recipients {
 
   #give({ connection, reply }: Subscriber, lsn: number): void {
     if (reply.protocol === 3) {
-      this.#resp3 ??= this.#encoders.resp3.encode(this.#words)
+      this.#resp3 ??= this.#encoded(this.#encoders.resp3)
       connection.push(this.#resp3, lsn)
     } else {
-      this.#resp2 ??= this.#encoders.resp2.encode(this.#words)
+      this.#resp2 ??= this.#encoded(this.#encoders.resp2)
       connection.push(this.#resp2, lsn)
     }
+  }
+
+  /** The messages in few ranges: those that lie one behind the other are one. */
+  #encoded(blocks: MessageBlocks): readonly SharedRange[] {
+    const ranges: SharedRange[] = []
+    for (const range of this.#messages.flatMap((words) => blocks.encode(words))) {
+      const last = ranges.at(-1)
+      if (last?.bytes !== range.bytes || last.end !== range.start) ranges.push(range)
+      else ranges[ranges.length - 1] = { bytes: last.bytes, start: last.start, end: range.end }
+    }
+    return ranges
   }
 }
 
 export class Delivery implements Addressed {
   readonly receivers: number
   /** What it costs in memory while it waits. */
-  readonly bytes: number
+  bytes: number
   /** It leaves when the log has committed this. */
   lsn = 0
   readonly #recipients: readonly Recipients[]
@@ -77,6 +96,16 @@ export class Delivery implements Addressed {
     this.#recipients = recipients
     this.receivers = receivers
     this.bytes = bytes
+  }
+
+  /** Takes on another one that came behind it. False, and nothing done, where a subscriber would get something in another order, or too late. */
+  takes(other: Delivery): boolean {
+    const [own, ...more] = this.#recipients
+    const [behind, ...others] = other.#recipients
+    if (this.lsn !== other.lsn || own === undefined || behind === undefined || more.length + others.length > 0 || !own.takes(behind))
+      return false
+    this.bytes += other.bytes
+    return true
   }
 
   get isDone(): boolean {

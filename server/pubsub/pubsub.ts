@@ -104,7 +104,7 @@ export class PubSub implements Audience {
   /** False when it had not subscribed. */
   unsubscribe(subscriber: Subscriber, own: Subscriptions, kind: Kind, name: string): boolean {
     if (!own[kind].has(name)) return false
-    if (this.fanOut.isBehind) this.fanOut.serve(subscriber)
+    this.fanOut.serve(subscriber)
     own[kind].delete(name)
     const known = this.#kinds[kind]
     const { subscribers } = known.get(name) as Channel

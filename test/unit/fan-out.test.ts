@@ -63,6 +63,25 @@ describe('a message', () => {
     expect(listeners[0]?.received[0]?.[1]?.bytes.buffer).toBe(payload.bytes.buffer)
   })
 
+  it('waits for the end of the turn with those behind it, and comes with them as one range', async () => {
+    const { pubsub, join, listeners, publish, turnOver } = fixture(2)
+    const [first, second] = listeners as [Listener, Listener]
+    join(second, 'other')
+    pubsub.fanOut.atOnce = false
+    for (const [payload, channel] of [['1'], ['2'], ['3', 'other'], ['4']] as const) publish(payload, channel)
+    expect([first.received, pubsub.fanOut.bytes > 0, pubsub.fanOut.isBehind]).toEqual([[], true, false])
+    await turnOver()
+    expect(second.received.map((ranges) => [ranges.length, textOf(ranges).match(/\$1\r\n\d/g)?.map((word) => word.at(-1))])).toEqual([
+      [1, ['1', '2']],
+      [1, ['3']],
+      [1, ['4']],
+    ])
+    expect([first.received.length, pubsub.fanOut.bytes]).toEqual([2, 0])
+    publish('5')
+    pubsub.fanOut.settle()
+    expect(first.words.at(-1)).toBe('5')
+  })
+
   it('goes to so many in a turn, and whoever would make more waits', async () => {
     const { pubsub, listeners, publish, turnOver } = fixture(perTurn * 2 + 10)
     let caughtUp = 0
