@@ -71,7 +71,14 @@ describe('a message', () => {
     for (const [payload, channel] of [['1'], ['2'], ['3', 'other'], ['4']] as const) publish(payload, channel)
     expect([first.received, pubsub.fanOut.bytes > 0, pubsub.fanOut.isBehind]).toEqual([[], true, false])
     await turnOver()
-    expect(second.received.map((ranges) => [ranges.length, textOf(ranges).match(/\$1\r\n\d/g)?.map((word) => word.at(-1))])).toEqual([
+    expect(
+      second.received.map((ranges) => [
+        ranges.length,
+        textOf(ranges)
+          .match(/\$1\r\n\d/g)
+          ?.map((word) => word.at(-1)),
+      ]),
+    ).toEqual([
       [1, ['1', '2']],
       [1, ['3']],
       [1, ['4']],
