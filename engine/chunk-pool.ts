@@ -18,6 +18,9 @@ export class ChunkPool {
   /** Free larger buffers, by the power of two that is their size. */
   readonly #freeLarge: Buffer[][] = Array.from({ length: 32 }, () => [])
   #freeLargeBytes = 0
+  #sharedBytes: Buffer | undefined
+  #sharedStart = 0
+  #sharedView: Buffer = Buffer.alloc(0)
 
   /** Keeps up to `freeMax` free chunks. */
   constructor(freeMax = 256) {
@@ -42,6 +45,17 @@ export class ChunkPool {
     const made = wordView(chunk)
     this.#views.set(chunk, made)
     return made
+  }
+
+  /** A view of bytes that other connections may send, too: often the one that was asked for last, if they are few. */
+  sharedView(bytes: Buffer, start: number, end: number): Buffer {
+    if (bytes.length > chunkBytes) return bytes.subarray(start, end)
+    if (bytes !== this.#sharedBytes || start !== this.#sharedStart || end !== this.#sharedView.length + start) {
+      this.#sharedBytes = bytes
+      this.#sharedStart = start
+      this.#sharedView = bytes.subarray(start, end)
+    }
+    return this.#sharedView
   }
 
   /** A buffer of at least `bytes`, which is more than a chunk has. */

@@ -23,6 +23,13 @@ interface Piece {
   readonly shared: boolean
 }
 
+/** Bytes of a message that others receive, too; they never change. */
+export interface SharedRange {
+  readonly bytes: Buffer
+  readonly start: number
+  readonly end: number
+}
+
 const none = Buffer.alloc(0)
 const noView = wordView(none)
 /** Messages of at least this many bytes are not copied for each receiver. */
@@ -168,18 +175,32 @@ export class OutputBuffer {
   }
 
   /**
-   * Appends a message that others receive, too: by reference if nothing waits here, so that it needs no chunk, or if it is large.
-   * It is written even while replies are discarded, and may leave when `committed` reaches `lsn`.
+   * Appends a message that others receive, too: by reference if nothing waits here, so that it needs no chunk, if it is large, or if it lies
+   * behind the one before. It is written even while replies are discarded, and may leave when `committed` reaches `lsn`.
    */
-  message(pieces: readonly Buffer[], lsn: number, committed: number): void {
+  message(ranges: readonly SharedRange[], lsn: number, committed: number): void {
     const { discarding } = this
     this.discarding = false
     if (lsn > committed) this.hold(lsn, this.position)
-    for (const piece of pieces) {
-      if (this.pendingBytes === 0 || piece.length >= sharedMessageBytesMin) this.share(piece, 0, piece.length)
-      else this.copy(piece, 0, piece.length)
+    for (const { bytes, start, end } of ranges) {
+      if (this.#extendsLast(bytes, start, end)) continue
+      if (this.pendingBytes === 0 || end - start >= sharedMessageBytesMin) this.share(bytes, start, end)
+      else this.copy(bytes, start, end)
     }
     this.discarding = discarding
+  }
+
+  /** Appends to the last piece what lies just behind it; false, and nothing done, where it does not. */
+  #extendsLast(bytes: Buffer, start: number, end: number): boolean {
+    const count = this.#pieces.length
+    if (count === 0 || this.at !== this.#start) return false
+    const last = this.#pieces[count - 1]!
+    if (!last.shared || last.bytes !== bytes || last.end !== start) return false
+    last.end = end
+    this.#base += end - start
+    this.#referencedBytes += end - start
+    this.#pool.usedBytes += end - start
+    return true
   }
 
   /**
@@ -330,7 +351,11 @@ export class OutputBuffer {
       const length = piece.end - piece.start
       if (left <= 0) break
       const sent = Math.min(left, length)
-      views.push(piece.bytes.subarray(piece.start, piece.start + sent))
+      views.push(
+        piece.shared
+          ? this.#pool.sharedView(piece.bytes, piece.start, piece.start + sent)
+          : piece.bytes.subarray(piece.start, piece.start + sent),
+      )
       this.#forget(piece, piece.end - sent)
       piece.start += sent
       this.#taken += sent
@@ -338,7 +363,7 @@ export class OutputBuffer {
       whole++
       if (piece.owner) this.#settling.push(piece.bytes)
     }
-    if (whole === this.#pieces.length) this.#pieces = []
+    if (whole === this.#pieces.length) this.#pieces.length = 0
     else if (whole > 0) this.#pieces.splice(0, whole)
   }
 

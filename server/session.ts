@@ -83,6 +83,7 @@ export class Session implements RequestHandler, RequestOwner, Client {
 
   request(_connection: Connection, args: Arguments): RequestOutcome {
     try {
+      this.#keepsOrder()
       const command = this.#resolve(args)
       if (command === undefined) {
         this.tracked?.commandEnds()
@@ -149,10 +150,16 @@ export class Session implements RequestHandler, RequestOwner, Client {
     this.connection.subscribed = false
   }
 
+  /** What was published before comes before what a subscriber is answered now. */
+  #keepsOrder(): void {
+    if (this.subscribed) this.server.pubsub.fanOut.settle()
+  }
+
   /** Tries the request in hand again, now that what it waited for has come. */
   retry(): void {
     const { server } = this
     server.turn.begin()
+    this.#keepsOrder()
     const outcome = this.#advance()
     server.shard?.tier.settle()
     this.connection.resume(outcome)
@@ -164,6 +171,7 @@ export class Session implements RequestHandler, RequestOwner, Client {
 
   answer(write: () => void, ms: number | undefined): void {
     this.server.turn.begin()
+    this.#keepsOrder()
     write()
     if (ms !== undefined) this.#account(this.inHand.command, this.inHand.args, ms * 1000)
     this.connection.resume(this.#outcome())
@@ -264,6 +272,7 @@ export class Session implements RequestHandler, RequestOwner, Client {
     const outerArgs = this.args
     this.args = args
     if (tracking.isActive) tracking.begins(this.tracked, server.shard?.primary.x.inScript === true)
+    server.pubsub.fanOut.atOnce = this.subscribed
     const errorsBefore = server.stats.errors
     const sampled = command.isBrief && server.slowerThanUs >= sampledSlowerMinUs && args.count <= briefArgumentsMax
     const timed = !sampled || command.stats.samplesNext
@@ -308,6 +317,7 @@ export class Session implements RequestHandler, RequestOwner, Client {
     const { server, inHand, reply } = this
     const { primary } = server
     server.turn.begin()
+    this.#keepsOrder()
     primary.x.touches = !this.noTouch
     primary.heldLsn = this.#heldLsn
     primary.x.remembered = remembers

@@ -1,9 +1,9 @@
 /** Elements of lists as commands meet them: ranges of ranks, replies of one and of many, popping with a reply. */
 import type { Execution } from '../execution.ts'
+import type { ReplyWriter } from '../reply-writer.ts'
 import { sharedBytesMin } from '../reply-writer.ts'
-import type { VisitElement } from '../types/list-leaf.ts'
-import { ListElement } from '../types/list-leaf.ts'
-import { readElementAt, slotOfElement, visitBackwards, visitForwards } from '../types/list-walk.ts'
+import { ListElement, shortLengthMax } from '../types/list-leaf.ts'
+import { readElementAt, slotOfElement, visitBackwards, visitRuns } from '../types/list-walk.ts'
 import { popElements } from './list-edits.ts'
 
 /** The element that was read last. */
@@ -32,12 +32,33 @@ export function replyElements(x: Execution, entry: number, rank: number, count: 
     replyElement(x, entry, rank)
     return
   }
-  const visit: VisitElement = (bytes, start, end) => {
+  if (!backwards) {
+    visitRuns(keyspace, entry, rank, count, (bytes, position, run) => {
+      replyRun(reply, bytes, position, run)
+      return true
+    })
+    return
+  }
+  visitBackwards(keyspace, entry, rank, count, (bytes, start, end) => {
     reply.bulk(bytes, start, end)
     return true
+  })
+}
+
+/** Writes elements that lie one behind the other. */
+function replyRun(reply: ReplyWriter, bytes: Buffer, position: number, count: number): void {
+  let at = position
+  for (let i = 0; i < count; i++) {
+    const length = bytes[at]
+    if (length <= shortLengthMax) {
+      reply.bulk(bytes, at + 1, at + 1 + length)
+      at += length + 2
+    } else {
+      element.read(bytes, at)
+      reply.bulk(bytes, element.start, element.end)
+      at = element.next
+    }
   }
-  if (backwards) visitBackwards(keyspace, entry, rank, count, visit)
-  else visitForwards(keyspace, entry, rank, count, visit)
 }
 
 /** Replies with the elements that go, and takes them from the list under the key that is argument `key`. */

@@ -13,7 +13,6 @@ import { notAnInteger } from './errors.ts'
 export const invalidId = 'ERR Invalid stream ID specified as stream command argument'
 
 const text = Buffer.alloc(48)
-const encoded = Buffer.alloc(idBytes)
 const counter = Buffer.alloc(8)
 
 export function streamsOf(x: Execution): StreamType {
@@ -69,8 +68,8 @@ export function readCount(x: Execution, index: number): number {
 }
 
 export function putId(payload: RecordBuffer, id: StreamId): void {
-  id.write(encoded, 0)
-  payload.raw(encoded, 0, idBytes)
+  const at = payload.reserve(idBytes)
+  id.write(payload.bytes, at)
 }
 
 /** A 64-bit integer; -1 is all ones. */
@@ -96,7 +95,7 @@ export function replyEntry(reply: ReplyWriter, entry: EntryCursor): void {
   reply.array(2)
   replyId(reply, entry.id)
   reply.array(entry.count * 2)
-  entry.each((bytes, start, end) => reply.bulk(bytes, start, end))
+  for (entry.toFirstPart(); entry.nextPart(); ) reply.bulk(entry.bytes, entry.partStart, entry.partEnd)
 }
 
 const walks = new WeakMap<StreamEntries, StreamWalk>()

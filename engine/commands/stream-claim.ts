@@ -142,17 +142,17 @@ function claim(x: Execution, entry: number, group: number, ids: readonly StreamI
   const owners: number[] = []
   const token = reply.arrayDeferred()
   for (const each of ids) {
-    const isPending = streams.groups.findPending(root, group, each) && !gone.some((other) => other.compare(each) === 0)
+    const isPending = streams.pending.find(root, group, each) && !gone.some((other) => other.compare(each) === 0)
     const exists = walk.begin(entry, each, each).next()
     const earlier = claimed.find((other) => other.id.compare(each) === 0)
     if (!isPending && earlier === undefined) {
       if (!options.force || !exists) continue
     } else if (!exists) {
       gone.push(each)
-      owners.push(streams.groups.pending.consumer)
+      owners.push(streams.pending.found.consumer)
       continue
     }
-    const { pending } = streams.groups
+    const pending = streams.pending.found
     const deliveredAt = earlier !== undefined ? options.deliveredAt : isPending ? pending.deliveredAt : x.now
     if (isPending && options.minIdle > 0 && x.now - deliveredAt < options.minIdle) continue
     const before = earlier !== undefined ? earlier.deliveries : isPending ? pending.deliveries : 1n
@@ -255,7 +255,7 @@ function claimIdle(x: Execution, entry: number, group: number, start: StreamId, 
   let left = count
   const next = new StreamId()
   reply.array(3)
-  streams.groups.eachPending(root, group, start, (pending) => {
+  streams.pending.each(root, group, start, (pending) => {
     if (attempts-- <= 0 || left <= 0) {
       next.copy(pending.id)
       return false

@@ -1,7 +1,9 @@
 /** Groups as commands meet them: named by arguments, with consumers that come to be, and where they have come to. */
 import type { Execution } from '../execution.ts'
 import { streamEvent } from '../messages.ts'
+import type { RecordBuffer } from '../mutation/record-buffer.ts'
 import type { NamedPlace } from '../types/stream-group-leaf.ts'
+import { readOffset } from '../types/stream-group-leaf.ts'
 import { StreamId } from '../types/stream-id.ts'
 import { putConsumerEdit } from '../types/stream-type.ts'
 import { streamsOf } from './stream-arguments.ts'
@@ -73,4 +75,44 @@ export function distanceFromFirst(x: Execution, entry: number, id: StreamId): bi
   const toFirst = id.compare(first)
   if (toFirst < 0) return added - length
   return toFirst === 0 ? added - length + 1n : unknownCount
+}
+
+/** Counts what a group reads, entry by entry, as far as that can be told. One instance serves all requests. */
+export class ReadCounter {
+  #x!: Execution
+  #entry = 0
+  /** Whether something that was deleted may stand in the way, so that each entry has to be looked at. */
+  #mayMiss = false
+  /** What is known, as the group has it, and what was read since. */
+  readonly #known = Buffer.alloc(8)
+  #more = 0
+
+  /** Begins with what the group at `place` has read. */
+  begin(x: Execution, entry: number, place: NamedPlace): void {
+    this.#x = x
+    this.#entry = entry
+    this.#more = 0
+    for (let i = 0; i < 8; i++) this.#known[i] = place.bytes[place.at + readOffset + i]
+    this.#mayMiss = hasTombstones(x, entry, undefined, undefined)
+  }
+
+  add(id: StreamId): void {
+    const isKnown = this.#known[0] < 0x80
+    if (isKnown && !(this.#mayMiss && hasTombstones(this.#x, this.#entry, id, undefined))) this.#more++
+    else if (streamsOf(this.#x).entries.meta(this.#entry).entriesAdded !== 0n) {
+      this.#known.writeBigInt64BE(distanceFromFirst(this.#x, this.#entry, id))
+      this.#more = 0
+    }
+  }
+
+  put(payload: RecordBuffer): void {
+    const known = this.#known
+    for (let i = 7, carry = this.#more; carry > 0 && i >= 0; i--) {
+      const sum = known[i] + carry
+      known[i] = sum
+      carry = Math.floor(sum / 256)
+    }
+    this.#more = 0
+    payload.raw(known, 0, known.length)
+  }
 }

@@ -152,7 +152,7 @@ function infoConsumers(x: Execution): void {
     reply.text('name')
     reply.bulk(name, 0, name.length)
     reply.text('pending')
-    reply.integer(streamsOf(x).groups.count(root, unit))
+    reply.integer(streamsOf(x).pending.count(root, unit))
     reply.text('idle')
     reply.integer(Math.max(0, x.now - seenAt))
   }
@@ -174,7 +174,7 @@ function infoGroups(x: Execution): void {
     reply.text('consumers')
     reply.integer(consumers)
     reply.text('pending')
-    reply.integer(streamsOf(x).groups.count(root, group.unit))
+    reply.integer(streamsOf(x).pending.count(root, group.unit))
     replyProgress(x, entry, group)
   }
 }
@@ -333,11 +333,11 @@ function replyGroups(x: Execution, entry: number, count: number): void {
     reply.bulk(group.name, 0, group.name.length)
     replyProgress(x, entry, group)
     reply.text('pel-count')
-    reply.integer(streams.groups.count(root, group.unit))
+    reply.integer(streams.pending.count(root, group.unit))
     reply.text('pending')
     const token = reply.arrayDeferred()
     let shown = 0
-    streams.groups.eachPending(root, group.unit, firstId, (pending) => {
+    streams.pending.each(root, group.unit, firstId, (pending) => {
       if (count > 0 && shown === count) return false
       const name = names.get(pending.consumer) ?? Buffer.alloc(0)
       reply.array(4)
@@ -357,25 +357,25 @@ function replyGroups(x: Execution, entry: number, count: number): void {
 
 function replyConsumer(x: Execution, root: number, group: number, consumer: Consumer, count: number): void {
   const { reply } = x
-  const { groups } = streamsOf(x)
+  const { pending } = streamsOf(x)
   reply.map(4)
   reply.text('name')
   reply.bulk(consumer.name, 0, consumer.name.length)
   reply.text('seen-time')
   reply.integer(consumer.seenAt)
   reply.text('pel-count')
-  reply.integer(groups.count(root, consumer.unit))
+  reply.integer(pending.count(root, consumer.unit))
   reply.text('pending')
   const token = reply.arrayDeferred()
   const id = new StreamId()
   let shown = 0
-  groups.eachOwn(root, consumer.unit, firstId, (bytes, at) => {
+  pending.eachOwn(root, consumer.unit, firstId, (bytes, at) => {
     if (count > 0 && shown === count) return false
-    groups.findPending(root, group, id.read(bytes, at))
+    pending.find(root, group, id.read(bytes, at))
     reply.array(3)
     replyId(reply, id)
-    reply.integer(groups.pending.deliveredAt)
-    replyUint64(reply, groups.pending.deliveries)
+    reply.integer(pending.found.deliveredAt)
+    replyUint64(reply, pending.found.deliveries)
     shown++
     return true
   })

@@ -65,13 +65,13 @@ export const wantsEdges: WantsOf = ofLarge('wantsEdges', (streams, root, args, _
   for (const unit of units) {
     streams.groups.wantConsumers(root, unit, wants)
     const shown = count === 0 || Number.isNaN(count) ? all : count + 1
-    streams.groups.wantPendingFrom(root, unit, least, shown, wants)
+    streams.pending.wantFrom(root, unit, least, shown, wants)
     if (!streams.groups.knowsConsumers(root, unit)) continue
     const consumers: number[] = []
     streams.groups.eachConsumer(root, unit, (consumer) => consumers.push(consumer.unit))
     for (const consumer of consumers) {
-      streams.groups.wantPendingFrom(root, consumer, least, shown, wants)
-      streams.groups.eachResident(root, consumer, false, least, shown, (id) => streams.groups.wantPending(root, unit, id, wants))
+      streams.pending.wantFrom(root, consumer, least, shown, wants)
+      streams.pending.eachResident(root, consumer, false, least, shown, (id) => streams.pending.want(root, unit, id, wants))
     }
   }
 })
@@ -148,7 +148,7 @@ function readOptions(args: Arguments, key: number): { idIndex: number; count: nu
 
 /** Of XREADGROUP: what the group has not delivered, or what the consumer has pending, and where that goes. */
 export const wantsGroupRead: WantsOf = ofLarge('wantsGroupRead', (streams, root, args, key, wants) => {
-  const { groups, entries } = streams
+  const { groups, entries, pending } = streams
   const { idIndex, count } = readOptions(args, key)
   let at = 1
   while (at < args.count && !args.is(at, 'GROUP')) at++
@@ -164,17 +164,17 @@ export const wantsGroupRead: WantsOf = ofLarge('wantsGroupRead', (streams, root,
   groupLastId(groups.group, from)
   entries.wantRange(root, from, greatest, count + 1, false, wants)
   entries.wantRange(root, least, greatest, 1, false, wants)
-  groups.wantPendingFrom(root, group, from, all, wants)
-  groups.eachResident(root, group, true, from, count + 1, (id, former) => groups.wantPending(root, former, id, wants))
-  if (consumer !== 0) groups.wantPendingFrom(root, consumer, from, all, wants)
+  pending.wantFrom(root, group, from, all, wants)
+  pending.eachResident(root, group, true, from, count + 1, (id, former) => pending.want(root, former, id, wants))
+  if (consumer !== 0) pending.wantFrom(root, consumer, from, all, wants)
 })
 
 /** Wants what a consumer has pending from `from` on, with its entries. */
 function wantHistory(streams: StreamType, root: number, group: number, consumer: number, count: number, wants: ColdWants): void {
-  const { groups, entries } = streams
-  groups.wantPendingFrom(root, consumer, from, count, wants)
-  groups.eachResident(root, consumer, false, from, count, (id) => {
-    groups.wantPending(root, group, id, wants)
+  const { entries, pending } = streams
+  pending.wantFrom(root, consumer, from, count, wants)
+  pending.eachResident(root, consumer, false, from, count, (id) => {
+    pending.want(root, group, id, wants)
     entries.wantEntry(root, id, wants)
   })
 }
@@ -212,12 +212,12 @@ export const wantsConsumers: WantsOf = ofLarge('wantsConsumers', (streams, root,
 /** Of XGROUP DELCONSUMER and CREATECONSUMER: the consumer, and what it has pending. */
 export const wantsConsumer: WantsOf = ofLarge('wantsConsumer', (streams, root, args, key, wants) => {
   if (!knowsNames(streams, root, args, key + 1, key + 2, wants)) return
-  const { groups } = streams
+  const { groups, pending } = streams
   const group = groups.group.unit
   const consumer = groups.consumer.unit
   if (consumer === 0) return
-  groups.wantPendingFrom(root, consumer, least, all, wants)
-  groups.eachResident(root, consumer, false, least, all, (id) => groups.wantPending(root, group, id, wants))
+  pending.wantFrom(root, consumer, least, all, wants)
+  pending.eachResident(root, consumer, false, least, all, (id) => pending.want(root, group, id, wants))
 })
 
 /** Of XACK: where the ids are pending. */
@@ -233,17 +233,17 @@ export const wantsClaimed: WantsOf = ofLarge('wantsClaimed', (streams, root, arg
 
 /** Wants where the ids from an argument on are pending: in the group that is known, for its consumer and for the one that is known. */
 function wantNamed(streams: StreamType, root: number, args: Arguments, first: number, claims: boolean, wants: ColdWants): void {
-  const { groups, entries } = streams
+  const { groups, entries, pending } = streams
   const group = groups.group.unit
   const consumer = groups.consumer.unit
   for (let i = first; i < args.count; i++) {
     if (!parseStreamId(args.buffer, args.starts[i], args.ends[i], 'first', from, true)) continue
-    groups.wantPending(root, group, from, wants)
-    groups.eachResident(root, group, true, from, 1, (id, owner) => {
-      if (id.compare(from) === 0) groups.wantPending(root, owner, id, wants)
+    pending.want(root, group, from, wants)
+    pending.eachResident(root, group, true, from, 1, (id, owner) => {
+      if (id.compare(from) === 0) pending.want(root, owner, id, wants)
     })
     if (!claims) continue
-    if (consumer !== 0) groups.wantPending(root, consumer, from, wants)
+    if (consumer !== 0) pending.want(root, consumer, from, wants)
     entries.wantEntry(root, from, wants)
   }
 }
@@ -251,16 +251,16 @@ function wantNamed(streams: StreamType, root: number, args: Arguments, first: nu
 /** Of XAUTOCLAIM: what it may look at, with the entries. */
 export const wantsAutoClaimed: WantsOf = ofLarge('wantsAutoClaimed', (streams, root, args, key, wants) => {
   if (!knowsNames(streams, root, args, key + 1, key + 2, wants) || !bound(args, key + 4, 'first', from)) return
-  const { groups, entries } = streams
+  const { groups, entries, pending } = streams
   const group = groups.group.unit
   const consumer = groups.consumer.unit
   let count = 100
   for (let i = key + 5; i + 1 < args.count; i++) if (args.is(i, 'COUNT')) count = args.integer(i + 1)
   const attempts = count * 10 + 1
-  groups.wantPendingFrom(root, group, from, attempts, wants)
-  groups.eachResident(root, group, true, from, attempts, (id, owner) => {
-    groups.wantPending(root, owner, id, wants)
-    if (consumer !== 0) groups.wantPending(root, consumer, id, wants)
+  pending.wantFrom(root, group, from, attempts, wants)
+  pending.eachResident(root, group, true, from, attempts, (id, owner) => {
+    pending.want(root, owner, id, wants)
+    if (consumer !== 0) pending.want(root, consumer, id, wants)
     entries.wantEntry(root, id, wants)
   })
 })
@@ -268,11 +268,11 @@ export const wantsAutoClaimed: WantsOf = ofLarge('wantsAutoClaimed', (streams, r
 /** Of XPENDING: the edges; or a range, of the group or of a consumer. */
 export const wantsPending: WantsOf = ofLarge('wantsPending', (streams, root, args, key, wants) => {
   if (!knowsNames(streams, root, args, key + 1, 0, wants)) return
-  const { groups } = streams
+  const { groups, pending } = streams
   const group = groups.group.unit
   groups.wantConsumers(root, group, wants)
   if (args.count === key + 2) {
-    groups.wantPendingEdges(root, group, wants)
+    pending.wantEdges(root, group, wants)
     return
   }
   const hasIdle = args.is(key + 2, 'IDLE')
@@ -280,11 +280,11 @@ export const wantsPending: WantsOf = ofLarge('wantsPending', (streams, root, arg
   if (!bound(args, start, 'first', from) || start + 2 >= args.count) return
   const count = hasIdle ? all : args.integer(start + 2) + 1
   const consumerAt = start + 3
-  if (consumerAt >= args.count) groups.wantPendingFrom(root, group, from, count, wants)
+  if (consumerAt >= args.count) pending.wantFrom(root, group, from, count, wants)
   else if (knowsNames(streams, root, args, key + 1, consumerAt, wants) && groups.consumer.unit !== 0) {
     const { unit } = groups.consumer
-    groups.wantPendingFrom(root, unit, from, count, wants)
-    groups.eachResident(root, unit, false, from, count, (id) => groups.wantPending(root, group, id, wants))
+    pending.wantFrom(root, unit, from, count, wants)
+    pending.eachResident(root, unit, false, from, count, (id) => pending.want(root, group, id, wants))
   }
 })
 

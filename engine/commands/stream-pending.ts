@@ -49,7 +49,7 @@ function xack(x: Execution): void {
     reply.integer(0)
     return
   }
-  const { groups } = streamsOf(x)
+  const { pending } = streamsOf(x)
   const { unit } = group
   const root = streamsOf(x).rootOf(entry)
   const ids: StreamId[] = []
@@ -57,9 +57,9 @@ function xack(x: Execution): void {
   for (let i = 3; i < args.count; i++) {
     const id = new StreamId()
     if (!readStrictId(x, i, id)) return
-    if (!groups.findPending(root, unit, id)) continue
+    if (!pending.find(root, unit, id)) continue
     ids.push(id)
-    owners.push(groups.pending.consumer)
+    owners.push(pending.found.consumer)
   }
   reply.integer(acknowledge(x, unit, ids, owners))
 }
@@ -122,19 +122,19 @@ function xpending(x: Execution): void {
 
 /** The consumers of a group by name, each with what it has pending. */
 export function consumersOf(x: Execution, entry: number, group: number): { name: Buffer; unit: number; pending: number }[] {
-  const { groups } = streamsOf(x)
+  const { groups, pending } = streamsOf(x)
   const root = streamsOf(x).rootOf(entry)
   const consumers: { name: Buffer; unit: number; pending: number }[] = []
   groups.eachConsumer(root, group, (place) => consumers.push({ name: placeName(place), unit: place.unit, pending: 0 }))
-  for (const consumer of consumers) consumer.pending = groups.count(root, consumer.unit)
+  for (const consumer of consumers) consumer.pending = pending.count(root, consumer.unit)
   return consumers.sort((a, b) => a.name.compare(b.name))
 }
 
 function replySummary(x: Execution, entry: number, group: number): void {
   const { reply } = x
-  const { groups } = streamsOf(x)
+  const { pending } = streamsOf(x)
   const root = streamsOf(x).rootOf(entry)
-  const count = groups.count(root, group)
+  const count = pending.count(root, group)
   reply.array(4)
   reply.integer(count)
   if (count === 0) {
@@ -143,24 +143,24 @@ function replySummary(x: Execution, entry: number, group: number): void {
     reply.nilArray()
     return
   }
-  groups.eachPending(root, group, firstId, ({ id }) => {
+  pending.each(root, group, firstId, ({ id }) => {
     replyId(reply, id)
     return false
   })
-  groups.lastPending(root, group, true, to)
+  pending.last(root, group, true, to)
   replyId(reply, to)
-  const consumers = consumersOf(x, entry, group).filter(({ pending }) => pending > 0)
+  const consumers = consumersOf(x, entry, group).filter((consumer) => consumer.pending > 0)
   reply.array(consumers.length)
-  for (const { name, pending } of consumers) {
+  for (const consumer of consumers) {
     reply.array(2)
-    reply.bulk(name, 0, name.length)
-    reply.text(String(pending))
+    reply.bulk(consumer.name, 0, consumer.name.length)
+    reply.text(String(consumer.pending))
   }
 }
 
 function replyPending(x: Execution, entry: number, group: number, count: number, minIdle: number, consumerAt: number): void {
   const { args, reply } = x
-  const { groups } = streamsOf(x)
+  const { groups, pending } = streamsOf(x)
   const root = streamsOf(x).rootOf(entry)
   const consumer = consumerAt === 0 ? 0 : findConsumer(x, entry, group, consumerAt)
   if (consumerAt !== 0 && consumer === 0) {
@@ -172,28 +172,28 @@ function replyPending(x: Execution, entry: number, group: number, count: number,
   else names.set(consumer, Buffer.from(args.bytes(consumerAt)))
   const token = reply.arrayDeferred()
   let shown = 0
-  const show = (pending: PendingCursor): void => {
-    const idle = Math.max(0, x.now - pending.deliveredAt)
+  const show = (found: PendingCursor): void => {
+    const idle = Math.max(0, x.now - found.deliveredAt)
     if (minIdle > 0 && idle < minIdle) return
-    const name = names.get(pending.consumer) ?? Buffer.alloc(0)
+    const name = names.get(found.consumer) ?? Buffer.alloc(0)
     reply.array(4)
-    replyId(reply, pending.id)
+    replyId(reply, found.id)
     reply.bulk(name, 0, name.length)
     reply.integer(idle)
-    replyUint64(reply, pending.deliveries)
+    replyUint64(reply, found.deliveries)
     shown++
   }
   if (consumer === 0) {
-    groups.eachPending(root, group, from, (pending) => {
-      if (shown >= count || pending.id.compare(to) > 0) return false
-      show(pending)
+    pending.each(root, group, from, (found) => {
+      if (shown >= count || found.id.compare(to) > 0) return false
+      show(found)
       return true
     })
   } else {
     const id = new StreamId()
-    groups.eachOwn(root, consumer, from, (bytes, at) => {
+    pending.eachOwn(root, consumer, from, (bytes, at) => {
       if (shown >= count || id.read(bytes, at).compare(to) > 0) return false
-      if (groups.findPending(root, group, id)) show(groups.pending)
+      if (pending.find(root, group, id)) show(pending.found)
       return true
     })
   }

@@ -4,8 +4,9 @@ import type { Execution } from '../execution.ts'
 import { wrongType } from '../execution.ts'
 import { streamType } from '../keyspace/entries.ts'
 import type { ReplyWriter } from '../reply-writer.ts'
-import { groupEntriesRead, groupLastId } from '../types/stream-group-leaf.ts'
+import { groupLastId } from '../types/stream-group-leaf.ts'
 import { StreamId } from '../types/stream-id.ts'
+import type { StreamType } from '../types/stream-type.ts'
 import { deliverEdit, hasPosition } from '../types/stream-type.ts'
 import { block, tries } from './blocking.ts'
 import { syntaxError } from './errors.ts'
@@ -21,7 +22,7 @@ import {
   streamsOf,
   walkOf,
 } from './stream-arguments.ts'
-import { createConsumer, distanceFromFirst, findConsumer, findGroup, hasTombstones, unknownCount } from './stream-groups.ts'
+import { createConsumer, findConsumer, findGroup, ReadCounter } from './stream-groups.ts'
 import { wantsGroupRead, wantsRead } from './stream-needs.ts'
 
 function behindStreams(startsAt: number): KeySpec {
@@ -257,7 +258,7 @@ function xreadgroup(x: Execution): void {
     const group = findGroup(x, entry, request.group)
     if (group === undefined) return false
     const { unit } = group
-    const entriesRead = groupEntriesRead(group)
+    readCounter.begin(x, entry, group)
     if (position.compare(greatestId) !== 0) {
       beginStream(x, keyAt)
       replyHistory(x, keyAt, entry, unit, consumerFor(x, keyAt, entry, unit), position)
@@ -270,8 +271,8 @@ function xreadgroup(x: Execution): void {
     if (consumer === 0) {
       const made = consumerFor(x, keyAt, entry, unit)
       walksBehind(x, entry, after)
-      deliver(x, keyAt, entry, unit, made, entriesRead)
-    } else deliver(x, keyAt, entry, unit, consumer, entriesRead)
+      deliver(x, keyAt, entry, unit, made)
+    } else deliver(x, keyAt, entry, unit, consumer)
     return true
   })
 }
@@ -286,43 +287,69 @@ function consumerFor(x: Execution, keyAt: number, entry: number, group: number):
 
 const delivered = new StreamId()
 
+/** Ids that are about to be delivered, each with the unit of the consumer that has it pending, or 0. One instance serves all requests. */
+class Deliveries {
+  count = 0
+  readonly ids: StreamId[] = []
+  readonly formers: number[] = []
+
+  add(id: StreamId): void {
+    if (this.count === this.ids.length) {
+      this.ids.push(new StreamId())
+      this.formers.push(0)
+    }
+    ;(this.ids[this.count++] as StreamId).copy(id)
+  }
+
+  /** Finds out who has them pending; mostly nobody, for they lie behind all that the group has. */
+  findFormers({ pending }: StreamType, root: number, group: number): void {
+    const nobody = this.count === 0 || pending.endsBefore(root, group, this.ids[0] as StreamId)
+    for (let i = 0; i < this.count; i++) {
+      this.formers[i] = !nobody && pending.find(root, group, this.ids[i] as StreamId) ? pending.found.consumer : 0
+    }
+  }
+}
+
+const deliveries = new Deliveries()
+const readCounter = new ReadCounter()
+const deliveriesKept = 1024
+
 /** Delivers what the walk has come to, behind the group's last id. */
-function deliver(x: Execution, keyAt: number, entry: number, group: number, consumer: number, readBefore: bigint): void {
+function deliver(x: Execution, keyAt: number, entry: number, group: number, consumer: number): void {
   const { args, reply, mutator } = x
   const streams = streamsOf(x)
-  let entriesRead = readBefore
   const walk = walkOf(x)
-  const ids: StreamId[] = []
   const token = reply.arrayDeferred()
   let shown = 0
+  deliveries.count = 0
   do {
+    const { id: each } = walk.entry
     replyEntry(reply, walk.entry)
     shown++
-    delivered.copy(walk.entry.id)
-    if (entriesRead !== unknownCount && !hasTombstones(x, entry, delivered, undefined)) entriesRead++
-    else if (streams.entries.meta(entry).entriesAdded !== 0n) entriesRead = distanceFromFirst(x, entry, delivered)
-    if (!request.noAck) ids.push(new StreamId().copy(delivered))
+    readCounter.add(each)
+    if (!request.noAck) deliveries.add(each)
+    delivered.copy(each)
   } while (shown !== request.count && walk.next())
   reply.resolve(token, shown)
-  const root = streams.rootOf(entry)
-  const formers = ids.map((each) => (streams.groups.findPending(root, group, each) ? streams.groups.pending.consumer : 0))
+  deliveries.findFormers(streams, streams.rootOf(entry), group)
   const payload = mutator.payload()
   payload.byte(hasPosition)
   putId(payload, delivered)
-  putUint64(payload, entriesRead)
+  readCounter.put(payload)
   payload.range(args.buffer, args.starts[request.group], args.ends[request.group])
   payload.u32(group)
   payload.u32(consumer)
   payload.u48(x.now)
   payload.range(args.buffer, args.starts[request.group + 1], args.ends[request.group + 1])
-  payload.varint(ids.length)
-  for (let i = 0; i < ids.length; i++) {
-    putId(payload, ids[i] as StreamId)
-    payload.u32(formers[i] as number)
+  payload.varint(deliveries.count)
+  for (let i = 0; i < deliveries.count; i++) {
+    putId(payload, deliveries.ids[i] as StreamId)
+    payload.u32(deliveries.formers[i] as number)
     payload.u48(x.now)
     putOne(payload)
   }
   x.edit(streams, deliverEdit, keyAt)
+  if (deliveries.ids.length > deliveriesKept) deliveries.ids.length = deliveries.formers.length = deliveriesKept
 }
 
 /** Replies with what is pending for a consumer behind an id, which counts as delivered once more. */
@@ -333,7 +360,7 @@ function replyHistory(x: Execution, keyAt: number, entry: number, group: number,
   const ids: StreamId[] = []
   id.copy(position)
   if (id.increment()) {
-    streams.groups.eachOwn(root, consumer, id, (bytes, at) => {
+    streams.pending.eachOwn(root, consumer, id, (bytes, at) => {
       if (request.count > 0 && ids.length === request.count) return false
       ids.push(new StreamId().read(bytes, at))
       return true
@@ -345,8 +372,8 @@ function replyHistory(x: Execution, keyAt: number, entry: number, group: number,
   for (const each of ids) {
     if (walk.begin(entry, each, each).next()) {
       replyEntry(reply, walk.entry)
-      const found = streams.groups.findPending(root, group, each)
-      if (found) again.push({ id: each, deliveries: streams.groups.pending.deliveries + 1n })
+      const found = streams.pending.find(root, group, each)
+      if (found) again.push({ id: each, deliveries: streams.pending.found.deliveries + 1n })
     } else {
       reply.array(2)
       replyId(reply, each)

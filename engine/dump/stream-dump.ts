@@ -94,10 +94,9 @@ function writeEntry(entry: EntryCursor, ms: bigint, seq: bigint): void {
   listpack.addBigInteger(BigInt.asIntN(64, wordsOfId.readBigUInt64BE(8) - seq))
   if (!isSame) listpack.addInteger(count)
   let isField = true
-  entry.each((bytes, start, end) => {
-    if (!isField || !isSame) listpack.add(bytes, start, end)
-    isField = !isField
-  })
+  for (entry.toFirstPart(); entry.nextPart(); isField = !isField) {
+    if (!isField || !isSame) listpack.add(entry.bytes, entry.partStart, entry.partEnd)
+  }
   listpack.addInteger(entryElements + (isSame ? count : 2 * count + 1))
 }
 
@@ -140,14 +139,14 @@ function placesOf(each: (visit: (place: NamedPlace) => void) => void, areGroups 
   return found
 }
 
-function writeGroup({ groups }: StreamType, root: number, { name, unit, last, read }: Named, out: RdbOutput): void {
+function writeGroup({ groups, pending }: StreamType, root: number, { name, unit, last, read }: Named, out: RdbOutput): void {
   out.string(name, 0, name.length)
   writeId(out, last)
   out.bigLength(BigInt.asUintN(64, read))
-  const pending = groups.count(root, unit)
-  out.length(pending)
-  if (pending > 0) {
-    groups.eachPending(root, unit, new StreamId().setMin(), (each) => {
+  const count = pending.count(root, unit)
+  out.length(count)
+  if (count > 0) {
+    pending.each(root, unit, new StreamId().setMin(), (each) => {
       each.id.write(idRoom, 0)
       out.raw(idRoom, 0, idBytes)
       writeMs(out, each.deliveredAt)
@@ -160,10 +159,10 @@ function writeGroup({ groups }: StreamType, root: number, { name, unit, last, re
   for (const consumer of consumers) {
     out.string(consumer.name, 0, consumer.name.length)
     writeMs(out, consumer.seenAt)
-    const own = groups.count(root, consumer.unit)
+    const own = pending.count(root, consumer.unit)
     out.length(own)
     if (own === 0) continue
-    groups.eachOwn(root, consumer.unit, new StreamId().setMin(), (bytes, at) => {
+    pending.eachOwn(root, consumer.unit, new StreamId().setMin(), (bytes, at) => {
       out.raw(bytes, at, at + idBytes)
       return true
     })

@@ -179,7 +179,8 @@ export class Entries {
   setLsn(ref: number, lsn: number): void {
     const words = this.arena.words(ref)
     const w = this.arena.wordAt(ref)
-    words[w + 2] = lsn % two32
+    // Stored modulo 2^32.
+    words[w + 2] = lsn
     words[w + 3] = (words[w + 3] & 0xffff0000) | (lsn / two32)
   }
 

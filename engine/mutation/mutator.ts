@@ -323,7 +323,7 @@ export class Mutator {
       const record = this.#operation(editOp, db, key, ks, ke)
       record.byte(type.number)
       record.byte(edit)
-      record.range(payload.bytes, 0, payload.end)
+      record.rangeOf(payload)
     } else this.#operations++
     this.#reader.open(payload.bytes, 0, payload.end)
     return this.#applyEdit(type.number, edit, db, key, ks, ke, this.#reader)

@@ -5,7 +5,7 @@
  * inserted where they say.
  */
 import { largeValueBytes } from '../keyspace/values.ts'
-import { copyFromWords, wordView } from '../memory/word-copy.ts'
+import { copyBetweenViews, copyFromWords, wordCopyBytesMax, wordView } from '../memory/word-copy.ts'
 
 const keptBytes = 1024 * 1024
 /** Buffers do not grow by doubling beyond this: none can have more than 4 GiB. */
@@ -74,6 +74,14 @@ export class RecordBuffer {
     this.end = this.bytes.writeUIntLE(value, this.end, 6)
   }
 
+  /** Room for so many bytes, which are for the caller to write into `bytes` at the offset that is returned. */
+  reserve(length: number): number {
+    if (this.bytes.length - this.end < length) this.#grow(length)
+    const at = this.end
+    this.end = at + length
+    return at
+  }
+
   /** The bytes, and no length. */
   raw(bytes: Uint8Array, start: number, end: number): void {
     const length = end - start
@@ -101,6 +109,19 @@ export class RecordBuffer {
       for (let i = start; i < end; i++) into[at++] = bytes[i]
     } else this.bytes.set(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end), this.end)
     this.end += length
+  }
+
+  /** As `range`, of all that another buffer holds. */
+  rangeOf(other: RecordBuffer): void {
+    const { end } = other
+    if (end > wordCopyBytesMax) {
+      this.range(other.bytes, 0, end)
+      return
+    }
+    this.varint(end)
+    if (this.bytes.length - this.end < end) this.#grow(end)
+    copyBetweenViews(other.#view, 0, this.#view, this.end, end)
+    this.end += end
   }
 
   /** As `range`, for a short value that begins at `words[w]`. */

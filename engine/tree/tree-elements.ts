@@ -45,6 +45,17 @@ export class TreeElements {
     return start + offset
   }
 
+  /** Makes room for `size` bytes behind all others of a resident leaf that is likely to go on growing; as `resize`. */
+  extend(at: LeafRow, size: number): number {
+    const { leaves } = this
+    const { values } = leaves
+    const used = leaves.nodes.bytes(at.node, at.row)
+    const ref = leaves.writable(at, used + size, leaves.roomToGrow(used + size))
+    const start = values.start(ref)
+    setUsedBytes(values.bytes(ref), start, used + size)
+    return start + used
+  }
+
   /** Notes the change that `resize` began, with `by` elements more, and cuts or joins the leaf if it has to be. The row is void afterwards. */
   done(at: LeafRow, by: number, lsn: number): void {
     const { leaves } = this

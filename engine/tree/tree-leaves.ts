@@ -134,12 +134,18 @@ export class TreeLeaves {
     return this.nodes.flag(at.node, at.row, dirtyLeaf)
   }
 
-  /** Ref of the leaf with room for `needed` bytes in all (0: what it has), to be changed in place. */
-  writable(at: LeafRow, needed: number): number {
+  /** Ref of the leaf with room for `needed` bytes in all (0: what it has), to be changed in place. If it has to move, it gets `room`. */
+  writable(at: LeafRow, needed: number, room = needed): number {
     const from = this.nodes.ref(at.node, at.row)
-    if (this.#isPreserved(at, from)) return this.#anew(at, from, Math.max(needed, this.nodes.bytes(at.node, at.row)), true)
+    if (this.#isPreserved(at, from)) return this.#anew(at, from, Math.max(room, this.nodes.bytes(at.node, at.row)), true)
     if (needed <= this.values.room(from) && !this.values.isShared(from)) return from
-    return this.#relocated(at, from, this.values.arena.capacity(from), packedWithRoom(this.values, from, needed))
+    return this.#relocated(at, from, this.values.arena.capacity(from), packedWithRoom(this.values, from, room))
+  }
+
+  /** Room for a leaf that comes to so many bytes and is likely to go on growing: twice that, up to a full leaf's; an eighth more beyond. */
+  roomToGrow(needed: number): number {
+    const full = this.leafBytesMax - valueHeaderBytes
+    return needed < full ? Math.min(2 * needed, full) : needed + (needed >>> 3)
   }
 
   /** As `writable` where all that the leaf holds goes: it is empty, with room for `size` bytes, and nothing was copied. */

@@ -38,6 +38,8 @@ export const laterLeaf = 1 << 18
 
 export class TreeNodes {
   readonly arena: Arena
+  /** Counts changes of where rows are, of any tree: while it stays as it is, a row that was found is still there. */
+  moves = 0
   readonly #values: Values
 
   constructor(values: Values) {
@@ -58,6 +60,7 @@ export class TreeNodes {
   }
 
   release(node: number): void {
+    this.moves++
     this.arena.words(node)[this.arena.wordAt(node) + 3] = 0
     this.arena.release(node)
   }
@@ -150,7 +153,8 @@ export class TreeNodes {
   setLsn(node: number, row: number, lsn: number): void {
     const words = this.arena.words(node)
     const w = this.rowAt(node, row)
-    words[w + 9] = lsn % two32
+    // Stored modulo 2^32.
+    words[w + 9] = lsn
     words[w + 10] = lsn / two32
   }
 
@@ -186,6 +190,7 @@ export class TreeNodes {
 
   /** Makes room for a row at `row`, all zero; the node has room. */
   openRow(node: number, row: number): void {
+    this.moves++
     const words = this.arena.words(node)
     const w = this.rowAt(node, row)
     const end = this.rowAt(node, this.length(node))
@@ -195,6 +200,7 @@ export class TreeNodes {
   }
 
   closeRow(node: number, row: number): void {
+    this.moves++
     const words = this.arena.words(node)
     const w = this.rowAt(node, row)
     words.copyWithin(w, w + rowWords, this.rowAt(node, this.length(node)))
@@ -203,6 +209,7 @@ export class TreeNodes {
 
   /** Moves the rows from `row` on behind those of another node of the same level, which has room for them. */
   moveRows(from: number, row: number, to: number): void {
+    this.moves++
     const moved = this.length(from) - row
     const at = this.length(to)
     const fromWords = this.arena.words(from)

@@ -8,8 +8,8 @@
  */
 import { packedHeaderBytes, putBytes, readVarint, usedBytes, varintBytes, writeVarint } from '../memory/packed-bytes.ts'
 
-/** Up to this length an element takes two bytes more than it has. */
-const shortLengthMax = 0x7e
+/** Up to this length an element takes two bytes more than it has, one before and one behind. */
+export const shortLengthMax = 0x7e
 
 /** Bytes that an element takes. */
 export function elementBytes(length: number): number {

@@ -105,7 +105,7 @@ export class ListTrees implements LeafLayout {
         }
         run = { count: left, bytes: this.#bytesOf(payload, left) }
       }
-      let position = this.#elements.resize(at, used, 0, run.bytes)
+      let position = this.#elements.extend(at, run.bytes)
       const bytes = values.bytes(leaves.ref(at))
       for (let i = 0; i < run.count; i++) {
         payload.range()
@@ -134,6 +134,8 @@ export class ListTrees implements LeafLayout {
         }
         run = { count: left, bytes: this.#bytesOf(payload, left) }
       }
+      const needed = nodes.bytes(at.node, at.row) + run.bytes
+      leaves.writable(at, needed, leaves.roomToGrow(needed))
       const from = this.#elements.resize(at, packedHeaderBytes, 0, run.bytes)
       const bytes = values.bytes(leaves.ref(at))
       let position = from + run.bytes

@@ -33,14 +33,18 @@ export function slotOfElement({ entries, trees }: Keyspace, entry: number, rank:
   return trees.used(at)
 }
 
-/** Visits up to `count` elements from `rank` on. The visit must not change the list. */
-export function visitForwards(keyspace: Keyspace, entry: number, rank: number, count: number, visit: VisitElement): void {
+/** Visits elements that lie one behind the other: `count` of them, the first at `position`; false ends the walk. */
+export type VisitRun = (bytes: Buffer, position: number, count: number) => boolean
+
+/** Visits up to `count` elements from `rank` on, in runs. The visit must not change the list. */
+export function visitRuns(keyspace: Keyspace, entry: number, rank: number, count: number, visit: VisitRun): void {
   const { entries, trees, values } = keyspace
   let left = Math.min(count, entries.length(entry) - rank)
   if (left <= 0) return
   const value = entries.value(entry)
   if (!entries.isTree(entry)) {
-    visitRun(values.bytes(value), values.start(value), rank, entries.length(entry), left, visit)
+    const bytes = values.bytes(value)
+    visit(bytes, positionOf(bytes, values.start(value), rank, entries.length(entry)), left)
     return
   }
   const row = new LeafRow()
@@ -51,20 +55,24 @@ export function visitForwards(keyspace: Keyspace, entry: number, rank: number, c
     if (held === 0) continue
     const ref = trees.used(row)
     const run = Math.min(left, held - within)
-    if (!visitRun(values.bytes(ref), values.start(ref), within, held, run, visit)) return
+    const bytes = values.bytes(ref)
+    if (!visit(bytes, positionOf(bytes, values.start(ref), within, held), run)) return
     left -= run
     within = 0
   } while (left > 0 && trees.shape.next(row))
 }
 
-function visitRun(bytes: Buffer, start: number, from: number, held: number, count: number, visit: VisitElement): boolean {
-  let position = positionOf(bytes, start, from, held)
-  for (let i = 0; i < count; i++) {
-    element.read(bytes, position)
-    position = element.next
-    if (!visit(bytes, element.start, element.end)) return false
-  }
-  return true
+/** As `visitRuns`, one by one. */
+export function visitForwards(keyspace: Keyspace, entry: number, rank: number, count: number, visit: VisitElement): void {
+  visitRuns(keyspace, entry, rank, count, (bytes, from, run) => {
+    let position = from
+    for (let i = 0; i < run; i++) {
+      element.read(bytes, position)
+      position = element.next
+      if (!visit(bytes, element.start, element.end)) return false
+    }
+    return true
+  })
 }
 
 /** Visits up to `count` elements from `rank` on towards the head. */

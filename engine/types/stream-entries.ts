@@ -1,32 +1,19 @@
 /**
  * The entries of streams: in the one node of a small stream's blob, or in nodes of their own that are the leaves of a large one's tree. A leaf is never cut nor
- * joined with another: it is what Redis's node is. What is touched must be resident; whole nodes are trimmed unread.
+ * joined with another: it is what Redis's node is. What is touched must be resident. `stream-append.ts` and `stream-removal.ts` change them.
  */
 import { wantLeaf, wantRow } from '../cold-wants.ts'
 import { packedForm } from '../keyspace/entries.ts'
 import { packedHeaderBytes, setUsedBytes, usedBytes } from '../memory/packed-bytes.ts'
 import type { ColdWants } from '../need.ts'
+import { LeafFinger } from '../tree/leaf-finger.ts'
 import { Separator } from '../tree/separator.ts'
-import { TreeElements } from '../tree/tree-elements.ts'
 import type { TreeLeaves } from '../tree/tree-leaves.ts'
 import { LeafRow } from '../tree/tree-shape.ts'
 import type { Collections } from './collections.ts'
-import { pendingLayout } from './stream-group-leaf.ts'
 import { StreamId } from './stream-id.ts'
 import { blobNodeOffset, metaBytes, metaOffset, StreamMeta } from './stream-meta.ts'
-import type { EntryFields } from './stream-node.ts'
-import {
-  EntryCursor,
-  EntryWriter,
-  entriesAt,
-  hasMasterFields,
-  headerBytesFor,
-  nodeLive,
-  nodeLost,
-  nodeMaster,
-  seekEntry,
-  writeHeader,
-} from './stream-node.ts'
+import { EntryCursor, nodeLive, nodeMaster, seekEntry } from './stream-node.ts'
 import { entrySeparator, groupBit } from './stream-separator.ts'
 
 /** A node, where it is now. */
@@ -54,19 +41,43 @@ export function visitEntries(bytes: Buffer, start: number, separator: Separator 
 export class StreamEntries {
   readonly collections: Collections
   readonly leaves: TreeLeaves
-  readonly #elements: TreeElements
+  /** The entry that `find` has found: its node, that node's leaf, and the entry itself. */
+  readonly place = new NodePlace()
+  readonly placeRow = new LeafRow()
+  readonly found = new EntryCursor()
   readonly #meta = new StreamMeta()
-  readonly #writer = new EntryWriter()
-  readonly #cursor = new EntryCursor()
   readonly #at = new LeafRow()
+  readonly #finger: LeafFinger
   readonly #next = new LeafRow()
   readonly #separator = new Separator()
   readonly #id = new StreamId()
+  /** The large stream whose ends were asked for last, and where they are while no row of any tree moves. */
+  #root = 0
+  #moves = -1
+  readonly #metaRow = new LeafRow()
+  readonly #lastRow = new LeafRow()
+  #hasLast = false
 
   constructor(collections: Collections) {
     this.collections = collections
     this.leaves = collections.keyspace.trees
-    this.#elements = new TreeElements(this.leaves, pendingLayout(this.leaves))
+    this.#finger = new LeafFinger(this.leaves)
+  }
+
+  /** Finds the ends of a large stream, unless they are known. */
+  #findEnds(root: number): void {
+    const { shape, nodes } = this.leaves
+    if (root === this.#root && nodes.moves === this.#moves) return
+    this.#root = root
+    this.#moves = nodes.moves
+    shape.first(root, this.#metaRow)
+    const last = this.#lastRow
+    shape.last(root, last)
+    this.#hasLast = this.isEntries(last)
+    if (this.#hasLast || this.leaves.roots.leaves(root) === 1) return
+    // Groups lie behind the entries.
+    shape.locate(root, this.#separator.set(groupBit - 1, 0xffffffff, 0xffffffff, 0xffffffff), last)
+    this.#hasLast = this.isEntries(last)
   }
 
   /** The metadata of a stream, to read: valid until something changes. */
@@ -74,8 +85,8 @@ export class StreamEntries {
     const { entries, values } = this.collections.keyspace
     let value = entries.value(entry)
     if (entries.isTree(entry)) {
-      this.leaves.shape.first(value, this.#at)
-      value = this.leaves.used(this.#at)
+      this.#findEnds(value)
+      value = this.leaves.used(this.#metaRow)
     }
     return this.#meta.open(values.bytes(value), values.start(value) + metaOffset)
   }
@@ -87,8 +98,8 @@ export class StreamEntries {
       const at = this.collections.resizeBlob(entry, metaOffset, 0, 0)
       return this.#meta.open(values.bytes(entries.value(entry)), at)
     }
-    const at = this.#at
-    this.leaves.shape.first(entries.value(entry), at)
+    const at = this.#metaRow
+    this.#findEnds(entries.value(entry))
     this.leaves.used(at)
     const ref = this.leaves.writable(at, 0)
     this.leaves.changed(at, 0, lsn)
@@ -138,8 +149,15 @@ export class StreamEntries {
   lastNode(entry: number, into: NodePlace): boolean {
     const { entries } = this.collections.keyspace
     if (!entries.isTree(entry)) return this.#blobNode(entry, into)
-    const at = this.#at
-    return this.#lastLeaf(entries.value(entry), at) && this.#open(at, into)
+    this.#findEnds(entries.value(entry))
+    return this.#hasLast && this.#open(this.#lastRow, into)
+  }
+
+  /** The last leaf with entries of a large stream; false, and `into` the first of all, when there is none. */
+  locateLast(root: number, into: LeafRow): boolean {
+    this.#findEnds(root)
+    into.set(this.#lastRow.node, this.#lastRow.row)
+    return this.#hasLast
   }
 
   #blobNode(entry: number, into: NodePlace): boolean {
@@ -162,17 +180,12 @@ export class StreamEntries {
     return true
   }
 
-  /** The last leaf with entries; false, and `at` the first of all, when there is none. */
-  #lastLeaf(root: number, at: LeafRow): boolean {
-    const { shape } = this.leaves
-    shape.locate(root, this.#separator.set(groupBit - 1, 0xffffffff, 0xffffffff, 0xffffffff), at)
-    return this.#isEntries(at)
-  }
-
   /** Whether a leaf has entries: not the metadata, nor what belongs to groups. */
-  #isEntries(at: LeafRow): boolean {
-    const { words } = this.leaves.shape.separator(at, this.#separator)
-    return words[0] < groupBit && (words[0] | words[1] | words[2] | words[3]) !== 0
+  isEntries({ node, row }: LeafRow): boolean {
+    const { nodes } = this.leaves
+    const words = nodes.arena.words(node)
+    const w = nodes.rowAt(node, row)
+    return words[w] < groupBit && (words[w] | words[w + 1] | words[w + 2] | words[w + 3]) !== 0
   }
 
   /** Opens the node in whose range an id lies: the first where there is none before; false when there is none behind either. `at` names its leaf. */
@@ -180,8 +193,8 @@ export class StreamEntries {
     const { entries } = this.collections.keyspace
     if (!entries.isTree(entry)) return this.#blobNode(entry, into)
     const { shape } = this.leaves
-    shape.locate(entries.value(entry), entrySeparator(id, this.#separator), at)
-    if (!this.#isEntries(at) && !(shape.next(at) && this.#isEntries(at))) return false
+    this.#finger.locate(entries.value(entry), entrySeparator(id, this.#separator), at)
+    if (!this.isEntries(at) && !(shape.next(at) && this.isEntries(at))) return false
     return this.#open(at, into)
   }
 
@@ -195,7 +208,7 @@ export class StreamEntries {
 
   /** Goes on to the next leaf with entries, unread; false when there is none. */
   moveOn(at: LeafRow): boolean {
-    return this.leaves.shape.next(at) && this.#isEntries(at)
+    return this.leaves.shape.next(at) && this.isEntries(at)
   }
 
   /** Opens the node at a row, or that of a small stream. */
@@ -220,194 +233,23 @@ export class StreamEntries {
   /** Goes on to the next (or previous) leaf with entries. */
   nextNode(at: LeafRow, into: NodePlace, backwards: boolean): boolean {
     const { shape } = this.leaves
-    return (backwards ? shape.previous(at) : shape.next(at)) && this.#isEntries(at) && this.#open(at, into)
-  }
-
-  /** Appends an entry, which is behind all others; in a node of its own if `begins`, and where there is none. */
-  append(entry: number, id: StreamId, fields: EntryFields, begins: boolean, lsn: number): void {
-    const { collections } = this
-    const { entries } = collections.keyspace
-    const isNew = entries.isTree(entry)
-      ? this.#appendToTree(entries.value(entry), id, fields, begins, lsn)
-      : this.#appendToBlob(entry, id, fields)
-    const meta = this.writableMeta(entry, lsn)
-    meta.setLastId(id)
-    meta.countAdded()
-    if (entries.length(entry) === 0) meta.setFirstId(id)
-    if (isNew) meta.setNodes(meta.nodes + 1)
-    collections.changed(entry, 1, lsn)
-  }
-
-  #appendToBlob(entry: number, id: StreamId, fields: EntryFields): boolean {
-    const { collections } = this
-    const { entries, values } = collections.keyspace
-    const value = entries.value(entry)
-    const start = values.start(value)
-    const used = usedBytes(values.bytes(value), start)
-    const isNew = used === blobNodeOffset
-    const header = isNew ? headerBytesFor(fields) : 0
-    const size = this.#measure(values.bytes(value), start + blobNodeOffset, id, fields, isNew)
-    const at = collections.resizeBlob(entry, used, 0, header + size)
-    this.#write(values.bytes(entries.value(entry)), at - used + blobNodeOffset, at, header, id, fields)
-    return isNew
-  }
-
-  #appendToTree(root: number, id: StreamId, fields: EntryFields, begins: boolean, lsn: number): boolean {
-    const { leaves } = this
-    const { values } = leaves
-    const at = this.#at
-    const isFirst = !this.#lastLeaf(root, at)
-    const order = entrySeparator(id, this.#separator).compare(values.arena.words(at.node), leaves.nodes.rowAt(at.node, at.row))
-    const isNew = isFirst || (begins && order > 0)
-    const header = isNew ? headerBytesFor(fields) : 0
-    if (isNew) {
-      if (!isFirst && leaves.ref(at) !== 0) {
-        leaves.writable(at, 0)
-        leaves.fit(at)
-      }
-      const size = this.#measure(Buffer.alloc(0), 0, id, fields, true)
-      leaves.create(at, entrySeparator(id, this.#separator), packedHeaderBytes + header + size, lsn)
-      const position = this.#elements.resize(at, packedHeaderBytes, 0, header + size)
-      this.#write(values.bytes(leaves.ref(at)), position, position, header, id, fields)
-    } else {
-      const ref = leaves.used(at)
-      const size = this.#measure(values.bytes(ref), values.start(ref) + packedHeaderBytes, id, fields, false)
-      const used = leaves.nodes.bytes(at.node, at.row)
-      const position = this.#elements.resize(at, used, 0, size)
-      this.#write(values.bytes(leaves.ref(at)), position - used + packedHeaderBytes, position, 0, id, fields)
-    }
-    leaves.changed(at, 1, lsn)
-    return isNew
-  }
-
-  #measure(bytes: Buffer, node: number, id: StreamId, fields: EntryFields, isNew: boolean): number {
-    if (isNew) return this.#writer.measure(id, id, fields, true)
-    const isSame = hasMasterFields(bytes, node, fields)
-    return this.#writer.measure(nodeMaster(bytes, node, this.#id), id, fields, isSame)
-  }
-
-  #write(bytes: Buffer, node: number, at: number, header: number, id: StreamId, fields: EntryFields): void {
-    if (header > 0) writeHeader(bytes, node, id, fields)
-    this.#writer.write(bytes, node, at + header, id, fields)
+    return (backwards ? shape.previous(at) : shape.next(at)) && this.isEntries(at) && this.#open(at, into)
   }
 
   /** Whether there is an entry. */
   has(entry: number, id: StreamId): boolean {
-    return this.#find(entry, id)
+    return this.find(entry, id) >= 0
   }
 
-  readonly #place = new NodePlace()
-  #found = 0
-
-  /** Finds an entry: `#place` and `#at` tell its node, `#found` where it begins. */
-  #find(entry: number, id: StreamId): boolean {
-    const place = this.#place
-    if (!this.nodeOf(entry, id, place, this.#at)) return false
-    this.#found = seekEntry(place.bytes, place.start, place.end, id)
-    if (this.#found === place.end) return false
-    this.#cursor.enter(place.bytes, place.start)
-    this.#cursor.read(this.#found)
-    return this.#cursor.id.compare(id) === 0
-  }
-
-  /** Deletes an entry; false when there is none. */
-  delete(entry: number, id: StreamId, lsn: number): boolean {
-    if (!this.#find(entry, id)) return false
-    this.#cut(entry, this.#found, this.#cursor.end, 1, lsn)
-    const meta = this.writableMeta(entry, lsn)
-    if (id.compare(meta.maxDeletedId(this.#id)) > 0) meta.setMaxDeletedId(id)
-    this.collections.changed(entry, -1, lsn)
-    if (id.compare(meta.firstId(this.#id)) === 0) this.#tellFirst(entry, lsn)
-    return true
-  }
-
-  /** Takes `count` entries out of the node that `#place` and `#at` tell; it goes with its last one. */
-  #cut(entry: number, from: number, to: number, count: number, lsn: number): void {
-    const { collections, leaves } = this
-    const { entries, values } = collections.keyspace
-    const { bytes, start, end } = this.#place
-    const isLast = nodeLive(bytes, start) === count
-    if (!entries.isTree(entry)) {
-      const first = isLast ? start : from
-      collections.resizeBlob(entry, blobNodeOffset + first - start, (isLast ? end : to) - first, 0)
-      const value = entries.value(entry)
-      if (isLast) this.#lostNodes(entry, 1, lsn)
-      else nodeLost(values.bytes(value), values.start(value) + blobNodeOffset, count)
-    } else if (isLast) {
-      leaves.remove(this.#at)
-      this.#lostNodes(entry, 1, lsn)
-    } else {
-      const at = this.#at
-      this.#elements.resize(at, packedHeaderBytes + from - start, to - from, 0)
-      const ref = leaves.ref(at)
-      nodeLost(values.bytes(ref), values.start(ref) + packedHeaderBytes, count)
-      leaves.changed(at, -count, lsn)
-      leaves.trim(at)
-    }
-  }
-
-  #lostNodes(entry: number, count: number, lsn: number): void {
-    const meta = this.writableMeta(entry, lsn)
-    meta.setNodes(Math.max(0, meta.nodes - count))
-  }
-
-  /** Notes which entry is the first now. */
-  #tellFirst(entry: number, lsn: number): void {
-    const first = new StreamId()
-    const place = this.#place
-    if (this.nodeOf(entry, first, place, this.#at)) {
-      this.#cursor.enter(place.bytes, place.start)
-      this.#cursor.read(entriesAt(place.bytes, place.start))
-      first.copy(this.#cursor.id)
-    }
-    this.writableMeta(entry, lsn).setFirstId(first)
-  }
-
-  /** Removes all entries before `bound`, or all there are without one. Returns how many. */
-  trim(entry: number, bound: StreamId | undefined, lsn: number): number {
-    const { entries } = this.collections.keyspace
-    let removed = entries.isTree(entry) ? this.#trimLeaves(entry, bound, lsn) : 0
-    const place = this.#place
-    if (this.nodeOf(entry, this.#id.setMin(), place, this.#at)) {
-      const { bytes, start, end } = place
-      const stop = bound === undefined ? end : seekEntry(bytes, start, end, bound)
-      const from = entriesAt(bytes, start)
-      let count = 0
-      this.#cursor.enter(bytes, start)
-      for (let at = from; at < stop; at = this.#cursor.end, count++) this.#cursor.read(at)
-      if (count > 0) this.#cut(entry, from, stop, count, lsn)
-      removed += count
-    }
-    if (removed === 0) return 0
-    this.collections.changed(entry, -removed, lsn)
-    this.#tellFirst(entry, lsn)
-    return removed
-  }
-
-  /** Removes the leaves that are wholly before `bound`. */
-  #trimLeaves(entry: number, bound: StreamId | undefined, lsn: number): number {
-    const { leaves } = this
-    const { shape, nodes } = leaves
-    const root = this.collections.keyspace.entries.value(entry)
-    const at = this.#at
-    const limit = new Separator()
-    if (bound !== undefined) entrySeparator(bound, limit)
-    let removed = 0
-    let gone = 0
-    for (;;) {
-      shape.first(root, at)
-      if (!shape.next(at) || !this.#isEntries(at)) break
-      if (bound !== undefined) {
-        const next = this.#next.set(at.node, at.row)
-        if (!shape.next(next) || !this.#isEntries(next)) break
-        if (limit.compare(leaves.values.arena.words(next.node), nodes.rowAt(next.node, next.row)) < 0) break
-      }
-      removed += nodes.count(at.node, at.row)
-      gone++
-      leaves.remove(at)
-    }
-    if (gone > 0) this.#lostNodes(entry, gone, lsn)
-    return removed
+  /** Finds an entry: `place`, `placeRow` and `found` tell where it is. Returns where it begins, -1 when there is none. */
+  find(entry: number, id: StreamId): number {
+    const { place, found } = this
+    if (!this.nodeOf(entry, id, place, this.placeRow)) return -1
+    const at = seekEntry(place.bytes, place.start, place.end, id)
+    if (at === place.end) return -1
+    found.enter(place.bytes, place.start)
+    found.read(at)
+    return found.id.compare(id) === 0 ? at : -1
   }
 
   /** Wants the metadata of a large stream. */
@@ -417,8 +259,8 @@ export class StreamEntries {
 
   /** Wants the last node of a large stream. */
   wantLast(root: number, wants: ColdWants): void {
-    const at = this.#at
-    if (this.#lastLeaf(root, at) && this.leaves.ref(at) === 0) wantRow(this.leaves, root, at, wants)
+    this.#findEnds(root)
+    if (this.#hasLast && this.leaves.ref(this.#lastRow) === 0) wantRow(this.leaves, root, this.#lastRow, wants)
   }
 
   /** Wants the nodes with the entries from an id on that come to `count`, up to the id `to`; backwards those before it. */
@@ -428,10 +270,10 @@ export class StreamEntries {
     const at = new LeafRow()
     const limit = entrySeparator(backwards ? from : to, new Separator())
     shape.locate(root, entrySeparator(backwards ? to : from, this.#separator), at)
-    if (!this.#isEntries(at) && !shape.next(at)) return
+    if (!this.isEntries(at) && !shape.next(at)) return
     // The node in which the range begins may show nothing of it.
     let left = count
-    for (let isFirst = true; this.#isEntries(at) && left > 0; isFirst = false) {
+    for (let isFirst = true; this.isEntries(at) && left > 0; isFirst = false) {
       const order = limit.compare(leaves.values.arena.words(at.node), nodes.rowAt(at.node, at.row))
       if (!backwards && !isFirst && order < 0) return
       if (leaves.ref(at) === 0) wantRow(leaves, root, at, wants)
@@ -450,9 +292,9 @@ export class StreamEntries {
     if (!(goes > 0)) return
     const at = new LeafRow()
     if (length > 0) shape.locateRank(root, goes, at)
-    else this.#lastLeaf(root, at)
+    else this.locateLast(root, at)
     if (length > 0 && leaves.ref(at) === 0) wantRow(leaves, root, at, wants)
-    if (shape.rankWithin === 0 && shape.previous(at) && this.#isEntries(at) && leaves.ref(at) === 0) wantRow(leaves, root, at, wants)
+    if (shape.rankWithin === 0 && shape.previous(at) && this.isEntries(at) && leaves.ref(at) === 0) wantRow(leaves, root, at, wants)
   }
 
   /** Wants the node of an entry, and the one behind it, which may have the first entry when that one goes. */
@@ -461,7 +303,7 @@ export class StreamEntries {
     const at = new LeafRow()
     leaves.shape.locate(root, entrySeparator(id, this.#separator), at)
     for (let i = 0; i < 3; i++) {
-      if (this.#isEntries(at) && leaves.ref(at) === 0) wantRow(leaves, root, at, wants)
+      if (this.isEntries(at) && leaves.ref(at) === 0) wantRow(leaves, root, at, wants)
       if (!leaves.shape.next(at)) return
     }
   }

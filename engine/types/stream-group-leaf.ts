@@ -11,6 +11,7 @@
 import { Separator } from '../tree/separator.ts'
 import type { LeafLayout } from '../tree/tree-elements.ts'
 import type { TreeLeaves } from '../tree/tree-leaves.ts'
+import type { LeafRow } from '../tree/tree-shape.ts'
 import { StreamId } from './stream-id.ts'
 import { consumersUnit, groupBit, groupsUnit, pendingSeparator } from './stream-separator.ts'
 
@@ -22,8 +23,15 @@ export const pendingBytes = 35
 export const ownBytes = 17
 export const groupNameOffset = 41
 export const consumerNameOffset = 23
+/** Where in a group's element the number of entries read is. */
+export const readOffset = 33
 const scratch = new StreamId()
 const before = new Separator()
+
+/** The unit of a leaf in the second range. Of a leaf with entries it is no unit's number. */
+export function unitAt({ nodes }: TreeLeaves, { node, row }: LeafRow): number {
+  return nodes.arena.words(node)[nodes.rowAt(node, row)] - groupBit
+}
 
 /** How the leaves of groups are laid out; those of entries are never cut. */
 export function pendingLayout(leaves: TreeLeaves): LeafLayout {
@@ -36,7 +44,7 @@ export function pendingLayout(leaves: TreeLeaves): LeafLayout {
         into.set((groupBit | kind) >>> 0, bytes.readUInt32BE(at + 5), bytes.readUInt32BE(at + 9))
         return bytes.compare(bytes, beforeAt + 5, beforeAt + 13, at + 5, at + 13) !== 0
       }
-      const unit = (leaves.values.arena.words(row.node)[leaves.nodes.rowAt(row.node, row.row)] & (groupBit - 1)) >>> 0
+      const unit = unitAt(leaves, row)
       pendingSeparator(unit, scratch.read(bytes, beforeAt + 1), before)
       pendingSeparator(unit, scratch.read(bytes, at + 1), into)
       return before.compare(into.words, 0) !== 0
@@ -62,7 +70,7 @@ export function groupLastId({ bytes, at }: NamedPlace, into: StreamId): StreamId
 
 /** -1 if unknown. */
 export function groupEntriesRead({ bytes, at }: NamedPlace): bigint {
-  return bytes.readBigInt64BE(at + 33)
+  return bytes.readBigInt64BE(at + readOffset)
 }
 
 export function consumerSeenAt({ bytes, at }: NamedPlace): number {

@@ -1,47 +1,40 @@
 /**
- * Consumer groups of streams, in the second range of the tree (`stream-separator.ts` has the order, `stream-group-leaf.ts` the elements). A unit's pending ids
- * have leaves of their own, so that their number is a difference of ranks, and a list goes leaf by leaf, unread. What is missing, in a replay, is
- * passed over.
+ * Groups of streams and their consumers, by name, in the second range of the tree (`stream-separator.ts` has the order, `stream-group-leaf.ts`
+ * the elements); what they have pending is in `stream-pending.ts`. What is missing, in a replay, is passed over.
  */
 import { wantLeaf, wantRow } from '../cold-wants.ts'
 import { packedHeaderBytes, sameBytes, usedBytes } from '../memory/packed-bytes.ts'
 import type { ColdWants } from '../need.ts'
+import { LeafFinger } from '../tree/leaf-finger.ts'
 import { Separator } from '../tree/separator.ts'
 import { TreeElements } from '../tree/tree-elements.ts'
 import type { TreeLeaves } from '../tree/tree-leaves.ts'
 import { LeafRow } from '../tree/tree-shape.ts'
 import { fieldHash } from './hash-leaf.ts'
 import type { NamedPlace } from './stream-group-leaf.ts'
-import {
-  consumerKind,
-  consumerNameOffset,
-  groupKind,
-  groupNameOffset,
-  ownBytes,
-  ownKind,
-  PendingCursor,
-  pendingBytes,
-  pendingKind,
-  pendingLayout,
-  placeName,
-} from './stream-group-leaf.ts'
-import { idBytes, StreamId } from './stream-id.ts'
-import { consumersUnit, firstOfUnit, groupBit, groupsUnit, pendingSeparator } from './stream-separator.ts'
-
-const scratch = new StreamId()
+import { consumerKind, consumerNameOffset, groupKind, groupNameOffset, pendingLayout, placeName, unitAt } from './stream-group-leaf.ts'
+import type { StreamId } from './stream-id.ts'
+import { idBytes } from './stream-id.ts'
+import type { StreamPending } from './stream-pending.ts'
+import { consumersUnit, firstOfUnit, groupBit, groupsUnit } from './stream-separator.ts'
 
 export class StreamGroups {
   readonly leaves: TreeLeaves
   /** The group and the consumer that were found last: valid until something changes. */
   readonly group: NamedPlace = { bytes: Buffer.alloc(0), at: 0, unit: 0 }
   readonly consumer: NamedPlace = { bytes: Buffer.alloc(0), at: 0, unit: 0 }
-  readonly pending = new PendingCursor()
+  readonly #pending: StreamPending
   readonly #elements: TreeElements
+  readonly #ofGroups: LeafFinger
+  readonly #ofConsumers: LeafFinger
   readonly #at = new LeafRow()
   readonly #separator = new Separator()
 
-  constructor(leaves: TreeLeaves) {
+  constructor(leaves: TreeLeaves, pending: StreamPending) {
     this.leaves = leaves
+    this.#pending = pending
+    this.#ofGroups = new LeafFinger(leaves)
+    this.#ofConsumers = new LeafFinger(leaves)
     this.#elements = new TreeElements(leaves, pendingLayout(leaves))
   }
 
@@ -60,8 +53,9 @@ export class StreamGroups {
     const { values } = leaves
     const hash = fieldHash(name, start, end, leaves.roots.seed(root))
     const at = this.#at
-    leaves.shape.locate(root, this.#separator.set((groupBit | kind) >>> 0, owner, hash), at)
-    if (this.#firstWord(at) !== (groupBit | kind) >>> 0) return -1
+    const finger = kind === groupsUnit ? this.#ofGroups : this.#ofConsumers
+    finger.locate(root, this.#separator.set((groupBit | kind) >>> 0, owner, hash), at)
+    if (unitAt(leaves, at) !== kind) return -1
     const ref = leaves.used(at)
     const bytes = values.bytes(ref)
     const leaf = values.start(ref)
@@ -83,10 +77,6 @@ export class StreamGroups {
       position += size
     }
     return ~(position - leaf)
-  }
-
-  #firstWord(at: LeafRow): number {
-    return this.leaves.values.arena.words(at.node)[this.leaves.nodes.rowAt(at.node, at.row)]
   }
 
   /** Puts a group, or sets where it has come to. */
@@ -139,7 +129,7 @@ export class StreamGroups {
     const { values } = leaves
     const at = this.#at
     let found = this.#findNamed(root, kind, owner, name, start, end, into)
-    if (this.#firstWord(at) !== (groupBit | kind) >>> 0) {
+    if (unitAt(leaves, at) !== kind) {
       this.#elements.makeLeaf(root, firstOfUnit(kind, this.#separator), at, lsn)
       found = ~packedHeaderBytes
     }
@@ -173,13 +163,13 @@ export class StreamGroups {
     if (found < 0) return false
     const { unit } = this.group
     this.#removeAt(found, groupNameOffset + end - start, lsn)
-    this.#dropUnit(root, unit)
+    this.#pending.drop(root, unit)
     const consumers: { name: Buffer; unit: number }[] = []
     this.eachConsumer(root, unit, (place) => consumers.push({ name: placeName(place), unit: place.unit }))
     for (const consumer of consumers) {
       const at = this.#findNamed(root, consumersUnit, unit, consumer.name, 0, consumer.name.length, this.consumer)
       if (at >= 0) this.#removeAt(at, consumerNameOffset + consumer.name.length, lsn)
-      this.#dropUnit(root, consumer.unit)
+      this.#pending.drop(root, consumer.unit)
     }
     return true
   }
@@ -188,199 +178,14 @@ export class StreamGroups {
   removeConsumer(root: number, group: number, name: Buffer, start: number, end: number, lsn: number): number {
     if (this.#findNamed(root, consumersUnit, group, name, start, end, this.consumer) < 0) return -1
     const { unit } = this.consumer
-    const ids: Buffer[] = []
-    this.eachOwn(root, unit, scratch.setMin(), (bytes, at) => {
-      ids.push(Buffer.from(bytes.subarray(at, at + idBytes)))
-      return true
-    })
-    const id = new StreamId()
-    for (const each of ids) this.#removePending(root, group, id.read(each, 0), pendingBytes, lsn)
-    this.#dropUnit(root, unit)
+    const pending = this.#pending.dropConsumer(root, group, unit, lsn)
     const found = this.#findNamed(root, consumersUnit, group, name, start, end, this.consumer)
     this.#removeAt(found, consumerNameOffset + end - start, lsn)
-    return ids.length
+    return pending
   }
 
   #removeAt(offset: number, size: number, lsn: number): void {
     this.#elements.remove(this.#at, offset, size, 1, lsn)
-  }
-
-  /** Removes the leaves of a unit, unread. */
-  #dropUnit(root: number, unit: number): void {
-    const at = this.#at
-    while (this.#firstOf(root, unit, at)) this.leaves.remove(at)
-  }
-
-  /** The first leaf of a unit; false when there is none. */
-  #firstOf(root: number, unit: number, at: LeafRow): boolean {
-    const word = (groupBit | unit) >>> 0
-    this.leaves.shape.locate(root, firstOfUnit(unit, this.#separator), at)
-    return this.#firstWord(at) === word || (this.leaves.shape.next(at) && this.#firstWord(at) === word)
-  }
-
-  /** How many ids a unit has pending. */
-  count(root: number, unit: number): number {
-    return this.#rankBefore(root, unit + 1) - this.#rankBefore(root, unit)
-  }
-
-  #rankBefore(root: number, unit: number): number {
-    const { shape, nodes } = this.leaves
-    const at = this.#at
-    shape.locate(root, firstOfUnit(unit, this.#separator), at)
-    const rank = shape.rankOf(at)
-    return this.#firstWord(at) === (groupBit | unit) >>> 0 ? rank : rank + nodes.count(at.node, at.row)
-  }
-
-  /** Finds what is pending in a group under an id: `pending` tells where it is. */
-  findPending(root: number, group: number, id: StreamId): boolean {
-    const offset = this.#search(root, group, id, pendingBytes)
-    if (offset < 0) return false
-    const ref = this.leaves.ref(this.#at)
-    this.pending.bytes = this.leaves.values.bytes(ref)
-    this.pending.at = this.leaves.values.start(ref) + offset
-    this.pending.id.copy(id)
-    return true
-  }
-
-  /** Offset in its leaf of an id pending in a unit, or the complement of where it would be. `#at` names the leaf, of another unit if there is none. */
-  #search(root: number, unit: number, id: StreamId, size: number): number {
-    const { leaves } = this
-    const at = this.#at
-    leaves.shape.locate(root, pendingSeparator(unit, id, this.#separator), at)
-    if (this.#firstWord(at) !== (groupBit | unit) >>> 0) return -1
-    const ref = leaves.used(at)
-    const bytes = leaves.values.bytes(ref)
-    const first = leaves.values.start(ref) + packedHeaderBytes
-    let low = 0
-    let high = (leaves.nodes.bytes(at.node, at.row) - packedHeaderBytes) / size
-    // What is delivered comes last, most of the time.
-    if (high > 0 && id.compareAt(bytes, first + (high - 1) * size + 1) > 0) return ~(packedHeaderBytes + high * size)
-    while (low < high) {
-      const middle = (low + high) >>> 1
-      const order = id.compareAt(bytes, first + middle * size + 1)
-      if (order === 0) return packedHeaderBytes + middle * size
-      if (order > 0) low = middle + 1
-      else high = middle
-    }
-    return ~(packedHeaderBytes + low * size)
-  }
-
-  /**
-   * Makes something pending in a group for a consumer, taking it from the consumer that has it. `bytes` tell at `at` how often it was
-   * delivered.
-   */
-  putPending(
-    root: number,
-    group: number,
-    consumer: number,
-    id: StreamId,
-    deliveredAt: number,
-    from: Buffer,
-    at: number,
-    lsn: number,
-  ): void {
-    const found = this.#search(root, group, id, pendingBytes)
-    let former = 0
-    const { values } = this.leaves
-    let position: number
-    if (found >= 0) {
-      position = this.#elements.resize(this.#at, found, pendingBytes, pendingBytes)
-      former = values.bytes(this.leaves.ref(this.#at)).readUInt32BE(position + 17)
-    } else position = this.#insert(root, group, found, id, pendingKind, pendingBytes, lsn)
-    const bytes = values.bytes(this.leaves.ref(this.#at))
-    bytes.writeUInt32BE(consumer, position + 17)
-    bytes.writeUIntBE(deliveredAt, position + 21, 6)
-    for (let i = 0; i < 8; i++) bytes[position + 27 + i] = from[at + i]
-    this.#done(lsn)
-    if (former === consumer) return
-    if (former !== 0) this.#removePending(root, former, id, ownBytes, lsn)
-    const own = this.#search(root, consumer, id, ownBytes)
-    if (own >= 0) return
-    this.#insert(root, consumer, own, id, ownKind, ownBytes, lsn)
-    this.#done(lsn)
-  }
-
-  /** Makes room where `#search` has not found an id, and writes kind and id; then comes `#done`. */
-  #insert(root: number, unit: number, found: number, id: StreamId, kind: number, size: number, lsn: number): number {
-    const { leaves } = this
-    const at = this.#at
-    let offset = ~found
-    if (this.#firstWord(at) !== (groupBit | unit) >>> 0) {
-      this.#elements.makeLeaf(root, firstOfUnit(unit, this.#separator), at, lsn)
-      offset = packedHeaderBytes
-    } else if (offset + size > leaves.leafBytesMax && offset === leaves.nodes.bytes(at.node, at.row)) {
-      // What comes in order begins another leaf, instead of leaving halves.
-      const separator = pendingSeparator(unit, id, this.#separator)
-      if (separator.compare(leaves.values.arena.words(at.node), leaves.nodes.rowAt(at.node, at.row)) > 0) {
-        leaves.create(at, separator, packedHeaderBytes + size, lsn)
-        offset = packedHeaderBytes
-      }
-    }
-    const position = this.#elements.resize(at, offset, 0, size)
-    const bytes = leaves.values.bytes(leaves.ref(at))
-    bytes[position] = kind
-    id.write(bytes, position + 1)
-    this.#isNew = 1
-    return position
-  }
-
-  /** Takes an id off what is pending in a group and for its consumer; false if it is not pending. */
-  acknowledge(root: number, group: number, consumer: number, id: StreamId, lsn: number): boolean {
-    const isPending = this.#removePending(root, group, id, pendingBytes, lsn)
-    this.#removePending(root, consumer, id, ownBytes, lsn)
-    return isPending
-  }
-
-  #removePending(root: number, unit: number, id: StreamId, size: number, lsn: number): boolean {
-    const found = this.#search(root, unit, id, size)
-    if (found < 0) return false
-    this.#removeAt(found, size, lsn)
-    return true
-  }
-
-  /** Visits what is pending in a group from an id on, in order, until told that it is enough. */
-  eachPending(root: number, group: number, from: StreamId, visit: (pending: PendingCursor) => boolean): void {
-    const { pending } = this
-    this.#eachIn(root, group, from, pendingBytes, (bytes, at) => {
-      pending.bytes = bytes
-      pending.at = at - 1
-      pending.id.read(bytes, at)
-      return visit(pending)
-    })
-  }
-
-  /** Visits the ids pending for a consumer from one on, in order, until told that it is enough. */
-  eachOwn(root: number, consumer: number, from: StreamId, visit: (bytes: Buffer, at: number) => boolean): void {
-    this.#eachIn(root, consumer, from, ownBytes, visit)
-  }
-
-  #eachIn(
-    root: number,
-    unit: number,
-    from: StreamId,
-    size: number,
-    visit: (bytes: Buffer, at: number) => boolean,
-    stopsAtCold = false,
-  ): void {
-    const { leaves } = this
-    const word = (groupBit | unit) >>> 0
-    const at = new LeafRow()
-    leaves.shape.locate(root, pendingSeparator(unit, from, this.#separator), at)
-    if (stopsAtCold && leaves.ref(at) === 0) return
-    const found = this.#search(root, unit, from, size)
-    at.set(this.#at.node, this.#at.row)
-    if (this.#firstWord(at) !== word) return
-    let offset = found < 0 ? ~found : found
-    for (;;) {
-      if (stopsAtCold && leaves.ref(at) === 0) return
-      const ref = leaves.used(at)
-      const bytes = leaves.values.bytes(ref)
-      const start = leaves.values.start(ref)
-      const end = start + usedBytes(bytes, start)
-      for (let position = start + offset; position < end; position += size) if (!visit(bytes, position + 1)) return
-      offset = packedHeaderBytes
-      if (!leaves.shape.next(at) || this.#firstWord(at) !== word) return
-    }
   }
 
   /** Visits all groups, in no order that means anything. */
@@ -394,10 +199,9 @@ export class StreamGroups {
 
   #eachNamed(root: number, kind: number, owner: number, visit: (place: NamedPlace) => void): void {
     const { leaves } = this
-    const word = (groupBit | kind) >>> 0
     const at = new LeafRow()
-    leaves.shape.locate(root, this.#separator.set(word, owner), at)
-    for (let isThere = this.#firstWord(at) === word; isThere; isThere = leaves.shape.next(at) && this.#firstWord(at) === word) {
+    leaves.shape.locate(root, this.#separator.set((groupBit | kind) >>> 0, owner), at)
+    for (let isThere = true; isThere && unitAt(leaves, at) === kind; isThere = leaves.shape.next(at)) {
       const ref = leaves.used(at)
       const bytes = leaves.values.bytes(ref)
       const start = leaves.values.start(ref)
@@ -410,7 +214,7 @@ export class StreamGroups {
     }
   }
 
-  /** Wants the leaf that a group's name is in; a consumer's; an id's among what a unit has pending. */
+  /** Wants the leaf that a group's name is in; a consumer's. */
   wantGroup(root: number, name: Buffer, start: number, end: number, wants: ColdWants): void {
     const hash = fieldHash(name, start, end, this.leaves.roots.seed(root))
     wantLeaf(this.leaves, root, this.#separator.set((groupBit | groupsUnit) >>> 0, 0, hash), wants)
@@ -421,22 +225,14 @@ export class StreamGroups {
     wantLeaf(this.leaves, root, this.#separator.set((groupBit | consumersUnit) >>> 0, group, hash), wants)
   }
 
-  wantPending(root: number, unit: number, id: StreamId, wants: ColdWants): void {
-    wantLeaf(this.leaves, root, pendingSeparator(unit, id, this.#separator), wants)
-  }
-
-  /** Wants what a unit has pending from an id on, up to `count`. */
-  wantPendingFrom(root: number, unit: number, from: StreamId, count: number, wants: ColdWants): void {
-    const { leaves } = this
-    const at = new LeafRow()
-    leaves.shape.locate(root, pendingSeparator(unit, from, this.#separator), at)
-    this.#wantUnit(root, unit, at, count, wants)
-  }
-
   /** Wants all groups; all consumers of a group. */
   wantGroups(root: number, wants: ColdWants): void {
     const at = new LeafRow()
-    if (this.#firstOf(root, groupsUnit, at)) this.#wantUnit(root, groupsUnit, at, Number.POSITIVE_INFINITY, wants)
+    const { leaves } = this
+    leaves.shape.locate(root, firstOfUnit(groupsUnit, this.#separator), at)
+    for (let isThere = true; isThere && unitAt(leaves, at) === groupsUnit; isThere = leaves.shape.next(at)) {
+      if (leaves.ref(at) === 0) wantRow(leaves, root, at, wants)
+    }
   }
 
   wantConsumers(root: number, group: number, wants: ColdWants): void {
@@ -451,23 +247,6 @@ export class StreamGroups {
     }
   }
 
-  #wantUnit(root: number, unit: number, at: LeafRow, count: number, wants: ColdWants): void {
-    const { leaves } = this
-    const word = (groupBit | unit) >>> 0
-    let left = count
-    for (let isFirst = true; this.#firstWord(at) === word && left > 0; isFirst = false) {
-      if (leaves.ref(at) === 0) wantRow(leaves, root, at, wants)
-      if (!isFirst) left -= leaves.nodes.count(at.node, at.row)
-      if (!leaves.shape.next(at)) return
-    }
-  }
-
-  /** Wants the first and the last that a unit has pending. */
-  wantPendingEdges(root: number, unit: number, wants: ColdWants): void {
-    this.wantPendingFrom(root, unit, scratch.setMin(), 1, wants)
-    this.wantPending(root, unit, scratch.setMax(), wants)
-  }
-
   /** Whether what is needed to find a group is there, be it that there is none; of a consumer of the group with the number `owner`. */
   knowsGroup(root: number, name: Buffer, start: number, end: number): boolean {
     return this.#knowsNamed(root, groupsUnit, 0, name, start, end)
@@ -480,32 +259,7 @@ export class StreamGroups {
   #knowsNamed(root: number, kind: number, owner: number, name: Buffer, start: number, end: number): boolean {
     const hash = fieldHash(name, start, end, this.leaves.roots.seed(root))
     this.leaves.shape.locate(root, this.#separator.set((groupBit | kind) >>> 0, owner, hash), this.#at)
-    return this.#firstWord(this.#at) !== (groupBit | kind) >>> 0 || this.leaves.ref(this.#at) !== 0
-  }
-
-  /** As `eachPending` and `eachOwn`, up to what is cold; ids only, up to `count`. Of a group each with the unit of its consumer, else 0. */
-  eachResident(
-    root: number,
-    unit: number,
-    isGroup: boolean,
-    from: StreamId,
-    count: number,
-    visit: (id: StreamId, consumer: number) => void,
-  ): void {
-    const id = new StreamId()
-    let left = count
-    this.#eachIn(
-      root,
-      unit,
-      from,
-      isGroup ? pendingBytes : ownBytes,
-      (bytes, at) => {
-        if (left-- <= 0) return false
-        visit(id.read(bytes, at), isGroup ? bytes.readUInt32BE(at + idBytes) : 0)
-        return true
-      },
-      true,
-    )
+    return unitAt(this.leaves, this.#at) !== kind || this.leaves.ref(this.#at) !== 0
   }
 
   /** Whether all names of a group's consumers are there. */
@@ -530,22 +284,5 @@ export class StreamGroups {
       },
     })
     return !isCold
-  }
-
-  /** The last id that a unit has pending; false if there is none. */
-  lastPending(root: number, unit: number, isGroup: boolean, into: StreamId): boolean {
-    const { leaves } = this
-    const at = this.#at
-    leaves.shape.locate(root, pendingSeparator(unit, scratch.setMax(), this.#separator), at)
-    do {
-      if (this.#firstWord(at) !== (groupBit | unit) >>> 0) return false
-    } while (leaves.nodes.count(at.node, at.row) === 0 && leaves.shape.previous(at))
-    const ref = leaves.used(at)
-    const bytes = leaves.values.bytes(ref)
-    const start = leaves.values.start(ref)
-    const used = usedBytes(bytes, start)
-    if (used === packedHeaderBytes) return false
-    into.read(bytes, start + used - (isGroup ? pendingBytes : ownBytes) + 1)
-    return true
   }
 }

@@ -25,7 +25,7 @@ export class StreamId {
 
   /** From numbers that are safe integers. */
   setNumbers(ms: number, seq: number): this {
-    return this.set(Math.floor(ms / two32), ms >>> 0 === ms ? ms : ms % two32, Math.floor(seq / two32), seq % two32)
+    return this.set(Math.floor(ms / two32), ms >>> 0, Math.floor(seq / two32), seq >>> 0)
   }
 
   setMin(): this {
@@ -208,7 +208,7 @@ function parseUint64(bytes: Buffer, start: number, end: number, into: StreamId):
     }
     if (at === end) {
       into.msHigh = Math.floor(value / two32)
-      into.msLow = value % two32
+      into.msLow = value >>> 0
       return true
     }
   }

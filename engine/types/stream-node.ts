@@ -250,28 +250,30 @@ export class EntryCursor {
     return this.#isSame
   }
 
-  /** Visits field and value by turns. */
-  each(visit: (bytes: Buffer, start: number, end: number) => void): void {
-    const { bytes } = this
-    let field = this.#fields
-    let at = this.#values
-    for (let i = 0; i < this.count; i++) {
-      if (this.#isSame) {
-        const length = readVarint(bytes, field)
-        field += varintBytes(length)
-        visit(bytes, field, field + length)
-        field += length
-      } else {
-        const length = readVarint(bytes, at)
-        at += varintBytes(length)
-        visit(bytes, at, at + length)
-        at += length
-      }
-      const length = readVarint(bytes, at)
-      at += varintBytes(length)
-      visit(bytes, at, at + length)
-      at += length
-    }
+  /** The part that `nextPart` has come to: fields and values by turns. */
+  partStart = 0
+  partEnd = 0
+  #partsLeft = 0
+  #nextField = 0
+  #nextValue = 0
+
+  toFirstPart(): void {
+    this.#partsLeft = this.count * 2
+    this.#nextField = this.#fields
+    this.#nextValue = this.#values
+  }
+
+  nextPart(): boolean {
+    if (this.#partsLeft === 0) return false
+    const isMasters = this.#isSame && (this.#partsLeft & 1) === 0
+    this.#partsLeft--
+    const at = isMasters ? this.#nextField : this.#nextValue
+    const length = readVarint(this.bytes, at)
+    this.partStart = at + (length < 0x80 ? 1 : varintBytes(length))
+    this.partEnd = this.partStart + length
+    if (isMasters) this.#nextField = this.partEnd
+    else this.#nextValue = this.partEnd
+    return true
   }
 }
 
@@ -305,15 +307,15 @@ const seekId = new StreamId()
 
 function addTo(first: StreamId, ms: number, seq: number, into: StreamId): void {
   if (ms === 0) {
-    const low = first.seqLow + (seq % 2 ** 32)
+    const low = first.seqLow + (seq >>> 0)
     const carry = low >= 2 ** 32 ? 1 : 0
-    into.set(first.msHigh, first.msLow, first.seqHigh + Math.floor(seq / 2 ** 32) + carry, carry === 1 ? low - 2 ** 32 : low)
+    into.set(first.msHigh, first.msLow, first.seqHigh + Math.floor(seq / 2 ** 32) + carry, low >>> 0)
     return
   }
-  const low = first.msLow + (ms % 2 ** 32)
+  const low = first.msLow + (ms >>> 0)
   const carry = low >= 2 ** 32 ? 1 : 0
   const high = first.msHigh + Math.floor(ms / 2 ** 32) + carry
-  into.set(high, carry === 1 ? low - 2 ** 32 : low, Math.floor(seq / 2 ** 32), seq % 2 ** 32)
+  into.set(high, low >>> 0, Math.floor(seq / 2 ** 32), seq >>> 0)
 }
 
 function rangeBytes(start: number, end: number): number {

@@ -1,6 +1,6 @@
 /**
  * Streams: one blob with the metadata and a node of entries while there is one node and no group, then a tree (`stream-entries.ts`,
- * `stream-groups.ts`). When a node begins, what is trimmed, units, times and the seed of a tree the payload says.
+ * `stream-groups.ts`, `stream-pending.ts`). When a node begins, what is trimmed, units, times and the seed of a tree the payload says.
  *
  * Edits, ids being 16 bytes and counts varints unless told:
  *   1 append: flags u8 (1: in a node of its own, 2: a seed follows) · seed u32 · id · count · fields and values
@@ -21,10 +21,13 @@ import type { RecordReader } from '../mutation/record-reader.ts'
 import type { ColdWants } from '../need.ts'
 import type { CollectionEdit, CollectionType } from './collection-type.ts'
 import type { Collections } from './collections.ts'
+import { StreamAppend } from './stream-append.ts'
 import { StreamEntries } from './stream-entries.ts'
 import { StreamGroups } from './stream-groups.ts'
 import { idBytes, StreamId } from './stream-id.ts'
 import { EntryFields } from './stream-node.ts'
+import { StreamPending } from './stream-pending.ts'
+import { StreamRemoval } from './stream-removal.ts'
 
 export const appendEdit = 1
 export const deleteEdit = 2
@@ -49,6 +52,9 @@ export class StreamType implements CollectionType {
   readonly edits: readonly (CollectionEdit | undefined)[]
   readonly entries: StreamEntries
   readonly groups: StreamGroups
+  readonly pending: StreamPending
+  readonly #appending: StreamAppend
+  readonly #removal: StreamRemoval
   readonly #collections: Collections
   readonly #fields = new EntryFields()
   readonly #id = new StreamId()
@@ -56,7 +62,10 @@ export class StreamType implements CollectionType {
   constructor(collections: Collections) {
     this.#collections = collections
     this.entries = new StreamEntries(collections)
-    this.groups = new StreamGroups(collections.keyspace.trees)
+    this.#appending = new StreamAppend(this.entries)
+    this.#removal = new StreamRemoval(this.entries)
+    this.pending = new StreamPending(collections.keyspace.trees)
+    this.groups = new StreamGroups(collections.keyspace.trees, this.pending)
     const edit = (apply: Apply, wants: Wants, creates = false): CollectionEdit => ({ creates, apply, wants })
     this.edits = [
       undefined,
@@ -132,20 +141,20 @@ export class StreamType implements CollectionType {
     }
     entries.create(entry)
     if ((flags & hasSeed) !== 0) entries.toTree(entry, seed, lsn)
-    entries.append(entry, id, fields, (flags & beginsNode) !== 0, lsn)
+    this.#appending.append(entry, id, fields, (flags & beginsNode) !== 0, lsn)
     return 1
   }
 
   #delete(entry: number, payload: RecordReader, lsn: number): number {
     let deleted = 0
-    for (let left = payload.varint(); left > 0; left--) if (this.entries.delete(entry, readId(payload, this.#id), lsn)) deleted++
+    for (let left = payload.varint(); left > 0; left--) if (this.#removal.delete(entry, readId(payload, this.#id), lsn)) deleted++
     return deleted
   }
 
   #trim(entry: number, payload: RecordReader, lsn: number): number {
     const all = payload.byte() === 1
     const bound = readId(payload, this.#id)
-    return this.entries.trim(entry, all ? undefined : bound, lsn)
+    return this.#removal.trim(entry, all ? undefined : bound, lsn)
   }
 
   #set(entry: number, payload: RecordReader, lsn: number): number {
@@ -236,7 +245,7 @@ export class StreamType implements CollectionType {
       const time = payload.u48()
       payload.at += 8
       if (payload.at > payload.end) throw new Error('record ends too early')
-      groups.putPending(root, group, consumer, id, time, payload.bytes, payload.at - 8, lsn)
+      this.pending.put(root, group, consumer, id, time, payload.bytes, payload.at - 8, lsn)
     }
     this.#collections.changed(entry, 0, lsn)
     return count
@@ -249,7 +258,7 @@ export class StreamType implements CollectionType {
     let acknowledged = 0
     for (let left = payload.varint(); left > 0; left--) {
       readId(payload, this.#id)
-      if (this.groups.acknowledge(root, group, payload.u32(), this.#id, lsn)) acknowledged++
+      if (this.pending.acknowledge(root, group, payload.u32(), this.#id, lsn)) acknowledged++
     }
     this.#collections.changed(entry, 0, lsn)
     return acknowledged
@@ -300,8 +309,8 @@ export class StreamType implements CollectionType {
     payload.range()
     const root = this.#root(entry)
     this.groups.wantConsumer(root, group, payload.bytes, payload.start, payload.stop, wants)
-    this.groups.wantPendingFrom(root, group, this.#id.setMin(), Number.POSITIVE_INFINITY, wants)
-    this.groups.wantPendingFrom(root, unit, this.#id.setMin(), Number.POSITIVE_INFINITY, wants)
+    this.pending.wantFrom(root, group, this.#id.setMin(), Number.POSITIVE_INFINITY, wants)
+    this.pending.wantFrom(root, unit, this.#id.setMin(), Number.POSITIVE_INFINITY, wants)
   }
 
   #wantDelivered(entry: number, payload: RecordReader, wants: ColdWants): void {
@@ -321,7 +330,7 @@ export class StreamType implements CollectionType {
       const id = readId(payload, this.#id)
       const former = payload.u32()
       payload.at += 14
-      for (const unit of [group, consumer, former]) if (unit !== 0) this.groups.wantPending(root, unit, id, wants)
+      for (const unit of [group, consumer, former]) if (unit !== 0) this.pending.want(root, unit, id, wants)
     }
   }
 
@@ -329,8 +338,8 @@ export class StreamType implements CollectionType {
     const group = payload.u32()
     for (let left = payload.varint(); left > 0; left--) {
       const id = readId(payload, this.#id)
-      this.groups.wantPending(this.#root(entry), group, id, wants)
-      this.groups.wantPending(this.#root(entry), payload.u32(), id, wants)
+      this.pending.want(this.#root(entry), group, id, wants)
+      this.pending.want(this.#root(entry), payload.u32(), id, wants)
     }
   }
 }

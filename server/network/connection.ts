@@ -8,6 +8,7 @@
  */
 import type { Arguments } from '../../engine/arguments.ts'
 import type { ChunkPool } from '../../engine/chunk-pool.ts'
+import type { SharedRange } from '../../engine/output-buffer.ts'
 import { OutputBuffer } from '../../engine/output-buffer.ts'
 import { ReplyWriter } from '../../engine/reply-writer.ts'
 import { PipelinedKeys, pipelinedKeysMax } from '../resp/pipelined-keys.ts'
@@ -191,7 +192,7 @@ export class Connection implements PipeOwner, TurnMember {
   }
 
   /** Sends a message that answers no request; it may leave when the log has committed `lsn`. */
-  push(message: readonly Buffer[], lsn: number): void {
+  push(message: readonly SharedRange[], lsn: number): void {
     if (this.#closed || this.#closing) return
     this.output.message(message, lsn, this.#turn.committed)
     const { hardBytes } = this.#outputLimit

@@ -1,5 +1,6 @@
 /**
- * Delivers messages in their order, so many to subscribers in a turn; what is left over goes on in the next. While it is
+ * Delivers messages in their order. They are gathered in a turn, so that a subscriber gets all of them at once, and delivered at its end, or before
+ * a subscriber gets something else that comes behind them; to so many subscribers in a turn, what is left over goes on in the next. While it is
  * behind, whoever would make more messages waits at the gate.
  */
 import type { Clock } from '../../storage/clock.ts'
@@ -13,13 +14,15 @@ const deliveriesPerTurn = 8192
 export class FanOut {
   /** Called when nothing is left to deliver, after it was behind. */
   onCaughtUp: () => void = () => undefined
+  /** Whether messages are delivered as they come: the client in hand is a subscriber, and its replies follow them. */
+  atOnce = true
   readonly #clock: Clock
   readonly #turn: Turn
   readonly #perTurn: number
   #left: number
   #waiting: Delivery[] = []
   #bytes = 0
-  #scheduled = false
+  #isBehind = false
 
   constructor(clock: Clock, turn: Turn, perTurn = deliveriesPerTurn) {
     this.#clock = clock
@@ -27,12 +30,14 @@ export class FanOut {
     this.#perTurn = perTurn
     this.#left = perTurn
     turn.beforeFlush(() => {
+      this.settle()
       this.#left = perTurn
     })
   }
 
+  /** Whether a turn was not enough for what there was. */
   get isBehind(): boolean {
-    return this.#waiting.length > 0
+    return this.#isBehind
   }
 
   /** Memory of what waits, in bytes. */
@@ -41,9 +46,15 @@ export class FanOut {
   }
 
   add(delivery: Delivery): void {
-    this.#waiting.push(delivery)
     this.#bytes += delivery.bytes
-    if (this.#waiting.length === 1) this.#work()
+    if (this.#waiting.at(-1)?.takes(delivery) !== true) this.#waiting.push(delivery)
+    if (this.atOnce) this.settle()
+    else this.#turn.schedule()
+  }
+
+  /** Delivers what has been gathered. */
+  settle(): void {
+    if (this.#waiting.length > 0 && !this.#isBehind) this.#work()
   }
 
   /** Delivers now what one subscriber has still to receive: its subscriptions are about to change. */
@@ -61,18 +72,16 @@ export class FanOut {
     }
     if (done === this.#waiting.length) this.#waiting = []
     else this.#waiting.splice(0, done)
-    if (this.isBehind) this.#goOnLater()
+    this.#isBehind = this.#waiting.length > 0
+    if (this.#isBehind) this.#goOnLater()
   }
 
   #goOnLater(): void {
-    if (this.#scheduled) return
-    this.#scheduled = true
     this.#clock.afterTurn(() => {
-      this.#scheduled = false
       this.#turn.begin()
       this.#left = this.#perTurn
       this.#work()
-      if (!this.isBehind) this.onCaughtUp()
+      if (!this.#isBehind) this.onCaughtUp()
     })
   }
 }

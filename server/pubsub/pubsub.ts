@@ -6,11 +6,14 @@ import { globMatches } from '../../engine/glob.ts'
 import type { Addressed, Audience } from '../../engine/messages.ts'
 import type { Clock } from '../../storage/clock.ts'
 import type { Turn } from '../network/turn.ts'
+import type { Encoders } from './delivery.ts'
 import { Delivery, Recipients } from './delivery.ts'
 import type { EventClasses } from './event-classes.ts'
 import { noEventClasses } from './event-classes.ts'
 import { FanOut } from './fan-out.ts'
-import type { Subscriber, Subscribers } from './subscribers.ts'
+import { MessageBlocks } from './message-bytes.ts'
+import type { Subscriber } from './subscribers.ts'
+import { Subscribers } from './subscribers.ts'
 import type { Subscriptions } from './subscriptions.ts'
 
 export type Kind = 'channels' | 'patterns' | 'shardChannels'
@@ -36,7 +39,9 @@ export class PubSub implements Audience {
   onWanted: () => void = () => undefined
   readonly #kinds: Readonly<Record<Kind, Map<string, Channel>>> = { channels: new Map(), patterns: new Map(), shardChannels: new Map() }
   #classes: EventClasses = noEventClasses
-  #arrivals = 0
+  /** Those who have subscribed by name receive one run of messages, those by pattern another. */
+  readonly #byName = encoders()
+  readonly #byPattern = encoders()
   #bytes = 0
 
   constructor(clock: Clock, turn: Turn) {
@@ -87,19 +92,19 @@ export class PubSub implements Audience {
     const known = this.#kinds[kind]
     let channel = known.get(name)
     if (channel === undefined) {
-      channel = { name: Buffer.from(name, 'latin1'), subscribers: new Map() }
+      channel = { name: Buffer.from(name, 'latin1'), subscribers: new Subscribers() }
       known.set(name, channel)
       this.#bytes += channelBytes + 2 * name.length
       this.onWanted()
     }
-    channel.subscribers.set(subscriber, this.#arrivals++)
+    channel.subscribers.add(subscriber)
     this.#bytes += subscriptionBytes
   }
 
   /** False when it had not subscribed. */
   unsubscribe(subscriber: Subscriber, own: Subscriptions, kind: Kind, name: string): boolean {
     if (!own[kind].has(name)) return false
-    if (this.fanOut.isBehind) this.fanOut.serve(subscriber)
+    this.fanOut.serve(subscriber)
     own[kind].delete(name)
     const known = this.#kinds[kind]
     const { subscribers } = known.get(name) as Channel
@@ -148,18 +153,22 @@ export class PubSub implements Audience {
     const recipients: Recipients[] = []
     let receivers = 0
     let payload: Buffer | undefined
-    const add = (subscribers: Subscribers, ...head: readonly Buffer[]): void => {
+    const add = (subscribers: Subscribers, by: Encoders, ...head: readonly Buffer[]): void => {
       payload ??= payloadOf()
-      recipients.push(new Recipients(subscribers, [...head, channel, payload], this.#arrivals))
+      recipients.push(new Recipients(subscribers.list, [...head, channel, payload], by))
       receivers += subscribers.size
     }
     const direct = this.#kinds[sharded ? 'shardChannels' : 'channels'].get(channel.toString('latin1'))
-    if (direct !== undefined) add(direct.subscribers, sharded ? words.smessage : words.message)
+    if (direct !== undefined) add(direct.subscribers, this.#byName, sharded ? words.smessage : words.message)
     if (!sharded) {
       for (const { name, subscribers } of this.#kinds.patterns.values()) {
-        if (globMatches(name, 0, name.length, channel, 0, channel.length)) add(subscribers, words.pmessage, name)
+        if (globMatches(name, 0, name.length, channel, 0, channel.length)) add(subscribers, this.#byPattern, words.pmessage, name)
       }
     }
     return new Delivery(recipients, receivers, channel.length + (payload?.length ?? 0) + recipients.length * subscriptionBytes)
   }
+}
+
+function encoders(): Encoders {
+  return { resp2: new MessageBlocks(2), resp3: new MessageBlocks(3) }
 }

@@ -11,7 +11,7 @@ export function addJsonLibrary(lua: Lua, state: number): () => void {
   pushLibrary(lua, state, shared)
   c.lua_setfield(state, -10002, lua.name('cjson'))
   return () => {
-    Object.assign(shared, new JsonSettings())
+    if (shared.isTouched) Object.assign(shared, new JsonSettings())
   }
 }
 
@@ -56,6 +56,7 @@ function addSettings(lua: Lua, state: number, settings: JsonSettings): void {
     return c.lua_toboolean(l, index) !== 0
   }
   const atMost = (l: number, count: number): void => {
+    settings.isTouched = true
     if (c.lua_gettop(l) > count) lua.argumentError(l, count + 1, 'found too many arguments')
   }
   const pushBoolean = (l: number, value: boolean): number => {

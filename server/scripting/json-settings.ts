@@ -1,5 +1,7 @@
 /** What a script can set of `cjson`. */
 export class JsonSettings {
+  /** Whether a script has called a function that sets something. */
+  isTouched = false
   sparseConvert = false
   sparseRatio = 2
   sparseSafe = 10

@@ -27,6 +27,14 @@ const maskCount = 8
 const scratchBytes = 64 * 1024
 /** Up to here copying byte by byte beats a view. */
 const loopBytesMax = 48
+/** Where in a Lua state the top of the stack and the first argument of the function that is called are. */
+const stateTop = 8
+const stateBase = 12
+/** Of a value on the stack: its bytes, and where its type is. Of a string: where its length and its bytes are. */
+const valueBytes = 16
+const valueType = 8
+const stringLength = 12
+const stringBytes = 16
 /** Of `lua_Debug`, and where in it its parts are. */
 const activationBytes = 100
 const activationWhat = 12
@@ -183,6 +191,28 @@ export class Lua {
     this.c.free(this.#scratch)
     this.#scratch = this.c.malloc(scratchBytes)
     this.#scratchBytes = scratchBytes
+  }
+
+  // Reading the arguments of a function of the host where they lie: no call into the interpreter for each.
+
+  argumentCount(state: number): number {
+    return (this.words[(state + stateTop) >> 2] - this.words[(state + stateBase) >> 2]) / valueBytes
+  }
+
+  /** Type of argument `index`, from 1 on, which must be there. */
+  argumentType(state: number, index: number): number {
+    return this.words[(this.#argumentAt(state, index) + valueType) >> 2]
+  }
+
+  /** Finds the bytes of an argument that is a string. */
+  readStringArgument(state: number, index: number): void {
+    const at = this.words[this.#argumentAt(state, index) >> 2]
+    this.at = at + stringBytes
+    this.length = this.words[(at + stringLength) >> 2]
+  }
+
+  #argumentAt(state: number, index: number): number {
+    return this.words[(state + stateBase) >> 2] + (index - 1) * valueBytes
   }
 
   // Reading.

@@ -15,6 +15,8 @@ export class Protection {
   readonly #lua: Lua
   /** References of the real table and of the one that is seen, by the address of the latter. */
   readonly #tables = new Map<number, { readonly real: number; readonly seen: number }>()
+  /** Addresses of those that are seen, to be looked through after each script. */
+  readonly #addresses: number[] = []
   /** The metatable that a script is shown for a table that is seen, or for strings (0). */
   readonly #shown = new Map<number, number>()
   #references = 0
@@ -36,6 +38,7 @@ export class Protection {
     this.#noNodes = this.#lua.words[(seen + tableNodes) >> 2]
     c.lua_pushvalue(state, -1)
     this.#tables.set(seen, { real, seen: this.keep(state) })
+    this.#addresses.push(seen)
     c.lua_createtable(state, 0, 2)
     c.lua_rawgeti(state, registryIndex, real)
     c.lua_setfield(state, -2, this.#lua.name('__index'))
@@ -61,13 +64,16 @@ export class Protection {
   /** After a script: functions such as table.insert set elements without asking a metatable. They are gone before anybody else looks. */
   clean(): void {
     const { words } = this.#lua
-    for (const [address, { seen }] of this.#tables) {
-      if (words[(address + tableNodes) >> 2] !== this.#noNodes || words[(address + tableArraySize) >> 2] !== 0) this.#empty(seen)
+    const addresses = this.#addresses
+    for (let i = 0; i < addresses.length; i++) {
+      const address = addresses[i] as number
+      if (words[(address + tableNodes) >> 2] !== this.#noNodes || words[(address + tableArraySize) >> 2] !== 0) this.#empty(address)
     }
   }
 
-  #empty(seen: number): void {
+  #empty(address: number): void {
     const { c, main } = this.#lua
+    const { seen } = this.#tables.get(address) as { readonly seen: number }
     c.lua_rawgeti(main, registryIndex, seen)
     for (c.lua_pushnil(main); c.lua_next(main, -2) !== 0; c.lua_pushnil(main)) {
       c.lua_settop(main, -2)

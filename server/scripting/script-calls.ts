@@ -132,13 +132,13 @@ export class ScriptCalls implements RedisHost {
     const { lua } = this
     const { c } = lua
     const args = this.#args
-    const count = c.lua_gettop(state)
+    const count = lua.argumentCount(state)
     args.clear()
     args.buffer = this.#room
     if (count === 0) return 'ERR Please specify at least one argument for this redis lib call'
     let end = 0
     for (let i = 1; i <= count; i++) {
-      const type = c.lua_type(state, i)
+      const type = lua.argumentType(state, i)
       if (type === typeNumber) end = this.#addText(numberText(c.lua_tonumber(state, i)), end)
       else if (type === typeString) end = this.#addString(state, i, end)
       else return 'ERR Lua redis lib command arguments must be strings or integers'
@@ -155,7 +155,7 @@ export class ScriptCalls implements RedisHost {
 
   #addString(state: number, index: number, at: number): number {
     const { lua } = this
-    lua.readString(state, index)
+    lua.readStringArgument(state, index)
     const { bytes, at: from, length } = lua
     this.#makeRoom(at + length)
     const room = this.#room

@@ -159,7 +159,7 @@ elementDigests[sortedSetType] = (digest, bytes, start) => {
 elementDigests[streamType] = (digest, bytes, start, _isLeaf, _form, separator) => {
   visitEntries(bytes, start, separator, (entry) => {
     digest.addNext(Buffer.from(entry.id.toString().replace('-', '.')))
-    entry.each((buffer, from, to) => digest.addNext(buffer.subarray(from, to)))
+    for (entry.toFirstPart(); entry.nextPart(); ) digest.addNext(entry.bytes.subarray(entry.partStart, entry.partEnd))
   })
 }
 

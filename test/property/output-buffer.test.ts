@@ -12,6 +12,12 @@ const size = fc.oneof({ weight: 6, arbitrary: fc.integer({ min: 0, max: 200 }) }
 const step = fc.oneof(
   fc.record({ kind: fc.constant('reply' as const), size, lsnAhead: fc.integer({ min: -2, max: 3 }), shared: fc.boolean() }),
   fc.record({ kind: fc.constant('array' as const), size, count: fc.integer({ min: 0, max: 12 }) }),
+  fc.record({
+    kind: fc.constant('messages' as const),
+    size,
+    count: fc.integer({ min: 1, max: 4 }),
+    lsnAhead: fc.integer({ min: -2, max: 3 }),
+  }),
   fc.record({ kind: fc.constant('undone' as const), size }),
   fc.record({ kind: fc.constant('discarded' as const), size }),
   fc.record({ kind: fc.constant('commit' as const), by: fc.integer({ min: 1, max: 3 }) }),
@@ -64,6 +70,15 @@ describe('OutputBuffer', () => {
             }
             writer.resolve(token, next.count)
             waiting.push({ bytes: `*${next.count}\r\n${items}`, lsn: 0 })
+          } else if (next.kind === 'messages') {
+            // One behind the other in the bytes that others receive, too.
+            const block = body(next.size * next.count)
+            for (let i = 0; i < next.count; i++) {
+              const lsn = Math.max(0, appended + next.lsnAhead)
+              appended = Math.max(appended, lsn)
+              output.message([{ bytes: block, start: i * next.size, end: (i + 1) * next.size }], lsn, committed)
+              waiting.push({ bytes: block.toString('latin1', i * next.size, (i + 1) * next.size), lsn })
+            }
           } else if (next.kind === 'undone') {
             writer.arrayDeferred()
             writer.bulkShared(body(next.size), 0, next.size)

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Arguments } from '../../engine/arguments.ts'
 import { ChunkPool } from '../../engine/chunk-pool.ts'
+import type { SharedRange } from '../../engine/output-buffer.ts'
 import type { ConnectionHost, RequestHandler, RequestOutcome } from '../../server/network/connection.ts'
 import { Connection } from '../../server/network/connection.ts'
 import { defaultLimits } from '../../server/network/listener.ts'
@@ -128,6 +129,10 @@ function open(change: Partial<ReturnType<typeof defaultLimits>> = {}) {
 
 /** Lets the turn end. */
 const turnOver = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
+function rangeOf(bytes: Buffer): SharedRange {
+  return { bytes, start: 0, end: bytes.length }
+}
 
 describe('Connection', () => {
   it('answers all requests of a turn in one write, after the hooks', async () => {
@@ -298,9 +303,9 @@ describe('Connection', () => {
     turn.tick()
     connection.sweep()
     expect(pipe.destroyed).toBe(false)
-    for (let i = 0; i < 5; i++) connection.push([Buffer.alloc(10_000)], 0)
+    for (let i = 0; i < 5; i++) connection.push([rangeOf(Buffer.alloc(10_000))], 0)
     expect([pipe.destroyed, connection.output.memoryBytes >= 50_000]).toEqual([false, true])
-    connection.push([Buffer.alloc(1)], 0)
+    connection.push([rangeOf(Buffer.alloc(1))], 0)
     expect([pipe.destroyed, pipe.writes]).toEqual([true, []])
   })
 
@@ -308,8 +313,8 @@ describe('Connection', () => {
     const { turn, pipe, connection } = open()
     connection.output.discarding = true
     connection.reply.status('nobody sees this')
-    connection.push([Buffer.from('one')], 5)
-    connection.push([Buffer.from('two')], 0)
+    connection.push([rangeOf(Buffer.from('one'))], 5)
+    connection.push([rangeOf(Buffer.from('two'))], 0)
     connection.reply.status('nor this')
     await turnOver()
     expect(pipe.writes.join('')).toBe('')

@@ -1,5 +1,6 @@
 /** Messages to many subscribers: in slices, in order, encoded once, to those who were there when it was published. */
 import { describe, expect, it } from 'vitest'
+import type { SharedRange } from '../../engine/output-buffer.ts'
 import type { Protocol } from '../../engine/reply-writer.ts'
 import { ReplyWriter } from '../../engine/reply-writer.ts'
 import { Turn } from '../../server/network/turn.ts'
@@ -10,13 +11,17 @@ import { ManualClock } from '../simulation/manual-clock.ts'
 
 const perTurn = 8192
 
+function textOf(ranges: readonly SharedRange[]): string {
+  return Buffer.concat(ranges.map(({ bytes, start, end }) => bytes.subarray(start, end))).toString('latin1')
+}
+
 class Listener {
   readonly reply = new ReplyWriter()
   readonly subscriptions = new Subscriptions()
-  readonly received: (readonly Buffer[])[] = []
+  readonly received: (readonly SharedRange[])[] = []
   readonly lsns: number[] = []
   readonly connection = {
-    push: (message: readonly Buffer[], lsn: number): void => {
+    push: (message: readonly SharedRange[], lsn: number): void => {
       this.received.push(message)
       this.lsns.push(lsn)
     },
@@ -27,7 +32,7 @@ class Listener {
   }
 
   get words(): string[] {
-    return this.received.map((pieces) => (/\r\n([^\r]*)\r\n$/.exec(Buffer.concat(pieces).toString('latin1')) ?? [])[1] ?? '')
+    return this.received.map((pieces) => (/\r\n([^\r]*)\r\n$/.exec(textOf(pieces)) ?? [])[1] ?? '')
   }
 }
 
@@ -53,9 +58,35 @@ describe('a message', () => {
     const third = join(new Listener(3))
     publish('x'.repeat(100_000))
     expect(listeners[1]?.received[0]).toBe(listeners[0]?.received[0])
-    const [head, payload] = third.received[0] as [Buffer, Buffer]
-    expect(head.toString()).toBe('>3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$100000\r\n')
-    expect(listeners[0]?.received[0]?.[1]?.buffer).toBe(payload.buffer)
+    const [head, payload] = third.received[0] as [SharedRange, SharedRange]
+    expect(textOf([head])).toBe('>3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$100000\r\n')
+    expect(listeners[0]?.received[0]?.[1]?.bytes.buffer).toBe(payload.bytes.buffer)
+  })
+
+  it('waits for the end of the turn with those behind it, and comes with them as one range', async () => {
+    const { pubsub, join, listeners, publish, turnOver } = fixture(2)
+    const [first, second] = listeners as [Listener, Listener]
+    join(second, 'other')
+    pubsub.fanOut.atOnce = false
+    for (const [payload, channel] of [['1'], ['2'], ['3', 'other'], ['4']] as const) publish(payload, channel)
+    expect([first.received, pubsub.fanOut.bytes > 0, pubsub.fanOut.isBehind]).toEqual([[], true, false])
+    await turnOver()
+    expect(
+      second.received.map((ranges) => [
+        ranges.length,
+        textOf(ranges)
+          .match(/\$1\r\n\d/g)
+          ?.map((word) => word.at(-1)),
+      ]),
+    ).toEqual([
+      [1, ['1', '2']],
+      [1, ['3']],
+      [1, ['4']],
+    ])
+    expect([first.received.length, pubsub.fanOut.bytes]).toEqual([2, 0])
+    publish('5')
+    pubsub.fanOut.settle()
+    expect(first.words.at(-1)).toBe('5')
   })
 
   it('goes to so many in a turn, and whoever would make more waits', async () => {

@@ -1,0 +1,311 @@
+/**
+ * What groups and consumers of streams have pending: a list of ids for each unit, in the second range of the tree (`stream-separator.ts` has the order,
+ * `stream-group-leaf.ts` the elements). A unit's ids have leaves of their own, so that their number is a difference of ranks, and a
+ * list goes leaf by leaf, unread. What is missing, in a replay, is passed over.
+ */
+import { wantLeaf, wantRow } from '../cold-wants.ts'
+import { packedHeaderBytes, usedBytes } from '../memory/packed-bytes.ts'
+import type { ColdWants } from '../need.ts'
+import { LeafFinger } from '../tree/leaf-finger.ts'
+import { Separator } from '../tree/separator.ts'
+import { TreeElements } from '../tree/tree-elements.ts'
+import type { TreeLeaves } from '../tree/tree-leaves.ts'
+import { LeafRow } from '../tree/tree-shape.ts'
+import { ownBytes, ownKind, PendingCursor, pendingBytes, pendingKind, pendingLayout, unitAt } from './stream-group-leaf.ts'
+import { idBytes, StreamId } from './stream-id.ts'
+import { firstOfUnit, pendingSeparator } from './stream-separator.ts'
+
+const scratch = new StreamId()
+
+export class StreamPending {
+  readonly leaves: TreeLeaves
+  /** What was found last: valid until something changes. */
+  readonly found = new PendingCursor()
+  readonly #elements: TreeElements
+  readonly #at = new LeafRow()
+  readonly #next = new LeafRow()
+  readonly #separator = new Separator()
+  readonly #ofGroups: LeafFinger
+  readonly #ofConsumers: LeafFinger
+
+  constructor(leaves: TreeLeaves) {
+    this.leaves = leaves
+    this.#ofGroups = new LeafFinger(leaves)
+    this.#ofConsumers = new LeafFinger(leaves)
+    this.#elements = new TreeElements(leaves, pendingLayout(leaves))
+  }
+
+  /** Removes the leaves of a unit, unread. */
+  drop(root: number, unit: number): void {
+    const at = this.#at
+    while (this.#firstOf(root, unit, at)) this.leaves.remove(at)
+  }
+
+  /** The first leaf of a unit; false when there is none. */
+  #firstOf(root: number, unit: number, at: LeafRow): boolean {
+    this.leaves.shape.locate(root, firstOfUnit(unit, this.#separator), at)
+    return unitAt(this.leaves, at) === unit || (this.leaves.shape.next(at) && unitAt(this.leaves, at) === unit)
+  }
+
+  /** How many ids a unit has pending. */
+  count(root: number, unit: number): number {
+    return this.#rankBefore(root, unit + 1) - this.#rankBefore(root, unit)
+  }
+
+  #rankBefore(root: number, unit: number): number {
+    const { shape, nodes } = this.leaves
+    const at = this.#at
+    shape.locate(root, firstOfUnit(unit, this.#separator), at)
+    const rank = shape.rankOf(at)
+    return unitAt(this.leaves, at) === unit ? rank : rank + nodes.count(at.node, at.row)
+  }
+
+  /** Finds what is pending in a group under an id: `found` tells where it is. */
+  find(root: number, group: number, id: StreamId): boolean {
+    const offset = this.#search(root, group, id, pendingBytes)
+    if (offset < 0) return false
+    const ref = this.leaves.ref(this.#at)
+    this.found.bytes = this.leaves.values.bytes(ref)
+    this.found.at = this.leaves.values.start(ref) + offset
+    this.found.id.copy(id)
+    return true
+  }
+
+  /** Offset in its leaf of an id pending in a unit, or the complement of where it would be. `#at` names the leaf, of another unit if there is none. */
+  #search(root: number, unit: number, id: StreamId, size: number): number {
+    const { leaves } = this
+    const at = this.#at
+    const finger = size === pendingBytes ? this.#ofGroups : this.#ofConsumers
+    finger.locate(root, pendingSeparator(unit, id, this.#separator), at)
+    if (unitAt(leaves, at) !== unit) return -1
+    const ref = leaves.used(at)
+    const bytes = leaves.values.bytes(ref)
+    const first = leaves.values.start(ref) + packedHeaderBytes
+    let low = 0
+    let high = (leaves.nodes.bytes(at.node, at.row) - packedHeaderBytes) / size
+    // What is delivered comes last, most of the time.
+    if (high > 0 && id.compareAt(bytes, first + (high - 1) * size + 1) > 0) return ~(packedHeaderBytes + high * size)
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      const order = id.compareAt(bytes, first + middle * size + 1)
+      if (order === 0) return packedHeaderBytes + middle * size
+      if (order > 0) low = middle + 1
+      else high = middle
+    }
+    return ~(packedHeaderBytes + low * size)
+  }
+
+  /** Whether a group has nothing pending from an id on. */
+  endsBefore(root: number, group: number, id: StreamId): boolean {
+    const { leaves } = this
+    const found = this.#search(root, group, id, pendingBytes)
+    const at = this.#at
+    if (unitAt(leaves, at) === group && (found >= 0 || ~found !== leaves.nodes.bytes(at.node, at.row))) return false
+    const next = this.#next.set(at.node, at.row)
+    return !leaves.shape.next(next) || unitAt(leaves, next) !== group
+  }
+
+  /**
+   * Makes something pending in a group for a consumer, taking it from the consumer that has it. `from` tells at `at` how often it was
+   * delivered.
+   */
+  put(root: number, group: number, consumer: number, id: StreamId, deliveredAt: number, from: Buffer, at: number, lsn: number): void {
+    const found = this.#search(root, group, id, pendingBytes)
+    const { leaves } = this
+    const { values } = leaves
+    const isNew = found < 0
+    const position = isNew
+      ? this.#insert(root, group, found, id, pendingKind, pendingBytes, lsn)
+      : this.#elements.resize(this.#at, found, pendingBytes, pendingBytes)
+    const bytes = values.bytes(leaves.ref(this.#at))
+    const former = isNew ? 0 : bytes.readUInt32BE(position + 17)
+    bytes.writeUInt32BE(consumer, position + 17)
+    bytes.writeUIntBE(deliveredAt, position + 21, 6)
+    for (let i = 0; i < 8; i++) bytes[position + 27 + i] = from[at + i]
+    if (isNew) this.#elements.done(this.#at, 1, lsn)
+    else leaves.changed(this.#at, 0, lsn)
+    if (former === consumer) return
+    if (former !== 0) this.#remove(root, former, id, ownBytes, lsn)
+    const own = this.#search(root, consumer, id, ownBytes)
+    if (own >= 0) return
+    this.#insert(root, consumer, own, id, ownKind, ownBytes, lsn)
+    this.#elements.done(this.#at, 1, lsn)
+  }
+
+  /** Makes room where `#search` has not found an id, and writes kind and id; then `done` is due. */
+  #insert(root: number, unit: number, found: number, id: StreamId, kind: number, size: number, lsn: number): number {
+    const { leaves } = this
+    const at = this.#at
+    let offset = ~found
+    if (unitAt(leaves, at) !== unit) {
+      this.#elements.makeLeaf(root, firstOfUnit(unit, this.#separator), at, lsn)
+      offset = packedHeaderBytes
+    }
+    const used = leaves.nodes.bytes(at.node, at.row)
+    let isLast = offset === used
+    if (isLast && offset + size > leaves.leafBytesMax) {
+      // What comes in order begins another leaf, instead of leaving halves.
+      const separator = pendingSeparator(unit, id, this.#separator)
+      if (separator.compare(leaves.values.arena.words(at.node), leaves.nodes.rowAt(at.node, at.row)) > 0) {
+        leaves.create(at, separator, leaves.roomToGrow(leaves.leafBytesMax >>> 2), lsn)
+        offset = packedHeaderBytes
+        isLast = true
+      }
+    }
+    const position = isLast ? this.#elements.extend(at, size) : this.#elements.resize(at, offset, 0, size)
+    const bytes = leaves.values.bytes(leaves.ref(at))
+    bytes[position] = kind
+    id.write(bytes, position + 1)
+    return position
+  }
+
+  /** Takes an id off what is pending in a group and for its consumer; false if it is not pending. */
+  acknowledge(root: number, group: number, consumer: number, id: StreamId, lsn: number): boolean {
+    const isPending = this.#remove(root, group, id, pendingBytes, lsn)
+    this.#remove(root, consumer, id, ownBytes, lsn)
+    return isPending
+  }
+
+  /** Takes all that is pending for a consumer off its group, and gives its list up. Returns how much that is. */
+  dropConsumer(root: number, group: number, consumer: number, lsn: number): number {
+    const ids: Buffer[] = []
+    this.eachOwn(root, consumer, scratch.setMin(), (bytes, at) => {
+      ids.push(Buffer.from(bytes.subarray(at, at + idBytes)))
+      return true
+    })
+    const id = new StreamId()
+    for (const each of ids) this.#remove(root, group, id.read(each, 0), pendingBytes, lsn)
+    this.drop(root, consumer)
+    return ids.length
+  }
+
+  #remove(root: number, unit: number, id: StreamId, size: number, lsn: number): boolean {
+    const found = this.#search(root, unit, id, size)
+    if (found < 0) return false
+    const { leaves } = this
+    const at = this.#at
+    const before = leaves.nodes.bytes(at.node, at.row)
+    const left = before - size
+    const small = leaves.leafBytesMax / 4
+    this.#elements.resize(at, found, size, 0)
+    // Ids go one after the other: a leaf is joined to its neighbour as it becomes small, or empty, and not tried each time.
+    if (left === packedHeaderBytes || (left < small && before >= small)) this.#elements.done(at, -1, lsn)
+    else leaves.changed(at, -1, lsn)
+    return true
+  }
+
+  /** Visits what is pending in a group from an id on, in order, until told that it is enough. */
+  each(root: number, group: number, from: StreamId, visit: (pending: PendingCursor) => boolean): void {
+    const { found } = this
+    this.#eachIn(root, group, from, pendingBytes, (bytes, at) => {
+      found.bytes = bytes
+      found.at = at - 1
+      found.id.read(bytes, at)
+      return visit(found)
+    })
+  }
+
+  /** Visits the ids pending for a consumer from one on, in order, until told that it is enough. */
+  eachOwn(root: number, consumer: number, from: StreamId, visit: (bytes: Buffer, at: number) => boolean): void {
+    this.#eachIn(root, consumer, from, ownBytes, visit)
+  }
+
+  #eachIn(
+    root: number,
+    unit: number,
+    from: StreamId,
+    size: number,
+    visit: (bytes: Buffer, at: number) => boolean,
+    stopsAtCold = false,
+  ): void {
+    const { leaves } = this
+    const at = new LeafRow()
+    leaves.shape.locate(root, pendingSeparator(unit, from, this.#separator), at)
+    if (stopsAtCold && leaves.ref(at) === 0) return
+    const found = this.#search(root, unit, from, size)
+    at.set(this.#at.node, this.#at.row)
+    if (unitAt(this.leaves, at) !== unit) return
+    let offset = found < 0 ? ~found : found
+    for (;;) {
+      if (stopsAtCold && leaves.ref(at) === 0) return
+      const ref = leaves.used(at)
+      const bytes = leaves.values.bytes(ref)
+      const start = leaves.values.start(ref)
+      const end = start + usedBytes(bytes, start)
+      for (let position = start + offset; position < end; position += size) if (!visit(bytes, position + 1)) return
+      offset = packedHeaderBytes
+      if (!leaves.shape.next(at) || unitAt(this.leaves, at) !== unit) return
+    }
+  }
+
+  /** Wants the leaf of an id among what a unit has pending. */
+  want(root: number, unit: number, id: StreamId, wants: ColdWants): void {
+    wantLeaf(this.leaves, root, pendingSeparator(unit, id, this.#separator), wants)
+  }
+
+  /** Wants what a unit has pending from an id on, up to `count`. */
+  wantFrom(root: number, unit: number, from: StreamId, count: number, wants: ColdWants): void {
+    const { leaves } = this
+    const at = new LeafRow()
+    leaves.shape.locate(root, pendingSeparator(unit, from, this.#separator), at)
+    this.#wantUnit(root, unit, at, count, wants)
+  }
+
+  #wantUnit(root: number, unit: number, at: LeafRow, count: number, wants: ColdWants): void {
+    const { leaves } = this
+    let left = count
+    for (let isFirst = true; unitAt(this.leaves, at) === unit && left > 0; isFirst = false) {
+      if (leaves.ref(at) === 0) wantRow(leaves, root, at, wants)
+      if (!isFirst) left -= leaves.nodes.count(at.node, at.row)
+      if (!leaves.shape.next(at)) return
+    }
+  }
+
+  /** Wants the first and the last that a unit has pending. */
+  wantEdges(root: number, unit: number, wants: ColdWants): void {
+    this.wantFrom(root, unit, scratch.setMin(), 1, wants)
+    this.want(root, unit, scratch.setMax(), wants)
+  }
+
+  /** As `each` and `eachOwn`, up to what is cold; ids only, up to `count`. Of a group each with the unit of its consumer, else 0. */
+  eachResident(
+    root: number,
+    unit: number,
+    isGroup: boolean,
+    from: StreamId,
+    count: number,
+    visit: (id: StreamId, consumer: number) => void,
+  ): void {
+    const id = new StreamId()
+    let left = count
+    this.#eachIn(
+      root,
+      unit,
+      from,
+      isGroup ? pendingBytes : ownBytes,
+      (bytes, at) => {
+        if (left-- <= 0) return false
+        visit(id.read(bytes, at), isGroup ? bytes.readUInt32BE(at + idBytes) : 0)
+        return true
+      },
+      true,
+    )
+  }
+
+  /** The last id that a unit has pending; false if there is none. */
+  last(root: number, unit: number, isGroup: boolean, into: StreamId): boolean {
+    const { leaves } = this
+    const at = this.#at
+    leaves.shape.locate(root, pendingSeparator(unit, scratch.setMax(), this.#separator), at)
+    do {
+      if (unitAt(this.leaves, at) !== unit) return false
+    } while (leaves.nodes.count(at.node, at.row) === 0 && leaves.shape.previous(at))
+    const ref = leaves.used(at)
+    const bytes = leaves.values.bytes(ref)
+    const start = leaves.values.start(ref)
+    const used = usedBytes(bytes, start)
+    if (used === packedHeaderBytes) return false
+    into.read(bytes, start + used - (isGroup ? pendingBytes : ownBytes) + 1)
+    return true
+  }
+}
