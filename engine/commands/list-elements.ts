@@ -2,12 +2,12 @@
 import type { Execution } from '../execution.ts'
 import { sharedBytesMin } from '../reply-writer.ts'
 import type { VisitElement } from '../types/list-leaf.ts'
-import { ListElement } from '../types/list-leaf.ts'
 import { readElementAt, slotOfElement, visitBackwards, visitForwards } from '../types/list-walk.ts'
+import { ListpackElement } from '../types/listpack-element.ts'
 import { popElements } from './list-edits.ts'
 
 /** The element that was read last. */
-export const element = new ListElement()
+export const element = new ListpackElement()
 
 /** Replies with element `rank`; its bytes are copied unless they are many and lie by themselves. */
 export function replyElement(x: Execution, entry: number, rank: number): void {

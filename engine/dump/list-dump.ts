@@ -1,14 +1,15 @@
 /** Lists as dumps: a small one is one node of a quicklist, as redis-server keeps it; a large one is a row of elements. */
 import { listType, packedForm, treeForm } from '../keyspace/entries.ts'
-import { packedHeaderBytes } from '../memory/packed-bytes.ts'
+import { packedHeaderBytes, usedBytes } from '../memory/packed-bytes.ts'
 import { RecordBuffer } from '../mutation/record-buffer.ts'
 import { RecordReader } from '../mutation/record-reader.ts'
 import { ListpackWriter } from '../rdb/listpack-writer.ts'
 import { listQuicklist2Value, listValue, packedNode } from '../rdb/rdb-format.ts'
 import type { RdbElement } from '../rdb/rdb-input.ts'
 import { NoSink, RefusedValue } from '../rdb/value-sink.ts'
-import { elementBytes, visitElements } from '../types/list-leaf.ts'
+import { visitElements } from '../types/list-leaf.ts'
 import { atTail, pushEdit } from '../types/list-type.ts'
+import { stringElementBytes } from '../types/listpack-size.ts'
 import type { BuiltValue } from './built-value.ts'
 import { dropTree } from './drop-tree.ts'
 import type { BuilderParts, DumpedType, ValueBuilder } from './dumped-type.ts'
@@ -32,11 +33,10 @@ export const dumpedList: DumpedType = {
   },
   packed({ entries, values }, entry, out) {
     const value = entries.value(entry)
+    const bytes = values.bytes(value)
+    const start = values.start(value)
     listpack.clear()
-    visitElements(values.bytes(value), values.start(value), (bytes, start, end) => {
-      listpack.add(bytes, start, end)
-      return true
-    })
+    listpack.addEncoded(bytes, start + packedHeaderBytes, start + usedBytes(bytes, start), entries.length(entry))
     listpack.finish()
     out.byte(listQuicklist2Value)
     out.length(1)
@@ -70,7 +70,7 @@ class ListBuilder extends NoSink implements ValueBuilder {
   override element({ bytes, start, end }: RdbElement): void {
     const { keyspace, form } = this.#parts
     this.#count++
-    this.#bytes += elementBytes(end - start)
+    this.#bytes += stringElementBytes(bytes, start, end)
     if (this.#root === 0 && form === 0 && this.#bytes > keyspace.trees.leafBytesMax) this.#plant()
     this.#gathered.range(bytes, start, end)
     this.#gatheredCount++
