@@ -27,8 +27,21 @@ import { restart } from './restart.ts'
 import { stalls } from './stalls.ts'
 import { throughput } from './throughput.ts'
 import { tier } from './tier.ts'
+import { typeMemory } from './type-memory.ts'
+import { types } from './types.ts'
 
-const questions: readonly Question[] = [throughput, readsBesideDurableWrites, stalls, hashes, memory, tier, commitUnderColdReads, restart]
+const questions: readonly Question[] = [
+  throughput,
+  readsBesideDurableWrites,
+  types,
+  stalls,
+  hashes,
+  memory,
+  typeMemory,
+  tier,
+  commitUnderColdReads,
+  restart,
+]
 const pagesDirectory = fileURLToPath(new URL('../docs/benchmarks', import.meta.url))
 
 async function main(): Promise<number> {
