@@ -17,6 +17,7 @@ import { parseArgs } from 'node:util'
 import { commitUnderColdReads } from './commit-under-cold-reads.ts'
 import { Context } from './context.ts'
 import { hashes } from './hashes.ts'
+import { largeCollections } from './large-collections.ts'
 import type { Machine } from './machine.ts'
 import { describeMachine } from './machine.ts'
 import { memory } from './memory.ts'
@@ -34,6 +35,7 @@ const questions: readonly Question[] = [
   throughput,
   readsBesideDurableWrites,
   types,
+  largeCollections,
   stalls,
   hashes,
   memory,

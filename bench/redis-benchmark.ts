@@ -36,7 +36,8 @@ export async function measure(options: BenchmarkRun): Promise<BenchmarkSample> {
   const row = stdout.split('\n').find((line) => line.startsWith(`"${name}"`) || line.startsWith(`"${name} (`))
   if (row === undefined) throw new Error(`redis-benchmark said: ${stdout}${stderr}`)
   // test, rps, avg, min, p50, p95, p99, max; latencies in ms
-  const cells = row.split(',').map((cell) => Number(cell.replaceAll('"', '')))
+  const figures = row.slice(row.indexOf('",', name.length) + 2)
+  const cells = [Number.NaN, ...figures.split(',').map((cell) => Number(cell.replaceAll('"', '')))]
   return { perSecond: cells[1]!, p50Ms: cells[4]!, p99Ms: cells[6]!, maxMs: cells[7]! }
 }
 

@@ -46,8 +46,8 @@ export function smallCases(keys: number): MemoryCase[] {
 
 /** Ten elements of which one has 65 bytes, or one element more than the small form may have; a list of 8 KiB needs a second node. */
 export function middleCases(keys: number, keysOfMany: number): MemoryCase[] {
-  const long = (i: number) => (i === 0 ? 'long:'.padEnd(58, 'x') + '#######' : `member:${i}:#######`)
-  const value = (i: number) => (i === 0 ? 'v'.padEnd(57, 'x') + '########' : 'v########')
+  const long = (i: number) => (i === 0 ? `${'long:'.padEnd(58, 'x')}#######` : `member:${i}:#######`)
+  const value = (i: number) => (i === 0 ? `${'v'.padEnd(57, 'x')}########` : 'v########')
   return [
     many('hashes, a value of 65 bytes', keys, ['HSET', key, ...times(smallElements, (i) => [`field:${i}`, value(i)])], keyThenNumbers(8)),
     many('sets, a member of 65 bytes', keys, ['SADD', key, ...times(smallElements, (i) => [long(i)])], keyThenNumbers(7)),
