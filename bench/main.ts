@@ -21,6 +21,7 @@ import { largeCollections } from './large-collections.ts'
 import type { Machine } from './machine.ts'
 import { describeMachine } from './machine.ts'
 import { memory } from './memory.ts'
+import { migration } from './migration.ts'
 import { readsBesideDurableWrites } from './reads-beside-durable-writes.ts'
 import type { Question, Result } from './report.ts'
 import { indexOf, pageOf, textOf } from './report.ts'
@@ -43,6 +44,7 @@ const questions: readonly Question[] = [
   tier,
   commitUnderColdReads,
   restart,
+  migration,
 ]
 const pagesDirectory = fileURLToPath(new URL('../docs/benchmarks', import.meta.url))
 
