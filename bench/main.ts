@@ -22,6 +22,7 @@ import type { Machine } from './machine.ts'
 import { describeMachine } from './machine.ts'
 import { memory } from './memory.ts'
 import { migration } from './migration.ts'
+import { mixed } from './mixed-types.ts'
 import { readsBesideDurableWrites } from './reads-beside-durable-writes.ts'
 import type { Question, Result } from './report.ts'
 import { indexOf, pageOf, textOf } from './report.ts'
@@ -42,6 +43,7 @@ const questions: readonly Question[] = [
   memory,
   typeMemory,
   tier,
+  mixed,
   commitUnderColdReads,
   restart,
   migration,

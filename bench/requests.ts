@@ -87,6 +87,15 @@ export function respTemplate(parts: readonly string[], number: (n: number, i: nu
   }
 }
 
+/** Requests of several kinds: number `n` is number `n / kinds` of kind `n % kinds`. */
+export function mixedRequests(kinds: readonly Requests[]): Requests {
+  return {
+    requestBytes: Math.max(...kinds.map(({ requestBytes }) => requestBytes)),
+    encode: (buffer, at, n) => kinds[n % kinds.length]!.encode(buffer, at, Math.floor(n / kinds.length)),
+    replies: () => new RespReplies(),
+  }
+}
+
 const keyDigits = 12
 const noiseBytes = 4 * 1024 * 1024
 

@@ -55,7 +55,7 @@ export function middleCases(keys: number, keysOfMany: number): MemoryCase[] {
       i === 0 ? n : i % 2 === 1 ? keyThenNumbers(5)(n, i) : keyThenNumbers(7)(n, i),
     ),
     many('lists of 130 elements of 64 bytes', keys, ['RPUSH', key, ...times(130, () => ['%64'])], (n) => n),
-    many('hashes of 129 fields', keysOfMany, ['HSET', key, ...times(129, (i) => [`field:${i}`, 'v########'])], keyThenNumbers(8)),
+    many('hashes of 513 fields', keysOfMany, ['HSET', key, ...times(513, (i) => [`field:${i}`, 'v########'])], keyThenNumbers(8)),
     many('sets of 513 integers', keysOfMany, ['SADD', key, ...times(513, () => ['########'])], keyThenNumbers(8)),
     many('sorted sets of 129 members', keysOfMany, ['ZADD', key, ...times(129, (i) => ['#####', `m${i}:#######`])], (n, i) =>
       i === 0 ? n : i % 2 === 1 ? keyThenNumbers(5)(n, i) : keyThenNumbers(7)(n, i),

@@ -190,6 +190,24 @@ export class RdbInput {
     out.set(this.bytes, start, start + length)
   }
 
+  /** Goes behind a string; a compressed one is not looked into. */
+  skipString(): void {
+    const from = this.at
+    const first = this.byte()
+    if (first >>> 6 !== encodedLength) {
+      this.at = from
+      this.take(this.length())
+      return
+    }
+    const encoding = first & 0x3f
+    if (encoding === lzfString) {
+      const packed = this.length()
+      this.length()
+      this.take(packed)
+    } else if (encoding > int32String) this.refuse(`unknown encoding ${encoding} of a string`, from)
+    else this.take(1 << encoding)
+  }
+
   #encodedString(encoding: number, out: RdbElement): void {
     if (encoding === int8String) out.setInteger(this.bytes.readInt8(this.take(1)))
     else if (encoding === int16String) out.setInteger(this.bytes.readInt16LE(this.take(2)))
