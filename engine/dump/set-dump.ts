@@ -162,7 +162,7 @@ class SetBuilder extends NoSink implements ValueBuilder {
   }
 
   #fillIntegers(entry: number, form: number, lsn: number): void {
-    const payload = new RecordBuffer(Number.POSITIVE_INFINITY)
+    const payload = new RecordBuffer(Number.POSITIVE_INFINITY, 1024)
     payload.byte(form)
     payload.varint(this.#count)
     visitMembers(this.#blob, 0, (bytes, start, end) => payload.range(bytes, start, end))

@@ -46,7 +46,9 @@ export class RdbElement {
   bytes: Buffer = nothing
   start = 0
   end = 0
-  readonly #digits = Buffer.alloc(integerBytesMax)
+  /** What it is, if it was kept as an integer that is safe in a JS number; otherwise NaN. */
+  integer = Number.NaN
+  readonly #digits = Buffer.allocUnsafe(integerBytesMax)
 
   get length(): number {
     return this.end - this.start
@@ -56,10 +58,12 @@ export class RdbElement {
     this.bytes = bytes
     this.start = start
     this.end = end
+    this.integer = Number.NaN
   }
 
   setInteger(value: number): void {
     this.set(this.#digits, 0, formatInteger(this.#digits, 0, value))
+    this.integer = value
   }
 
   setBigInteger(value: bigint): void {
