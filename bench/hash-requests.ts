@@ -37,6 +37,7 @@ export function threeFieldHashes(): Requests {
       template.copy(buffer, at)
       writeDigits(buffer, at + keyEnd, number)
       for (const [i, end] of valueEnds.entries()) writeDigits(buffer, at + end, numberIn(number + i * 7919))
+      return at + template.length
     },
     replies: () => respGet().replies(),
   }
@@ -58,6 +59,7 @@ export function largeHashBatches(valueBytes: number): Requests {
         writeDigits(buffer, pairAt + fieldEnd, field)
         writeDigits(buffer, pairAt + pair.length - 2, numberIn(field))
       }
+      return at + template.length
     },
     replies: () => respGet().replies(),
   }

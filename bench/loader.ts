@@ -167,14 +167,15 @@ class Client {
     const { requests, pipeline } = this.#run.options
     this.#sentMs = performance.now()
     let count = 0
+    let end = 0
     for (; count < pipeline; count++) {
       const key = this.#run.nextKey(this.#sentMs)
       if (key < 0) break
-      requests.encode(this.#batch, count * requests.requestBytes, key)
+      end = requests.encode(this.#batch, end, key)
     }
     this.#awaited = count
     // The batch is overwritten only after its last reply: by then the system has taken all of it.
-    if (count > 0) this.#socket.write(this.#batch.subarray(0, count * requests.requestBytes))
+    if (count > 0) this.#socket.write(this.#batch.subarray(0, end))
     else this.#resolve()
   }
 

@@ -17,9 +17,12 @@ import { parseArgs } from 'node:util'
 import { commitUnderColdReads } from './commit-under-cold-reads.ts'
 import { Context } from './context.ts'
 import { hashes } from './hashes.ts'
+import { largeCollections } from './large-collections.ts'
 import type { Machine } from './machine.ts'
 import { describeMachine } from './machine.ts'
 import { memory } from './memory.ts'
+import { migration } from './migration.ts'
+import { mixed } from './mixed-types.ts'
 import { readsBesideDurableWrites } from './reads-beside-durable-writes.ts'
 import type { Question, Result } from './report.ts'
 import { indexOf, pageOf, textOf } from './report.ts'
@@ -27,8 +30,24 @@ import { restart } from './restart.ts'
 import { stalls } from './stalls.ts'
 import { throughput } from './throughput.ts'
 import { tier } from './tier.ts'
+import { typeMemory } from './type-memory.ts'
+import { types } from './types.ts'
 
-const questions: readonly Question[] = [throughput, readsBesideDurableWrites, stalls, hashes, memory, tier, commitUnderColdReads, restart]
+const questions: readonly Question[] = [
+  throughput,
+  readsBesideDurableWrites,
+  types,
+  largeCollections,
+  stalls,
+  hashes,
+  memory,
+  typeMemory,
+  tier,
+  mixed,
+  commitUnderColdReads,
+  restart,
+  migration,
+]
 const pagesDirectory = fileURLToPath(new URL('../docs/benchmarks', import.meta.url))
 
 async function main(): Promise<number> {

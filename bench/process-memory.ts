@@ -1,7 +1,9 @@
-/** Memory of a process as Linux counts it, once or sampled while something runs. */
+/** Memory of a process as Linux counts it, once or sampled while something runs, and its processor time. */
 import { readFileSync } from 'node:fs'
 
 const sampleEveryMs = 50
+/** Linux's USER_HZ, the same on all machines. */
+const ticksPerSecond = 100
 
 export interface ProcessMemory {
   /** Bytes: all that is resident, what is the process's own, and pages of files it maps. */
@@ -15,6 +17,14 @@ export function memoryOf(pid: number): ProcessMemory {
   const status = readFileSync(`/proc/${pid}/status`, 'latin1')
   const field = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1] ?? 0) * 1024
   return { rss: field('VmRSS'), anonymous: field('RssAnon'), file: field('RssFile') }
+}
+
+/** Seconds of processor that all threads of a process have had. */
+export function processorSeconds(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    .replace(/^.*\) /, '')
+    .split(' ')
+  return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond
 }
 
 export interface MemorySample extends ProcessMemory {

@@ -9,7 +9,7 @@ const runMsMax = 180_000
 export interface BenchmarkRun {
   readonly port: number
   /** One of its tests, or a command with `__rand_int__` where a random number below `keys` belongs. */
-  readonly test: 'set' | 'get' | readonly string[]
+  readonly test: string | readonly string[]
   readonly connections: number
   readonly pipeline: number
   readonly requests: number
@@ -32,10 +32,12 @@ export async function measure(options: BenchmarkRun): Promise<BenchmarkSample> {
     killSignal: 'SIGKILL',
   })
   const name = typeof options.test === 'string' ? options.test.toUpperCase() : options.test.join(' ')
-  const row = stdout.split('\n').find((line) => line.startsWith(`"${name}"`))
+  // "MSET (10 keys)" is what it calls `-t mset`.
+  const row = stdout.split('\n').find((line) => line.startsWith(`"${name}"`) || line.startsWith(`"${name} (`))
   if (row === undefined) throw new Error(`redis-benchmark said: ${stdout}${stderr}`)
   // test, rps, avg, min, p50, p95, p99, max; latencies in ms
-  const cells = row.split(',').map((cell) => Number(cell.replaceAll('"', '')))
+  const figures = row.slice(row.indexOf('",', name.length) + 2)
+  const cells = [Number.NaN, ...figures.split(',').map((cell) => Number(cell.replaceAll('"', '')))]
   return { perSecond: cells[1]!, p50Ms: cells[4]!, p99Ms: cells[6]!, maxMs: cells[7]! }
 }
 

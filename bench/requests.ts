@@ -6,9 +6,10 @@
 import { seededRandom } from './key-choice.ts'
 
 export interface Requests {
+  /** What a request takes at most. */
   readonly requestBytes: number
-  /** Writes the request for a key at `at`; it takes `requestBytes`. */
-  encode(buffer: Buffer, at: number, key: number): void
+  /** Writes the request for a key at `at`. Returns the offset behind it. */
+  encode(buffer: Buffer, at: number, key: number): number
   replies(): Replies
 }
 
@@ -46,6 +47,55 @@ export function memcachedGet(): Requests {
   return templated('get ', '', { bytes: 0, randomShare: 0 }, () => new MemcachedReplies())
 }
 
+/**
+ * A request of these parts, in which each run of `#` is replaced by digits, with zeros in front: those of `number(n, i)` for run
+ * number `i` of request `n`. A part `%400` is so many random printable bytes.
+ */
+export function respTemplate(parts: readonly string[], number: (n: number, i: number) => number = (n) => n): Requests {
+  const runs: { readonly end: number; readonly digits: number }[] = []
+  const noises: { readonly at: number; readonly bytes: number }[] = []
+  let text = `*${parts.length}\r\n`
+  for (const part of parts) {
+    const bytes = part.startsWith('%') ? Number(part.slice(1)) : part.length
+    text += `$${bytes}\r\n`
+    if (part.startsWith('%')) noises.push({ at: text.length, bytes })
+    for (const { index, 0: run } of part.matchAll(/#+/g)) runs.push({ end: text.length + index + run.length, digits: run.length })
+    text += `${part.startsWith('%') ? 'x'.repeat(bytes) : part.replaceAll('#', '0')}\r\n`
+  }
+  const template = Buffer.from(text, 'latin1')
+  const noise = noises.length > 0 ? printableNoise() : Buffer.alloc(0)
+  return {
+    requestBytes: template.length,
+    encode(buffer, at, n) {
+      template.copy(buffer, at)
+      for (let i = 0; i < runs.length; i++) {
+        const { end, digits } = runs[i]!
+        let left = number(n, i)
+        for (let place = at + end - 1; left > 0 && place >= at + end - digits; place--) {
+          buffer[place] = 48 + (left % 10)
+          left = Math.floor(left / 10)
+        }
+      }
+      for (let i = 0; i < noises.length; i++) {
+        const { at: within, bytes } = noises[i]!
+        const from = (Math.imul(n * noises.length + i, 2654435761) >>> 0) % (noiseBytes - bytes)
+        noise.copy(buffer, at + within, from, from + bytes)
+      }
+      return at + template.length
+    },
+    replies: () => new RespReplies(),
+  }
+}
+
+/** Requests of several kinds: number `n` is number `n / kinds` of kind `n % kinds`. */
+export function mixedRequests(kinds: readonly Requests[]): Requests {
+  return {
+    requestBytes: Math.max(...kinds.map(({ requestBytes }) => requestBytes)),
+    encode: (buffer, at, n) => kinds[n % kinds.length]!.encode(buffer, at, Math.floor(n / kinds.length)),
+    replies: () => new RespReplies(),
+  }
+}
+
 const keyDigits = 12
 const noiseBytes = 4 * 1024 * 1024
 
@@ -65,9 +115,11 @@ function templated(head: string, afterKey: string, shape: ValueShape, replies: (
         buffer[place] = 48 + (left % 10)
         left = Math.floor(left / 10)
       }
-      if (randomBytes === 0) return
-      const from = (Math.imul(key, 2654435761) >>> 0) % places
-      noise.copy(buffer, at + valueAt, from, from + randomBytes)
+      if (randomBytes > 0) {
+        const from = (Math.imul(key, 2654435761) >>> 0) % places
+        noise.copy(buffer, at + valueAt, from, from + randomBytes)
+      }
+      return at + template.length
     },
     replies,
   }
@@ -80,13 +132,15 @@ function printableNoise(): Buffer {
   return noise
 }
 
-/** Strings, errors, integers and bulk strings: what SET and GET are answered with. */
+/** RESP2's replies. A miss is nil, or an array without elements. */
 class RespReplies implements Replies {
   misses = 0
   errors = 0
   firstError = ''
   #line = ''
   #skip = 0
+  /** Values that are still to come of the arrays that have begun. */
+  #left = 0
 
   feed(chunk: Buffer): number {
     let done = 0
@@ -96,10 +150,10 @@ class RespReplies implements Replies {
         const taken = Math.min(this.#skip, chunk.length - at)
         at += taken
         this.#skip -= taken
-        if (this.#skip === 0) done++
+        if (this.#skip === 0 && this.#ends()) done++
         continue
       }
-      if (this.#line === '' && chunk[at] === plus && chunk[at + 4] === newline) {
+      if (this.#line === '' && this.#left === 0 && chunk[at] === plus && chunk[at + 4] === newline) {
         at += 5
         done++
         continue
@@ -116,9 +170,18 @@ class RespReplies implements Replies {
     return done
   }
 
+  /** Whether the value that has ended is the last one of its reply. */
+  #ends(): boolean {
+    if (this.#left > 0) this.#left--
+    return this.#left === 0
+  }
+
   #lineIsReply(line: string): boolean {
-    if (line.startsWith('$-1') || line.startsWith('_')) {
-      this.misses++
+    if (line.startsWith('$-1') || line.startsWith('_') || line.startsWith('*0') || line.startsWith('*-1')) {
+      if (this.#left === 0) this.misses++
+    } else if (line.startsWith('*')) {
+      this.#left = Math.max(this.#left - 1, 0) + Number.parseInt(line.slice(1), 10)
+      return false
     } else if (line.startsWith('$')) {
       this.#skip = Number.parseInt(line.slice(1), 10) + 2
       return false
@@ -126,7 +189,7 @@ class RespReplies implements Replies {
       this.errors++
       if (this.firstError === '') this.firstError = line.slice(1).trimEnd()
     }
-    return true
+    return this.#ends()
   }
 }
 

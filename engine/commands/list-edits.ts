@@ -5,7 +5,6 @@
 import type { Execution } from '../execution.ts'
 import { packedHeaderBytes, usedBytes } from '../memory/packed-bytes.ts'
 import { genericEvent, listEvent } from '../messages.ts'
-import { elementBytes, ListElement } from '../types/list-leaf.ts'
 import {
   atTail,
   becomesTree,
@@ -19,12 +18,14 @@ import {
   setEdit,
 } from '../types/list-type.ts'
 import { readElementAt } from '../types/list-walk.ts'
+import { ListpackElement } from '../types/listpack-element.ts'
+import { stringElementBytes } from '../types/listpack-size.ts'
 
 /** Pushes the arguments from `from` on, in their order, to the list under the key that is argument `key`; `entry` is its entry, 0 for none. */
 export function pushArguments(x: Execution, entry: number, key: number, from: number, tail: boolean): void {
   const { args, mutator } = x
   let bytes = 0
-  for (let i = from; i < args.count; i++) bytes += elementBytes(args.length(i))
+  for (let i = from; i < args.count; i++) bytes += stringElementBytes(args.buffer, args.starts[i], args.ends[i])
   const payload = mutator.payload()
   payload.byte((tail ? atTail : 0) | formFlag(x, entry, bytes))
   payload.varint(args.count - from)
@@ -37,7 +38,7 @@ export function pushArguments(x: Execution, entry: number, key: number, from: nu
 export function pushElement(x: Execution, entry: number, key: number, bytes: Uint8Array, start: number, end: number, tail: boolean): void {
   const { mutator } = x
   const payload = mutator.payload()
-  payload.byte((tail ? atTail : 0) | formFlag(x, entry, elementBytes(end - start)))
+  payload.byte((tail ? atTail : 0) | formFlag(x, entry, stringElementBytes(bytes, start, end)))
   payload.varint(1)
   payload.range(bytes, start, end)
   x.edit(mutator.types.lists, pushEdit, key)
@@ -59,10 +60,10 @@ export function popElements(x: Execution, entry: number, key: number, count: num
 /** Puts argument `index` in place of element `rank` of the list under argument 1. */
 export function setElement(x: Execution, entry: number, rank: number, index: number): void {
   const { args, mutator, keyspace } = x
-  const former = new ListElement()
-  readElementAt(keyspace, entry, rank, former)
+  const former = new ListpackElement()
+  const formerBytes = stringElementBytes(readElementAt(keyspace, entry, rank, former), former.start, former.end)
   const payload = mutator.payload()
-  payload.byte(formFlag(x, entry, elementBytes(args.length(index)) - elementBytes(former.end - former.start)))
+  payload.byte(formFlag(x, entry, stringElementBytes(args.buffer, args.starts[index], args.ends[index]) - formerBytes))
   payload.varint(rank)
   payload.range(args.buffer, args.starts[index], args.ends[index])
   x.edit(mutator.types.lists, setEdit, 1)
@@ -73,7 +74,7 @@ export function setElement(x: Execution, entry: number, rank: number, index: num
 export function insertElement(x: Execution, entry: number, rank: number, behind: boolean, index: number): void {
   const { args, mutator } = x
   const payload = mutator.payload()
-  payload.byte((behind ? atTail : 0) | formFlag(x, entry, elementBytes(args.length(index))))
+  payload.byte((behind ? atTail : 0) | formFlag(x, entry, stringElementBytes(args.buffer, args.starts[index], args.ends[index])))
   payload.varint(rank)
   payload.range(args.buffer, args.starts[index], args.ends[index])
   x.edit(mutator.types.lists, insertEdit, 1)

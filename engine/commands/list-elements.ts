@@ -2,12 +2,12 @@
 import type { Execution } from '../execution.ts'
 import type { ReplyWriter } from '../reply-writer.ts'
 import { sharedBytesMin } from '../reply-writer.ts'
-import { ListElement, shortLengthMax } from '../types/list-leaf.ts'
 import { readElementAt, slotOfElement, visitBackwards, visitRuns } from '../types/list-walk.ts'
+import { ListpackElement, shortTextLength } from '../types/listpack-element.ts'
 import { popElements } from './list-edits.ts'
 
 /** The element that was read last. */
-export const element = new ListElement()
+export const element = new ListpackElement()
 
 /** Replies with element `rank`; its bytes are copied unless they are many and lie by themselves. */
 export function replyElement(x: Execution, entry: number, rank: number): void {
@@ -49,13 +49,13 @@ export function replyElements(x: Execution, entry: number, rank: number, count: 
 function replyRun(reply: ReplyWriter, bytes: Buffer, position: number, count: number): void {
   let at = position
   for (let i = 0; i < count; i++) {
-    const length = bytes[at]
-    if (length <= shortLengthMax) {
+    const length = shortTextLength(bytes[at])
+    if (length >= 0) {
       reply.bulk(bytes, at + 1, at + 1 + length)
       at += length + 2
     } else {
       element.read(bytes, at)
-      reply.bulk(bytes, element.start, element.end)
+      reply.bulk(element.bytes, element.start, element.end)
       at = element.next
     }
   }

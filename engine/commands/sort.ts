@@ -3,8 +3,8 @@ import type { EngineCommand } from '../command.ts'
 import type { Execution } from '../execution.ts'
 import { packedHeaderBytes } from '../memory/packed-bytes.ts'
 import { genericEvent, keyMissEvent, listEvent } from '../messages.ts'
-import { elementBytes } from '../types/list-leaf.ts'
 import { atTail, becomesTree, pushEdit } from '../types/list-type.ts'
+import { stringElementBytes } from '../types/listpack-size.ts'
 import { recordTooLarge } from './errors.ts'
 import { MemberList } from './member-list.ts'
 import { isSortable, wantsSorted, wantsSortedToRead } from './sort-needs.ts'
@@ -147,7 +147,7 @@ function storeAt(x: Execution, target: number, { elements, order, span }: Select
 function storeList(x: Execution, target: number, list: MemberList): void {
   const { mutator, keyspace } = x
   let bytes = packedHeaderBytes
-  for (let i = 0; i < list.count; i++) bytes += elementBytes(list.end(i) - list.start(i))
+  for (let i = 0; i < list.count; i++) bytes += stringElementBytes(list.buffer, list.start(i), list.end(i))
   const flags = bytes > keyspace.trees.leafBytesMax ? atTail | becomesTree : atTail
   for (let first = 0; first < list.count; first += storedAtOnce) {
     const end = Math.min(list.count, first + storedAtOnce)

@@ -1,14 +1,15 @@
 /** Lists as dumps: a small one is one node of a quicklist, as redis-server keeps it; a large one is a row of elements. */
 import { listType, packedForm, treeForm } from '../keyspace/entries.ts'
-import { packedHeaderBytes } from '../memory/packed-bytes.ts'
+import { packedHeaderBytes, setUsedBytes, usedBytes, writeEmpty } from '../memory/packed-bytes.ts'
 import { RecordBuffer } from '../mutation/record-buffer.ts'
 import { RecordReader } from '../mutation/record-reader.ts'
 import { ListpackWriter } from '../rdb/listpack-writer.ts'
 import { listQuicklist2Value, listValue, packedNode } from '../rdb/rdb-format.ts'
 import type { RdbElement } from '../rdb/rdb-input.ts'
 import { NoSink, RefusedValue } from '../rdb/value-sink.ts'
-import { elementBytes, visitElements } from '../types/list-leaf.ts'
-import { atTail, pushEdit } from '../types/list-type.ts'
+import { visitElements } from '../types/list-leaf.ts'
+import { writeElement } from '../types/listpack-element.ts'
+import { stringElementBytes } from '../types/listpack-size.ts'
 import type { BuiltValue } from './built-value.ts'
 import { dropTree } from './drop-tree.ts'
 import type { BuilderParts, DumpedType, ValueBuilder } from './dumped-type.ts'
@@ -32,11 +33,10 @@ export const dumpedList: DumpedType = {
   },
   packed({ entries, values }, entry, out) {
     const value = entries.value(entry)
+    const bytes = values.bytes(value)
+    const start = values.start(value)
     listpack.clear()
-    visitElements(values.bytes(value), values.start(value), (bytes, start, end) => {
-      listpack.add(bytes, start, end)
-      return true
-    })
+    listpack.addEncoded(bytes, start + packedHeaderBytes, start + usedBytes(bytes, start), entries.length(entry))
     listpack.finish()
     out.byte(listQuicklist2Value)
     out.length(1)
@@ -49,8 +49,10 @@ export const dumpedList: DumpedType = {
 /** Elements in one piece up to a leaf's size, then in a tree, as `commands/list-edits.ts` would have them. */
 class ListBuilder extends NoSink implements ValueBuilder {
   readonly #parts: BuilderParts
-  /** Elements that are in no tree yet: ranges. */
-  readonly #gathered = new RecordBuffer(Number.POSITIVE_INFINITY)
+  /** The elements as long as there is no tree. */
+  #blob = Buffer.allocUnsafe(512)
+  /** Elements that are not in the tree yet: ranges. */
+  #gathered: RecordBuffer | undefined
   #gatheredCount = 0
   #root = 0
   #count = 0
@@ -60,6 +62,7 @@ class ListBuilder extends NoSink implements ValueBuilder {
   constructor(parts: BuilderParts) {
     super()
     this.#parts = parts
+    writeEmpty(this.#blob, 0)
     if (parts.form === treeForm) this.#plant()
   }
 
@@ -70,11 +73,31 @@ class ListBuilder extends NoSink implements ValueBuilder {
   override element({ bytes, start, end }: RdbElement): void {
     const { keyspace, form } = this.#parts
     this.#count++
-    this.#bytes += elementBytes(end - start)
-    if (this.#root === 0 && form === 0 && this.#bytes > keyspace.trees.leafBytesMax) this.#plant()
+    if (this.#root === 0) {
+      const used = this.#bytes
+      this.#bytes += stringElementBytes(bytes, start, end)
+      if (form !== 0 || this.#bytes <= keyspace.trees.leafBytesMax) {
+        this.#room(this.#bytes, used)
+        setUsedBytes(this.#blob, 0, writeElement(this.#blob, used, bytes, start, end))
+        return
+      }
+      this.#plant()
+    }
+    this.#gather(bytes, start, end)
+  }
+
+  #room(needed: number, used: number): void {
+    if (needed <= this.#blob.length) return
+    const more = Buffer.allocUnsafe(Math.max(needed, this.#blob.length * 2))
+    this.#blob.copy(more, 0, 0, used)
+    this.#blob = more
+  }
+
+  #gather(bytes: Buffer, start: number, end: number): void {
+    this.#gathered ??= new RecordBuffer(Number.POSITIVE_INFINITY)
     this.#gathered.range(bytes, start, end)
     this.#gatheredCount++
-    if (this.#root !== 0 && this.#gathered.end > gatheredBytesMax) this.#append()
+    if (this.#gathered.end > gatheredBytesMax) this.#append()
   }
 
   override end(): void {
@@ -99,24 +122,31 @@ class ListBuilder extends NoSink implements ValueBuilder {
   #plant(): void {
     const { keyspace } = this.#parts
     this.#root = keyspace.trees.createTree(0, keyspace.nextCollectionId++, 0, packedHeaderBytes, 0)
-    if (this.#gatheredCount > 0) this.#append()
+    visitElements(this.#blob, 0, (bytes, start, end) => {
+      this.#gather(bytes, start, end)
+      return true
+    })
+    this.#blob = Buffer.alloc(0)
   }
 
   #append(): void {
+    const gathered = this.#gathered
+    if (gathered === undefined || this.#gatheredCount === 0) return
     const reader = new RecordReader()
-    reader.open(this.#gathered.bytes, 0, this.#gathered.end)
+    reader.open(gathered.bytes, 0, gathered.end)
     this.#parts.mutator.types.lists.trees.append(this.#root, reader, this.#gatheredCount, 0)
-    this.#gathered.clear()
+    gathered.clear()
     this.#gatheredCount = 0
   }
 
   #fill(entry: number, lsn: number): void {
-    const payload = new RecordBuffer(Number.POSITIVE_INFINITY)
-    payload.byte(atTail)
-    payload.varint(this.#count)
-    payload.raw(this.#gathered.bytes, 0, this.#gathered.end)
-    const reader = new RecordReader()
-    reader.open(payload.bytes, 0, payload.end)
-    this.#parts.mutator.types.edit(listType, pushEdit).apply(entry, reader, lsn)
+    const { keyspace } = this.#parts
+    const { entries, values } = keyspace
+    const used = usedBytes(this.#blob, 0)
+    const slot = keyspace.makeValue(entry, used)
+    this.#blob.copy(values.bytes(slot), values.start(slot), 0, used)
+    entries.setTypeAndEncoding(entry, listType, packedForm)
+    entries.setLength(entry, this.#count)
+    keyspace.valueChanged(entry, lsn)
   }
 }

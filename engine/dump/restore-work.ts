@@ -2,7 +2,7 @@
  * A value made of a dump, a slice at a time, before anybody sees it: the checksum first, then the elements. RESTORE stages it for
  * a large dump, and does it at once for others; a replay makes the same of what a record has.
  */
-import { valueHeaderBytes } from '../keyspace/values.ts'
+import { largeValueBytes, valueHeaderBytes } from '../keyspace/values.ts'
 import { Crc64 } from '../rdb/crc64.ts'
 import { LzfUnpacking } from '../rdb/lzf.ts'
 import { stringValue } from '../rdb/rdb-format.ts'
@@ -134,10 +134,10 @@ export function rebuilt(parts: BuilderParts, bytes: Buffer, start: number, end: 
   return builder.take()
 }
 
-/** A string, made in memory that the keyspace can adopt: behind room for a value's header. */
+/** A string; a large one in memory that the keyspace can adopt: behind room for a value's header. */
 export class StringBuild {
   readonly bytes: Buffer
-  readonly start = valueHeaderBytes
+  readonly start: number
   readonly end: number
   readonly #from: Buffer
   readonly #fromStart: number
@@ -153,11 +153,21 @@ export class StringBuild {
     const length = header === undefined ? short.length : header.bytes
     this.#fromStart = header === undefined ? short.start : input.take(header.storedBytes)
     this.#from = header === undefined ? short.bytes : input.bytes
-    this.bytes = Buffer.from(new ArrayBuffer((valueHeaderBytes + length + 7) & ~7))
-    this.end = valueHeaderBytes + length
-    if (header?.isCompressed !== true) return
+    const isCompressed = header?.isCompressed === true
+    if (length < largeValueBytes && !isCompressed) {
+      // It is copied into a slot anyway, from where it is.
+      this.bytes = this.#from
+      this.start = this.#fromStart
+      this.#done = length
+    } else {
+      const isLarge = length >= largeValueBytes
+      this.bytes = isLarge ? Buffer.from(new ArrayBuffer((valueHeaderBytes + length + 7) & ~7)) : Buffer.allocUnsafe(length)
+      this.start = isLarge ? valueHeaderBytes : 0
+    }
+    this.end = this.start + length
+    if (!isCompressed) return
     const fromEnd = this.#fromStart + header.storedBytes
-    this.#unpacking = new LzfUnpacking(this.#from, this.#fromStart, fromEnd, this.bytes, valueHeaderBytes, this.end)
+    this.#unpacking = new LzfUnpacking(this.#from, this.#fromStart, fromEnd, this.bytes, this.start, this.end)
   }
 
   step(bytesMax: number): boolean {

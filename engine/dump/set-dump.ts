@@ -1,15 +1,16 @@
 /** Sets as dumps: integers in one piece are an intset, as redis-server keeps them; any other is a row of members. */
 import { isInt64 } from '../integer.ts'
 import { integersForm, leafForm, setType, treeForm } from '../keyspace/entries.ts'
-import { packedHeaderBytes } from '../memory/packed-bytes.ts'
+import { packedHeaderBytes, setUsedBytes, usedBytes, writeEmpty } from '../memory/packed-bytes.ts'
 import { RecordBuffer } from '../mutation/record-buffer.ts'
 import { RecordReader } from '../mutation/record-reader.ts'
 import { setIntsetValue, setValue } from '../rdb/rdb-format.ts'
 import type { RdbElement } from '../rdb/rdb-input.ts'
 import type { RdbOutput } from '../rdb/rdb-output.ts'
 import { NoSink, RefusedValue } from '../rdb/value-sink.ts'
+import { fieldHash } from '../types/hash-leaf.ts'
 import { integerCount, integerPosition, integerWidth } from '../types/integer-set.ts'
-import { memberBytes, visitMembers } from '../types/set-leaf.ts'
+import { findMember, memberBytes, visitMembers, writeMember } from '../types/set-leaf.ts'
 import { addEdit, eachMember } from '../types/set-type.ts'
 import type { BuiltValue } from './built-value.ts'
 import { dropTree } from './drop-tree.ts'
@@ -54,9 +55,8 @@ function writeIntset(bytes: Buffer, start: number, out: RdbOutput): void {
 /** Members in one piece as long as they may be, then in a tree, as `commands/set-change.ts` would have them. */
 class SetBuilder extends NoSink implements ValueBuilder {
   readonly #parts: BuilderParts
-  /** Members that are in no tree: ranges. */
-  readonly #members = new RecordBuffer(Number.POSITIVE_INFINITY)
-  readonly #seen = new Set<string>()
+  /** Members that are in no tree, in the order of their hashes, as in a leaf. */
+  #blob = Buffer.allocUnsafe(256)
   #root = 0
   #count = 0
   #expected = -1
@@ -66,6 +66,7 @@ class SetBuilder extends NoSink implements ValueBuilder {
   constructor(parts: BuilderParts) {
     super()
     this.#parts = parts
+    writeEmpty(this.#blob, 0)
     if (parts.form === treeForm) this.#plant()
   }
 
@@ -83,10 +84,23 @@ class SetBuilder extends NoSink implements ValueBuilder {
       this.#addToTree(bytes, start, end)
       return
     }
-    const text = bytes.toString('latin1', start, end)
-    if (this.#seen.has(text)) refuseTwice()
-    this.#seen.add(text)
-    this.#members.range(bytes, start, end)
+    this.#addToBlob(bytes, start, end)
+  }
+
+  #addToBlob(bytes: Buffer, start: number, end: number): void {
+    const hash = fieldHash(bytes, start, end, 0)
+    const found = findMember(this.#blob, 0, hash, bytes, start, end)
+    if (found >= 0) refuseTwice()
+    const used = usedBytes(this.#blob, 0)
+    const needed = used + memberBytes(end - start)
+    if (needed > this.#blob.length) {
+      const more = Buffer.allocUnsafe(Math.max(needed, this.#blob.length * 2))
+      this.#blob.copy(more, 0, 0, used)
+      this.#blob = more
+    }
+    this.#blob.copyWithin(~found + needed - used, ~found, used)
+    writeMember(this.#blob, ~found, hash, bytes, start, end)
+    setUsedBytes(this.#blob, 0, needed)
   }
 
   override end(): void {
@@ -127,25 +141,34 @@ class SetBuilder extends NoSink implements ValueBuilder {
   #plant(): void {
     const { keyspace, seed } = this.#parts
     this.#root = keyspace.trees.createTree(0, keyspace.nextCollectionId++, seed, packedHeaderBytes, 0)
-    const reader = new RecordReader()
-    reader.open(this.#members.bytes, 0, this.#members.end)
-    while (reader.at < reader.end) {
-      reader.range()
-      this.#addToTree(reader.bytes, reader.start, reader.stop)
-    }
-    this.#members.clear()
-    this.#seen.clear()
+    visitMembers(this.#blob, 0, (bytes, start, end) => this.#addToTree(bytes, start, end))
+    this.#blob = Buffer.alloc(0)
   }
 
   #fill(entry: number, form: number, lsn: number): void {
-    const { mutator } = this.#parts
-    const payload = new RecordBuffer(Number.POSITIVE_INFINITY)
+    if (form === integersForm) this.#fillIntegers(entry, form, lsn)
+    else if (form === leafForm) this.#fillBlob(entry, lsn)
+  }
+
+  #fillBlob(entry: number, lsn: number): void {
+    const { keyspace } = this.#parts
+    const { entries, values } = keyspace
+    const used = usedBytes(this.#blob, 0)
+    const slot = keyspace.makeValue(entry, used)
+    this.#blob.copy(values.bytes(slot), values.start(slot), 0, used)
+    entries.setTypeAndEncoding(entry, setType, leafForm)
+    entries.setLength(entry, this.#count)
+    keyspace.valueChanged(entry, lsn)
+  }
+
+  #fillIntegers(entry: number, form: number, lsn: number): void {
+    const payload = new RecordBuffer(Number.POSITIVE_INFINITY, 1024)
     payload.byte(form)
     payload.varint(this.#count)
-    payload.raw(this.#members.bytes, 0, this.#members.end)
+    visitMembers(this.#blob, 0, (bytes, start, end) => payload.range(bytes, start, end))
     const reader = new RecordReader()
     reader.open(payload.bytes, 0, payload.end)
-    mutator.types.edit(setType, addEdit).apply(entry, reader, lsn)
+    this.#parts.mutator.types.edit(setType, addEdit).apply(entry, reader, lsn)
   }
 }
 

@@ -2,18 +2,26 @@
 import { formatDouble } from '../double.ts'
 import { leafForm, packedForm, sortedSetType, treeForm } from '../keyspace/entries.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
-import { packedHeaderBytes, usedBytes } from '../memory/packed-bytes.ts'
-import { RecordBuffer } from '../mutation/record-buffer.ts'
-import { RecordReader } from '../mutation/record-reader.ts'
+import { packedHeaderBytes, setUsedBytes, usedBytes, writeEmpty } from '../memory/packed-bytes.ts'
 import { ListpackWriter } from '../rdb/listpack-writer.ts'
 import { zsetListpackValue, zsetValue } from '../rdb/rdb-format.ts'
 import type { RdbElement } from '../rdb/rdb-input.ts'
 import type { RdbOutput } from '../rdb/rdb-output.ts'
 import { NoSink, RefusedValue } from '../rdb/value-sink.ts'
-import { placeBytes, visitBackwards, visitHashed, visitPlaces } from '../types/sorted-set-leaf.ts'
+import {
+  findInPlaces,
+  findPlace,
+  placeBytes,
+  placeSizeAt,
+  readScore,
+  visitBackwards,
+  visitHashed,
+  visitPlaces,
+  writePlace,
+  writeScore,
+} from '../types/sorted-set-leaf.ts'
 import type { SortedSetTrees } from '../types/sorted-set-tree.ts'
 import { isInOrderOfScore } from '../types/sorted-set-tree.ts'
-import { readPayloadScore, setEdit, writePayloadElement } from '../types/sorted-set-type.ts'
 import type { BuiltValue } from './built-value.ts'
 import { dropTree } from './drop-tree.ts'
 import type { BuilderParts, DumpedType, ValueBuilder } from './dumped-type.ts'
@@ -70,9 +78,8 @@ function writeListpack({ entries, values }: Keyspace, entry: number, out: RdbOut
 /** Elements in one piece as long as they may be, then in a tree, as `commands/sorted-set-change.ts` would have them. */
 class SortedSetBuilder extends NoSink implements ValueBuilder {
   readonly #parts: BuilderParts
-  /** Elements that are in no tree, as an edit has them. */
-  readonly #elements = new RecordBuffer(Number.POSITIVE_INFINITY)
-  readonly #seen = new Set<string>()
+  /** Elements that are in no tree, in order of score. */
+  #blob = Buffer.allocUnsafe(512)
   #root = 0
   #count = 0
   #expected = -1
@@ -82,6 +89,7 @@ class SortedSetBuilder extends NoSink implements ValueBuilder {
   constructor(parts: BuilderParts) {
     super()
     this.#parts = parts
+    writeEmpty(this.#blob, 0)
     if (parts.form === treeForm) this.#plant()
   }
 
@@ -98,10 +106,22 @@ class SortedSetBuilder extends NoSink implements ValueBuilder {
       this.#addToTree(score, bytes, start, end)
       return
     }
-    const text = bytes.toString('latin1', start, end)
-    if (this.#seen.has(text)) refuseTwice()
-    this.#seen.add(text)
-    writePayloadElement(this.#elements, score, bytes, start, end)
+    this.#addToBlob(score, bytes, start, end)
+  }
+
+  #addToBlob(score: number, bytes: Buffer, start: number, end: number): void {
+    if (findInPlaces(this.#blob, 0, bytes, start, end) >= 0) refuseTwice()
+    const place = ~findPlace(this.#blob, 0, score, bytes, start, end)
+    const used = usedBytes(this.#blob, 0)
+    const needed = used + placeBytes(end - start)
+    if (needed > this.#blob.length) {
+      const more = Buffer.allocUnsafe(Math.max(needed, this.#blob.length * 2))
+      this.#blob.copy(more, 0, 0, used)
+      this.#blob = more
+    }
+    if (place < used) this.#blob.copyWithin(place + needed - used, place, used)
+    writePlace(this.#blob, place, score, bytes, start, end)
+    setUsedBytes(this.#blob, 0, needed)
   }
 
   override end(): void {
@@ -149,26 +169,28 @@ class SortedSetBuilder extends NoSink implements ValueBuilder {
     const { keyspace, seed } = this.#parts
     this.#root = keyspace.trees.createTree(0, keyspace.nextCollectionId++, seed, packedHeaderBytes, 0)
     this.#trees.begin(this.#root, 0)
-    const reader = new RecordReader()
-    reader.open(this.#elements.bytes, 0, this.#elements.end)
-    while (reader.at < reader.end) {
-      const score = readPayloadScore(reader)
-      reader.range()
-      this.#addToTree(score, reader.bytes, reader.start, reader.stop)
-    }
-    this.#elements.clear()
-    this.#seen.clear()
+    visitPlaces(this.#blob, 0, (bytes, start, end, score) => this.#addToTree(score, bytes, start, end))
+    this.#blob = Buffer.alloc(0)
   }
 
   #fill(entry: number, form: number, lsn: number): void {
-    const { mutator } = this.#parts
-    const payload = new RecordBuffer(Number.POSITIVE_INFINITY)
-    payload.byte(form)
-    payload.varint(this.#count)
-    payload.raw(this.#elements.bytes, 0, this.#elements.end)
-    const reader = new RecordReader()
-    reader.open(payload.bytes, 0, payload.end)
-    mutator.types.edit(sortedSetType, setEdit).apply(entry, reader, lsn)
+    if (form === packedForm) this.#plusZeros()
+    const { keyspace } = this.#parts
+    const { entries, values } = keyspace
+    const used = usedBytes(this.#blob, 0)
+    const slot = keyspace.makeValue(entry, used)
+    this.#blob.copy(values.bytes(slot), values.start(slot), 0, used)
+    entries.setTypeAndEncoding(entry, sortedSetType, form)
+    entries.setLength(entry, this.#count)
+    keyspace.valueChanged(entry, lsn)
+  }
+
+  /** Redis's small form has no zero with a sign. */
+  #plusZeros(): void {
+    const end = usedBytes(this.#blob, 0)
+    for (let at = packedHeaderBytes; at < end; at += placeSizeAt(this.#blob, at)) {
+      if (readScore(this.#blob, at) === 0) writeScore(this.#blob, at, 0)
+    }
   }
 }
 

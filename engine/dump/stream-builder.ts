@@ -32,7 +32,7 @@ interface Consumer {
 
 export class StreamBuilder extends NoSink implements ValueBuilder {
   readonly #parts: BuilderParts
-  readonly #payloads = new RecordBuffer(Number.POSITIVE_INFINITY)
+  readonly #payloads = new RecordBuffer(Number.POSITIVE_INFINITY, 1024)
   /** The number of each edit, and where its payload begins. */
   readonly #edits: [number: number, start: number][] = []
   readonly #word = Buffer.alloc(8)

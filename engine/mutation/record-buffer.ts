@@ -21,9 +21,9 @@ export interface RecordReference {
 }
 
 export class RecordBuffer {
-  bytes = Buffer.allocUnsafeSlow(4096)
+  bytes: Buffer
   /** `bytes`, to be written by words. */
-  #view = wordView(this.bytes)
+  #view: DataView
   end = 0
   readonly references: RecordReference[] = []
   /** A buffer that is not used again: large ranges of it need not be copied. */
@@ -31,9 +31,11 @@ export class RecordBuffer {
   readonly #largeBytes: number
   #referredBytes = 0
 
-  /** Ranges of at least `largeBytes` are referred to, if they can be. */
-  constructor(largeBytes = largeValueBytes) {
+  /** Ranges of at least `largeBytes` are referred to, if they can be. `initialBytes`: few for one that is used once. */
+  constructor(largeBytes = largeValueBytes, initialBytes = 4096) {
     this.#largeBytes = largeBytes
+    this.bytes = Buffer.allocUnsafe(initialBytes)
+    this.#view = wordView(this.bytes)
   }
 
   /** Bytes of the record, those that it refers to included. */

@@ -11,6 +11,7 @@ import type { ValueKind, ValueSink } from './value-sink.ts'
 
 /** What an element counts for besides its bytes, in what is done at a time. */
 const elementBytes = 16
+const bytesAtOnce = 1024
 const nothing = (): void => undefined
 
 export class StringDecoding implements Decoding {
@@ -96,14 +97,22 @@ class SequenceDecoding {
   open(input: RdbInput, Sequence: SequenceClass, from: RdbElement, offset: number): void {
     this.#start = from.start
     this.#offset = offset
-    this.#guard(input, () => {
+    try {
       this.#sequence = new Sequence(from.bytes, from.start, from.end)
-    })
+    } catch (failure) {
+      this.#refuse(input, failure)
+    }
   }
 
-  /** False at the end. */
+  /** Some elements: none of them needs more of the input. False at the end. */
   next(input: RdbInput): boolean {
-    return this.#guard(input, () => this.#next())
+    try {
+      const until = this.unpackedBytes + bytesAtOnce
+      while (this.unpackedBytes < until) if (!this.#next()) return false
+      return true
+    } catch (failure) {
+      return this.#refuse(input, failure)
+    }
   }
 
   #next(): boolean {
@@ -122,7 +131,7 @@ class SequenceDecoding {
   #give(first: RdbElement, second: RdbElement, third: RdbElement): void {
     const sink = this.#sink
     if (this.#kind === 'zset') {
-      const score = parseDouble(second.bytes, second.start, second.end)
+      const score = Number.isNaN(second.integer) ? parseDouble(second.bytes, second.start, second.end) : second.integer
       if (Number.isNaN(score)) throw new DamagedSequence('a score that is no number', second.start)
       sink.scored(first, score)
     } else if (this.#kind === 'hash') {
@@ -132,13 +141,9 @@ class SequenceDecoding {
     } else sink.element(first)
   }
 
-  #guard<Result>(input: RdbInput, work: () => Result): Result {
-    try {
-      return work()
-    } catch (failure) {
-      if (!(failure instanceof DamagedSequence)) throw failure
-      return input.refuse(`${failure.message}, ${failure.at - this.#start} bytes into a packed value`, this.#offset - input.base)
-    }
+  #refuse(input: RdbInput, failure: unknown): never {
+    if (!(failure instanceof DamagedSequence)) throw failure
+    return input.refuse(`${failure.message}, ${failure.at - this.#start} bytes into a packed value`, this.#offset - input.base)
   }
 }
 

@@ -14,9 +14,10 @@ const distanceMax = 1 << 13
 const matchMax = (1 << 8) + (1 << 3)
 const tableBits = 16
 const tableMask = (1 << tableBits) - 1
+const tableValueMax = 2 ** 32 - 1
 
-/** Where three bytes with a hash were seen last, plus `#base`; what is below it is of an earlier string. */
-const table = new Float64Array(1 << tableBits)
+/** Where three bytes with a hash were seen last, plus `base`; what is below it is of an earlier string. */
+const table = new Uint32Array(1 << tableBits)
 let base = 1
 
 /**
@@ -26,6 +27,10 @@ let base = 1
 export function compressLzf(from: Uint8Array, start: number, end: number, into: Uint8Array, at: number, room: number): number {
   const length = end - start
   if (length < 3 || room < 4) return 0
+  if (base + length > tableValueMax) {
+    table.fill(0)
+    base = 1
+  }
   const offset = base - start
   base += length
   const outEnd = at + room

@@ -2,6 +2,7 @@
  * The packed sequences that RDB has as strings: listpacks, ziplists, intsets and zipmaps. Each is read from its beginning to its end,
  * every length checked against the bytes that are there; `count` elements must be there when it says how many.
  */
+import { backLengthBytes } from '../types/listpack-size.ts'
 import type { RdbElement } from './rdb-input.ts'
 
 /** A sequence is damaged: at this place in its bytes. */
@@ -110,7 +111,7 @@ export class Listpack extends CountedSequence {
 
   /** Checks the length that a reader from behind would find; returns where the next element begins. */
   #backwardLength(at: number, length: number): number {
-    const size = backwardLengthBytes(length)
+    const size = backLengthBytes(length)
     this.need(at, size)
     for (let i = 0, rest = length; i < size; i++, rest = Math.floor(rest / 128)) {
       const wanted = (rest % 128) | (i === 0 && size === 1 ? 0 : i === size - 1 ? 0 : 128)
@@ -118,11 +119,6 @@ export class Listpack extends CountedSequence {
     }
     return at + size
   }
-}
-
-/** Bytes that the length of a listpack's element takes behind it. */
-export function backwardLengthBytes(length: number): number {
-  return length < 128 ? 1 : length < 2 ** 14 - 1 ? 2 : length < 2 ** 21 - 1 ? 3 : length < 2 ** 28 - 1 ? 4 : 5
 }
 
 export class Ziplist extends CountedSequence {

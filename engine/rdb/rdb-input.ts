@@ -46,7 +46,9 @@ export class RdbElement {
   bytes: Buffer = nothing
   start = 0
   end = 0
-  readonly #digits = Buffer.alloc(integerBytesMax)
+  /** What it is, if it was kept as an integer that is safe in a JS number; otherwise NaN. */
+  integer = Number.NaN
+  readonly #digits = Buffer.allocUnsafe(integerBytesMax)
 
   get length(): number {
     return this.end - this.start
@@ -56,10 +58,12 @@ export class RdbElement {
     this.bytes = bytes
     this.start = start
     this.end = end
+    this.integer = Number.NaN
   }
 
   setInteger(value: number): void {
     this.set(this.#digits, 0, formatInteger(this.#digits, 0, value))
+    this.integer = value
   }
 
   setBigInteger(value: bigint): void {
@@ -188,6 +192,24 @@ export class RdbInput {
     if (length > this.stringBytesMax) this.refuse(`a string of ${length} bytes, longer than any may be`, this.#from)
     const start = this.take(length)
     out.set(this.bytes, start, start + length)
+  }
+
+  /** Goes behind a string; a compressed one is not looked into. */
+  skipString(): void {
+    const from = this.at
+    const first = this.byte()
+    if (first >>> 6 !== encodedLength) {
+      this.at = from
+      this.take(this.length())
+      return
+    }
+    const encoding = first & 0x3f
+    if (encoding === lzfString) {
+      const packed = this.length()
+      this.length()
+      this.take(packed)
+    } else if (encoding > int32String) this.refuse(`unknown encoding ${encoding} of a string`, from)
+    else this.take(1 << encoding)
   }
 
   #encodedString(encoding: number, out: RdbElement): void {

@@ -241,7 +241,7 @@ class StreamNode {
     if (this.isDeleted) this.#deletedLeft--
     else this.#left--
     this.#readFields((flags & sameFieldsEntry) !== 0)
-    this.#integer()
+    this.#next(this.#element)
     return true
   }
 
@@ -284,7 +284,8 @@ class StreamNode {
   }
 
   #value(): bigint {
-    const { bytes, start, end } = this.#element
+    const { bytes, start, end, integer } = this.#element
+    if (!Number.isNaN(integer)) return BigInt(integer)
     return parseBigInteger(bytes, start, end) ?? this.#damaged('text where a number is due')
   }
 

@@ -56,17 +56,15 @@ export class ValueDecoder {
     const decoding = this.#decoding
     const from = input.offset
     const unpacked = decoding.unpackedBytes
-    while (!this.#isDone && input.offset - from + decoding.unpackedBytes - unpacked < bytesMax) this.#next()
-    return !this.#isDone
-  }
-
-  #next(): void {
-    const input = this.#input
-    const mark = input.at
+    let mark = input.at
     try {
-      if (this.#decoding.next()) return
-      this.#sink.end()
-      this.#isDone = true
+      while (!this.#isDone && input.offset - from + decoding.unpackedBytes - unpacked < bytesMax) {
+        mark = input.at
+        if (decoding.next()) continue
+        this.#sink.end()
+        this.#isDone = true
+      }
+      return !this.#isDone
     } catch (failure) {
       if (failure instanceof RdbShortage) {
         const { needed } = failure

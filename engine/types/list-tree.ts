@@ -14,7 +14,9 @@ import type { LeafLayout } from '../tree/tree-elements.ts'
 import { TreeElements } from '../tree/tree-elements.ts'
 import type { TreeLeaves } from '../tree/tree-leaves.ts'
 import { LeafRow } from '../tree/tree-shape.ts'
-import { elementBytes, elementBytesAt, positionBehind, positionOf, writeElement } from './list-leaf.ts'
+import { positionBehind, positionOf } from './list-leaf.ts'
+import { elementBytesAt, writeElement } from './listpack-element.ts'
+import { stringElementBytes } from './listpack-size.ts'
 
 const labelWords = 4
 /** Leaves in a row are so far apart that there is room for 2^40 between two of them, and for 2^63 in a row. */
@@ -141,7 +143,7 @@ export class ListTrees implements LeafLayout {
       let position = from + run.bytes
       for (let i = 0; i < run.count; i++) {
         payload.range()
-        position -= elementBytes(payload.stop - payload.start)
+        position -= stringElementBytes(payload.bytes, payload.start, payload.stop)
         writeElement(bytes, position, payload.bytes, payload.start, payload.stop)
       }
       leaves.changed(at, run.count, lsn)
@@ -158,7 +160,7 @@ export class ListTrees implements LeafLayout {
     let fitting = 0
     for (; fitting < count; fitting++) {
       payload.range()
-      const size = elementBytes(payload.stop - payload.start)
+      const size = stringElementBytes(payload.bytes, payload.start, payload.stop)
       if (bytes + size > room && (fitting > 0 || held > 0)) break
       bytes += size
     }
@@ -171,7 +173,7 @@ export class ListTrees implements LeafLayout {
     let bytes = 0
     for (let i = 0; i < count; i++) {
       payload.range()
-      bytes += elementBytes(payload.stop - payload.start)
+      bytes += stringElementBytes(payload.bytes, payload.start, payload.stop)
     }
     payload.at = at
     return bytes
@@ -199,7 +201,7 @@ export class ListTrees implements LeafLayout {
 
   #write(at: LeafRow, offset: number, former: number, from: Uint8Array, start: number, end: number, by: number, lsn: number): void {
     const { leaves } = this
-    const position = this.#elements.resize(at, offset, former, elementBytes(end - start))
+    const position = this.#elements.resize(at, offset, former, stringElementBytes(from, start, end))
     writeElement(leaves.values.bytes(leaves.ref(at)), position, from, start, end)
     this.#writtenAt = position
     this.#elements.done(at, by, lsn)

@@ -12,8 +12,10 @@ import { leafBytesDefault } from '../tree/tree-leaves.ts'
 import { LeafRow } from '../tree/tree-shape.ts'
 import type { CollectionEdit, CollectionType } from './collection-type.ts'
 import type { Collections } from './collections.ts'
-import { elementBytes, elementBytesAt, positionBehind, positionOf, writeElement } from './list-leaf.ts'
+import { positionBehind, positionOf } from './list-leaf.ts'
 import { ListTrees } from './list-tree.ts'
+import { elementBytesAt, writeElement } from './listpack-element.ts'
+import { stringElementBytes } from './listpack-size.ts'
 
 /** Edits, by their numbers in records. */
 export const pushEdit = 1
@@ -71,7 +73,7 @@ export class ListType implements CollectionType {
     let size = 0
     for (let i = 0; i < count; i++) {
       payload.range()
-      size += elementBytes(payload.stop - payload.start)
+      size += stringElementBytes(payload.bytes, payload.start, payload.stop)
     }
     payload.at = at
     const offset = toTail ? collections.blobBytes(entry) : packedHeaderBytes
@@ -80,7 +82,7 @@ export class ListType implements CollectionType {
     if (!toTail) position += size
     for (let i = 0; i < count; i++) {
       payload.range()
-      if (!toTail) position -= elementBytes(payload.stop - payload.start)
+      if (!toTail) position -= stringElementBytes(payload.bytes, payload.start, payload.stop)
       const behind = writeElement(bytes, position, payload.bytes, payload.start, payload.stop)
       if (toTail) position = behind
     }
@@ -127,7 +129,7 @@ export class ListType implements CollectionType {
   }
 
   #writeInBlob(entry: number, offset: number, former: number, payload: RecordReader): void {
-    const position = this.#collections.resizeBlob(entry, offset, former, elementBytes(payload.stop - payload.start))
+    const position = this.#collections.resizeBlob(entry, offset, former, stringElementBytes(payload.bytes, payload.start, payload.stop))
     writeElement(this.#blobBuffer(entry), position, payload.bytes, payload.start, payload.stop)
   }
 

@@ -3,13 +3,14 @@ import type { Keyspace } from '../keyspace/keyspace.ts'
 import { packedHeaderBytes } from '../memory/packed-bytes.ts'
 import { LeafRow } from '../tree/tree-shape.ts'
 import type { VisitElement } from './list-leaf.ts'
-import { elementBytesBefore, ListElement, positionOf } from './list-leaf.ts'
+import { positionOf } from './list-leaf.ts'
+import { elementBytesBefore, ListpackElement } from './listpack-element.ts'
 
 const at = new LeafRow()
-const element = new ListElement()
+const element = new ListpackElement()
 
-/** Reads element `rank`, 0 ≤ rank < length. Returns the buffer in which `out` then says where it is. */
-export function readElementAt(keyspace: Keyspace, entry: number, rank: number, out: ListElement): Buffer {
+/** Reads element `rank`, 0 ≤ rank < length. Returns the buffer in which `out` then says where it is, which may be one of its own. */
+export function readElementAt(keyspace: Keyspace, entry: number, rank: number, out: ListpackElement): Buffer {
   const { entries, trees, values } = keyspace
   let ref = entries.value(entry)
   let within = rank
@@ -22,7 +23,7 @@ export function readElementAt(keyspace: Keyspace, entry: number, rank: number, o
   }
   const bytes = values.bytes(ref)
   out.read(bytes, positionOf(bytes, values.start(ref), within, count))
-  return bytes
+  return out.bytes
 }
 
 /** The leaf or blob of element `rank`. */
@@ -69,7 +70,7 @@ export function visitForwards(keyspace: Keyspace, entry: number, rank: number, c
     for (let i = 0; i < run; i++) {
       element.read(bytes, position)
       position = element.next
-      if (!visit(bytes, element.start, element.end)) return false
+      if (!visit(element.bytes, element.start, element.end)) return false
     }
     return true
   })
@@ -108,7 +109,7 @@ function visitRunBackwards(bytes: Buffer, start: number, behind: number, held: n
   for (let i = 0; i < count && end > start + packedHeaderBytes; i++) {
     end -= elementBytesBefore(bytes, end)
     element.read(bytes, end)
-    if (!visit(bytes, element.start, element.end)) return false
+    if (!visit(element.bytes, element.start, element.end)) return false
   }
   return true
 }

@@ -1,11 +1,14 @@
 /**
  * How many bytes elements take in Redis's listpack (its listpack specification): Redis begins another node of a stream when the last one has come to a size, and
- * trims node by node, so that clients see where nodes begin.
+ * trims node by node, so that clients see where nodes begin. `listpack-element.ts` reads and writes them.
  */
-import { isInt64, parseBigInteger, parseInteger } from '../integer.ts'
+import { isInt64, parseInteger } from '../integer.ts'
 
 /** A listpack without elements. */
 export const listpackEmptyBytes = 7
+export const integerDigitsMax = 20
+/** With fewer bytes an integer is a safe one. */
+export const bigIntegerBytesMin = 16
 
 /** Of an integer. */
 export function integerElementBytes(value: number): number {
@@ -19,17 +22,27 @@ export function integerElementBytes(value: number): number {
 /** Of a string, which may read as an integer. */
 export function stringElementBytes(bytes: Uint8Array, start: number, end: number): number {
   const length = end - start
-  if (length > 0 && length <= 20 && bytes[start] < 0x3a && isInt64(bytes, start, end)) {
+  if (mayBeInteger(bytes, start, length)) {
     const value = parseInteger(bytes, start, end)
-    return Number.isNaN(value) ? integerElementBytes(Number(parseBigInteger(bytes, start, end))) : integerElementBytes(value)
+    if (!Number.isNaN(value)) return integerElementBytes(value)
+    if (length >= bigIntegerBytesMin && isInt64(bytes, start, end)) return 10
   }
-  const encoded = length + (length < 64 ? 1 : length < 4096 ? 2 : 5)
-  return encoded + backLengthBytes(encoded)
+  return length < 64 ? length + 2 : withBackLength(length + (length < 4096 ? 2 : 5))
 }
 
-function backLengthBytes(encoded: number): number {
-  if (encoded <= 127) return 1
-  if (encoded < 16383) return 2
-  if (encoded < 2097151) return 3
-  return encoded < 268435455 ? 4 : 5
+/** Whether a string can be an integer: it is short, and does not begin with a letter. */
+export function mayBeInteger(bytes: Uint8Array, start: number, length: number): boolean {
+  return length > 0 && length <= integerDigitsMax && bytes[start] < 0x3a
+}
+
+/** Bytes of an element's encoding and content, and of the back-length that says how many these are. */
+export function withBackLength(body: number): number {
+  return body + backLengthBytes(body)
+}
+
+export function backLengthBytes(body: number): number {
+  if (body <= 127) return 1
+  if (body < 16383) return 2
+  if (body < 2097151) return 3
+  return body < 268435455 ? 4 : 5
 }

@@ -8,7 +8,6 @@ import type { HashForm } from '../../engine/mutation/hash-operations.ts'
 import type { Mutator } from '../../engine/mutation/mutator.ts'
 import { keepTtl } from '../../engine/mutation/mutator.ts'
 import { expireFieldsEdit } from '../../engine/types/hash-type.ts'
-import { elementBytes } from '../../engine/types/list-leaf.ts'
 import {
   atTail,
   becomesTree,
@@ -19,6 +18,7 @@ import {
   removeRangeEdit,
   setEdit,
 } from '../../engine/types/list-type.ts'
+import { stringElementBytes } from '../../engine/types/listpack-size.ts'
 import type { KeyState } from './keyspace-check.ts'
 import { expiringText } from './keyspace-check.ts'
 
@@ -276,7 +276,7 @@ function mutateList(
   const after = changedList(list, m)
   if (after === undefined) return
   const { entries } = keyspace
-  const bytesAfter = after.reduce((sum, text) => sum + elementBytes(text.length), 4)
+  const bytesAfter = after.reduce((sum, text) => sum + stringElementBytes(Buffer.from(text, 'latin1'), 0, text.length), 4)
   const form = bytesAfter > leafBytesMax && !(ref !== 0 && entries.isTree(ref)) ? becomesTree : 0
   const payload = mutator.payload()
   const element = (text: string): void => payload.range(Buffer.from(text, 'latin1'), 0, text.length)

@@ -25,6 +25,16 @@ const scanCountMax = 2048
 /** A Set takes 2^24 keys at most. */
 const seenSets = 256
 
+const flushBytes = 1024 * 1024
+const dumpWord = Buffer.from('DUMP')
+const expireTimeWord = Buffer.from('PEXPIRETIME')
+
+interface Dumped {
+  readonly key: Buffer
+  dump: Buffer | null
+  expireAt: number
+}
+
 export interface ExportFigures {
   keys: number
   bytes: number
@@ -77,7 +87,7 @@ export class Exporter {
       out.byte(resizeOpcode)
       out.length(keys)
       out.length(expiring)
-      await this.#database(db)
+      await this.#database(db, expiring)
     }
     out.byte(endOpcode)
     await this.#flush()
@@ -102,51 +112,82 @@ export class Exporter {
     this.#out.raw(reply, 0, reply.length - footerBytes)
   }
 
-  async #database(db: number): Promise<void> {
+  async #database(db: number, expiring: number): Promise<void> {
     const { clients, isShared } = this.#options
     const [first] = clients as [RespClient]
     await Promise.all(clients.map((client) => client.must('SELECT', db)))
     this.#seen = Array.from({ length: seenSets }, () => new Set())
+    const mayExpire = isShared || expiring > 0
+    let batch: Promise<Dumped[]> = Promise.resolve([])
     let cursor = '0'
     do {
       const [next, keys] = (await first.must('SCAN', cursor, 'COUNT', this.#scanCount)) as [Buffer, Buffer[]]
       cursor = String(next)
-      await this.#keys(isShared ? keys.filter((key) => this.#isNew(key)) : keys)
+      // What was asked for before is written while the server works on this.
+      const former = batch
+      batch = this.#dumps(isShared ? keys.filter((key) => this.#isNew(key)) : keys, mayExpire)
+      // It is awaited later, or never, if something else fails before.
+      batch.catch(() => undefined)
+      await this.#values(await former)
     } while (cursor !== '0')
+    await this.#values(await batch)
   }
 
   #isNew(key: Buffer): boolean {
     // Of a long key a digest is kept: its bytes, when there are many keys, are too many.
     const mark = key.length <= 20 ? key.toString('latin1') : createHash('sha1').update(key).digest('base64')
     let sum = key.length
-    for (const byte of key) sum = Math.imul(sum, 31) + byte
+    for (let i = 0; i < key.length; i++) sum = Math.imul(sum, 31) + key[i]
     const seen = this.#seen[sum & (seenSets - 1)] as Set<string>
     if (seen.has(mark)) return false
     seen.add(mark)
     return true
   }
 
-  async #keys(keys: readonly Buffer[]): Promise<void> {
-    const { clients, onProgress } = this.#options
-    const replies = await Promise.all(
-      keys.map(async (key, i) => {
+  /** Asks for values and expiries of keys. */
+  #dumps(keys: readonly Buffer[], mayExpire: boolean): Promise<Dumped[]> {
+    const { clients } = this.#options
+    return new Promise((resolve, reject) => {
+      const all = keys.map((key): Dumped => ({ key, dump: null, expireAt: 0 }))
+      let left = keys.length * (mayExpire ? 2 : 1)
+      if (left === 0) resolve(all)
+      const taken = (): void => {
+        if (--left === 0) resolve(all)
+      }
+      for (const [i, each] of all.entries()) {
         const client = clients[i % clients.length] as RespClient
-        return await Promise.all([client.must('DUMP', key), client.must('PEXPIRETIME', key)])
-      }),
-    )
-    let bytes = 0
-    for (const [i, [dump, expireAt]] of replies.entries()) {
-      if (!Buffer.isBuffer(dump)) continue
-      bytes += dump.length
-      await this.#value(keys[i] as Buffer, dump, expireAt)
-    }
-    if (bytes > 0) this.#scanCount = Math.round(Math.max(scanCountMin, Math.min(scanCountMax, (batchBytes * keys.length) / bytes)))
-    onProgress(this.figures.keys, this.#total)
+        const dumped = (reply: RespReply): void => {
+          if (reply instanceof Error) reject(reply)
+          else if (Buffer.isBuffer(reply)) each.dump = reply
+          taken()
+        }
+        const expires = (reply: RespReply): void => {
+          if (reply instanceof Error) reject(reply)
+          else if (typeof reply === 'number') each.expireAt = reply
+          taken()
+        }
+        client.post([dumpWord, each.key], dumped, reject)
+        if (mayExpire) client.post([expireTimeWord, each.key], expires, reject)
+      }
+    })
   }
 
-  async #value(key: Buffer, dump: Buffer, expireAt: RespReply): Promise<void> {
+  async #values(all: readonly Dumped[]): Promise<void> {
+    let bytes = 0
+    for (const each of all) {
+      // A key that went meanwhile has none.
+      if (each.dump === null) continue
+      bytes += each.dump.length
+      this.#value(each.key, each.dump, each.expireAt)
+      if (this.#out.end >= flushBytes) await this.#flush()
+    }
+    if (bytes > 0) this.#scanCount = Math.round(Math.max(scanCountMin, Math.min(scanCountMax, (batchBytes * all.length) / bytes)))
+    this.#options.onProgress(this.figures.keys, this.#total)
+  }
+
+  #value(key: Buffer, dump: Buffer, expireAt: number): void {
     const out = this.#out
-    if (typeof expireAt === 'number' && expireAt > 0) {
+    if (expireAt > 0) {
       out.byte(expireMsOpcode)
       out.u64(BigInt(expireAt))
     }
@@ -154,7 +195,6 @@ export class Exporter {
     out.string(key, 0, key.length)
     out.raw(dump, 1, dump.length - footerBytes)
     this.figures.keys++
-    if (out.end >= 1024 * 1024) await this.#flush()
   }
 
   async #flush(): Promise<void> {

@@ -1,16 +1,17 @@
 /**
- * Loads an RDB into a running server: each value as RESTORE, as it lies in the RDB, once it has been decoded from its beginning to its
- * end; a very large collection as the commands that make it. Memory does not grow with the file.
+ * Loads an RDB into a running server: each value as RESTORE, as it lies in the RDB; a very large collection as the commands that make it. The
+ * server decodes what it is sent. A value that it refuses is decoded here, too, to say where in the file it is damaged. Memory does not grow with the file.
  */
-import { footerAfter } from '../../../engine/dump/dump-footer.ts'
+import { footerAfter, footerBytes } from '../../../engine/dump/dump-footer.ts'
 import { Crc64 } from '../../../engine/rdb/crc64.ts'
 import { stringValue } from '../../../engine/rdb/rdb-format.ts'
 import type { RdbElement } from '../../../engine/rdb/rdb-input.ts'
-import { RdbShortage } from '../../../engine/rdb/rdb-input.ts'
+import { RdbInput, RdbShortage } from '../../../engine/rdb/rdb-input.ts'
 import type { RdbKey } from '../../../engine/rdb/rdb-reader.ts'
 import { RdbReader } from '../../../engine/rdb/rdb-reader.ts'
 import { ValueDecoder } from '../../../engine/rdb/value-decoder.ts'
 import { NoSink } from '../../../engine/rdb/value-sink.ts'
+import { skipValue } from '../../../engine/rdb/value-skip.ts'
 import type { RdbSource } from './rdb-source.ts'
 import { RdbWindow } from './rdb-source.ts'
 import type { RequestPart, RespClient } from './resp-client.ts'
@@ -18,6 +19,10 @@ import { ValueCommands } from './value-commands.ts'
 
 /** A collection that takes more is loaded by commands. */
 export const restoredBytesMax = 32 * 1024 * 1024
+
+const restoreWord = Buffer.from('RESTORE')
+const replaceWord = Buffer.from('REPLACE')
+const absoluteWord = Buffer.from('ABSTTL')
 
 export interface ImportFigures {
   keys: number
@@ -44,7 +49,6 @@ export class Importer {
   readonly #window: RdbWindow
   readonly #reader: RdbReader
   readonly #crc = new Crc64()
-  readonly #counter = new ElementCounter()
   readonly #bytesMax: number
   #db = 0
   #failure: Error | undefined
@@ -98,7 +102,6 @@ export class Importer {
         const raw = this.#valueInWindow(part) ?? (await this.#rawValue(part))
         this.figures.keys++
         if (raw === undefined) await this.#asCommands(part)
-        else if (this.#counter.count === 0) this.figures.empty++
         else this.#restore(part, raw)
       }
     }
@@ -114,10 +117,8 @@ export class Importer {
   #valueInWindow({ type }: RdbKey): Buffer | undefined {
     const { input } = this.#window
     const start = input.at
-    this.#counter.count = 0
     try {
-      const decoder = new ValueDecoder(input, type, this.#counter)
-      while (decoder.step(Number.POSITIVE_INFINITY));
+      skipValue(input, type)
       if (type === stringValue || input.at - start <= this.#bytesMax) return input.bytes.subarray(start, input.at)
     } catch (failure) {
       if (!isShortage(failure)) throw failure
@@ -131,8 +132,7 @@ export class Importer {
     const { input } = this.#window
     const bytesMax = type === stringValue ? Number.POSITIVE_INFINITY : this.#bytesMax
     let start = input.at
-    this.#counter.count = 0
-    const decoder = new ValueDecoder(input, type, this.#counter)
+    const decoder = new ValueDecoder(input, type, new NoSink())
     for (;;) {
       try {
         while (decoder.step(Number.POSITIVE_INFINITY));
@@ -154,14 +154,28 @@ export class Importer {
   }
 
   #restore(key: RdbKey, raw: Buffer): void {
-    const value = Buffer.allocUnsafe(1 + raw.length + 10)
+    const value = Buffer.allocUnsafe(1 + raw.length + footerBytes)
     value[0] = key.type
     raw.copy(value, 1)
     this.#crc.reset()
     this.#crc.update(value, 0, 1 + raw.length)
     footerAfter(this.#crc).copy(value, 1 + raw.length)
-    const use = key.idleSeconds >= 0 ? ['IDLETIME', key.idleSeconds] : key.frequency >= 0 ? ['FREQ', key.frequency] : []
-    this.#post(['RESTORE', key.key, key.expireAt, value, 'REPLACE', 'ABSTTL', ...use], key)
+    const request: RequestPart[] = [restoreWord, key.key, key.expireAt, value, replaceWord, absoluteWord]
+    if (key.idleSeconds >= 0) request.push('IDLETIME', key.idleSeconds)
+    else if (key.frequency >= 0) request.push('FREQ', key.frequency)
+    const offset = this.#window.input.offset - raw.length
+    this.#post(request, key, (answer) => this.#isEmpty(key.type, value, offset) || refusalOf(key, answer))
+  }
+
+  /** Whether a refused value, of which `value` is what was sent, is one without elements. Throws where it is damaged. */
+  #isEmpty(type: number, value: Buffer, offset: number): boolean {
+    const counter = new ElementCounter()
+    const input = new RdbInput(value, 1, value.length - footerBytes)
+    input.base = offset - 1
+    const decoder = new ValueDecoder(input, type, counter)
+    while (decoder.step(Number.POSITIVE_INFINITY));
+    if (counter.count === 0) this.figures.empty++
+    return counter.count === 0
   }
 
   async #asCommands(key: RdbKey): Promise<void> {
@@ -192,19 +206,30 @@ export class Importer {
     else this.figures.functions++
   }
 
-  /** Sends a request that is about a key. The first refusal of the target ends the import. */
-  #post(request: readonly RequestPart[], key: RdbKey): void {
-    const failed = (failure: Error): void => {
-      this.#failure ??= failure
-    }
+  /** Sends a request that is about a key. The first refusal of the target ends the import, unless `excuse` answers with true. */
+  #post(request: readonly RequestPart[], key: RdbKey, excuse?: (answer: Error) => Error | true): void {
     this.#options.target.post(
       request,
       (answer) => {
-        if (answer instanceof Error) failed(new Error(`key ${shown(key.key)} in database ${key.db} was refused: ${answer.message}`))
+        if (!(answer instanceof Error)) return
+        try {
+          const excused = excuse?.(answer) ?? refusalOf(key, answer)
+          if (excused !== true) this.#failed(excused)
+        } catch (damage) {
+          this.#failed(damage as Error)
+        }
       },
-      failed,
+      this.#failed,
     )
   }
+
+  readonly #failed = (failure: Error): void => {
+    this.#failure ??= failure
+  }
+}
+
+function refusalOf({ key, db }: RdbKey, answer: Error): Error {
+  return new Error(`key ${shown(key)} in database ${db} was refused: ${answer.message}`)
 }
 
 function shown(key: Buffer): string {

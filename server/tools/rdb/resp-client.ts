@@ -5,6 +5,7 @@
 import type { Socket } from 'node:net'
 import { connect } from 'node:net'
 import { formatInteger } from '../../../engine/integer.ts'
+import { putBytes } from '../../../engine/memory/packed-bytes.ts'
 import type { RespReply } from './resp-reader.ts'
 import { RespReader } from './resp-reader.ts'
 
@@ -129,7 +130,7 @@ export class RespClient {
       this.#line(dollar, length)
       this.#room(length + 2)
       if (typeof value === 'string') this.#bytes.write(value, this.#end)
-      else this.#bytes.set(value, this.#end)
+      else putBytes(this.#bytes, this.#end, value, 0, length)
       this.#end += length
       this.#lineEnd()
     }
