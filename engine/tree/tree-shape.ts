@@ -61,21 +61,30 @@ export class TreeShape {
 
   /** The leaf with element number `rank` in all, 0 ≤ rank < count; `rankWithin` then tells its number in the leaf. */
   locateRank(root: number, rank: number, into: LeafRow): void {
-    const { nodes } = this
-    if (!(rank >= 0 && rank < this.roots.count(root))) throw new Error(`tree: there is no element ${rank}`)
+    const { arena, nodes } = this
+    let total = this.roots.count(root)
+    if (!(rank >= 0 && rank < total)) throw new Error(`tree: there is no element ${rank}`)
     let left = rank
     for (let node = this.roots.top(root); ; ) {
+      const words = arena.words(node)
+      const head = words[arena.wordAt(node) + 1]
+      const counts = nodes.rowAt(node, 0) + 5
+      const length = head & 0xffff
       let row = 0
-      for (let count = nodes.count(node, 0); left >= count; count = nodes.count(node, row)) {
-        left -= count
-        row++
+      if (left <= total >>> 1) for (let at = counts; left >= words[at]; at += rowWords, row++) left -= words[at]
+      else {
+        // Nearer to the end of the node: `left` becomes negative while the rows that are passed over lie behind the element.
+        row = length
+        left -= total
+        while (left < 0) left += words[counts + --row * rowWords]
       }
-      if (nodes.level(node) === 0) {
+      if (head >>> 16 === 0) {
         into.set(node, row)
         this.rankWithin = left
         return
       }
-      node = nodes.ref(node, row)
+      total = words[counts + row * rowWords]
+      node = words[counts + row * rowWords - 1]
     }
   }
 
@@ -85,12 +94,28 @@ export class TreeShape {
     let rank = 0
     let { node, row } = at
     for (;;) {
-      for (let i = 0; i < row; i++) rank += nodes.count(node, i)
       const parent = nodes.parent(node)
-      if (!nodes.isNode(parent)) return rank
-      row = nodes.rowOf(parent, node)
+      if (!nodes.isNode(parent)) return rank + this.#countBefore(node, row, this.roots.count(parent))
+      const parentRow = nodes.rowOfNode(parent, node)
+      rank += this.#countBefore(node, row, nodes.count(parent, parentRow))
+      row = parentRow
       node = parent
     }
+  }
+
+  /** Elements below the rows of a node that lie before one; below all of them there are `total`. The fewer rows are summed up: they are spread over many cache lines. */
+  #countBefore(node: number, row: number, total: number): number {
+    const { arena, nodes } = this
+    const words = arena.words(node)
+    const counts = nodes.rowAt(node, 0) + 5
+    const length = words[arena.wordAt(node) + 1] & 0xffff
+    let sum = 0
+    if (row * 2 <= length) {
+      for (let i = 0, at = counts; i < row; i++, at += rowWords) sum += words[at]
+      return sum
+    }
+    for (let i = row, at = counts + row * rowWords; i < length; i++, at += rowWords) sum += words[at]
+    return total - sum
   }
 
   first(root: number, into: LeafRow): void {
