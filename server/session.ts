@@ -24,8 +24,6 @@ import { Transaction } from './transaction.ts'
 
 /** While SLOWLOG or LATENCY want commands this short, each is timed. */
 const sampledSlowerMinUs = 1000
-/** With more arguments than this a command is not brief. */
-const briefArgumentsMax = 8
 
 export type ReplyMode = 'on' | 'off' | 'skip'
 
@@ -96,6 +94,7 @@ export class Session implements RequestHandler, RequestOwner, Client {
     if (shard === undefined) return
     const { keyspace } = shard
     const { index } = keyspace.databases[keyspace.logical[this.database]]
+    keys.commands = this.#commands
     keyspace.cachePrefetch.fetch(index, buffer, keys.starts, keys.ends, keys.count, keys)
   }
 
@@ -249,7 +248,7 @@ export class Session implements RequestHandler, RequestOwner, Client {
     const outerArgs = this.args
     this.args = args
     const errorsBefore = server.stats.errors
-    const sampled = command.isBrief && server.slowerThanUs >= sampledSlowerMinUs && args.count <= briefArgumentsMax
+    const sampled = args.count <= command.briefArguments && server.slowerThanUs >= sampledSlowerMinUs
     const timed = !sampled || command.stats.samplesNext
     const startMs = timed ? server.clock.monotonicMs() : 0
     if (command.serves === undefined) {

@@ -5,20 +5,26 @@
  */
 import type { Values } from '../keyspace/values.ts'
 import { RowSearch } from './row-search.ts'
-import type { Separator } from './separator.ts'
+import { Separator } from './separator.ts'
+import type { TreeLeaves } from './tree-leaves.ts'
 import type { TreeNodes } from './tree-nodes.ts'
 import type { TreeRoots } from './tree-roots.ts'
 
+/** So many ways are gone at most. */
+export const waysMax = 64
 /** Of a leaf no more bytes than these are fetched. */
 const leafBytesMax = 1024
 const wordsPerLine = 16
 
-/** One of the ways: the node that it has come to, or its end, the leaf. */
+/** One of the ways: the node that it has come to, or its end, the leaf (0: a cold one). */
 class Way {
+  type = 0
+  request = 0
   root = 0
   node = 0
   leaf = 0
   leafWords = 0
+  readonly separator = new Separator()
   readonly search = new RowSearch()
 }
 
@@ -26,53 +32,98 @@ export class TreePrefetch {
   readonly #values: Values
   readonly #nodes: TreeNodes
   readonly #roots: TreeRoots
-  readonly #ways: readonly Way[]
+  readonly #ways: readonly Way[] = Array.from({ length: waysMax }, () => new Way())
+  count = 0
+  /** Ways that have been gone. */
+  #gone = 0
+  #type = 0
   /** Depends on what was read, so that the compiler does not leave the reads out. */
   #seen = 0
 
-  constructor(values: Values, nodes: TreeNodes, roots: TreeRoots, max: number) {
+  constructor({ values, nodes, roots }: TreeLeaves) {
     this.#values = values
     this.#nodes = nodes
     this.#roots = roots
-    this.#ways = Array.from({ length: max }, () => new Way())
   }
 
-  /** Fetches what the first `count` elements need; `roots[i]` is the tree of the one behind `separators[i]`. */
-  fetch(roots: Uint32Array, separators: readonly Separator[], count: number): void {
-    for (let i = 0; i < count; i++) {
-      const way = this.#ways[i]
-      way.node = this.#roots.top(roots[i])
-      way.leaf = 0
-      way.search.begin()
-    }
-    let isUnderWay = true
+  /** Forgets all ways. */
+  begin(): this {
+    this.count = 0
+    this.#gone = 0
+    return this
+  }
+
+  /** The ways that are added next are in trees of this type. */
+  of(type: number): this {
+    this.#type = type
+    return this
+  }
+
+  /** Adds a way for a request; the separator that is returned says to where, and is for the caller to set. */
+  add(root: number, request: number): Separator {
+    const way = this.#ways[this.count]
+    // What is too much takes the last one's place.
+    if (this.count < waysMax - 1) this.count++
+    way.type = this.#type
+    way.root = root
+    way.request = request
+    way.node = this.#roots.top(root)
+    way.leaf = 0
+    way.search.begin()
+    return way.separator
+  }
+
+  type(way: number): number {
+    return this.#ways[way].type
+  }
+
+  request(way: number): number {
+    return this.#ways[way].request
+  }
+
+  root(way: number): number {
+    return this.#ways[way].root
+  }
+
+  separator(way: number): Separator {
+    return this.#ways[way].separator
+  }
+
+  /** Ref of the leaf at the end of a way that has been gone; 0 for a cold one. */
+  leaf(way: number): number {
+    return this.#ways[way].leaf
+  }
+
+  /** Goes the ways that were added since the last time. */
+  fetch(): void {
+    let isUnderWay = this.#gone < this.count
     while (isUnderWay) {
-      this.#touchRows(separators, count)
-      isUnderWay = this.#descend(separators, count)
+      this.#touchRows()
+      isUnderWay = this.#descend()
     }
-    this.#touchLeaves(count)
+    this.#touchLeaves()
+    this.#gone = this.count
   }
 
   /** Reads the row of each node that the way is expected to lead through. */
-  #touchRows(separators: readonly Separator[], count: number): void {
+  #touchRows(): void {
     const nodes = this.#nodes
-    for (let i = 0; i < count; i++) {
-      const { node, search } = this.#ways[i]
+    for (let i = this.#gone; i < this.count; i++) {
+      const { node, search, separator } = this.#ways[i]
       if (node === 0) continue
-      const row = search.guess(nodes.length(node), separators[i].words[0])
+      const row = search.guess(nodes.length(node), separator.words[0])
       this.#seen ^= nodes.arena.words(node)[nodes.rowAt(node, row)]
     }
   }
 
   /** Goes one level down on each way; false when all have ended. */
-  #descend(separators: readonly Separator[], count: number): boolean {
+  #descend(): boolean {
     const nodes = this.#nodes
     let isUnderWay = false
-    for (let i = 0; i < count; i++) {
+    for (let i = this.#gone; i < this.count; i++) {
       const way = this.#ways[i]
-      const { node, search } = way
+      const { node, search, separator } = way
       if (node === 0) continue
-      const separator = separators[i]
       const words = nodes.arena.words(node)
       const row = search.row(words, nodes.rowAt(node, 0), nodes.length(node), separator)
       const child = nodes.ref(node, row)
@@ -88,9 +139,9 @@ export class TreePrefetch {
     return isUnderWay
   }
 
-  #touchLeaves(count: number): void {
+  #touchLeaves(): void {
     const { arena } = this.#values
-    for (let i = 0; i < count; i++) {
+    for (let i = this.#gone; i < this.count; i++) {
       const { leaf, leafWords } = this.#ways[i]
       if (leaf === 0) continue
       const words = arena.words(leaf)
