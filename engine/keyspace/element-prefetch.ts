@@ -12,6 +12,8 @@ export interface ElementUse {
   readonly usesPlace?: boolean
   /** A place in that order. */
   readonly place?: number
+  /** Elements are taken from that end of the order, one at least. */
+  readonly takesFrom?: 'start' | 'end'
 }
 
 /** Requests that have arrived, by number. */
