@@ -76,7 +76,8 @@ export function formatDouble(n: number): string {
   if (!Number.isFinite(n)) return n === Number.POSITIVE_INFINITY ? 'inf' : n === Number.NEGATIVE_INFINITY ? '-inf' : 'nan'
   if (n === 0) return Object.is(n, -0) ? '-0' : '0'
   const magnitude = Math.abs(n)
-  if (Number.isInteger(n) && magnitude < 1e17) return String(n)
+  // From 2^53 on JavaScript shows zeros in place of the last digits.
+  if (Number.isInteger(n) && magnitude < 1e17) return magnitude < 2 ** 53 ? String(n) : BigInt(n).toString()
   // At most 15 digits are all there are: those that JavaScript shows.
   if (magnitude < 1e7 && Number.isInteger(n * 256)) return String(n)
   if (magnitude >= 1e-4 && magnitude < 1e17 && !mayBeTie(n)) return n.toPrecision(17).replace(/\.?0+$/, '')
