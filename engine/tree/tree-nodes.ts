@@ -38,6 +38,8 @@ export const laterLeaf = 1 << 18
 
 export class TreeNodes {
   readonly arena: Arena
+  /** Counts from 1 on what makes rows lie elsewhere than they did. */
+  moves = 1
   readonly #values: Values
 
   constructor(values: Values) {
@@ -58,6 +60,7 @@ export class TreeNodes {
   }
 
   release(node: number): void {
+    this.moves++
     this.arena.words(node)[this.arena.wordAt(node) + 3] = 0
     this.arena.release(node)
   }
@@ -186,6 +189,7 @@ export class TreeNodes {
 
   /** Makes room for a row at `row`, all zero; the node has room. */
   openRow(node: number, row: number): void {
+    this.moves++
     const words = this.arena.words(node)
     const w = this.rowAt(node, row)
     const end = this.rowAt(node, this.length(node))
@@ -195,6 +199,7 @@ export class TreeNodes {
   }
 
   closeRow(node: number, row: number): void {
+    this.moves++
     const words = this.arena.words(node)
     const w = this.rowAt(node, row)
     words.copyWithin(w, w + rowWords, this.rowAt(node, this.length(node)))
@@ -203,6 +208,7 @@ export class TreeNodes {
 
   /** Moves the rows from `row` on behind those of another node of the same level, which has room for them. */
   moveRows(from: number, row: number, to: number): void {
+    this.moves++
     const moved = this.length(from) - row
     const at = this.length(to)
     const fromWords = this.arena.words(from)

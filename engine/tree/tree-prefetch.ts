@@ -1,7 +1,7 @@
 /**
  * Prefetching in trees, for operations to come on elements whose separators are known: the ways to their leaves are gone
  * level by level for all of them, so that their misses overlap, and of the leaves the bytes up to where the element is
- * expected are read. Like `CachePrefetch`, whose part it is, it changes nothing and decides nothing.
+ * expected are read. Like `CachePrefetch`, whose part it is, it changes nothing and decides nothing; where the ways end is remembered.
  */
 import type { Values } from '../keyspace/values.ts'
 import { RowSearch } from './row-search.ts'
@@ -9,6 +9,7 @@ import { Separator } from './separator.ts'
 import type { TreeLeaves } from './tree-leaves.ts'
 import type { TreeNodes } from './tree-nodes.ts'
 import type { TreeRoots } from './tree-roots.ts'
+import type { TreeShape } from './tree-shape.ts'
 
 /** So many ways are gone at most. */
 export const waysMax = 64
@@ -32,6 +33,7 @@ export class TreePrefetch {
   readonly #values: Values
   readonly #nodes: TreeNodes
   readonly #roots: TreeRoots
+  readonly #shape: TreeShape
   readonly #ways: readonly Way[] = Array.from({ length: waysMax }, () => new Way())
   count = 0
   /** Ways that have been gone. */
@@ -40,8 +42,9 @@ export class TreePrefetch {
   /** Depends on what was read, so that the compiler does not leave the reads out. */
   #seen = 0
 
-  constructor({ values, nodes, roots }: TreeLeaves) {
+  constructor({ values, nodes, roots, shape }: TreeLeaves) {
     this.#values = values
+    this.#shape = shape
     this.#nodes = nodes
     this.#roots = roots
   }
@@ -132,6 +135,7 @@ export class TreePrefetch {
         isUnderWay = true
         continue
       }
+      this.#shape.located(way.root, separator, node, row)
       way.node = 0
       way.leaf = child
       way.leafWords = search.guess(Math.min(nodes.bytes(node, row), leafBytesMax) >>> 2, separator.words[0])

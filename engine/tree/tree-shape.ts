@@ -8,6 +8,7 @@
  * Computer Programming 3, 6.2.4.)
  */
 import type { Arena } from '../memory/arena.ts'
+import { LocatedLeaves } from './located-leaves.ts'
 import { RowSearch } from './row-search.ts'
 import { Separator } from './separator.ts'
 import type { TreeNodes } from './tree-nodes.ts'
@@ -31,6 +32,7 @@ export class TreeShape {
   readonly nodes: TreeNodes
   readonly roots: TreeRoots
   readonly #search = new RowSearch()
+  readonly #located = new LocatedLeaves()
   /** Elements before the one that `locateRank` was asked for in its leaf. */
   rankWithin = 0
 
@@ -43,6 +45,7 @@ export class TreeShape {
   /** The leaf whose range holds a separator: the last that does not begin behind it. */
   locate(root: number, sought: Separator, into: LeafRow): void {
     const { arena, nodes } = this
+    if (this.#located.find(nodes.moves, root, sought, into)) return
     const search = this.#search.begin()
     let node = this.roots.top(root)
     for (;;) {
@@ -53,10 +56,16 @@ export class TreeShape {
       if (head >>> 16 === 0) {
         into.node = node
         into.row = row
+        this.#located.remember(nodes.moves, root, sought, node, row)
         return
       }
       node = words[base + row * rowWords + 4]
     }
+  }
+
+  /** Where `locate` would find the leaf of a separator: whoever has gone the way already tells. */
+  located(root: number, sought: Separator, node: number, row: number): void {
+    this.#located.remember(this.nodes.moves, root, sought, node, row)
   }
 
   /** The leaf with element number `rank` in all, 0 ≤ rank < count; `rankWithin` then tells its number in the leaf. */
@@ -103,7 +112,7 @@ export class TreeShape {
     }
   }
 
-  /** Elements below the rows of a node that lie before one; below all of them there are `total`. The fewer rows are summed up: they are spread over many cache lines. */
+  /** Elements below the rows of a node before one; below all there are `total`. The fewer rows are summed up. */
   #countBefore(node: number, row: number, total: number): number {
     const { arena, nodes } = this
     const words = arena.words(node)
