@@ -5,7 +5,6 @@
  */
 
 import type { Execution } from './execution.ts'
-import type { ElementUse } from './keyspace/element-prefetch.ts'
 import type { Need } from './need.ts'
 import type { StagedWork } from './staged-work.ts'
 
@@ -25,8 +24,6 @@ export interface CommandSpec<Context> {
   readonly summary: string
   /** What execution needs of cold values; `value` unless told. */
   readonly needs?: Need
-  /** What it uses of the collection under its key, for prefetching: the element behind the key unless told. */
-  readonly uses?: ElementUse
   /** With up to so many arguments it takes about a microsecond, whatever it meets. Unless told, it does with a few if its complexity is constant or logarithmic. */
   readonly briefArguments?: number
   /** It gives the value of its first key to another key. In EXEC, where what follows may want it there, the value is prefetched whole. */

@@ -5,7 +5,6 @@
 import type { Arguments } from '../engine/arguments.ts'
 import type { CommandSpec, EngineCommand } from '../engine/command.ts'
 import type { Execution } from '../engine/execution.ts'
-import type { ElementUse } from '../engine/keyspace/element-prefetch.ts'
 import type { Need } from '../engine/need.ts'
 import type { StagedWork } from '../engine/staged-work.ts'
 import { CommandStats } from './command-stats.ts'
@@ -33,7 +32,6 @@ export interface Command<Session = never> {
   readonly hasKeys: boolean
   /** With up to so many arguments it takes about a microsecond, whatever it meets. */
   readonly briefArguments: number
-  readonly uses: ElementUse
   readonly skipsMonitor: boolean
   readonly skipsSlowlog: boolean
   readonly needs: Need
@@ -58,7 +56,6 @@ const whileSubscribed = new Set([
 
 /** What constant or logarithmic time is for each of more arguments is not brief. */
 const briefArgumentsUsual = 8
-const usualUse: ElementUse = { element: 2 }
 
 const noHandler = (): void => undefined
 
@@ -84,15 +81,9 @@ export class CommandTable<Session = never> {
 
   /** The command named by argument `index`, in any case; undefined when there is none. */
   find(args: Arguments, index: number): Command<Session> | undefined {
-    return this.#find(args.buffer, args.starts[index], args.ends[index])
-  }
-
-  /** What the command named by `buffer[start, end)` uses. */
-  useOf(buffer: Buffer, start: number, end: number): ElementUse | undefined {
-    return this.#find(buffer, start, end)?.uses
-  }
-
-  #find(buffer: Buffer, start: number, end: number): Command<Session> | undefined {
+    const { buffer } = args
+    const start = args.starts[index]
+    const end = args.ends[index]
     // Pipelines repeat themselves.
     const last = this.#last
     if (last !== undefined && isNamed(last.name, buffer, start, end)) return last
@@ -186,7 +177,6 @@ function makeCommand<Session>(
     whileLoading: has('loading'),
     hasKeys: spec.keys.access.some(({ flags }) => !flags.includes('not_key')),
     briefArguments: ofSession ? 0 : (spec.briefArguments ?? (/^O\((1|log\(N\))\)/.test(spec.complexity) ? briefArgumentsUsual : 0)),
-    uses: spec.uses ?? usualUse,
     skipsMonitor: has('skip_monitor') || has('admin'),
     skipsSlowlog: has('skip_slowlog'),
     needs: spec.needs ?? (spec.keys.access.length > 0 ? 'value' : 'none'),

@@ -94,7 +94,6 @@ export class Session implements RequestHandler, RequestOwner, Client {
     if (shard === undefined) return
     const { keyspace } = shard
     const { index } = keyspace.databases[keyspace.logical[this.database]]
-    keys.commands = this.#commands
     keyspace.cachePrefetch.fetch(index, buffer, keys.starts, keys.ends, keys.count, keys)
   }
 

@@ -26,14 +26,12 @@ const pops = {
 export const sortedSetPopCommands = {
   ZPOPMIN: {
     ...pops,
-    uses: { element: 0, takesFrom: 'start' },
     summary: 'Removes the elements with the least scores and returns them.',
     needs: wantsPopped(() => false, countArgument),
     handler: (x) => zpop(x, false),
   },
   ZPOPMAX: {
     ...pops,
-    uses: { element: 0, takesFrom: 'end' },
     summary: 'Removes the elements with the greatest scores and returns them.',
     needs: wantsPopped(() => true, countArgument),
     handler: (x) => zpop(x, true),

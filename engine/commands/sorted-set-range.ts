@@ -22,7 +22,6 @@ const reads = {
   keys: keyAt(1, 'RO', 'access'),
   categories: ['sortedset'],
   group: 'sorted-set',
-  uses: { element: 0 },
   complexity: 'O(log(N)+M) where N is the number of elements and M that of those returned',
 } as const
 const counts = {
@@ -68,7 +67,6 @@ export const sortedSetRangeCommands = {
   ZRANGEBYSCORE: {
     ...reads,
     since: '1.0.5',
-    uses: { element: 0, place: 2 },
     syntax: 'key min max [WITHSCORES] [LIMIT offset count]',
     summary: 'Returns elements within a range of scores.',
     needs: wantsRange(byScore),
@@ -77,7 +75,6 @@ export const sortedSetRangeCommands = {
   ZREVRANGEBYSCORE: {
     ...reads,
     since: '2.2.0',
-    uses: { element: 0, place: 2 },
     syntax: 'key max min [WITHSCORES] [LIMIT offset count]',
     summary: 'Returns elements within a range of scores, the greatest first.',
     needs: wantsRange(byScoreReversed),
@@ -122,7 +119,6 @@ export const sortedSetRangeCommands = {
   ZCOUNT: {
     ...counts,
     since: '2.0.0',
-    uses: { element: 0, place: 2 },
     summary: 'Counts the elements within a range of scores.',
     needs: wantsScoreCount,
     handler: (x) => count(x, scoreBounds, notAScoreRange),

@@ -27,7 +27,6 @@ const ranks = {
   keys: keyAt(1, 'RO', 'access'),
   since: '2.0.0',
   complexity: 'O(log(N)) where N is the number of elements',
-  uses: { element: 2, usesPlace: true },
   syntax: 'key member [WITHSCORE]',
   needs: wantsRank,
 } as const
@@ -40,7 +39,6 @@ export const sortedSetCommands = {
     flags: ['write', 'fast'],
     keys: keyAt(1, 'RW', 'delete'),
     complexity: 'O(M*log(N)) where N is the number of elements and M that of those to be removed',
-    uses: { element: 2, usesPlace: true },
     briefArguments: 4,
     syntax: 'key member [member ...]',
     summary: 'Removes members, and the sorted set with its last one.',

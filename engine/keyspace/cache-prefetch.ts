@@ -5,11 +5,11 @@
  */
 import type { Arena } from '../memory/arena.ts'
 import { wordView } from '../memory/word-copy.ts'
+import { Separator } from '../tree/separator.ts'
 import type { TreeLeaves } from '../tree/tree-leaves.ts'
 import { TreePrefetch } from '../tree/tree-prefetch.ts'
-import type { ElementPrefetch, PipelinedRequests } from './element-prefetch.ts'
-import type { TypeNumber } from './entries.ts'
-import { residentBit, treeForm } from './entries.ts'
+import { fieldHash } from '../types/hash-leaf.ts'
+import { hashType, residentBit, treeForm } from './entries.ts'
 import type { KeyHash } from './key-hash.ts'
 import type { KeyIndex } from './key-index.ts'
 
@@ -17,6 +17,12 @@ import type { KeyIndex } from './key-index.ts'
 const keysMax = 64
 /** Of a value no more bytes than these are fetched. */
 const valueBytesMax = 112
+
+/** The argument behind each key, a field or member, in the buffer of the keys; empty where there is none. */
+export interface ElementRanges {
+  readonly elementStarts: Int32Array
+  readonly elementEnds: Int32Array
+}
 
 export class CachePrefetch {
   readonly #arena: Arena
@@ -30,27 +36,25 @@ export class CachePrefetch {
   readonly #hashes = new Uint32Array(keysMax)
   readonly #refs = new Uint32Array(keysMax)
   readonly #lengths = new Uint32Array(keysMax)
-  readonly #ways: TreePrefetch
-  readonly #types: (ElementPrefetch | undefined)[] = []
+  readonly #trees: TreeLeaves
+  readonly #treePrefetch: TreePrefetch
+  readonly #roots = new Uint32Array(keysMax)
+  readonly #separators: readonly Separator[] = Array.from({ length: keysMax }, () => new Separator())
   /** Depends on what was read, so that the compiler does not leave the reads out. */
   #seen = 0
 
   constructor(arena: Arena, hash: KeyHash, trees: TreeLeaves) {
     this.#arena = arena
     this.#hash = hash
-    this.#ways = new TreePrefetch(trees)
-  }
-
-  /** Makes known where the elements of a type lie. */
-  register(type: TypeNumber, elements: ElementPrefetch): void {
-    this.#types[type] = elements
+    this.#trees = trees
+    this.#treePrefetch = new TreePrefetch(trees, keysMax)
   }
 
   /**
-   * Fetches what up to 64 keys need, `buffer[starts[i], ends[i])`, in the order in which they will be asked for; of large collections what
-   * `requests`, which have those keys, do.
+   * Fetches what up to 64 keys need, `buffer[starts[i], ends[i])`, in the order in which they will be asked for; of large hashes what the
+   * fields in `elements` do.
    */
-  fetch(index: KeyIndex, buffer: Uint8Array, starts: Int32Array, ends: Int32Array, count: number, requests?: PipelinedRequests): void {
+  fetch(index: KeyIndex, buffer: Uint8Array, starts: Int32Array, ends: Int32Array, count: number, elements?: ElementRanges): void {
     const arena = this.#arena
     const hashes = this.#hashes
     const refs = this.#refs
@@ -61,7 +65,7 @@ export class CachePrefetch {
       this.#ends[i] = ends[i]
     }
     for (let i = 0; i < count; i++) refs[i] = index.guess(hashes[i])
-    const ways = this.#ways.begin()
+    let treeCount = 0
     for (let i = 0; i < count; i++) {
       const ref = refs[i]
       if (ref === 0) continue
@@ -71,9 +75,8 @@ export class CachePrefetch {
       this.#seen ^= words[w + (((first & 0xffff) + 23) >>> 2)]
       const isTree = ((first >>> 20) & 15) === treeForm
       refs[i] = (first & residentBit) !== 0 && !isTree ? words[w + 4] : 0
-      if (isTree && requests !== undefined) {
-        const type = (first >>> 16) & 15
-        this.#types[type]?.addNamed(ways.of(type), words[w + 4], requests, i, buffer)
+      if (isTree && elements !== undefined && ((first >>> 16) & 15) === hashType) {
+        this.#addField(treeCount++, words[w + 4], buffer, elements.elementStarts[i], elements.elementEnds[i])
       }
       lengths[i] = Math.min(words[w + 1], valueBytesMax)
     }
@@ -84,20 +87,16 @@ export class CachePrefetch {
       const w = arena.wordAt(value)
       this.#seen ^= words[w + 3] ^ words[w + 3 + (lengths[i] >>> 2)]
     }
-    if (ways.count > 1 && requests !== undefined) this.#fetchLeaves(requests, buffer)
+    if (treeCount > 1) this.#treePrefetch.fetch(this.#roots, this.#separators, treeCount)
     if (this.#buffer !== buffer) this.#view = wordView(buffer)
     this.#buffer = buffer
     this.#count = count
     this.#next = 0
   }
 
-  /** Fetches the leaves that requests name, and those that these tell. */
-  #fetchLeaves(requests: PipelinedRequests, buffer: Uint8Array): void {
-    const ways = this.#ways
-    const named = ways.count
-    ways.fetch()
-    for (let i = 0; i < named; i++) this.#types[ways.type(i)]?.addFound?.(ways, i, requests, buffer)
-    if (ways.count > named) ways.fetch()
+  #addField(at: number, root: number, buffer: Uint8Array, start: number, end: number): void {
+    this.#roots[at] = root
+    this.#separators[at].set(fieldHash(buffer, start, end, this.#trees.roots.seed(root)))
   }
 
   /** The bytes of the keys may change from now on. */

@@ -4,7 +4,6 @@
  * So what is in the log is what has happened.
  */
 
-import type { ElementPrefetch } from '../keyspace/element-prefetch.ts'
 import type { TypeNumber } from '../keyspace/entries.ts'
 import type { RecordReader } from '../mutation/record-reader.ts'
 import type { ColdWants } from '../need.ts'
@@ -25,8 +24,6 @@ export interface CollectionEdit {
 
 export interface CollectionType {
   readonly number: TypeNumber
-  /** Where elements lie in large collections, for prefetching; undefined where requests do not tell. */
-  readonly prefetch?: ElementPrefetch
   /** By their numbers in records, which stay what they are. */
   readonly edits: readonly (CollectionEdit | undefined)[]
 }

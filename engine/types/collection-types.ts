@@ -37,8 +37,6 @@ export class CollectionTypes {
   /** Makes a type known by its number. */
   add<T extends CollectionType>(type: T): T {
     this.#byNumber[type.number] = type
-    const { prefetch } = type
-    if (prefetch !== undefined) this.collections.keyspace.cachePrefetch.register(type.number, prefetch)
     return type
   }
 }

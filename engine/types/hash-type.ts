@@ -4,7 +4,6 @@
  *
  * Edits: 1 expire: varint count · per field its expiry u48 (0: never), field.
  */
-import type { ElementPrefetch } from '../keyspace/element-prefetch.ts'
 import type { TypeNumber } from '../keyspace/entries.ts'
 import { hashType } from '../keyspace/entries.ts'
 import type { HashOperations } from '../mutation/hash-operations.ts'
@@ -12,14 +11,12 @@ import type { RecordReader } from '../mutation/record-reader.ts'
 import type { CollectionEdit, CollectionType } from './collection-type.ts'
 import type { Collections } from './collections.ts'
 import { wantField } from './hash-tree.ts'
-import { HashedPrefetch } from './hashed-prefetch.ts'
 
 export const expireFieldsEdit = 1
 
 export class HashType implements CollectionType {
   readonly number: TypeNumber = hashType
   readonly edits: readonly (CollectionEdit | undefined)[]
-  readonly prefetch: ElementPrefetch
   /** The tree that active expiry walks over, and when the first of the fields expires that were given a time meanwhile; 0 for none. */
   readonly walked = { collectionId: 0, due: 0 }
   readonly #collections: Collections
@@ -28,7 +25,6 @@ export class HashType implements CollectionType {
   constructor(collections: Collections, operations: HashOperations) {
     this.#collections = collections
     this.#operations = operations
-    this.prefetch = new HashedPrefetch(collections.keyspace.trees)
     this.edits = [
       undefined,
       {

@@ -21,11 +21,6 @@ export function hashSeparator(hash: number, into: Separator): Separator {
   return into.set(hash >>> 1, (hash & 1) << 31)
 }
 
-/** Whether a separator is one in order of hash. */
-export function isHashSeparator({ words }: Separator): boolean {
-  return words[0] < scoreRange
-}
-
 /** The hash at which a leaf in order of hash begins. */
 export function hashOfSeparator({ words }: Separator): number {
   return ((words[0] << 1) | (words[1] >>> 31)) >>> 0

@@ -6,7 +6,6 @@
  */
 import { wantLeaf } from '../cold-wants.ts'
 import { isInt64 } from '../integer.ts'
-import type { ElementPrefetch } from '../keyspace/element-prefetch.ts'
 import type { TypeNumber } from '../keyspace/entries.ts'
 import { integersForm, leafForm, setType, treeForm } from '../keyspace/entries.ts'
 import { packedHeaderBytes, usedBytes } from '../memory/packed-bytes.ts'
@@ -15,7 +14,6 @@ import type { ColdWants } from '../need.ts'
 import type { CollectionEdit, CollectionType } from './collection-type.ts'
 import type { Collections } from './collections.ts'
 import { fieldHash } from './hash-leaf.ts'
-import { HashedPrefetch } from './hashed-prefetch.ts'
 import type { Int64 } from './integer-set.ts'
 import {
   findInteger,
@@ -40,7 +38,6 @@ export const removeEdit = 2
 export class SetType implements CollectionType {
   readonly number: TypeNumber = setType
   readonly edits: readonly (CollectionEdit | undefined)[]
-  readonly prefetch: ElementPrefetch
   readonly trees: SetTrees
   readonly #collections: Collections
   readonly #integer: Int64 = { high: 0, low: 0 }
@@ -48,7 +45,6 @@ export class SetType implements CollectionType {
   constructor(collections: Collections) {
     this.#collections = collections
     this.trees = new SetTrees(collections.keyspace.trees)
-    this.prefetch = new HashedPrefetch(collections.keyspace.trees)
     const wants = (entry: number, payload: RecordReader, into: ColdWants): void => this.#wants(entry, payload, into)
     this.edits = [
       undefined,

@@ -7,7 +7,6 @@
  *
  * The packed form keeps no −0, as Redis's listpack keeps none.
  */
-import type { ElementPrefetch } from '../keyspace/element-prefetch.ts'
 import type { TypeNumber } from '../keyspace/entries.ts'
 import { packedForm, sortedSetType, treeForm } from '../keyspace/entries.ts'
 import { packedHeaderBytes } from '../memory/packed-bytes.ts'
@@ -35,7 +34,6 @@ import {
   writePlace,
 } from './sorted-set-leaf.ts'
 import type { IsBefore } from './sorted-set-places.ts'
-import { SortedSetPrefetch } from './sorted-set-prefetch.ts'
 import { SortedSetTrees } from './sorted-set-tree.ts'
 import { wantMember, wantPlace } from './sorted-set-wants.ts'
 
@@ -45,14 +43,12 @@ export const removeEdit = 2
 export class SortedSetType implements CollectionType {
   readonly number: TypeNumber = sortedSetType
   readonly edits: readonly (CollectionEdit | undefined)[]
-  readonly prefetch: ElementPrefetch
   readonly trees: SortedSetTrees
   readonly #collections: Collections
 
   constructor(collections: Collections) {
     this.#collections = collections
     this.trees = new SortedSetTrees(collections.keyspace.trees)
-    this.prefetch = new SortedSetPrefetch(collections.keyspace.trees)
     this.edits = [
       undefined,
       { creates: true, apply: (entry, payload, lsn) => this.#setAll(entry, payload, lsn), wants: (e, p, w) => this.#wantsSet(e, p, w) },

@@ -1,10 +1,8 @@
 /**
- * The keys of pipelined requests that have arrived and are not parsed yet: where the first arguments of each of the next few lie. Only
+ * The keys of pipelined requests that have arrived and are not parsed yet: where the second argument of each of the next few lies. Only
  * requests that are whole and plainly written are seen; the search ends at anything else. It decides nothing: the parser reads everything
  * again. It lets the keyspace prefetch several keys' memory at once instead of reading one after the other (`CachePrefetch`).
  */
-import type { ElementUse, PipelinedRequests } from '../../engine/keyspace/element-prefetch.ts'
-
 const star = 0x2a
 const dollar = 0x24
 const cr = 0x0d
@@ -12,62 +10,45 @@ const zero = 0x30
 
 export const pipelinedKeysMax = 16
 
-/** Knows what the commands use, by their names. */
-export interface UseFinder {
-  useOf(buffer: Buffer, start: number, end: number): ElementUse | undefined
-}
-
-/** Arguments of a request that are remembered: its name, its key, and two more. */
-const rememberedMax = 4
-
-export class PipelinedKeys implements PipelinedRequests {
+export class PipelinedKeys {
   readonly starts = new Int32Array(pipelinedKeysMax)
   readonly ends = new Int32Array(pipelinedKeysMax)
+  /** The argument behind each key: a field, a member. Empty where there is none. */
+  readonly elementStarts = new Int32Array(pipelinedKeysMax)
+  readonly elementEnds = new Int32Array(pipelinedKeysMax)
   count = 0
-  /** Whom to ask what a command uses. */
-  commands: UseFinder | undefined
-  readonly #argumentStarts = new Int32Array(pipelinedKeysMax * rememberedMax)
-  readonly #argumentEnds = new Int32Array(pipelinedKeysMax * rememberedMax)
-  #buffer: Buffer = Buffer.alloc(0)
   #at = 0
 
   /** Finds those in `buffer[at, end)`. */
   find(buffer: Buffer, at: number, end: number): void {
     this.count = 0
     this.#at = at
-    this.#buffer = buffer
     while (this.count < pipelinedKeysMax && this.#at < end) {
       const length = this.#header(buffer, star, end)
       if (length < 2) return
-      const first = this.count * rememberedMax
+      let start = 0
+      let stop = 0
+      let elementStart = 0
+      let elementEnd = 0
       for (let i = 0; i < length; i++) {
         const bytes = this.#header(buffer, dollar, end)
         if (bytes < 0) return
-        if (i < rememberedMax) {
-          this.#argumentStarts[first + i] = this.#at
-          this.#argumentEnds[first + i] = this.#at + bytes
+        if (i === 1) {
+          start = this.#at
+          stop = start + bytes
+        } else if (i === 2) {
+          elementStart = this.#at
+          elementEnd = elementStart + bytes
         }
         this.#at += bytes + 2
         if (this.#at > end) return
       }
-      for (let i = length; i < rememberedMax; i++) this.#argumentStarts[first + i] = this.#argumentEnds[first + i] = 0
-      this.starts[this.count] = this.#argumentStarts[first + 1]
-      this.ends[this.count] = this.#argumentEnds[first + 1]
+      this.starts[this.count] = start
+      this.ends[this.count] = stop
+      this.elementStarts[this.count] = elementStart
+      this.elementEnds[this.count] = elementEnd
       this.count++
     }
-  }
-
-  use(request: number): ElementUse | undefined {
-    return this.commands?.useOf(this.#buffer, this.argumentStart(request, 0), this.argumentEnd(request, 0))
-  }
-
-  /** 0 also for an argument that is not remembered. */
-  argumentStart(request: number, index: number): number {
-    return index < rememberedMax ? this.#argumentStarts[request * rememberedMax + index] : 0
-  }
-
-  argumentEnd(request: number, index: number): number {
-    return index < rememberedMax ? this.#argumentEnds[request * rememberedMax + index] : 0
   }
 
   /** Reads a header line and steps behind it; -1 when it is not one of up to six digits. */

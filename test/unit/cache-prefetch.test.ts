@@ -64,19 +64,10 @@ describe('the cache prefetch', () => {
     }
     mutator.hashSet(0, buffer, 0, 1, pairs, treeForm, 5)
     const before = keyspace.memoryBytes
-    const elements: readonly (readonly [number, number])[] = [
-      [starts[0]!, ends[0]!],
-      [starts[2999]!, ends[2999]!],
-      [0, 1],
-      [0, 0],
-    ]
+    const elementStarts = Int32Array.of(starts[0]!, starts[2999]!, 0, 0)
+    const elementEnds = Int32Array.of(ends[0]!, ends[2999]!, 1, 0)
     const keys = { starts: new Int32Array(4), ends: new Int32Array(4).fill(1) }
-    const requests = {
-      use: () => ({ element: 2 }),
-      argumentStart: (request: number) => elements[request]![0],
-      argumentEnd: (request: number) => elements[request]![1],
-    }
-    keyspace.cachePrefetch.fetch(keyspace.databases[0]!.index, buffer, keys.starts, keys.ends, 4, requests)
+    keyspace.cachePrefetch.fetch(keyspace.databases[0]!.index, buffer, keys.starts, keys.ends, 4, { elementStarts, elementEnds })
     keyspace.forgetLookUp()
     const entry = keyspace.find(0, buffer, 0, 1)
     const found = names.filter((_, i) =>
@@ -102,10 +93,8 @@ describe('the cache prefetch', () => {
     expect(shown('*2\r\n$x\r\n')).toEqual([])
     const buffer = Buffer.from(get('a') + set)
     keys.find(buffer, 0, buffer.length)
-    const argument = (i: number, index: number) => buffer.toString('latin1', keys.argumentStart(i, index), keys.argumentEnd(i, index))
-    expect([argument(0, 0), argument(0, 2), argument(1, 0), argument(1, 2), argument(1, 9)]).toEqual(['GET', '', 'SET', 'value', ''])
-    keys.commands = { useOf: (bytes, start, end) => (bytes.toString('latin1', start, end) === 'SET' ? { element: 7 } : undefined) }
-    expect([keys.use(0), keys.use(1)]).toEqual([undefined, { element: 7 }])
+    const elements = [0, 1].map((i) => buffer.toString('latin1', keys.elementStarts[i], keys.elementEnds[i]))
+    expect(elements).toEqual(['', 'value'])
     expect(shown(get('k').repeat(pipelinedKeysMax + 9))).toHaveLength(pipelinedKeysMax)
   })
 })
