@@ -24,6 +24,8 @@ export interface CommandSpec<Context> {
   readonly summary: string
   /** What execution needs of cold values; `value` unless told. */
   readonly needs?: Need
+  /** With up to so many arguments it takes about a microsecond, whatever it meets. Unless told, it does with a few if its complexity is constant or logarithmic. */
+  readonly briefArguments?: number
   /** It gives the value of its first key to another key. In EXEC, where what follows may want it there, the value is prefetched whole. */
   readonly moves?: boolean
   /** What should be done in slices beforehand, if the values are large; outside of EXEC. Looks, changes nothing, and replies nothing. */

@@ -8,7 +8,7 @@
 
 import { chunkBytes } from './chunk-pool.ts'
 import { formatDouble } from './double.ts'
-import { formatInteger } from './integer.ts'
+import { formatInteger, integerLength } from './integer.ts'
 import { copyFromWords } from './memory/word-copy.ts'
 import { OutputBuffer } from './output-buffer.ts'
 
@@ -206,9 +206,9 @@ export class ReplyWriter {
   }
 
   double(n: number): void {
-    const text = formatDouble(n)
-    if (this.protocol === 3) this.#line(comma, text)
-    else this.text(text)
+    if (!Number.isSafeInteger(n) || Object.is(n, -0)) this.doubleText(formatDouble(n))
+    else if (this.protocol === 3) this.#header(comma, n)
+    else this.#integerBulk(n)
   }
 
   /** A double in the digits that the caller wants. */
@@ -278,6 +278,18 @@ export class ReplyWriter {
     let at = output.at
     chunk[at] = type
     at = formatInteger(chunk, at + 1, n)
+    chunk[at] = cr
+    chunk[at + 1] = lf
+    output.at = at + 2
+  }
+
+  /** A safe integer as a bulk string. */
+  #integerBulk(n: number): void {
+    this.#header(dollar, integerLength(n))
+    const output = this.output
+    if (output.chunk.length - output.at < headerBytesMax) output.room(headerBytesMax)
+    const chunk = output.chunk
+    const at = formatInteger(chunk, output.at, n)
     chunk[at] = cr
     chunk[at + 1] = lf
     output.at = at + 2

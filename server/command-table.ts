@@ -30,8 +30,8 @@ export interface Command<Session = never> {
   readonly whileBusy: boolean
   readonly whileLoading: boolean
   readonly hasKeys: boolean
-  /** Takes about a microsecond, whatever it meets. */
-  readonly isBrief: boolean
+  /** With up to so many arguments it takes about a microsecond, whatever it meets. */
+  readonly briefArguments: number
   readonly skipsMonitor: boolean
   readonly skipsSlowlog: boolean
   readonly needs: Need
@@ -53,6 +53,9 @@ const whileSubscribed = new Set([
   'quit',
   'reset',
 ])
+
+/** What constant or logarithmic time is for each of more arguments is not brief. */
+const briefArgumentsUsual = 8
 
 const noHandler = (): void => undefined
 
@@ -173,7 +176,7 @@ function makeCommand<Session>(
     whileBusy: has('allow_busy'),
     whileLoading: has('loading'),
     hasKeys: spec.keys.access.some(({ flags }) => !flags.includes('not_key')),
-    isBrief: !ofSession && spec.complexity.startsWith('O(1)'),
+    briefArguments: ofSession ? 0 : (spec.briefArguments ?? (/^O\((1|log\(N\))\)/.test(spec.complexity) ? briefArgumentsUsual : 0)),
     skipsMonitor: has('skip_monitor') || has('admin'),
     skipsSlowlog: has('skip_slowlog'),
     needs: spec.needs ?? (spec.keys.access.length > 0 ? 'value' : 'none'),

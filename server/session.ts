@@ -25,8 +25,6 @@ import { Transaction } from './transaction.ts'
 
 /** While SLOWLOG or LATENCY want commands this short, each is timed. */
 const sampledSlowerMinUs = 1000
-/** With more arguments than this a command is not brief. */
-const briefArgumentsMax = 8
 
 export type ReplyMode = 'on' | 'off' | 'skip'
 
@@ -274,7 +272,7 @@ export class Session implements RequestHandler, RequestOwner, Client {
     if (tracking.isActive) tracking.begins(this.tracked, server.shard?.primary.x.inScript === true)
     server.pubsub.fanOut.atOnce = this.subscribed
     const errorsBefore = server.stats.errors
-    const sampled = command.isBrief && server.slowerThanUs >= sampledSlowerMinUs && args.count <= briefArgumentsMax
+    const sampled = args.count <= command.briefArguments && server.slowerThanUs >= sampledSlowerMinUs
     const timed = !sampled || command.stats.samplesNext
     const startMs = timed ? server.clock.monotonicMs() : 0
     if (command.serves === undefined) {

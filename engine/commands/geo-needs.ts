@@ -32,8 +32,8 @@ export function wantsAreas(command: GeoCommand): WantsOf {
     })
     if (typeof search === 'string') return
     for (const { min, end } of scoreRanges(search.shape)) {
-      const first = wantRank(trees, root, trees.rankOfScore(root, min, false), wants)
-      const behind = wantRank(trees, root, trees.rankOfScore(root, end, false), wants)
+      const first = wantRank(trees, root, trees.places.rankOfScore(root, min, false), wants)
+      const behind = wantRank(trees, root, trees.places.rankOfScore(root, end, false), wants)
       if (first >= 0 && behind > first) wantRanks(trees, root, first, behind - first, false, wants)
     }
   })

@@ -2,7 +2,7 @@
 import type { Arguments } from '../arguments.ts'
 import { parseDouble } from '../double.ts'
 import { parseInteger } from '../integer.ts'
-import type { IsBefore } from '../types/sorted-set-tree.ts'
+import type { IsBefore } from '../types/sorted-set-places.ts'
 import { beforeMember } from '../types/sorted-set-wants.ts'
 
 export const notAScoreRange = 'ERR min or max is not a float'

@@ -11,7 +11,7 @@ import type { ColdWants, WantsOf } from '../need.ts'
 import { Separator } from '../tree/separator.ts'
 import { hashEnd } from '../types/hash-leaf.ts'
 import { hashSeparator } from '../types/score-separator.ts'
-import type { IsBefore } from '../types/sorted-set-tree.ts'
+import type { IsBefore } from '../types/sorted-set-places.ts'
 import { SortedSetTrees } from '../types/sorted-set-tree.ts'
 import { wantMember, wantPlace, wantRank, wantRanks, wantRemoval } from '../types/sorted-set-wants.ts'
 import { readCursor } from './scan-arguments.ts'
@@ -143,7 +143,7 @@ function lengthOf({ leaves }: SortedSetTrees, root: number): number {
 function finderIn(trees: SortedSetTrees, root: number, wants: ColdWants): RankFinder {
   return {
     length: lengthOf(trees, root),
-    rankOfScore: (score, withEqual) => wantRank(trees, root, trees.rankOfScore(root, score, withEqual), wants),
-    rankWhile: (isBefore: IsBefore) => wantRank(trees, root, trees.rankWhile(root, isBefore), wants),
+    rankOfScore: (score, withEqual) => wantRank(trees, root, trees.places.rankOfScore(root, score, withEqual), wants),
+    rankWhile: (isBefore: IsBefore) => wantRank(trees, root, trees.places.rankWhile(root, isBefore), wants),
   }
 }

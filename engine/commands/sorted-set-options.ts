@@ -76,10 +76,9 @@ export function readRangeOptions(args: Arguments, key: number, fixed: FixedOptio
   for (let i = key + 3; i < args.count; i++) {
     if (fixed.stores !== true && args.is(i, 'WITHSCORES')) withScores = true
     else if (args.is(i, 'LIMIT') && i + 2 < args.count) {
-      const given = [args.bigInteger(i + 1), args.bigInteger(i + 2)]
-      if (given.includes(undefined)) return notAnInteger
-      offset = Number(given[0])
-      limit = Number(given[1])
+      offset = rankArgument(args, i + 1)
+      limit = rankArgument(args, i + 2)
+      if (Number.isNaN(offset) || Number.isNaN(limit)) return notAnInteger
       i += 2
     } else if (fixed.reverse === undefined && args.is(i, 'REV')) reverse = true
     else if (kind === undefined && args.is(i, 'BYLEX')) kind = 'lex'
@@ -89,10 +88,10 @@ export function readRangeOptions(args: Arguments, key: number, fixed: FixedOptio
   const isReverse = reverse === true
   if (kind === undefined || kind === 'rank') {
     if (limit !== -1) return limitWithoutBounds
-    const start = args.bigInteger(key + 1)
-    const stop = args.bigInteger(key + 2)
-    if (start === undefined || stop === undefined) return notAnInteger
-    return { reverse: isReverse, withScores, offset, limit, start: Number(start), stop: Number(stop), bounds: undefined }
+    const start = rankArgument(args, key + 1)
+    const stop = rankArgument(args, key + 2)
+    if (Number.isNaN(start) || Number.isNaN(stop)) return notAnInteger
+    return { reverse: isReverse, withScores, offset, limit, start, stop, bounds: undefined }
   }
   if (withScores && kind === 'lex') return scoresByLex
   const min = isReverse ? key + 2 : key + 1
@@ -100,6 +99,12 @@ export function readRangeOptions(args: Arguments, key: number, fixed: FixedOptio
   const bounds = kind === 'score' ? scoreBounds(args, min, max) : lexBounds(args, min, max)
   if (bounds === undefined) return kind === 'score' ? notAScoreRange : notALexRange
   return { reverse: isReverse, withScores, offset, limit, start: 0, stop: 0, bounds }
+}
+
+/** A 64-bit integer, where beyond 2^53 no more than its size matters; NaN when the argument is none. */
+function rankArgument(args: Arguments, index: number): number {
+  const integer = args.integer(index)
+  return Number.isNaN(integer) ? Number(args.bigInteger(index) ?? Number.NaN) : integer
 }
 
 /** The elements between two ranks, which may be negative, counted from the end then. */

@@ -20,6 +20,7 @@ const pops = {
   since: '5.0.0',
   complexity: 'O(log(N)*M) where N is the number of elements and M that of those removed',
   syntax: 'key [count]',
+  briefArguments: 2,
 } as const
 
 export const sortedSetPopCommands = {

@@ -47,7 +47,7 @@ export class CachePrefetch {
     this.#arena = arena
     this.#hash = hash
     this.#trees = trees
-    this.#treePrefetch = new TreePrefetch(trees.values, trees.nodes, trees.roots, keysMax)
+    this.#treePrefetch = new TreePrefetch(trees, keysMax)
   }
 
   /**

@@ -63,7 +63,13 @@ export class TreeElements {
     const used = leaves.nodes.bytes(at.node, at.row)
     const elementsMax = this.#layout.elementsMax ?? Number.POSITIVE_INFINITY
     if (used > leaves.leafBytesMax || leaves.nodes.count(at.node, at.row) > elementsMax) this.#split(at, lsn)
-    else if (by >= 0 || used >= leaves.leafBytesMax / 4 || !leaves.join(at, lsn, this.#layout)) leaves.trim(at)
+    else if (by >= 0 || !this.#isSmall(at) || !leaves.join(at, lsn, this.#layout)) leaves.trim(at)
+  }
+
+  /** Whether a leaf should be joined to a neighbour. */
+  #isSmall({ node, row }: LeafRow): boolean {
+    const { nodes, leafBytesMax } = this.leaves
+    return nodes.bytes(node, row) < leafBytesMax / 4 && nodes.count(node, row) < (this.#layout.elementsMax ?? Number.POSITIVE_INFINITY) / 4
   }
 
   /** Takes `count` elements, `size` bytes at an offset, out of a leaf. */

@@ -38,8 +38,8 @@ export const laterLeaf = 1 << 18
 
 export class TreeNodes {
   readonly arena: Arena
-  /** Counts changes of where rows are, of any tree: while it stays as it is, a row that was found is still there. */
-  moves = 0
+  /** Counts, from 1 on, changes of where rows of any tree are: while it stays as it is, a row that was found is still there. */
+  moves = 1
   readonly #values: Values
 
   constructor(values: Values) {

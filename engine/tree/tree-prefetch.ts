@@ -1,13 +1,16 @@
 /**
  * Prefetching in trees, for operations to come on elements whose separators are known: the ways to their leaves are gone
  * level by level for all of them, so that their misses overlap, and of the leaves the bytes up to where the element is
- * expected are read. Like `CachePrefetch`, whose part it is, it changes nothing and decides nothing.
+ * expected are read. Like `CachePrefetch`, whose part it is, it changes nothing and decides nothing; where a way
+ * ends is remembered, so that it is gone once.
  */
 import type { Values } from '../keyspace/values.ts'
 import { RowSearch } from './row-search.ts'
 import type { Separator } from './separator.ts'
+import type { TreeLeaves } from './tree-leaves.ts'
 import type { TreeNodes } from './tree-nodes.ts'
 import type { TreeRoots } from './tree-roots.ts'
+import type { TreeShape } from './tree-shape.ts'
 
 /** Of a leaf no more bytes than these are fetched. */
 const leafBytesMax = 1024
@@ -26,14 +29,16 @@ export class TreePrefetch {
   readonly #values: Values
   readonly #nodes: TreeNodes
   readonly #roots: TreeRoots
+  readonly #shape: TreeShape
   readonly #ways: readonly Way[]
   /** Depends on what was read, so that the compiler does not leave the reads out. */
   #seen = 0
 
-  constructor(values: Values, nodes: TreeNodes, roots: TreeRoots, max: number) {
+  constructor({ values, nodes, roots, shape }: TreeLeaves, max: number) {
     this.#values = values
     this.#nodes = nodes
     this.#roots = roots
+    this.#shape = shape
     this.#ways = Array.from({ length: max }, () => new Way())
   }
 
@@ -41,7 +46,8 @@ export class TreePrefetch {
   fetch(roots: Uint32Array, separators: readonly Separator[], count: number): void {
     for (let i = 0; i < count; i++) {
       const way = this.#ways[i]
-      way.node = this.#roots.top(roots[i])
+      way.root = roots[i]
+      way.node = this.#roots.top(way.root)
       way.leaf = 0
       way.search.begin()
     }
@@ -81,6 +87,7 @@ export class TreePrefetch {
         isUnderWay = true
         continue
       }
+      this.#shape.located(way.root, separator, node, row)
       way.node = 0
       way.leaf = child
       way.leafWords = search.guess(Math.min(nodes.bytes(node, row), leafBytesMax) >>> 2, separator.words[0])

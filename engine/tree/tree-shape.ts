@@ -8,6 +8,7 @@
  * Computer Programming 3, 6.2.4.)
  */
 import type { Arena } from '../memory/arena.ts'
+import { LocatedLeaves } from './located-leaves.ts'
 import { RowSearch } from './row-search.ts'
 import { Separator } from './separator.ts'
 import type { TreeNodes } from './tree-nodes.ts'
@@ -31,6 +32,7 @@ export class TreeShape {
   readonly nodes: TreeNodes
   readonly roots: TreeRoots
   readonly #search = new RowSearch()
+  readonly #located = new LocatedLeaves()
   /** Elements before the one that `locateRank` was asked for in its leaf. */
   rankWithin = 0
 
@@ -43,6 +45,7 @@ export class TreeShape {
   /** The leaf whose range holds a separator: the last that does not begin behind it. */
   locate(root: number, sought: Separator, into: LeafRow): void {
     const { arena, nodes } = this
+    if (this.#located.find(nodes.moves, root, sought, into)) return
     const search = this.#search.begin()
     let node = this.roots.top(root)
     for (;;) {
@@ -53,29 +56,44 @@ export class TreeShape {
       if (head >>> 16 === 0) {
         into.node = node
         into.row = row
+        this.#located.remember(nodes.moves, root, sought, node, row)
         return
       }
       node = words[base + row * rowWords + 4]
     }
   }
 
+  /** Where `locate` would find the leaf of a separator: whoever has gone the way already tells. */
+  located(root: number, sought: Separator, node: number, row: number): void {
+    this.#located.remember(this.nodes.moves, root, sought, node, row)
+  }
+
   /** The leaf with element number `rank` in all, 0 ≤ rank < count; `rankWithin` then tells its number in the leaf. */
   locateRank(root: number, rank: number, into: LeafRow): void {
-    const { nodes } = this
-    if (!(rank >= 0 && rank < this.roots.count(root))) throw new Error(`tree: there is no element ${rank}`)
+    const { arena, nodes } = this
+    let total = this.roots.count(root)
+    if (!(rank >= 0 && rank < total)) throw new Error(`tree: there is no element ${rank}`)
     let left = rank
     for (let node = this.roots.top(root); ; ) {
+      const words = arena.words(node)
+      const head = words[arena.wordAt(node) + 1]
+      const counts = nodes.rowAt(node, 0) + 5
+      const length = head & 0xffff
       let row = 0
-      for (let count = nodes.count(node, 0); left >= count; count = nodes.count(node, row)) {
-        left -= count
-        row++
+      if (left <= total >>> 1) for (let at = counts; left >= words[at]; at += rowWords, row++) left -= words[at]
+      else {
+        // Nearer to the end of the node: `left` becomes negative while the rows that are passed over lie behind the element.
+        row = length
+        left -= total
+        while (left < 0) left += words[counts + --row * rowWords]
       }
-      if (nodes.level(node) === 0) {
+      if (head >>> 16 === 0) {
         into.set(node, row)
         this.rankWithin = left
         return
       }
-      node = nodes.ref(node, row)
+      total = words[counts + row * rowWords]
+      node = words[counts + row * rowWords - 1]
     }
   }
 
@@ -85,12 +103,28 @@ export class TreeShape {
     let rank = 0
     let { node, row } = at
     for (;;) {
-      for (let i = 0; i < row; i++) rank += nodes.count(node, i)
       const parent = nodes.parent(node)
-      if (!nodes.isNode(parent)) return rank
-      row = nodes.rowOf(parent, node)
+      if (!nodes.isNode(parent)) return rank + this.#countBefore(node, row, this.roots.count(parent))
+      const parentRow = nodes.rowOfNode(parent, node)
+      rank += this.#countBefore(node, row, nodes.count(parent, parentRow))
+      row = parentRow
       node = parent
     }
+  }
+
+  /** Elements below the rows of a node before one; below all there are `total`. The fewer rows are summed up. */
+  #countBefore(node: number, row: number, total: number): number {
+    const { arena, nodes } = this
+    const words = arena.words(node)
+    const counts = nodes.rowAt(node, 0) + 5
+    const length = words[arena.wordAt(node) + 1] & 0xffff
+    let sum = 0
+    if (row * 2 <= length) {
+      for (let i = 0, at = counts; i < row; i++, at += rowWords) sum += words[at]
+      return sum
+    }
+    for (let i = row, at = counts + row * rowWords; i < length; i++, at += rowWords) sum += words[at]
+    return total - sum
   }
 
   first(root: number, into: LeafRow): void {

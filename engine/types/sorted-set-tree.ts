@@ -3,8 +3,7 @@
  * ranges have a leaf at least (`score-separator.ts` tells them apart), and as many elements as the other. So a member's score is one leaf away,
  * and its rank two.
  *
- * Leaves that are used must be resident: whoever calls asks for cold ones first (`sorted-set-wants.ts`). A search stops at a leaf that it would have to look
- * into and that is cold: `coldAt` then names it.
+ * Leaves that are used must be resident: whoever calls asks for cold ones first (`sorted-set-wants.ts`).
  */
 import { packedHeaderBytes, usedBytes } from '../memory/packed-bytes.ts'
 import { Separator } from '../tree/separator.ts'
@@ -14,10 +13,9 @@ import type { TreeLeaves } from '../tree/tree-leaves.ts'
 import { LeafRow } from '../tree/tree-shape.ts'
 import { fieldHash, hashAt, hashEnd } from './hash-leaf.ts'
 import type { Side } from './score-separator.ts'
-import { hashOfSeparator, hashSeparator, isLabelled, labelBetween, scoreRange, scoreSeparator } from './score-separator.ts'
+import { hashOfSeparator, hashSeparator, labelBetween, scoreRange, scoreSeparator } from './score-separator.ts'
 import type { VisitScored } from './sorted-set-leaf.ts'
 import {
-  compareMembers,
   findHashed,
   findPlace,
   hashedBytes,
@@ -30,16 +28,12 @@ import {
   placeSizeAt,
   readScore,
   scoreBytes,
-  skipScores,
-  skipWhile,
   visitBackwards,
   writeHashed,
   writePlace,
   writeScore,
 } from './sorted-set-leaf.ts'
-
-/** Whether the element in order of score at a position lies before what is sought. */
-export type IsBefore = (bytes: Buffer, at: number) => boolean
+import { SortedSetPlaces } from './sorted-set-places.ts'
 
 /** Leaves with more elements are cut, however few bytes they have: passing over elements takes most of the time of an operation on short ones. */
 const elementsMax = 32
@@ -82,8 +76,7 @@ class ScoreLayout implements LeafLayout {
 
 export class SortedSetTrees {
   readonly leaves: TreeLeaves
-  /** The leaf that a search needed and that is cold. */
-  readonly coldAt = new LeafRow()
+  readonly places: SortedSetPlaces
   readonly #byHash: TreeElements
   readonly #byScore: TreeElements
   readonly #layout: ScoreLayout
@@ -93,6 +86,7 @@ export class SortedSetTrees {
 
   constructor(leaves: TreeLeaves) {
     this.leaves = leaves
+    this.places = new SortedSetPlaces(leaves)
     this.#layout = new ScoreLayout(leaves)
     this.#byHash = new TreeElements(leaves, hashLayout)
     this.#byScore = new TreeElements(leaves, this.#layout)
@@ -159,34 +153,11 @@ export class SortedSetTrees {
   rank(root: number, score: number, member: Uint8Array, start: number, end: number): number {
     const found = this.#findPlace(root, score, member, start, end)
     const { count } = passed
-    return found < 0 ? -1 : this.#rankOf(root, this.#at) + count
-  }
-
-  /** How many elements have a score below `score`, or with `withEqual` not above it; −1 when a leaf is cold. */
-  rankOfScore(root: number, score: number, withEqual: boolean): number {
-    const { values, shape } = this.leaves
-    const at = this.#at
-    shape.locate(root, scoreSeparator(score, withEqual, this.#separator), at)
-    const ref = this.#refOf(at)
-    if (ref === 0) return -1
-    skipScores(values.bytes(ref), values.start(ref), score, withEqual)
-    return this.#rankOf(root, at) + passed.count
-  }
-
-  /** How many elements lie before what `isBefore` seeks, all of them in front of all others; −1 when a leaf is cold. */
-  rankWhile(root: number, isBefore: IsBefore): number {
-    const { values, shape } = this.leaves
-    const at = this.#at
-    shape.locate(root, this.#separator.set(scoreRange), at)
-    if (!this.#narrow(at, root, this.leaves.roots.count(root), isBefore, false)) return -1
-    const ref = this.#refOf(at)
-    if (ref === 0) return -1
-    skipWhile(values.bytes(ref), values.start(ref), isBefore)
-    return this.#rankOf(root, at) + passed.count
+    return found < 0 ? -1 : this.places.rankOf(root, this.#at) + count
   }
 
   /**
-   * Visits `count` elements from number `rank` on, in order or with `backwards` against it; there are as many. Returns false, and `coldAt` is set, when
+   * Visits `count` elements from number `rank` on, in order or with `backwards` against it; there are as many. Returns false, and `places.coldAt` is set, when
    * it comes to a cold leaf.
    */
   visit(root: number, rank: number, count: number, backwards: boolean, visit: VisitScored): boolean {
@@ -197,7 +168,7 @@ export class SortedSetTrees {
     const within = shape.rankWithin
     let left = count
     for (let isFirst = true; left > 0; isFirst = false) {
-      const ref = this.#refOf(at)
+      const ref = this.places.refOf(at)
       if (ref === 0) return false
       const bytes = values.bytes(ref)
       const start = values.start(ref)
@@ -271,94 +242,6 @@ export class SortedSetTrees {
     return this.leaves.ref(into) !== 0
   }
 
-  /**
-   * Makes `into` name the leaf in whose range a score and a member lie; false when a leaf that has to be looked into for that is cold, which `coldAt` then
-   * names. With `skips` cold leaves are passed over, as long as it is certain that the place is in none of them: for a change, in the middle of which
-   * others are looked into than were asked for.
-   */
-  locatePlace(root: number, score: number, member: Uint8Array, start: number, end: number, into: LeafRow, skips = false): boolean {
-    const { shape, nodes } = this.leaves
-    const separator = this.#separator
-    shape.locate(root, scoreSeparator(score, true, separator), into)
-    if (!isLabelled(shape.arena.words(into.node), nodes.rowAt(into.node, into.row), separator)) return true
-    const isBefore: IsBefore = (bytes, at) => {
-      const found = readScore(bytes, at)
-      if (found !== score) return found < score
-      const from = placeMemberAt(bytes, at)
-      return compareMembers(bytes, from, at + placeSizeAt(bytes, at) - from, member, start, end) <= 0
-    }
-    const last = shape.rankOf(into)
-    const ref = this.#refOf(into)
-    if (ref === 0) return false
-    if (nodes.count(into.node, into.row) > 0 && this.#startsBefore(ref, isBefore)) return true
-    shape.locate(root, scoreSeparator(score, false, separator), into)
-    return this.#narrow(into, root, last, isBefore, skips)
-  }
-
-  /**
-   * Goes on from a leaf to the last one with elements that begins before what `isBefore` seeks, of those that begin before element `rank`; false when one that
-   * has to be looked into is cold. The rank is one in the whole tree: it holds between two steps of a change, too.
-   */
-  #narrow(at: LeafRow, root: number, rank: number, isBefore: IsBefore, skips: boolean): boolean {
-    const { shape, nodes } = this.leaves
-    let low = shape.rankOf(at) + nodes.count(at.node, at.row)
-    let high = rank
-    const middle = new LeafRow()
-    while (low < high) {
-      const sought = (low + high) >>> 1
-      shape.locateRank(root, sought, middle)
-      const begin = sought - shape.rankWithin
-      const passedOver = skips ? this.#skipCold(middle, high - begin) : 0
-      if (passedOver >= high - begin) {
-        high = begin
-        continue
-      }
-      const ref = this.#refOf(middle)
-      if (ref === 0) return false
-      if (this.#startsBefore(ref, isBefore)) {
-        at.set(middle.node, middle.row)
-        low = begin + passedOver + nodes.count(at.node, at.row)
-      } else high = begin
-    }
-    return !skips || low >= rank || this.#isKnown(root, low)
-  }
-
-  /** Goes on over cold and empty leaves, but not over `max` elements or more. Returns over how many. */
-  #skipCold(at: LeafRow, max: number): number {
-    const { shape, nodes } = this.leaves
-    let skipped = 0
-    while (skipped < max && (this.leaves.ref(at) === 0 || nodes.count(at.node, at.row) === 0)) {
-      skipped += nodes.count(at.node, at.row)
-      if (!shape.next(at)) return max
-    }
-    return skipped
-  }
-
-  /** Whether the leaf of an element is resident; `coldAt` names it if not. */
-  #isKnown(root: number, rank: number): boolean {
-    const at = new LeafRow()
-    this.leaves.shape.locateRank(root, rank, at)
-    return this.#refOf(at) !== 0
-  }
-
-  #startsBefore(ref: number, isBefore: IsBefore): boolean {
-    const { values } = this.leaves
-    return isBefore(values.bytes(ref), values.start(ref) + packedHeaderBytes)
-  }
-
-  /** The ref of a leaf, 0 if it is cold, and then `coldAt` names it. */
-  #refOf(at: LeafRow): number {
-    const ref = this.leaves.ref(at)
-    if (ref === 0) this.coldAt.set(at.node, at.row)
-    else this.leaves.values.touch(ref)
-    return ref
-  }
-
-  /** Elements before a leaf in order of score. */
-  #rankOf(root: number, at: LeafRow): number {
-    return this.leaves.shape.rankOf(at) - this.#length(root)
-  }
-
   /** Makes `#at` name a member's leaf in order of hash; returns the member's position in it, or the complement of where it would be. */
   #findMember(root: number, member: Uint8Array, start: number, end: number): number {
     const { values } = this.leaves
@@ -371,7 +254,7 @@ export class SortedSetTrees {
   #findPlace(root: number, score: number, member: Uint8Array, start: number, end: number): number {
     const { values } = this.leaves
     const at = this.#at
-    if (!this.locatePlace(root, score, member, start, end, at, true)) throw new Error('sorted set: a leaf that is needed is cold')
+    if (!this.places.locate(root, score, member, start, end, at, true)) throw new Error('sorted set: a leaf that is needed is cold')
     const ref = this.leaves.used(at)
     return findPlace(values.bytes(ref), values.start(ref), score, member, start, end)
   }
@@ -393,10 +276,14 @@ export class SortedSetTrees {
 
   #removePlace(root: number, score: number, member: Uint8Array, start: number, end: number, lsn: number): void {
     const found = this.#findPlace(root, score, member, start, end)
-    if (found < 0) return
+    if (found >= 0) this.#removeAt(found, lsn)
+  }
+
+  /** Takes the element at a position of the leaf `#at` out of it. */
+  #removeAt(position: number, lsn: number): void {
     const { values } = this.leaves
     const ref = this.leaves.ref(this.#at)
-    this.#byScore.remove(this.#at, found - values.start(ref), placeSizeAt(values.bytes(ref), found), 1, lsn)
+    this.#byScore.remove(this.#at, position - values.start(ref), placeSizeAt(values.bytes(ref), position), 1, lsn)
   }
 
   /** Gives an element another score: within its leaf, if it stays there. */
@@ -404,10 +291,10 @@ export class SortedSetTrees {
     const { values } = this.leaves
     const at = this.#at
     const other = this.#other
-    if (!this.locatePlace(root, score, member, start, end, other, true)) throw new Error('sorted set: a leaf that is needed is cold')
+    if (!this.places.locate(root, score, member, start, end, other, true)) throw new Error('sorted set: a leaf that is needed is cold')
     const found = this.#findPlace(root, former, member, start, end)
     if (found < 0 || at.node !== other.node || at.row !== other.row) {
-      this.#removePlace(root, former, member, start, end, lsn)
+      if (found >= 0) this.#removeAt(found, lsn)
       this.#insertPlace(root, score, member, start, end, lsn)
       return
     }

@@ -33,7 +33,7 @@ import {
   visitPlaces,
   writePlace,
 } from './sorted-set-leaf.ts'
-import type { IsBefore } from './sorted-set-tree.ts'
+import type { IsBefore } from './sorted-set-places.ts'
 import { SortedSetTrees } from './sorted-set-tree.ts'
 import { wantMember, wantPlace } from './sorted-set-wants.ts'
 
@@ -82,7 +82,7 @@ export class SortedSetType implements CollectionType {
   rankOfScore(entry: number, score: number, withEqual: boolean): number {
     const { entries, values } = this.#collections.keyspace
     const value = entries.value(entry)
-    if (entries.isTree(entry)) return resident(this.trees.rankOfScore(value, score, withEqual))
+    if (entries.isTree(entry)) return resident(this.trees.places.rankOfScore(value, score, withEqual))
     skipScores(values.bytes(value), values.start(value), score, withEqual)
     return passed.count
   }
@@ -91,7 +91,7 @@ export class SortedSetType implements CollectionType {
   rankWhile(entry: number, isBefore: IsBefore): number {
     const { entries, values } = this.#collections.keyspace
     const value = entries.value(entry)
-    if (entries.isTree(entry)) return resident(this.trees.rankWhile(value, isBefore))
+    if (entries.isTree(entry)) return resident(this.trees.places.rankWhile(value, isBefore))
     skipWhile(values.bytes(value), values.start(value), isBefore)
     return passed.count
   }

@@ -6,7 +6,8 @@ import { wantRow } from '../cold-wants.ts'
 import type { ColdWants } from '../need.ts'
 import { LeafRow } from '../tree/tree-shape.ts'
 import { compareMembers, placeMemberAt, placeSizeAt } from './sorted-set-leaf.ts'
-import type { IsBefore, SortedSetTrees } from './sorted-set-tree.ts'
+import type { IsBefore } from './sorted-set-places.ts'
+import type { SortedSetTrees } from './sorted-set-tree.ts'
 
 const at = new LeafRow()
 
@@ -39,8 +40,8 @@ export function wantPlace(
   end: number,
   wants: ColdWants,
 ): boolean {
-  if (!trees.locatePlace(root, score, member, start, end, at)) {
-    wantRow(trees.leaves, root, trees.coldAt, wants)
+  if (!trees.places.locate(root, score, member, start, end, at)) {
+    wantRow(trees.leaves, root, trees.places.coldAt, wants)
     return false
   }
   if (trees.leaves.ref(at) !== 0) return true
@@ -48,9 +49,9 @@ export function wantPlace(
   return false
 }
 
-/** What tells a rank of `SortedSetTrees.rankOfScore` or `rankWhile`. Returns it, −1 as long as a leaf is cold. */
+/** What tells a rank of `SortedSetPlaces.rankOfScore` or `rankWhile`. Returns it, −1 as long as a leaf is cold. */
 export function wantRank(trees: SortedSetTrees, root: number, rank: number, wants: ColdWants): number {
-  if (rank < 0) wantRow(trees.leaves, root, trees.coldAt, wants)
+  if (rank < 0) wantRow(trees.leaves, root, trees.places.coldAt, wants)
   return rank
 }
 
