@@ -1,9 +1,10 @@
 /** What CLIENT TRACKING has agreed on with one client. Made when it first asks for tracking, and kept until it leaves. */
+import type { SharedRange } from '../../engine/output-buffer.ts'
 import type { Protocol } from '../../engine/reply-writer.ts'
 
 /** A client as messages see it. */
 export interface Receiver {
-  readonly connection: { push(message: readonly Buffer[], lsn: number): void }
+  readonly connection: { push(message: readonly SharedRange[], lsn: number): void }
   readonly reply: { readonly protocol: Protocol }
   readonly subscribed: boolean
 }
