@@ -44,7 +44,7 @@ export class Growth {
 }
 
 /** The form to take on before elements are set; 0 for the one that the sorted set has. */
-function formFor(x: Execution, entry: number, growth: Growth): number {
+export function sortedSetFormFor(x: Execution, entry: number, growth: Growth): number {
   const { entries, values, trees } = x.keyspace
   const former = entry === 0 ? 0 : entries.encoding(entry)
   if (former === treeForm) return 0
@@ -57,7 +57,7 @@ function formFor(x: Execution, entry: number, growth: Growth): number {
 
 /** Begins the payload of a change that sets `count` elements; `writePayloadElement` adds each. */
 export function beginSetting(x: Execution, entry: number, growth: Growth, count: number): RecordBuffer {
-  const form = formFor(x, entry, growth)
+  const form = sortedSetFormFor(x, entry, growth)
   const payload = x.mutator.payload()
   payload.byte(form)
   if (form === treeForm) payload.u32(x.random.nextUint32())

@@ -9,6 +9,7 @@
  * While nobody is interested (`active` is 0) a change costs the mutator one comparison. Otherwise it costs one look-up by
  * the hash that the keyspace has just computed. The table looks keys up, and changes none.
  */
+import type { RecordReader } from '../mutation/record-reader.ts'
 import { databaseFlushed, databaseSwapped, dataReloaded, leavesKey } from './key-change.ts'
 import type { Keyspace } from './keyspace.ts'
 import { ownDatabase } from './keyspace.ts'
@@ -23,6 +24,8 @@ export interface InterestedParty {
   readonly waits: boolean
   /** `change` is one of `key-change.ts`. */
   keyTouched(key: KeyOfInterest, change: number): void
+  /** Hears of an edit of a collection (`types/collection-type.ts`) before it is applied, besides. Only of a party that does not wait. */
+  keyEdited?(key: KeyOfInterest, type: number, edit: number, payload: RecordReader): void
 }
 
 /** Who wants to know of every key. It hears at once, and copies the bytes that it needs: they may be gone afterwards. */
@@ -49,6 +52,8 @@ export interface Interest {
 export class KeyInterest {
   /** 0 while nobody is interested in anything: then nothing has to be told. */
   active = 0
+  /** How many of the interests are of parties that hear of edits. */
+  hearsEdits = 0
   /** The time of requests, in ms since the epoch; keys that expire before it count as missing. */
   now = 0
   #keyspace: Keyspace
@@ -97,6 +102,7 @@ export class KeyInterest {
     }
     this.#bytes += interestBytes
     this.active++
+    if (party.keyEdited !== undefined) this.hearsEdits++
     return node.listFor(party).append(node, party)
   }
 
@@ -108,6 +114,7 @@ export class KeyInterest {
     node.listFor(link.party).remove(link)
     this.#bytes -= interestBytes
     this.active--
+    if (link.party.keyEdited !== undefined) this.hearsEdits--
     if (!node.isIdle) return
     this.#tables[node.database].remove(node)
     this.#bytes -= keyOfInterestBytes + node.key.length
@@ -130,6 +137,19 @@ export class KeyInterest {
     if (table.isEmpty) return
     const node = table.find(this.#keyspace.keyHash(key, start, end), key, start, end)
     if (node !== undefined) this.#tell(node, change)
+  }
+
+  /** The mutator is about to apply an edit to a key of a physical database. Only called while `hearsEdits`. */
+  edited(db: number, key: Uint8Array, start: number, end: number, type: number, edit: number, payload: RecordReader): void {
+    if (db === ownDatabase) return
+    const node = this.#tableOf(db).find(this.#keyspace.keyHash(key, start, end), key, start, end)
+    if (node === undefined) return
+    const { at } = payload
+    for (let link = node.atOnce?.first; link !== undefined; link = link.next) {
+      if (link.hasEnded) continue
+      link.party.keyEdited?.(node, type, edit, payload)
+      payload.at = at
+    }
   }
 
   /** As `touched`, for the key of an entry. */

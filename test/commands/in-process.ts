@@ -53,9 +53,18 @@ export class InProcessEngine {
   }
 
   /** The work that the command stages, before its first step. */
-  stage(command: EngineCommand, args: Arguments, database: number): StagedWork | undefined {
+  stage(command: EngineCommand, args: Arguments, database: number, reply = new ReplyWriter()): StagedWork | undefined {
     this.#setRequest(args, database)
+    this.execution.reply = reply
     return command.stages?.(this.execution)
+  }
+
+  /** Does a step, or releases what was staged, as a record of its own. */
+  inRecord<Result>(work: () => Result): Result {
+    this.mutator.begin(++this.#lsn)
+    const result = work()
+    this.keyspace.deletions.committed(this.#lsn)
+    return result
   }
 
   execute(command: EngineCommand, args: Arguments, reply: ReplyWriter, database: number, staged?: StagedWork): void {
@@ -106,7 +115,7 @@ export class InProcessSession {
   stage(...parts: readonly (string | number | Uint8Array)[]): StagedWork | undefined {
     const args = Arguments.of(...parts)
     const row = this.engine.tables[args.string(0).toUpperCase()]
-    return row === undefined || !takes(row, args) ? undefined : this.engine.stage(row, args, this.database)
+    return row === undefined || !takes(row, args) ? undefined : this.engine.stage(row, args, this.database, this.reply)
   }
 
   /** As `ask`, with what was staged for this very request. */
