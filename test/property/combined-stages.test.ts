@@ -145,6 +145,22 @@ const kinds: readonly Kind[] = [
       return random.once(2) ? { asks } : { asks, stores: [`S${name}STORE`, target, ...sources] }
     },
   },
+  {
+    type: 'sorted set',
+    whole: ['ZRANGE', '0', '-1', 'WITHSCORES'],
+    request: (random, name, sources) => {
+      const counted = [`${sources.length}`, ...sources]
+      if (random.once(6)) {
+        const limit = random.once(2) ? [] : ['LIMIT', `${random.below(100)}`]
+        return { asks: ['ZINTERCARD', ...counted, ...limit] }
+      }
+      const weights = random.once(2) ? [] : ['WEIGHTS', ...sources.map(() => random.pick(['1', '-2', '0.1', 'inf']))]
+      const aggregate = random.once(2) ? [] : ['AGGREGATE', random.pick(['SUM', 'MIN', 'MAX'])]
+      const options = name === 'DIFF' ? [] : [...weights, ...aggregate]
+      const asks = [`Z${name}`, ...counted, ...options, 'WITHSCORES']
+      return random.once(2) ? { asks } : { asks, stores: [`Z${name}STORE`, target, ...counted, ...options] }
+    },
+  },
 ]
 
 describe.each(kinds)('combinations in slices: $type', (kind) => {
