@@ -6,6 +6,7 @@
  * A slice fills a batch with members, finds their scores, and puts these into the result; where something is cold it stops in between,
  * and is told what to fetch.
  */
+import { CountedWants } from '../cold-wants.ts'
 import type { Execution } from '../execution.ts'
 import { isMemoryRefusal } from '../memory/refusal.ts'
 import type { ColdWants } from '../need.ts'
@@ -47,6 +48,11 @@ const membersMax = 256
 const bytesMax = 64 * 1024
 /** Bytes of leaves in one part of a reply. */
 const partBytesMax = 64 * 1024
+/** Members that are looked at in one slice. */
+export function membersAtOnce({ limits }: Execution): number {
+  return Math.max(1, Math.min(membersMax, Math.floor((limits.slicedValueBytes ?? slicedValueBytes) * batchShare)))
+}
+
 /** A member counts for so many bytes where these say what is large, and for how much of that in a batch. */
 const memberCost = 128
 const batchShare = 1 / 32
@@ -98,7 +104,7 @@ export class CombinationWork implements StagedWork {
     this.#plan = plan
     this.isRecorded = plan.isStored
     this.#partBytes = Math.min(partBytesMax, largeBytes)
-    this.#batchMax = Math.max(1, Math.min(membersMax, Math.floor(largeBytes * batchShare)))
+    this.#batchMax = membersAtOnce(x)
     this.#begin()
   }
 
@@ -300,25 +306,5 @@ export class CombinationWork implements StagedWork {
   release(): void {
     this.#sources.release()
     this.#result.release()
-  }
-}
-
-/** Passes on what is wanted, and knows whether anything was. */
-export class CountedWants implements ColdWants {
-  any = false
-  readonly #wants: ColdWants
-
-  constructor(wants: ColdWants) {
-    this.#wants = wants
-  }
-
-  value(...value: Parameters<ColdWants['value']>): void {
-    this.any = true
-    this.#wants.value(...value)
-  }
-
-  leaf(...leaf: Parameters<ColdWants['leaf']>): void {
-    this.any = true
-    this.#wants.leaf(...leaf)
   }
 }

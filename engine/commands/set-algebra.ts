@@ -18,7 +18,8 @@ import { storeMembers } from './set-change.ts'
 import { wantsSources } from './set-needs.ts'
 import { MemberRenderer } from './set-whole.ts'
 import type { SetOperation } from './stage-combination.ts'
-import { isLongCombination, placeResult, SetCombination, settledCombination, stageCombination } from './stage-combination.ts'
+import { isLongCombination, SetCombination, settledCombination, stageCombination } from './stage-combination.ts'
+import { placeUnfinished } from './unfinished.ts'
 
 const all = { categories: ['set'], group: 'set', since: '1.0.0', syntax: 'key [key ...]' } as const
 const reads = { ...all, arity: -2, flags: ['readonly'], keys: keysFrom(1, 1, 'RO', 'access') } as const
@@ -185,7 +186,7 @@ function store(x: Execution, combine: Combine, event: string): void {
   let count: number
   if (staged?.isTree === true) {
     count = staged.count
-    existed = placeResult(x, staged)
+    existed = placeUnfinished(x, staged.entry, 1)
   } else {
     const members = new MemberList()
     const add = (bytes: Buffer, start: number, end: number): true => {

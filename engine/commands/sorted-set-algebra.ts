@@ -19,7 +19,8 @@ import { numberOr0, readAlgebraOptions, readKeysEnd } from './sorted-set-algebra
 import { replaceWith } from './sorted-set-change.ts'
 import { wantsStoredSources } from './sorted-set-needs.ts'
 import type { SetOperation } from './stage-combination.ts'
-import { isLongCombination, placeResult, settledCombination, stageCombination } from './stage-combination.ts'
+import { isLongCombination, settledCombination, stageCombination } from './stage-combination.ts'
+import { placeUnfinished } from './unfinished.ts'
 
 const all = { categories: ['sortedset'], group: 'sorted-set', since: '6.2.0' } as const
 const reads = { ...all, arity: -3, flags: ['readonly', 'movablekeys'], keys: keysCounted(1, ['RO', 'access']) } as const
@@ -252,7 +253,7 @@ function store(x: Execution, operation: SetOperation): void {
   let count: number
   if (staged?.isTree === true) {
     count = staged.count
-    existed = placeResult(x, staged)
+    existed = placeUnfinished(x, staged.entry, 1)
   } else {
     const list = staged === undefined ? combine(x, operation, request) : resultOf(x, staged)
     count = list.count

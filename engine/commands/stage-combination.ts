@@ -1,6 +1,5 @@
 /** How commands on several sets or sorted sets stage their work and use what was staged. */
 import type { Execution } from '../execution.ts'
-import { newKeyEvent } from '../messages.ts'
 import { CombinedSources } from './combined-sources.ts'
 import type { Combination, CombinationPlan } from './combined-work.ts'
 import { CombinationWork, isLongWalk } from './combined-work.ts'
@@ -42,15 +41,6 @@ export function stageCombination(
 export function settledCombination(x: Execution): CombinationWork | undefined {
   const { staged } = x
   return staged instanceof CombinationWork && staged.settle() ? staged : undefined
-}
-
-/** Gives a stored result, which is a tree, to the key that is argument 1, whatever that held. Returns whether it held something. */
-export function placeResult(x: Execution, { entry }: CombinationWork): boolean {
-  const { args, mutator, keyspace, messages } = x
-  const existed = x.find(1) !== 0
-  messages.without(existed ? newKeyEvent : 0, () => mutator.move(entry, x.db, args.buffer, args.starts[1], args.ends[1]))
-  keyspace.forgetLookUp()
-  return existed
 }
 
 export class SetCombination implements Combination {

@@ -6,12 +6,22 @@
 import type { Execution } from '../execution.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
 import { ownDatabase } from '../keyspace/keyspace.ts'
+import { newKeyEvent } from '../messages.ts'
 
 const mark = 0
 
 /** A name that no other such key has. */
 export function unfinishedName(keyspace: Keyspace): Buffer {
   return Buffer.from(`${String.fromCharCode(mark)}${keyspace.nextCollectionId++}`, 'latin1')
+}
+
+/** Gives the collection of one of them to the key that is argument `index`, whatever that held. Returns whether it held something. */
+export function placeUnfinished(x: Execution, entry: number, index: number): boolean {
+  const { args, mutator, keyspace, messages } = x
+  const existed = x.find(index) !== 0
+  messages.without(existed ? newKeyEvent : 0, () => mutator.move(entry, x.db, args.buffer, args.starts[index], args.ends[index]))
+  keyspace.forgetLookUp()
+  return existed
 }
 
 export function hasUnfinished(keyspace: Keyspace): boolean {

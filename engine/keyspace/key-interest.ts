@@ -60,6 +60,7 @@ export class KeyInterest {
   /** By the database's number. */
   readonly #tables: readonly KeyTable[]
   #listener: KeyListener | undefined
+  readonly #others: KeyListener[] = []
   /** Changes of which waiting parties are still to be told, in order. */
   #pending: { readonly node: KeyNode; readonly change: number }[] = []
   #drains = false
@@ -83,6 +84,19 @@ export class KeyInterest {
   set listener(listener: KeyListener | undefined) {
     this.active += Number(listener !== undefined) - Number(this.#listener !== undefined)
     this.#listener = listener
+  }
+
+  /** Has somebody else hear of every key for a while. */
+  addListener(listener: KeyListener): void {
+    this.#others.push(listener)
+    this.active++
+  }
+
+  removeListener(listener: KeyListener): void {
+    const index = this.#others.indexOf(listener)
+    if (index < 0) return
+    this.#others.splice(index, 1)
+    this.active--
   }
 
   /** The key if anybody is interested in it. */
@@ -134,6 +148,7 @@ export class KeyInterest {
     if (db === ownDatabase) return
     const table = this.#tableOf(db)
     this.#listener?.keyTouched(table.database, key, start, end, change)
+    for (const each of this.#others) each.keyTouched(table.database, key, start, end, change)
     if (table.isEmpty) return
     const node = table.find(this.#keyspace.keyHash(key, start, end), key, start, end)
     if (node !== undefined) this.#tell(node, change)
@@ -163,7 +178,7 @@ export class KeyInterest {
   flushed(db: number): void {
     if (db === ownDatabase) return
     const table = this.#tableOf(db)
-    this.#listener?.databaseTouched(table.database, databaseFlushed)
+    this.#tellListeners(table.database, databaseFlushed)
     for (const node of table.nodes()) if (exists(this.#keyspace, db, node)) this.#tell(node, databaseFlushed)
   }
 
@@ -171,7 +186,7 @@ export class KeyInterest {
   swapped(a: number, b: number): void {
     const { logical } = this.#keyspace
     for (const database of [a, b]) {
-      this.#listener?.databaseTouched(database, databaseSwapped)
+      this.#tellListeners(database, databaseSwapped)
       for (const node of this.#tables[database].nodes()) {
         const isInEither = exists(this.#keyspace, logical[a], node) || exists(this.#keyspace, logical[b], node)
         if (isInEither) this.#tell(node, databaseSwapped)
@@ -194,7 +209,7 @@ export class KeyInterest {
         node.hash = keyspace.keyHash(node.key, 0, node.key.length)
         table.add(node)
       }
-      this.#listener?.databaseTouched(database, dataReloaded)
+      this.#tellListeners(database, dataReloaded)
       for (const node of nodes) {
         const isInEither = exists(former, former.logical[database], node) || exists(keyspace, keyspace.logical[database], node)
         if (isInEither) this.#tell(node, dataReloaded)
@@ -225,6 +240,11 @@ export class KeyInterest {
       this.#pending = []
       this.#drains = false
     }
+  }
+
+  #tellListeners(database: number, change: number): void {
+    this.#listener?.databaseTouched(database, change)
+    for (const each of this.#others) each.databaseTouched(database, change)
   }
 
   #tell(node: KeyNode, change: number): void {
