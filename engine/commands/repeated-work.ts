@@ -99,7 +99,7 @@ export class RepeatedWork<Result> implements StagedWork, KeyListener {
       const { value, done } = this.#slices.next()
       if (done === true) this.result = value
       this.#needs = done === true ? undefined : value
-      return done !== true
+      return done !== true && !this.#isGivenUp
     } catch (failure) {
       if (!isMemoryRefusal(failure)) throw failure
       this.#isGivenUp = true
@@ -128,6 +128,12 @@ export class RepeatedWork<Result> implements StagedWork, KeyListener {
     if (this.#isOutdated) return this.result === undefined
     this.#needs?.(wants)
     return true
+  }
+
+  /** Ends the work where there is none for it, of which the command will find out why. */
+  *givenUp(): Slices<never> {
+    this.#isGivenUp = true
+    for (;;) yield undefined
   }
 
   /** In the command's turn: what the work came to, if it still is so. */

@@ -2,9 +2,7 @@
  * Two ways to put numbers in order by a comparison: all of them, equal ones staying as they are; or only a part, where the order of equal ones is that of the
  * quicksort which Redis has for that: Bentley and McIlroy's, which passes over what lies outside of the part.
  */
-
 import type { Slices } from './repeated-work.ts'
-import { doAtOnce } from './repeated-work.ts'
 
 export type Compare = (a: number, b: number) => number
 
@@ -12,11 +10,6 @@ export type Compare = (a: number, b: number) => number
 const insertionMax = 6
 /** From here on the pivot is the median of nine. */
 const nineMin = 41
-
-/** Orders `numbers` so far that those in `[first, end)` are the right ones in the right order. */
-export function orderPart(numbers: Uint32Array, first: number, end: number, compare: Compare): void {
-  doAtOnce(partInOrder(numbers, first, end, compare, new Stint(Number.POSITIVE_INFINITY)))
-}
 
 /** Counts comparisons, to tell when there were enough for one slice. */
 export class Stint {
@@ -36,7 +29,7 @@ export class Stint {
   }
 }
 
-/** As `orderPart` in slices. */
+/** Orders `numbers` so far that those in `[first, end)` are the right ones in the right order. */
 export function* partInOrder(numbers: Uint32Array, first: number, end: number, compare: Compare, stint: Stint): Slices<void> {
   let from = 0
   const to = numbers.length

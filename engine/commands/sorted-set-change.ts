@@ -87,11 +87,11 @@ export function storeElements(x: Execution, key: Uint8Array, start: number, end:
   }
 }
 
-/** Puts a sorted set in place of what the key that is argument 1 holds, or deletes that if there are no elements. Returns whether there was something. */
-export function replaceWith(x: Execution, list: ScoredList, order: Uint32Array): boolean {
+/** Puts a sorted set in place of what the key that is argument `index` holds, or deletes that if there are no elements. Returns whether there was something. */
+export function replaceWith(x: Execution, list: ScoredList, order: Uint32Array, index = 1): boolean {
   const { args } = x
-  const store = (): void => storeElements(x, args.buffer, args.starts[1], args.ends[1], list, order)
-  return x.replace(1, list.count > 0 ? store : undefined)
+  const store = (): void => storeElements(x, args.buffer, args.starts[index], args.ends[index], list, order)
+  return x.replace(index, list.count > 0 ? store : undefined)
 }
 
 /** Removes members, all of which are there, of the sorted set under the key that is argument `key`; it goes with the last one. */

@@ -1,6 +1,7 @@
-/** SORT in slices while its collection and the keys that it reads change, expire and go cold: in the end it is what it would have been in one turn. */
+/** SORT, ZRANGESTORE and searches of places in slices while what they read changes, expires and goes cold: in the end they come to what they would in one turn. */
 import { expect, it } from 'vitest'
 import { expireCommands } from '../../engine/commands/expire.ts'
+import { geoCommands } from '../../engine/commands/geo.ts'
 import { hashCommands } from '../../engine/commands/hash.ts'
 import { keyCommands } from '../../engine/commands/key.ts'
 import { listCommands } from '../../engine/commands/list.ts'
@@ -15,7 +16,7 @@ import { runSession } from '../sessions.ts'
 import type { SeededRandom } from '../simulation/seeded-random.ts'
 import { ColdEngine } from './cold-engine.ts'
 
-const stepsMax = testRuns(6000)
+const stepsMax = testRuns(3000)
 const tables = {
   ...stringCommands,
   ...hashCommands,
@@ -25,8 +26,12 @@ const tables = {
   ...keyCommands,
   ...expireCommands,
   ...sortCommands,
+  ...geoCommands,
 }
-const keys = ['list', 'set', 'zset'] as const
+const sortable = ['list', 'set', 'zset'] as const
+const keys = [...sortable, 'places'] as const
+const kinds = ['SORT', 'ZRANGESTORE', 'GEOSEARCH'] as const
+type Kind = (typeof kinds)[number]
 
 class Sorting {
   used = 0
@@ -34,9 +39,12 @@ class Sorting {
   readonly #tell: (line: string) => void
   #staged: StagedWork | undefined
   #asks: string[] = []
-  #stores = false
+  /** How what is stored is shown; missing when nothing is. */
+  #whole: string[] | undefined
+  readonly #kind: Kind
 
-  constructor(tell: (line: string) => void) {
+  constructor(kind: Kind, tell: (line: string) => void) {
+    this.#kind = kind
     this.#tell = tell
     const { execution, keyspace } = this.#cold.engine
     Object.assign(execution.limits, { setMaxIntsetEntries: 8, zsetMaxListpackEntries: 6 })
@@ -61,16 +69,45 @@ class Sorting {
   }
 
   async #begin(random: SeededRandom): Promise<void> {
+    if (this.#kind === 'SORT') this.#askSort(random)
+    else if (this.#kind === 'GEOSEARCH') this.#askSearch(random)
+    else this.#askRange(random)
+    this.#cold.engine.execution.limits.slicedValueBytes = 1 + random.below(3000)
+    this.#staged = this.#cold.session.stage(...this.#asks)
+    this.#tell(`begin ${this.#asks.join(' ')}${this.#staged === undefined ? ': at once' : ''}`)
+  }
+
+  #askSort(random: SeededRandom): void {
     const by = random.pick([[], [], ['BY', 'w_*'], ['BY', 'h_*->f'], ['BY', 'nosort']])
     const limit = random.once(3) ? ['LIMIT', `${random.below(40)}`, `${random.below(60)}`] : []
     const gets = random.pick([[], [], ['GET', '#', 'GET', 'v_*'], ['GET', 'h_*->f']])
     const order = random.once(3) ? ['DESC'] : []
-    this.#stores = random.once(2)
-    this.#asks = ['SORT', random.pick(keys), ...by, ...limit, ...gets, ...order, ...(random.once(2) ? ['ALPHA'] : [])]
-    if (this.#stores) this.#asks.push('STORE', 'target')
-    this.#cold.engine.execution.limits.slicedValueBytes = 1 + random.below(3000)
-    this.#staged = this.#cold.session.stage(...this.#asks)
-    this.#tell(`begin ${this.#asks.join(' ')}${this.#staged === undefined ? ': at once' : ''}`)
+    this.#whole = random.once(2) ? ['LRANGE', 'target', '0', '-1'] : undefined
+    this.#asks = ['SORT', random.pick(sortable), ...by, ...limit, ...gets, ...order, ...(random.once(2) ? ['ALPHA'] : [])]
+    if (this.#whole !== undefined) this.#asks.push('STORE', 'target')
+  }
+
+  #askRange(random: SeededRandom): void {
+    const range = random.pick([
+      ['0', '-1'],
+      [`${random.below(20)}`, `${-random.below(20)}`, 'REV'],
+      ['(3', '+inf', 'BYSCORE'],
+      ['15', '2', 'BYSCORE', 'REV', 'LIMIT', '3', '50'],
+      ['-', '(7', 'BYLEX'],
+    ])
+    this.#whole = ['ZRANGE', 'target', '0', '-1', 'WITHSCORES']
+    this.#asks = ['ZRANGESTORE', 'target', 'zset', ...range]
+  }
+
+  #askSearch(random: SeededRandom): void {
+    const from = random.once(2) ? ['FROMMEMBER', `${random.below(150)}`] : ['FROMLONLAT', `${random.below(20)}`, `${random.below(20)}`]
+    const by = random.once(2) ? ['BYRADIUS', `${random.below(3000)}`, 'km'] : ['BYBOX', '2000', '3000', 'km']
+    const order = random.pick([[], ['ASC'], ['DESC']])
+    const count = random.pick([[], [], ['COUNT', `${1 + random.below(60)}`], ['COUNT', '20', 'ANY']])
+    const asks = [...from, ...by, ...order, ...count]
+    this.#whole = random.once(2) ? ['ZRANGE', 'target', '0', '-1', 'WITHSCORES'] : undefined
+    if (this.#whole === undefined) this.#asks = ['GEOSEARCH', 'places', ...asks, ...random.pick([[], ['WITHDIST', 'WITHCOORD', 'WITHHASH']])]
+    else this.#asks = ['GEOSEARCHSTORE', 'target', 'places', ...asks, ...(random.once(2) ? ['STOREDIST'] : [])]
   }
 
   async #finish(staged: StagedWork): Promise<void> {
@@ -78,7 +115,7 @@ class Sorting {
     const { engine } = this.#cold
     const asks = this.#asks.join(' ')
     this.#tell(asks)
-    const shows = async (): Promise<string> => (this.#stores ? format(await this.#cold.ask('LRANGE', 'target', '0', '-1')) : '')
+    const shows = async (): Promise<string> => (this.#whole === undefined ? '' : format(await this.#cold.ask(...this.#whole)))
     const encoding = (): number => {
       engine.keyspace.forgetLookUp()
       const entry = engine.keyspace.find(0, Buffer.from('target'), 0, 6)
@@ -105,6 +142,8 @@ class Sorting {
       () => ['SREM', 'set', number()],
       () => ['ZADD', 'zset', `${random.below(20)}`, number(), `${random.below(20)}`, number()],
       () => ['ZREM', 'zset', number()],
+      () => ['GEOADD', 'places', `${random.below(40) - 10}`, `${random.below(40)}`, number(), `${random.below(40)}`, '1', number()],
+      () => ['ZREM', 'places', number()],
       () => ['SET', `w_${name()}`, `${random.below(30)}`, ...(random.once(20) ? ['PX', '300'] : [])],
       () => ['SET', `v_${name()}`, 'v'.repeat(random.below(50))],
       () => ['HSET', `h_${name()}`, 'f', `${random.below(30)}`, 'g', 'x'.repeat(random.below(300))],
@@ -117,9 +156,9 @@ class Sorting {
   }
 }
 
-it('comes to what it would in one turn', async () => {
+it.each(kinds)('%s comes to what it would in one turn', async (kind) => {
   const used = await runSession({ steps: stepsMax }, async (steps, tell) => {
-    const sorting = new Sorting(tell)
+    const sorting = new Sorting(kind, tell)
     for (const random of steps) await sorting.step(random)
     return sorting.used
   })

@@ -11,7 +11,7 @@ import { InProcessEngine } from '../commands/in-process.ts'
 import { formatInline } from '../commands/notation.ts'
 
 const tables = { ...setCommands, ...sortedSetCommands, ...listCommands, ...keyCommands, ...sortCommands }
-const members = 20_000
+const members = 6000
 const atOnce = 1000
 /** Members of a slice, each of which is looked up in one other source and once in the result, and put there. */
 const sliceMax = 256 * 4
@@ -72,11 +72,11 @@ it.each([
     expect(calls()).toBeLessThanOrEqual(sliceMax)
     if (staged.isRecorded === true) expect(engine.mutator.record.end).toBeLessThanOrEqual(recordBytesMax)
     // Members come and go, and are in the result as they are in the end.
-    if (slices % 20 === 0) session.ask('SREM', 'a', 'm12000')
-    if (slices % 20 === 10) session.ask('SADD', 'a', 'm12000')
+    if (slices % 10 === 0) session.ask('SREM', 'a', 'm4000')
+    if (slices % 10 === 5) session.ask('SADD', 'a', 'm4000')
     calls()
   }
-  session.ask('SADD', 'a', 'm12000')
+  session.ask('SADD', 'a', 'm4000')
   calls()
   const reply = session.askStaged(staged, ...words)
   expect(calls()).toBeLessThanOrEqual(turnMax)
