@@ -100,11 +100,7 @@ class SearchMaking implements Making<FoundBeforehand> {
 
   *slices(): Slices<FoundBeforehand> {
     const x = this.#x
-    const { entries } = x.keyspace
-    const find = (): number => {
-      const entry = this.#work.find(this.#key, 0, this.#key.length)
-      return entry !== 0 && entries.type(entry) === sortedSetType && entries.isTree(entry) ? entry : 0
-    }
+    const find = (): number => this.#find()
     yield (wants) => {
       const entry = find()
       if (entry !== 0) searchIn(x, entry, this.#args, this.#command, wants)
@@ -153,7 +149,19 @@ class SearchMaking implements Making<FoundBeforehand> {
       stored.add(members.buffer, members.start(number), members.end(number), score)
     }
     yield* stored.put(x)
-    yield (wants) => stored.want(wants)
+  }
+
+  /** The command looks at the member again from which it searches. */
+  want(wants: ColdWants): void {
+    this.#stored?.want(wants)
+    const entry = this.#find()
+    if (entry !== 0) searchIn(this.#x, entry, this.#args, this.#command, wants)
+  }
+
+  #find(): number {
+    const { entries } = this.#x.keyspace
+    const entry = this.#work.find(this.#key, 0, this.#key.length)
+    return entry !== 0 && entries.type(entry) === sortedSetType && entries.isTree(entry) ? entry : 0
   }
 
   release(): void {

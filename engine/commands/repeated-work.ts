@@ -21,6 +21,8 @@ export type Slices<Result> = Generator<Pause, Result, undefined>
 export interface Making<Result> {
   readonly memoryBytes: number
   slices(): Slices<Result>
+  /** Names what the command needs to use the result. */
+  want?(wants: ColdWants): void
   /** Gives up what was made. Within a record if the work is recorded. */
   release?(): void
 }
@@ -126,7 +128,8 @@ export class RepeatedWork<Result> implements StagedWork, KeyListener {
   eachCold(wants: ColdWants): boolean {
     if (this.#isGivenUp) return false
     if (this.#isOutdated) return this.result === undefined
-    this.#needs?.(wants)
+    if (this.result === undefined) this.#needs?.(wants)
+    else this.#making.want?.(wants)
     return true
   }
 

@@ -143,8 +143,11 @@ class RangeMaking implements Making<StoredElements> {
       rank += count
       yield* stored.put(x)
     }
-    yield (wants) => stored.want(wants)
     return stored
+  }
+
+  want(wants: ColdWants): void {
+    this.#stored.want(wants)
   }
 
   release(): void {

@@ -123,6 +123,19 @@ export class InProcessSession {
     return this.exchange(Arguments.of(...parts), staged).reply
   }
 
+  /** As `exchange`, with all that can be staged done beforehand, as a server would. */
+  exchangeInSlices(args: Arguments): Decoded {
+    const { engine } = this
+    const row = engine.tables[args.string(0).toUpperCase()]
+    const isStaged = this.#queue === undefined && row !== undefined && takes(row, args)
+    const staged = isStaged ? engine.stage(row, args, this.database, this.reply) : undefined
+    if (staged === undefined) return this.exchange(args)
+    while (engine.inRecord(() => staged.step()));
+    const decoded = this.exchange(args, staged)
+    engine.inRecord(() => staged.release?.())
+    return decoded
+  }
+
   exchange(args: Arguments, staged?: StagedWork): Decoded {
     this.#dispatch(args, staged)
     this.#decoder.push(this.reply.output.takeAll())
@@ -205,17 +218,20 @@ export class InProcessTarget implements Target {
   readonly #replies = new Map<string, Received[]>()
   #engine: InProcessEngine
   readonly #leafBytesMax: number | undefined
+  readonly #slicedBytes: number | undefined
 
-  /** `leafBytesMax`: of trees, if not as ever. */
-  constructor(tables: CommandTables, leafBytesMax?: number) {
+  /** `leafBytesMax`: of trees, if not as ever. `slicedBytes`: from which size on work is staged; undefined for none. */
+  constructor(tables: CommandTables, leafBytesMax?: number, slicedBytes?: number) {
     this.#tables = tables
     this.#leafBytesMax = leafBytesMax
+    this.#slicedBytes = slicedBytes
     this.#engine = this.#newEngine()
   }
 
   #newEngine(): InProcessEngine {
     const engine = new InProcessEngine(this.#tables)
     if (this.#leafBytesMax !== undefined) engine.keyspace.trees.leafBytesMax = this.#leafBytesMax
+    engine.execution.limits.slicedValueBytes = this.#slicedBytes
     return engine
   }
 
@@ -226,7 +242,8 @@ export class InProcessTarget implements Target {
       this.#sessions.set(connection, session)
       this.#replies.set(connection, [])
     }
-    this.#replies.get(connection)?.push(session.exchange(argumentsOf(request)))
+    const args = argumentsOf(request)
+    this.#replies.get(connection)?.push(this.#slicedBytes === undefined ? session.exchange(args) : session.exchangeInSlices(args))
   }
 
   async receive(connection: string): Promise<Received> {

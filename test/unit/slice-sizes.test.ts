@@ -11,7 +11,7 @@ import { InProcessEngine } from '../commands/in-process.ts'
 import { formatInline } from '../commands/notation.ts'
 
 const tables = { ...setCommands, ...sortedSetCommands, ...listCommands, ...keyCommands, ...sortCommands }
-const members = 6000
+const members = 10_000
 const atOnce = 1000
 /** Members of a slice, each of which is looked up in one other source and once in the result, and put there. */
 const sliceMax = 256 * 4
