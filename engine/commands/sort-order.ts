@@ -59,7 +59,8 @@ export function* allInOrder(numbers: Uint32Array, compare: Compare, stint: Stint
   let source = numbers
   let target: Uint32Array = new Uint32Array(length)
   for (let run = runMax; run < length; run *= 2) {
-    for (let from = 0; from < length; from += 2 * run) yield* merged(source, from, Math.min(length, from + run), target, run, compare, stint)
+    for (let from = 0; from < length; from += 2 * run)
+      yield* merged(source, from, Math.min(length, from + run), target, run, compare, stint)
     const former = source
     source = target
     target = former

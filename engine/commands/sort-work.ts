@@ -115,7 +115,10 @@ class SortMaking implements Making<SortedBeforehand> {
     return { areNumbers, count, parts: this.#parts, listEntry, list: this.#pushed, hits: this.#hits, misses: this.#misses }
   }
 
-  *#putAll({ elements, order, span }: Selection, lookUp: (...of: [SortPattern, Buffer, number, number]) => Buffer | undefined): Slices<void> {
+  *#putAll(
+    { elements, order, span }: Selection,
+    lookUp: (...of: [SortPattern, Buffer, number, number]) => Buffer | undefined,
+  ): Slices<void> {
     const { gets } = this.#options
     const named = gets.filter(({ namesKey }) => namesKey)
     const { buffer } = elements

@@ -106,7 +106,8 @@ class Sorting {
     const count = random.pick([[], [], ['COUNT', `${1 + random.below(60)}`], ['COUNT', '20', 'ANY']])
     const asks = [...from, ...by, ...order, ...count]
     this.#whole = random.once(2) ? ['ZRANGE', 'target', '0', '-1', 'WITHSCORES'] : undefined
-    if (this.#whole === undefined) this.#asks = ['GEOSEARCH', 'places', ...asks, ...random.pick([[], ['WITHDIST', 'WITHCOORD', 'WITHHASH']])]
+    if (this.#whole === undefined)
+      this.#asks = ['GEOSEARCH', 'places', ...asks, ...random.pick([[], ['WITHDIST', 'WITHCOORD', 'WITHHASH']])]
     else this.#asks = ['GEOSEARCHSTORE', 'target', 'places', ...asks, ...(random.once(2) ? ['STOREDIST'] : [])]
   }
 

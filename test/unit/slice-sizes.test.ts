@@ -35,12 +35,7 @@ function filled(): InProcessSession {
 /** Counts calls until the returned function is called, which tells how many there were since it was called last. */
 function counted({ engine }: InProcessSession): () => number {
   const { sets, sortedSets } = engine.mutator.types
-  const spies = [
-    vi.spyOn(sets, 'has'),
-    vi.spyOn(sets.trees, 'add'),
-    vi.spyOn(sortedSets, 'score'),
-    vi.spyOn(sortedSets.trees, 'set'),
-  ]
+  const spies = [vi.spyOn(sets, 'has'), vi.spyOn(sets.trees, 'add'), vi.spyOn(sortedSets, 'score'), vi.spyOn(sortedSets.trees, 'set')]
   return () => {
     const calls = spies.reduce((sum, spy) => sum + spy.mock.calls.length, 0)
     for (const spy of spies) spy.mockClear()
