@@ -13,10 +13,15 @@ import { ownDatabase } from '../keyspace/keyspace.ts'
 import { packedHeaderBytes } from '../memory/packed-bytes.ts'
 import type { RecordBuffer } from '../mutation/record-buffer.ts'
 import type { ColdWants } from '../need.ts'
+import { Separator } from '../tree/separator.ts'
+import type { LeafRenderer } from '../tree/tree-image.ts'
+import { LeafRow } from '../tree/tree-shape.ts'
+import { scoreRange } from '../types/score-separator.ts'
 import { addEdit, removeEdit } from '../types/set-type.ts'
 import { setEdit, removeEdit as unsetEdit, writePayloadElement } from '../types/sorted-set-type.ts'
 import { wantMember, wantPlace } from '../types/sorted-set-wants.ts'
 import { MemberList } from './member-list.ts'
+import { ResultImage } from './result-image.ts'
 import { setFormFor } from './set-change.ts'
 import { Growth, sortedSetFormFor } from './sorted-set-change.ts'
 import { unfinishedName } from './unfinished.ts'
@@ -46,6 +51,9 @@ export class TreeResult implements CombinedResult {
   readonly #x: Execution
   /** Takes the place of LSNs: it counts changes. */
   #version = 1
+  #image: ResultImage | undefined
+  readonly #separator = new Separator()
+  readonly #at = new LeafRow()
 
   /** `seed`: of its order; a walk over a source with the same one adds members in the order of the tree. */
   constructor(x: Execution, isSorted: boolean, seed: number) {
@@ -61,12 +69,13 @@ export class TreeResult implements CombinedResult {
     return this.isSorted ? roots.count(this.#root) / 2 : roots.count(this.#root)
   }
 
-  root(): number {
-    return this.#root
+  /** The reply, told of changes from now on. */
+  image(renderer: LeafRenderer, partBytes: number): ResultImage {
+    // A sorted set has its elements twice, the second time in order of score.
+    const first = this.#separator.set(this.isSorted ? scoreRange : 0)
+    this.#image = new ResultImage(this.#x.keyspace, this.#root, first, renderer, partBytes)
+    return this.#image
   }
-
-  /** What of the tree a reply shows: a sorted set has its elements twice, the second time in order of score. */
-  readonly shown = (length: number): { first: number; end: number } => ({ first: this.isSorted ? length / 2 : 0, end: length })
 
   set(list: MemberList, scores: readonly number[]): void {
     const { sets, sortedSets } = this.#x.mutator.types
@@ -76,12 +85,26 @@ export class TreeResult implements CombinedResult {
       const start = list.start(i)
       const end = list.end(i)
       const score = scores[i] as number
-      if (Number.isNaN(score)) {
-        if (this.isSorted) sortedSets.trees.remove(this.#root, buffer, start, end, version)
-        else sets.trees.remove(this.#root, buffer, start, end, version)
-      } else if (this.isSorted) sortedSets.trees.set(this.#root, score, buffer, start, end, version)
-      else sets.trees.add(this.#root, buffer, start, end, version)
+      const isGone = Number.isNaN(score)
+      if (this.isSorted) {
+        if (this.#image !== undefined) this.#touchPlace(sortedSets.trees.score(this.#root, buffer, start, end), buffer, start, end)
+        if (isGone) sortedSets.trees.remove(this.#root, buffer, start, end, version)
+        else sortedSets.trees.set(this.#root, score, buffer, start, end, version)
+        if (this.#image !== undefined) this.#touchPlace(score, buffer, start, end)
+        continue
+      }
+      const isChanged = isGone
+        ? sets.trees.remove(this.#root, buffer, start, end, version)
+        : sets.trees.add(this.#root, buffer, start, end, version)
+      if (isChanged) this.#image?.touched(sets.trees.separatorOf(this.#root, buffer, start, end))
     }
+  }
+
+  #touchPlace(score: number, buffer: Buffer, start: number, end: number): void {
+    if (Number.isNaN(score)) return
+    const { trees } = this.#x.mutator.types.sortedSets
+    trees.locatePlace(this.#root, score, buffer, start, end, this.#at)
+    this.#image?.touched(trees.leaves.shape.separator(this.#at, this.#separator))
   }
 
   wants(): void {

@@ -13,10 +13,10 @@ import type { ColdWants } from '../need.ts'
 import type { StagedWork } from '../staged-work.ts'
 import { slicedValueBytes } from '../staged-work.ts'
 import type { LeafRenderer } from '../tree/tree-image.ts'
-import { TreeImage } from '../tree/tree-image.ts'
 import { StoredResult, TreeResult } from './combined-result.ts'
 import type { CombinedSources, Source } from './combined-sources.ts'
 import { MemberList } from './member-list.ts'
+import type { ResultImage } from './result-image.ts'
 
 /** How a command combines sources, which have numbers in the order in which it names them. */
 export interface Combination {
@@ -58,6 +58,8 @@ const memberCost = 128
 const batchShare = 1 / 32
 /** Changed members that may be left for the command's own turn. */
 const changesLeft = 64
+/** Each may make it render three parts anew. */
+const changesLeftOfReply = 4
 /** So often members that have changed are looked at when all else is done; then the command does the rest. */
 const catchingUpMax = 100_000
 /** So often everything is begun anew; then the command does all of it in its turn. */
@@ -89,7 +91,7 @@ export class CombinationWork implements StagedWork {
   #batchOf: Source | undefined
   #phase: 'filling' | 'scoring' | 'putting' = 'filling'
   #memberBytes = 64
-  #image: TreeImage | undefined
+  #image: ResultImage | undefined
   /** All is done that is to be done beforehand. */
   #isReady = false
   #isGivenUp = false
@@ -169,7 +171,8 @@ export class CombinationWork implements StagedWork {
   get #isCaughtUp(): boolean {
     const { changes, hasPieces } = this.#sources
     if (this.#walks.length > 0 && !this.#hasEnough(countMargin)) return false
-    return (changes <= changesLeft && !hasPieces) || this.#catchingUp > catchingUpMax
+    const left = this.#plan.renderer === undefined ? changesLeft : changesLeftOfReply
+    return (changes <= left && !hasPieces) || this.#catchingUp > catchingUpMax
   }
 
   #hasEnough(margin: number): boolean {
@@ -183,9 +186,8 @@ export class CombinationWork implements StagedWork {
     return !this.#image.step()
   }
 
-  #newImage(renderer: LeafRenderer): TreeImage {
-    const result = this.#result as TreeResult
-    return new TreeImage(this.#x.keyspace, result, renderer, this.#partBytes, result.shown)
+  #newImage(renderer: LeafRenderer): ResultImage {
+    return (this.#result as TreeResult).image(renderer, this.#partBytes)
   }
 
   #fill(): void {

@@ -40,15 +40,9 @@ const all = { first: 0, end: Number.POSITIVE_INFINITY }
 /** Cold leaves that are asked for at a time. */
 const leavesAhead = 64
 
-/** A tree that is no key's. */
-export interface LooseTree {
-  /** Its root block. */
-  root(): number
-}
-
 export class TreeImage implements StagedWork {
   readonly #trees: TreeLeaves
-  readonly #handle: TreeHandle | LooseTree
+  readonly #handle: TreeHandle
   readonly #renderer: LeafRenderer
   readonly #partBytes: number
   readonly #rangeOf: RangeOf
@@ -59,14 +53,14 @@ export class TreeImage implements StagedWork {
   #isRendered = false
   #memoryBytes = 0
 
-  /** Of an entry whose value is a tree, or of a tree that is no key's, in parts that show about `partBytes`; of all elements, or of those in a range that holds one at least. */
-  constructor(keyspace: Keyspace, of: number | LooseTree, renderer: LeafRenderer, partBytes: number, rangeOf: RangeOf = () => all) {
+  /** Of an entry whose value is a tree, in parts that show about `partBytes`; of all elements, or of those in a range that holds one at least. */
+  constructor(keyspace: Keyspace, entry: number, renderer: LeafRenderer, partBytes: number, rangeOf: RangeOf = () => all) {
     this.#trees = keyspace.trees
-    this.#handle = typeof of === 'number' ? new TreeHandle(keyspace, of) : of
+    this.#handle = new TreeHandle(keyspace, entry)
     this.#renderer = renderer
     this.#partBytes = partBytes
     this.#rangeOf = rangeOf
-    const root = this.#handle.root()
+    const root = keyspace.entries.value(entry)
     const { first } = this.#range(root)
     if (first === 0) return
     const at = new LeafRow()
@@ -111,7 +105,7 @@ export class TreeImage implements StagedWork {
 
   /** Whether it is an image of the value of `entry`. */
   shows(entry: number): boolean {
-    return this.#handle instanceof TreeHandle && this.#handle.find() === entry
+    return this.#handle.find() === entry
   }
 
   eachCold(wants: ColdWants): boolean {
