@@ -44,7 +44,7 @@ export interface CombinationPlan {
 }
 
 /** Of a batch. */
-const membersMax = 256
+const membersMax = 128
 const bytesMax = 64 * 1024
 /** Bytes of leaves in one part of a reply. */
 const partBytesMax = 64 * 1024

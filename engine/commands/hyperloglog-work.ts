@@ -27,7 +27,8 @@ export function stageRaising(x: Execution): StagedWork | undefined {
   if (args.count < 3 || !isLongWalk(x, (args.count - 1) * membersPerKey)) return undefined
   const keys = Array.from({ length: args.count - 1 }, (_, i) => Buffer.from(args.bytes(i + 1)))
   const names = new Set(keys.map((key) => key.toString('latin1')))
-  const isRead = (key: Uint8Array, start: number, end: number): boolean => names.has(Buffer.from(key.subarray(start, end)).toString('latin1'))
+  const isRead = (key: Uint8Array, start: number, end: number): boolean =>
+    names.has(Buffer.from(key.subarray(start, end)).toString('latin1'))
   return new RepeatedWork<RaisedBeforehand>(x, false, isRead, (work) => new Raising(x, work, keys))
 }
 
