@@ -46,3 +46,23 @@ export function wantLeaf(trees: TreeLeaves, root: number, wanted: Separator, wan
 export function wantRow(trees: TreeLeaves, root: number, row: LeafRow, wants: ColdWants): void {
   wants.leaf(root, trees.shape.separator(row, separator), trees.nodes.valueId(row.node, row.row))
 }
+
+/** Passes on what is wanted, and knows whether anything was. */
+export class CountedWants implements ColdWants {
+  any = false
+  readonly #wants: ColdWants
+
+  constructor(wants: ColdWants) {
+    this.#wants = wants
+  }
+
+  value(...value: Parameters<ColdWants['value']>): void {
+    this.any = true
+    this.#wants.value(...value)
+  }
+
+  leaf(...leaf: Parameters<ColdWants['leaf']>): void {
+    this.any = true
+    this.#wants.leaf(...leaf)
+  }
+}

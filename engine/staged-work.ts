@@ -11,6 +11,11 @@ import type { ColdWants } from './need.ts'
 export interface StagedWork {
   /** Of what has been done so far, as far as it is not in the keyspace's arena. */
   readonly memoryBytes: number
+  /**
+   * Its steps, and `release`, change what nobody sees yet and is to be in the log: each is called within a record of its own, `release` some time
+   * later.
+   */
+  readonly isRecorded?: boolean
   /** Does a slice, of a few hundred microseconds. False when nothing is left to do beforehand. */
   step(): boolean
   /** Called in the command's turn, before it is executed. */

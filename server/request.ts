@@ -20,6 +20,7 @@
  */
 import type { Arguments } from '../engine/arguments.ts'
 import { isMemoryRefusal } from '../engine/memory/refusal.ts'
+import type { ReplyWriter } from '../engine/reply-writer.ts'
 import type { StagedWork } from '../engine/staged-work.ts'
 import type { Clock } from '../storage/clock.ts'
 import type { ColdSet } from '../storage/cold-set.ts'
@@ -67,6 +68,7 @@ export interface RefusableRequest extends GatedRequest {
 /** Whose request it is. */
 export interface RequestOwner {
   readonly database: number
+  readonly reply: ReplyWriter
   readonly transaction: Transaction
   /** What the request waited for has come: it is tried again. */
   retry(): void
@@ -303,7 +305,7 @@ export class Request<Session = never> implements RefusableRequest {
   }
 
   #release(work: StagedWork): void {
-    this.#guard(() => work.release?.())
+    this.#guard(() => this.#host.stagedWork.release(work))
   }
 
   /** Does a part of it in a later turn, or at its end. */
@@ -353,7 +355,7 @@ export class Request<Session = never> implements RefusableRequest {
   /** Has what is long done in slices beforehand, if the command's row asks for it. */
   #awaitsStagedWork({ primary }: Shard): boolean {
     if (this.command.stages === undefined || this.staged !== undefined) return false
-    const work = primary.stage(this.command, this.args, this.#owner.database)
+    const work = primary.stage(this.command, this.args, this.#owner.reply, this.#owner.database)
     if (work === undefined) return false
     const giveUp = this.#host.stagedWork.add({
       work,

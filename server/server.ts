@@ -6,6 +6,7 @@
  */
 
 import type { Arguments } from '../engine/arguments.ts'
+import { deleteUnfinished, hasUnfinished } from '../engine/commands/unfinished.ts'
 import type { EngineLimits } from '../engine/engine-limits.ts'
 import type { Clock } from '../storage/clock.ts'
 import type { Sizes } from '../storage/sizes.ts'
@@ -128,7 +129,11 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
     this.pubsub.onWanted = () => this.#tellWanted()
     this.pubsub.fanOut.onCaughtUp = () => this.gate.retry()
     this.gate.messagesWait = (request) => this.pubsub.mustWait(request)
-    this.stagedWork = new StagedWorkQueue(ports.clock, () => this.shard as Shard)
+    this.stagedWork = new StagedWorkQueue(ports.clock, () => this.shard)
+    this.stagedWork.mayRecord = () => this.maintenance.mayChange && !this.shardSwitch.isRunning && this.#stopping === undefined
+    this.stagedWork.hasRoom = () => !this.gate.memoryShort() && !this.refusesForMemory
+    this.stagedWork.refusesRecords = () => this.writeRefusal !== undefined || this.refusesForMemory
+    this.stagedWork.onRecorded = () => this.turn.schedule()
     this.scripting = new Scripting(scriptingHost(this))
     this.turn.afterFlush(() => this.clientEviction.turnEnded())
     const limits = { ...defaultLimits(), largeBulkBytes: sizes.largeValueBytes }
@@ -354,6 +359,7 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
     this.maintenance.start()
     this.shard = shard
     this.#tellWanted()
+    if (hasUnfinished(shard.keyspace)) shard.primary.change(deleteUnfinished)
   }
 
   /** The engine names the events that somebody may hear of. */
@@ -412,6 +418,7 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
       const { appended, committed } = shard.log
       if (this.logFailure === undefined && committed < appended) await shard.waiters.wait(appended).catch(() => undefined)
     }
+    this.stagedWork.halt()
     this.gate.close()
     await this.listener.close()
     if (shard !== undefined) await closeShard(shard)

@@ -5,12 +5,15 @@
 import { isMemoryRefusal } from '../engine/memory/refusal.ts'
 import type { StagedWork } from '../engine/staged-work.ts'
 import type { TreeLeaves } from '../engine/tree/tree-leaves.ts'
-import type { Clock } from '../storage/clock.ts'
+import type { Clock, Timer } from '../storage/clock.ts'
 import { ColdSet } from '../storage/cold-set.ts'
+import type { Primary } from './shard/primary.ts'
 import type { ShardState } from './shard/shard-state.ts'
 
 /** What of a shard it works on. */
-type WorkedOn = Pick<ShardState, 'keyspace' | 'tier'>
+interface WorkedOn extends Pick<ShardState, 'keyspace' | 'tier'> {
+  readonly primary: Primary
+}
 
 /** What becomes of the work, and who releases it, is the matter of whoever has added it. */
 export interface StagedJob {
@@ -28,17 +31,33 @@ export interface StagedJob {
 const sliceMs = 1
 /** Where the clock stands still during a turn, as in a simulation. */
 const stepsMax = 16
+/** After so long a job that may not make a record now is tried again. */
+const retryMs = 5
 
 export class StagedWorkQueue {
+  /** Says whether records may be made beside those of requests. */
+  mayRecord: () => boolean = () => true
+  /** Says whether there is room for what they make, in memory and in the log. */
+  hasRoom: () => boolean = () => true
+  /** Says whether a client that makes such a record would be refused. */
+  refusesRecords: () => boolean = () => false
+  /** Called when a record was made. */
+  onRecorded: () => void = () => undefined
   readonly #clock: Clock
-  readonly #shard: () => WorkedOn
+  readonly #shard: () => WorkedOn | undefined
   /** Those that can go on. */
   #ready: StagedJob[] = []
   readonly #all = new Set<StagedJob>()
+  /** What is to be released within a record. */
+  readonly #releases: StagedWork[] = []
+  /** Jobs that wait until records may be made. */
+  #postponed: StagedJob[] = []
+  #timer: Timer | undefined
   #scheduled = false
+  #isHalted = false
 
   /** `shard` tells the present one; only called while there is work. */
-  constructor(clock: Clock, shard: () => WorkedOn) {
+  constructor(clock: Clock, shard: () => WorkedOn | undefined) {
     this.#clock = clock
     this.#shard = shard
   }
@@ -55,6 +74,8 @@ export class StagedWorkQueue {
 
   /** Does nothing more. */
   halt(): void {
+    this.#isHalted = true
+    this.#timer?.cancel()
     this.#all.clear()
     this.#ready = []
   }
@@ -66,24 +87,51 @@ export class StagedWorkQueue {
     return () => this.#all.delete(job)
   }
 
+  /** Releases work that is of no more use: what is recorded in a later turn. */
+  release(work: StagedWork): void {
+    if (work.isRecorded !== true) {
+      work.release?.()
+      return
+    }
+    this.#releases.push(work)
+    this.#scheduleSlice()
+  }
+
   /** Gives all of them up. */
   abandon(): void {
     const jobs = [...this.#all]
     this.#all.clear()
     this.#ready = []
+    this.#postponed = []
     for (const job of jobs) job.abandoned()
   }
 
   #schedule(job: StagedJob): void {
     this.#ready.push(job)
-    if (this.#scheduled) return
+    this.#scheduleSlice()
+  }
+
+  #scheduleSlice(): void {
+    if (this.#scheduled || this.#isHalted) return
     this.#scheduled = true
     this.#clock.afterTurn(() => this.#slice())
   }
 
+  /** Tries again a little later. */
+  #scheduleRetry(): void {
+    if (this.#timer !== undefined || this.#isHalted) return
+    this.#timer = this.#clock.after(retryMs, () => {
+      this.#timer = undefined
+      for (const job of this.#postponed.splice(0)) this.#schedule(job)
+      this.#scheduleSlice()
+    })
+  }
+
   #slice(): void {
     this.#scheduled = false
+    if (this.#isHalted) return
     const clock = this.#clock
+    this.#releaseOne()
     const until = clock.monotonicMs() + sliceMs
     const ready = this.#ready
     this.#ready = []
@@ -111,21 +159,59 @@ export class StagedWorkQueue {
     job.broke(failure)
   }
 
+  #releaseOne(): void {
+    const [work] = this.#releases
+    if (work === undefined) return
+    const primary = this.#shard()?.primary
+    if (primary === undefined || !primary.isIdle || !this.mayRecord()) {
+      this.#scheduleRetry()
+      return
+    }
+    this.#releases.shift()
+    primary.change(() => work.release?.())
+    this.onRecorded()
+    if (this.#releases.length > 0) this.#scheduleSlice()
+  }
+
   #advances(job: StagedJob): boolean {
     const { work } = job
-    const cold = coldOf(work, this.#shard().keyspace.trees)
+    const { primary, keyspace } = this.#shard() as WorkedOn
+    if (work.isRecorded === true && !(primary.isIdle && this.mayRecord() && this.hasRoom())) {
+      this.#postpone(job)
+      return false
+    }
+    const cold = coldOf(work, keyspace.trees)
     if (cold !== undefined && cold.items.length > 0) {
       this.#fetch(job, cold)
       return false
     }
-    if (hasStep(work)) return true
+    let hasMore = false
+    if (work.isRecorded !== true) hasMore = hasStep(work)
+    else {
+      primary.change(() => {
+        hasMore = hasStep(work)
+      })
+      this.onRecorded()
+    }
+    if (hasMore) return true
     this.#all.delete(job)
     job.done()
     return false
   }
 
+  /** It may not make a record now. If a client's would be refused, the request is, too. */
+  #postpone(job: StagedJob): void {
+    if (this.refusesRecords()) {
+      this.#all.delete(job)
+      job.abandoned()
+      return
+    }
+    this.#postponed.push(job)
+    this.#scheduleRetry()
+  }
+
   #fetch(job: StagedJob, cold: ColdSet): void {
-    const { tier } = this.#shard()
+    const { tier } = this.#shard() as WorkedOn
     tier.fetch(cold).then(
       () => {
         if (!this.#all.has(job)) return

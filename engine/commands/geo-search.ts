@@ -1,19 +1,21 @@
-/** GEOSEARCH, GEORADIUS and their like: places within a circle or a box, returned or stored. */
+/** GEOSEARCH, GEORADIUS and their like: places within a circle or a box, returned or stored. Where many are looked at, that is staged (`geo-work.ts`). */
 import type { EngineCommand, KeyAccess } from '../command.ts'
 import { keyAt, keysEach } from '../command.ts'
 import type { Execution } from '../execution.ts'
 import { wrongType } from '../execution.ts'
 import { sortedSetType } from '../keyspace/entries.ts'
 import { genericEvent, sortedSetEvent } from '../messages.ts'
-import type { Place } from '../types/geo-hash.ts'
-import { distanceWithin, placeOf, scoreRanges } from '../types/geo-hash.ts'
+import { placeOf } from '../types/geo-hash.ts'
 import { coordinates } from './geo-arguments.ts'
+import { Found } from './geo-found.ts'
 import { wantsAreas } from './geo-needs.ts'
 import type { GeoCommand, GeoSearch } from './geo-options.ts'
 import { readGeoSearch } from './geo-options.ts'
-import { replyCoordinates, replyDistance } from './geo-replies.ts'
+import { replyPlace } from './geo-replies.ts'
+import type { FoundBeforehand } from './geo-work.ts'
+import { stageSearch } from './geo-work.ts'
+import { doAtOnce, RepeatedWork } from './repeated-work.ts'
 import { ScoredList } from './scored-list.ts'
-import { orderPart } from './sort-order.ts'
 import { storeElements } from './sorted-set-change.ts'
 
 const source: KeyAccess = { first: 1, last: 0, step: 1, flags: ['RO', 'access'] }
@@ -52,6 +54,7 @@ export const geoSearchCommands = {
     syntax: `key ${area} [ASC | DESC] [COUNT count [ANY]] [WITHCOORD] [WITHDIST] [WITHHASH]`,
     summary: 'Returns the members in a circle or a box.',
     needs: wantsAreas(searching),
+    stages: (x) => stageSearch(x, searching),
     handler: (x) => search(x, searching),
   },
   GEOSEARCHSTORE: {
@@ -63,6 +66,7 @@ export const geoSearchCommands = {
     syntax: `destination source ${area} [ASC | DESC] [COUNT count [ANY]] [STOREDIST]`,
     summary: 'Stores the members in a circle or a box.',
     needs: wantsAreas(storing),
+    stages: (x) => stageSearch(x, storing),
     handler: (x) => search(x, storing),
   },
   GEORADIUS: {
@@ -73,6 +77,7 @@ export const geoSearchCommands = {
     syntax: `key longitude latitude radius <M | KM | FT | MI> ${shown} ${target}`,
     summary: 'Returns or stores the members around a place.',
     needs: wantsAreas(byPlace),
+    stages: (x) => stageSearch(x, byPlace),
     handler: (x) => search(x, byPlace),
   },
   GEORADIUS_RO: {
@@ -82,6 +87,7 @@ export const geoSearchCommands = {
     syntax: `key longitude latitude radius <M | KM | FT | MI> ${shown}`,
     summary: 'Returns the members around a place.',
     needs: wantsAreas(byPlaceToRead),
+    stages: (x) => stageSearch(x, byPlaceToRead),
     handler: (x) => search(x, byPlaceToRead),
   },
   GEORADIUSBYMEMBER: {
@@ -92,6 +98,7 @@ export const geoSearchCommands = {
     syntax: `key member radius <M | KM | FT | MI> ${shown} ${target}`,
     summary: 'Returns or stores the members around a member.',
     needs: wantsAreas(byMember),
+    stages: (x) => stageSearch(x, byMember),
     handler: (x) => search(x, byMember),
   },
   GEORADIUSBYMEMBER_RO: {
@@ -101,51 +108,10 @@ export const geoSearchCommands = {
     syntax: `key member radius <M | KM | FT | MI> ${shown}`,
     summary: 'Returns the members around a member.',
     needs: wantsAreas(byMemberToRead),
+    stages: (x) => stageSearch(x, byMemberToRead),
     handler: (x) => search(x, byMemberToRead),
   },
 } as const satisfies Record<string, EngineCommand>
-
-/** Elements that are looked at before the search finds out that it has enough. */
-const lookedAtOnce = 64
-
-/** Places that were found, in the order in which they were, and how far away they are. */
-class Found {
-  readonly elements = new ScoredList()
-  readonly distances: number[] = []
-  readonly #place: Place = { longitude: 0, latitude: 0 }
-
-  get count(): number {
-    return this.distances.length
-  }
-
-  /** Searches everywhere, or up to `max` places. */
-  search(x: Execution, entry: number, { shape }: GeoSearch, max: number): void {
-    const { sortedSets } = x.mutator.types
-    for (const { min, end } of scoreRanges(shape)) {
-      const last = sortedSets.rankOfScore(entry, end, false)
-      for (let rank = sortedSets.rankOfScore(entry, min, false); rank < last && this.count < max; rank += lookedAtOnce) {
-        sortedSets.visit(entry, rank, Math.min(lookedAtOnce, last - rank), false, (bytes, start, stop, score) => {
-          const distance = this.count < max ? distanceWithin(shape, placeOf(score, this.#place)) : -1
-          if (distance < 0) return
-          this.elements.add(bytes, start, stop, score)
-          this.distances.push(distance)
-        })
-      }
-    }
-  }
-
-  /** Their numbers; the first `count` are in order. */
-  ordered(order: GeoSearch['order'], count: number): Uint32Array {
-    const numbers = Uint32Array.from({ length: this.count }, (_, i) => i)
-    if (order === 'none') return numbers
-    const { distances } = this
-    const sign = order === 'ascending' ? 1 : -1
-    const compare = (a: number, b: number): number => sign * (distances[a] - distances[b])
-    if (count < numbers.length) orderPart(numbers, 0, count, compare)
-    else numbers.sort(compare)
-    return numbers
-  }
-}
 
 function search(x: Execution, command: GeoCommand): void {
   const { args, reply } = x
@@ -160,32 +126,28 @@ function search(x: Execution, command: GeoCommand): void {
     reply.error(asked)
     return
   }
+  const staged = x.staged instanceof RepeatedWork ? (x.staged.settle() as FoundBeforehand | undefined) : undefined
+  if (staged !== undefined) {
+    useFound(x, asked.target, staged)
+    return
+  }
   const found = new Found()
-  const { any } = asked
-  const countMax = asked.count === 0 ? Number.POSITIVE_INFINITY : asked.count
-  if (entry !== 0) found.search(x, entry, asked, any ? countMax : Number.POSITIVE_INFINITY)
-  const count = Math.min(found.count, countMax)
-  const order = asked.count !== 0 && asked.order === 'none' && !any ? 'ascending' : asked.order
-  const numbers = found.ordered(order, count).subarray(0, count)
+  const numbers = doAtOnce(found.selecting(x, () => entry, asked))
   if (asked.target === 0) replyWith(x, asked, found, numbers)
   else store(x, asked, found, numbers)
 }
 
-function replyWith(x: Execution, search: GeoSearch, { elements, distances }: Found, numbers: Uint32Array): void {
-  const { reply } = x
-  const { members } = elements
-  const { withDistance, withHash, withCoordinates, shape } = search
-  const extras = Number(withDistance) + Number(withHash) + Number(withCoordinates)
-  const place: Place = { longitude: 0, latitude: 0 }
+function replyWith({ reply }: Execution, asked: GeoSearch, found: Found, numbers: Uint32Array): void {
   reply.array(numbers.length)
-  for (const number of numbers) {
-    if (extras > 0) reply.array(extras + 1)
-    reply.bulk(members.buffer, members.start(number), members.end(number))
-    const score = elements.score(number)
-    if (withDistance) replyDistance(reply, (distances[number] as number) / shape.unitMeters)
-    if (withHash) reply.integer(Math.trunc(score))
-    if (withCoordinates) replyCoordinates(reply, placeOf(score, place))
-  }
+  for (const number of numbers) replyPlace(reply, asked, found, number)
+}
+
+/** Uses what was done beforehand. */
+function useFound(x: Execution, target: number, { count, parts, stored }: FoundBeforehand): void {
+  if (stored === undefined) {
+    x.reply.array(count)
+    for (const part of parts) x.reply.rawShared(part)
+  } else tellStored(x, target, count, stored.place(x, target))
 }
 
 function store(
@@ -202,9 +164,11 @@ function store(
     kept.add(members.buffer, members.start(number), members.end(number), score)
   }
   const store = (): void => storeElements(x, args.buffer, args.starts[index], args.ends[index], kept, kept.sorted())
-  const existed = x.replace(index, kept.count > 0 ? store : undefined)
-  if (kept.count > 0) {
-    x.notify(sortedSetEvent, args.is(0, 'GEOSEARCHSTORE') ? 'geosearchstore' : 'georadiusstore', index)
-  } else if (existed) x.notify(genericEvent, 'del', index)
-  x.reply.integer(kept.count)
+  tellStored(x, index, kept.count, x.replace(index, kept.count > 0 ? store : undefined))
+}
+
+function tellStored(x: Execution, index: number, count: number, existed: boolean): void {
+  if (count > 0) x.notify(sortedSetEvent, x.args.is(0, 'GEOSEARCHSTORE') ? 'geosearchstore' : 'georadiusstore', index)
+  else if (existed) x.notify(genericEvent, 'del', index)
+  x.reply.integer(count)
 }

@@ -28,6 +28,9 @@ import {
 } from '../types/hyperloglog.ts'
 import { corrupt, eachRun, raiseTo, sparseBytesMax, unchanged, WorkingCopy } from '../types/hyperloglog-sparse.ts'
 import { selfTest, stageSelfTest } from './hyperloglog-self-test.ts'
+import type { RaisedBeforehand } from './hyperloglog-work.ts'
+import { stageRaising } from './hyperloglog-work.ts'
+import { RepeatedWork } from './repeated-work.ts'
 import { createEmpty } from './string-ranges.ts'
 
 const notHyperLogLog = 'WRONGTYPE Key is not a valid HyperLogLog string value.'
@@ -56,6 +59,7 @@ export const hyperloglogCommands = {
     complexity: 'O(N) where N is the number of keys',
     syntax: 'key [key ...]',
     summary: 'Estimates how many different members HyperLogLogs have together.',
+    stages: stageRaising,
     handler: pfcount,
   },
   PFMERGE: {
@@ -74,6 +78,7 @@ export const hyperloglogCommands = {
     complexity: 'O(N) where N is the number of keys',
     syntax: 'destkey [sourcekey [sourcekey ...]]',
     summary: 'Adds the members of HyperLogLogs to another one.',
+    stages: stageRaising,
     handler: pfmerge,
   },
   PFDEBUG: {
@@ -264,11 +269,14 @@ function countOne(x: Execution): void {
 /** Lets `ranks` be the highest of those of all keys; 'dense' if one of them is. False if the error is written. */
 function raiseToKeys(x: Execution): boolean | 'dense' {
   let outcome: true | 'dense' = true
+  const staged = x.staged instanceof RepeatedWork ? (x.staged.settle() as RaisedBeforehand | undefined) : undefined
   ranks.fill(0)
+  if (staged !== undefined) ranks.set(staged.ranks)
+  if (staged?.isDense === true) outcome = 'dense'
   for (let i = 1; i < x.args.count; i++) {
     const entry = x.readString(i)
     if (entry === wrongType) return false
-    if (entry === 0) continue
+    if (entry === 0 || staged !== undefined) continue
     if (!holdsHyperLogLog(x, entry)) return false
     const bytes = x.stringBytes(entry)
     const start = x.stringStart(entry)

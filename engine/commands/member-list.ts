@@ -14,6 +14,12 @@ export class MemberList {
     return this.#used
   }
 
+  /** Makes room beforehand, in an empty list: growing copies what is there. */
+  reserve(count: number, bytes: number): void {
+    if (bytes > this.#bytes.length) this.#bytes = Buffer.allocUnsafeSlow(bytes)
+    if (count > this.#ends.length) this.#ends = new Float64Array(count)
+  }
+
   clear(): void {
     this.count = 0
     this.#used = 0

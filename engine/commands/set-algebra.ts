@@ -1,18 +1,25 @@
 /**
  * SINTER, SUNION, SDIFF, their STORE forms and SINTERCARD. An intersection walks over its smallest set and looks each member up in the others;
- * a union walks over all of them; a difference walks over the first.
+ * a union walks over all of them; a difference walks over the first. With many members that is staged (`combined-work.ts`).
  */
+import type { Arguments } from '../arguments.ts'
 import type { EngineCommand } from '../command.ts'
 import { keysCounted, keysFrom } from '../command.ts'
 import type { Execution } from '../execution.ts'
 import { wrongType } from '../execution.ts'
 import { setType } from '../keyspace/entries.ts'
 import { genericEvent, setEvent } from '../messages.ts'
+import type { StagedWork } from '../staged-work.ts'
 import type { VisitMember } from '../types/set-leaf.ts'
+import type { CombinationPlan } from './combined-work.ts'
 import { syntaxError } from './errors.ts'
 import { MemberList } from './member-list.ts'
 import { storeMembers } from './set-change.ts'
 import { wantsSources } from './set-needs.ts'
+import { MemberRenderer } from './set-whole.ts'
+import type { SetOperation } from './stage-combination.ts'
+import { isLongCombination, SetCombination, settledCombination, stageCombination } from './stage-combination.ts'
+import { placeUnfinished } from './unfinished.ts'
 
 const all = { categories: ['set'], group: 'set', since: '1.0.0', syntax: 'key [key ...]' } as const
 const reads = { ...all, arity: -2, flags: ['readonly'], keys: keysFrom(1, 1, 'RO', 'access') } as const
@@ -36,12 +43,19 @@ const interComplexity = 'O(N*M) where N is the size of the smallest set and M th
 const sumComplexity = 'O(N) where N is the sum of the sizes of all sets'
 
 export const setAlgebraCommands = {
-  SINTER: { ...reads, complexity: interComplexity, summary: 'Returns the members that all sets have.', handler: (x) => reply(x, inter) },
+  SINTER: {
+    ...reads,
+    complexity: interComplexity,
+    summary: 'Returns the members that all sets have.',
+    stages: (x) => stageReply(x, 'inter'),
+    handler: (x) => reply(x, inter),
+  },
   SINTERSTORE: {
     ...stores,
     keys: { ...stores.keys, access: [{ ...stores.keys.access[0], flags: ['RW', 'update'] }, stores.keys.access[1]] },
     complexity: interComplexity,
     summary: 'Stores the members that all sets have.',
+    stages: (x) => stageStore(x, 'inter'),
     handler: (x) => store(x, inter, 'sinterstore'),
   },
   SINTERCARD: {
@@ -53,25 +67,35 @@ export const setAlgebraCommands = {
     complexity: interComplexity,
     syntax: 'numkeys key [key ...] [LIMIT limit]',
     summary: 'Counts the members that all sets have.',
+    stages: stageCardinality,
     handler: sintercard,
   },
-  SUNION: { ...reads, complexity: sumComplexity, summary: 'Returns the members that any set has.', handler: (x) => reply(x, union) },
+  SUNION: {
+    ...reads,
+    complexity: sumComplexity,
+    summary: 'Returns the members that any set has.',
+    stages: (x) => stageReply(x, 'union'),
+    handler: (x) => reply(x, union),
+  },
   SUNIONSTORE: {
     ...stores,
     complexity: sumComplexity,
     summary: 'Stores the members that any set has.',
+    stages: (x) => stageStore(x, 'union'),
     handler: (x) => store(x, union, 'sunionstore'),
   },
   SDIFF: {
     ...reads,
     complexity: sumComplexity,
     summary: 'Returns the members of the first set that no other set has.',
+    stages: (x) => stageReply(x, 'diff'),
     handler: (x) => reply(x, diff),
   },
   SDIFFSTORE: {
     ...stores,
     complexity: sumComplexity,
     summary: 'Stores the members of the first set that no other set has.',
+    stages: (x) => stageStore(x, 'diff'),
     handler: (x) => store(x, diff, 'sdiffstore'),
   },
 } as const satisfies Record<string, EngineCommand>
@@ -137,6 +161,12 @@ function sourcesOf(x: Execution, from: number, to: number): number[] | undefined
 function reply(x: Execution, combine: Combine): void {
   const sources = sourcesOf(x, 1, x.args.count)
   if (sources === undefined) return
+  const staged = settledCombination(x)
+  if (staged !== undefined) {
+    x.reply.set(staged.count)
+    staged.eachPart((bytes) => x.reply.rawShared(bytes))
+    return
+  }
   const token = x.reply.setDeferred()
   let count = 0
   combine(x, sources, (bytes, start, end) => {
@@ -151,52 +181,77 @@ function store(x: Execution, combine: Combine, event: string): void {
   const { args } = x
   const sources = sourcesOf(x, 2, args.count)
   if (sources === undefined) return
-  const members = new MemberList()
-  combine(x, sources, (bytes, start, end) => {
-    members.add(bytes, start, end)
-    return true
-  })
-  const put = (): void => storeMembers(x, args.buffer, args.starts[1], args.ends[1], members)
-  const existed = x.replace(1, members.count > 0 ? put : undefined)
-  if (members.count > 0) x.notify(setEvent, event, 1)
+  const staged = settledCombination(x)
+  let existed: boolean
+  let count: number
+  if (staged?.isTree === true) {
+    count = staged.count
+    existed = placeUnfinished(x, staged.entry, 1)
+  } else {
+    const members = new MemberList()
+    const add = (bytes: Buffer, start: number, end: number): true => {
+      members.add(bytes, start, end)
+      return true
+    }
+    if (staged === undefined) combine(x, sources, add)
+    else if (staged.entry !== 0) x.mutator.types.sets.each(staged.entry, add)
+    const put = (): void => storeMembers(x, args.buffer, args.starts[1], args.ends[1], members)
+    existed = x.replace(1, members.count > 0 ? put : undefined)
+    count = members.count
+  }
+  if (count > 0) x.notify(setEvent, event, 1)
   else if (existed) x.notify(genericEvent, 'del', 1)
-  x.reply.integer(members.count)
-}
-
-function sintercard(x: Execution): void {
-  const { args } = x
-  const keys = args.integer(1)
-  if (!(keys >= 1 && keys <= 0x7fffffff)) {
-    x.reply.error('ERR numkeys should be greater than 0')
-    return
-  }
-  if (keys > args.count - 2) {
-    x.reply.error("ERR Number of keys can't be greater than number of args")
-    return
-  }
-  const limit = limitOf(x, keys + 2)
-  if (limit < 0) return
-  const sources = sourcesOf(x, 2, keys + 2)
-  if (sources === undefined) return
-  let count = 0
-  inter(x, sources, () => ++count !== limit)
   x.reply.integer(count)
 }
 
-/** What stands behind LIMIT from argument `from` on, 0 without; -1 when the error is written already. */
-function limitOf(x: Execution, from: number): number {
-  const { args } = x
+/** What SINTERCARD asks for, or the text of an error. */
+function cardinalityAsked(args: Arguments): { readonly end: number; readonly limit: number } | string {
+  const keys = args.integer(1)
+  if (!(keys >= 1 && keys <= 0x7fffffff)) return 'ERR numkeys should be greater than 0'
+  if (keys > args.count - 2) return "ERR Number of keys can't be greater than number of args"
   let limit = 0
-  for (let i = from; i < args.count; i += 2) {
-    if (!args.is(i, 'LIMIT') || i + 1 >= args.count) {
-      x.reply.error(syntaxError)
-      return -1
-    }
+  for (let i = keys + 2; i < args.count; i += 2) {
+    if (!args.is(i, 'LIMIT') || i + 1 >= args.count) return syntaxError
     limit = args.integer(i + 1)
-    if (!(limit >= 0)) {
-      x.reply.error("ERR LIMIT can't be negative")
-      return -1
-    }
+    if (!(limit >= 0)) return "ERR LIMIT can't be negative"
   }
-  return limit
+  return { end: keys + 2, limit }
+}
+
+function sintercard(x: Execution): void {
+  const asked = cardinalityAsked(x.args)
+  if (typeof asked === 'string') {
+    x.reply.error(asked)
+    return
+  }
+  const { end, limit } = asked
+  const sources = sourcesOf(x, 2, end)
+  if (sources === undefined) return
+  const staged = settledCombination(x)
+  let count = 0
+  if (staged === undefined) inter(x, sources, () => ++count !== limit)
+  else count = limit === 0 ? staged.count : Math.min(staged.count, limit)
+  x.reply.integer(count)
+}
+
+function stageReply(x: Execution, operation: SetOperation): StagedWork | undefined {
+  return stageSets(x, 1, x.args.count, operation, { isStored: false, renderer: new MemberRenderer(x.mutator.types.sets.trees) })
+}
+
+function stageStore(x: Execution, operation: SetOperation): StagedWork | undefined {
+  return stageSets(x, 2, x.args.count, operation, { isStored: true })
+}
+
+function stageCardinality(x: Execution): StagedWork | undefined {
+  const asked = cardinalityAsked(x.args)
+  if (typeof asked === 'string') return undefined
+  return stageSets(x, 2, asked.end, 'inter', { isStored: false, countMax: asked.limit })
+}
+
+/** What of a plan is the command's own. */
+type Purpose = Pick<CombinationPlan, 'isStored' | 'renderer' | 'countMax'>
+
+function stageSets(x: Execution, first: number, end: number, operation: SetOperation, purpose: Purpose): StagedWork | undefined {
+  if (!isLongCombination(x, first, end, operation)) return undefined
+  return stageCombination(x, first, end, false, { ...purpose, isSorted: false, combination: new SetCombination(operation) })
 }

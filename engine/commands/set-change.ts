@@ -32,7 +32,7 @@ export function addMembers(
   members: MemberSource,
   first = 0,
 ): number {
-  const form = formFor(x, entry, members, first)
+  const form = setFormFor(x, entry, members, first)
   const payload = x.mutator.payload()
   payload.byte(form)
   if (form === treeForm) payload.u32(x.random.nextUint32())
@@ -50,7 +50,7 @@ export function removeMembers(x: Execution, key: Uint8Array, start: number, end:
 }
 
 /** The form to take on before members are added; 0 for the one that the set has. */
-function formFor(x: Execution, entry: number, members: MemberSource, first: number): number {
+export function setFormFor(x: Execution, entry: number, members: MemberSource, first: number): number {
   const { entries, trees } = x.keyspace
   const former = entry === 0 ? 0 : entries.encoding(entry)
   if (former === treeForm) return 0

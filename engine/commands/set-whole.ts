@@ -32,7 +32,7 @@ export const setWholeCommands = {
 } as const satisfies Record<string, EngineCommand>
 
 /** Writes leaves into a buffer of its own as they will be replied. */
-class MemberRenderer implements LeafRenderer {
+export class MemberRenderer implements LeafRenderer {
   readonly #trees: SetTrees
   readonly #reply = new ReplyWriter()
 

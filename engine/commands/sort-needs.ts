@@ -2,11 +2,10 @@
  * What SORT needs of the cold store: the elements it reads; then, when these are there, the weights; and then the values of the elements that it will return. So
  * it is asked again until nothing is missing, and does each time as much of its work as it can.
  */
-import { hasCold, wantValue } from '../cold-wants.ts'
+import { CountedWants, hasCold, wantValue } from '../cold-wants.ts'
 import { hashType, listType, setType, sortedSetType, stringType } from '../keyspace/entries.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
 import type { ColdWants, WantsBeyond, WantsOf } from '../need.ts'
-import type { Separator } from '../tree/separator.ts'
 import { wantField } from '../types/hash-tree.ts'
 import { wantElements } from '../types/list-type.ts'
 import { SortedSetTrees } from '../types/sorted-set-tree.ts'
@@ -32,31 +31,11 @@ export function isSortable({ entries }: Keyspace, entry: number): boolean {
   return type === listType || type === setType || type === sortedSetType
 }
 
-/** Passes on what is wanted, and knows whether anything was. */
-class Counted implements ColdWants {
-  any = false
-  readonly #wants: ColdWants
-
-  constructor(wants: ColdWants) {
-    this.#wants = wants
-  }
-
-  value(entry: number, valueId: number): void {
-    this.any = true
-    this.#wants.value(entry, valueId)
-  }
-
-  leaf(root: number, separator: Separator, valueId: number): void {
-    this.any = true
-    this.#wants.leaf(root, separator, valueId)
-  }
-}
-
 class SortWants {
   readonly #keyspace: Keyspace
   readonly #entry: number
   readonly #plan: SortPlan
-  readonly #wants: Counted
+  readonly #wants: CountedWants
   /** A weight may have expired by the time of the command, which then returns other elements. */
   #mayExpire = false
 
@@ -64,7 +43,7 @@ class SortWants {
     this.#keyspace = keyspace
     this.#entry = entry
     this.#plan = new SortPlan(sortSource(keyspace), entry, options, false)
-    this.#wants = new Counted(wants)
+    this.#wants = new CountedWants(wants)
   }
 
   name(): void {
@@ -122,14 +101,17 @@ class SortWants {
     return keyspace.find(keyspace.entries.db(this.#entry), pattern.key, 0, pattern.keyLength)
   }
 
-  /** Whether something of an entry is wanted that is cold. */
-  #wantOf(entry: number, { field }: SortPattern): boolean {
-    const keyspace = this.#keyspace
-    const { entries } = keyspace
-    if (!hasCold(keyspace, entry) || (field === undefined) !== (entries.type(entry) === stringType)) return false
-    const wants = new Counted(this.#wants)
-    if (!entries.isTree(entry)) wantValue(keyspace, entry, wants)
-    else if (field !== undefined && entries.type(entry) === hashType) wantField(keyspace, entry, field, 0, field.length, wants)
-    return wants.any
+  #wantOf(entry: number, pattern: SortPattern): boolean {
+    return wantOfNamed(this.#keyspace, entry, pattern, this.#wants)
   }
+}
+
+/** Wants what a pattern reads of an entry that it has named. Returns whether something is cold. */
+export function wantOfNamed(keyspace: Keyspace, entry: number, { field }: SortPattern, into: ColdWants): boolean {
+  const { entries } = keyspace
+  if (!hasCold(keyspace, entry) || (field === undefined) !== (entries.type(entry) === stringType)) return false
+  const wants = new CountedWants(into)
+  if (!entries.isTree(entry)) wantValue(keyspace, entry, wants)
+  else if (field !== undefined && entries.type(entry) === hashType) wantField(keyspace, entry, field, 0, field.length, wants)
+  return wants.any
 }

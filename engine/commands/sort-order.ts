@@ -2,6 +2,8 @@
  * Two ways to put numbers in order by a comparison: all of them, equal ones staying as they are; or only a part, where the order of equal ones is that of the
  * quicksort which Redis has for that: Bentley and McIlroy's, which passes over what lies outside of the part.
  */
+import type { Slices } from './repeated-work.ts'
+
 export type Compare = (a: number, b: number) => number
 
 /** Up to so many are put in order by insertion. */
@@ -9,22 +11,81 @@ const insertionMax = 6
 /** From here on the pivot is the median of nine. */
 const nineMin = 41
 
+/** Counts comparisons, to tell when there were enough for one slice. */
+export class Stint {
+  readonly #max: number
+  #done = 0
+
+  constructor(max: number) {
+    this.#max = max
+  }
+
+  /** Whether it is time for a pause, after so much more work. */
+  isOver(work: number): boolean {
+    this.#done += work
+    if (this.#done < this.#max) return false
+    this.#done = 0
+    return true
+  }
+}
+
 /** Orders `numbers` so far that those in `[first, end)` are the right ones in the right order. */
-export function orderPart(numbers: Uint32Array, first: number, end: number, compare: Compare): void {
+export function* partInOrder(numbers: Uint32Array, first: number, end: number, compare: Compare, stint: Stint): Slices<void> {
   let from = 0
   const to = numbers.length
   while (to - from > insertionMax) {
-    const [less, greater] = partition(numbers, from, to, compare)
+    const [less, greater] = yield* partition(numbers, from, to, compare, stint)
     const left = less - from
     const right = to - greater
     if (left > 1 && meets(from, less, first, end)) {
-      const part = numbers.subarray(from, less)
-      orderPart(part, first - from, end - from, compare)
+      yield* partInOrder(numbers.subarray(from, less), first - from, end - from, compare, stint)
     }
     if (right <= 1 || !meets(greater, to, first, end)) return
     from = greater
   }
   orderByInsertion(numbers, from, to, compare)
+}
+
+/** Runs of so many numbers are put in order at once. */
+const runMax = 64
+
+/** Puts all numbers in order in slices, equal ones staying as they are, by merging runs (Knuth, The Art of Computer Programming 3, 5.2.4). */
+export function* allInOrder(numbers: Uint32Array, compare: Compare, stint: Stint): Slices<void> {
+  const { length } = numbers
+  for (let from = 0; from < length; from += runMax) {
+    numbers.subarray(from, Math.min(length, from + runMax)).sort(compare)
+    if (stint.isOver(runMax * 6)) yield undefined
+  }
+  let source = numbers
+  let target: Uint32Array = new Uint32Array(length)
+  for (let run = runMax; run < length; run *= 2) {
+    for (let from = 0; from < length; from += 2 * run)
+      yield* merged(source, from, Math.min(length, from + run), target, run, compare, stint)
+    const former = source
+    source = target
+    target = former
+  }
+  if (source !== numbers) numbers.set(source)
+}
+
+/** Merges `source[from, middle)` and the run behind it to the same place in `target`. */
+function* merged(
+  source: Uint32Array,
+  from: number,
+  middle: number,
+  target: Uint32Array,
+  run: number,
+  compare: Compare,
+  stint: Stint,
+): Slices<void> {
+  const end = Math.min(source.length, middle + run)
+  let left = from
+  let right = middle
+  for (let at = from; at < end; at++) {
+    const takesLeft = left < middle && (right >= end || compare(source[left], source[right]) <= 0)
+    target[at] = takesLeft ? source[left++] : source[right++]
+    if ((at & 1023) === 1023 && stint.isOver(1024)) yield undefined
+  }
 }
 
 function meets(from: number, to: number, first: number, end: number): boolean {
@@ -38,7 +99,13 @@ function orderByInsertion(numbers: Uint32Array, from: number, to: number, compar
 }
 
 /** Parts `numbers[from, to)` in what is less than a pivot, equal, and greater. Returns where the lesser ones end and where the greater ones begin. */
-function partition(numbers: Uint32Array, from: number, to: number, compare: Compare): readonly [less: number, greater: number] {
+function* partition(
+  numbers: Uint32Array,
+  from: number,
+  to: number,
+  compare: Compare,
+  stint: Stint,
+): Slices<readonly [less: number, greater: number]> {
   swap(numbers, from, pivotOf(numbers, from, to, compare))
   // Equal ones are gathered at both ends first: in front of `a` and behind `d`.
   let a = from + 1
@@ -50,11 +117,13 @@ function partition(numbers: Uint32Array, from: number, to: number, compare: Comp
       const order = compare(numbers[b], numbers[from])
       if (order > 0) break
       if (order === 0) swap(numbers, a++, b)
+      if (stint.isOver(1)) yield undefined
     }
     for (; b <= c; c--) {
       const order = compare(numbers[c], numbers[from])
       if (order < 0) break
       if (order === 0) swap(numbers, c, d--)
+      if (stint.isOver(1)) yield undefined
     }
     if (b > c) break
     swap(numbers, b++, c--)

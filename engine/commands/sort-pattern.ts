@@ -32,6 +32,14 @@ export class SortPattern {
     this.#suffix = Buffer.from(text.slice(star + 1, hasField ? arrow : text.length), 'latin1')
   }
 
+  /** Whether a key may be one that the pattern names. */
+  mayName(key: Uint8Array, start: number, end: number): boolean {
+    const prefix = this.#prefix
+    const suffix = this.#suffix
+    if (!this.namesKey || end - start < prefix.length + suffix.length) return false
+    return prefix.every((byte, i) => key[start + i] === byte) && suffix.every((byte, i) => key[end - suffix.length + i] === byte)
+  }
+
   /** Makes the key for an element. */
   name(bytes: Buffer, start: number, end: number): void {
     const prefix = this.#prefix.length

@@ -1,4 +1,4 @@
-/** SORT and SORT_RO: the elements of a list, a set or a sorted set in order, or what other keys have for them. */
+/** SORT and SORT_RO: the elements of a list, a set or a sorted set in order, or what other keys have for them. Of many elements it is staged (`sort-work.ts`). */
 import type { EngineCommand } from '../command.ts'
 import type { Execution } from '../execution.ts'
 import { packedHeaderBytes } from '../memory/packed-bytes.ts'
@@ -7,12 +7,16 @@ import { atTail, becomesTree, pushEdit } from '../types/list-type.ts'
 import { stringElementBytes } from '../types/listpack-size.ts'
 import { recordTooLarge } from './errors.ts'
 import { MemberList } from './member-list.ts'
+import { RepeatedWork } from './repeated-work.ts'
 import { isSortable, wantsSorted, wantsSortedToRead } from './sort-needs.ts'
 import { readSortOptions } from './sort-options.ts'
 import type { SortPattern } from './sort-pattern.ts'
 import type { Selection } from './sort-selection.ts'
 import { SortPlan } from './sort-selection.ts'
 import { found, sortSource } from './sort-source.ts'
+import type { SortedBeforehand } from './sort-work.ts'
+import { stageSort } from './sort-work.ts'
+import { placeUnfinished } from './unfinished.ts'
 
 const sorted = { first: 1, last: 0, step: 1, flags: ['RO', 'access'] } as const
 const unknown = { first: 0, last: 0, step: 0, isUnknown: true } as const
@@ -22,6 +26,7 @@ const about = {
   group: 'generic',
   complexity: 'O(N+M*log(M)) where N is the number of elements and M that of those returned; O(N) without sorting',
 } as const
+const notNumbers = "ERR One or more scores can't be converted into double"
 /** Elements of a stored list that are recorded at once. */
 const storedAtOnce = 16 * 1024
 
@@ -39,6 +44,7 @@ export const sortCommands = {
     syntax: 'key [BY pattern] [LIMIT offset count] [GET pattern [GET pattern ...]] [ASC | DESC] [ALPHA] [STORE destination]',
     summary: 'Returns the elements of a list, a set or a sorted set in order, or values of other keys for them, or stores that as a list.',
     needs: wantsSorted,
+    stages: (x) => stageSort(x, true),
     handler: (x) => sort(x, true),
   },
   SORT_RO: {
@@ -49,6 +55,7 @@ export const sortCommands = {
     syntax: 'key [BY pattern] [LIMIT offset count] [GET pattern [GET pattern ...]] [ASC | DESC] [ALPHA]',
     summary: 'Returns the elements of a list, a set or a sorted set in order, or values of other keys for them.',
     needs: wantsSortedToRead,
+    stages: (x) => stageSort(x, false),
     handler: (x) => sort(x, false),
   },
 } as const satisfies Record<string, EngineCommand>
@@ -65,11 +72,36 @@ function sort(x: Execution, stores: boolean): void {
     x.refuseType()
     return
   }
+  const staged = x.staged instanceof RepeatedWork ? (x.staged.settle() as SortedBeforehand | undefined) : undefined
+  if (staged !== undefined) {
+    useSorted(x, options.target, staged)
+    return
+  }
   const plan = new SortPlan(sortSource(keyspace), entry, options, x.inScript)
   const selection = plan.select((pattern, element, start, end) => valueFor(x, pattern, element, start, end))
-  if (selection === undefined) reply.error("ERR One or more scores can't be converted into double")
+  if (selection === undefined) reply.error(notNumbers)
   else if (options.target === 0) replyWith(x, selection, options.gets)
   else storeAt(x, options.target, selection, options.gets)
+}
+
+/** Uses what was done beforehand. */
+function useSorted(x: Execution, target: number, staged: SortedBeforehand): void {
+  const { reply } = x
+  x.hits += staged.hits
+  x.misses += staged.misses
+  if (!staged.areNumbers) reply.error(notNumbers)
+  else if (target === 0) {
+    reply.array(staged.count)
+    for (const part of staged.parts) reply.rawShared(part)
+  } else {
+    const entry = staged.listEntry()
+    if (entry === 0) storeAs(x, target, staged.list)
+    else {
+      placeUnfinished(x, entry, target)
+      x.notify(listEvent, 'sortstore', target)
+      reply.integer(staged.count)
+    }
+  }
 }
 
 /** The entry of the key that a pattern names for an element, 0 without. */
@@ -136,6 +168,11 @@ function storeAt(x: Execution, target: number, { elements, order, span }: Select
     x.reply.error(recordTooLarge)
     return
   }
+  storeAs(x, target, list)
+}
+
+/** Puts a list in the place of what the key that is argument `target` holds. */
+function storeAs(x: Execution, target: number, list: MemberList): void {
   x.keyspace.forgetLookUp()
   const existed = x.replace(target, list.count > 0 ? () => storeList(x, target, list) : undefined)
   if (list.count > 0) x.notify(listEvent, 'sortstore', target)

@@ -1,7 +1,7 @@
 /**
  * ZUNION, ZINTER, ZDIFF, their STORE forms and ZINTERCARD, on sorted sets and on sets, whose members count as having score 1. An intersection walks over
  * its smallest source and looks each member up in the others, a difference walks over the first, a union over all. The sources come in order
- * of size, as in Redis: it decides how sums are rounded.
+ * of size, as in Redis: it decides how sums are rounded. With many elements the work is staged (`combined-work.ts`).
  */
 import type { EngineCommand } from '../command.ts'
 import { keysCounted } from '../command.ts'
@@ -9,11 +9,18 @@ import type { Execution } from '../execution.ts'
 import { wrongType } from '../execution.ts'
 import { setType, sortedSetType } from '../keyspace/entries.ts'
 import { genericEvent, sortedSetEvent } from '../messages.ts'
-import { notAnInteger, syntaxError } from './errors.ts'
-import { scoreArgument } from './score-argument.ts'
+import type { StagedWork } from '../staged-work.ts'
+import type { CombinationPlan, CombinationWork } from './combined-work.ts'
+import { ScoreCombination } from './score-combination.ts'
 import { ScoredList } from './scored-list.ts'
+import { ScoredRenderer } from './scored-renderer.ts'
+import type { AlgebraOptions, Takes } from './sorted-set-algebra-options.ts'
+import { numberOr0, readAlgebraOptions, readKeysEnd } from './sorted-set-algebra-options.ts'
 import { replaceWith } from './sorted-set-change.ts'
 import { wantsStoredSources } from './sorted-set-needs.ts'
+import type { SetOperation } from './stage-combination.ts'
+import { isLongCombination, settledCombination, stageCombination } from './stage-combination.ts'
+import { placeUnfinished } from './unfinished.ts'
 
 const all = { categories: ['sortedset'], group: 'sorted-set', since: '6.2.0' } as const
 const reads = { ...all, arity: -3, flags: ['readonly', 'movablekeys'], keys: keysCounted(1, ['RO', 'access']) } as const
@@ -24,12 +31,12 @@ const stores = {
   keys: keysCounted(2, ['RO', 'access'], { first: 1, last: 0, step: 1, flags: ['OW', 'update'] }),
   needs: wantsStoredSources,
 } as const
+/** With more sources than these a union looks up too much to be done member by member. */
+const sourcesMax = 16
 const weighted = '[WEIGHTS weight [weight ...]] [AGGREGATE <SUM | MIN | MAX>]'
 const sumComplexity = 'O(N)+O(M*log(M)) where N is the sum of the sizes of all sources and M the size of the result'
 const interComplexity =
   'O(N*K)+O(M*log(M)) where N is the size of the smallest source, K the number of sources and M the size of the result'
-
-type Operation = 'union' | 'inter' | 'diff'
 
 export const sortedSetAlgebraCommands = {
   ZUNION: {
@@ -37,6 +44,7 @@ export const sortedSetAlgebraCommands = {
     complexity: sumComplexity,
     syntax: `numkeys key [key ...] ${weighted} [WITHSCORES]`,
     summary: 'Returns the elements that any source has.',
+    stages: (x) => stageReply(x, 'union'),
     handler: (x) => reply(x, 'union'),
   },
   ZINTER: {
@@ -44,6 +52,7 @@ export const sortedSetAlgebraCommands = {
     complexity: interComplexity,
     syntax: `numkeys key [key ...] ${weighted} [WITHSCORES]`,
     summary: 'Returns the elements that all sources have.',
+    stages: (x) => stageReply(x, 'inter'),
     handler: (x) => reply(x, 'inter'),
   },
   ZDIFF: {
@@ -51,6 +60,7 @@ export const sortedSetAlgebraCommands = {
     complexity: sumComplexity,
     syntax: 'numkeys key [key ...] [WITHSCORES]',
     summary: 'Returns the elements of the first source that no other source has.',
+    stages: (x) => stageReply(x, 'diff'),
     handler: (x) => reply(x, 'diff'),
   },
   ZINTERCARD: {
@@ -59,6 +69,7 @@ export const sortedSetAlgebraCommands = {
     complexity: 'O(N*K) where N is the size of the smallest source and K the number of sources',
     syntax: 'numkeys key [key ...] [LIMIT limit]',
     summary: 'Counts the elements that all sources have.',
+    stages: stageCount,
     handler: zintercard,
   },
   ZUNIONSTORE: {
@@ -67,6 +78,7 @@ export const sortedSetAlgebraCommands = {
     complexity: sumComplexity,
     syntax: `destination numkeys key [key ...] ${weighted}`,
     summary: 'Stores the elements that any source has.',
+    stages: (x) => stageStore(x, 'union'),
     handler: (x) => store(x, 'union'),
   },
   ZINTERSTORE: {
@@ -75,6 +87,7 @@ export const sortedSetAlgebraCommands = {
     complexity: interComplexity,
     syntax: `destination numkeys key [key ...] ${weighted}`,
     summary: 'Stores the elements that all sources have.',
+    stages: (x) => stageStore(x, 'inter'),
     handler: (x) => store(x, 'inter'),
   },
   ZDIFFSTORE: {
@@ -82,6 +95,7 @@ export const sortedSetAlgebraCommands = {
     complexity: sumComplexity,
     syntax: 'destination numkeys key [key ...]',
     summary: 'Stores the elements of the first source that no other source has.',
+    stages: (x) => stageStore(x, 'diff'),
     handler: (x) => store(x, 'diff'),
   },
 } as const satisfies Record<string, EngineCommand>
@@ -91,105 +105,49 @@ interface Source {
   readonly entry: number
   readonly isSet: boolean
   readonly length: number
-  weight: number
+  readonly weight: number
 }
 
-interface Request {
+interface Request extends AlgebraOptions {
   readonly sources: readonly Source[]
-  readonly aggregate: (a: number, b: number) => number
-  readonly withScores: boolean
-  /** 0: none. */
-  readonly limit: number
 }
 
-const sum = (a: number, b: number): number => numberOr0(a + b)
-const min = (a: number, b: number): number => (b < a ? b : a)
-const max = (a: number, b: number): number => (b > a ? b : a)
-
-function numberOr0(score: number): number {
-  return Number.isNaN(score) ? 0 : score
+function taken(operation: SetOperation, scores: boolean): Takes {
+  return { weights: operation !== 'diff', scores, limit: false }
 }
 
-/** What of a request's options a command takes. */
-interface Takes {
-  readonly weights: boolean
-  readonly scores: boolean
-  readonly limit: boolean
-}
+const takenByCount: Takes = { weights: false, scores: false, limit: true }
 
 /** Reads a request whose number of keys is argument `numberAt`; undefined when the error is written already. */
 function readRequest(x: Execution, numberAt: number, command: string, takes: Takes): Request | undefined {
-  const { args } = x
-  const count = args.bigInteger(numberAt)
-  if (count === undefined || count < 1n) {
-    x.reply.error(count === undefined ? notAnInteger : `ERR at least 1 input key is needed for '${command}' command`)
+  const { args, reply } = x
+  const end = readKeysEnd(args, numberAt, command)
+  if (typeof end === 'string') {
+    reply.error(end)
     return undefined
   }
   const first = numberAt + 1
-  if (count > BigInt(args.count - first)) {
-    x.reply.error(syntaxError)
-    return undefined
-  }
-  const end = first + Number(count)
-  const sources: Source[] = []
+  const found: Omit<Source, 'weight'>[] = []
   for (let i = first; i < end; i++) {
     const source = sourceAt(x, i)
     if (source === undefined) return undefined
-    sources.push(source)
+    found.push(source)
   }
-  return readOptions(x, end, sources, takes)
+  const options = readAlgebraOptions(args, end, end - first, takes)
+  if (typeof options === 'string') {
+    reply.error(options)
+    return undefined
+  }
+  return { ...options, sources: found.map((source, i) => ({ ...source, weight: options.weights[i] as number })) }
 }
 
-function sourceAt(x: Execution, index: number): Source | undefined {
+function sourceAt(x: Execution, index: number): Omit<Source, 'weight'> | undefined {
   const { entries } = x.keyspace
   const entry = x.read(index)
-  if (entry === 0) return { entry, isSet: false, length: 0, weight: 1 }
+  if (entry === 0) return { entry, isSet: false, length: 0 }
   const isSet = entries.type(entry) === setType
   if (!isSet && x.findType(index, sortedSetType) === wrongType) return undefined
-  return { entry, isSet, length: entries.length(entry), weight: 1 }
-}
-
-function readOptions(x: Execution, from: number, sources: readonly Source[], takes: Takes): Request | undefined {
-  const { args, reply } = x
-  let aggregate = sum
-  let withScores = false
-  let limit = 0
-  for (let i = from; i < args.count; ) {
-    const left = args.count - i
-    if (takes.weights && left > sources.length && args.is(i, 'WEIGHTS')) {
-      for (const [index, source] of sources.entries()) {
-        source.weight = scoreArgument(args, i + 1 + index)
-        if (!Number.isNaN(source.weight)) continue
-        reply.error('ERR weight value is not a float')
-        return undefined
-      }
-      i += 1 + sources.length
-    } else if (takes.weights && left >= 2 && args.is(i, 'AGGREGATE')) {
-      if (args.is(i + 1, 'SUM')) aggregate = sum
-      else if (args.is(i + 1, 'MIN')) aggregate = min
-      else if (args.is(i + 1, 'MAX')) aggregate = max
-      else {
-        reply.error(syntaxError)
-        return undefined
-      }
-      i += 2
-    } else if (takes.scores && args.is(i, 'WITHSCORES')) {
-      withScores = true
-      i++
-    } else if (takes.limit && left >= 2 && args.is(i, 'LIMIT')) {
-      const given = args.bigInteger(i + 1)
-      if (given === undefined || given < 0n) {
-        reply.error("ERR LIMIT can't be negative")
-        return undefined
-      }
-      limit = Number(given)
-      i += 2
-    } else {
-      reply.error(syntaxError)
-      return undefined
-    }
-  }
-  return { sources, aggregate, withScores, limit }
+  return { entry, isSet, length: entries.length(entry) }
 }
 
 const enough = new Error('enough elements')
@@ -214,7 +172,7 @@ function bySize(sources: readonly Source[]): readonly [Source, ...Source[]] {
   return [...sources].sort((a, b) => a.length - b.length) as [Source, ...Source[]]
 }
 
-function combine(x: Execution, operation: Operation, request: Request): ScoredList {
+function combine(x: Execution, operation: SetOperation, request: Request): ScoredList {
   const list = new ScoredList()
   if (operation === 'union') unite(x, request, list)
   else if (operation === 'inter') intersect(x, request, (bytes, start, end, score) => list.add(bytes, start, end, score))
@@ -265,41 +223,101 @@ function subtract(x: Execution, { sources }: Request, list: ScoredList): void {
   })
 }
 
-function reply(x: Execution, operation: Operation): void {
-  const request = readRequest(x, 1, `z${operation}`, { weights: operation !== 'diff', scores: true, limit: false })
+function reply(x: Execution, operation: SetOperation): void {
+  const request = readRequest(x, 1, `z${operation}`, taken(operation, true))
   if (request === undefined) return
+  const { withScores } = request
+  const nests = withScores && x.reply.protocol === 3
+  const staged = settledCombination(x)
+  if (staged !== undefined) {
+    x.reply.array(withScores && !nests ? 2 * staged.count : staged.count)
+    staged.eachPart((bytes) => x.reply.rawShared(bytes))
+    return
+  }
   const list = combine(x, operation, request)
   const { members } = list
-  const nests = request.withScores && x.reply.protocol === 3
-  x.reply.array(request.withScores && !nests ? 2 * list.count : list.count)
+  x.reply.array(withScores && !nests ? 2 * list.count : list.count)
   for (const index of list.sorted()) {
     if (nests) x.reply.array(2)
     x.reply.bulk(members.buffer, members.start(index), members.end(index))
-    if (request.withScores) x.reply.double(list.score(index))
+    if (withScores) x.reply.double(list.score(index))
   }
 }
 
-function store(x: Execution, operation: Operation): void {
+function store(x: Execution, operation: SetOperation): void {
   const command = `z${operation}store`
-  const request = readRequest(x, 2, command, { weights: operation !== 'diff', scores: false, limit: false })
+  const request = readRequest(x, 2, command, taken(operation, false))
   if (request === undefined) return
-  const list = combine(x, operation, request)
-  const existed = replaceWith(x, list, list.sorted())
-  if (list.count > 0) x.notify(sortedSetEvent, command, 1)
+  const staged = settledCombination(x)
+  let existed: boolean
+  let count: number
+  if (staged?.isTree === true) {
+    count = staged.count
+    existed = placeUnfinished(x, staged.entry, 1)
+  } else {
+    const list = staged === undefined ? combine(x, operation, request) : resultOf(x, staged)
+    count = list.count
+    existed = replaceWith(x, list, list.sorted())
+  }
+  if (count > 0) x.notify(sortedSetEvent, command, 1)
   else if (existed) x.notify(genericEvent, 'del', 1)
-  x.reply.integer(list.count)
+  x.reply.integer(count)
+}
+
+/** A small stored result. */
+function resultOf(x: Execution, { entry }: CombinationWork): ScoredList {
+  const list = new ScoredList()
+  if (entry !== 0) x.mutator.types.sortedSets.each(entry, (bytes, start, end, score) => list.add(bytes, start, end, score))
+  return list
 }
 
 function zintercard(x: Execution): void {
-  const request = readRequest(x, 1, 'zintercard', { weights: false, scores: false, limit: true })
+  const request = readRequest(x, 1, 'zintercard', takenByCount)
   if (request === undefined) return
+  const staged = settledCombination(x)
   let count = 0
-  try {
-    intersect(x, request, () => {
-      if (++count === request.limit) throw enough
-    })
-  } catch (error) {
-    if (error !== enough) throw error
-  }
+  if (staged === undefined) {
+    try {
+      intersect(x, request, () => {
+        if (++count === request.limit) throw enough
+      })
+    } catch (error) {
+      if (error !== enough) throw error
+    }
+  } else count = request.limit === 0 ? staged.count : Math.min(staged.count, request.limit)
   x.reply.integer(count)
+}
+
+/** `purposeOf` says what is to become of the result. */
+function stage(
+  x: Execution,
+  numberAt: number,
+  operation: SetOperation,
+  takes: Takes,
+  purposeOf: (options: AlgebraOptions) => Pick<CombinationPlan, 'isStored' | 'renderer' | 'countMax'>,
+): StagedWork | undefined {
+  const { args } = x
+  const end = readKeysEnd(args, numberAt, '')
+  if (typeof end === 'string') return undefined
+  const first = numberAt + 1
+  if (!isLongCombination(x, first, end, operation) || end - first > sourcesMax) return undefined
+  const options = readAlgebraOptions(args, end, end - first, takes)
+  if (typeof options === 'string') return undefined
+  const combination = new ScoreCombination(operation, options)
+  return stageCombination(x, first, end, true, { ...purposeOf(options), isSorted: true, combination })
+}
+
+function stageReply(x: Execution, operation: SetOperation): StagedWork | undefined {
+  return stage(x, 1, operation, taken(operation, true), ({ withScores }) => ({
+    isStored: false,
+    renderer: new ScoredRenderer(x.keyspace.values, withScores, x.reply.protocol),
+  }))
+}
+
+function stageStore(x: Execution, operation: SetOperation): StagedWork | undefined {
+  return stage(x, 2, operation, taken(operation, false), () => ({ isStored: true }))
+}
+
+function stageCount(x: Execution): StagedWork | undefined {
+  return stage(x, 1, 'inter', takenByCount, ({ limit }) => ({ isStored: false, countMax: limit }))
 }

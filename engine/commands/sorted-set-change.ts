@@ -44,7 +44,7 @@ export class Growth {
 }
 
 /** The form to take on before elements are set; 0 for the one that the sorted set has. */
-function formFor(x: Execution, entry: number, growth: Growth): number {
+export function sortedSetFormFor(x: Execution, entry: number, growth: Growth): number {
   const { entries, values, trees } = x.keyspace
   const former = entry === 0 ? 0 : entries.encoding(entry)
   if (former === treeForm) return 0
@@ -57,7 +57,7 @@ function formFor(x: Execution, entry: number, growth: Growth): number {
 
 /** Begins the payload of a change that sets `count` elements; `writePayloadElement` adds each. */
 export function beginSetting(x: Execution, entry: number, growth: Growth, count: number): RecordBuffer {
-  const form = formFor(x, entry, growth)
+  const form = sortedSetFormFor(x, entry, growth)
   const payload = x.mutator.payload()
   payload.byte(form)
   if (form === treeForm) payload.u32(x.random.nextUint32())
@@ -87,11 +87,11 @@ export function storeElements(x: Execution, key: Uint8Array, start: number, end:
   }
 }
 
-/** Puts a sorted set in place of what the key that is argument 1 holds, or deletes that if there are no elements. Returns whether there was something. */
-export function replaceWith(x: Execution, list: ScoredList, order: Uint32Array): boolean {
+/** Puts a sorted set in place of what the key that is argument `index` holds, or deletes that if there are no elements. Returns whether there was something. */
+export function replaceWith(x: Execution, list: ScoredList, order: Uint32Array, index = 1): boolean {
   const { args } = x
-  const store = (): void => storeElements(x, args.buffer, args.starts[1], args.ends[1], list, order)
-  return x.replace(1, list.count > 0 ? store : undefined)
+  const store = (): void => storeElements(x, args.buffer, args.starts[index], args.ends[index], list, order)
+  return x.replace(index, list.count > 0 ? store : undefined)
 }
 
 /** Removes members, all of which are there, of the sorted set under the key that is argument `key`; it goes with the last one. */

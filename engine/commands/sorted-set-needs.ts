@@ -140,7 +140,7 @@ function lengthOf({ leaves }: SortedSetTrees, root: number): number {
   return leaves.roots.count(root) / 2
 }
 
-function finderIn(trees: SortedSetTrees, root: number, wants: ColdWants): RankFinder {
+export function finderIn(trees: SortedSetTrees, root: number, wants: ColdWants): RankFinder {
   return {
     length: lengthOf(trees, root),
     rankOfScore: (score, withEqual) => wantRank(trees, root, trees.places.rankOfScore(root, score, withEqual), wants),

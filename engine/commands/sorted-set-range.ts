@@ -8,6 +8,7 @@ import { sortedSetType } from '../keyspace/entries.ts'
 import { genericEvent, sortedSetEvent } from '../messages.ts'
 import { notAnInteger } from './errors.ts'
 import { MemberList } from './member-list.ts'
+import { RepeatedWork } from './repeated-work.ts'
 import { ScoredList } from './scored-list.ts'
 import type { Bounds, RankFinder, Span } from './sorted-set-bounds.ts'
 import { lexBounds, notALexRange, notAScoreRange, scoreBounds } from './sorted-set-bounds.ts'
@@ -15,6 +16,8 @@ import { removeElements, replaceWith } from './sorted-set-change.ts'
 import { wantsLexCount, wantsRange, wantsRemoval, wantsScoreCount, wantsStoredRange } from './sorted-set-needs.ts'
 import type { FixedOptions } from './sorted-set-options.ts'
 import { rankSpan, ranksBetween, readRangeOptions, slice } from './sorted-set-options.ts'
+import type { StoredElements } from './stored-elements.ts'
+import { stageRange } from './stored-elements.ts'
 
 const reads = {
   arity: -4,
@@ -114,6 +117,7 @@ export const sortedSetRangeCommands = {
     syntax: 'dst src min max [BYSCORE | BYLEX] [REV] [LIMIT offset count]',
     summary: 'Stores elements within a range of ranks, scores or members.',
     needs: wantsStoredRange,
+    stages: stageRange,
     handler: zrangestore,
   },
   ZCOUNT: {
@@ -203,6 +207,13 @@ function zrangestore(x: Execution): void {
   }
   const entry = x.readType(2, sortedSetType)
   if (entry === wrongType) return
+  const staged = x.staged instanceof RepeatedWork ? (x.staged.settle() as StoredElements | undefined) : undefined
+  if (staged !== undefined) {
+    const stored = staged.count
+    const hadSome = staged.place(x, 1)
+    tellStored(x, stored, hadSome)
+    return
+  }
   const list = new ScoredList()
   if (entry !== 0) {
     const { bounds } = options
@@ -216,9 +227,13 @@ function zrangestore(x: Execution): void {
     list,
     Uint32Array.from({ length: list.count }, (_, i) => i),
   )
-  if (list.count > 0) x.notify(sortedSetEvent, 'zrangestore', 1)
+  tellStored(x, list.count, existed)
+}
+
+function tellStored(x: Execution, count: number, existed: boolean): void {
+  if (count > 0) x.notify(sortedSetEvent, 'zrangestore', 1)
   else if (existed) x.notify(genericEvent, 'del', 1)
-  x.reply.integer(list.count)
+  x.reply.integer(count)
 }
 
 function count(x: Execution, read: (args: Arguments, min: number, max: number) => Bounds | undefined, error: string): void {

@@ -9,6 +9,7 @@
  * While nobody is interested (`active` is 0) a change costs the mutator one comparison. Otherwise it costs one look-up by
  * the hash that the keyspace has just computed. The table looks keys up, and changes none.
  */
+import type { RecordReader } from '../mutation/record-reader.ts'
 import { databaseFlushed, databaseSwapped, dataReloaded, leavesKey } from './key-change.ts'
 import type { Keyspace } from './keyspace.ts'
 import { ownDatabase } from './keyspace.ts'
@@ -23,6 +24,8 @@ export interface InterestedParty {
   readonly waits: boolean
   /** `change` is one of `key-change.ts`. */
   keyTouched(key: KeyOfInterest, change: number): void
+  /** Hears of an edit of a collection (`types/collection-type.ts`) before it is applied, besides. Only of a party that does not wait. */
+  keyEdited?(key: KeyOfInterest, type: number, edit: number, payload: RecordReader): void
 }
 
 /** Who wants to know of every key: client tracking. It hears at once, and copies the bytes that it needs: they may be gone afterwards. */
@@ -51,12 +54,15 @@ export interface Interest {
 export class KeyInterest {
   /** 0 while nobody is interested in anything: then nothing has to be told. */
   active = 0
+  /** How many of the interests are of parties that hear of edits. */
+  hearsEdits = 0
   /** The time of requests, in ms since the epoch; keys that expire before it count as missing. */
   now = 0
   #keyspace: Keyspace
   /** By the database's number. */
   readonly #tables: readonly KeyTable[]
   #listener: KeyListener | undefined
+  readonly #others: KeyListener[] = []
   /** Changes of which waiting parties are still to be told, in order. */
   #pending: { readonly node: KeyNode; readonly change: number }[] = []
   #drains = false
@@ -82,6 +88,19 @@ export class KeyInterest {
     this.#listener = listener
   }
 
+  /** Has somebody else hear of every key for a while. */
+  addListener(listener: KeyListener): void {
+    this.#others.push(listener)
+    this.active++
+  }
+
+  removeListener(listener: KeyListener): void {
+    const index = this.#others.indexOf(listener)
+    if (index < 0) return
+    this.#others.splice(index, 1)
+    this.active--
+  }
+
   /** The key if anybody is interested in it. */
   find(database: number, key: Buffer): KeyOfInterest | undefined {
     return this.#tables[database].find(this.#keyspace.keyHash(key, 0, key.length), key, 0, key.length)
@@ -99,6 +118,7 @@ export class KeyInterest {
     }
     this.#bytes += interestBytes
     this.active++
+    if (party.keyEdited !== undefined) this.hearsEdits++
     return node.listFor(party).append(node, party)
   }
 
@@ -110,6 +130,7 @@ export class KeyInterest {
     node.listFor(link.party).remove(link)
     this.#bytes -= interestBytes
     this.active--
+    if (link.party.keyEdited !== undefined) this.hearsEdits--
     if (!node.isIdle) return
     this.#tables[node.database].remove(node)
     this.#bytes -= keyOfInterestBytes + node.key.length
@@ -129,9 +150,23 @@ export class KeyInterest {
     if (db === ownDatabase) return
     const table = this.#tableOf(db)
     this.#listener?.keyTouched(table.database, key, start, end, change)
+    for (const each of this.#others) each.keyTouched(table.database, key, start, end, change)
     if (table.isEmpty) return
     const node = table.find(this.#keyspace.keyHash(key, start, end), key, start, end)
     if (node !== undefined) this.#tell(node, change)
+  }
+
+  /** The mutator is about to apply an edit to a key of a physical database. Only called while `hearsEdits`. */
+  edited(db: number, key: Uint8Array, start: number, end: number, type: number, edit: number, payload: RecordReader): void {
+    if (db === ownDatabase) return
+    const node = this.#tableOf(db).find(this.#keyspace.keyHash(key, start, end), key, start, end)
+    if (node === undefined) return
+    const { at } = payload
+    for (let link = node.atOnce?.first; link !== undefined; link = link.next) {
+      if (link.hasEnded) continue
+      link.party.keyEdited?.(node, type, edit, payload)
+      payload.at = at
+    }
   }
 
   /** As `touched`, for the key of an entry. */
@@ -145,7 +180,7 @@ export class KeyInterest {
   flushed(db: number): void {
     if (db === ownDatabase) return
     const table = this.#tableOf(db)
-    this.#listener?.databaseTouched(table.database, databaseFlushed)
+    this.#tellListeners(table.database, databaseFlushed)
     for (const node of table.nodes()) if (exists(this.#keyspace, db, node)) this.#tell(node, databaseFlushed)
   }
 
@@ -153,7 +188,7 @@ export class KeyInterest {
   swapped(a: number, b: number): void {
     const { logical } = this.#keyspace
     for (const database of [a, b]) {
-      this.#listener?.databaseTouched(database, databaseSwapped)
+      this.#tellListeners(database, databaseSwapped)
       for (const node of this.#tables[database].nodes()) {
         const isInEither = exists(this.#keyspace, logical[a], node) || exists(this.#keyspace, logical[b], node)
         if (isInEither) this.#tell(node, databaseSwapped)
@@ -176,7 +211,7 @@ export class KeyInterest {
         node.hash = keyspace.keyHash(node.key, 0, node.key.length)
         table.add(node)
       }
-      this.#listener?.databaseTouched(database, dataReloaded)
+      this.#tellListeners(database, dataReloaded)
       for (const node of nodes) {
         const isInEither = exists(former, former.logical[database], node) || exists(keyspace, keyspace.logical[database], node)
         if (isInEither) this.#tell(node, dataReloaded)
@@ -208,6 +243,11 @@ export class KeyInterest {
       this.#pending = []
       this.#drains = false
     }
+  }
+
+  #tellListeners(database: number, change: number): void {
+    this.#listener?.databaseTouched(database, change)
+    for (const each of this.#others) each.databaseTouched(database, change)
   }
 
   #tell(node: KeyNode, change: number): void {

@@ -133,7 +133,7 @@ export class Keyspace implements RefMatcher {
     const ref = this.entries.create(db, type, key, start, end, withTtl)
     this.databases[db].index.insert(this.#keyHash, ref)
     this.#keyRef = ref
-    if ((this.messages.wanted & newKeyEvent) !== 0) this.messages.event(this.numberOf(db), 'new', key, start, end)
+    if ((this.messages.wanted & newKeyEvent) !== 0 && db !== ownDatabase) this.messages.event(this.numberOf(db), 'new', key, start, end)
     return ref
   }
 

@@ -352,6 +352,7 @@ export class Mutator {
       entry = keyspace.insert(db, type as TypeNumber, key, ks, ke, false)
       keyspace.entries.setResident(entry, 0, 0)
     }
+    if (this.interest.hearsEdits !== 0) this.interest.edited(db, key, ks, ke, type, number, payload)
     const result = edit.apply(entry, payload, this.#lsn)
     // It may have moved.
     entry = keyspace.find(db, key, ks, ke)

@@ -20,6 +20,11 @@ export interface CollectionEdit {
   apply(entry: number, payload: RecordReader, lsn: number): number
   /** Names what it changes of an entry of which something is cold; the whole value unless told. */
   wants?(entry: number, payload: RecordReader, wants: ColdWants): void
+  /**
+   * Visits the members that it changes, in bytes that are valid during the visit. Missing: whoever has to know them takes the whole collection for
+   * changed.
+   */
+  members?(payload: RecordReader, visit: (bytes: Buffer, start: number, end: number) => void): void
 }
 
 export interface CollectionType {

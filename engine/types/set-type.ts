@@ -48,8 +48,16 @@ export class SetType implements CollectionType {
     const wants = (entry: number, payload: RecordReader, into: ColdWants): void => this.#wants(entry, payload, into)
     this.edits = [
       undefined,
-      { creates: true, apply: (entry, payload, lsn) => this.#addAll(entry, payload, lsn), wants: (e, p, w) => this.#wantsAdded(e, p, w) },
-      { creates: false, apply: (entry, payload, lsn) => this.#removeAll(entry, payload, lsn), wants },
+      {
+        creates: true,
+        apply: (entry, payload, lsn) => this.#addAll(entry, payload, lsn),
+        wants: (e, p, w) => this.#wantsAdded(e, p, w),
+        members: (payload, visit) => {
+          skipForm(payload)
+          eachRange(payload, visit)
+        },
+      },
+      { creates: false, apply: (entry, payload, lsn) => this.#removeAll(entry, payload, lsn), wants, members: eachRange },
     ]
   }
 
@@ -222,7 +230,7 @@ export class SetType implements CollectionType {
   }
 
   #wantsAdded(entry: number, payload: RecordReader, wants: ColdWants): void {
-    if (payload.byte() === treeForm) payload.u32()
+    skipForm(payload)
     this.#wants(entry, payload, wants)
   }
 
@@ -238,6 +246,18 @@ export class SetType implements CollectionType {
     const { entries, trees } = this.#collections.keyspace
     const root = entries.value(entry)
     wantLeaf(trees, root, this.trees.separatorOf(root, member, start, end), wants)
+  }
+}
+
+function skipForm(payload: RecordReader): void {
+  if (payload.byte() === treeForm) payload.u32()
+}
+
+/** Visits members that follow their number. */
+function eachRange(payload: RecordReader, visit: VisitMember): void {
+  for (let left = payload.varint(); left > 0; left--) {
+    payload.range()
+    visit(payload.bytes, payload.start, payload.stop)
   }
 }
 

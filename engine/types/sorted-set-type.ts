@@ -51,11 +51,29 @@ export class SortedSetType implements CollectionType {
     this.trees = new SortedSetTrees(collections.keyspace.trees)
     this.edits = [
       undefined,
-      { creates: true, apply: (entry, payload, lsn) => this.#setAll(entry, payload, lsn), wants: (e, p, w) => this.#wantsSet(e, p, w) },
+      {
+        creates: true,
+        apply: (entry, payload, lsn) => this.#setAll(entry, payload, lsn),
+        wants: (e, p, w) => this.#wantsSet(e, p, w),
+        members: (payload, visit) => {
+          if (payload.byte() === treeForm) payload.u32()
+          for (let left = payload.varint(); left > 0; left--) {
+            readPayloadScore(payload)
+            payload.range()
+            visit(payload.bytes, payload.start, payload.stop)
+          }
+        },
+      },
       {
         creates: false,
         apply: (entry, payload, lsn) => this.#removeAll(entry, payload, lsn),
         wants: (e, p, w) => this.#wantsRemoved(e, p, w),
+        members: (payload, visit) => {
+          for (let left = payload.varint(); left > 0; left--) {
+            payload.range()
+            visit(payload.bytes, payload.start, payload.stop)
+          }
+        },
       },
     ]
   }

@@ -1,4 +1,5 @@
 /** The values in the server's own database, read at the start wherever they lie. */
+import { stringType } from '../../engine/keyspace/entries.ts'
 import { ownDatabase } from '../../engine/keyspace/keyspace.ts'
 import type { Clock } from '../../storage/clock.ts'
 import { KeyWalk } from './key-walk.ts'
@@ -14,8 +15,9 @@ export async function readOwnValues({ keyspace, tier }: Pick<ShardState, 'keyspa
       return undefined
     },
     blob: () => undefined,
-    end: () => {
-      values.push(Buffer.concat(parts))
+    end: ({ type }) => {
+      // A crash may have left collections: `unfinished.ts`.
+      if (type === stringType) values.push(Buffer.concat(parts))
       parts = []
     },
   })

@@ -96,10 +96,11 @@ export class Primary {
     return into ?? this.#collector.take()
   }
 
-  /** What should be done in slices before the request is executed; undefined if it may be executed at once. */
-  stage(command: Command, args: Arguments, database: number): StagedWork | undefined {
+  /** What should be done in slices before the request is executed; undefined if it may be executed at once. Nothing is replied: `reply` tells how it will be. */
+  stage(command: Command, args: Arguments, reply: ReplyWriter, database: number): StagedWork | undefined {
     const { x } = this
     x.args = args
+    x.reply = reply
     x.database = database
     x.db = this.keyspace.logical[database]
     try {
@@ -181,10 +182,15 @@ export class Primary {
 
   /** Makes a change of the server's own (an expiry, an eviction) as one record. */
   change(work: (x: Execution) => void): number {
-    if (this.#units > 0 || this.#commands > 0) throw new Error('primary: a change of its own in the middle of a request')
+    if (!this.isIdle) throw new Error('primary: a change of its own in the middle of a request')
     this.#beginRecord()
     work(this.x)
     return this.#commitPoint()
+  }
+
+  /** Whether no request and no unit is under way, not even one that is suspended. */
+  get isIdle(): boolean {
+    return this.#units === 0 && this.#commands === 0
   }
 
   #beginRecord(): void {

@@ -53,9 +53,18 @@ export class InProcessEngine {
   }
 
   /** The work that the command stages, before its first step. */
-  stage(command: EngineCommand, args: Arguments, database: number): StagedWork | undefined {
+  stage(command: EngineCommand, args: Arguments, database: number, reply = new ReplyWriter()): StagedWork | undefined {
     this.#setRequest(args, database)
+    this.execution.reply = reply
     return command.stages?.(this.execution)
+  }
+
+  /** Does a step, or releases what was staged, as a record of its own. */
+  inRecord<Result>(work: () => Result): Result {
+    this.mutator.begin(++this.#lsn)
+    const result = work()
+    this.keyspace.deletions.committed(this.#lsn)
+    return result
   }
 
   execute(command: EngineCommand, args: Arguments, reply: ReplyWriter, database: number, staged?: StagedWork): void {
@@ -106,12 +115,25 @@ export class InProcessSession {
   stage(...parts: readonly (string | number | Uint8Array)[]): StagedWork | undefined {
     const args = Arguments.of(...parts)
     const row = this.engine.tables[args.string(0).toUpperCase()]
-    return row === undefined || !takes(row, args) ? undefined : this.engine.stage(row, args, this.database)
+    return row === undefined || !takes(row, args) ? undefined : this.engine.stage(row, args, this.database, this.reply)
   }
 
   /** As `ask`, with what was staged for this very request. */
   askStaged(staged: StagedWork, ...parts: readonly (string | number | Uint8Array)[]): Reply {
     return this.exchange(Arguments.of(...parts), staged).reply
+  }
+
+  /** As `exchange`, with all that can be staged done beforehand, as a server would. */
+  exchangeInSlices(args: Arguments): Decoded {
+    const { engine } = this
+    const row = engine.tables[args.string(0).toUpperCase()]
+    const isStaged = this.#queue === undefined && row !== undefined && takes(row, args)
+    const staged = isStaged ? engine.stage(row, args, this.database, this.reply) : undefined
+    if (staged === undefined) return this.exchange(args)
+    while (engine.inRecord(() => staged.step()));
+    const decoded = this.exchange(args, staged)
+    engine.inRecord(() => staged.release?.())
+    return decoded
   }
 
   exchange(args: Arguments, staged?: StagedWork): Decoded {
@@ -196,17 +218,20 @@ export class InProcessTarget implements Target {
   readonly #replies = new Map<string, Received[]>()
   #engine: InProcessEngine
   readonly #leafBytesMax: number | undefined
+  readonly #slicedBytes: number | undefined
 
-  /** `leafBytesMax`: of trees, if not as ever. */
-  constructor(tables: CommandTables, leafBytesMax?: number) {
+  /** `leafBytesMax`: of trees, if not as ever. `slicedBytes`: from which size on work is staged; undefined for none. */
+  constructor(tables: CommandTables, leafBytesMax?: number, slicedBytes?: number) {
     this.#tables = tables
     this.#leafBytesMax = leafBytesMax
+    this.#slicedBytes = slicedBytes
     this.#engine = this.#newEngine()
   }
 
   #newEngine(): InProcessEngine {
     const engine = new InProcessEngine(this.#tables)
     if (this.#leafBytesMax !== undefined) engine.keyspace.trees.leafBytesMax = this.#leafBytesMax
+    engine.execution.limits.slicedValueBytes = this.#slicedBytes
     return engine
   }
 
@@ -217,7 +242,8 @@ export class InProcessTarget implements Target {
       this.#sessions.set(connection, session)
       this.#replies.set(connection, [])
     }
-    this.#replies.get(connection)?.push(session.exchange(argumentsOf(request)))
+    const args = argumentsOf(request)
+    this.#replies.get(connection)?.push(this.#slicedBytes === undefined ? session.exchange(args) : session.exchangeInSlices(args))
   }
 
   async receive(connection: string): Promise<Received> {

@@ -6,6 +6,7 @@
 
 import { Arguments } from '../../engine/arguments.ts'
 import type { EngineCommand } from '../../engine/command.ts'
+import { ownDatabase } from '../../engine/keyspace/keyspace.ts'
 import { requestWants } from '../../engine/request-wants.ts'
 import type { StagedWork } from '../../engine/staged-work.ts'
 import { Separator } from '../../engine/tree/separator.ts'
@@ -64,10 +65,19 @@ export class ColdEngine {
     return set.items.length
   }
 
+  /** Fetches what a step needs, and does it, as a server would. False when nothing is left to do beforehand. */
+  async advance(staged: StagedWork): Promise<boolean> {
+    while ((await this.fetchFor(staged)) > 0);
+    return staged.isRecorded === true ? this.engine.inRecord(() => staged.step()) : staged.step()
+  }
+
   /** As `ask`, with what was staged. */
   async askStaged(staged: StagedWork, ...parts: readonly string[]): Promise<Reply> {
     const args = Arguments.of(...parts)
-    const says = (await this.fetchFor(staged)) >= 0
+    let asked = 0
+    do asked = await this.fetchFor(staged)
+    while (asked > 0)
+    const says = asked === 0
     const reply = says ? this.session.exchange(args, staged).reply : await this.#run(args, staged)
     this.#coolSome()
     return reply
@@ -106,10 +116,12 @@ export class ColdEngine {
     const { entries } = keyspace
     const drawn = (): boolean => this.random.drawn(share)
     let cooled = 0
-    keyspace.databases[0].index.scan(0, Number.MAX_SAFE_INTEGER, (entry) => {
-      if (entries.isTree(entry)) cooled += makeLeavesCold(keyspace.trees, entries.value(entry), copy, drawn)
-      else if (entries.isResident(entry) && drawn() && this.#makeValueCold(entry, copy)) cooled++
-    })
+    for (const db of [0, ownDatabase]) {
+      keyspace.databases[db].index.scan(0, Number.MAX_SAFE_INTEGER, (entry) => {
+        if (entries.isTree(entry)) cooled += makeLeavesCold(keyspace.trees, entries.value(entry), copy, drawn)
+        else if (entries.isResident(entry) && drawn() && this.#makeValueCold(entry, copy)) cooled++
+      })
+    }
     return cooled
   }
 

@@ -70,6 +70,27 @@ function stored(combine: (a: ReadonlySet<string>, b: ReadonlySet<string>) => str
   }
 }
 
+/** Of two sorted sets, or sets, whose members have the score 1. */
+function storedScores(hasAll: boolean): Handler {
+  return (model, db, [target, , first, second]) => {
+    const items = [first, second].map((key) => model.get(db, key as string))
+    if (items.some((item) => item !== undefined && item.kind !== 'zset' && item.kind !== 'set')) return wrongType
+    const [a, b] = items.map(scoresOf) as [ReadonlyMap<string, number>, ReadonlyMap<string, number>]
+    const scores = new Map<string, number>()
+    for (const member of new Set([...a.keys(), ...b.keys()])) {
+      if (!hasAll || (a.has(member) && b.has(member))) scores.set(member, (a.get(member) ?? 0) + (b.get(member) ?? 0))
+    }
+    model.get(db, target as string)
+    model.putCollection(db, target as string, { kind: 'zset', scores }, 0)
+    return integer(scores.size)
+  }
+}
+
+function scoresOf(item: Item | undefined): ReadonlyMap<string, number> {
+  if (item?.kind === 'zset') return item.scores
+  return new Map(item?.kind === 'set' ? [...item.members].map((member) => [member, 1]) : [])
+}
+
 export const collectionHandlers: Readonly<Record<string, Handler>> = {
   sadd: onSet((members, [key, ...added], model, db, expireAt) => {
     const before = members.size
@@ -138,6 +159,8 @@ export const collectionHandlers: Readonly<Record<string, Handler>> = {
     return rank < 0 ? nil : integer(rank)
   }),
   zrange: onSortedSet((scores) => array(ranked(scores).flatMap(([member, score]) => [member, `${score}`]))),
+  zunionstore: storedScores(false),
+  zinterstore: storedScores(true),
   zpopmin: onSortedSet((scores, [key], model, db, expireAt) => {
     const [least] = ranked(scores)
     if (least === undefined) return array([])

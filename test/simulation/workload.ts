@@ -152,6 +152,13 @@ export class Workload {
       () => ['ZSCORE', key, this.#member()],
       () => ['ZRANK', key, this.#member()],
       () => ['ZCARD', key],
+      () => [
+        this.pick(['ZUNIONSTORE', 'ZINTERSTORE']),
+        this.#collectionKey(sortedSetKeys),
+        '2',
+        key,
+        this.#collectionKey(this.once(4) ? setKeys : sortedSetKeys),
+      ],
     ])()
   }
 

@@ -4,6 +4,7 @@ import { Arguments } from '../../engine/arguments.ts'
 import { Keyspace } from '../../engine/keyspace/keyspace.ts'
 import { noObserver } from '../../engine/keyspace/observer.ts'
 import { memoryRefusal } from '../../engine/memory/refusal.ts'
+import { ReplyWriter } from '../../engine/reply-writer.ts'
 import type { StagedWork } from '../../engine/staged-work.ts'
 import type { Command } from '../../server/command-table.ts'
 import { Gate } from '../../server/gate.ts'
@@ -80,6 +81,7 @@ function fixture() {
       events.push(`answered after ${ms ?? 'uncounted'} ms`)
       request.end()
     },
+    reply: new ReplyWriter(),
     failed: (text: string) => events.push(`failed: ${text}`),
     broke: (failure: unknown) => void events.push(`broke: ${(failure as Error).message}`),
   }
