@@ -103,7 +103,7 @@ export class TreeResult implements CombinedResult {
   #touchPlace(score: number, buffer: Buffer, start: number, end: number): void {
     if (Number.isNaN(score)) return
     const { trees } = this.#x.mutator.types.sortedSets
-    trees.locatePlace(this.#root, score, buffer, start, end, this.#at)
+    trees.places.locate(this.#root, score, buffer, start, end, this.#at)
     this.#image?.touched(trees.leaves.shape.separator(this.#at, this.#separator))
   }
 

@@ -42,7 +42,7 @@ export class Found {
     for (const { min, end } of scoreRanges(shape)) {
       if (atOnce !== 0) {
         yield (wants) => {
-          for (const score of [min, end]) wantRank(trees, root(), trees.rankOfScore(root(), score, false), wants)
+          for (const score of [min, end]) wantRank(trees, root(), trees.places.rankOfScore(root(), score, false), wants)
         }
       }
       const last = sortedSets.rankOfScore(find(), end, false)

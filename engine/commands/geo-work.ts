@@ -65,8 +65,8 @@ function candidates(x: Execution, entry: number, { shape }: GeoSearch): number {
   const root = x.keyspace.entries.value(entry)
   let count = 0
   for (const { min, end } of scoreRanges(shape)) {
-    const first = trees.rankOfScore(root, min, false)
-    const last = trees.rankOfScore(root, end, false)
+    const first = trees.places.rankOfScore(root, min, false)
+    const last = trees.places.rankOfScore(root, end, false)
     if (first < 0 || last < 0) return x.keyspace.entries.length(entry)
     count += Math.max(0, last - first)
   }

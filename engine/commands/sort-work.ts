@@ -5,7 +5,7 @@ import { keyMissEvent } from '../messages.ts'
 import type { ColdWants } from '../need.ts'
 import { ReplyWriter } from '../reply-writer.ts'
 import type { StagedWork } from '../staged-work.ts'
-import { elementBytes } from '../types/list-leaf.ts'
+import { stringElementBytes } from '../types/listpack-size.ts'
 import { isLongWalk, membersAtOnce } from './combined-work.ts'
 import { MemberList } from './member-list.ts'
 import type { Making, Slices } from './repeated-work.ts'
@@ -157,7 +157,7 @@ class SortMaking implements Making<SortedBeforehand> {
       const from = bytes === undefined ? 0 : start
       const to = bytes === undefined ? 0 : end
       this.#pushed.add(bytes ?? this.#key, from, to)
-      this.#pushedBytes += elementBytes(to - from)
+      this.#pushedBytes += stringElementBytes(bytes ?? this.#key, from, to)
     }
   }
 

@@ -7,8 +7,8 @@ import type { Execution } from '../execution.ts'
 import { ownDatabase } from '../keyspace/keyspace.ts'
 import { packedHeaderBytes } from '../memory/packed-bytes.ts'
 import type { ColdWants } from '../need.ts'
-import { elementBytes } from '../types/list-leaf.ts'
 import { atTail, becomesTree, pushEdit, wantEnd } from '../types/list-type.ts'
+import { stringElementBytes } from '../types/listpack-size.ts'
 import type { MemberList } from './member-list.ts'
 import { unfinishedName } from './unfinished.ts'
 
@@ -40,7 +40,7 @@ export class StoredList {
     const { changes } = mutator
     // Nothing may be missing half-way.
     keyspace.arena.reserveSlots(2 * bytes + 64 * count)
-    for (let i = 0; i < count; i++) this.#bytes += elementBytes(elements.end(i) - elements.start(i))
+    for (let i = 0; i < count; i++) this.#bytes += stringElementBytes(buffer, elements.start(i), elements.end(i))
     const payload = mutator.payload()
     payload.byte(this.#bytes > keyspace.trees.leafBytesMax ? atTail | becomesTree : atTail)
     payload.varint(count)

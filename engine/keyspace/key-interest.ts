@@ -28,12 +28,16 @@ export interface InterestedParty {
   keyEdited?(key: KeyOfInterest, type: number, edit: number, payload: RecordReader): void
 }
 
-/** Who wants to know of every key: client tracking. It hears at once, and copies the bytes that it needs: they may be gone afterwards. */
+/** Who hears of every key. It hears at once, and copies the bytes that it needs: they may be gone afterwards. */
 export interface KeyListener {
   /** `database` as clients number it; the key is `key[start, end)`. */
   keyTouched(database: number, key: Uint8Array, start: number, end: number, change: number): void
   /** The database was emptied, exchanged or read again: its keys are not told one by one. */
   databaseTouched(database: number, change: number): void
+}
+
+/** Who listens for good and tells others: client tracking. */
+export interface RecordListener extends KeyListener {
   /** All that it has heard of is in a record that is complete, and may be known when the log has committed `lsn`. */
   recorded(lsn: number): void
 }
@@ -61,7 +65,7 @@ export class KeyInterest {
   #keyspace: Keyspace
   /** By the database's number. */
   readonly #tables: readonly KeyTable[]
-  #listener: KeyListener | undefined
+  #listener: RecordListener | undefined
   readonly #others: KeyListener[] = []
   /** Changes of which waiting parties are still to be told, in order. */
   #pending: { readonly node: KeyNode; readonly change: number }[] = []
@@ -78,12 +82,12 @@ export class KeyInterest {
     return this.#bytes
   }
 
-  get listener(): KeyListener | undefined {
+  get listener(): RecordListener | undefined {
     return this.#listener
   }
 
   /** At most one listens to every key. */
-  set listener(listener: KeyListener | undefined) {
+  set listener(listener: RecordListener | undefined) {
     this.active += Number(listener !== undefined) - Number(this.#listener !== undefined)
     this.#listener = listener
   }
