@@ -23,8 +23,10 @@ export interface ScriptingHost extends ScriptServer {
   /** How long a script may keep others waiting before they are told. 0: for ever. */
   readonly busyThresholdMs: number
   readonly memoryBytesMax: number
-  /** Lets nothing else change the keyspace until the returned function is called. */
+  /** Lets nothing else change the keyspace, or write it out, until the returned function is called. */
   holdChanges(): () => void
+  /** What it has changed so far never becomes a record. */
+  giveUpChanges(): void
   /** What was read for a run may leave memory again. */
   settle(): void
   /** A later turn begins. */
@@ -216,6 +218,7 @@ export class Scripting {
   /** Runs nothing any more. */
   stop(): void {
     this.#stopped = true
+    if (this.#running !== undefined) this.#host.giveUpChanges()
   }
 
   #compiled(script: Script): Script | string {
