@@ -181,8 +181,9 @@ export class Scripting {
     const release: Running['release'] = []
     const sliceEndsMs = startMs + sliceMs
     const running: Running = { job, startMs, now: primary.x.now, database, sliceEndsMs, ticks: 0, isKilled: false, isBusy: false, release }
-    this.#calls.begin(job.client, job.rights, job.restarts, !job.mayWait)
+    // In this order: a new record counts its operations from 0.
     primary.beginUnit()
+    this.#calls.begin(job.client, job.rights, job.restarts, !job.mayWait)
     interpreter.tick = () => this.#tick(running)
     interpreter.endText = 'Script killed by user with SCRIPT KILL...'
     const outcome = this.#within(running, () => {

@@ -69,6 +69,7 @@ export class Observer {
   #unit: Unit | undefined
   /** Where the replies of the script that has ended last were noted. */
   #newest: Executed[] | undefined
+  #newestChanges = 0
   /** What clients that wait remember, by address. */
   readonly #remembered = new Map<string, unknown>()
 
@@ -166,6 +167,7 @@ export class Observer {
       const { outer } = unit
       this.#unit = outer
       this.#newest = undefined
+      this.#newestChanges = unit.changes
       if (outer !== undefined) {
         // Who runs a script in a transaction runs it to its end.
         if (unit.address !== undefined) outer.expected.push(eachOf(unit.expected.map(throughLua)))
@@ -190,7 +192,8 @@ export class Observer {
       const started = run(job)
       if (started === 'again') {
         this.repeated++
-        this.#newest?.pop()
+        const given = this.#newest?.pop()
+        if (this.#newestChanges > 0) throw new Error(`run again after a change: ${shown(given?.words ?? [])}`)
       }
       return started
     }

@@ -74,6 +74,21 @@ describe('a script', () => {
     expect(await client.ask('INFO', 'commandstats')).toContain('cmdstat_eval:calls=4,')
   })
 
+  it('is not run again once it has written, however much the request before it wrote', async () => {
+    const scene = new Scene(3, { config: { ...cold, maxmemory: 1n << 30n } })
+    await scene.startUnobserved()
+    const client = await scene.plainClient()
+    await client.ask('SET', 'large', 'x'.repeat(300))
+    await scene.checkpoint()
+    const { shard } = scene.server
+    while ((shard?.tier.demoteOne() ?? -1) >= 0) await scene.pass(1)
+    await client.ask('MSET', 'a', '1', 'b', '2', 'c', '3')
+    expect(await client.ask('EVAL', "redis.call('INCR','n') return redis.call('STRLEN','large') + #redis.call('GET','large')", '0')).toBe(
+      ':600\r\n',
+    )
+    expect(await client.ask('GET', 'n')).toBe('$1\r\n1\r\n')
+  })
+
   it('that takes long lets others wait, then know, and end it', async () => {
     const scene = new Scene(4, { config: { 'busy-reply-threshold': 50 } })
     await scene.startUnobserved()

@@ -42,7 +42,7 @@ export const hyperloglogs: ModelType = {
       const registers = new Map(value?.registers)
       let isChanged = value === undefined
       for (const element of args) {
-        const [index, rank] = place(element)
+        const [index, rank] = placeOf(element)
         if ((registers.get(index) ?? 0) >= rank) continue
         registers.set(index, rank)
         isChanged = true
@@ -72,7 +72,8 @@ function merged(model: Model, db: number, from: readonly string[]): Registers {
   return registers
 }
 
-function place(element: string): [index: number, rank: number] {
+/** The register of an element, and what it is at least. */
+export function placeOf(element: string): [index: number, rank: number] {
   const hash = murmur64(Buffer.from(element, 'latin1'))
   let rest = (hash >> indexBits) | (1n << BigInt(rankMax))
   let rank = 1
@@ -81,7 +82,7 @@ function place(element: string): [index: number, rank: number] {
 }
 
 /** Ertl's improved raw estimator. */
-function estimate(registers: Registers): number {
+export function estimate(registers: Registers): number {
   const histogram = Array.from({ length: rankMax + 2 }, () => 0)
   histogram[0] = registerCount - registers.size
   for (const rank of registers.values()) histogram[rank] = (histogram[rank] as number) + 1

@@ -13,7 +13,7 @@ const queue = 'zqueue'
 const keys = [...ordinary, queue]
 
 /** Two places near each other, with the scores that Redis's documentation gives them, and one far away. */
-const places = [
+export const places = [
   { at: ['13.361389', '38.115556'], score: 3479099956230698, isNear: true },
   { at: ['15.087269', '37.502669'], score: 3479447370796909, isNear: true },
   { at: ['-0.1278', '51.5074'], score: 2163557714755072, isNear: false },
