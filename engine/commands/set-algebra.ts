@@ -10,6 +10,7 @@ import { setType } from '../keyspace/entries.ts'
 import { genericEvent, setEvent } from '../messages.ts'
 import type { VisitMember } from '../types/set-leaf.ts'
 import { syntaxError } from './errors.ts'
+import { readLongFrom } from './long-argument.ts'
 import { MemberList } from './member-list.ts'
 import { storeMembers } from './set-change.ts'
 import { wantsSources } from './set-needs.ts'
@@ -192,11 +193,8 @@ function limitOf(x: Execution, from: number): number {
       x.reply.error(syntaxError)
       return -1
     }
-    limit = args.integer(i + 1)
-    if (!(limit >= 0)) {
-      x.reply.error("ERR LIMIT can't be negative")
-      return -1
-    }
+    limit = readLongFrom(x, i + 1, 0, "ERR LIMIT can't be negative")
+    if (Number.isNaN(limit)) return -1
   }
   return limit
 }

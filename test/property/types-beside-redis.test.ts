@@ -1,0 +1,53 @@
+/** Random sessions on one type, and on keys that hold it, in process and on redis-server: the same replies, byte for byte. Large thresholds and small. */
+import fc from 'fast-check'
+import { afterAll, beforeAll, it } from 'vitest'
+import { engineTables } from '../../server/commands/tables.ts'
+import { testRuns } from '../chance.ts'
+import { InProcessTarget } from '../commands/in-process.ts'
+import { SocketTarget } from '../commands/socket-target.ts'
+import type { ServerProcess } from '../integration/processes.ts'
+import { startRedis } from '../integration/processes.ts'
+import { describeWith, redisServer } from '../needs.ts'
+import { compareServers } from './differential.ts'
+import type { FamilyName, RandomRequest } from './random-commands.ts'
+import { sessionOf } from './random-commands.ts'
+
+const runs = testRuns(30)
+/** What the engine alone does not answer as a server does: subcommands that are none, and commands that need the server. */
+const unlike = ['SELECT', 'SWAPDB', 'FLUSHDB', 'FLUSHALL', 'MOVE', 'XGROUP', 'XINFO', 'RANDOMKEY', 'DBSIZE']
+
+function isEngines({ parts }: RandomRequest): boolean {
+  const [name = '', second = ''] = parts.map((part) => String(part).toUpperCase())
+  if (name === 'OBJECT') return second === 'ENCODING' && parts.length === 3
+  if (name === 'XGROUP') return ['CREATE', 'SETID', 'DESTROY', 'CREATECONSUMER', 'DELCONSUMER'].includes(second) && parts.length > 3
+  if (name === 'XINFO') return ['STREAM', 'GROUPS'].includes(second) && parts.length === 3
+  if (name === 'COPY') return !parts.slice(3).some((part) => /^db$/i.test(String(part)))
+  return name in engineTables && !unlike.includes(name)
+}
+
+describeWith([redisServer], 'one type beside redis-server', () => {
+  const engine = new InProcessTarget(engineTables, 300)
+  let server: ServerProcess
+  let redis: SocketTarget
+  beforeAll(async () => {
+    server = await startRedis()
+    redis = new SocketTarget('redis', server.port)
+  })
+  afterAll(async () => {
+    await redis?.close()
+    await server?.stop()
+  })
+
+  const types: readonly FamilyName[] = ['hashes', 'lists', 'sets', 'sortedSets', 'geo', 'streams']
+
+  it.each(types)('%s: the same replies', async (type) => {
+    const others: FamilyName[] = type === 'sortedSets' ? ['sets', 'keys'] : ['keys']
+    const session = sessionOf([type, ...others]).map((each) => ({ ...each, requests: each.requests.filter(isEngines) }))
+    const property = fc.asyncProperty(session, async (each) => {
+      const difference = await compareServers(redis, engine, each)
+      if (difference !== undefined) throw new Error(difference)
+    })
+    // Minutes of shrinking say no more than seconds of it.
+    await fc.assert(property, { numRuns: runs, interruptAfterTimeLimit: 600_000 })
+  })
+})
