@@ -9,22 +9,11 @@ import type { ServerProcess } from '../integration/processes.ts'
 import { startRedis } from '../integration/processes.ts'
 import { describeWith, redisServer } from '../needs.ts'
 import { compareServers } from './differential.ts'
-import type { FamilyName, RandomRequest } from './random-commands.ts'
+import { isEngines } from './engine-requests.ts'
+import type { FamilyName } from './random-commands.ts'
 import { sessionOf } from './random-commands.ts'
 
 const runs = testRuns(30)
-/** What the engine alone does not answer as a server does: subcommands that are none, and commands that need the server. */
-const unlike = ['SELECT', 'SWAPDB', 'FLUSHDB', 'FLUSHALL', 'MOVE', 'XGROUP', 'XINFO', 'RANDOMKEY', 'DBSIZE']
-
-function isEngines({ parts }: RandomRequest): boolean {
-  const [name = '', second = ''] = parts.map((part) => String(part).toUpperCase())
-  if (name === 'OBJECT') return second === 'ENCODING' && parts.length === 3
-  if (name === 'XGROUP') return ['CREATE', 'SETID', 'DESTROY', 'CREATECONSUMER', 'DELCONSUMER'].includes(second) && parts.length > 3
-  if (name === 'XINFO') return ['STREAM', 'GROUPS'].includes(second) && parts.length === 3
-  if (name === 'COPY') return !parts.slice(3).some((part) => /^db$/i.test(String(part)))
-  return name in engineTables && !unlike.includes(name)
-}
-
 describeWith([redisServer], 'one type beside redis-server', () => {
   const engine = new InProcessTarget(engineTables, 300)
   let server: ServerProcess
