@@ -47,6 +47,7 @@ export function scriptingHost(server: Parts): ScriptingHost {
     get memoryBytesMax() {
       return Number(server.config.values['script-max-memory'])
     },
+    giveUpChanges: () => server.maintenance.giveUpChanges(),
     holdChanges: () => server.maintenance.holdChanges(),
     beginTurn: () => server.turn.begin(),
     settle: () => server.shard?.tier.settle(),

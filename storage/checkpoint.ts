@@ -16,6 +16,7 @@ import { deleteValues } from './pieced-values.ts'
 import type { Sizes } from './sizes.ts'
 import { defaultSizes } from './sizes.ts'
 import type { Tier } from './tier.ts'
+import { wholeRecords } from './whole-records.ts'
 import type { WriteOut } from './write-out.ts'
 
 const entriesPerSlice = 256
@@ -113,6 +114,7 @@ export class Checkpointer {
       this.#throwIfGivenUp()
       if (this.#hasTwoEpochs) await this.#joinEpochs()
       if (this.#mustRenew()) await this.#renewCatalog()
+      await wholeRecords(this.#keyspace, this.#clock)
       // From here to the first await is the moment that the checkpoint is of.
       const lsn = this.#log.appended
       this.#writeOut.recordDeletions()
@@ -121,8 +123,11 @@ export class Checkpointer {
       // What becomes stale from here on may be what this checkpoint's rows refer to: it stays until the next.
       freed.take(this.#tier.staleIds)
       await this.#writeAll()
+      await wholeRecords(this.#keyspace, this.#clock)
       this.#writeOut.recordDeletions()
       await this.#recordFreed(freed)
+      // A script may have moved values that are recorded by now.
+      await wholeRecords(this.#keyspace, this.#clock)
       await this.#log.committed(this.#log.appended)
       await this.#log.sync()
       await this.#store.sync()
@@ -202,6 +207,7 @@ export class Checkpointer {
     const catalog = await CatalogWriter.create(this.#files, this.#directory, this.#catalog.generation + 1)
     this.#formers.push(this.#catalog)
     this.#isIncomplete = true
+    await wholeRecords(this.#keyspace, this.#clock)
     this.#catalog = catalog
     this.#writeOut.abandonTrees()
     this.#writeOut.catalog = catalog
@@ -219,6 +225,7 @@ export class Checkpointer {
         while (this.#writeOut.isUnderWay) await this.#writeOut.step(0)
         if (this.#catalog.pendingBytes > 1024 * 1024) await this.#catalog.flush()
         else await new Promise<void>((resolve) => this.#clock.afterTurn(resolve))
+        await wholeRecords(this.#keyspace, this.#clock)
         // What was deleted meanwhile may have been recorded before.
         this.#writeOut.recordDeletions()
         this.#throwIfGivenUp()

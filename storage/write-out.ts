@@ -28,6 +28,7 @@ import { defaultSizes } from './sizes.ts'
 import type { Tier } from './tier.ts'
 import type { ValueCodec } from './value-codec.ts'
 import { LARGE_VALUE_BYTES } from './value-codec.ts'
+import { wholeRecords } from './whole-records.ts'
 import { WriteBatch } from './write-batch.ts'
 
 /** How long one stretch of copying may hold the event loop. */
@@ -189,6 +190,7 @@ export class WriteOut implements FrozenVisitor {
   async #collect(batch: WriteBatch, left: number, queue: RefQueue): Promise<number> {
     const { frozen } = this.#tier
     let looked = 0
+    await wholeRecords(this.#keyspace, this.#clock)
     let until = this.#clock.monotonicMs() + sliceMs
     this.recordDeletions()
     for (let steps = 1; batch.bytes < this.#sizes.batchBytes && batch.count < this.#sizes.batchEntries; steps++) {
@@ -201,6 +203,7 @@ export class WriteOut implements FrozenVisitor {
       }
       if ((steps & 15) !== 0 || this.#clock.monotonicMs() < until) continue
       await new Promise<void>((resolve) => this.#clock.afterTurn(resolve))
+      await wholeRecords(this.#keyspace, this.#clock)
       until = this.#clock.monotonicMs() + sliceMs
       this.recordDeletions()
     }

@@ -13,6 +13,7 @@ import type { StagedWork } from '../staged-work.ts'
 import type { VisitMember } from '../types/set-leaf.ts'
 import type { CombinationPlan } from './combined-work.ts'
 import { syntaxError } from './errors.ts'
+import { longOf } from './long-argument.ts'
 import { MemberList } from './member-list.ts'
 import { storeMembers } from './set-change.ts'
 import { wantsSources } from './set-needs.ts'
@@ -212,7 +213,7 @@ function cardinalityAsked(args: Arguments): { readonly end: number; readonly lim
   let limit = 0
   for (let i = keys + 2; i < args.count; i += 2) {
     if (!args.is(i, 'LIMIT') || i + 1 >= args.count) return syntaxError
-    limit = args.integer(i + 1)
+    limit = longOf(args, i + 1)
     if (!(limit >= 0)) return "ERR LIMIT can't be negative"
   }
   return { end: keys + 2, limit }

@@ -124,5 +124,7 @@ export function rankSpan({ start, stop, reverse }: RangeOptions, length: number)
 export function slice({ first, end }: Span, { offset, limit, reverse }: RangeOptions): { first: number; count: number } {
   const left = offset < 0 ? 0 : Math.max(0, end - first - offset)
   const count = limit < 0 ? left : Math.min(left, limit)
+  // An offset may be far beyond the end: nobody is to walk there.
+  if (count === 0) return { first: 0, count: 0 }
   return { first: reverse ? end - 1 - offset : first + offset, count }
 }

@@ -50,6 +50,8 @@ export class Keyspace implements RefMatcher {
   /** Whether Redis would share the objects of small integers: not where the policy for eviction looks at each object's uses. */
   sharesIntegers = true
   observer: KeyspaceObserver
+  /** `inTheMaking`: a script that is suspended has changed something, or may have, and its record is to come. Until then nothing of this may be written out. */
+  recordState: 'whole' | 'inTheMaking' | 'givenUp' = 'whole'
   /** Set by the tier: for how many seconds, at least, a cold value with this stamp was not used. */
   coldIdleSeconds: (stamp: number) => number = () => 0
   readonly cachePrefetch: CachePrefetch

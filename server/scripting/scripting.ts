@@ -24,8 +24,10 @@ export interface ScriptingHost extends ScriptServer {
   /** How long a script may keep others waiting before they are told. 0: for ever. */
   readonly busyThresholdMs: number
   readonly memoryBytesMax: number
-  /** Lets nothing else change the keyspace until the returned function is called. */
+  /** Lets nothing else change the keyspace, or write it out, until the returned function is called. */
   holdChanges(): () => void
+  /** What it has changed so far never becomes a record. */
+  giveUpChanges(): void
   /** What was read for a run may leave memory again. */
   settle(): void
   /** A later turn begins. */
@@ -182,8 +184,9 @@ export class Scripting {
     const release: Running['release'] = []
     const sliceEndsMs = startMs + sliceMs
     const running: Running = { job, startMs, now: primary.x.now, database, sliceEndsMs, ticks: 0, isKilled: false, isBusy: false, release }
-    this.#calls.begin(job.client, job.args, job.rights, job.restarts, !job.mayWait)
+    // In this order: a new record counts its operations from 0.
     primary.beginUnit()
+    this.#calls.begin(job.client, job.args, job.rights, job.restarts, !job.mayWait)
     interpreter.tick = (maySuspend) => this.#tick(running, maySuspend)
     interpreter.endText = killedText
     const outcome = this.#within(running, () => {
@@ -221,6 +224,7 @@ export class Scripting {
   /** Runs nothing any more. */
   stop(): void {
     this.#stopped = true
+    if (this.#running !== undefined) this.#host.giveUpChanges()
   }
 
   #compiled(script: Script): Script | string {

@@ -93,13 +93,21 @@ export class Maintenance {
     this.onCheckpoint = former.onCheckpoint
   }
 
-  /** Lets no key expire or be evicted until the returned function is called. */
+  /** A record is being made in this turn and later ones: lets no key expire or be evicted, and nothing be written out, until the returned function is called. */
   holdChanges(): () => void {
+    const { keyspace } = this.#shard
     const could = this.mayChange
     this.mayChange = false
+    keyspace.recordState = 'inTheMaking'
     return () => {
       this.mayChange = could && !this.#logFailed
+      keyspace.recordState = 'whole'
     }
+  }
+
+  /** The record that is being made never will be. */
+  giveUpChanges(): void {
+    this.#shard.keyspace.recordState = 'givenUp'
   }
 
   /** The log takes no more records: expired keys stay, and nothing is evicted. */

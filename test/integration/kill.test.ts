@@ -12,7 +12,7 @@ import { chance } from '../chance.ts'
 import { builtMoraine, describeWith } from '../needs.ts'
 import type { ServerProcess } from './processes.ts'
 import { startMoraine } from './processes.ts'
-import { isHashKey, Writer } from './writer.ts'
+import { typeOf, Writer } from './writer.ts'
 
 const soakMinutes = Number(process.env.MORAINE_SOAK_MINUTES ?? 0)
 const kills = 20
@@ -35,6 +35,7 @@ const memory = [
 describeWith([builtMoraine], 'a server that is killed under load', () => {
   const random = chance()
   const writers = Array.from({ length: 4 }, (_, i) => new Writer(`w${i}`, chance(1 + i), keysPerWriter, valueBytesMax))
+  const queues = writers.flatMap((writer) => writer.queues)
   let directory: string
   let server: ServerProcess
 
@@ -56,23 +57,23 @@ describeWith([builtMoraine], 'a server that is killed under load', () => {
   /** Compares what the server has with what the writers know: all that is in doubt, and of the rest `samples` keys each, or all. */
   async function check(samples: number): Promise<void> {
     const client = new Redis(server.port)
-    const read = async (key: string, isHash: boolean) => {
-      if (!isHash) return (await client.get(key)) ?? undefined
-      const fields = new Map(Object.entries(await client.hgetall(key)))
-      expect(await client.hlen(key)).toBe(fields.size)
-      return fields.size === 0 ? undefined : fields
+    const read = async (key: string) => {
+      const type = typeOf(key)
+      return type === undefined ? ((await client.get(key)) ?? undefined) : type.read(client, key)
     }
+    let queueKeys = 0
     try {
       for (const writer of writers) {
         await writer.reconcile(read)
         const keys = samples === Number.POSITIVE_INFINITY ? [...writer.values.keys()] : writer.sample(samples)
         for (let i = 0; i < keys.length; i += 100) {
           const some = keys.slice(i, i + 100)
-          const found = await Promise.all(some.map((key) => read(key, isHashKey(key))))
+          const found = await Promise.all(some.map(read))
           expect(some.map((key, j) => writer.difference(key, found[j])).filter((wrong) => wrong !== undefined)).toEqual([])
         }
+        for (const queue of writer.queues) queueKeys += await queue.check(client)
       }
-      expect(await client.dbsize()).toBe(writers.reduce((sum, { values }) => sum + values.size, 0))
+      expect(await client.dbsize()).toBe(writers.reduce((sum, { values }) => sum + values.size, queueKeys))
     } finally {
       client.disconnect()
     }
@@ -80,10 +81,10 @@ describeWith([builtMoraine], 'a server that is killed under load', () => {
 
   /** Under `everysec` a killed process loses nothing either: the system has what was acknowledged. */
   async function killAndCheck(): Promise<void> {
-    await Promise.all(writers.map((writer) => writer.start(server.port)))
+    await start()
     await delay(100 + (random.nextUint32() % 700))
     await server.stop('SIGKILL')
-    await Promise.all(writers.map((writer) => writer.broken()))
+    await broken()
     const policy = random.nextUint32() % 2 === 0 ? 'always' : 'everysec'
     server = await startMoraine('--dir', directory, '--appendfsync', policy, ...memory)
     await check(samplesPerWriter)
@@ -95,7 +96,7 @@ describeWith([builtMoraine], 'a server that is killed under load', () => {
       await killAndCheck()
       const { replayed, loadMs } = server.ready
       console.log(
-        `kill ${kill} of ${kills}: ${acknowledged() - before} acknowledged, ${replayed} records replayed, ready after ${loadMs} ms`,
+        `kill ${kill} of ${kills}: ${acknowledged() - before} acknowledged, ${queues.reduce((sum, { delivered }) => sum + delivered, 0)} taken, ${replayed} records replayed, ready after ${loadMs} ms`,
       )
     }
   })
@@ -112,16 +113,26 @@ describeWith([builtMoraine], 'a server that is killed under load', () => {
     })
 
   it('stops in order on SIGTERM, loses nothing, and has nothing to replay', { timeout: 300_000 }, async () => {
-    await Promise.all(writers.map((writer) => writer.start(server.port)))
+    await start()
     await delay(300)
     process.kill(server.pid, 'SIGTERM')
     expect(await server.exited).toBe(0)
-    await Promise.all(writers.map((writer) => writer.broken()))
+    await broken()
     await server.stop()
     server = await startMoraine('--dir', directory, ...memory)
     expect(server.ready.replayed).toBe(0)
     await check(Number.POSITIVE_INFINITY)
   })
+
+  /** Writers write, and clients take what is pushed into queues. */
+  async function start(): Promise<void> {
+    await Promise.all(queues.map((queue) => queue.start(server.port)))
+    await Promise.all(writers.map((writer) => writer.start(server.port)))
+  }
+
+  async function broken(): Promise<void> {
+    await Promise.all([...writers, ...queues].map((each) => each.broken()))
+  }
 
   function acknowledged(): number {
     return writers.reduce((sum, writer) => sum + writer.acknowledged, 0)

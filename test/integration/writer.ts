@@ -11,6 +11,9 @@ import type { Random } from '../../engine/random.ts'
 import { chance } from '../chance.ts'
 import type { Reply } from '../commands/resp-decoder.ts'
 import { RespDecoder } from '../commands/resp-decoder.ts'
+import { Queue, queueForms } from './queues.ts'
+import type { Pen, Written } from './written-types.ts'
+import { rounds, writtenTypes } from './written-types.ts'
 
 /** Bytes that no compression makes smaller. */
 const noise = makeNoise(1 << 22)
@@ -18,18 +21,36 @@ const noise = makeNoise(1 << 22)
 const largeBytesMax = 3 << 20
 const pipelined = 32
 
-/** A string's pieces, each `number:length`; or a hash's fields. */
-type Value = string | ReadonlyMap<string, string>
+/** A string's pieces, each `number:length`; or what the key's type makes of it. */
+type Value = unknown
 
 interface Sent {
   /** One request, or a transaction's. */
   readonly requests: readonly (readonly string[])[]
   /** What it makes of each of its keys; undefined for none. */
   readonly effects: ReadonlyMap<string, Value | undefined>
+  /** It pushes an element there. */
+  readonly queue?: Queue
 }
+
+/** A script, and a function, of several commands: its arguments give them, each behind the number of its words. */
+const body = `local at, done = 1, 0
+while at <= #ARGV do
+  local count = tonumber(ARGV[at])
+  redis.call(unpack(ARGV, at + 1, at + count))
+  at = at + count + 1
+  done = done + 1
+end
+return done`
+const library = `#!lua name=writers
+redis.register_function('commands', function(KEYS, ARGV)
+${body}
+end)`
+const weighted = Object.entries(writtenTypes).flatMap(([letter, { weight }]) => Array.from({ length: weight }, () => letter))
 
 export class Writer {
   readonly name: string
+  readonly queues: readonly Queue[]
   /** Requests that were answered, transactions as one. */
   acknowledged = 0
   /** Of all keys, as of everything answered. */
@@ -41,7 +62,9 @@ export class Writer {
   readonly #random: Random
   readonly #keyCount: number
   readonly #bytesMax: number
+  readonly #pen: Pen
   #number = 0
+  #counter = 0
   #socket: Socket | undefined
   #running = false
   #closed: Promise<void> = Promise.resolve()
@@ -55,6 +78,8 @@ export class Writer {
     this.#random = random
     this.#keyCount = keyCount
     this.#bytesMax = bytesMax
+    this.queues = queueForms.map((form, i) => new Queue(`${name}:q${i}`, form))
+    this.#pen = { below: (n) => this.#below(n), piece: (length) => this.#piece(length), expand, next: () => ++this.#counter }
   }
 
   /** Connects and writes until the connection breaks or `drain` is called. Rejects what is no connection. */
@@ -83,11 +108,16 @@ export class Writer {
     this.#fill()
   }
 
-  /** Writes every key once, large hashes too, and returns when all is answered. */
+  /** Writes every key once, collections in several rounds, and returns when all is answered. */
   async populate(port: number): Promise<void> {
-    const plan: (() => Sent)[] = []
+    const plan: (() => Sent)[] = [() => ({ requests: [['FUNCTION', 'LOAD', 'REPLACE', library]], effects: new Map() })]
     for (let i = 0; i < this.#keyCount; i++) plan.push(() => this.#set(this.#key(i)))
-    for (let i = 0; i < 20; i++) for (let j = 0; j < 10; j++) plan.push(() => this.#setFields(`${this.name}:h${i}`, 20))
+    for (const [letter, { keys, fill }] of Object.entries(writtenTypes)) {
+      for (let i = 0; i < keys; i++) {
+        const key = `${this.name}:${letter}${i}`
+        for (let round = 0; round < rounds; round++) plan.push(() => sentOf(key, fill(key, this.#value(key), this.#pen, round)))
+      }
+    }
     this.#planned = plan
     await this.start(port)
     await this.drained()
@@ -124,23 +154,27 @@ export class Writer {
 
   /**
    * Finds out how much of what was not answered has happened, and takes that for the state. `read` gives a key's value
-   * as the server has it. Throws when no first part of it explains what is there.
+   * as the server has it, as one text. Throws when no first part of it explains what is there.
    */
-  async reconcile(read: (key: string, isHash: boolean) => Promise<string | ReadonlyMap<string, string> | undefined>): Promise<void> {
+  async reconcile(read: (key: string) => Promise<string | undefined>): Promise<void> {
     const pending = this.#pending
     this.#pending = []
     this.#sentValues.clear()
     this.#repliesLeft = 0
     const touched = new Set(pending.flatMap(({ effects }) => [...effects.keys()]))
-    const found = new Map<string, string | ReadonlyMap<string, string> | undefined>()
-    for (const key of touched) found.set(key, await read(key, isHashKey(key)))
-    let wrong = this.#firstDifference(found)
-    for (let done = 0; wrong !== undefined; done++) {
+    const found = new Map<string, string | undefined>()
+    for (const key of touched) found.set(key, await read(key))
+    let wrong = this.#differences(found)
+    let best = { wrong, done: 0 }
+    for (let done = 0; wrong.length > 0; done++) {
       const next = pending[done]
       if (next === undefined)
-        throw new Error(`${this.name}: ${pending.length} unanswered requests, and no first part of them explains ${wrong}`)
+        throw new Error(
+          `${this.name}: no first part of ${pending.length} unanswered requests explains what is there; ${best.done} of them all but ${best.wrong.join('; ')}; the next is ${summary(pending[best.done])}`,
+        )
       this.#apply(next)
-      wrong = this.#firstDifference(found)
+      wrong = this.#differences(found)
+      if (wrong.length < best.wrong.length) best = { wrong, done: done + 1 }
     }
   }
 
@@ -151,23 +185,14 @@ export class Writer {
   }
 
   /** What is wrong with a value that the server gave. */
-  difference(key: string, found: string | ReadonlyMap<string, string> | undefined): string | undefined {
+  difference(key: string, found: string | undefined): string | undefined {
     const value = this.values.get(key)
-    if (value === undefined || found === undefined)
-      return value === found ? undefined : `${key}: ${shown(found)} instead of ${shown(value)}`
-    if (typeof value === 'string') return found === expand(value) ? undefined : `${key}: ${shown(found)} instead of ${value}`
-    if (typeof found === 'string' || found.size !== value.size) return `${key}: ${shown(found)} instead of ${value.size} fields`
-    for (const [field, piece] of value)
-      if (found.get(field) !== expand(piece)) return `${key} ${field}: ${shown(found.get(field))} instead of ${piece}`
-    return undefined
+    const expected = value === undefined ? undefined : (typeOf(key)?.text(value, this.#pen) ?? expand(value as string))
+    return found === expected ? undefined : `${key}: ${shown(found, expected)} instead of ${shown(expected, found)}`
   }
 
-  #firstDifference(found: ReadonlyMap<string, string | ReadonlyMap<string, string> | undefined>): string | undefined {
-    for (const [key, value] of found) {
-      const wrong = this.difference(key, value)
-      if (wrong !== undefined) return wrong
-    }
-    return undefined
+  #differences(found: ReadonlyMap<string, string | undefined>): string[] {
+    return [...found].map(([key, value]) => this.difference(key, value)).filter((wrong) => wrong !== undefined)
   }
 
   #fill(): void {
@@ -194,6 +219,7 @@ export class Writer {
     const done = this.#pending.shift() as Sent
     this.#repliesLeft = this.#pending[0]?.requests.length ?? 0
     this.#apply(done)
+    done.queue?.acknowledge()
     this.acknowledged++
     this.#onAnswer()
   }
@@ -208,15 +234,43 @@ export class Writer {
   /** A random request or transaction. */
   #next(): Sent {
     const key = this.#key(this.#below(this.#keyCount))
-    const choice = this.#below(20)
-    if (choice < 8) return this.#set(key)
-    if (choice < 10) return this.#append(key)
-    if (choice < 11) return { requests: [['DEL', key]], effects: new Map([[key, undefined]]) }
-    if (choice < 14) return this.#increment(`${this.name}:n${this.#below(50)}`)
-    if (choice < 16) return this.#setFields(`${this.name}:h${this.#below(20)}`, 1 + this.#below(5))
-    if (choice < 17) return this.#deleteFields(`${this.name}:h${this.#below(20)}`)
-    if (this.#below(15) === 0) return this.#set(`${this.name}:l${this.#below(3)}`, largeBytesMax)
-    return this.#transaction()
+    const choice = this.#below(24)
+    if (choice < 5) return this.#set(key)
+    if (choice < 6) return this.#append(key)
+    if (choice < 7) return { requests: [['DEL', key]], effects: new Map([[key, undefined]]) }
+    if (choice < 9) return this.#increment(`${this.name}:n${this.#below(50)}`)
+    if (choice < 17) return this.#change()
+    if (choice < 18) return this.#moveKey()
+    if (choice < 20) return this.#push()
+    if (this.#below(20) === 0) return this.#set(`${this.name}:b${this.#below(3)}`, largeBytesMax)
+    return this.#together()
+  }
+
+  /** A request on a collection. */
+  #change(letter = weighted[this.#below(weighted.length)] as string): Sent {
+    const { keys, change } = writtenTypes[letter] as (typeof writtenTypes)[string]
+    const [key, other] = [this.#below(keys), this.#below(keys)].map((i) => `${this.name}:${letter}${i}`) as [string, string]
+    return sentOf(key, change(key, this.#value(key), this.#pen, other, this.#value(other)), other)
+  }
+
+  /** A collection comes to lie under another key. */
+  #moveKey(): Sent {
+    const letter = weighted[this.#below(weighted.length)] as string
+    const { keys } = writtenTypes[letter] as (typeof writtenTypes)[string]
+    const [key, other] = [this.#below(keys), this.#below(keys)].map((i) => `${this.name}:${letter}${i}`) as [string, string]
+    const value = this.#value(key)
+    if (value === undefined || key === other) return this.#change(letter)
+    const copies = this.#below(2) === 0
+    const effects = new Map([
+      [key, copies ? value : undefined],
+      [other, value],
+    ] as const)
+    return { requests: [copies ? ['COPY', key, other, 'REPLACE'] : ['RENAME', key, other]], effects }
+  }
+
+  #push(): Sent {
+    const queue = this.queues[this.#below(this.queues.length)] as Queue
+    return { requests: [queue.push(++this.#counter)], effects: new Map(), queue }
   }
 
   #set(key: string, bytesMax = this.#bytesMax): Sent {
@@ -238,37 +292,25 @@ export class Writer {
     return { requests: [['INCR', key]], effects: new Map([[key, `=${after}`]]) }
   }
 
-  #setFields(key: string, count: number): Sent {
-    const fields = new Map(this.#value(key) as ReadonlyMap<string, string> | undefined)
-    const words: string[] = []
-    for (let i = 0; i < count; i++) {
-      const field = `f${this.#below(300)}`
-      const piece = this.#piece(80 + this.#below(80))
-      fields.set(field, piece)
-      words.push(field, expand(piece))
+  /** Several requests on different keys: a transaction, a script or a function. */
+  #together(): Sent {
+    const makers = [
+      () => this.#increment(`${this.name}:n0`),
+      () => this.#set(this.#key(0)),
+      ...Object.keys(writtenTypes).map((letter) => () => this.#change(letter)),
+      () => this.#append(this.#key(1)),
+    ].filter((_, i) => i === 0 || this.#below(2) === 0)
+    const effects = new Map<string, Value | undefined>()
+    const requests: (readonly string[])[] = []
+    for (const make of makers) {
+      const made = make()
+      requests.push(...made.requests)
+      for (const [key, value] of made.effects) effects.set(key, value)
     }
-    return { requests: [['HSET', key, ...words]], effects: new Map([[key, fields]]) }
-  }
-
-  #deleteFields(key: string): Sent {
-    const fields = new Map(this.#value(key) as ReadonlyMap<string, string> | undefined)
-    const names = Array.from({ length: 4 }, () => `f${this.#below(300)}`)
-    for (const name of names) fields.delete(name)
-    return { requests: [['HDEL', key, ...names]], effects: new Map([[key, fields.size === 0 ? undefined : fields]]) }
-  }
-
-  /** Several requests on different keys. */
-  #transaction(): Sent {
-    const parts = [
-      this.#increment(`${this.name}:n0`),
-      this.#set(this.#key(0)),
-      this.#setFields(`${this.name}:h0`, 2),
-      this.#append(this.#key(1)),
-    ]
-    return {
-      requests: [['MULTI'], ...parts.flatMap(({ requests }) => requests), ['EXEC']],
-      effects: new Map(parts.flatMap(({ effects }) => [...effects])),
-    }
+    const how = this.#below(3)
+    if (how === 0) return { requests: [['MULTI'], ...requests, ['EXEC']], effects }
+    const words = requests.flatMap((each) => [`${each.length}`, ...each])
+    return { requests: [how === 1 ? ['EVAL', body, '0', ...words] : ['FCALL', 'commands', '0', ...words]], effects }
   }
 
   /** As of everything sent. */
@@ -289,8 +331,23 @@ export class Writer {
   }
 }
 
-export function isHashKey(key: string): boolean {
-  return key.includes(':h')
+/** The type of a key's collection; undefined for a string. */
+export function typeOf(key: string): (typeof writtenTypes)[string] | undefined {
+  return writtenTypes[key.charAt(key.indexOf(':') + 1)]
+}
+
+function sentOf(key: string, { words, after, other }: Written<unknown>, otherKey = key): Sent {
+  return {
+    requests: [words],
+    effects: new Map(
+      other === undefined
+        ? [[key, after]]
+        : [
+            [key, after],
+            [otherKey, other],
+          ],
+    ),
+  }
 }
 
 /** The text that a description of a value stands for. */
@@ -306,9 +363,18 @@ function expand(value: string): string {
     .join('')
 }
 
-function shown(value: Value | undefined): string {
-  if (value === undefined) return 'nothing'
-  return typeof value === 'string' ? `${value.slice(0, 40)}… (${value.length})` : `${value.size} fields`
+/** The commands of a request, and its keys with what it makes of strings. */
+function summary(sent: Sent | undefined): string {
+  const names = sent?.requests.map((words) => words.slice(0, 3).join(' ').slice(0, 60)).join(', ')
+  return `${names} → ${[...(sent?.effects ?? [])].map(([key, value]) => `${key} ${typeof value === 'string' ? value.slice(0, 30) : ''}`).join(', ')}`
+}
+
+/** A part of a text, from a little before the place where it differs from another one. */
+function shown(text: string | undefined, other: string | undefined): string {
+  if (text === undefined) return 'nothing'
+  let at = 0
+  while (at < text.length && text[at] === other?.[at]) at++
+  return `…${text.slice(Math.max(0, at - 20), at + 60)}… (${text.length}, different from ${at} on)`
 }
 
 function makeNoise(length: number): string {

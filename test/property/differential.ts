@@ -8,7 +8,8 @@ import type { Decoded, Reply } from '../commands/resp-decoder.ts'
 import type { Target } from '../commands/transcript.ts'
 import { sorted } from '../commands/transcript.ts'
 import type { RandomRequest, RandomSession } from './random-commands.ts'
-import { describeRequest } from './random-commands.ts'
+import { describeRequest, thresholdSettings } from './random-commands.ts'
+import { timeless as withoutTimes } from './random-stream-requests.ts'
 
 /** `order`: the same but for the order, where the caller has to know whether the order is free. `count`: one may count expired keys. */
 type Comparison = 'same' | 'different' | 'order' | 'count'
@@ -23,7 +24,7 @@ const expireAtMax = 2 ** 48 - 1
 export async function compareServers(left: Target, right: Target, session: RandomSession): Promise<string | undefined> {
   await Promise.all([left.reset(), right.reset()])
   const pair = new ServerPair(left, right)
-  await pair.ask('a', ['CONFIG', 'SET', 'hash-max-listpack-entries', `${session.listpackEntriesMax}`])
+  for (const name of thresholdSettings) await pair.ask('a', ['CONFIG', 'SET', name, `${session.listpackEntriesMax}`])
   await pair.ask('a', ['HELLO', `${session.protocols.a}`])
   await pair.ask('b', ['HELLO', `${session.protocols.b}`])
   for (const [index, request] of session.requests.entries()) {
@@ -69,7 +70,7 @@ class ServerPair {
   }
 
   async #isUnordered({ connection, parts }: RandomRequest): Promise<boolean> {
-    if (/^(KEYS|SCAN)$/i.test(String(parts[0]))) return true
+    if (/^(KEYS|SCAN|S(INTER|UNION|DIFF)|SPOP)$/i.test(String(parts[0]))) return true
     const [left, right] = await this.ask(connection, ['OBJECT', 'ENCODING', parts[1] as Buffer])
     return formatInline(left.reply) === '"hashtable"' && left.raw.equals(right.raw)
   }
@@ -108,17 +109,29 @@ function compareReplies(request: RandomRequest, left: Reply, right: Reply, queue
       return 'same'
     case 'DBSIZE':
       return same(left, right) === 'same' ? 'same' : 'count'
+    case 'XPENDING':
+    case 'XINFO':
+      return timeless(request, left) === timeless(request, right) ? 'same' : 'different'
     case 'HRANDFIELD':
+    case 'SRANDMEMBER':
       return shape(left) === shape(right) ? 'same' : 'different'
     case 'KEYS':
     case 'HKEYS':
     case 'HVALS':
+    case 'SMEMBERS':
+    case 'SINTER':
+    case 'SUNION':
+    case 'SDIFF':
+    case 'SPOP':
       return sorted(left, 'any') === sorted(right, 'any') ? 'order' : 'different'
     case 'HGETALL':
       return sorted(left, 'pairs') === sorted(right, 'pairs') ? 'order' : 'different'
     case 'SCAN':
       return compareScans(request.parts[1], left, right, 'any')
+    case 'SSCAN':
+      return compareScans(request.parts[2], left, right, 'any')
     case 'HSCAN':
+    case 'ZSCAN':
       return compareScans(request.parts[2], left, right, 'pairs')
     default:
       return same(left, right)
@@ -149,6 +162,12 @@ function near(left: Reply, right: Reply, tolerance: number, latest: number): Com
   if (a > latest * 0.9 && b > latest * 0.9) return 'same'
   // -1 and -2 have meanings of their own.
   return a === b || (a >= 0 && b >= 0 && Math.abs(a - b) <= tolerance) ? 'same' : 'different'
+}
+
+/** Without what a clock says. */
+function timeless({ parts }: RandomRequest, reply: Reply): string {
+  const words = parts.map(String)
+  return withoutTimes([words[0]?.toUpperCase() ?? '', words[1]?.toUpperCase() ?? '', ...words.slice(2)], formatInline(reply))
 }
 
 function shape(reply: Reply): string {

@@ -5,71 +5,47 @@
  */
 import fc from 'fast-check'
 import { quote } from '../commands/notation.ts'
+import { geoRequests, setRequests, sortedSetRequests, sortRequests, streamRequests } from './random-collections.ts'
+import type { Part, Parts } from './random-parts.ts'
+import {
+  all,
+  any,
+  bitOffset,
+  decimal,
+  field,
+  integer,
+  key,
+  maybe,
+  milliseconds,
+  named,
+  notDecimal,
+  notInteger,
+  offset,
+  one,
+  pastOrFuture,
+  pastOrFutureMs,
+  pattern,
+  range,
+  seconds,
+  several,
+  value,
+} from './random-parts.ts'
 
 export interface RandomRequest {
   readonly connection: 'a' | 'b'
   readonly parts: readonly Buffer[]
 }
 
+/** Settings that say up to which size a collection has its small form. */
+export const thresholdSettings = ['hash-max-listpack-entries', 'set-max-intset-entries', 'zset-max-listpack-entries'] as const
+
 export interface RandomSession {
   /** The protocol version of each connection. */
   readonly protocols: { readonly a: 2 | 3; readonly b: 2 | 3 }
-  /** hash-max-listpack-entries: small, so that some sessions have only hashtables. */
+  /** What `thresholdSettings` are set to: small, so that some sessions have only hashtables. */
   readonly listpackEntriesMax: number
   readonly requests: readonly RandomRequest[]
 }
-
-type Part = string | Buffer
-type Parts = fc.Arbitrary<readonly Part[]>
-
-const x = (count: number): string => 'x'.repeat(count)
-
-const key = fc.constantFrom<Part>('k1', 'k2', 'k3', 'k4', 'h1', 'h2', 'l1', 'l2', '', 'k\x00\r\n')
-const field = fc.constantFrom<Part>('f', 'g', 'h', 'i', 'j', '1', '', x(65), Buffer.from([0, 255, 13, 10]))
-const integer = fc.oneof(
-  { weight: 4, arbitrary: fc.integer({ min: -20, max: 20 }).map(String) },
-  {
-    weight: 1,
-    arbitrary: fc.constantFrom('9223372036854775807', '-9223372036854775808', '9223372036854775806', '4611686018427387904', '2147483648'),
-  },
-)
-const notInteger = fc.constantFrom<Part>('', 'abc', '1.5', '01', '+1', ' 1', '1 ', '-0', '0x10', '9223372036854775808', '1e3', '-', '--1')
-const decimal = fc.constantFrom<Part>('0.1', '0.2', '-2.25', '1.5', '3.0e3', '1e-5', '10', '-0.1', '100.01', '0', '12345678.9', '-1')
-const notDecimal = fc.constantFrom<Part>('nan', 'inf', '-inf', '1e5000', 'abc', '', ' 1', '1,5', '0x10', '1e400', '1.5.5')
-const value = fc.oneof<fc.Arbitrary<Part>[]>(
-  integer,
-  notInteger,
-  decimal,
-  notDecimal,
-  fc.constantFrom<Part>('abc', 'foobar', 'ohmytext', 'mynewtext', x(44), x(45), x(64), x(65), x(1000), x(20_000)),
-  fc.uint8Array({ maxLength: 12 }).map((bytes) => Buffer.from(bytes)),
-)
-/** Offsets of bytes at which writing stays small or is refused. */
-const offset = fc.constantFrom('0', '1', '5', '20', '-1', '700', '536870912', '9223372036854775807', 'abc', '')
-const bitOffset = fc.constantFrom('0', '1', '7', '8', '63', '100', '5000', '-1', '4294967296', 'abc', '#0', '#3', '#-1')
-const range = fc.oneof(integer, fc.constantFrom('0', '-1', '1', 'abc', '-100', '100'))
-/** A thousand seconds apart at least, so that GT and LT never depend on the milliseconds of a run. */
-const seconds = fc.oneof(
-  { weight: 5, arbitrary: fc.integer({ min: 1, max: 1_000_000 }).map((thousands) => `${thousands}000`) },
-  { weight: 1, arbitrary: fc.constantFrom('0', '-1', 'abc', '', '1.5', '9223372036854775807', '9223372036854775') },
-)
-/** What is too much in seconds is made too much in milliseconds: Moraine keeps no time behind the year 10889. */
-const milliseconds = seconds.map((text) => {
-  if (text === '9223372036854775') return '9223372036854775800'
-  return /^[1-9]\d{3,9}$/.test(text) ? `${text}000` : text
-})
-const pastOrFuture = fc.constantFrom('1', '33177117420', '33177117421', '33177999999', '0', '-1', 'abc', '9223372036854775807')
-const pastOrFutureMs = fc.constantFrom('1', '33177117420000', '33177117420500', '33177117421000', '0', '-1', '', '9223372036854775808')
-const pattern = fc.constantFrom('*', 'k*', 'k?', '[kh][12]', 'k[^1]', '', 'k1', '\\k1', 'none', '*\x00*', 'f*', '?')
-
-const literal = (text: string): Parts => fc.constant([text])
-const one = (arbitrary: fc.Arbitrary<Part>): Parts => arbitrary.map((part) => [part])
-const all = (...parts: readonly Parts[]): Parts => fc.tuple(...parts).map((lists) => lists.flat())
-const named = (name: string, ...arbitraries: readonly fc.Arbitrary<Part>[]): Parts =>
-  all(literal(name), ...arbitraries.map((arbitrary) => one(arbitrary)))
-const maybe = (parts: Parts): Parts => fc.oneof(fc.constant([]), parts)
-const several = (parts: Parts, maxLength = 4): Parts => fc.array(parts, { maxLength }).map((lists) => lists.flat())
-const any = (...words: readonly string[]): Parts => fc.constantFrom(...words).map((word) => [word])
 
 const setOption = fc.oneof(
   any('NX', 'XX', 'GET', 'KEEPTTL', 'nx', 'PERSIST'),
@@ -82,7 +58,7 @@ const expireOption = any('NX', 'XX', 'GT', 'LT', 'nx', 'BAD')
 const scanOption = fc.oneof(
   named('MATCH', pattern),
   named('COUNT', fc.constantFrom('1000', '1', '0', 'abc')),
-  named('TYPE', fc.constantFrom('string', 'hash', 'list', 'x')),
+  named('TYPE', fc.constantFrom('string', 'hash', 'list', 'set', 'zset', 'stream', 'x')),
 )
 const bitfieldType = fc.constantFrom('u8', 'i8', 'u4', 'i5', 'u63', 'i64', 'u1', 'i1', 'u16', 'u64', 'i0', 'x8')
 const bitfieldOperation = fc.oneof(
@@ -236,52 +212,88 @@ function isComparable(parts: readonly Part[]): boolean {
   if (name === 'CONFIG' || name === 'OBJECT') return !['IDLETIME', 'HELP', 'SET', 'GET'].includes(second)
   if (name === 'SETRANGE') return !/^\d{5,8}$/.test(String(parts[2]))
   if (name === 'SETBIT') return !/^\d{6,9}$|^[1-3]\d{9}$/.test(String(parts[2]))
+  // What is popped at random is the same only if it is all; an id of the clock's never is.
+  if (name === 'SPOP') return parts.length === 3 && second.length > 0 && parts[2] === '1000'
+  if (name === 'XADD') return !parts.some((part) => String(part) === '*')
+  if (name === 'EVAL') return isComparable(parts.slice(3))
   if (name === 'BITFIELD') return !parts.some((part) => /^#?\d{6,9}$|^#?[1-3]\d{9}$/.test(String(part)))
   return true
 }
 
-const wellFormed = fc.oneof(
-  { weight: 5, arbitrary: fc.oneof(...strings) },
-  { weight: 2, arbitrary: fc.oneof(...bits) },
-  { weight: 1, arbitrary: fc.oneof(...hyperloglogs) },
-  { weight: 5, arbitrary: fc.oneof(...hashes) },
-  { weight: 5, arbitrary: fc.oneof(...lists) },
-  { weight: 4, arbitrary: fc.oneof(...keys) },
-  { weight: 2, arbitrary: fc.oneof(...expiry) },
-  { weight: 2, arbitrary: fc.oneof(...transactions) },
-  { weight: 1, arbitrary: fc.oneof(...others) },
-)
-export const randomRequest: fc.Arbitrary<RandomRequest> = fc
-  .tuple(
-    fc.constantFrom<'a' | 'b'>('a', 'a', 'a', 'b'),
-    fc.oneof(
-      { weight: 5, arbitrary: wellFormed },
-      {
-        weight: 1,
-        arbitrary: fc
-          .tuple(wellFormed, fc.nat(8), fc.constantFrom('drop', 'add', 'swap', 'cut'), fc.oneof(value, key))
-          .map(([parts, at, how, extra]) => malformed(parts, at, how, extra)),
-      },
-    ),
-  )
-  .filter(([, parts]) => isComparable(parts))
-  .map(([connection, parts]) => ({
-    connection,
-    parts: parts.map((part) => (typeof part === 'string' ? Buffer.from(part, 'latin1') : part)),
-  }))
+/** The kinds of requests, and how often each comes in a session of all. */
+const families = {
+  strings: { weight: 4, requests: strings },
+  bits: { weight: 2, requests: bits },
+  hyperloglogs: { weight: 1, requests: hyperloglogs },
+  hashes: { weight: 4, requests: hashes },
+  lists: { weight: 4, requests: lists },
+  sets: { weight: 4, requests: setRequests },
+  sortedSets: { weight: 5, requests: sortedSetRequests },
+  geo: { weight: 1, requests: geoRequests },
+  streams: { weight: 4, requests: streamRequests },
+  sort: { weight: 1, requests: sortRequests },
+  keys: { weight: 4, requests: keys },
+  expiry: { weight: 2, requests: expiry },
+  transactions: { weight: 2, requests: transactions },
+  others: { weight: 1, requests: others },
+} as const satisfies Record<string, { readonly weight: number; readonly requests: readonly Parts[] }>
 
-export const randomSession: fc.Arbitrary<RandomSession> = fc
-  .record({
-    protocols: fc.record({ a: fc.constantFrom<2 | 3>(2, 3), b: fc.constantFrom<2 | 3>(2, 3) }),
-    listpackEntriesMax: fc.constantFrom(512, 512, 3, 0),
-    requests: fc.array(randomRequest, { minLength: 1, maxLength: 100, size: 'max' }),
-  })
-  .map((session) => ({ ...session, [fc.toStringMethod]: () => describeSession(session) }))
+export type FamilyName = keyof typeof families
+
+function wellFormed(names: readonly FamilyName[]): Parts {
+  return fc.oneof(...names.map((name) => ({ weight: families[name].weight, arbitrary: fc.oneof(...families[name].requests) })))
+}
+
+/** Executes a command, and goes on whatever comes of it. */
+const script = 'return {redis.pcall(unpack(ARGV))}'
+/** Within a script the order of sets and hashes is not compared. */
+const scripted: Parts = fc
+  .oneof(...strings, ...lists, ...sortedSetRequests, ...expiry.slice(0, 4))
+  .map((parts) => ['EVAL', script, '0', ...parts])
+  .filter((parts) => !/TTL|^OBJECT|^Z?RAND|SCAN/.test(String(parts[3])))
+
+function requestOf(names: readonly FamilyName[], scripts: number): fc.Arbitrary<RandomRequest> {
+  const whole = wellFormed(names)
+  return fc
+    .tuple(
+      fc.constantFrom<'a' | 'b'>('a', 'a', 'a', 'b'),
+      fc.oneof(
+        { weight: 50, arbitrary: whole },
+        { weight: scripts, arbitrary: scripted },
+        {
+          weight: 10,
+          arbitrary: fc
+            .tuple(whole, fc.nat(8), fc.constantFrom('drop', 'add', 'swap', 'cut'), fc.oneof(value, key))
+            .map(([parts, at, how, extra]) => malformed(parts, at, how, extra)),
+        },
+      ),
+    )
+    .filter(([, parts]) => isComparable(parts))
+    .map(([connection, parts]) => ({
+      connection,
+      parts: parts.map((part) => (typeof part === 'string' ? Buffer.from(part, 'latin1') : part)),
+    }))
+}
+
+/** A session of some kinds of requests; `scripts` of about 50 are scripts. */
+export function sessionOf(names: readonly FamilyName[], scripts = 0): fc.Arbitrary<RandomSession> {
+  return fc
+    .record({
+      protocols: fc.record({ a: fc.constantFrom<2 | 3>(2, 3), b: fc.constantFrom<2 | 3>(2, 3) }),
+      listpackEntriesMax: fc.constantFrom(512, 512, 3, 0),
+      requests: fc.array(requestOf(names, scripts), { minLength: 1, maxLength: 100, size: 'max' }),
+    })
+    .map((session) => ({ ...session, [fc.toStringMethod]: () => describeSession(session) }))
+}
+
+const everything = Object.keys(families) as FamilyName[]
+export const randomRequest: fc.Arbitrary<RandomRequest> = requestOf(everything, 0)
+export const randomSession: fc.Arbitrary<RandomSession> = sessionOf(everything, 1)
 
 /** The session as a transcript would show it. */
 export function describeSession(session: RandomSession): string {
   const settings = [
-    `> CONFIG SET hash-max-listpack-entries ${session.listpackEntriesMax}`,
+    ...thresholdSettings.map((name) => `> CONFIG SET ${name} ${session.listpackEntriesMax}`),
     `> HELLO ${session.protocols.a}`,
     `@b HELLO ${session.protocols.b}`,
   ]

@@ -13,7 +13,7 @@ const batch = 10
 const firstSeed = testSeed
 
 describe('a server that loses power again and again', () => {
-  const total = { crashes: 0, crashesInRecovery: 0, checkpoints: 0, coldReads: 0, demotions: 0, records: 0 }
+  const total = { crashes: 0, crashesInRecovery: 0, checkpoints: 0, coldReads: 0, demotions: 0, records: 0, served: 0, repeated: 0 }
 
   async function count(result: RunResult): Promise<void> {
     if (result.failure !== undefined) throw new Error(await explain(result), { cause: result.failure })

@@ -10,7 +10,18 @@ async function main(): Promise<void> {
   const runsMax = numberOf('--runs') ?? Number.POSITIVE_INFINITY
   const startMs = performance.now()
   const failed: number[] = []
-  const sums = { crashes: 0, crashesInRecovery: 0, commands: 0, records: 0, checkpoints: 0, coldReads: 0, coldWrites: 0, demotions: 0 }
+  const sums = {
+    crashes: 0,
+    crashesInRecovery: 0,
+    commands: 0,
+    records: 0,
+    checkpoints: 0,
+    coldReads: 0,
+    coldWrites: 0,
+    demotions: 0,
+    served: 0,
+    repeated: 0,
+  }
   let runs = 0
   let shownMs = startMs
   console.log(`simulating from seed ${first} on`)

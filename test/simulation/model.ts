@@ -10,14 +10,51 @@ interface Kept {
   readonly lsn: number
 }
 
-export type Contents =
-  | { readonly kind: 'string'; readonly text: string }
-  | { readonly kind: 'hash'; readonly fields: ReadonlyMap<string, string> }
-  | { readonly kind: 'set'; readonly members: ReadonlySet<string> }
-  | { readonly kind: 'list'; readonly elements: readonly string[] }
-  | { readonly kind: 'zset'; readonly scores: ReadonlyMap<string, number> }
+/** A field of a hash; it stays here when it has expired, and counts no more. */
+export interface Field {
+  readonly text: string
+  /** 0 for never. */
+  readonly expireAt: number
+}
 
-export type Item = Contents & Kept
+/** What a group has delivered and nobody has acknowledged. */
+export interface Pending {
+  readonly consumer: string
+  readonly deliveredAt: number
+  readonly deliveries: number
+}
+
+export interface Group {
+  readonly lastId: string
+  readonly consumers: ReadonlySet<string>
+  /** By the entry's id. */
+  readonly pending: ReadonlyMap<string, Pending>
+}
+
+export interface Stream {
+  /** Fields and values by id, in order. */
+  readonly entries: ReadonlyMap<string, readonly string[]>
+  readonly lastId: string
+  readonly groups: ReadonlyMap<string, Group>
+}
+
+/** What keys hold, by the kind of it. */
+export interface Values {
+  readonly string: string
+  readonly hash: ReadonlyMap<string, Field>
+  readonly set: ReadonlySet<string>
+  readonly list: readonly string[]
+  readonly zset: ReadonlyMap<string, number>
+  readonly stream: Stream
+  /** Registers that are not 0. To clients a string. */
+  readonly hyperloglog: { readonly registers: ReadonlyMap<number, number> }
+}
+
+export type Kind = keyof Values
+
+export type ItemOf<K extends Kind> = { readonly kind: K; readonly value: Values[K] } & Kept
+
+export type Item = { [K in Kind]: ItemOf<K> }[Kind]
 
 export type Items = ReadonlyMap<string, Item>
 
@@ -32,10 +69,10 @@ export const emptyState: State = {
   databases: Array.from({ length: 16 }, () => new Map()),
 }
 
-function sizeOf(contents: Exclude<Contents, { kind: 'string' }>): number {
-  if (contents.kind === 'hash') return contents.fields.size
-  if (contents.kind === 'set') return contents.members.size
-  return contents.kind === 'list' ? contents.elements.length : contents.scores.size
+/** A collection goes with its last element. */
+function isGone(value: Item['value']): boolean {
+  if (value instanceof Map || value instanceof Set) return value.size === 0
+  return Array.isArray(value) && value.length === 0
 }
 
 export class Model {
@@ -54,6 +91,12 @@ export class Model {
   nowMs = 0
   /** LSN of the newest change that the command in hand depends on. */
   seenLsn = 0
+  /** Whether the command in hand may wait: not in a transaction, nor in a script. */
+  mayBlock = true
+  /** The key for which a command that has waited is tried again. */
+  wokenFor: string | undefined
+  /** What a command that waits wants to know when it is tried again. */
+  remembered: unknown
 
   /** The present state, to be kept. */
   keep(): State {
@@ -83,18 +126,9 @@ export class Model {
     return item === undefined || this.#hasExpired(item) ? undefined : item
   }
 
-  putString(db: number, key: string, text: string, expireAt: number): void {
-    this.#put(db, key, { kind: 'string', text, expireAt, lsn: this.lsn })
-  }
-
-  putHash(db: number, key: string, fields: ReadonlyMap<string, string>, expireAt: number): void {
-    this.putCollection(db, key, { kind: 'hash', fields }, expireAt)
-  }
-
-  /** Puts a collection, which goes with its last element. */
-  putCollection(db: number, key: string, contents: Exclude<Contents, { kind: 'string' }>, expireAt: number): void {
-    if (sizeOf(contents) === 0) this.delete(db, key)
-    else this.#put(db, key, { ...contents, expireAt, lsn: this.lsn })
+  put<K extends Kind>(db: number, key: string, kind: K, value: Values[K], expireAt: number): void {
+    if (isGone(value)) this.delete(db, key)
+    else this.#put(db, key, { kind, value, expireAt, lsn: this.lsn } as unknown as Item)
   }
 
   putItem(db: number, key: string, item: Item): void {

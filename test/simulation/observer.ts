@@ -6,21 +6,40 @@
 import type { Arguments } from '../../engine/arguments.ts'
 import type { ReplyWriter } from '../../engine/reply-writer.ts'
 import type { Server } from '../../server/server.ts'
+import type { Primary } from '../../server/shard/primary.ts'
 import type { ColdBatch, ColdPut, ColdStore } from '../../storage/cold-store.ts'
 import { isHead } from '../../storage/pieced-values.ts'
 import { ValueCodec } from '../../storage/value-codec.ts'
 import type { TransactionLog } from '../../wal/transaction-log.ts'
 import type { State } from './model.ts'
 import { emptyState, Model } from './model.ts'
-import type { Expected } from './model-commands.ts'
-import { modelReply } from './model-commands.ts'
+import type { Expected } from './model-replies.ts'
+import { blocks, eachOf, throughLua } from './model-replies.ts'
+import { modelReply } from './types.ts'
 
-/** An executed request and what its client must see. */
+/** An executed request, or several as one, and what its client must see. */
 export interface Executed {
   readonly words: readonly string[]
   readonly expected: readonly Expected[]
   /** The reply reveals changes up to this LSN. */
   readonly lsn: number
+}
+
+/** Something that may make a record. */
+interface Frame {
+  /** Of its record; 0 for none. */
+  lsn: number
+  /** All words of its requests. */
+  readonly words: string[]
+}
+
+interface Unit extends Frame {
+  readonly outer: Unit | undefined
+  /** Undefined while nothing has been executed. */
+  address: string | undefined
+  readonly expected: Expected[]
+  changes: number
+  seenLsn: number
 }
 
 /** Values that the workload writes carry numbered tokens like `<17>`, each used once. */
@@ -38,8 +57,21 @@ export class Observer {
   records = 0
   commands = 0
   coldWrites = 0
-  #unit: { readonly address: string; readonly words: string[]; readonly expected: Expected[]; seenLsn: number } | undefined
-  #inUnit = false
+  /** Requests that have waited and were served. */
+  served = 0
+  /** Scripts that were run again because they met something cold. */
+  repeated = 0
+  /** The newest record that changed the libraries of functions. */
+  libraryLsn = 0
+  /** What is executed now, within whatever has woken it. */
+  #frame: Frame | undefined
+  /** The transaction or the script that is under way, one within the other. */
+  #unit: Unit | undefined
+  /** Where the replies of the script that has ended last were noted. */
+  #newest: Executed[] | undefined
+  #newestChanges = 0
+  /** What clients that wait remember, by address. */
+  readonly #remembered = new Map<string, unknown>()
 
   /** The server has recovered to `lsn`: goes on from the state as of then. Throws when there was no such state. */
   recovered(lsn: number): void {
@@ -50,12 +82,14 @@ export class Observer {
     this.#states = new Map([[lsn, state]])
     for (const [token, at] of this.#tokenLsn) if (at > lsn) this.#tokenLsn.set(token, Number.POSITIVE_INFINITY)
     this.executed.clear()
-    this.#inUnit = false
+    this.#remembered.clear()
+    this.#frame = undefined
     this.#unit = undefined
   }
 
   /** Begins to listen, also to the shards that may take the place of the present one. Called before the server has executed anything. */
   attach(server: Server): void {
+    this.#watchScripts(server)
     this.#attachToShard(server)
     const connectShard = server.connectShard.bind(server)
     server.connectShard = (shard) => {
@@ -68,43 +102,100 @@ export class Observer {
     const { primary } = server
     const { log } = primary
     this.log = log
-    const run = primary.run.bind(primary)
-    primary.run = (command, args, reply, database, staged) => {
-      const words = wordsOf(args)
-      const before = log.appended
-      this.#prepare(before + 1, primary.x.now)
-      const expected = modelReply(this.model, database, words)
-      const lsn = run(command, args, reply, database, staged)
-      if (!this.#inUnit) this.#committed(log, before, words)
-      this.#note(addressOf(server, reply), words, expected, log.appended > before ? log.appended : this.model.seenLsn)
+    const append = log.append.bind(log)
+    log.append = (...record) => {
+      const lsn = append(...record)
+      this.#appended(lsn)
       return lsn
     }
+    this.#watchRequests(server, primary)
+    this.#watchUnits(primary)
+    const change = primary.change.bind(primary)
+    // Only what has expired is deleted so, and that is missing from the model already.
+    primary.change = (work) => this.#within({ lsn: 0, words: [] }, () => change(work))
+  }
+
+  #watchRequests(server: Server, primary: Primary): void {
+    const { model } = this
+    const run = primary.run.bind(primary)
+    primary.run = (command, args, reply, database, staged, wokenFor) => {
+      const words = wordsOf(args)
+      const address = addressOf(server, reply)
+      const unit = this.#unit
+      this.commands++
+      model.lsn = primary.log.appended + 1
+      model.nowMs = primary.x.now
+      model.changes = 0
+      model.seenLsn = 0
+      model.mayBlock = unit === undefined
+      model.wokenFor = wokenFor?.key.toString('latin1')
+      model.remembered = this.#remembered.get(address)
+      const expected = modelReply(model, database, words)
+      const { changes, seenLsn, remembered } = model
+      const frame: Frame = { lsn: 0, words }
+      const lsn = this.#within(frame, () => run(command, args, reply, database, staged, wokenFor))
+      const hasBlocked = primary.keyWait !== undefined
+      if (hasBlocked !== (expected === blocks)) throw new Error(`${hasBlocked ? 'waits' : 'does not wait'}: ${shown(words)}`)
+      if (hasBlocked) this.#remembered.set(address, remembered)
+      if (expected === blocks) return lsn
+      if (wokenFor !== undefined) this.served++
+      if (unit === undefined) {
+        this.#requireRecord(frame, changes)
+        this.#push(address, { words, expected: [expected], lsn: frame.lsn || seenLsn })
+        return lsn
+      }
+      unit.address = address
+      unit.words.push(...words)
+      unit.expected.push(expected)
+      unit.changes += changes
+      // What the unit itself has changed is covered by its own record.
+      if (seenLsn <= primary.log.appended) unit.seenLsn = Math.max(unit.seenLsn, seenLsn)
+      return lsn
+    }
+  }
+
+  /** Transactions and scripts: within a transaction, a script's replies are one of the transaction's. */
+  #watchUnits(primary: Primary): void {
     const beginUnit = primary.beginUnit.bind(primary)
     primary.beginUnit = () => {
-      this.#inUnit = true
-      this.model.changes = 0
+      this.#unit = { outer: this.#unit, lsn: 0, address: undefined, words: [], expected: [], changes: 0, seenLsn: 0 }
       beginUnit()
     }
     const endUnit = primary.endUnit.bind(primary)
     primary.endUnit = () => {
-      const before = log.appended
-      const lsn = endUnit()
-      this.#inUnit = false
-      const unit = this.#unit
-      this.#unit = undefined
-      if (unit === undefined) return lsn
-      this.#committed(log, before, unit.words)
-      this.#push(unit.address, { words: ['EXEC'], expected: unit.expected, lsn: log.appended > before ? log.appended : unit.seenLsn })
+      const unit = this.#unit as Unit
+      const { outer } = unit
+      this.#unit = outer
+      this.#newest = undefined
+      this.#newestChanges = unit.changes
+      if (outer !== undefined) {
+        // Who runs a script in a transaction runs it to its end.
+        if (unit.address !== undefined) outer.expected.push(eachOf(unit.expected.map(throughLua)))
+        outer.words.push(...unit.words)
+        outer.changes += unit.changes
+        outer.seenLsn = Math.max(outer.seenLsn, unit.seenLsn)
+        return endUnit()
+      }
+      const lsn = this.#within(unit, endUnit)
+      this.#requireRecord(unit, unit.changes)
+      const { address, words, expected, seenLsn } = unit
+      if (address !== undefined) this.#newest = this.#push(address, { words, expected, lsn: unit.lsn || seenLsn })
+      else if (unit.lsn > 0) this.libraryLsn = unit.lsn
       return lsn
     }
-    const change = primary.change.bind(primary)
-    primary.change = (work) => {
-      const before = log.appended
-      const lsn = change(work)
-      // Only what has expired is deleted so, and that is missing from the model already.
-      this.model.changes = 0
-      this.#committed(log, before, [])
-      return lsn
+  }
+
+  /** A script that has met a cold key before it wrote is run again: what it was answered is forgotten. */
+  #watchScripts({ scripting }: Server): void {
+    const run = scripting.run.bind(scripting)
+    scripting.run = (job) => {
+      const started = run(job)
+      if (started === 'again') {
+        this.repeated++
+        const given = this.#newest?.pop()
+        if (this.#newestChanges > 0) throw new Error(`run again after a change: ${shown(given?.words ?? [])}`)
+      }
+      return started
     }
   }
 
@@ -138,44 +229,42 @@ export class Observer {
     }
   }
 
-  #prepare(lsn: number, nowMs: number): void {
-    const { model } = this
-    model.lsn = lsn
-    model.nowMs = nowMs
-    if (!this.#inUnit) model.changes = 0
-    model.seenLsn = 0
-    this.commands++
+  #within<T>(frame: Frame, work: () => T): T {
+    const outer = this.#frame
+    this.#frame = frame
+    const result = work()
+    this.#frame = outer
+    return result
   }
 
-  #committed(log: TransactionLog, before: number, words: readonly string[]): void {
-    if (log.appended === before) {
-      if (this.model.changes > 0) throw new Error(`a change without a record: ${words.join(' ').slice(0, 200)}`)
-      return
-    }
+  /** A record is complete, and those who wait have not been told of it yet: the model is as of this record. */
+  #appended(lsn: number): void {
+    const frame = this.#frame as Frame
+    frame.lsn = lsn
     this.records++
-    this.#states.set(log.appended, this.model.keep())
-    for (const word of words)
-      for (const [, token] of word.matchAll(tokens))
-        if (!this.#tokenLsn.has(token as string)) this.#tokenLsn.set(token as string, log.appended)
+    this.#states.set(lsn, this.model.keep())
+    for (const word of frame.words)
+      for (const [, token] of word.matchAll(tokens)) if (!this.#tokenLsn.has(token as string)) this.#tokenLsn.set(token as string, lsn)
   }
 
-  #note(address: string, words: readonly string[], expected: Expected, lsn: number): void {
-    if (!this.#inUnit) {
-      this.#push(address, { words, expected: [expected], lsn })
-      return
-    }
-    this.#unit ??= { address, words: [], expected: [], seenLsn: 0 }
-    this.#unit.words.push(...words)
-    this.#unit.expected.push(expected)
-    // What the transaction itself has changed is covered by its own record.
-    if (lsn <= (this.log as TransactionLog).appended) this.#unit.seenLsn = Math.max(this.#unit.seenLsn, lsn)
+  #requireRecord({ lsn, words }: Frame, changes: number): void {
+    if (lsn === 0 && changes > 0) throw new Error(`a change without a record: ${shown(words)}`)
   }
 
-  #push(address: string, executed: Executed): void {
+  #push(address: string, executed: Executed): Executed[] {
     const queue = this.executed.get(address)
-    if (queue === undefined) this.executed.set(address, [executed])
-    else queue.push(executed)
+    if (queue !== undefined) {
+      queue.push(executed)
+      return queue
+    }
+    const made = [executed]
+    this.executed.set(address, made)
+    return made
   }
+}
+
+function shown(words: readonly string[]): string {
+  return words.join(' ').slice(0, 200)
 }
 
 function wordsOf(args: Arguments): string[] {

@@ -75,6 +75,21 @@ describe('a script', () => {
     expect(await client.ask('INFO', 'commandstats')).toContain('cmdstat_eval:calls=4,')
   })
 
+  it('is not run again once it has written, however much the request before it wrote', async () => {
+    const scene = new Scene(3, { config: { ...cold, maxmemory: 1n << 30n } })
+    await scene.startUnobserved()
+    const client = await scene.plainClient()
+    await client.ask('SET', 'large', 'x'.repeat(300))
+    await scene.checkpoint()
+    const { shard } = scene.server
+    while ((shard?.tier.demoteOne() ?? -1) >= 0) await scene.pass(1)
+    await client.ask('MSET', 'a', '1', 'b', '2', 'c', '3')
+    expect(await client.ask('EVAL', "redis.call('INCR','n') return redis.call('STRLEN','large') + #redis.call('GET','large')", '0')).toBe(
+      ':600\r\n',
+    )
+    expect(await client.ask('GET', 'n')).toBe('$1\r\n1\r\n')
+  })
+
   it('that takes long lets others wait, then know, and end it', async () => {
     const scene = new Scene(4, { config: { 'busy-reply-threshold': 50 } })
     await scene.startUnobserved()
@@ -129,6 +144,37 @@ describe('a script', () => {
     expect(await one.receive()).toBe(':2\r\n')
     expect(scene.server.primary.log.appended).toBe(before + 1)
     expect(await other.ask('GET', 'k')).toBe('$1\r\n2\r\n')
+  })
+
+  it('that is suspended while a checkpoint runs is in it as a whole, or not at all', async () => {
+    const script = "redis.call('INCR','k') for i = 1, 2e7 do end redis.call('SET','l',string.rep('x',100)) return redis.call('INCR','k')"
+    for (const lastsMs of [1, 5, 1000]) {
+      const scene = new Scene(10, { diskMsMax: 0.01 })
+      await scene.startUnobserved()
+      const client = await scene.plainClient()
+      expect(await client.ask('SET', 'other', 'v')).toBe('+OK\r\n')
+      client.send('EVAL', script, '0')
+      while (scene.server.scripting.running === undefined) await scene.pass(0.01)
+      let isDone = false
+      const checkpoint = scene.server.maintenance.checkpoint().then(() => {
+        isDone = true
+      })
+      await scene.pass(lastsMs)
+      // Only once the script has ended may the checkpoint.
+      expect(isDone && scene.server.scripting.running !== undefined).toBe(false)
+      const hasReplied = client.hasReply
+      if (lastsMs === 1000) await scene.settled(checkpoint)
+      scene.machine.crash()
+      await scene.startUnobserved()
+      const again = await scene.plainClient()
+      const reply = await again.ask('EVAL', "return {redis.call('GET','k'),redis.call('STRLEN','l')}", '0')
+      expect(reply).toBe(hasReplied ? '*2\r\n$1\r\n2\r\n:100\r\n' : '*2\r\n$-1\r\n:0\r\n')
+      // A record that takes the LSN of the one that never was is no old news.
+      expect(await again.ask('INCR', 'k')).toBe(hasReplied ? ':3\r\n' : ':1\r\n')
+      scene.machine.crash()
+      await scene.startUnobserved()
+      expect(await (await scene.plainClient()).ask('GET', 'k')).toBe(hasReplied ? '$1\r\n3\r\n' : '$1\r\n1\r\n')
+    }
   })
 
   it('short enough makes others wait only', async () => {

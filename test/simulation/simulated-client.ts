@@ -2,7 +2,8 @@
 import { Buffer } from 'node:buffer'
 import type { Network, Pipe } from '../../server/network/network.ts'
 import { RespDecoder } from '../commands/resp-decoder.ts'
-import type { Observer } from './observer.ts'
+import { eachOf, throughLua, wrongWith } from './model-replies.ts'
+import type { Executed, Observer } from './observer.ts'
 
 export interface ReplySeen {
   readonly words: readonly string[]
@@ -18,6 +19,13 @@ const plain: Readonly<Record<string, string>> = {
   discard: '+OK\r\n',
   watch: '+OK\r\n',
   ping: '+PONG\r\n',
+  function: '$9\r\nsimulated\r\n',
+}
+const blocking = /^b(?:[lr]pop|lm|zm?pop)/
+
+/** Whether the time may be over before there is anything to answer. */
+function mayWait(words: readonly string[]): boolean {
+  return blocking.test((words[0] as string).toLowerCase()) || words.includes('BLOCK')
 }
 
 export class SimulatedClient {
@@ -107,20 +115,26 @@ export class SimulatedClient {
   }
 
   #compare(words: readonly string[], raw: string): void {
-    const executed = this.#observer.executed.get(this.#pipe.localAddress)?.shift()
-    if (executed === undefined) throw new Error(`not executed, but answered: ${shown(words)} → ${shown([raw])}`)
-    const isExec = words[0]?.toLowerCase() === 'exec'
-    if (!isExec && executed.words.join('\0') !== words.join('\0'))
-      throw new Error(`${shown(words)} is answered with the reply of ${shown(executed.words)}`)
-    const [first] = executed.expected
-    if (!isExec && typeof first === 'function') {
-      const wrong = first(raw)
-      if (wrong !== undefined) throw new Error(`${shown(words)} → ${shown([raw])}: ${wrong.slice(0, 500)}`)
-    } else {
-      const whole = isExec ? `*${executed.expected.length}\r\n${executed.expected.join('')}` : (first as string)
-      this.#require(words, raw, whole)
+    const queue = this.#observer.executed.get(this.#pipe.localAddress) ?? []
+    if (mayWait(words) && (raw === '*-1\r\n' || raw === '$-1\r\n')) {
+      if (queue[0]?.words.join('\0') === words.join('\0') && this.waiting[0]?.join('\0') !== words.join('\0'))
+        throw new Error(`${shown(words)} was executed, and answered as if its time were over`)
+      return
     }
+    const executed = queue.shift()
+    if (executed === undefined) throw new Error(`not executed, but answered: ${shown(words)} → ${shown([raw])}`)
+    this.#judge(words, raw, executed)
     this.onReply({ words, raw, lsn: executed.lsn })
+  }
+
+  #judge(words: readonly string[], raw: string, { words: done, expected }: Executed): void {
+    const name = (words[0] as string).toLowerCase()
+    const isScript = name === 'eval' || name === 'fcall'
+    const isOne = name !== 'exec' && !isScript
+    if (isOne && done.join('\0') !== words.join('\0')) throw new Error(`${shown(words)} is answered with the reply of ${shown(done)}`)
+    const judge = isOne ? expected[0] : eachOf(isScript ? expected.map(throughLua) : expected)
+    const wrong = wrongWith(raw, judge as string)
+    if (wrong !== undefined) throw new Error(`${shown(words)} → ${shown([raw])}: ${wrong.slice(0, 500)}`)
   }
 
   #require(words: readonly string[], raw: string, expected: string): void {

@@ -11,14 +11,15 @@ import { Config } from '../../server/config/config.ts'
 import type { Server } from '../../server/server.ts'
 import type { Sizes } from '../../storage/sizes.ts'
 import { defaultSizes } from '../../storage/sizes.ts'
+import { databases } from './draw.ts'
 import { EventLoop } from './event-loop.ts'
 import { Machine } from './machine.ts'
-import type { Contents } from './model.ts'
 import { Observer } from './observer.ts'
 import { SeededRandom } from './seeded-random.ts'
 import { SimulatedClient } from './simulated-client.ts'
 import { SimulatedNetwork } from './simulated-network.ts'
-import { allKeys, databases, Workload } from './workload.ts'
+import { allKeys, types } from './types.ts'
+import { library, Workload } from './workload.ts'
 
 export interface RunResult {
   readonly seed: number
@@ -32,6 +33,10 @@ export interface RunResult {
   readonly coldReads: number
   readonly coldWrites: number
   readonly demotions: number
+  /** Requests that have waited and were served. */
+  readonly served: number
+  /** Scripts that were run again because they met something cold. */
+  readonly repeated: number
   /** Hash of everything that clients saw, and when. */
   readonly trace: number
   /** What was done, in order: for a reader of a run that failed. */
@@ -83,15 +88,6 @@ export async function simulate(seed: number, options: SimulationOptions = {}): P
   return simulation.result(failure)
 }
 
-/** What reads a value whole, by its kind: names of commands, and what follows the key. */
-const wholeValue: Readonly<Record<Contents['kind'], readonly (readonly [string, ...string[]])[]>> = {
-  string: [['GET']],
-  hash: [['HLEN'], ['HGETALL']],
-  set: [['SCARD'], ['SMEMBERS']],
-  list: [['LLEN'], ['LRANGE', '0', '-1']],
-  zset: [['ZCARD'], ['ZRANGE', '0', '-1', 'WITHSCORES']],
-}
-
 class Simulation {
   readonly #seed: number
   readonly #options: SimulationOptions
@@ -118,12 +114,13 @@ class Simulation {
     // The world's chance, and the workload's: the one is drawn from at other times when steps are left out.
     const random = new SeededRandom(seed + worldStream)
     const workload = new Workload(new SeededRandom(seed + settingsStream))
+    const { draw } = workload
     this.#workload = workload
     this.#network = new SimulatedNetwork(random, this.#loop.process(), {
-      delayMsMax: 1 + workload.below(4),
-      pieceBytesMax: workload.pick([50, 20_000]),
+      delayMsMax: 1 + draw.below(4),
+      pieceBytesMax: draw.pick([50, 20_000]),
     })
-    this.#policy = workload.pick<Policy>(['always', 'always', 'always', 'everysec', 'no'])
+    this.#policy = draw.pick<Policy>(['always', 'always', 'always', 'everysec', 'no'])
     const values = this.#values()
     this.#machine = new Machine({
       loop: this.#loop,
@@ -132,12 +129,12 @@ class Simulation {
       observer: this.#observer,
       config: () => new Config(values),
       sizes: this.#sizes(),
-      diskMsMax: workload.pick([0.1, 1, 5]),
+      diskMsMax: draw.pick([0.1, 1, 5]),
     })
   }
 
   result(failure: Error | undefined): RunResult {
-    const { records, commands, coldWrites } = this.#observer
+    const { records, commands, coldWrites, served, repeated } = this.#observer
     return {
       seed: this.#seed,
       failure,
@@ -149,69 +146,76 @@ class Simulation {
       coldReads: this.#coldReads,
       coldWrites,
       demotions: this.#demotions,
+      served,
+      repeated,
       trace: this.#trace,
       told: this.#told,
     }
   }
 
   async run(): Promise<void> {
-    const workload = this.#workload
+    const { draw } = this.#workload
     for (const life of this.#options.lives ?? livesOf(this.#seed)) {
       const random = new SeededRandom(life.seed)
-      workload.random = random
+      draw.random = random
       if (!life.isLast) this.#planCrash()
       if (!(await this.#start())) continue
+      await this.#loadLibrary()
       await this.#audit()
       if (life.isLast) await this.#audit()
       else await this.#work(life.steps)
-      workload.random = random
-      await this.#end(life.isLast || workload.once(6))
+      draw.random = random
+      await this.#end(life.isLast || draw.once(6))
     }
   }
 
   #values(): Partial<Config['values']> {
-    const workload = this.#workload
+    const { draw } = this.#workload
     return {
       dir: '/data',
       bind: '*',
       appendfsync: this.#policy,
       maxmemory: 1n << 40n,
       'tier-cool-start-percent': 0,
-      'tier-drop-percent': workload.pick([0, 0, 100]),
-      'tier-min-value-size': workload.pick([0, 32, 200]),
-      'tier-promote': workload.pick(['second', 'always', 'never']),
-      'tier-compression-min-size': workload.pick([16, 256]),
-      'hash-max-listpack-entries': 1 + workload.below(12),
-      'hash-max-listpack-value': workload.pick([8, 64]),
-      'log-segment-bytes': workload.pick([8192, 16384, 65536]),
-      'checkpoint-log-bytes': workload.pick([2000, 20_000, 10_000_000]),
+      'tier-drop-percent': draw.pick([0, 0, 100]),
+      'tier-min-value-size': draw.pick([0, 32, 200]),
+      'tier-promote': draw.pick(['second', 'always', 'never']),
+      'tier-compression-min-size': draw.pick([16, 256]),
+      'hash-max-listpack-entries': 1 + draw.below(12),
+      'hash-max-listpack-value': draw.pick([8, 64]),
+      'set-max-intset-entries': draw.pick([3, 512]),
+      'zset-max-listpack-entries': 1 + draw.below(12),
+      'list-max-listpack-size': draw.pick([3, -2]),
+      'stream-node-max-entries': draw.pick([3, 10, 100]),
+      'log-segment-bytes': draw.pick([8192, 16384, 65536]),
+      'checkpoint-log-bytes': draw.pick([2000, 20_000, 10_000_000]),
       'checkpoint-interval-seconds': 0,
     } as unknown as Partial<Config['values']>
   }
 
   #sizes(): Sizes {
-    const workload = this.#workload
-    if (workload.once(8)) return defaultSizes
+    const { draw } = this.#workload
+    if (draw.once(8)) return defaultSizes
     return {
       arenaBytes: undefined,
       recordBytesMax: undefined,
-      largeValueBytes: workload.pick([20, 100, 1000, undefined]),
-      slicedValueBytes: workload.pick([20, 500, undefined]),
-      digestBytes: workload.pick([7, 100, 4096]),
-      treeLeafBytes: workload.pick([64, 200, 600]),
-      batchBytes: workload.pick([100, 1000, 100_000]),
-      batchEntries: workload.pick([1, 3, 4096]),
-      coldPieceBytes: workload.pick([100, 300, 2000, 1_000_000]),
-      catalogRecordsMin: workload.pick([1, 60, 400]),
-      deletesPerBatch: workload.pick([1, 5, 1000]),
+      largeValueBytes: draw.pick([20, 100, 1000, undefined]),
+      slicedValueBytes: draw.pick([20, 500, undefined]),
+      digestBytes: draw.pick([7, 100, 4096]),
+      treeLeafBytes: draw.pick([64, 200, 600]),
+      batchBytes: draw.pick([100, 1000, 100_000]),
+      batchEntries: draw.pick([1, 3, 4096]),
+      coldPieceBytes: draw.pick([100, 300, 2000, 1_000_000]),
+      catalogRecordsMin: draw.pick([1, 60, 400]),
+      deletesPerBatch: draw.pick([1, 5, 1000]),
     }
   }
 
   /** At some operation of one of the disks: soon, which is during recovery, or later. */
   #planCrash(): void {
-    const workload = this.#workload
-    const operations = 1 + workload.below(workload.pick([10, 60, 400, 1500]))
-    const isCold = workload.once(5)
+    const { draw } = this.#workload
+    const operations = 1 + draw.below(draw.pick([10, 60, 400, 1500]))
+    const isCold = draw.once(5)
     this.#tell(`power will fail at operation ${operations} of the ${isCold ? 'cold store' : 'disk'}`)
     if (isCold) this.#machine.coldCrashIn = operations
     else this.#machine.disk.crashAt(this.#machine.disk.operations + operations)
@@ -240,6 +244,17 @@ class Simulation {
     return true
   }
 
+  /** The functions that clients call; once their record is durable they are there. */
+  async #loadLibrary(): Promise<void> {
+    const { libraryLsn } = this.#observer
+    if (libraryLsn > 0 && libraryLsn <= this.#seenLsn) return
+    const [client] = await this.#connect(1)
+    if (client === undefined) return
+    client.send(['FUNCTION', 'LOAD', 'REPLACE', library])
+    await this.#until(() => client.waiting.length === 0)
+    client.destroy()
+  }
+
   /** Reads everything there is, and compares. */
   async #audit(): Promise<void> {
     const [client] = await this.#connect(1)
@@ -251,8 +266,11 @@ class Simulation {
       for (const key of allKeys) {
         const kind = this.#observer.model.get(db, key)?.kind
         client.send(['TYPE', key])
+        // Of what is not there, that is enough.
+        const type = types.find((each) => each.kind === kind)
+        if (type === undefined) continue
         client.send(['PTTL', key])
-        for (const [name, ...rest] of wholeValue[kind ?? 'string']) client.send([name, key, ...rest])
+        for (const words of type.reads(key)) client.send(words)
       }
     }
     await this.#until(() => client.waiting.length === 0)
@@ -261,23 +279,27 @@ class Simulation {
   }
 
   async #work(steps: readonly number[]): Promise<void> {
-    const workload = this.#workload
-    const count = 1 + workload.below(4)
-    const depth = workload.pick([1, 4, 30])
+    const { draw } = this.#workload
+    const count = 1 + draw.below(4)
+    const depth = draw.pick([1, 4, 30])
     const clients = await this.#connect(count)
     if (clients.length === 0) return
     for (const step of steps) {
       if (this.#machine.isOff) break
-      workload.random = new SeededRandom(step)
-      const at = workload.below(clients.length)
+      draw.random = new SeededRandom(step)
+      const first = draw.below(clients.length)
+      // One that waits for others is passed over.
+      const free = (): number =>
+        clients.findIndex((_, i) => (clients[(first + i) % clients.length] as SimulatedClient).waiting.length < depth)
+      await this.#until(() => free() >= 0)
+      const at = (first + Math.max(0, free())) % clients.length
       const client = clients[at] as SimulatedClient
-      await this.#until(() => client.waiting.length < depth)
-      for (const words of workload.next()) {
+      for (const words of this.#workload.next()) {
         this.#tell(`client ${at}: ${words.join(' ')}`)
         client.send(words)
       }
       this.#disturb()
-      if (workload.once(10)) await this.#pause(workload.below(30))
+      if (draw.once(10)) await this.#pause(draw.below(30))
     }
     await this.#until(() => clients.every(({ waiting }) => waiting.length === 0))
     this.#countTier()
@@ -286,23 +308,23 @@ class Simulation {
 
   /** What operators and load do to a server now and then. */
   #disturb(): void {
-    const workload = this.#workload
+    const { draw } = this.#workload
     const { server } = this.#machine
     if (server === undefined || this.#machine.isOff) return
-    if (workload.once(25)) {
+    if (draw.once(25)) {
       this.#tell('checkpoint')
       server.maintenance.checkpoint().then(
         () => this.#checkpoints++,
         () => undefined,
       )
     }
-    if (workload.once(80)) server.shardSwitch.reopen(workload.once(2)).catch(() => undefined)
+    if (draw.once(80)) server.shardSwitch.reopen(draw.once(2)).catch(() => undefined)
     if (server.shard === undefined) return
     const { settings } = server.shard.budget
-    if (workload.once(20)) settings.dropPercent = workload.pick([0, 100])
-    if (workload.once(40)) {
+    if (draw.once(20)) settings.dropPercent = draw.pick([0, 100])
+    if (draw.once(40)) {
       settings.throttlePercent = 0
-      this.#loop.schedule(workload.below(300), () => {
+      this.#loop.schedule(draw.below(300), () => {
         settings.throttlePercent = 100
       })
     }
@@ -359,6 +381,7 @@ class Simulation {
 
   async #until(done: () => boolean): Promise<void> {
     await this.#loop.run(() => {
+      this.#requireQuiet()
       for (const client of this.#clients) if (client.failure !== undefined) throw client.failure
       return this.#machine.isOff || done()
     })
