@@ -3,19 +3,23 @@
  * is void as soon as any row or node moves; that is counted (`TreeNodes.moves`).
  */
 import type { Separator } from './separator.ts'
-import type { LeafRow } from './tree-shape.ts'
 
 /** Places, a power of two; each remembers the separator that came last. */
 const placeCount = 128
 /** Root, node, row, one that is not used, and the separator. */
 const placeWords = 8
 
+interface Located {
+  node: number
+  row: number
+}
+
 export class LocatedLeaves {
   readonly #words = new Uint32Array(placeCount * placeWords)
   readonly #moves = new Float64Array(placeCount)
 
   /** Whether the leaf is known whose range holds a separator; `into` then names it. */
-  find(moves: number, root: number, { words: sought }: Separator, into: LeafRow): boolean {
+  find(moves: number, root: number, { words: sought }: Separator, into: Located): boolean {
     const words = this.#words
     const place = placeOf(sought)
     const w = place * placeWords

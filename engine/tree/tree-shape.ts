@@ -119,12 +119,10 @@ export class TreeShape {
     const counts = nodes.rowAt(node, 0) + 5
     const length = words[arena.wordAt(node) + 1] & 0xffff
     let sum = 0
-    if (row * 2 <= length) {
-      for (let i = 0, at = counts; i < row; i++, at += rowWords) sum += words[at]
-      return sum
-    }
-    for (let i = row, at = counts + row * rowWords; i < length; i++, at += rowWords) sum += words[at]
-    return total - sum
+    const isNearStart = row * 2 <= length
+    const end = isNearStart ? row : length
+    for (let i = isNearStart ? 0 : row; i < end; i++) sum += words[counts + i * rowWords]
+    return isNearStart ? sum : total - sum
   }
 
   first(root: number, into: LeafRow): void {
