@@ -1,6 +1,7 @@
 /** Collections so large that commands on all of one, or on a long range, are staged. */
 import type { Execution } from '../execution.ts'
 import { slicedValueBytes } from '../staged-work.ts'
+import { ImageSet } from '../tree/image-set.ts'
 import { TreeImage } from '../tree/tree-image.ts'
 
 /** Bytes of leaves in one part of a staged reply. */
@@ -29,5 +30,7 @@ export function partBytesOf({ limits }: Execution): number {
 
 /** What was rendered of the value of `entry` beforehand. */
 export function imageOf({ staged }: Execution, entry: number): TreeImage | undefined {
+  if (staged === undefined) return undefined
+  if (staged instanceof ImageSet) return staged.of(entry)
   return staged instanceof TreeImage && staged.shows(entry) ? staged : undefined
 }

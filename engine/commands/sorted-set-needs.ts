@@ -41,7 +41,8 @@ export function ofTree(name: string, named: TreeWants): WantsOf {
   return wants[name] as WantsOf
 }
 
-function treesOf({ trees }: Keyspace): SortedSetTrees {
+/** What looks into large sorted sets of a keyspace. */
+export function treesOf({ trees }: Keyspace): SortedSetTrees {
   if (known?.leaves !== trees) known = new SortedSetTrees(trees)
   return known
 }
@@ -140,10 +141,12 @@ function lengthOf({ leaves }: SortedSetTrees, root: number): number {
   return leaves.roots.count(root) / 2
 }
 
-function finderIn(trees: SortedSetTrees, root: number, wants: ColdWants): RankFinder {
+/** Finds ranks in a large sorted set; `wants`, if there is one, is told of what is cold and would tell. */
+export function finderIn(trees: SortedSetTrees, root: number, wants: ColdWants | undefined): RankFinder {
+  const known = (rank: number): number => (wants === undefined ? rank : wantRank(trees, root, rank, wants))
   return {
     length: lengthOf(trees, root),
-    rankOfScore: (score, withEqual) => wantRank(trees, root, trees.rankOfScore(root, score, withEqual), wants),
-    rankWhile: (isBefore: IsBefore) => wantRank(trees, root, trees.rankWhile(root, isBefore), wants),
+    rankOfScore: (score, withEqual) => known(trees.rankOfScore(root, score, withEqual)),
+    rankWhile: (isBefore: IsBefore) => known(trees.rankWhile(root, isBefore)),
   }
 }

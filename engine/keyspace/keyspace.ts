@@ -5,6 +5,9 @@
  *
  * Databases are physical: SWAPDB exchanges the numbers that clients see, in `logical`, and moves no key.
  */
+
+import type { EngineLimits } from '../engine-limits.ts'
+import { defaultEngineLimits } from '../engine-limits.ts'
 import { Arena } from '../memory/arena.ts'
 import { Messages, newKeyEvent } from '../messages.ts'
 import type { Random } from '../random.ts'
@@ -52,6 +55,8 @@ export class Keyspace implements RefMatcher {
   observer: KeyspaceObserver
   /** Set by the tier: for how many seconds, at least, a cold value with this stamp was not used. */
   coldIdleSeconds: (stamp: number) => number = () => 0
+  /** As the execution has them: for those who say what a request wants. */
+  limits: Readonly<EngineLimits> = defaultEngineLimits
   readonly cachePrefetch: CachePrefetch
   /** What the request in hand tells subscribers. */
   readonly messages = new Messages()

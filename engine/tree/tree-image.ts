@@ -102,7 +102,8 @@ export class TreeImage implements StagedWork {
     do {
       const held = nodes.count(at.node, at.row)
       if (isPast()) break
-      this.#renderer.leaf(trees.ref(at))
+      // A leaf without elements may be of another kind than those of the range.
+      if (held > 0) this.#renderer.leaf(trees.ref(at))
       shown += nodes.bytes(at.node, at.row)
       lsn = Math.max(lsn, nodes.lsn(at.node, at.row))
       count += held

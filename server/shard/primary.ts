@@ -97,9 +97,10 @@ export class Primary {
   }
 
   /** What should be done in slices before the request is executed; undefined if it may be executed at once. */
-  stage(command: Command, args: Arguments, database: number): StagedWork | undefined {
+  stage(command: Command, args: Arguments, database: number, reply: ReplyWriter): StagedWork | undefined {
     const { x } = this
     x.args = args
+    x.reply = reply
     x.database = database
     x.db = this.keyspace.logical[database]
     try {

@@ -53,8 +53,9 @@ export class InProcessEngine {
   }
 
   /** The work that the command stages, before its first step. */
-  stage(command: EngineCommand, args: Arguments, database: number): StagedWork | undefined {
+  stage(command: EngineCommand, args: Arguments, database: number, reply = new ReplyWriter()): StagedWork | undefined {
     this.#setRequest(args, database)
+    this.execution.reply = reply
     return command.stages?.(this.execution)
   }
 
@@ -106,7 +107,7 @@ export class InProcessSession {
   stage(...parts: readonly (string | number | Uint8Array)[]): StagedWork | undefined {
     const args = Arguments.of(...parts)
     const row = this.engine.tables[args.string(0).toUpperCase()]
-    return row === undefined || !takes(row, args) ? undefined : this.engine.stage(row, args, this.database)
+    return row === undefined || !takes(row, args) ? undefined : this.engine.stage(row, args, this.database, this.reply)
   }
 
   /** As `ask`, with what was staged for this very request. */

@@ -67,7 +67,10 @@ export class ColdEngine {
   /** As `ask`, with what was staged. */
   async askStaged(staged: StagedWork, ...parts: readonly string[]): Promise<Reply> {
     const args = Arguments.of(...parts)
-    const says = (await this.fetchFor(staged)) >= 0
+    let fetched = await this.fetchFor(staged)
+    const says = fetched >= 0
+    // What has come may tell what else is wanted.
+    while (fetched > 0) fetched = await this.fetchFor(staged)
     const reply = says ? this.session.exchange(args, staged).reply : await this.#run(args, staged)
     this.#coolSome()
     return reply

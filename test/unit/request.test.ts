@@ -4,6 +4,7 @@ import { Arguments } from '../../engine/arguments.ts'
 import { Keyspace } from '../../engine/keyspace/keyspace.ts'
 import { noObserver } from '../../engine/keyspace/observer.ts'
 import { memoryRefusal } from '../../engine/memory/refusal.ts'
+import { ReplyWriter } from '../../engine/reply-writer.ts'
 import type { StagedWork } from '../../engine/staged-work.ts'
 import type { Command } from '../../server/command-table.ts'
 import { Gate } from '../../server/gate.ts'
@@ -81,6 +82,7 @@ function fixture() {
       request.end()
     },
     failed: (text: string) => events.push(`failed: ${text}`),
+    reply: new ReplyWriter(),
     broke: (failure: unknown) => void events.push(`broke: ${(failure as Error).message}`),
   }
   const request: Request = new Request({ clock, gate, stagedWork, shard, coldReadFailed }, owner)
