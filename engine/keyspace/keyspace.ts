@@ -11,6 +11,7 @@ import { defaultEngineLimits } from '../engine-limits.ts'
 import { Arena } from '../memory/arena.ts'
 import { Messages, newKeyEvent } from '../messages.ts'
 import type { Random } from '../random.ts'
+import { RandomDraws } from '../random-draws.ts'
 import { TreeLeaves } from '../tree/tree-leaves.ts'
 import { AccessClock } from './access.ts'
 import { CachePrefetch } from './cache-prefetch.ts'
@@ -61,6 +62,8 @@ export class Keyspace implements RefMatcher {
   /** What the request in hand tells subscribers. */
   readonly messages = new Messages()
   readonly #hash: KeyHash
+  /** What requests draw when they say what they need. */
+  readonly draws: RandomDraws
   readonly #random: Random
 
   // The last look-up: a command that finds a key and then changes it hashes and probes once.
@@ -83,6 +86,7 @@ export class Keyspace implements RefMatcher {
     this.#hash = new KeyHash(random)
     this.cachePrefetch = new CachePrefetch(this.arena, this.#hash, this.trees)
     this.#random = random
+    this.draws = new RandomDraws(random)
   }
 
   /** Bytes of memory that keys, values and their bookkeeping take. */
