@@ -13,7 +13,8 @@ import { hashEnd } from '../types/hash-leaf.ts'
 import { hashSeparator } from '../types/score-separator.ts'
 import type { IsBefore } from '../types/sorted-set-tree.ts'
 import { SortedSetTrees } from '../types/sorted-set-tree.ts'
-import { wantMember, wantPlace, wantRank, wantRanks, wantRemoval } from '../types/sorted-set-wants.ts'
+import { keepsLittle } from '../types/sorted-set-type.ts'
+import { wantKept, wantMember, wantPlace, wantRank, wantRanks, wantRemoval } from '../types/sorted-set-wants.ts'
 import { readCursor } from './scan-arguments.ts'
 import { scoreArgument } from './score-argument.ts'
 import type { Bounds, RankFinder, Span } from './sorted-set-bounds.ts'
@@ -119,7 +120,11 @@ export const wantsStoredRange: WantsOf = (keyspace, entry, args, keyIndex, wants
 export function wantsRemoval(spanOf: (args: Arguments, finder: RankFinder) => Span | undefined): WantsOf {
   return ofTree('wantsRemoval', (trees, root, args, _keyIndex, wants) => {
     const span = spanOf(args, finderIn(trees, root, wants))
-    if (span !== undefined) wantRemoval(trees, root, span.first, span.end - span.first, wants)
+    if (span === undefined) return
+    const { first } = span
+    const count = span.end - first
+    if (keepsLittle(lengthOf(trees, root), count)) wantKept(trees, root, first, count, wants)
+    else if (count < lengthOf(trees, root)) wantRemoval(trees, root, first, count, wants)
   })
 }
 

@@ -7,12 +7,11 @@ import { wrongType } from '../execution.ts'
 import { sortedSetType } from '../keyspace/entries.ts'
 import { genericEvent, sortedSetEvent } from '../messages.ts'
 import { notAnInteger } from './errors.ts'
-import { MemberList } from './member-list.ts'
 import { ScoredList } from './scored-list.ts'
 import { imageOf } from './sliced-tree.ts'
 import type { Bounds, RankFinder, Span } from './sorted-set-bounds.ts'
 import { lexBounds, notALexRange, notAScoreRange, scoreBounds } from './sorted-set-bounds.ts'
-import { removeElements, replaceWith } from './sorted-set-change.ts'
+import { removeSpan, replaceWith } from './sorted-set-change.ts'
 import { replyScored, stageRange } from './sorted-set-image.ts'
 import { wantsLexCount, wantsRange, wantsRemoval, wantsScoreCount, wantsStoredRange } from './sorted-set-needs.ts'
 import type { FixedOptions } from './sorted-set-options.ts'
@@ -264,9 +263,8 @@ function removeBetween(x: Execution, bounds: Bounds | undefined, error: string, 
   const { first, end } = entry === 0 ? { first: 0, end: 0 } : spanOf(x, entry, bounds)
   if (first < end) {
     const isAll = end - first === x.keyspace.entries.length(entry)
-    const removed = new MemberList()
-    x.mutator.types.sortedSets.visit(entry, first, end - first, false, (bytes, from, to) => removed.add(bytes, from, to))
-    removeElements(x, entry, 1, removed)
+    if (isAll) x.mutator.deleteEntry(entry)
+    else removeSpan(x, entry, first, end - first)
     x.notify(sortedSetEvent, event, 1)
     if (isAll) x.notify(genericEvent, 'del', 1)
   }

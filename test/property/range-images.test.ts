@@ -11,7 +11,7 @@ import type { SeededRandom } from '../simulation/seeded-random.ts'
 import { ColdEngine } from './cold-engine.ts'
 
 const tables = { ...sortedSetCommands, ...streamCommands, ...keyCommands }
-const requestsMax = testRuns(250)
+const requestsMax = testRuns(120)
 type Words = readonly string[]
 
 /** An engine whose values go cold and whose requests are staged, and one that does everything at once. */
