@@ -177,4 +177,37 @@ describe('streams', () => {
     expect(staged).toBeGreaterThan(requestsMax / 5)
     expect(slices).toBeGreaterThan(2 * staged)
   })
+
+  function pendingRequest(random: SeededRandom): Words {
+    const consumer = random.pick<Words>([[], ['c'], ['d'], ['nobody']])
+    const idle = random.pick<Words>([[], ['IDLE', random.pick(['1', '5'])]])
+    return ['XPENDING', 's', random.pick(['g', 'g', 'g', 'h']), ...idle, from(random), to(random), `${random.below(500)}`, ...consumer]
+  }
+
+  function pendingChange(random: SeededRandom): Words {
+    const ids = Array.from({ length: 1 + random.below(5) }, () => `${random.below(newest)}-1`)
+    if (random.once(60)) return ['XGROUP', 'DESTROY', 's', 'g']
+    return random.pick([
+      ['XACK', 's', 'g', ...ids],
+      ['XCLAIM', 's', 'g', random.pick(['c', 'd', 'e']), '0', ...ids],
+      ['XREADGROUP', 'GROUP', 'g', random.pick(['c', 'd']), 'COUNT', '3', 'STREAMS', 's', '>'],
+      ['XREADGROUP', 'GROUP', 'h', 'c', 'COUNT', '3', 'STREAMS', 's', '>'],
+      ['XGROUP', 'DELCONSUMER', 's', 'g', random.pick(['d', 'e'])],
+      ['XGROUP', 'CREATE', 's', 'g', '0'],
+      ['XDEL', 's', ...ids],
+    ])
+  }
+
+  it('have entries pending, which are told as they are in the end', async () => {
+    const fill = async (pair: Pair): Promise<void> => {
+      newest = 0
+      for (; newest < 500; newest++) await pair.both(['XADD', 's', `${newest}-1`, 'field', 'value'])
+      for (const group of ['g', 'h']) await pair.both(['XGROUP', 'CREATE', 's', group, '0'])
+      for (const consumer of ['c', 'd', 'c']) await pair.both(['XREADGROUP', 'GROUP', 'g', consumer, 'COUNT', '130', 'STREAMS', 's', '>'])
+      await pair.both(['XREADGROUP', 'GROUP', 'h', 'c', 'COUNT', '400', 'STREAMS', 's', '>'])
+      for (const { engine } of [pair.cold, pair.plain]) engine.advance(3)
+    }
+    const { staged } = await session(fill, pendingRequest, pendingChange)
+    expect(staged).toBeGreaterThan(requestsMax / 5)
+  })
 })
