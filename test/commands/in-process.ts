@@ -85,8 +85,13 @@ export class InProcessSession {
   readonly engine: InProcessEngine
   readonly reply = new ReplyWriter()
   readonly #decoder = new RespDecoder()
+  /** Whether requests outside EXEC are done in slices where their rows have stages. */
+  slices = false
+  /** How many were. */
+  sliced = 0
   /** Requests since MULTI. */
   #queue: Arguments[] | undefined
+  #executes = false
   database = 0
 
   constructor(engine: InProcessEngine) {
@@ -138,7 +143,15 @@ export class InProcessSession {
     const command = found ?? row
     const name = (found === undefined ? own : subcommand).toLowerCase().replace(' ', '|')
     if (!takes(command, args)) this.reply.error(`ERR wrong number of arguments for '${name}' command`)
-    else this.engine.execute(command, args, this.reply, this.database, staged)
+    else this.engine.execute(command, args, this.reply, this.database, staged ?? this.#sliced(command, args))
+  }
+
+  /** All that is done in slices of a request outside EXEC. */
+  #sliced(command: EngineCommand, args: Arguments): StagedWork | undefined {
+    const work = this.slices && !this.#executes ? this.engine.stage(command, args, this.database, this.reply) : undefined
+    while (work?.step());
+    if (work !== undefined) this.sliced++
+    return work
   }
 
   #serverCommand(name: string, args: Arguments): boolean {
@@ -166,7 +179,9 @@ export class InProcessSession {
   #executeQueue(queue: readonly Arguments[]): void {
     this.#queue = undefined
     this.reply.array(queue.length)
+    this.#executes = true
     for (const args of queue) this.#dispatch(args)
+    this.#executes = false
   }
 
   #configure(parameter: string, value: string): void {
@@ -197,17 +212,22 @@ export class InProcessTarget implements Target {
   readonly #replies = new Map<string, Received[]>()
   #engine: InProcessEngine
   readonly #leafBytesMax: number | undefined
+  readonly #slicedBytes: number | undefined
+  /** Requests that were done in slices. */
+  sliced = 0
 
-  /** `leafBytesMax`: of trees, if not as ever. */
-  constructor(tables: CommandTables, leafBytesMax?: number) {
+  /** `leafBytesMax`: of trees, if not as ever. `slicedBytes`: from which on requests are done in slices, if at all. */
+  constructor(tables: CommandTables, leafBytesMax?: number, slicedBytes?: number) {
     this.#tables = tables
     this.#leafBytesMax = leafBytesMax
+    this.#slicedBytes = slicedBytes
     this.#engine = this.#newEngine()
   }
 
   #newEngine(): InProcessEngine {
     const engine = new InProcessEngine(this.#tables)
     if (this.#leafBytesMax !== undefined) engine.keyspace.trees.leafBytesMax = this.#leafBytesMax
+    engine.execution.limits.slicedValueBytes = this.#slicedBytes
     return engine
   }
 
@@ -215,10 +235,13 @@ export class InProcessTarget implements Target {
     let session = this.#sessions.get(connection)
     if (session === undefined) {
       session = this.#engine.connect()
+      session.slices = this.#slicedBytes !== undefined
       this.#sessions.set(connection, session)
       this.#replies.set(connection, [])
     }
+    const before = session.sliced
     this.#replies.get(connection)?.push(session.exchange(argumentsOf(request)))
+    this.sliced += session.sliced - before
   }
 
   async receive(connection: string): Promise<Received> {

@@ -3,7 +3,7 @@
  * small. Ranges by member are asked of a key with one score only: otherwise Redis's answer depends on chance.
  */
 import fc from 'fast-check'
-import { afterAll, beforeAll, it } from 'vitest'
+import { afterAll, beforeAll, expect, it } from 'vitest'
 import { engineTables } from '../../server/commands/tables.ts'
 import { testRuns } from '../chance.ts'
 import { InProcessTarget } from '../commands/in-process.ts'
@@ -136,7 +136,6 @@ const session: fc.Arbitrary<RandomSession> = fc
   })
 
 describeWith([redisServer], 'sorted sets beside redis-server', () => {
-  const engine = new InProcessTarget(engineTables, 300)
   let server: ServerProcess
   let redis: SocketTarget
   beforeAll(async () => {
@@ -148,11 +147,26 @@ describeWith([redisServer], 'sorted sets beside redis-server', () => {
     await server?.stop()
   })
 
-  it('give the same replies', async () => {
+  const compare = async (engine: InProcessTarget, runs: number, first: readonly RandomRequest[] = []): Promise<void> => {
     const property = fc.asyncProperty(session, async (each) => {
-      const difference = await compareServers(redis, engine, each)
+      const difference = await compareServers(redis, engine, { ...each, requests: [...first, ...each.requests] })
       if (difference !== undefined) throw new Error(difference)
     })
-    await fc.assert(property, { numRuns: testRuns(20) })
+    await fc.assert(property, { numRuns: runs })
+  }
+
+  it('give the same replies', async () => {
+    await compare(new InProcessTarget(engineTables, 300), testRuns(20))
+  })
+
+  it('give the same replies in slices', async () => {
+    const engine = new InProcessTarget(engineTables, 100, 1)
+    // So many that they are trees.
+    const filled = ['z1', 'z2', 'z3', 'lex'].map((name): RandomRequest => {
+      const elements = Array.from({ length: 200 }, (_, i) => [name === 'lex' ? '0' : `${i % 7}`, `m${i}`])
+      return { connection: 'a', parts: ['ZADD', name, ...elements.flat()].map((part) => Buffer.from(part)) }
+    })
+    await compare(engine, testRuns(20), filled)
+    expect(engine.sliced).toBeGreaterThan(testRuns(20) / 4)
   })
 })
