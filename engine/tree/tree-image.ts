@@ -10,6 +10,7 @@
  */
 
 import { wantRow } from '../cold-wants.ts'
+import type { Entries } from '../keyspace/entries.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
 import { TreeHandle } from '../keyspace/value-handle.ts'
 import type { ColdWants } from '../need.ts'
@@ -48,6 +49,7 @@ export type SpanOf = (root: number, wants?: ColdWants) => RankSpan | undefined
 const leavesAhead = 64
 
 export class TreeImage implements StagedWork {
+  readonly #entries: Entries
   readonly #trees: TreeLeaves
   readonly #handle: TreeHandle
   readonly #renderer: LeafRenderer
@@ -60,10 +62,13 @@ export class TreeImage implements StagedWork {
   readonly #position = new Separator()
   #hasBegun = false
   #isRendered = false
+  /** Of the collection's last change when all parts were rendered: as long as there is no later one, all are good. -1 if it changed in between. */
+  #steadyLsn = -1
   #memoryBytes = 0
 
   /** Of an entry whose value is a tree, in parts that show about `partBytes`; of all elements unless told, in their order or `backwards`. */
   constructor(keyspace: Keyspace, entry: number, renderer: LeafRenderer, partBytes: number, spanOf?: SpanOf, backwards = false) {
+    this.#entries = keyspace.entries
     this.#trees = keyspace.trees
     this.#handle = new TreeHandle(keyspace, entry)
     this.#renderer = renderer
@@ -113,6 +118,9 @@ export class TreeImage implements StagedWork {
     const next = hasMore ? shape.separator(at, new Separator()) : undefined
     if (shown > 0) {
       const bytes = this.#renderer.take()
+      const now = this.#lsn(shape.rootOf(at.node))
+      if (this.#parts.length === 0) this.#steadyLsn = now
+      else if (this.#steadyLsn !== now) this.#steadyLsn = -1
       this.#parts.push({ first: begin, end: next, lsn, count, bytes })
       this.#memoryBytes += bytes.length
     }
@@ -137,6 +145,7 @@ export class TreeImage implements StagedWork {
     if (root === 0) return false
     const span = this.#spanOf(root, wants)
     if (span === undefined) return true
+    if (trees.roots.coldLeaves(root) === 0) return true
     const at = new LeafRow()
     if (!this.#isRendered && this.#next(root, span, at)) {
       let left = leavesAhead
@@ -193,6 +202,10 @@ export class TreeImage implements StagedWork {
     return span
   }
 
+  #lsn(root: number): number {
+    return this.#entries.lsn(this.#trees.roots.owner(root))
+  }
+
   #moveOn(at: LeafRow): boolean {
     const { shape } = this.#trees
     return this.#backwards ? shape.previous(at) : shape.next(at)
@@ -217,10 +230,11 @@ export class TreeImage implements StagedWork {
     // Elements of the leaf in front of the range, in the order of the walk.
     let skipped = this.#backwards ? nodes.count(at.node, at.row) - 1 - shape.rankWithin : shape.rankWithin
     let next = 0
+    const isSteady = this.#steadyLsn === this.#lsn(root)
     for (let goesOn = true; goesOn && left > 0; ) {
       while (next < parts.length && this.#order((parts[next] as Part).first, at) < 0) next++
       const part = next < parts.length && this.#order((parts[next] as Part).first, at) === 0 ? parts[next] : undefined
-      const behind = part !== undefined && skipped === 0 && part.count <= left ? this.#behind(part, at) : undefined
+      const behind = part !== undefined && skipped === 0 && part.count <= left ? this.#behind(part, at, isSteady) : undefined
       if (part === undefined || behind === undefined) {
         const held = nodes.count(at.node, at.row)
         const shown = Math.min(held - skipped, left)
@@ -238,9 +252,13 @@ export class TreeImage implements StagedWork {
   }
 
   /** The leaf behind a part that begins at `from` (of the last part, its last leaf); undefined when the part is not good. */
-  #behind(part: Part, from: LeafRow): LeafRow | undefined {
-    const { nodes } = this.#trees
+  #behind(part: Part, from: LeafRow, isSteady: boolean): LeafRow | undefined {
+    const { nodes, shape } = this.#trees
     const at = new LeafRow().set(from.node, from.row)
+    if (isSteady && part.end !== undefined) {
+      shape.locate(shape.rootOf(from.node), part.end, at)
+      return at
+    }
     let count = 0
     for (;;) {
       const order = part.end === undefined ? 1 : this.#order(part.end, at)
