@@ -9,9 +9,11 @@ import { packedHeaderBytes, usedBytes } from '../memory/packed-bytes.ts'
 import type { ColdWants } from '../need.ts'
 import { ReplyWriter } from '../reply-writer.ts'
 import type { StagedWork } from '../staged-work.ts'
+import { slicedValueBytes } from '../staged-work.ts'
 import { ImageSet } from '../tree/image-set.ts'
 import type { LeafRenderer, SpanOf } from '../tree/tree-image.ts'
 import { TreeImage } from '../tree/tree-image.ts'
+import { rowsMax } from '../tree/tree-nodes.ts'
 import { parseStreamId, StreamId } from '../types/stream-id.ts'
 import { EntryCursor, entriesAt } from '../types/stream-node.ts'
 import { areNear, entriesBefore, entriesUpTo } from '../types/stream-ranks.ts'
@@ -72,7 +74,10 @@ function stageEntries(x: Execution, key: number, from: StreamId, to: StreamId, c
   const entry = slicedTree(x, key)
   if (entry === 0 || keyspace.entries.type(entry) !== streamType) return undefined
   const root = keyspace.entries.value(entry)
-  if (!isSliced(x, root, count) || from.compare(to) > 0 || areNear(keyspace.trees, root, from, to)) return undefined
+  if (!isSliced(x, root, count) || from.compare(to) > 0) return undefined
+  // What one node of the tree leads to is little, unless a test has very small slices.
+  const { trees, limits } = keyspace
+  if (rowsMax * trees.leafBytesMax < (limits.slicedValueBytes ?? slicedValueBytes) && areNear(trees, root, from, to)) return undefined
   const spanOf = entrySpan(keyspace, new StreamId().copy(from), new StreamId().copy(to), count, backwards)
   const span = spanOf(root)
   // Where a cold leaf has to tell, it is staged for that alone.

@@ -88,11 +88,11 @@ export class TreeImage implements StagedWork {
     if (span === undefined) return true
     const at = new LeafRow()
     if (!this.#next(root, span, at)) return false
-    if (this.#trees.ref(at) !== 0) this.#render(at, span)
+    this.#render(at, span)
     return !this.#isRendered
   }
 
-  /** Renders a part that begins with a leaf. */
+  /** Renders a part that begins with a leaf, unless that is cold. */
   #render(at: LeafRow, { first, end }: RankSpan): void {
     const trees = this.#trees
     const { shape, nodes } = trees
@@ -104,9 +104,8 @@ export class TreeImage implements StagedWork {
     let lsn = 0
     let count = 0
     let hasMore = true
-    do {
+    while (hasMore && shown < this.#partBytes && !isPast() && trees.ref(at) !== 0) {
       const held = nodes.count(at.node, at.row)
-      if (isPast()) break
       // A leaf without elements may be of another kind than those of the range.
       if (held > 0) this.#renderer.leaf(trees.ref(at))
       shown += nodes.bytes(at.node, at.row)
@@ -114,7 +113,7 @@ export class TreeImage implements StagedWork {
       count += held
       hasMore = this.#moveOn(at)
       rank += this.#backwards ? -nodes.count(at.node, at.row) : held
-    } while (hasMore && shown < this.#partBytes && trees.ref(at) !== 0)
+    }
     const next = hasMore ? shape.separator(at, new Separator()) : undefined
     if (shown > 0) {
       const bytes = this.#renderer.take()
