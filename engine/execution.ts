@@ -86,6 +86,7 @@ export class Execution implements Frame {
     this.mutator = mutator
     this.random = random
     this.limits = limits
+    keyspace.limits = limits
     this.hashTrees = mutator.hashes.trees
     this.messages = keyspace.messages
   }

@@ -68,8 +68,9 @@ export interface RefusableRequest extends GatedRequest {
 /** Whose request it is. */
 export interface RequestOwner {
   readonly database: number
-  readonly reply: ReplyWriter
   readonly transaction: Transaction
+  /** Where the reply will be written: what is staged of it is as the protocol wants it. */
+  readonly reply: ReplyWriter
   /** What the request waited for has come: it is tried again. */
   retry(): void
   /** `write` writes the reply of a request whose reply is deferred. `ms`: how long that took, if it counts as the command's. */
@@ -355,7 +356,8 @@ export class Request<Session = never> implements RefusableRequest {
   /** Has what is long done in slices beforehand, if the command's row asks for it. */
   #awaitsStagedWork({ primary }: Shard): boolean {
     if (this.command.stages === undefined || this.staged !== undefined) return false
-    const work = primary.stage(this.command, this.args, this.#owner.reply, this.#owner.database)
+    const { database, reply } = this.#owner
+    const work = primary.stage(this.command, this.args, reply, database)
     if (work === undefined) return false
     const giveUp = this.#host.stagedWork.add({
       work,

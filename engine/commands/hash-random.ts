@@ -7,24 +7,27 @@ import { keyAt } from '../command.ts'
 import type { Execution } from '../execution.ts'
 import { wrongType } from '../execution.ts'
 import { mayHoldExpired } from '../field-expiry.ts'
+import { hashType } from '../keyspace/entries.ts'
+import type { Protocol } from '../reply-writer.ts'
+import { ReplyWriter } from '../reply-writer.ts'
+import type { StagedWork } from '../staged-work.ts'
+import type { HashTrees } from '../types/hash-tree.ts'
 import type { PackedCursor } from '../types/packed-fields.ts'
 import { readPairAtRank } from '../types/packed-fields.ts'
 import { notAnInteger, syntaxError } from './errors.ts'
 import { eachPair, found } from './hash-fields.ts'
 import { livePairs } from './live-fields.ts'
 import { PairList } from './pair-list.ts'
-import { below, distinctBelow } from './random-ranks.ts'
+import { repeatsMax, walksOver, wantsRandomFields } from './random-needs.ts'
+import type { ElementRenderer } from './random-selection.ts'
+import { selectionOf, stageRandom } from './random-selection.ts'
 
 const countOutOfRange = 'ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807'
 const outOfRange = 'ERR value is out of range'
 const int64Min = -(2n ** 63n)
 const pairsMax = 2n ** 62n - 1n
-/** As many fields as one reply repeats at most: Redis goes on until memory ends. */
-const repeatsMax = 2 ** 24
 /** Tries to draw a field that has not expired before all are looked at. */
 const triesMax = 32
-/** A walk over the hash is worth it from one field wanted of so many. */
-const walkRatio = 8
 
 export const hashRandomCommands = {
   HRANDFIELD: {
@@ -37,9 +40,48 @@ export const hashRandomCommands = {
     complexity: 'O(N) where N is the number of fields asked for',
     syntax: 'key [count [WITHVALUES]]',
     summary: 'Returns fields at random: distinct ones, or with a negative count independent ones.',
+    needs: wantsRandomFields,
+    stages: stageFields,
     handler: hrandfield,
   },
 } as const satisfies Record<string, EngineCommand>
+
+/** Writes pairs into a buffer of its own as they will be replied. */
+class PairRenderer implements ElementRenderer {
+  readonly #trees: HashTrees
+  readonly #reply = new ReplyWriter()
+  readonly #withValues: boolean
+
+  constructor(trees: HashTrees, withValues: boolean, protocol: Protocol) {
+    this.#trees = trees
+    this.#withValues = withValues
+    this.#reply.protocol = protocol
+  }
+
+  leaf(ref: number, isChosen: () => boolean): void {
+    this.#trees.visitLeaf(ref, (bytes, pair) => {
+      if (isChosen()) replyPair(this.#reply, bytes, pair, this.#withValues)
+    })
+  }
+
+  one(ref: number, index: number): void {
+    let left = index
+    this.leaf(ref, () => left-- === 0)
+  }
+
+  take(): Buffer {
+    return this.#reply.output.takeAll()
+  }
+}
+
+function stageFields(x: Execution): StagedWork | undefined {
+  const { args, reply, hashTrees } = x
+  if (args.count < 3) return undefined
+  const count = args.bigInteger(2)
+  const withValues = args.count === 4 && args.is(3, 'WITHVALUES')
+  if (refusalOf(count, args.count > 3, withValues) !== undefined) return undefined
+  return stageRandom(x, hashType, Number(count), () => new PairRenderer(hashTrees, withValues, reply.protocol))
+}
 
 function hrandfield(x: Execution): void {
   if (x.args.count > 2) {
@@ -59,7 +101,7 @@ function hrandfield(x: Execution): void {
 
 /** The buffer in which `found` then says where the pair is that was drawn. */
 function anyField(x: Execution, entry: number): Buffer {
-  return pairAtRank(x, entry, below(x, x.keyspace.entries.length(entry)))
+  return pairAtRank(x, entry, x.keyspace.draws.takeOne(x.args, x.keyspace.entries.length(entry)))
 }
 
 /** As `anyField` among the fields that have not expired; undefined if there are none. */
@@ -70,7 +112,7 @@ function liveField(x: Execution, entry: number): Buffer | undefined {
   }
   const live = liveFields(x, entry)
   if (live.count === 0) return undefined
-  const drawn = below(x, live.count)
+  const drawn = x.keyspace.draws.below(live.count)
   live.read(drawn, found)
   return live.buffer(drawn)
 }
@@ -117,17 +159,12 @@ function replyLive(x: Execution, live: PairList, wanted: number, withValues: boo
     return
   }
   const { count } = live
-  const drawn = live.count === 0 ? [] : wanted > 0 ? distinctBelow(x, count, Math.min(wanted, count)) : repeatedBelow(x, count, -wanted)
-  const ranks = [...drawn]
+  const ranks = count === 0 ? [] : x.keyspace.draws.take(x.args, count, Math.min(wanted, count))
   beginPairs(x, ranks.length, withValues)
   for (const rank of ranks) {
     live.read(rank, found)
-    replyPair(x, live.buffer(rank), found, withValues)
+    replyPair(x.reply, live.buffer(rank), found, withValues)
   }
-}
-
-function* repeatedBelow(x: Execution, end: number, count: number): Generator<number> {
-  for (let i = 0; i < count; i++) yield below(x, end)
 }
 
 /** Each field drawn from all of them. */
@@ -136,42 +173,47 @@ function replyRepeatable(x: Execution, entry: number, wanted: number, withValues
     x.reply.error(outOfRange)
     return
   }
-  const { length, walks } = extent(x, entry, wanted)
+  const { args, keyspace, reply } = x
+  const length = keyspace.entries.length(entry)
   beginPairs(x, wanted, withValues)
-  if (!walks) {
-    for (let i = 0; i < wanted; i++) replyPair(x, pairAtRank(x, entry, below(x, length)), found, withValues)
+  if (repliesSelection(x, entry)) return
+  if (!walksOver(keyspace, entry, wanted)) {
+    for (const rank of keyspace.draws.take(args, length, -wanted)) replyPair(reply, pairAtRank(x, entry, rank), found, withValues)
     return
   }
   const pairs = new PairList()
   eachPair(x, entry, (bytes, pair) => pairs.add(bytes, pair))
   for (let i = 0; i < wanted; i++) {
-    const drawn = below(x, length)
+    const drawn = keyspace.draws.below(length)
     pairs.read(drawn, found)
-    replyPair(x, pairs.buffer(drawn), found, withValues)
+    replyPair(x.reply, pairs.buffer(drawn), found, withValues)
   }
 }
 
 /** No field twice; `wanted` is at most how many there are. */
 function replyDistinct(x: Execution, entry: number, wanted: number, withValues: boolean): void {
-  const { length, walks } = extent(x, entry, wanted)
+  const { args, keyspace, reply } = x
+  const length = keyspace.entries.length(entry)
   beginPairs(x, wanted, withValues)
-  if (!walks) {
-    for (const rank of distinctBelow(x, length, wanted)) replyPair(x, pairAtRank(x, entry, rank), found, withValues)
+  if (repliesSelection(x, entry)) return
+  if (!walksOver(keyspace, entry, wanted)) {
+    for (const rank of keyspace.draws.take(args, length, wanted)) replyPair(reply, pairAtRank(x, entry, rank), found, withValues)
     return
   }
   let ahead = length
   let missing = wanted
   eachPair(x, entry, (bytes, pair) => {
-    if (below(x, ahead--) >= missing) return
+    if (keyspace.draws.below(ahead--) >= missing) return
     missing--
-    replyPair(x, bytes, pair, withValues)
+    replyPair(x.reply, bytes, pair, withValues)
   })
 }
 
-function extent(x: Execution, entry: number, wanted: number): { length: number; walks: boolean } {
-  const { entries } = x.keyspace
-  const length = entries.length(entry)
-  return { length, walks: wanted * walkRatio >= length || (wanted > 1 && !entries.isTree(entry)) }
+/** Replies with what was chosen beforehand; false when nothing was. */
+function repliesSelection(x: Execution, entry: number): boolean {
+  const selection = selectionOf(x, entry)
+  selection?.each((bytes) => x.reply.rawShared(bytes))
+  return selection !== undefined
 }
 
 /** The buffer in which `found` then says where the pair is. */
@@ -189,8 +231,7 @@ function beginPairs(x: Execution, count: number, withValues: boolean): void {
   x.reply.array(withValues && x.reply.protocol === 2 ? 2 * count : count)
 }
 
-function replyPair(x: Execution, bytes: Buffer, pair: PackedCursor, withValues: boolean): void {
-  const { reply } = x
+function replyPair(reply: ReplyWriter, bytes: Buffer, pair: PackedCursor, withValues: boolean): void {
   if (withValues && reply.protocol === 3) reply.array(2)
   reply.bulk(bytes, pair.fieldStart, pair.fieldEnd)
   if (withValues) reply.bulk(bytes, pair.valueStart, pair.valueEnd)

@@ -8,8 +8,7 @@ import type { Values } from '../keyspace/values.ts'
 import { genericEvent, listEvent } from '../messages.ts'
 import { ReplyWriter } from '../reply-writer.ts'
 import type { StagedWork } from '../staged-work.ts'
-import { slicedValueBytes } from '../staged-work.ts'
-import type { LeafRenderer, RangeOf } from '../tree/tree-image.ts'
+import type { LeafRenderer, SpanOf } from '../tree/tree-image.ts'
 import { TreeImage } from '../tree/tree-image.ts'
 import type { VisitElement } from '../types/list-leaf.ts'
 import { visitSome } from '../types/list-leaf.ts'
@@ -17,7 +16,7 @@ import { keepElements } from './list-edits.ts'
 import { replyElements } from './list-elements.ts'
 import { wantsElements, wantsTrimmed } from './list-needs.ts'
 import { readLong } from './long-argument.ts'
-import { slicedTree } from './sliced-tree.ts'
+import { isSliced, partBytesOf, slicedTree } from './sliced-tree.ts'
 
 export const listRangeCommands = {
   LRANGE: {
@@ -66,9 +65,6 @@ function lrange(x: Execution): void {
   else replyElements(x, entry, from, count, false)
 }
 
-/** Bytes of leaves in one part of a staged reply. */
-const partBytesMax = 64 * 1024
-
 /** Writes elements into a buffer of its own as they will be replied. */
 class ElementRenderer implements LeafRenderer {
   readonly #values: Values
@@ -93,18 +89,17 @@ class ElementRenderer implements LeafRenderer {
 
 /** A long range of a large list is rendered in slices. */
 function stageRange(x: Execution): StagedWork | undefined {
-  const { keyspace, limits, args } = x
+  const { keyspace, args } = x
   const entry = slicedTree(x)
   if (entry === 0 || keyspace.entries.type(entry) !== listType) return undefined
   const start = Number(args.bigInteger(2) ?? Number.NaN)
   const stop = Number(args.bigInteger(3) ?? Number.NaN)
-  const rangeOf: RangeOf = (length) => ({ first: startOf(start, length), end: stopOf(stop, length) + 1 })
-  const length = keyspace.entries.length(entry)
-  const { first, end } = rangeOf(length)
-  const slicedBytes = limits.slicedValueBytes ?? slicedValueBytes
-  const leaves = keyspace.trees.roots.leaves(keyspace.entries.value(entry))
-  if (!(((end - first) / length) * leaves * keyspace.trees.leafBytesMax >= slicedBytes)) return undefined
-  return new TreeImage(keyspace, entry, new ElementRenderer(keyspace.values), Math.min(partBytesMax, slicedBytes), rangeOf)
+  const { roots } = keyspace.trees
+  const spanOf: SpanOf = (root) => ({ first: startOf(start, roots.count(root)), end: stopOf(stop, roots.count(root)) + 1 })
+  const root = keyspace.entries.value(entry)
+  const span = spanOf(root)
+  if (span === undefined || !isSliced(x, root, span.end - span.first)) return undefined
+  return new TreeImage(keyspace, entry, new ElementRenderer(keyspace.values), partBytesOf(x), spanOf)
 }
 
 function ltrim(x: Execution): void {

@@ -7,20 +7,24 @@ import { keyAt } from '../command.ts'
 import type { Execution } from '../execution.ts'
 import { wrongType } from '../execution.ts'
 import { setType } from '../keyspace/entries.ts'
+import type { Values } from '../keyspace/values.ts'
+import { packedHeaderBytes } from '../memory/packed-bytes.ts'
 import { genericEvent, setEvent } from '../messages.ts'
+import { ReplyWriter } from '../reply-writer.ts'
+import type { StagedWork } from '../staged-work.ts'
 import type { VisitMember } from '../types/set-leaf.ts'
+import { memberSizeAt, memberStartAt, visitMembers } from '../types/set-leaf.ts'
 import { notAnInteger, notPositive, syntaxError } from './errors.ts'
 import { MemberList } from './member-list.ts'
-import { below, distinctBelow } from './random-ranks.ts'
+import { repeatsMax, walksOver, wantsRandomMembers } from './random-needs.ts'
+import type { ElementRenderer } from './random-selection.ts'
+import { selectionOf, stageRandom } from './random-selection.ts'
 import { removeMembers } from './set-change.ts'
+import { slicedTree } from './sliced-tree.ts'
 
 const countOutOfRange = 'ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807'
 const outOfRange = 'ERR value is out of range'
 const int64Min = -(2n ** 63n)
-/** As many members as one reply repeats at most: Redis goes on until memory ends. */
-const repeatsMax = 2 ** 24
-/** A walk over the set is worth it from one member wanted of so many. */
-const walkRatio = 8
 
 export const setRandomCommands = {
   SPOP: {
@@ -34,6 +38,8 @@ export const setRandomCommands = {
     syntax: 'key [count]',
     briefArguments: 2,
     summary: 'Removes members at random and returns them.',
+    needs: wantsRandomMembers,
+    stages: stageAll,
     handler: spop,
   },
   SRANDMEMBER: {
@@ -47,9 +53,54 @@ export const setRandomCommands = {
     syntax: 'key [count]',
     briefArguments: 2,
     summary: 'Returns members at random: distinct ones, or with a negative count independent ones.',
+    needs: wantsRandomMembers,
+    stages: (x) => stageMembers(x, countOf(x)),
     handler: srandmember,
   },
 } as const satisfies Record<string, EngineCommand>
+
+/** Writes members into a buffer of its own as they will be replied. */
+class MemberRenderer implements ElementRenderer {
+  readonly #values: Values
+  readonly #reply = new ReplyWriter()
+
+  constructor(values: Values) {
+    this.#values = values
+  }
+
+  leaf(ref: number, isChosen: () => boolean): void {
+    visitMembers(this.#values.bytes(ref), this.#values.start(ref), (bytes, start, end) => {
+      if (isChosen()) this.#reply.bulk(bytes, start, end)
+    })
+  }
+
+  one(ref: number, index: number): void {
+    const bytes = this.#values.bytes(ref)
+    let at = this.#values.start(ref) + packedHeaderBytes
+    for (let i = 0; i < index; i++) at += memberSizeAt(bytes, at)
+    this.#reply.bulk(bytes, memberStartAt(bytes, at), at + memberSizeAt(bytes, at))
+  }
+
+  take(): Buffer {
+    return this.#reply.output.takeAll()
+  }
+}
+
+/** The count, 0 if there is none that is right. */
+function countOf({ args }: Execution): number {
+  return args.count === 3 ? Number(args.bigInteger(2) ?? 0n) : 0
+}
+
+function stageMembers(x: Execution, wanted: number): StagedWork | undefined {
+  return stageRandom(x, setType, wanted, () => new MemberRenderer(x.keyspace.values))
+}
+
+/** Of SPOP of all members: the set goes as a whole. */
+function stageAll(x: Execution): StagedWork | undefined {
+  const wanted = countOf(x)
+  const entry = wanted > 0 ? slicedTree(x) : 0
+  return entry !== 0 && wanted >= x.keyspace.entries.length(entry) ? stageMembers(x, wanted) : undefined
+}
 
 function spop(x: Execution): void {
   const { args, reply } = x
@@ -81,8 +132,10 @@ function spop(x: Execution): void {
 function pop(x: Execution, entry: number, wanted: number): void {
   const { args, reply } = x
   const isAll = wanted === x.keyspace.entries.length(entry)
+  const selection = isAll ? selectionOf(x, entry) : undefined
+  if (selection !== undefined) selection.each((bytes) => reply.rawShared(bytes))
   const popped = new MemberList()
-  eachDistinct(x, entry, wanted, (bytes, start, end) => popped.add(bytes, start, end))
+  if (selection === undefined) eachDistinct(x, entry, wanted, (bytes, start, end) => popped.add(bytes, start, end))
   for (let i = 0; i < popped.count; i++) reply.bulk(popped.buffer, popped.start(i), popped.end(i))
   if (isAll) x.mutator.deleteEntry(entry)
   else removeMembers(x, args.buffer, args.starts[1], args.ends[1], popped)
@@ -106,13 +159,15 @@ function srandmember(x: Execution): void {
   const wanted = Number(count)
   if (args.count === 2) {
     if (entry === 0) reply.nil()
-    else x.mutator.types.sets.atRank(entry, below(x, x.keyspace.entries.length(entry)), replyTo(x))
+    else x.mutator.types.sets.atRank(entry, x.keyspace.draws.takeOne(args, x.keyspace.entries.length(entry)), replyTo(x))
   } else if (entry === 0 || wanted === 0) reply.array(0)
   else if (wanted < 0) replyRepeatable(x, entry, -wanted)
   else {
     const distinct = Math.min(wanted, x.keyspace.entries.length(entry))
     reply.array(distinct)
-    eachDistinct(x, entry, distinct, replyTo(x))
+    const selection = selectionOf(x, entry)
+    if (selection !== undefined) selection.each((bytes) => reply.rawShared(bytes))
+    else eachDistinct(x, entry, distinct, replyTo(x))
   }
 }
 
@@ -127,39 +182,41 @@ function replyRepeatable(x: Execution, entry: number, wanted: number): void {
     reply.error(outOfRange)
     return
   }
-  const length = x.keyspace.entries.length(entry)
+  const { args, keyspace } = x
+  const length = keyspace.entries.length(entry)
   const { sets } = x.mutator.types
   reply.array(wanted)
-  if (!walks(x, entry, wanted)) {
-    for (let i = 0; i < wanted; i++) sets.atRank(entry, below(x, length), replyTo(x))
+  const selection = selectionOf(x, entry)
+  if (selection !== undefined) {
+    selection.each((bytes) => reply.rawShared(bytes))
+    return
+  }
+  if (!walksOver(keyspace, entry, wanted)) {
+    for (const rank of keyspace.draws.take(args, length, -wanted)) sets.atRank(entry, rank, replyTo(x))
     return
   }
   const all = new MemberList()
   sets.each(entry, (bytes, start, end) => all.add(bytes, start, end))
   for (let i = 0; i < wanted; i++) {
-    const drawn = below(x, length)
+    const drawn = keyspace.draws.below(length)
     reply.bulk(all.buffer, all.start(drawn), all.end(drawn))
   }
 }
 
 /** Visits `wanted` members, at most as many as there are, none twice. */
 function eachDistinct(x: Execution, entry: number, wanted: number, visit: VisitMember): void {
-  const length = x.keyspace.entries.length(entry)
+  const { args, keyspace } = x
+  const length = keyspace.entries.length(entry)
   const { sets } = x.mutator.types
-  if (!walks(x, entry, wanted)) {
-    for (const rank of distinctBelow(x, length, wanted)) sets.atRank(entry, rank, visit)
+  if (!walksOver(keyspace, entry, wanted)) {
+    for (const rank of keyspace.draws.take(args, length, wanted)) sets.atRank(entry, rank, visit)
     return
   }
   let ahead = length
   let missing = wanted
   sets.each(entry, (bytes, start, end) => {
-    if (below(x, ahead--) >= missing) return
+    if (keyspace.draws.below(ahead--) >= missing) return
     missing--
     visit(bytes, start, end)
   })
-}
-
-function walks(x: Execution, entry: number, wanted: number): boolean {
-  const { entries } = x.keyspace
-  return wanted * walkRatio >= entries.length(entry) || (wanted > 1 && !entries.isTree(entry))
 }

@@ -7,7 +7,8 @@ import { leafForm, packedForm, treeForm } from '../keyspace/entries.ts'
 import { packedHeaderBytes, usedBytes } from '../memory/packed-bytes.ts'
 import type { RecordBuffer } from '../mutation/record-buffer.ts'
 import { placeBytes } from '../types/sorted-set-leaf.ts'
-import { removeEdit, setEdit, writePayloadElement } from '../types/sorted-set-type.ts'
+import { keepLittleEdit, keepsLittle, removeEdit, setEdit, writePayloadElement } from '../types/sorted-set-type.ts'
+import { MemberList } from './member-list.ts'
 import type { ScoredList } from './scored-list.ts'
 import type { MemberSource } from './set-change.ts'
 
@@ -109,4 +110,21 @@ export function removeElements(x: Execution, entry: number, key: number, members
     for (let i = first; i < last; i++) payload.range(members.buffer, members.start(i), members.end(i))
     x.edit(mutator.types.sortedSets, removeEdit, key)
   }
+}
+
+/** Removes `count` elements from number `rank` on, but not all, of the sorted set under the key that is argument 1. */
+export function removeSpan(x: Execution, entry: number, rank: number, count: number): void {
+  const { mutator, keyspace } = x
+  const { sortedSets } = mutator.types
+  if (keyspace.entries.isTree(entry) && keepsLittle(keyspace.entries.length(entry), count)) {
+    const payload = mutator.payload()
+    payload.u32(x.random.nextUint32())
+    payload.varint(rank)
+    payload.varint(count)
+    x.edit(sortedSets, keepLittleEdit, 1)
+    return
+  }
+  const removed = new MemberList()
+  sortedSets.visit(entry, rank, count, false, (bytes, from, to) => removed.add(bytes, from, to))
+  removeElements(x, entry, 1, removed)
 }

@@ -13,7 +13,8 @@ import { hashEnd } from '../types/hash-leaf.ts'
 import { hashSeparator } from '../types/score-separator.ts'
 import type { IsBefore } from '../types/sorted-set-places.ts'
 import { SortedSetTrees } from '../types/sorted-set-tree.ts'
-import { wantMember, wantPlace, wantRank, wantRanks, wantRemoval } from '../types/sorted-set-wants.ts'
+import { keepsLittle } from '../types/sorted-set-type.ts'
+import { wantKept, wantMember, wantPlace, wantRank, wantRanks, wantRemoval } from '../types/sorted-set-wants.ts'
 import { readCursor } from './scan-arguments.ts'
 import { scoreArgument } from './score-argument.ts'
 import type { Bounds, RankFinder, Span } from './sorted-set-bounds.ts'
@@ -41,7 +42,8 @@ export function ofTree(name: string, named: TreeWants): WantsOf {
   return wants[name] as WantsOf
 }
 
-function treesOf({ trees }: Keyspace): SortedSetTrees {
+/** What looks into large sorted sets of a keyspace. */
+export function treesOf({ trees }: Keyspace): SortedSetTrees {
   if (known?.leaves !== trees) known = new SortedSetTrees(trees)
   return known
 }
@@ -118,7 +120,11 @@ export const wantsStoredRange: WantsOf = (keyspace, entry, args, keyIndex, wants
 export function wantsRemoval(spanOf: (args: Arguments, finder: RankFinder) => Span | undefined): WantsOf {
   return ofTree('wantsRemoval', (trees, root, args, _keyIndex, wants) => {
     const span = spanOf(args, finderIn(trees, root, wants))
-    if (span !== undefined) wantRemoval(trees, root, span.first, span.end - span.first, wants)
+    if (span === undefined) return
+    const { first } = span
+    const count = span.end - first
+    if (keepsLittle(lengthOf(trees, root), count)) wantKept(trees, root, first, count, wants)
+    else if (count < lengthOf(trees, root)) wantRemoval(trees, root, first, count, wants)
   })
 }
 
@@ -140,10 +146,12 @@ function lengthOf({ leaves }: SortedSetTrees, root: number): number {
   return leaves.roots.count(root) / 2
 }
 
-export function finderIn(trees: SortedSetTrees, root: number, wants: ColdWants): RankFinder {
+/** Finds ranks in a large sorted set; `wants`, if there is one, is told of what is cold and would tell. */
+export function finderIn(trees: SortedSetTrees, root: number, wants: ColdWants | undefined): RankFinder {
+  const known = (rank: number): number => (wants === undefined ? rank : wantRank(trees, root, rank, wants))
   return {
     length: lengthOf(trees, root),
-    rankOfScore: (score, withEqual) => wantRank(trees, root, trees.places.rankOfScore(root, score, withEqual), wants),
-    rankWhile: (isBefore: IsBefore) => wantRank(trees, root, trees.places.rankWhile(root, isBefore), wants),
+    rankOfScore: (score, withEqual) => known(trees.places.rankOfScore(root, score, withEqual)),
+    rankWhile: (isBefore: IsBefore) => known(trees.places.rankWhile(root, isBefore)),
   }
 }

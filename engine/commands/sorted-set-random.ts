@@ -7,19 +7,24 @@ import { keyAt } from '../command.ts'
 import type { Execution } from '../execution.ts'
 import { wrongType } from '../execution.ts'
 import { sortedSetType } from '../keyspace/entries.ts'
+import type { Values } from '../keyspace/values.ts'
+import { packedHeaderBytes } from '../memory/packed-bytes.ts'
+import type { Protocol } from '../reply-writer.ts'
+import { ReplyWriter } from '../reply-writer.ts'
+import type { StagedWork } from '../staged-work.ts'
 import type { VisitScored } from '../types/sorted-set-leaf.ts'
+import { placeMemberAt, placeSizeAt, readScore, visitPlaces } from '../types/sorted-set-leaf.ts'
 import { notAnInteger, syntaxError } from './errors.ts'
-import { below, distinctBelow } from './random-ranks.ts'
+import { repeatsMax, walksOver, wantsRandomElements } from './random-needs.ts'
+import type { ElementRenderer } from './random-selection.ts'
+import { selectionOf, stageRandom } from './random-selection.ts'
 import { ScoredList } from './scored-list.ts'
+import { replyScored } from './sorted-set-image.ts'
 
 const countOutOfRange = 'ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807'
 const outOfRange = 'ERR value is out of range'
 const int64Min = -(2n ** 63n)
 const scoredMax = 2n ** 62n - 1n
-/** As many elements as one reply repeats at most: Redis goes on until memory ends. */
-const repeatsMax = 2 ** 24
-/** A walk over the sorted set is worth it from one element wanted of so many. */
-const walkRatio = 8
 
 export const sortedSetRandomCommands = {
   ZRANDMEMBER: {
@@ -32,9 +37,50 @@ export const sortedSetRandomCommands = {
     complexity: 'O(N) where N is the number of elements asked for',
     syntax: 'key [count [WITHSCORES]]',
     summary: 'Returns members at random: distinct ones, or with a negative count independent ones.',
+    needs: wantsRandomElements,
+    stages: stageElements,
     handler: zrandmember,
   },
 } as const satisfies Record<string, EngineCommand>
+
+/** Writes elements into a buffer of its own as they will be replied. */
+class ScoredRenderer implements ElementRenderer {
+  readonly #values: Values
+  readonly #reply = new ReplyWriter()
+  readonly #visit: VisitScored
+
+  constructor(values: Values, withScores: boolean, protocol: Protocol) {
+    this.#values = values
+    this.#reply.protocol = protocol
+    this.#visit = replyScored(this.#reply, withScores)
+  }
+
+  leaf(ref: number, isChosen: () => boolean): void {
+    visitPlaces(this.#values.bytes(ref), this.#values.start(ref), (bytes, start, end, score) => {
+      if (isChosen()) this.#visit(bytes, start, end, score)
+    })
+  }
+
+  one(ref: number, index: number): void {
+    const bytes = this.#values.bytes(ref)
+    let at = this.#values.start(ref) + packedHeaderBytes
+    for (let i = 0; i < index; i++) at += placeSizeAt(bytes, at)
+    this.#visit(bytes, placeMemberAt(bytes, at), at + placeSizeAt(bytes, at), readScore(bytes, at))
+  }
+
+  take(): Buffer {
+    return this.#reply.output.takeAll()
+  }
+}
+
+function stageElements(x: Execution): StagedWork | undefined {
+  const { args, reply, keyspace } = x
+  if (args.count < 3) return undefined
+  const count = args.bigInteger(2)
+  const withScores = args.count === 4 && args.is(3, 'WITHSCORES')
+  if (refusalOf(count, args.count > 3, withScores) !== undefined) return undefined
+  return stageRandom(x, sortedSetType, Number(count), () => new ScoredRenderer(keyspace.values, withScores, reply.protocol))
+}
 
 function zrandmember(x: Execution): void {
   if (x.args.count > 2) {
@@ -45,7 +91,7 @@ function zrandmember(x: Execution): void {
   if (entry === wrongType) return
   if (entry === 0) x.reply.nil()
   else {
-    const drawn = below(x, x.keyspace.entries.length(entry))
+    const drawn = x.keyspace.draws.takeOne(x.args, x.keyspace.entries.length(entry))
     x.mutator.types.sortedSets.visit(entry, drawn, 1, false, (bytes, start, end) => x.reply.bulk(bytes, start, end))
   }
 }
@@ -80,52 +126,52 @@ function replyRepeatable(x: Execution, entry: number, wanted: number, withScores
     x.reply.error(outOfRange)
     return
   }
-  const { length, walks } = extent(x, entry, wanted)
+  const { args, keyspace } = x
+  const length = keyspace.entries.length(entry)
   const { sortedSets } = x.mutator.types
   const show = begin(x, wanted, withScores)
-  if (!walks) {
-    for (let i = 0; i < wanted; i++) sortedSets.visit(entry, below(x, length), 1, false, show)
+  if (repliesSelection(x, entry)) return
+  if (!walksOver(keyspace, entry, wanted)) {
+    for (const rank of keyspace.draws.take(args, length, -wanted)) sortedSets.visit(entry, rank, 1, false, show)
     return
   }
   const all = new ScoredList()
   sortedSets.each(entry, (bytes, start, end, score) => all.add(bytes, start, end, score))
   for (let i = 0; i < wanted; i++) {
-    const drawn = below(x, length)
+    const drawn = keyspace.draws.below(length)
     show(all.members.buffer, all.members.start(drawn), all.members.end(drawn), all.score(drawn))
   }
 }
 
 /** No element twice; `wanted` is at most how many there are. */
 function replyDistinct(x: Execution, entry: number, wanted: number, withScores: boolean): void {
-  const { length, walks } = extent(x, entry, wanted)
+  const { args, keyspace } = x
+  const length = keyspace.entries.length(entry)
   const { sortedSets } = x.mutator.types
   const show = begin(x, wanted, withScores)
-  if (!walks) {
-    for (const rank of distinctBelow(x, length, wanted)) sortedSets.visit(entry, rank, 1, false, show)
+  if (repliesSelection(x, entry)) return
+  if (!walksOver(keyspace, entry, wanted)) {
+    for (const rank of keyspace.draws.take(args, length, wanted)) sortedSets.visit(entry, rank, 1, false, show)
     return
   }
   let ahead = length
   let missing = wanted
   sortedSets.each(entry, (bytes, start, end, score) => {
-    if (below(x, ahead--) >= missing) return
+    if (keyspace.draws.below(ahead--) >= missing) return
     missing--
     show(bytes, start, end, score)
   })
 }
 
-function extent(x: Execution, entry: number, wanted: number): { length: number; walks: boolean } {
-  const { entries } = x.keyspace
-  const length = entries.length(entry)
-  return { length, walks: wanted * walkRatio >= length || (wanted > 1 && !entries.isTree(entry)) }
+/** Replies with what was chosen beforehand; false when nothing was. */
+function repliesSelection(x: Execution, entry: number): boolean {
+  const selection = selectionOf(x, entry)
+  selection?.each((bytes) => x.reply.rawShared(bytes))
+  return selection !== undefined
 }
 
 /** Begins the reply; elements with scores are flat in RESP2 and nested in RESP3. */
 function begin({ reply }: Execution, count: number, withScores: boolean): VisitScored {
-  const nests = withScores && reply.protocol === 3
-  reply.array(withScores && !nests ? 2 * count : count)
-  return (bytes, start, end, score) => {
-    if (nests) reply.array(2)
-    reply.bulk(bytes, start, end)
-    if (withScores) reply.double(score)
-  }
+  reply.array(withScores && reply.protocol === 2 ? 2 * count : count)
+  return replyScored(reply, withScores)
 }

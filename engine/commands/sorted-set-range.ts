@@ -7,17 +7,18 @@ import { wrongType } from '../execution.ts'
 import { sortedSetType } from '../keyspace/entries.ts'
 import { genericEvent, sortedSetEvent } from '../messages.ts'
 import { notAnInteger } from './errors.ts'
-import { MemberList } from './member-list.ts'
 import { RepeatedWork } from './repeated-work.ts'
 import { ScoredList } from './scored-list.ts'
+import { imageOf } from './sliced-tree.ts'
 import type { Bounds, RankFinder, Span } from './sorted-set-bounds.ts'
 import { lexBounds, notALexRange, notAScoreRange, scoreBounds } from './sorted-set-bounds.ts'
-import { removeElements, replaceWith } from './sorted-set-change.ts'
+import { removeSpan, replaceWith } from './sorted-set-change.ts'
+import { replyScored, stageRange } from './sorted-set-image.ts'
 import { wantsLexCount, wantsRange, wantsRemoval, wantsScoreCount, wantsStoredRange } from './sorted-set-needs.ts'
 import type { FixedOptions } from './sorted-set-options.ts'
 import { rankSpan, ranksBetween, readRangeOptions, slice } from './sorted-set-options.ts'
 import type { StoredElements } from './stored-elements.ts'
-import { stageRange } from './stored-elements.ts'
+import { stageStoredRange } from './stored-elements.ts'
 
 const reads = {
   arity: -4,
@@ -57,6 +58,7 @@ export const sortedSetRangeCommands = {
     syntax: 'key start stop [BYSCORE | BYLEX] [REV] [LIMIT offset count] [WITHSCORES]',
     summary: 'Returns elements within a range of ranks, scores or members.',
     needs: wantsRange(anyRange),
+    stages: (x) => stageRange(x, anyRange),
     handler: (x) => zrange(x, anyRange),
   },
   ZREVRANGE: {
@@ -65,6 +67,7 @@ export const sortedSetRangeCommands = {
     syntax: 'key start stop [WITHSCORES]',
     summary: 'Returns elements within a range of ranks, the greatest score first.',
     needs: wantsRange(reversed),
+    stages: (x) => stageRange(x, reversed),
     handler: (x) => zrange(x, reversed),
   },
   ZRANGEBYSCORE: {
@@ -73,6 +76,7 @@ export const sortedSetRangeCommands = {
     syntax: 'key min max [WITHSCORES] [LIMIT offset count]',
     summary: 'Returns elements within a range of scores.',
     needs: wantsRange(byScore),
+    stages: (x) => stageRange(x, byScore),
     handler: (x) => zrange(x, byScore),
   },
   ZREVRANGEBYSCORE: {
@@ -81,6 +85,7 @@ export const sortedSetRangeCommands = {
     syntax: 'key max min [WITHSCORES] [LIMIT offset count]',
     summary: 'Returns elements within a range of scores, the greatest first.',
     needs: wantsRange(byScoreReversed),
+    stages: (x) => stageRange(x, byScoreReversed),
     handler: (x) => zrange(x, byScoreReversed),
   },
   ZRANGEBYLEX: {
@@ -89,6 +94,7 @@ export const sortedSetRangeCommands = {
     syntax: 'key min max [LIMIT offset count]',
     summary: 'Returns elements, all of one score, within a range of members.',
     needs: wantsRange(byLex),
+    stages: (x) => stageRange(x, byLex),
     handler: (x) => zrange(x, byLex),
   },
   ZREVRANGEBYLEX: {
@@ -97,6 +103,7 @@ export const sortedSetRangeCommands = {
     syntax: 'key max min [LIMIT offset count]',
     summary: 'Returns elements, all of one score, within a range of members, the greatest first.',
     needs: wantsRange(byLexReversed),
+    stages: (x) => stageRange(x, byLexReversed),
     handler: (x) => zrange(x, byLexReversed),
   },
   ZRANGESTORE: {
@@ -117,7 +124,7 @@ export const sortedSetRangeCommands = {
     syntax: 'dst src min max [BYSCORE | BYLEX] [REV] [LIMIT offset count]',
     summary: 'Stores elements within a range of ranks, scores or members.',
     needs: wantsStoredRange,
-    stages: stageRange,
+    stages: stageStoredRange,
     handler: zrangestore,
   },
   ZCOUNT: {
@@ -190,13 +197,10 @@ function zrange(x: Execution, fixed: FixedOptions): void {
   const { bounds, reverse, withScores } = options
   const span = bounds === undefined ? rankSpan(options, x.keyspace.entries.length(entry)) : spanOf(x, entry, bounds)
   const { first, count: shown } = slice(span, options)
-  const nests = withScores && reply.protocol === 3
-  reply.array(withScores && !nests ? 2 * shown : shown)
-  x.mutator.types.sortedSets.visit(entry, first, shown, reverse, (bytes, start, end, score) => {
-    if (nests) reply.array(2)
-    reply.bulk(bytes, start, end)
-    if (withScores) reply.double(score)
-  })
+  reply.array(withScores && reply.protocol === 2 ? 2 * shown : shown)
+  const image = imageOf(x, entry)
+  if (image !== undefined) image.each((bytes) => reply.rawShared(bytes))
+  else x.mutator.types.sortedSets.visit(entry, first, shown, reverse, replyScored(reply, withScores))
 }
 
 function zrangestore(x: Execution): void {
@@ -274,9 +278,8 @@ function removeBetween(x: Execution, bounds: Bounds | undefined, error: string, 
   const { first, end } = entry === 0 ? { first: 0, end: 0 } : spanOf(x, entry, bounds)
   if (first < end) {
     const isAll = end - first === x.keyspace.entries.length(entry)
-    const removed = new MemberList()
-    x.mutator.types.sortedSets.visit(entry, first, end - first, false, (bytes, from, to) => removed.add(bytes, from, to))
-    removeElements(x, entry, 1, removed)
+    if (isAll) x.mutator.deleteEntry(entry)
+    else removeSpan(x, entry, first, end - first)
     x.notify(sortedSetEvent, event, 1)
     if (isAll) x.notify(genericEvent, 'del', 1)
   }

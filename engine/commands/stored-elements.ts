@@ -79,7 +79,7 @@ export function longSortedSet(x: Execution, index: number): number {
 }
 
 /** ZRANGESTORE of many elements. */
-export function stageRange(x: Execution): StagedWork | undefined {
+export function stageStoredRange(x: Execution): StagedWork | undefined {
   const entry = longSortedSet(x, 2)
   if (entry === 0) return undefined
   const args = x.args.keep()

@@ -1,4 +1,5 @@
 /** What commands on streams have in common: ids as arguments and in replies, texts, the edits' payloads. */
+import type { Arguments } from '../arguments.ts'
 import type { Execution } from '../execution.ts'
 import type { RecordBuffer } from '../mutation/record-buffer.ts'
 import type { ReplyWriter } from '../reply-writer.ts'
@@ -43,18 +44,19 @@ const parenthesis = 0x28
 
 /** The argument as the begin or the end of a range, which may be exclusive; false when the error is written. */
 export function readBound(x: Execution, index: number, missing: MissingSequence, into: StreamId): boolean {
-  const { args } = x
+  const error = parseBound(x.args, index, missing, into)
+  if (error !== undefined) x.reply.error(error)
+  return error === undefined
+}
+
+/** As `readBound`; returns the text of the error, if there is one. */
+export function parseBound(args: Arguments, index: number, missing: MissingSequence, into: StreamId): string | undefined {
   const start = args.starts[index]
   const end = args.ends[index]
   const isExclusive = end - start > 1 && args.buffer[start] === parenthesis
-  if (!parseStreamId(args.buffer, isExclusive ? start + 1 : start, end, missing, into, isExclusive)) {
-    x.reply.error(invalidId)
-    return false
-  }
-  if (!isExclusive) return true
-  if (missing === 'first' ? into.increment() : into.decrement()) return true
-  x.reply.error(missing === 'first' ? 'ERR invalid start ID for the interval' : 'ERR invalid end ID for the interval')
-  return false
+  if (!parseStreamId(args.buffer, isExclusive ? start + 1 : start, end, missing, into, isExclusive)) return invalidId
+  if (!isExclusive || (missing === 'first' ? into.increment() : into.decrement())) return undefined
+  return missing === 'first' ? 'ERR invalid start ID for the interval' : 'ERR invalid end ID for the interval'
 }
 
 /** The argument as an integer, which counts; numbers that are no safe integers come out rounded. NaN when the error is written. */

@@ -5,7 +5,7 @@ import type { Execution } from '../execution.ts'
 import { wrongType } from '../execution.ts'
 import { streamType } from '../keyspace/entries.ts'
 import { groupEntriesRead, groupLastId } from '../types/stream-group-leaf.ts'
-import { opensSequence, parseStreamId, StreamId } from '../types/stream-id.ts'
+import { idBytes, opensSequence, parseStreamId, StreamId } from '../types/stream-id.ts'
 import { deliverEdit, putGroupEdit } from '../types/stream-type.ts'
 import { syntaxError } from './errors.ts'
 import { firstId, putId, putUint64, readBound, readStrictId, replyEntry, replyId, streamsOf, walkOf } from './stream-arguments.ts'
@@ -140,15 +140,20 @@ function claim(x: Execution, entry: number, group: number, ids: readonly StreamI
   const claimed: Claimed[] = []
   const gone: StreamId[] = []
   const owners: number[] = []
+  /** What was done with ids that are named again. */
+  const goneIds = new Set<string>()
+  const claimedIds = new Map<string, Claimed>()
   const token = reply.arrayDeferred()
   for (const each of ids) {
-    const isPending = streams.pending.find(root, group, each) && !gone.some((other) => other.compare(each) === 0)
+    const name = nameOf(each)
+    const isPending = streams.pending.find(root, group, each) && !goneIds.has(name)
     const exists = walk.begin(entry, each, each).next()
-    const earlier = claimed.find((other) => other.id.compare(each) === 0)
+    const earlier = claimedIds.get(name)
     if (!isPending && earlier === undefined) {
       if (!options.force || !exists) continue
     } else if (!exists) {
       gone.push(each)
+      goneIds.add(name)
       owners.push(streams.pending.found.consumer)
       continue
     }
@@ -157,7 +162,9 @@ function claim(x: Execution, entry: number, group: number, ids: readonly StreamI
     if (isPending && options.minIdle > 0 && x.now - deliveredAt < options.minIdle) continue
     const before = earlier !== undefined ? earlier.deliveries : isPending ? pending.deliveries : 1n
     const deliveries = options.retryCount >= 0n ? options.retryCount : options.justId ? before : before + 1n
-    claimed.push({ id: each, former: isPending ? pending.consumer : 0, deliveries })
+    const made = { id: each, former: isPending ? pending.consumer : 0, deliveries }
+    claimed.push(made)
+    if (earlier === undefined) claimedIds.set(name, made)
     if (options.justId) replyId(reply, each)
     else replyEntry(reply, walk.entry)
   }
@@ -165,6 +172,13 @@ function claim(x: Execution, entry: number, group: number, ids: readonly StreamI
   acknowledge(x, group, gone, owners)
   if (options.hasLastId) setLastId(x, entry)
   give(x, entry, group, claimed)
+}
+
+const nameBytes = Buffer.alloc(idBytes)
+
+function nameOf(each: StreamId): string {
+  each.write(nameBytes, 0)
+  return nameBytes.toString('latin1')
 }
 
 /** Notes that a group has delivered up to `lastId`. */

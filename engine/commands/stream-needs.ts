@@ -4,6 +4,7 @@
  */
 import type { Arguments } from '../arguments.ts'
 import { wantValue } from '../cold-wants.ts'
+import type { EngineLimits } from '../engine-limits.ts'
 import { streamType } from '../keyspace/entries.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
 import type { ColdWants, WantsOf } from '../need.ts'
@@ -11,6 +12,7 @@ import { Collections } from '../types/collections.ts'
 import { groupLastId } from '../types/stream-group-leaf.ts'
 import { parseStreamId, StreamId } from '../types/stream-id.ts'
 import { StreamType } from '../types/stream-type.ts'
+import { defaultTrimLimit } from './stream-trim.ts'
 
 type WantsLarge = (streams: StreamType, root: number, args: Arguments, keyIndex: number, wants: ColdWants) => void
 
@@ -48,7 +50,7 @@ function ofLarge(name: string, wantsLarge: WantsLarge): WantsOf {
 /** The last node, and what a trim looks at. */
 export const wantsLastNode: WantsOf = ofLarge('wantsLastNode', (streams, root, args, _key, wants) => {
   streams.entries.wantLast(root, wants)
-  wantTrimmed(streams, root, args, wants)
+  wantTrimmed(streams, root, args, 1, wants)
 })
 
 /** The last node, and the first and the last entry. */
@@ -76,18 +78,29 @@ export const wantsEdges: WantsOf = ofLarge('wantsEdges', (streams, root, args, _
   }
 })
 
-function wantTrimmed(streams: StreamType, root: number, args: Arguments, wants: ColdWants): void {
+/** Where a trim ends. `added`: entries that come in before it. */
+function wantTrimmed({ entries }: StreamType, root: number, args: Arguments, added: number, wants: ColdWants): void {
+  const { keyspace } = entries.collections
+  const length = keyspace.entries.length(keyspace.trees.roots.owner(root))
   for (let i = 2; i + 1 < args.count; i++) {
     const isLength = args.is(i, 'MAXLEN')
     if (!isLength && !args.is(i, 'MINID')) continue
     const at = args.is(i + 1, '~') || args.is(i + 1, '=') ? i + 2 : i + 1
     if (at >= args.count) return
-    if (isLength) streams.entries.wantTrimmedTo(root, args.integer(at), wants)
+    const limit = args.is(i + 1, '~') ? trimLimit(args, at + 1, keyspace.limits) : all
+    if (isLength) entries.wantTrimmedTo(root, Math.max(args.integer(at) - added, length - limit), wants)
     else if (parseStreamId(args.buffer, args.starts[at], args.ends[at], 'first', from, true)) {
-      streams.entries.wantEntry(root, from, wants)
+      entries.wantEntry(root, from, wants)
+      if (limit < length) entries.wantTrimmedTo(root, length - limit, wants)
     }
     return
   }
+}
+
+/** Entries that a trim with `~` removes at most, as LIMIT says behind the threshold, or what stands for it. */
+function trimLimit(args: Arguments, index: number, limits: Readonly<EngineLimits>): number {
+  const limit = index + 1 < args.count && args.is(index, 'LIMIT') ? args.integer(index + 1) : defaultTrimLimit(limits)
+  return limit > 0 ? limit : all
 }
 
 /** The entries between two ids, from the first or from the last on, as many as COUNT says. */
@@ -135,15 +148,15 @@ export const wantsRead: WantsOf = ofLarge('wantsRead', (streams, root, args, key
   }
 })
 
-/** Where the id of a key stands behind STREAMS, and COUNT. */
-function readOptions(args: Arguments, key: number): { idIndex: number; count: number } {
+/** Where the id of a key stands behind STREAMS, the first key there and how many there are, and COUNT. */
+export function readOptions(args: Arguments, key: number): { idIndex: number; count: number; firstKey: number; keys: number } {
   let streamsAt = 1
   let count = all
   for (; streamsAt < args.count && !args.is(streamsAt, 'STREAMS'); streamsAt++) {
     if (args.is(streamsAt, 'COUNT')) count = args.integer(streamsAt + 1)
   }
   const half = Math.floor((args.count - streamsAt - 1) / 2)
-  return { idIndex: Math.min(key + half, args.count - 1), count: count > 0 ? count : all }
+  return { idIndex: Math.min(key + half, args.count - 1), count: count > 0 ? count : all, firstKey: streamsAt + 1, keys: half }
 }
 
 /** Of XREADGROUP: what the group has not delivered, or what the consumer has pending, and where that goes. */
@@ -290,5 +303,5 @@ export const wantsPending: WantsOf = ofLarge('wantsPending', (streams, root, arg
 
 /** Of XTRIM: the metadata, and where what stays begins. */
 export const wantsTrimmedNodes: WantsOf = ofLarge('wantsTrimmedNodes', (streams, root, args, _key, wants) =>
-  wantTrimmed(streams, root, args, wants),
+  wantTrimmed(streams, root, args, 0, wants),
 )

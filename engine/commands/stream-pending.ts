@@ -9,7 +9,8 @@ import { placeName } from '../types/stream-group-leaf.ts'
 import { StreamId } from '../types/stream-id.ts'
 import { acknowledgeEdit } from '../types/stream-type.ts'
 import { syntaxError } from './errors.ts'
-import { firstId, putId, readBound, readCount, readStrictId, replyId, replyUint64, streamsOf } from './stream-arguments.ts'
+import { PendingImage, replyPendingItem, stagePending } from './pending-image.ts'
+import { firstId, putId, readBound, readCount, readStrictId, replyId, streamsOf } from './stream-arguments.ts'
 import { findConsumer, findGroup } from './stream-groups.ts'
 import { wantsAcknowledged, wantsPending } from './stream-needs.ts'
 
@@ -36,6 +37,7 @@ export const streamPendingCommands = {
     syntax: 'key group [[IDLE min-idle-time] start end count [consumer]]',
     summary: 'Tells what a group has delivered that is not acknowledged.',
     needs: wantsPending,
+    stages: stagePending,
     handler: xpending,
   },
 } as const satisfies Record<string, EngineCommand>
@@ -117,6 +119,7 @@ function xpending(x: Execution): void {
     return
   }
   if (isSummary) replySummary(x, entry, group.unit)
+  else if (x.staged instanceof PendingImage && x.staged.shows(entry, group.unit)) x.staged.replyTo(reply, count)
   else replyPending(x, entry, group.unit, count, minIdle, args.count > start + 3 ? start + 3 : 0)
 }
 
@@ -176,11 +179,7 @@ function replyPending(x: Execution, entry: number, group: number, count: number,
     const idle = Math.max(0, x.now - found.deliveredAt)
     if (minIdle > 0 && idle < minIdle) return
     const name = names.get(found.consumer) ?? Buffer.alloc(0)
-    reply.array(4)
-    replyId(reply, found.id)
-    reply.bulk(name, 0, name.length)
-    reply.integer(idle)
-    replyUint64(reply, found.deliveries)
+    replyPendingItem(reply, found, idle, name)
     shown++
   }
   if (consumer === 0) {

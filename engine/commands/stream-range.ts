@@ -6,7 +6,9 @@ import { wrongType } from '../execution.ts'
 import { streamType } from '../keyspace/entries.ts'
 import { StreamId } from '../types/stream-id.ts'
 import { syntaxError } from './errors.ts'
+import { imageOf } from './sliced-tree.ts'
 import { readBound, readCount, replyEntry, walkOf } from './stream-arguments.ts'
+import { stageEntryRange } from './stream-image.ts'
 import { wantsEntryRange, wantsReversedRange } from './stream-needs.ts'
 
 const range = {
@@ -25,6 +27,7 @@ export const streamRangeCommands = {
     syntax: 'key start end [COUNT count]',
     summary: 'Returns entries between two ids.',
     needs: wantsEntryRange,
+    stages: (x) => stageEntryRange(x, 2, 3, false),
     handler: xrange,
   },
   XREVRANGE: {
@@ -32,6 +35,7 @@ export const streamRangeCommands = {
     syntax: 'key end start [COUNT count]',
     summary: 'Returns entries between two ids, the last first.',
     needs: wantsReversedRange,
+    stages: (x) => stageEntryRange(x, 3, 2, true),
     handler: xrevrange,
   },
 } as const satisfies Record<string, EngineCommand>
@@ -68,6 +72,12 @@ function replyRange(x: Execution, first: number, last: number, backwards: boolea
   }
   if (count === 0) {
     reply.nilArray()
+    return
+  }
+  const image = imageOf(x, entry)
+  if (image !== undefined) {
+    reply.array(image.count())
+    image.each((bytes) => reply.rawShared(bytes))
     return
   }
   const walk = walkOf(x).begin(entry, from, to, backwards)

@@ -4,12 +4,14 @@ import type { Execution } from '../execution.ts'
 import { wrongType } from '../execution.ts'
 import { streamType } from '../keyspace/entries.ts'
 import type { ReplyWriter } from '../reply-writer.ts'
+import type { TreeImage } from '../tree/tree-image.ts'
 import { groupLastId } from '../types/stream-group-leaf.ts'
 import { StreamId } from '../types/stream-id.ts'
 import type { StreamType } from '../types/stream-type.ts'
 import { deliverEdit, hasPosition } from '../types/stream-type.ts'
 import { block, tries } from './blocking.ts'
 import { syntaxError } from './errors.ts'
+import { imageOf } from './sliced-tree.ts'
 import {
   greatestId,
   putId,
@@ -23,6 +25,7 @@ import {
   walkOf,
 } from './stream-arguments.ts'
 import { createConsumer, findConsumer, findGroup, ReadCounter } from './stream-groups.ts'
+import { stageRead } from './stream-image.ts'
 import { wantsGroupRead, wantsRead } from './stream-needs.ts'
 
 function behindStreams(startsAt: number): KeySpec {
@@ -42,6 +45,7 @@ export const streamReadCommands = {
     syntax: '[COUNT count] [BLOCK milliseconds] STREAMS key [key ...] id [id ...]',
     summary: 'Returns entries of several streams behind ids, or waits for some.',
     needs: wantsRead,
+    stages: stageRead,
     handler: xread,
   },
   XREADGROUP: {
@@ -174,11 +178,22 @@ function xread(x: Execution): void {
   const positions = readPositions(x)
   if (positions === undefined) return
   serve(x, positions, (keyAt, entry, position) => {
+    const image = imageOf(x, entry)
+    if (image !== undefined) return servesImage(x, keyAt, image)
     if (!walksBehind(x, entry, position)) return false
     beginStream(x, keyAt)
     replyWalked(x)
     return true
   })
+}
+
+function servesImage(x: Execution, keyAt: number, image: TreeImage): boolean {
+  const count = image.count()
+  if (count === 0) return false
+  beginStream(x, keyAt)
+  x.reply.array(count)
+  image.each((bytes) => x.reply.rawShared(bytes))
+  return true
 }
 
 /** Serves a stream; false, and nothing replied, when there is nothing for it. */

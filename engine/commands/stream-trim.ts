@@ -2,6 +2,7 @@
  * Trimming: options of XADD and XTRIM, and up to where a stream goes. An exact trim goes entry by entry, one with `~` node by node,
  * where nodes are what Redis would have (`types/stream-node.ts`).
  */
+import type { EngineLimits } from '../engine-limits.ts'
 import type { Execution } from '../execution.ts'
 import { streamEvent } from '../messages.ts'
 import { LeafRow } from '../tree/tree-shape.ts'
@@ -105,10 +106,14 @@ function checkLimit(x: Execution, options: TrimOptions, isAdd: boolean, limitGiv
     reply.error('ERR syntax error, LIMIT cannot be used without the special ~ option')
     return false
   }
-  if (limitGiven || !options.approximate) return true
-  const limit = 100 * limits.streamNodeMaxEntries
-  options.limit = limit <= 0 ? 10_000 : Math.min(limit, 1_000_000)
+  if (!limitGiven && options.approximate) options.limit = defaultTrimLimit(limits)
   return true
+}
+
+/** What a trim with `~` removes at most if nobody says. */
+export function defaultTrimLimit({ streamNodeMaxEntries }: Readonly<EngineLimits>): number {
+  const limit = 100 * streamNodeMaxEntries
+  return limit <= 0 ? 10_000 : Math.min(limit, 1_000_000)
 }
 
 const place = new NodePlace()

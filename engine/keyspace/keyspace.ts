@@ -5,9 +5,13 @@
  *
  * Databases are physical: SWAPDB exchanges the numbers that clients see, in `logical`, and moves no key.
  */
+
+import type { EngineLimits } from '../engine-limits.ts'
+import { defaultEngineLimits } from '../engine-limits.ts'
 import { Arena } from '../memory/arena.ts'
 import { Messages, newKeyEvent } from '../messages.ts'
 import type { Random } from '../random.ts'
+import { RandomDraws } from '../random-draws.ts'
 import { TreeLeaves } from '../tree/tree-leaves.ts'
 import { AccessClock } from './access.ts'
 import { CachePrefetch } from './cache-prefetch.ts'
@@ -54,10 +58,14 @@ export class Keyspace implements RefMatcher {
   recordState: 'whole' | 'inTheMaking' | 'givenUp' = 'whole'
   /** Set by the tier: for how many seconds, at least, a cold value with this stamp was not used. */
   coldIdleSeconds: (stamp: number) => number = () => 0
+  /** As the execution has them: for those who say what a request wants. */
+  limits: Readonly<EngineLimits> = defaultEngineLimits
   readonly cachePrefetch: CachePrefetch
   /** What the request in hand tells subscribers. */
   readonly messages = new Messages()
   readonly #hash: KeyHash
+  /** What requests draw when they say what they need. */
+  readonly draws: RandomDraws
   readonly #random: Random
 
   // The last look-up: a command that finds a key and then changes it hashes and probes once.
@@ -80,6 +88,7 @@ export class Keyspace implements RefMatcher {
     this.#hash = new KeyHash(random)
     this.cachePrefetch = new CachePrefetch(this.arena, this.#hash, this.trees)
     this.#random = random
+    this.draws = new RandomDraws(random)
   }
 
   /** Bytes of memory that keys, values and their bookkeeping take. */

@@ -1,5 +1,8 @@
 /**
- * A large collection rendered in slices: parts that each show a run of its leaves, as a reply would have them.
+ * A large collection, or a range of one, rendered in slices: parts that each show a run of its leaves, as a reply would have them.
+ *
+ * A range is one of ranks in the whole tree, and is found anew whenever it matters, for what changes meanwhile moves it. Leaves that lie in it only partly
+ * are in no part: they are rendered in the end.
  *
  * A part is good as long as its leaves begin and end where they did, show no later LSN and as many elements in all: every
  * change of a leaf raises its LSN, except that a leaf which loses its last element may leave without a trace of its own.
@@ -7,6 +10,7 @@
  */
 
 import { wantRow } from '../cold-wants.ts'
+import type { Entries } from '../keyspace/entries.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
 import { TreeHandle } from '../keyspace/value-handle.ts'
 import type { ColdWants } from '../need.ts'
@@ -17,7 +21,7 @@ import { LeafRow } from './tree-shape.ts'
 
 /** What leaves look like, one after the other: called for each slot of a run, then for the whole. */
 export interface LeafRenderer {
-  /** Of the leaf's elements only `count` from number `from` on, if told: of those whose image is a range. */
+  /** Of the leaf's elements only `count` from number `from` on, if told: of those whose image is a range. Whoever shows a range backwards begins with the last. */
   leaf(ref: number, from?: number, count?: number): void
   /** What the leaves since the last call came to, in memory that nobody else will touch. */
   take(): Buffer
@@ -25,51 +29,52 @@ export interface LeafRenderer {
 
 interface Part {
   readonly first: Separator
-  /** Where the leaf behind it begins; undefined for the last. */
+  /** Where the leaf begins that comes next; undefined for the last. */
   readonly end: Separator | undefined
   readonly lsn: number
   readonly count: number
   readonly bytes: Buffer
 }
 
-/** The elements that are shown of so many, by rank: from the first up to one before `end`. */
-export type RangeOf = (length: number) => { readonly first: number; readonly end: number }
+/** Elements of a tree, by rank: from the first up to one before `end`. */
+export interface RankSpan {
+  readonly first: number
+  readonly end: number
+}
 
-const all = { first: 0, end: Number.POSITIVE_INFINITY }
+/** The elements that are shown of a tree as it is now; undefined while something that tells is cold, which `wants` is then told of. */
+export type SpanOf = (root: number, wants?: ColdWants) => RankSpan | undefined
 
 /** Cold leaves that are asked for at a time. */
 const leavesAhead = 64
 
 export class TreeImage implements StagedWork {
+  readonly #entries: Entries
   readonly #trees: TreeLeaves
   readonly #handle: TreeHandle
   readonly #renderer: LeafRenderer
   readonly #partBytes: number
-  readonly #rangeOf: RangeOf
-  /** In the order of the leaves. */
+  readonly #spanOf: SpanOf
+  readonly #backwards: boolean
+  /** In the order of the walk. */
   readonly #parts: Part[] = []
-  /** Where the next part begins. */
+  /** Where the next part begins, once one has begun. */
   readonly #position = new Separator()
+  #hasBegun = false
   #isRendered = false
+  /** Of the collection's last change when all parts were rendered: as long as there is no later one, all are good. -1 if it changed in between. */
+  #steadyLsn = -1
   #memoryBytes = 0
 
-  /** Of an entry whose value is a tree, in parts that show about `partBytes`; of all elements, or of those in a range that holds one at least. */
-  constructor(keyspace: Keyspace, entry: number, renderer: LeafRenderer, partBytes: number, rangeOf: RangeOf = () => all) {
+  /** Of an entry whose value is a tree, in parts that show about `partBytes`; of all elements unless told, in their order or `backwards`. */
+  constructor(keyspace: Keyspace, entry: number, renderer: LeafRenderer, partBytes: number, spanOf?: SpanOf, backwards = false) {
+    this.#entries = keyspace.entries
     this.#trees = keyspace.trees
     this.#handle = new TreeHandle(keyspace, entry)
     this.#renderer = renderer
     this.#partBytes = partBytes
-    this.#rangeOf = rangeOf
-    const root = keyspace.entries.value(entry)
-    const { first } = this.#range(root)
-    if (first === 0) return
-    const at = new LeafRow()
-    this.#trees.shape.locateRank(root, first, at)
-    this.#trees.shape.separator(at, this.#position)
-  }
-
-  #range(root: number): { readonly first: number; readonly end: number } {
-    return this.#rangeOf(this.#trees.roots.count(root))
+    this.#spanOf = spanOf ?? ((root) => ({ first: 0, end: keyspace.trees.roots.count(root) }))
+    this.#backwards = backwards
   }
 
   get memoryBytes(): number {
@@ -77,30 +82,49 @@ export class TreeImage implements StagedWork {
   }
 
   step(): boolean {
+    const root = this.#isRendered ? 0 : this.#handle.root()
+    if (root === 0) return false
+    const span = this.#spanOf(root)
+    if (span === undefined) return true
+    const at = new LeafRow()
+    if (!this.#next(root, span, at)) return false
+    this.#render(at, span)
+    return !this.#isRendered
+  }
+
+  /** Renders a part that begins with a leaf, unless that is cold. */
+  #render(at: LeafRow, { first, end }: RankSpan): void {
     const trees = this.#trees
     const { shape, nodes } = trees
-    const at = new LeafRow()
-    if (!this.#next(at)) return false
-    if (trees.ref(at) === 0) return true
-    const first = shape.separator(at, new Separator())
+    const begin = shape.separator(at, new Separator())
+    let rank = shape.rankOf(at)
+    // Leaves that are wholly in front of the range by now do no harm.
+    const isPast = (): boolean => (this.#backwards ? rank < first : rank + nodes.count(at.node, at.row) > end)
     let shown = 0
     let lsn = 0
     let count = 0
     let hasMore = true
-    while (hasMore && shown < this.#partBytes && trees.ref(at) !== 0) {
-      this.#renderer.leaf(trees.ref(at))
+    while (hasMore && shown < this.#partBytes && !isPast() && trees.ref(at) !== 0) {
+      const held = nodes.count(at.node, at.row)
+      // A leaf without elements may be of another kind than those of the range.
+      if (held > 0) this.#renderer.leaf(trees.ref(at))
       shown += nodes.bytes(at.node, at.row)
       lsn = Math.max(lsn, nodes.lsn(at.node, at.row))
-      count += nodes.count(at.node, at.row)
-      hasMore = shape.next(at)
+      count += held
+      hasMore = this.#moveOn(at)
+      rank += this.#backwards ? -nodes.count(at.node, at.row) : held
     }
-    const end = hasMore ? shape.separator(at, new Separator()) : undefined
-    const bytes = this.#renderer.take()
-    this.#parts.push({ first, end, lsn, count, bytes })
-    this.#memoryBytes += bytes.length
-    if (end === undefined || shape.rankOf(at) >= this.#range(shape.rootOf(at.node)).end) this.#isRendered = true
-    else this.#position.copy(end)
-    return !this.#isRendered
+    const next = hasMore ? shape.separator(at, new Separator()) : undefined
+    if (shown > 0) {
+      const bytes = this.#renderer.take()
+      const now = this.#lsn(shape.rootOf(at.node))
+      if (this.#parts.length === 0) this.#steadyLsn = now
+      else if (this.#steadyLsn !== now) this.#steadyLsn = -1
+      this.#parts.push({ first: begin, end: next, lsn, count, bytes })
+      this.#memoryBytes += bytes.length
+    }
+    if (next === undefined || isPast()) this.#isRendered = true
+    else this.#position.copy(next)
   }
 
   /** Whether it is an image of the value of `entry`. */
@@ -108,21 +132,37 @@ export class TreeImage implements StagedWork {
     return this.#handle.find() === entry
   }
 
+  /** How many elements it shows of the collection as it is now. What is not named by `eachCold` must be resident. */
+  count(): number {
+    const { first, end } = this.#span(this.#handle.root())
+    return Math.max(0, end - first)
+  }
+
   eachCold(wants: ColdWants): boolean {
     const trees = this.#trees
     const root = this.#handle.root()
     if (root === 0) return false
+    const span = this.#spanOf(root, wants)
+    if (span === undefined) return true
+    if (trees.roots.coldLeaves(root) === 0) return true
     const at = new LeafRow()
-    if (this.#next(at)) {
+    if (!this.#isRendered && this.#next(root, span, at)) {
       let left = leavesAhead
+      let rank = trees.shape.rankOf(at)
       do {
         if (trees.ref(at) !== 0) break
+        const count = trees.nodes.count(at.node, at.row)
+        if (this.#backwards ? rank < span.first : rank + count > span.end) break
         wantRow(trees, root, at, wants)
-      } while (--left > 0 && trees.shape.next(at))
+        rank += count
+        if (!this.#moveOn(at)) break
+        if (this.#backwards) rank -= count + trees.nodes.count(at.node, at.row)
+      } while (--left > 0)
       return true
     }
     this.#walk(
       root,
+      span,
       () => undefined,
       (row) => {
         if (trees.ref(row) === 0) wantRow(trees, root, row, wants)
@@ -131,10 +171,9 @@ export class TreeImage implements StagedWork {
     return true
   }
 
-  /** Visits all of the collection as it is now, in order. What is not named by `eachCold` must be resident. */
+  /** Visits all of the range as it is now. What is not named by `eachCold` must be resident. */
   each(visit: (bytes: Buffer) => void): void {
     const root = this.#handle.root()
-    if (root === 0) throw new Error('tree image: the collection is gone')
     let hasUnrendered = false
     const flush = (): void => {
       if (hasUnrendered) visit(this.#renderer.take())
@@ -142,6 +181,7 @@ export class TreeImage implements StagedWork {
     }
     this.#walk(
       root,
+      this.#span(root),
       (part) => {
         flush()
         visit(part.bytes)
@@ -154,61 +194,101 @@ export class TreeImage implements StagedWork {
     flush()
   }
 
+  #span(root: number): RankSpan {
+    if (root === 0) throw new Error('tree image: the collection is gone')
+    const span = this.#spanOf(root)
+    if (span === undefined) throw new Error('tree image: a leaf that is needed is cold')
+    return span
+  }
+
+  #lsn(root: number): number {
+    return this.#entries.lsn(this.#trees.roots.owner(root))
+  }
+
+  #moveOn(at: LeafRow): boolean {
+    const { shape } = this.#trees
+    return this.#backwards ? shape.previous(at) : shape.next(at)
+  }
+
+  /** Positive if a separator comes behind the leaf at `at` in the order of the walk. */
+  #order(separator: Separator, at: LeafRow): number {
+    const { shape, nodes } = this.#trees
+    const order = separator.compare(shape.arena.words(at.node), nodes.rowAt(at.node, at.row))
+    return this.#backwards ? -order : order
+  }
+
   /** Walks over the leaves: a good part at once, the others leaf by leaf, of which `count` elements from number `from` on are in the range. */
-  #walk(root: number, onPart: (part: Part) => void, onLeaf: (row: LeafRow, from: number, count: number) => void): void {
-    const { shape, nodes, roots } = this.#trees
+  #walk(root: number, span: RankSpan, onPart: (part: Part) => void, onLeaf: (row: LeafRow, from: number, count: number) => void): void {
+    const { shape, nodes } = this.#trees
     const parts = this.#parts
+    const { first, end } = span
     const at = new LeafRow()
-    const { first, end } = this.#range(root)
-    if (first >= roots.count(root)) return
-    shape.locateRank(root, first, at)
-    let rank = first - shape.rankWithin
+    let left = end - first
+    if (!(left > 0)) return
+    shape.locateRank(root, this.#backwards ? end - 1 : first, at)
+    // Elements of the leaf in front of the range, in the order of the walk.
+    let skipped = this.#backwards ? nodes.count(at.node, at.row) - 1 - shape.rankWithin : shape.rankWithin
     let next = 0
-    for (let goesOn = true; goesOn && rank < end; ) {
-      const words = shape.arena.words(at.node)
-      const w = nodes.rowAt(at.node, at.row)
-      while (next < parts.length && (parts[next] as Part).first.compare(words, w) < 0) next++
-      const part = next < parts.length && (parts[next] as Part).first.compare(words, w) === 0 ? parts[next] : undefined
-      const isWithin = part !== undefined && rank >= first && rank + part.count <= end
-      const behind = isWithin ? this.#behind(part, at) : undefined
+    const isSteady = this.#steadyLsn === this.#lsn(root)
+    for (let goesOn = true; goesOn && left > 0; ) {
+      while (next < parts.length && this.#order((parts[next] as Part).first, at) < 0) next++
+      const part = next < parts.length && this.#order((parts[next] as Part).first, at) === 0 ? parts[next] : undefined
+      const behind = part !== undefined && skipped === 0 && part.count <= left ? this.#behind(part, at, isSteady) : undefined
       if (part === undefined || behind === undefined) {
-        const count = nodes.count(at.node, at.row)
-        const from = Math.max(0, first - rank)
-        onLeaf(at, from, Math.min(count, end - rank) - from)
-        rank += count
-        goesOn = shape.next(at)
+        const held = nodes.count(at.node, at.row)
+        const shown = Math.min(held - skipped, left)
+        onLeaf(at, this.#backwards ? held - skipped - shown : skipped, shown)
+        left -= shown
+        skipped = 0
+        goesOn = left > 0 && this.#moveOn(at)
         continue
       }
       onPart(part)
-      rank += part.count
+      left -= part.count
       goesOn = part.end !== undefined
       at.set(behind.node, behind.row)
     }
   }
 
   /** The leaf behind a part that begins at `from` (of the last part, its last leaf); undefined when the part is not good. */
-  #behind(part: Part, from: LeafRow): LeafRow | undefined {
-    const { shape, nodes } = this.#trees
+  #behind(part: Part, from: LeafRow, isSteady: boolean): LeafRow | undefined {
+    const { nodes, shape } = this.#trees
     const at = new LeafRow().set(from.node, from.row)
+    if (isSteady && part.end !== undefined) {
+      shape.locate(shape.rootOf(from.node), part.end, at)
+      return at
+    }
     let count = 0
     for (;;) {
-      const order = part.end === undefined ? 1 : part.end.compare(shape.arena.words(at.node), nodes.rowAt(at.node, at.row))
+      const order = part.end === undefined ? 1 : this.#order(part.end, at)
       if (order <= 0) return order === 0 && count === part.count ? at : undefined
       if (nodes.lsn(at.node, at.row) > part.lsn) return undefined
       count += nodes.count(at.node, at.row)
-      if (shape.next(at)) continue
+      if (this.#moveOn(at)) continue
       return part.end === undefined && count === part.count ? at : undefined
     }
   }
 
-  /** Finds the first leaf that begins where the next part does, or behind; false when there is none. */
-  #next(into: LeafRow): boolean {
-    const root = this.#isRendered ? 0 : this.#handle.root()
-    if (root === 0) return false
+  /** Finds the leaf with which the next part begins; false when there is none, and nothing is left to render. */
+  #next(root: number, { first, end }: RankSpan, into: LeafRow): boolean {
     const { shape, nodes } = this.#trees
+    this.#isRendered ||= first >= end
+    if (this.#isRendered) return false
+    if (!this.#hasBegun) {
+      this.#hasBegun = true
+      shape.locateRank(root, this.#backwards ? end - 1 : first, into)
+      const isWhole = this.#backwards ? shape.rankWithin + 1 === nodes.count(into.node, into.row) : shape.rankWithin === 0
+      if (!isWhole && !this.#moveOn(into)) {
+        this.#isRendered = true
+        return false
+      }
+      shape.separator(into, this.#position)
+      return true
+    }
     shape.locate(root, this.#position, into)
-    // A leaf that begins before has taken in what began here: it is rendered at the end.
-    if (this.#position.compare(shape.arena.words(into.node), nodes.rowAt(into.node, into.row)) === 0) return true
-    return shape.next(into)
+    // A leaf that begins before has taken in what began here. Forwards it was passed already, and is rendered in the end.
+    if (this.#backwards || this.#order(this.#position, into) === 0 || shape.next(into)) return true
+    this.#isRendered = true
+    return false
   }
 }

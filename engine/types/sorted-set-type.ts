@@ -3,7 +3,7 @@
  * a tree with both orders. Which form, and the seed of a tree, the payload says.
  *
  * Edits: 1 set: form u8 (0: as it is) · u32 seed if the form is a tree's · varint count · per element f64 score (little endian) · member;
- * 2 remove: varint count · members.
+ * 2 remove: varint count · members; 3 keep little, of a tree: u32 seed · varint rank and varint count of what goes. What stays becomes another tree.
  *
  * The packed form keeps no −0, as Redis's listpack keeps none.
  */
@@ -35,10 +35,16 @@ import {
 } from './sorted-set-leaf.ts'
 import type { IsBefore } from './sorted-set-places.ts'
 import { SortedSetTrees } from './sorted-set-tree.ts'
-import { wantMember, wantPlace } from './sorted-set-wants.ts'
+import { wantKept, wantMember, wantPlace } from './sorted-set-wants.ts'
 
 export const setEdit = 1
 export const removeEdit = 2
+export const keepLittleEdit = 3
+
+/** Whether it is less work to make another tree of what stays than to remove `count` of so many elements, one by one. */
+export function keepsLittle(length: number, count: number): boolean {
+  return count < length && count >= 2 * (length - count)
+}
 
 export class SortedSetType implements CollectionType {
   readonly number: TypeNumber = sortedSetType
@@ -74,6 +80,11 @@ export class SortedSetType implements CollectionType {
             visit(payload.bytes, payload.start, payload.stop)
           }
         },
+      },
+      {
+        creates: false,
+        apply: (entry, payload, lsn) => this.#keepLittle(entry, payload, lsn),
+        wants: (e, p, w) => this.#wantsKept(e, p, w),
       },
     ]
   }
@@ -181,6 +192,31 @@ export class SortedSetType implements CollectionType {
     }
     this.#collections.changed(entry, -removed, lsn)
     return removed
+  }
+
+  #keepLittle(entry: number, payload: RecordReader, lsn: number): number {
+    const collections = this.#collections
+    const { entries } = collections.keyspace
+    const seed = payload.u32()
+    const rank = payload.varint()
+    const length = entries.length(entry)
+    const removed = Math.min(payload.varint(), length - rank)
+    if (!entries.isTree(entry) || removed <= 0 || removed === length) return 0
+    collections.becomeTree(entry, seed, lsn, (root, former) => {
+      this.trees.begin(root, lsn)
+      const put: VisitScored = (bytes, start, end, score) => this.trees.set(root, score, bytes, start, end, lsn)
+      const behind = rank + removed
+      const isThere = this.trees.visit(former, 0, rank, false, put) && this.trees.visit(former, behind, length - behind, false, put)
+      if (!isThere) throw new Error('sorted set: a leaf to be kept is cold')
+    })
+    collections.changed(entry, -removed, lsn)
+    return removed
+  }
+
+  #wantsKept(entry: number, payload: RecordReader, wants: ColdWants): void {
+    payload.u32()
+    const rank = payload.varint()
+    wantKept(this.trees, this.#collections.keyspace.entries.value(entry), rank, payload.varint(), wants)
   }
 
   /** Gives a set another form, never one that it has outgrown. */

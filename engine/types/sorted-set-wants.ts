@@ -76,6 +76,13 @@ export function wantRemoval(trees: SortedSetTrees, root: number, rank: number, c
   })
 }
 
+/** What stays when `count` elements from number `rank` on go. */
+export function wantKept(trees: SortedSetTrees, root: number, rank: number, count: number, wants: ColdWants): void {
+  const length = trees.leaves.roots.count(root) / 2
+  wantRanks(trees, root, 0, Math.min(rank, length), false, wants)
+  if (rank + count < length) wantRanks(trees, root, rank + count, length - rank - count, false, wants)
+}
+
 /** Of elements with one score: those whose member lies before `member[start, end)`, or with `withEqual` not behind it. */
 export function beforeMember(member: Buffer, start: number, end: number, withEqual: boolean): IsBefore {
   return (bytes, position) => {

@@ -230,10 +230,18 @@ export class StreamEntries {
     return order.compare(this.leaves.values.arena.words(next.node), this.leaves.nodes.rowAt(next.node, next.row)) >= 0
   }
 
-  /** Goes on to the next (or previous) leaf with entries. */
-  nextNode(at: LeafRow, into: NodePlace, backwards: boolean): boolean {
+  /** Goes on to the next (or previous) leaf with entries, unless all of these are behind an id (or before). */
+  nextNode(at: LeafRow, into: NodePlace, backwards: boolean, limit: StreamId): boolean {
     const { shape } = this.leaves
-    return (backwards ? shape.previous(at) : shape.next(at)) && this.isEntries(at) && this.#open(at, into)
+    if (backwards && this.#order(limit, at) >= 0) return false
+    if (!(backwards ? shape.previous(at) : shape.next(at)) || !this.isEntries(at)) return false
+    return (backwards || this.#order(limit, at) >= 0) && this.#open(at, into)
+  }
+
+  /** Negative if an id lies before a leaf with entries. */
+  #order(id: StreamId, at: LeafRow): number {
+    const { shape, nodes } = this.leaves
+    return entrySeparator(id, this.#separator).compare(shape.arena.words(at.node), nodes.rowAt(at.node, at.row))
   }
 
   /** Whether there is an entry. */
@@ -291,6 +299,7 @@ export class StreamEntries {
     const goes = this.collections.keyspace.entries.length(entry) - length
     if (!(goes > 0)) return
     const at = new LeafRow()
+    shape.rankWithin = 0
     if (length > 0) shape.locateRank(root, goes, at)
     else this.locateLast(root, at)
     if (length > 0 && leaves.ref(at) === 0) wantRow(leaves, root, at, wants)

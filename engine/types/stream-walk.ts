@@ -59,8 +59,9 @@ export class StreamWalk {
   /** Goes on to the next entry; false at the end. */
   next(): boolean {
     if (this.#isOver) return false
+    const limit = this.#backwards ? this.#from : this.#to
     while (this.#backwards ? this.#left === 0 : this.#position === this.#place.end) {
-      if (!this.#isTree || !this.#entries.nextNode(this.#at, this.#place, this.#backwards)) {
+      if (!this.#isTree || !this.#entries.nextNode(this.#at, this.#place, this.#backwards, limit)) {
         this.#isOver = true
         return false
       }

@@ -93,6 +93,8 @@ export class InProcessSession {
   readonly engine: InProcessEngine
   readonly reply = new ReplyWriter()
   readonly #decoder = new RespDecoder()
+  /** Requests that were done in slices. */
+  sliced = 0
   /** Requests since MULTI. */
   #queue: Arguments[] | undefined
   database = 0
@@ -130,6 +132,7 @@ export class InProcessSession {
     const isStaged = this.#queue === undefined && row !== undefined && takes(row, args)
     const staged = isStaged ? engine.stage(row, args, this.database, this.reply) : undefined
     if (staged === undefined) return this.exchange(args)
+    this.sliced++
     while (engine.inRecord(() => staged.step()));
     const decoded = this.exchange(args, staged)
     engine.inRecord(() => staged.release?.())
@@ -219,6 +222,8 @@ export class InProcessTarget implements Target {
   #engine: InProcessEngine
   readonly #leafBytesMax: number | undefined
   readonly #slicedBytes: number | undefined
+  /** Requests that were done in slices. */
+  sliced = 0
 
   /** `leafBytesMax`: of trees, if not as ever. `slicedBytes`: from which size on work is staged; undefined for none. */
   constructor(tables: CommandTables, leafBytesMax?: number, slicedBytes?: number) {
@@ -243,7 +248,9 @@ export class InProcessTarget implements Target {
       this.#replies.set(connection, [])
     }
     const args = argumentsOf(request)
+    const before = session.sliced
     this.#replies.get(connection)?.push(this.#slicedBytes === undefined ? session.exchange(args) : session.exchangeInSlices(args))
+    this.sliced += session.sliced - before
   }
 
   async receive(connection: string): Promise<Received> {

@@ -73,6 +73,25 @@ describeWith([redisServer], 'streams beside redis-server', () => {
     }, 1)
   })
 
+  it('give the same replies in slices, with leaves going cold', async () => {
+    let sliced = 0
+    await compare(() => {
+      const cold = new ColdEngine(tables, testSeed)
+      lowered(cold.engine).execution.limits.slicedValueBytes = 1
+      return async (random, parts) => {
+        cold.random = random
+        if (random.once(3)) cold.freeze(random.pick([0.2, 0.8, 1]))
+        const work = cold.session.stage(...parts)
+        if (work === undefined) return cold.ask(...parts)
+        sliced++
+        do while ((await cold.fetchFor(work)) > 0);
+        while (work.step())
+        return cold.askStaged(work, ...parts)
+      }
+    }, 3)
+    expect(sliced).toBeGreaterThan(steps / 50)
+  })
+
   it('give the same replies with leaves going cold', async () => {
     let made = 0
     await compare(() => {

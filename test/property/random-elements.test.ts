@@ -1,0 +1,126 @@
+/** Elements at random of large collections that are cold: what is read, and what is replied. */
+import { describe, expect, it } from 'vitest'
+import { hashCommands } from '../../engine/commands/hash.ts'
+import { RandomSelection } from '../../engine/commands/random-selection.ts'
+import { setCommands } from '../../engine/commands/set.ts'
+import { sortedSetCommands } from '../../engine/commands/sorted-set.ts'
+import { testRuns, testSeed } from '../chance.ts'
+import type { AggregateReply, Reply, ScalarReply } from '../commands/resp-decoder.ts'
+import { runSession } from '../sessions.ts'
+import { ColdEngine } from './cold-engine.ts'
+
+const tables = { ...hashCommands, ...setCommands, ...sortedSetCommands }
+const commands = { SRANDMEMBER: 's', ZRANDMEMBER: 'z', HRANDFIELD: 'h' } as const
+type Command = keyof typeof commands
+
+function texts(reply: Reply): string[] {
+  return (reply as AggregateReply).items.map((item) => (item as ScalarReply).text.toString())
+}
+
+/** Three collections of the same names. */
+async function begin(count: number): Promise<ColdEngine> {
+  const cold = new ColdEngine(tables, testSeed)
+  const { execution, keyspace } = cold.engine
+  keyspace.trees.leafBytesMax = 200
+  Object.assign(execution.limits, { hashMaxListpackEntries: 4, zsetMaxListpackEntries: 4 })
+  for (let i = 0; i < count; i++) {
+    await cold.ask('SADD', 's', `e${i}`)
+    await cold.ask('ZADD', 'z', `${i % 7}`, `e${i}`)
+    await cold.ask('HSET', 'h', `e${i}`, 'v')
+  }
+  return cold
+}
+
+describe.each(Object.entries(commands) as [Command, string][])('%s of a large collection that is cold', (name, key) => {
+  it.each(['1', '5', '-5'])('%s: reads the leaves of the elements that are drawn', async (count) => {
+    const cold = await begin(600)
+    const seen = new Set<string>()
+    for (let i = 0; i < 20; i++) {
+      cold.random.once = () => false
+      cold.freeze(1)
+      const before = cold.tier.counts.coldReads
+      const found = texts(await cold.ask(name, key, count))
+      expect(found.length).toBe(Math.abs(Number(count)))
+      expect(cold.tier.counts.coldReads - before).toBeLessThanOrEqual(found.length)
+      if (Number(count) > 0) expect(new Set(found).size).toBe(found.length)
+      for (const each of found) seen.add(each)
+    }
+    expect(seen.size).toBeGreaterThan(10)
+  })
+
+  it('many: in slices, of one moment', async () => {
+    const staged = await runSession({ steps: testRuns(40) }, async (steps, tell) => {
+      const cold = await begin(300)
+      const names = new Set(Array.from({ length: 300 }, (_, i) => `e${i}`))
+      let chosen = 0
+      for (const random of steps) {
+        cold.random = random
+        cold.engine.execution.limits.slicedValueBytes = 500 + random.below(2000)
+        const count = random.pick([1, -1]) * (40 + random.below(400))
+        const words = [name, key, `${count}`]
+        if (random.once(2)) cold.freeze(random.pick([0.3, 1]))
+        tell(words.join(' '))
+        const work = cold.session.stage(...words)
+        expect(work instanceof RandomSelection || work === undefined).toBe(true)
+        for (let goesOn = work !== undefined; goesOn; ) {
+          if (random.once(20)) {
+            const gone = random.pick([...names])
+            names.delete(gone)
+            names.add(`n${chosen}`)
+            tell(`  ${gone} becomes n${chosen}`)
+            await cold.ask(key === 's' ? 'SREM' : key === 'z' ? 'ZREM' : 'HDEL', key, gone)
+            await cold.ask(
+              ...(key === 's' ? ['SADD', key] : key === 'z' ? ['ZADD', key, '3'] : ['HSET', key]),
+              `n${chosen}`,
+              ...(key === 'h' ? ['v'] : []),
+            )
+            chosen++
+          }
+          while (work !== undefined && (await cold.fetchFor(work)) > 0);
+          goesOn = work?.step() === true
+        }
+        chosen++
+        const found = texts(work === undefined ? await cold.ask(...words) : await cold.askStaged(work, ...words))
+        expect(found.length).toBe(count < 0 ? -count : Math.min(count, 300))
+        if (count > 0) expect(new Set(found).size).toBe(found.length)
+        expect(found.filter((each) => !names.has(each))).toEqual([])
+      }
+      return chosen
+    })
+    expect(staged).toBeGreaterThan(testRuns(40))
+  })
+})
+
+describe('SPOP of a large set that is cold', () => {
+  it.each([undefined, '7'])('%s: reads the leaves of the members that go, which are those that it returns', async (count) => {
+    const cold = await begin(500)
+    cold.random.once = () => false
+    const names = new Set(Array.from({ length: 500 }, (_, i) => `e${i}`))
+    while (names.size > 100) {
+      cold.freeze(1)
+      const before = cold.tier.counts.coldReads
+      const reply = await cold.ask('SPOP', 's', ...(count === undefined ? [] : [count]))
+      const gone = count === undefined ? [(reply as ScalarReply).text.toString()] : texts(reply)
+      expect(cold.tier.counts.coldReads - before).toBeLessThanOrEqual(gone.length)
+      for (const each of gone) expect(names.delete(each)).toBe(true)
+    }
+    expect(texts(await cold.ask('SMEMBERS', 's')).sort()).toEqual([...names].sort())
+  })
+
+  it('of all: in slices, and the set is gone', async () => {
+    const cold = await begin(300)
+    cold.engine.execution.limits.slicedValueBytes = 500
+    cold.freeze(1)
+    const work = cold.session.stage('SPOP', 's', '300') as RandomSelection
+    let slices = 0
+    for (let goesOn = true; goesOn; slices++) {
+      while ((await cold.fetchFor(work)) > 0);
+      goesOn = work.step()
+    }
+    expect(slices).toBeGreaterThan(3)
+    const before = cold.tier.counts.coldReads
+    const gone = texts(await cold.askStaged(work, 'SPOP', 's', '300'))
+    expect([new Set(gone).size, cold.tier.counts.coldReads - before]).toEqual([300, 0])
+    expect(texts(await cold.ask('SMEMBERS', 's'))).toEqual([])
+  })
+})
