@@ -87,12 +87,30 @@ export class StreamEntries {
       const at = this.collections.resizeBlob(entry, metaOffset, 0, 0)
       return this.#meta.open(values.bytes(entries.value(entry)), at)
     }
+    return this.metaOfTree(entries.value(entry), lsn)
+  }
+
+  /** As `writableMeta` of a tree, which may belong to nobody yet. */
+  metaOfTree(root: number, lsn: number): StreamMeta {
+    const { leaves } = this
+    const { values } = leaves
     const at = this.#at
-    this.leaves.shape.first(entries.value(entry), at)
-    this.leaves.used(at)
-    const ref = this.leaves.writable(at, 0)
-    this.leaves.changed(at, 0, lsn)
+    leaves.shape.first(root, at)
+    leaves.used(at)
+    const ref = leaves.writable(at, 0)
+    leaves.changed(at, 0, lsn)
     return this.#meta.open(values.bytes(ref), values.start(ref) + metaOffset)
+  }
+
+  /** Makes an empty tree a stream without entries. */
+  beginTree(root: number, lsn: number): void {
+    const { leaves } = this
+    const { values } = leaves
+    const at = this.#at
+    leaves.shape.first(root, at)
+    const position = this.#elements.resize(at, packedHeaderBytes, 0, metaBytes)
+    this.#meta.open(values.bytes(leaves.ref(at)), position).clear()
+    leaves.changed(at, 0, lsn)
   }
 
   /** Gives an entry without a value an empty stream. */
@@ -228,7 +246,7 @@ export class StreamEntries {
     const { collections } = this
     const { entries } = collections.keyspace
     const isNew = entries.isTree(entry)
-      ? this.#appendToTree(entries.value(entry), id, fields, begins, lsn)
+      ? this.appendToTree(entries.value(entry), id, fields, begins, lsn)
       : this.#appendToBlob(entry, id, fields)
     const meta = this.writableMeta(entry, lsn)
     meta.setLastId(id)
@@ -252,7 +270,8 @@ export class StreamEntries {
     return isNew
   }
 
-  #appendToTree(root: number, id: StreamId, fields: EntryFields, begins: boolean, lsn: number): boolean {
+  /** Puts an entry behind all others of a tree, without its metadata. Whether a node has begun. */
+  appendToTree(root: number, id: StreamId, fields: EntryFields, begins: boolean, lsn: number): boolean {
     const { leaves } = this
     const { values } = leaves
     const at = this.#at

@@ -120,16 +120,9 @@ export class StreamType implements CollectionType {
     const { entries } = this
     const flags = payload.byte()
     const seed = (flags & hasSeed) !== 0 ? payload.u32() : 0
-    const id = readId(payload, this.#id)
+    const id = this.#id
     const fields = this.#fields
-    const count = payload.varint()
-    fields.begin(payload.bytes, count)
-    const { ranges } = fields
-    for (let i = 0; i < count * 4; i += 2) {
-      payload.range()
-      ranges[i] = payload.start
-      ranges[i + 1] = payload.stop
-    }
+    readEntry(payload, id, fields)
     entries.create(entry)
     if ((flags & hasSeed) !== 0) entries.toTree(entry, seed, lsn)
     entries.append(entry, id, fields, (flags & beginsNode) !== 0, lsn)
@@ -332,6 +325,19 @@ export class StreamType implements CollectionType {
       this.groups.wantPending(this.#root(entry), group, id, wants)
       this.groups.wantPending(this.#root(entry), payload.u32(), id, wants)
     }
+  }
+}
+
+/** Reads an id, fields and values, as *append* has them; these then lie in the payload. */
+export function readEntry(payload: RecordReader, id: StreamId, fields: EntryFields): void {
+  readId(payload, id)
+  const count = payload.varint()
+  fields.begin(payload.bytes, count)
+  const { ranges } = fields
+  for (let i = 0; i < count * 4; i += 2) {
+    payload.range()
+    ranges[i] = payload.start
+    ranges[i + 1] = payload.stop
   }
 }
 

@@ -164,9 +164,10 @@ describe('RESTORE in slices', () => {
 })
 
 describe('every type', () => {
-  it.each(['hash', 'set', 'list'] as const)('is dumped and restored in slices, and replayed: %s', (kind) => {
+  it.each(['hash', 'set', 'list', 'zset', 'stream'] as const)('is dumped and restored in slices, and replayed: %s', (kind) => {
     const random = chance(6)
     const { mutator } = engine
+    const isOrdered = kind === 'list'
     for (let run = 0; run < testRuns(20); run++) {
       for (const command of randomValue(random, kind, 'from')) session.ask(...command)
       const dumping = session.stage('DUMP', 'from')
@@ -178,7 +179,7 @@ describe('every type', () => {
       expect(bytesOf(restoring === undefined ? session.exchange(args).reply : restoreStaged(args, restoring)).toString()).toBe('OK')
       const record = Buffer.from(mutator.record.bytes.subarray(0, mutator.record.end))
       const whole = notesOf(bytesOf(session.ask('DUMP', 'to'))).lines
-      expect(kind === 'list' ? whole : whole.sort()).toEqual(kind === 'list' ? notesOf(dump).lines : notesOf(dump).lines.sort())
+      expect(isOrdered ? whole : whole.sort()).toEqual(isOrdered ? notesOf(dump).lines : notesOf(dump).lines.sort())
 
       const other = new InProcessEngine(engineTables)
       other.keyspace.trees.leafBytesMax = 300
