@@ -214,6 +214,11 @@ export class TreeNodes {
     this.adopt(to, at)
   }
 
+  /** Says that a node has so many rows more, which are there, or less. */
+  addRows(node: number, by: number): void {
+    this.arena.words(node)[this.arena.wordAt(node) + 1] += by
+  }
+
   /** Tells the children from `row` on that this is their node. */
   adopt(node: number, row = 0): void {
     const isBottom = this.level(node) === 0

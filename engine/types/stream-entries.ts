@@ -408,23 +408,18 @@ export class StreamEntries {
     const { leaves } = this
     const { shape, nodes } = leaves
     const root = this.collections.keyspace.entries.value(entry)
-    const at = this.#at
-    const limit = new Separator()
-    if (bound !== undefined) entrySeparator(bound, limit)
-    let removed = 0
-    let gone = 0
-    for (;;) {
-      shape.first(root, at)
-      if (!shape.next(at) || !this.#isEntries(at)) break
-      if (bound !== undefined) {
-        const next = this.#next.set(at.node, at.row)
-        if (!shape.next(next) || !this.#isEntries(next)) break
-        if (limit.compare(leaves.values.arena.words(next.node), nodes.rowAt(next.node, next.row)) < 0) break
-      }
-      removed += nodes.count(at.node, at.row)
-      gone++
-      leaves.remove(at)
-    }
+    const first = this.#at
+    shape.first(root, first)
+    const last = this.#next
+    if (bound === undefined) this.#lastLeaf(root, last)
+    else shape.locate(root, entrySeparator(bound, this.#separator), last)
+    // The node in whose range the bound lies stays.
+    if (!this.moveOn(first) || (bound !== undefined && this.#isEntries(last) && !shape.previous(last)) || !this.#isEntries(last)) return 0
+    const removed = shape.rankOf(last) + nodes.count(last.node, last.row) - shape.rankOf(first)
+    const before = leaves.roots.leaves(root)
+    if (first.node === last.node && first.row === last.row) leaves.remove(first)
+    else leaves.removeRange(first, last)
+    const gone = before - leaves.roots.leaves(root)
     if (gone > 0) this.#lostNodes(entry, gone, lsn)
     return removed
   }
