@@ -17,8 +17,8 @@ import { dumpOf } from './dump-pieces.ts'
 import { dumpedType } from './dumped-types.ts'
 import { TreeDump, writeElements } from './tree-dump.ts'
 
-/** Bytes of leaves in one part. */
-const partBytesMax = 64 * 1024
+/** Bytes of leaves in one part: most of their strings are compressed. */
+const partBytesMax = 16 * 1024
 
 /** The work on an entry whose value is large; undefined for others. */
 export function dumpWork(keyspace: Keyspace, entry: number, largeBytes = slicedValueBytes): DumpWork | undefined {
