@@ -10,12 +10,12 @@ import { zsetListpackValue, zsetValue } from '../rdb/rdb-format.ts'
 import type { RdbElement } from '../rdb/rdb-input.ts'
 import type { RdbOutput } from '../rdb/rdb-output.ts'
 import { NoSink, RefusedValue } from '../rdb/value-sink.ts'
+import { dropTree } from '../tree/drop-tree.ts'
 import { placeBytes, visitBackwards, visitHashed, visitPlaces } from '../types/sorted-set-leaf.ts'
 import type { SortedSetTrees } from '../types/sorted-set-tree.ts'
 import { isInOrderOfScore } from '../types/sorted-set-tree.ts'
 import { readPayloadScore, setEdit, writePayloadElement } from '../types/sorted-set-type.ts'
 import type { BuiltValue } from './built-value.ts'
-import { dropTree } from './drop-tree.ts'
 import type { BuilderParts, DumpedType, ValueBuilder } from './dumped-type.ts'
 
 const listpack = new ListpackWriter()

@@ -10,12 +10,12 @@ import { RecordReader } from '../mutation/record-reader.ts'
 import type { RdbElement } from '../rdb/rdb-input.ts'
 import type { StreamId as RdbStreamId, StreamTotals } from '../rdb/value-sink.ts'
 import { NoSink, RefusedValue } from '../rdb/value-sink.ts'
+import { dropTree } from '../tree/drop-tree.ts'
 import { StreamId } from '../types/stream-id.ts'
 import { firstUnit } from '../types/stream-meta.ts'
 import { EntryFields } from '../types/stream-node.ts'
 import { appendEdit, beginsNode, readEntry, setEdit } from '../types/stream-type.ts'
 import type { BuiltValue } from './built-value.ts'
-import { dropTree } from './drop-tree.ts'
 import type { BuilderParts, ValueBuilder } from './dumped-type.ts'
 
 const nodeEntriesMax = 100
