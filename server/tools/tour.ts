@@ -1,7 +1,8 @@
 /**
  * `npm run tour`: Moraine shown on real data. Loads an English dictionary and the world's cities into a server with little
- * memory, shows what is in memory and what on disk, kills the server with -9 while it is being written to, starts it
- * again, and looks for everything that it had acknowledged. Exit code 0 only if all of it is there.
+ * memory as strings, hashes, sets, sorted sets, a geo index, a leaderboard and a stream with a consumer group; shows what
+ * is in memory and what on disk, kills the server with -9 while it is being written to, starts it again, and looks for
+ * everything that it had acknowledged. Exit code 0 only if all of it is there.
  *
  *     npm run tour                two minutes at most
  *     npm run tour -- --quick     a few thousand entries
@@ -15,12 +16,14 @@ import type { Cities } from './real-data/cities.ts'
 import { openCities } from './real-data/cities.ts'
 import type { DataEntry } from './real-data/entry.ts'
 import type { WordNet } from './real-data/wordnet.ts'
-import { glossCount, openWordNet, wordCount } from './real-data/wordnet.ts'
+import { glossCount, openWordNet, relationCount, wordCount } from './real-data/wordnet.ts'
+import type { ArrivalsChecked } from './tour/arrivals.ts'
+import { checkArrivals, startGazetteers } from './tour/arrivals.ts'
 import type { ServerProcess } from './tour/server-process.ts'
 import { startServer } from './tour/server-process.ts'
 import { count, heading, progress, rows, say } from './tour/tell.ts'
-import { showTiers, showWord } from './tour/views.ts'
-import type { Written } from './tour/writers.ts'
+import { showCities, showSenses, showTiers, showWord } from './tour/views.ts'
+import type { Checked, Written } from './tour/writers.ts'
 import { checkAll, connectionCount, writeAll } from './tour/writers.ts'
 
 const quick = process.argv.includes('--quick')
@@ -59,13 +62,15 @@ async function tour(wordNet: WordNet, cities: Cities, directory: string, servers
   servers.push(first)
   say(`Process ${first.pid} listens on port ${first.port}. It tells a client "OK" only when the write is on disk.`)
 
-  heading(`WordNet ${wordNet.version}, an English dictionary`)
-  const dictionary = await load(first, 'words', dictionaryOf(wordNet), Math.min(glossCount, entriesMax) + Math.min(wordCount, entriesMax))
+  heading(`WordNet ${wordNet.version}, an English dictionary: strings, hashes, sets and sorted sets`)
+  const total = Math.min(glossCount, entriesMax) + Math.min(relationCount, entriesMax) + Math.min(wordCount, entriesMax)
+  const dictionary = await load(first, 'words', dictionaryOf(wordNet), total)
   await showWord(first.port, 'moraine')
+  await showSenses(first.port, 'dog')
   await showTiers(first.port, dictionary.acknowledged)
 
-  heading('The cities of the world, and a kill -9 in the middle')
-  const { written, underLoad } = await loadAndKill(first, cities)
+  heading('The cities of the world, each a transaction over four types, and a kill -9 in the middle')
+  const { written, underLoad, done } = await loadAndKill(first, cities)
   say(`Killed process ${first.pid} without warning: no file was closed, no buffer written.`)
   rows([
     ['acknowledged before', `${count(dictionary.acknowledged.length)} of the dictionary, ${count(written.acknowledged.length)} cities`],
@@ -95,30 +100,45 @@ async function tour(wordNet: WordNet, cities: Cities, directory: string, servers
     ['never acknowledged, absent', `${unknown.absent} (allowed: nobody was told otherwise)`],
     ['half a city', count(unknown.different)],
   ])
+
+  heading('The stream, its consumer group and the leaderboard')
+  const arrivals = await checkArrivals(second.port, done, written.acknowledged.length + unknown.whole)
+  await showCities(second.port, 8.23, 46.8, 60)
   await showWord(second.port, 'persistence')
-  await showTiers(second.port, promised)
-  return verdict(promised.length, checked.whole, unknown.different, checked.example ?? unknown.example, underLoad)
+  return verdict({ promised: promised.length, checked, unknown, arrivals, underLoad })
 }
 
-function verdict(promised: number, whole: number, half: number, example: string | undefined, underLoad: boolean): boolean {
+interface Outcome {
+  /** Entries that had been acknowledged. */
+  readonly promised: number
+  readonly checked: Checked
+  /** Of those that nobody was told of. */
+  readonly unknown: Checked
+  readonly arrivals: ArrivalsChecked
+  readonly underLoad: boolean
+}
+
+function verdict({ promised, checked, unknown, arrivals, underLoad }: Outcome): boolean {
   heading('What happened')
-  const good = whole === promised && half === 0 && underLoad
-  if (good) {
+  const missing = promised - checked.whole
+  const broken = missing > 0 || unknown.different > 0 || !arrivals.good
+  if (broken) {
+    say(`BROKEN PROMISE: ${count(missing)} acknowledged entries are missing or damaged, ${unknown.different} are half there;`)
+    say(`one is ${checked.example ?? unknown.example}. ${arrivals.good ? '' : 'The stream does not agree with the rest.'}`)
+  } else if (!underLoad) say('The server was not under load when it was killed, so this run proves nothing.')
+  else {
     say(
       `The server was killed while ${connectionCount} clients wrote. Every one of the ${count(promised)} entries it had acknowledged is there, whole.`,
     )
     say('Each change is one record in a log on disk; the answer waits for the record. The start reads the list of keys and the end of the')
     say('log; values stay on disk until somebody asks for them.')
-  } else if (!underLoad) say('The server was not under load when it was killed, so this run proves nothing.')
-  else
-    say(
-      `BROKEN PROMISE: ${count(promised - whole)} acknowledged entries are missing or damaged, ${half} are half there; one is ${example}.`,
-    )
-  return good
+  }
+  return !broken && underLoad
 }
 
 function* dictionaryOf(wordNet: WordNet): Generator<DataEntry, void> {
   yield* first(wordNet.glosses(), entriesMax)
+  yield* first(wordNet.relations(), entriesMax)
   yield* first(wordNet.words(), entriesMax)
 }
 
@@ -139,11 +159,18 @@ async function load(server: ServerProcess, name: string, source: Generator<DataE
   return written
 }
 
+interface Killed {
+  readonly written: Written
+  readonly underLoad: boolean
+  /** Stream entries that a worker was told are done. */
+  readonly done: ReadonlySet<string>
+}
+
 /** Loads cities until the server is killed, which happens at a moment that nobody has prepared for. */
-async function loadAndKill(server: ServerProcess, cities: Cities): Promise<{ written: Written; underLoad: boolean }> {
-  const total = Math.min(cities.count, entriesMax)
-  const killAt = Math.floor(total * killShare)
-  const bar = progress('cities', total, 'cities')
+async function loadAndKill(server: ServerProcess, cities: Cities): Promise<Killed> {
+  const killAt = Math.floor(Math.min(cities.count, entriesMax) * killShare)
+  const gazetteers = await startGazetteers(server.port)
+  const bar = progress('cities', Math.min(cities.count, entriesMax), 'cities')
   let killed = false
   const written = await writeAll(server.port, first(cities.entries(), entriesMax), (acknowledged) => {
     bar.update(acknowledged)
@@ -152,9 +179,10 @@ async function loadAndKill(server: ServerProcess, cities: Cities): Promise<{ wri
     setTimeout(() => server.kill('SIGKILL'), killDelayMsMax * Math.random())
   })
   bar.finish()
+  await gazetteers.stop()
   if (written.refusal !== undefined) throw written.refusal
   await server.ended
-  return { written, underLoad: written.unanswered.length > 0 }
+  return { written, underLoad: written.unanswered.length > 0, done: gazetteers.done }
 }
 
 main().then(

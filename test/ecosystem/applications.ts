@@ -28,6 +28,7 @@ export const applications: readonly Application[] = [
   { name: 'redis-py', program: 'redis-py.py', debian: 'python3-redis' },
   { name: 'celery', program: 'celery-tasks.py', debian: 'python3-celery' },
   { name: 'redis-rb', program: 'redis-rb.rb', debian: 'ruby-redis' },
+  { name: 'sidekiq', program: 'sidekiq.rb', debian: 'ruby-sidekiq' },
   { name: 'phpredis', program: 'phpredis.php', debian: 'php-redis' },
 ]
 

@@ -7,7 +7,7 @@
  *     npm run ecosystem -- --packages DIRECTORY  keeps npm's packages there, for the next time
  *
  * npm's packages are those of `programs/package-lock.json`, installed into a temporary directory. What is not of npm runs where
- * it is installed (on Debian: redis-tools python3-redis python3-celery ruby-redis php-redis).
+ * it is installed (on Debian: redis-tools python3-redis python3-celery ruby-redis ruby-sidekiq php-redis).
  */
 import { spawnSync } from 'node:child_process'
 import { cpSync, mkdtempSync, rmSync } from 'node:fs'

@@ -33,6 +33,7 @@ const probes: Readonly<Record<string, readonly string[]>> = {
   'redis-py.py': ['-c', 'import redis'],
   'celery-tasks.py': ['-c', 'import celery, redis'],
   'redis-rb.rb': ['-e', 'require "redis"'],
+  'sidekiq.rb': ['-e', 'require "sidekiq"'],
   'phpredis.php': ['-r', 'exit(extension_loaded("redis") ? 0 : 1);'],
 }
 

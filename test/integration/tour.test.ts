@@ -3,8 +3,8 @@ import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { openCities } from '../../server/tools/real-data/cities.ts'
-import { DataMissing, fromPackage, storingRequest } from '../../server/tools/real-data/entry.ts'
-import { glossCount, openWordNet, wordCount } from '../../server/tools/real-data/wordnet.ts'
+import { DataMissing, fromPackage, storingRequests } from '../../server/tools/real-data/entry.ts'
+import { glossCount, openWordNet, relationCount, wordCount } from '../../server/tools/real-data/wordnet.ts'
 import { builtMoraine, describeWith } from '../needs.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -12,16 +12,20 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 describe('the real data', () => {
   it('has every gloss and every word of WordNet', async () => {
     const wordNet = await openWordNet()
-    const glosses = new Map([...wordNet.glosses()].map((entry) => [entry.key, entry.value]))
+    const glosses = new Map([...wordNet.glosses()].map((entry) => [entry.key, entry.parts[0]?.values[0]]))
     expect(glosses.size).toBe(glossCount)
     let words = 0
     let missing = 0
-    for (const { value } of wordNet.words()) {
+    for (const { parts } of wordNet.words()) {
       words++
-      for (const sense of (value[1] as string).split(' ')) if (!glosses.has(`gloss:${sense}`)) missing++
+      for (const sense of parts[0]?.values[1]?.split(' ') ?? []) if (!glosses.has(`gloss:${sense}`)) missing++
     }
     expect(words).toBe(wordCount)
     expect(missing).toBe(0)
+    const relations = new Map([...wordNet.relations()].map((entry) => [entry.key, entry.parts[0]?.values]))
+    expect(relations.size).toBe(relationCount)
+    expect(relations.get('broader:n:02086723')).toContain('n:02085998')
+    expect(relations.get('narrower:n:02085998')).toContain('n:02086723')
     expect(glosses.get('gloss:n:00001930')).toBe('an entity that has physical existence')
   })
 
@@ -30,7 +34,7 @@ describe('the real data', () => {
     const keys = new Set<string>()
     for (const entry of cities.entries()) {
       keys.add(entry.key)
-      expect(storingRequest(entry).length % 2).toBe(0)
+      expect(storingRequests(entry).map(([command]) => command)).toEqual(['HSET', 'GEOADD', 'ZINCRBY', 'XADD'])
     }
     expect(keys.size).toBe(cities.count)
     expect(cities.count).toBeGreaterThan(130_000)
@@ -51,6 +55,8 @@ describeWith([builtMoraine], 'npm run tour', () => {
     expect(output).toContain('Killed process')
     expect(output).toMatch(/acknowledged, missing +0\n/)
     expect(output).toMatch(/half a city +0\n/)
+    expect(output).toMatch(/countries whose sum is not that of the stream +0\n/)
+    expect(output).toMatch(/of these acknowledged before +0\n/)
     expect(output).toContain('it had acknowledged is there, whole')
     expect(code, output).toBe(0)
   })

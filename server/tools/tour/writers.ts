@@ -3,8 +3,8 @@
  * some requests under way; one that loses its server stops, and what it had not been told of counts as unknown.
  */
 import { Redis } from 'ioredis'
-import type { DataEntry } from '../real-data/entry.ts'
-import { storingRequest } from '../real-data/entry.ts'
+import type { DataEntry, Found } from '../real-data/entry.ts'
+import { judge, lookingRequest, storingRequests } from '../real-data/entry.ts'
 
 export const connectionCount = 8
 const requestsUnderWay = 64
@@ -56,7 +56,7 @@ async function writeLane(
     const { value: entry, done } = source.next()
     if (done === true) return
     try {
-      await client.call(...storingRequest(entry))
+      await store(client, entry)
       written.acknowledged.push(entry)
       onAcknowledged(written.acknowledged.length)
     } catch (failure) {
@@ -67,18 +67,19 @@ async function writeLane(
   }
 }
 
-/** How an entry is found again. */
-export type Found = 'whole' | 'absent' | 'different'
+/** One request, or one transaction. */
+async function store(client: Redis, entry: DataEntry): Promise<void> {
+  const [request, ...others] = storingRequests(entry)
+  if (request === undefined) return
+  if (others.length === 0) await client.call(...request)
+  else await client.multi([request, ...others].map((words) => ['call', ...words])).exec()
+}
 
+/** An entry is there as a whole or not at all; anything between is `different`. */
 export async function look(client: Redis, entry: DataEntry): Promise<Found> {
-  if (typeof entry.value === 'string') {
-    const value = await client.get(entry.key)
-    return value === entry.value ? 'whole' : value === null ? 'absent' : 'different'
-  }
-  const fields = entry.value.filter((_, i) => i % 2 === 0)
-  const values = await client.hmget(entry.key, ...fields)
-  if (values.every((value) => value === null)) return 'absent'
-  return values.every((value, i) => value === (entry.value as readonly string[])[i * 2 + 1]) ? 'whole' : 'different'
+  const replies = await Promise.all(entry.parts.map((part) => client.call(...lookingRequest(part))))
+  const [first, ...rest] = entry.parts.map((part, i) => judge(part, replies[i]))
+  return first !== undefined && rest.every((found) => found === first) ? first : 'different'
 }
 
 export interface Checked {
