@@ -14,6 +14,7 @@
  *
  * At most `readsInFlight` reads, one write and one sync hold a thread of the pool at a time.
  */
+import { resolve } from 'node:path'
 import { ClassicLevel } from 'classic-level'
 import type { Clock } from './clock.ts'
 import { ColdReadQueue } from './cold-read-queue.ts'
@@ -23,10 +24,11 @@ import { freeDiskBytes, levelLogNumbers, prepareLevelDirectory } from './level-d
 import type { LevelError } from './level-failure.ts'
 import { ColdStoreUnusable, ColdStoreWriteFailed, openFailure } from './level-failure.ts'
 import type { Operation } from './level-figures.ts'
-import { bufferBytesMax, tableBytes } from './level-figures.ts'
+import { bufferBytesMax } from './level-figures.ts'
 import { checkFormat, keyOf } from './level-format.ts'
 import type { LevelColdStoreOptions, LevelColdStoreStats } from './level-options.ts'
 import { LevelRescue } from './level-rescue.ts'
+import { LevelWatch } from './level-watch.ts'
 import { RecentWrites } from './recent-writes.ts'
 
 /** A range above every key, so that compacting it does nothing but flush the write buffer. */
@@ -42,6 +44,8 @@ const IDS_PER_CLEAR = 4096
 const MEND_MARGIN_BYTES = 8 << 20
 /** Index and Bloom filter of an open table, as a share of its size. */
 const TABLE_OVERHEAD_SHARE = 0.015
+/** Directories that stores of this process have open. LevelDB itself lets its threads share one. */
+const openDirectories = new Set<string>()
 
 export class LevelColdStore implements ColdStore {
   readonly #db: ClassicLevel<Buffer, Buffer>
@@ -56,6 +60,10 @@ export class LevelColdStore implements ColdStore {
   readonly #onReopened: (reason: Error, restored: number) => void
   readonly #queue: ColdReadQueue
   readonly #recent: RecentWrites
+  readonly #watch: LevelWatch
+  /** Files that may have come to level 0 since the watch was asked last, and bytes written since, of which one may be made. */
+  #newFilesMax = LEVEL0_FILES_MAX
+  #unwatchedBytesMax = 0
   /** What is to be brought into LevelDB once it is open again; undefined when there is nothing. */
   #rescue: LevelRescue | undefined
   #closed = false
@@ -92,6 +100,7 @@ export class LevelColdStore implements ColdStore {
     this.#freeDiskBytes = options.freeDiskBytes ?? freeDiskBytes
     this.#onReopened = options.onReopened ?? (() => undefined)
     this.#recent = new RecentWrites(this.#writeBufferBytes)
+    this.#watch = new LevelWatch(directory)
     this.#queue = new ColdReadQueue({
       job: (ids) => this.#readJob(ids),
       afterTurn: (work) => options.clock.afterTurn(work),
@@ -104,12 +113,25 @@ export class LevelColdStore implements ColdStore {
   /** Opens the store in a directory of its own, making both when missing. Throws `ColdStoreUnusable`. */
   static async open(directory: string, options: LevelColdStoreOptions): Promise<LevelColdStore> {
     await prepareLevelDirectory(directory)
+    const path = resolve(directory)
+    if (openDirectories.has(path)) throw new ColdStoreUnusable(directory, 'locked', 'is in use by this process')
+    openDirectories.add(path)
+    try {
+      return await LevelColdStore.#open(directory, options)
+    } catch (failure) {
+      openDirectories.delete(path)
+      throw failure
+    }
+  }
+
+  static async #open(directory: string, options: LevelColdStoreOptions): Promise<LevelColdStore> {
     const db = new ClassicLevel<Buffer, Buffer>(directory, { keyEncoding: 'buffer', valueEncoding: 'buffer' })
     const store = new LevelColdStore(db, directory, options)
-    await store.#openLevel(true)
     try {
+      await store.#openLevel(true)
       await checkFormat(db, directory)
     } catch (failure) {
+      await store.#watch.end()
       await db.close()
       throw failure
     }
@@ -181,10 +203,11 @@ export class LevelColdStore implements ColdStore {
   }
 
   stats(): LevelColdStoreStats {
-    const tables = this.#isOpen() ? tableBytes(this.#db.getProperty('leveldb.stats')) : 0
+    void this.#watch.refresh()
+    const { level0Files, tableBytes: tables } = this.#watch.figures
     const openTables = Math.min(tables, this.#openTablesMax * this.#tableBytes)
     return {
-      level0Files: this.#level0Files(),
+      level0Files,
       diskBytes: tables + this.#bufferedBytesMax,
       memoryBytes: this.#memoryBytes + Math.ceil(openTables * TABLE_OVERHEAD_SHARE),
       reads: this.#reads,
@@ -206,7 +229,9 @@ export class LevelColdStore implements ColdStore {
     this.#closed = true
     await this.#lastSync.catch(() => undefined)
     await this.#mending?.catch(() => undefined)
+    await this.#watch.end()
     await this.#db.close()
+    openDirectories.delete(resolve(this.#directory))
   }
 
   get #memoryBytes(): number {
@@ -214,7 +239,7 @@ export class LevelColdStore implements ColdStore {
   }
 
   /** Only a start may make a new database: one that was there and is gone is a failure. */
-  #openLevel(mayCreate: boolean): Promise<void> {
+  async #openLevel(mayCreate: boolean): Promise<void> {
     const options = {
       createIfMissing: mayCreate,
       compression: false,
@@ -223,10 +248,14 @@ export class LevelColdStore implements ColdStore {
       cacheSize: this.#cacheBytes,
       maxOpenFiles: this.#openTablesMax,
       blockSize: 4096,
+      multithreading: true,
     }
-    return this.#db.open(options).catch((failure: LevelError) => {
-      throw openFailure(this.#directory, failure)
-    })
+    try {
+      await this.#db.open(options)
+    } catch (failure) {
+      throw openFailure(this.#directory, failure as LevelError)
+    }
+    await this.#watch.open()
   }
 
   readAtOnce(id: number): Buffer | undefined {
@@ -246,6 +275,7 @@ export class LevelColdStore implements ColdStore {
     let bytesMax = 0
     for (const operation of operations) bytesMax += bufferBytesMax(operation)
     this.#bufferedBytesMax += bytesMax
+    this.#unwatchedBytesMax += bytesMax
     this.#writingBytesMax = bytesMax
     const applying = this.#db.batch(operations)
     this.#applying = applying.catch(() => undefined)
@@ -258,11 +288,14 @@ export class LevelColdStore implements ColdStore {
     }
   }
 
+  /** Waits while level 0 is nearly full. LevelDB is asked only when it may have become so. */
   async #stall(): Promise<void> {
-    if (this.#level0Files() < LEVEL0_FILES_MAX) return
+    const filesMax = this.#watch.figures.level0Files + this.#newFilesMax + Math.floor(this.#unwatchedBytesMax / this.#writeBufferBytes)
+    if (filesMax < LEVEL0_FILES_MAX) return
+    if ((await this.#level0Files()) < LEVEL0_FILES_MAX) return
     const from = this.#clock.monotonicMs()
     let stalledMs = 0
-    while (!this.#closed && stalledMs < STALL_MS_MAX && this.#level0Files() >= LEVEL0_FILES_MAX) {
+    while (!this.#closed && stalledMs < STALL_MS_MAX && (await this.#level0Files()) >= LEVEL0_FILES_MAX) {
       await new Promise<void>((resolve) => this.#clock.after(STALL_POLL_MS, resolve))
       stalledMs = this.#clock.monotonicMs() - from
     }
@@ -324,6 +357,7 @@ export class LevelColdStore implements ColdStore {
       throw failure instanceof ColdStoreWriteFailed ? failure : this.#writeFailure(failure as Error)
     }
     this.#flushes++
+    this.#newFilesMax++
     this.#failuresMended = failures
   }
 
@@ -369,6 +403,7 @@ export class LevelColdStore implements ColdStore {
       await this.#applying
       await probeDirectory(this.#directory)
       this.#rescue ??= await LevelRescue.of(this.#db, this.#recent.lowestId)
+      await this.#watch.close()
       await this.#db.close()
       await this.#openLevel(false)
       restored = await this.#rescue.restore(this.#db, this.#recent.deletes)
@@ -393,8 +428,12 @@ export class LevelColdStore implements ColdStore {
     return reason
   }
 
-  #level0Files(): number {
-    return this.#isOpen() ? Number(this.#db.getProperty('leveldb.num-files-at-level0')) : 0
+  async #level0Files(): Promise<number> {
+    // What is in the write buffer becomes a file sooner or later.
+    this.#newFilesMax = 1
+    this.#unwatchedBytesMax = 0
+    await this.#watch.renew()
+    return this.#watch.figures.level0Files
   }
 
   /** Not so while closed, or being opened again. */

@@ -1,5 +1,11 @@
 /** Figures about LevelDB that it does not give itself, or gives as text only. */
 
+/** What LevelDB tells about its tables. */
+export interface LevelFigures {
+  readonly level0Files: number
+  readonly tableBytes: number
+}
+
 /** What LevelDB takes in a batch. */
 export type Operation = { type: 'put'; key: Buffer; value: Buffer } | { type: 'del'; key: Buffer }
 

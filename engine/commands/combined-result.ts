@@ -6,13 +6,13 @@
  * deletes (`unfinished.ts`).
  */
 import { hasCold, wantValue } from '../cold-wants.ts'
-import { dropTree } from '../dump/drop-tree.ts'
 import type { Execution } from '../execution.ts'
 import { treeForm } from '../keyspace/entries.ts'
 import { ownDatabase } from '../keyspace/keyspace.ts'
 import { packedHeaderBytes } from '../memory/packed-bytes.ts'
 import type { RecordBuffer } from '../mutation/record-buffer.ts'
 import type { ColdWants } from '../need.ts'
+import { dropTree } from '../tree/drop-tree.ts'
 import { Separator } from '../tree/separator.ts'
 import type { LeafRenderer } from '../tree/tree-image.ts'
 import { LeafRow } from '../tree/tree-shape.ts'

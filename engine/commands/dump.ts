@@ -5,7 +5,7 @@
 import type { EngineCommand } from '../command.ts'
 import { keyAt } from '../command.ts'
 import { footerBytes } from '../dump/dump-footer.ts'
-import type { Dump, DumpWork } from '../dump/dump-work.ts'
+import type { Dump, DumpWork } from '../dump/dump-pieces.ts'
 import { dumpWork, writeDump } from '../dump/dump-work.ts'
 import type { BuilderParts } from '../dump/dumped-type.ts'
 import { RestoreWork } from '../dump/restore-work.ts'

@@ -140,8 +140,9 @@ function hrandfieldWithCount(x: Execution): void {
   if (entry === wrongType) return
   const wanted = Number(count)
   if (entry === 0 || wanted === 0) reply.array(0)
-  else if (mayHoldExpired(x, entry)) replyLive(x, liveFields(x, entry), wanted, withValues)
-  else if (wanted < 0) replyRepeatable(x, entry, -wanted, withValues)
+  else if (mayHoldExpired(x, entry)) {
+    if (!repliedLiveSample(x, entry, wanted, withValues)) replyLive(x, liveFields(x, entry), wanted, withValues)
+  } else if (wanted < 0) replyRepeatable(x, entry, -wanted, withValues)
   else replyDistinct(x, entry, Math.min(wanted, x.keyspace.entries.length(entry)), withValues)
 }
 
@@ -150,6 +151,29 @@ function refusalOf(count: bigint | undefined, hasOptions: boolean, withValues: b
   if (count === int64Min) return countOutOfRange
   if (hasOptions && !withValues) return syntaxError
   return withValues && (count > pairsMax || count < -pairsMax) ? outOfRange : undefined
+}
+
+/**
+ * Replies with few of many fields, drawn from all until enough of them have not expired: each set of those is as likely as any other. False, and
+ * nothing written, where so many are wanted or have expired that looking at all of them is better.
+ */
+function repliedLiveSample(x: Execution, entry: number, wanted: number, withValues: boolean): boolean {
+  const length = x.keyspace.entries.length(entry)
+  const count = Math.abs(wanted)
+  if (!x.keyspace.entries.isTree(entry) || walksOver(x.keyspace, entry, count)) return false
+  const drawn = new Set<number>()
+  const ranks: number[] = []
+  for (let tries = count * 2 + triesMax; tries > 0 && ranks.length < count; tries--) {
+    const rank = x.keyspace.draws.below(length)
+    if (wanted > 0 && drawn.has(rank)) continue
+    drawn.add(rank)
+    pairAtRank(x, entry, rank)
+    if (found.expireAt === 0 || found.expireAt >= x.now) ranks.push(rank)
+  }
+  if (ranks.length < count) return false
+  beginPairs(x, count, withValues)
+  for (const rank of ranks) replyPair(x.reply, pairAtRank(x, entry, rank), found, withValues)
+  return true
 }
 
 /** As `replyRepeatable` and, for a positive number, `replyDistinct` of the fields that have not expired. */

@@ -7,15 +7,14 @@ import { keyAt } from '../command.ts'
 import type { Execution } from '../execution.ts'
 import { wrongType } from '../execution.ts'
 import { mayHoldExpired } from '../field-expiry.ts'
-import { ReplyWriter } from '../reply-writer.ts'
+import { hashType } from '../keyspace/entries.ts'
 import type { StagedWork } from '../staged-work.ts'
 import { slicedValueBytes } from '../staged-work.ts'
-import type { LeafRenderer } from '../tree/tree-image.ts'
 import { TreeImage } from '../tree/tree-image.ts'
-import type { HashTrees } from '../types/hash-tree.ts'
-import type { VisitPair } from '../types/packed-fields.ts'
 import { eachPair } from './hash-fields.ts'
 import { livePairs } from './live-fields.ts'
+import type { LivePart, Shape } from './live-image.ts'
+import { LiveRenderer, livePart } from './live-image.ts'
 import { slicedTree } from './sliced-tree.ts'
 
 const whole = {
@@ -53,9 +52,6 @@ export const wholeHashCommands = {
 /** Bytes of leaves in one part of a staged reply. */
 const partBytesMax = 64 * 1024
 
-/** What is replied of each pair. */
-type Shape = (reply: ReplyWriter) => VisitPair
-
 const fieldsAndValues: Shape = (reply) => (bytes, pair) => {
   reply.bulk(bytes, pair.fieldStart, pair.fieldEnd)
   reply.bulk(bytes, pair.valueStart, pair.valueEnd)
@@ -63,73 +59,59 @@ const fieldsAndValues: Shape = (reply) => (bytes, pair) => {
 const fields: Shape = (reply) => (bytes, pair) => reply.bulk(bytes, pair.fieldStart, pair.fieldEnd)
 const values: Shape = (reply) => (bytes, pair) => reply.bulk(bytes, pair.valueStart, pair.valueEnd)
 
-/** Writes leaves into a buffer of its own as they will be replied. */
-class ShapeRenderer implements LeafRenderer {
-  readonly #trees: HashTrees
-  readonly #reply = new ReplyWriter()
-  readonly #visit: VisitPair
-
-  constructor(trees: HashTrees, shape: Shape) {
-    this.#trees = trees
-    this.#visit = shape(this.#reply)
-  }
-
-  leaf(ref: number): void {
-    this.#trees.visitLeaf(ref, this.#visit)
-  }
-
-  take(): Buffer {
-    return this.#reply.output.takeAll()
-  }
-}
-
 function stageReply(x: Execution, shape: Shape): StagedWork | undefined {
   const entry = slicedTree(x)
-  // Which fields have expired shows in the command's turn.
-  if (entry === 0 || mayHoldExpired(x, entry)) return undefined
+  if (entry === 0 || x.keyspace.entries.type(entry) !== hashType) return undefined
   const partBytes = Math.min(partBytesMax, x.limits.slicedValueBytes ?? slicedValueBytes)
-  return new TreeImage(x.keyspace, entry, new ShapeRenderer(x.hashTrees, shape), partBytes)
+  return new TreeImage(x.keyspace, entry, new LiveRenderer(x, shape), partBytes)
 }
 
 function hgetall(x: Execution): void {
-  const entry = x.readHash(1)
-  if (entry === wrongType) return
-  x.reply.map(entry === 0 ? 0 : shownLength(x, entry))
-  if (entry !== 0) replyWhole(x, entry, fieldsAndValues)
+  replyWhole(x, fieldsAndValues, (pairs) => x.reply.map(pairs))
 }
 
 function hkeys(x: Execution): void {
-  replyEach(x, fields)
+  replyWhole(x, fields, (pairs) => x.reply.array(pairs))
 }
 
 function hvals(x: Execution): void {
-  replyEach(x, values)
+  replyWhole(x, values, (pairs) => x.reply.array(pairs))
 }
 
-function replyEach(x: Execution, shape: Shape): void {
+/** Replies with what `shape` shows of the pairs that have not expired; `begin` is told first how many there are. */
+function replyWhole(x: Execution, shape: Shape, begin: (pairs: number) => void): void {
   const entry = x.readHash(1)
   if (entry === wrongType) return
-  x.reply.array(entry === 0 ? 0 : shownLength(x, entry))
-  if (entry !== 0) replyWhole(x, entry, shape)
+  const { staged } = x
+  if (entry === 0) begin(0)
+  else if (staged instanceof TreeImage && staged.shows(entry)) replyImage(x, staged, begin)
+  else {
+    begin(liveLength(x, entry))
+    eachPair(x, entry, livePairs(x, shape(x.reply)))
+  }
 }
 
-/** What was rendered of the hash beforehand. */
-function imageOf({ staged }: Execution, entry: number): TreeImage | undefined {
-  return staged instanceof TreeImage && staged.shows(entry) ? staged : undefined
+/** As `replyWhole` with what was rendered beforehand. */
+function replyImage(x: Execution, image: TreeImage, begin: (pairs: number) => void): void {
+  const parts: LivePart[] = []
+  let pairs = 0
+  image.each((bytes) => {
+    const part = livePart(bytes, x.now)
+    parts.push(part)
+    pairs += part.pairs
+  })
+  begin(pairs)
+  for (const { reply } of parts) x.reply.rawShared(reply)
 }
 
-/** How many pairs are shown: all of those that were rendered beforehand, else those that have not expired. */
-function shownLength(x: Execution, entry: number): number {
-  const length = x.keyspace.entries.length(entry)
-  if (imageOf(x, entry) !== undefined || !mayHoldExpired(x, entry)) return length
+/** How many pairs have not expired. */
+function liveLength(x: Execution, entry: number): number {
+  if (!mayHoldExpired(x, entry)) return x.keyspace.entries.length(entry)
   let live = 0
-  const count = livePairs(x, () => live++)
-  eachPair(x, entry, count)
+  eachPair(
+    x,
+    entry,
+    livePairs(x, () => live++),
+  )
   return live
-}
-
-function replyWhole(x: Execution, entry: number, shape: Shape): void {
-  const image = imageOf(x, entry)
-  if (image !== undefined) image.each((bytes) => x.reply.rawShared(bytes))
-  else eachPair(x, entry, livePairs(x, shape(x.reply)))
 }

@@ -5,6 +5,7 @@
 import type { Execution } from '../execution.ts'
 import { packedHeaderBytes, usedBytes } from '../memory/packed-bytes.ts'
 import { genericEvent, listEvent } from '../messages.ts'
+import type { Matches, RewrittenList } from '../types/list-type.ts'
 import {
   atTail,
   becomesTree,
@@ -14,6 +15,7 @@ import {
   popEdit,
   pushEdit,
   removeEachEdit,
+  removeMatchesEdit,
   removeRangeEdit,
   setEdit,
 } from '../types/list-type.ts'
@@ -117,6 +119,17 @@ export function removeRanks(x: Execution, ranks: ArrayLike<number>): void {
     before = ranks[i]
   }
   x.edit(mutator.types.lists, removeEachEdit, 1)
+}
+
+/** Takes matches of argument `index` out of the list under argument 1, of which a list without them was made. */
+export function removeMatches(x: Execution, matches: Matches, rewritten: RewrittenList, index: number): void {
+  const { mutator, args } = x
+  const payload = mutator.payload()
+  payload.varint(matches.skip)
+  payload.varint(matches.count)
+  payload.range(args.buffer, args.starts[index], args.ends[index])
+  mutator.types.lists.rewritten = rewritten
+  x.edit(mutator.types.lists, removeMatchesEdit, 1)
 }
 
 /** Says so if a list that grows by so many bytes is to become a tree. */

@@ -20,7 +20,9 @@ const partBytesMax = 64 * 1024
 const comparedAtOnceMax = 4096
 
 /** Counts elements and notes the numbers of those that match: u32 count, then u32 each. */
-class MatchRenderer implements LeafRenderer {
+export class MatchRenderer implements LeafRenderer {
+  /** Matches in all that was rendered. */
+  found = 0
   readonly #keyspace: Keyspace
   readonly #visit: VisitElement
   #count = 0
@@ -44,6 +46,7 @@ class MatchRenderer implements LeafRenderer {
     const bytes = Buffer.alloc(4 * (this.#matches.length + 1))
     bytes.writeUInt32LE(this.#count, 0)
     for (const [i, rank] of this.#matches.entries()) bytes.writeUInt32LE(rank, 4 * (i + 1))
+    this.found += this.#matches.length
     this.#count = 0
     this.#matches = []
     return bytes
@@ -52,11 +55,23 @@ class MatchRenderer implements LeafRenderer {
 
 /** What is staged of a search for argument `index` in a large list; undefined if `wanted` matches are soon found from the head, or from the tail. */
 export function stageSearch(x: Execution, index: number, backwards: boolean, wanted: number): StagedWork | undefined {
+  return searchOf(x, index, backwards, wanted)?.image
+}
+
+/** A search that is under way. */
+export interface Search {
+  readonly image: TreeImage
+  readonly renderer: MatchRenderer
+}
+
+/** As `stageSearch`. */
+export function searchOf(x: Execution, index: number, backwards: boolean, wanted: number): Search | undefined {
   const { keyspace, args, limits } = x
   const entry = slicedTree(x)
   if (entry === 0 || keyspace.entries.type(entry) !== listType || areSoonFound(x, entry, index, backwards, wanted)) return undefined
   const partBytes = Math.min(partBytesMax, limits.slicedValueBytes ?? slicedValueBytes)
-  return new TreeImage(keyspace, entry, new MatchRenderer(keyspace, Buffer.from(args.bytes(index))), partBytes)
+  const renderer = new MatchRenderer(keyspace, Buffer.from(args.bytes(index)))
+  return { image: new TreeImage(keyspace, entry, renderer, partBytes), renderer }
 }
 
 /** Only where all is in memory: otherwise the search reads leaf by leaf. */
@@ -74,12 +89,12 @@ function areSoonFound({ keyspace, args }: Execution, entry: number, index: numbe
   return left <= 0
 }
 
-/** The ranks that were found for the list `entry`, ascending; undefined when nothing was staged for it. */
-export function stagedMatches({ staged }: Execution, entry: number): number[] | undefined {
-  if (!(staged instanceof TreeImage) || !staged.shows(entry)) return undefined
+/** The ranks that were found for the list `entry` by a staged search, ascending; undefined when that is of something else. */
+export function matchesOf(image: TreeImage, entry: number): number[] | undefined {
+  if (!image.shows(entry)) return undefined
   const ranks: number[] = []
   let before = 0
-  staged.each((bytes) => {
+  image.each((bytes) => {
     for (let at = 4; at < bytes.length; at += 4) ranks.push(before + bytes.readUInt32LE(at))
     before += bytes.readUInt32LE(0)
   })

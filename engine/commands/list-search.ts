@@ -7,10 +7,12 @@ import { listType } from '../keyspace/entries.ts'
 import { sameBytes } from '../memory/packed-bytes.ts'
 import { genericEvent, listEvent } from '../messages.ts'
 import type { StagedWork } from '../staged-work.ts'
+import { TreeImage } from '../tree/tree-image.ts'
 import { visitBackwards, visitForwards } from '../types/list-walk.ts'
 import { syntaxError } from './errors.ts'
-import { insertElement, removeRanks } from './list-edits.ts'
-import { stagedMatches, stageSearch } from './list-matches.ts'
+import { insertElement, removeMatches, removeRanks } from './list-edits.ts'
+import { matchesOf, stageSearch } from './list-matches.ts'
+import { ListRemoval, stageRemoval } from './list-removal.ts'
 import { readLong, readLongFrom } from './long-argument.ts'
 
 const longMin = -(2 ** 63)
@@ -41,10 +43,7 @@ export const listSearchCommands = {
     complexity: 'O(N) where N is the length of the list',
     syntax: 'key count element',
     summary: 'Removes elements of a list that have this value.',
-    stages: (x) => {
-      const count = x.args.integer(2)
-      return stageSearch(x, 3, count < 0, count === 0 ? Number.POSITIVE_INFINITY : Math.abs(count))
-    },
+    stages: stageRemoval,
     handler: lrem,
   },
   LPOS: {
@@ -65,7 +64,9 @@ export const listSearchCommands = {
 /** Visits the ranks of elements whose bytes are those of argument `index`, among the first `max` from the head or from the tail; false ends it. */
 function eachMatch(x: Execution, entry: number, index: number, backwards: boolean, max: number, visit: (rank: number) => boolean): void {
   const { args, keyspace } = x
-  const found = stagedMatches(x, entry)
+  const { staged } = x
+  const image = staged instanceof ListRemoval ? staged.image : staged
+  const found = image instanceof TreeImage ? matchesOf(image, entry) : undefined
   if (found !== undefined) {
     visitFound(found, keyspace.entries.length(entry), backwards, max, visit)
     return
@@ -127,6 +128,16 @@ function lrem(x: Execution): void {
   if (entry === wrongType) return
   if (entry === 0) {
     x.reply.integer(0)
+    return
+  }
+  const rewritten = x.staged instanceof ListRemoval ? x.staged.take(entry) : undefined
+  if (rewritten !== undefined) {
+    const { matches, list } = rewritten
+    const isWhole = list.removed === x.keyspace.entries.length(entry)
+    removeMatches(x, matches, list, 3)
+    x.notify(listEvent, 'lrem', 1)
+    if (isWhole) x.notify(genericEvent, 'del', 1)
+    x.reply.integer(list.removed)
     return
   }
   const ranks: number[] = []

@@ -3,6 +3,7 @@ import type { Execution } from '../execution.ts'
 import { slicedValueBytes } from '../staged-work.ts'
 import { ImageSet } from '../tree/image-set.ts'
 import { TreeImage } from '../tree/tree-image.ts'
+import { isTreeOf } from '../tree/tree-size.ts'
 
 /** Bytes of leaves in one part of a staged reply. */
 const partBytesMax = 64 * 1024
@@ -13,8 +14,7 @@ export function slicedTree(x: Execution, index = 1): number {
   const { entries, trees } = keyspace
   const entry = keyspace.find(x.db, args.buffer, args.starts[index], args.ends[index])
   if (entry === 0 || !entries.isTree(entry)) return 0
-  const bytesMax = trees.roots.leaves(entries.value(entry)) * trees.leafBytesMax
-  return bytesMax >= (limits.slicedValueBytes ?? slicedValueBytes) ? entry : 0
+  return isTreeOf(trees, entries.value(entry), limits.slicedValueBytes ?? slicedValueBytes) ? entry : 0
 }
 
 /** Whether so many elements of a tree are so much that they are worked on in slices. */

@@ -10,12 +10,12 @@ import { hashListpackValue, hashValue, hashWithExpiryValue } from '../rdb/rdb-fo
 import type { RdbElement } from '../rdb/rdb-input.ts'
 import type { RdbOutput } from '../rdb/rdb-output.ts'
 import { NoSink, RefusedValue } from '../rdb/value-sink.ts'
+import { dropTree } from '../tree/drop-tree.ts'
 import { visitElements } from '../types/hash-leaf.ts'
 import { earlier } from '../types/hash-type.ts'
 import type { VisitPair } from '../types/packed-fields.ts'
 import { appendField, fieldFingerprint, findField, PackedCursor, pairBytes, visitPairs } from '../types/packed-fields.ts'
 import type { BuiltValue } from './built-value.ts'
-import { dropTree } from './drop-tree.ts'
 import type { BuilderParts, DumpedType, ValueBuilder } from './dumped-type.ts'
 
 /** The latest time at which Redis lets a field expire, in ms since the epoch. */

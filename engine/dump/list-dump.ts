@@ -7,11 +7,11 @@ import { ListpackWriter } from '../rdb/listpack-writer.ts'
 import { listQuicklist2Value, listValue, packedNode } from '../rdb/rdb-format.ts'
 import type { RdbElement } from '../rdb/rdb-input.ts'
 import { NoSink, RefusedValue } from '../rdb/value-sink.ts'
+import { dropTree } from '../tree/drop-tree.ts'
 import { visitElements } from '../types/list-leaf.ts'
 import { writeElement } from '../types/listpack-element.ts'
 import { stringElementBytes } from '../types/listpack-size.ts'
 import type { BuiltValue } from './built-value.ts'
-import { dropTree } from './drop-tree.ts'
 import type { BuilderParts, DumpedType, ValueBuilder } from './dumped-type.ts'
 
 const listpack = new ListpackWriter()

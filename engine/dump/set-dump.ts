@@ -8,12 +8,12 @@ import { setIntsetValue, setValue } from '../rdb/rdb-format.ts'
 import type { RdbElement } from '../rdb/rdb-input.ts'
 import type { RdbOutput } from '../rdb/rdb-output.ts'
 import { NoSink, RefusedValue } from '../rdb/value-sink.ts'
+import { dropTree } from '../tree/drop-tree.ts'
 import { fieldHash } from '../types/hash-leaf.ts'
 import { integerCount, integerPosition, integerWidth } from '../types/integer-set.ts'
 import { findMember, memberBytes, visitMembers, writeMember } from '../types/set-leaf.ts'
 import { addEdit, eachMember } from '../types/set-type.ts'
 import type { BuiltValue } from './built-value.ts'
-import { dropTree } from './drop-tree.ts'
 import type { BuilderParts, DumpedType, ValueBuilder } from './dumped-type.ts'
 
 export const dumpedSet: DumpedType = {

@@ -8,6 +8,7 @@ import { zsetListpackValue, zsetValue } from '../rdb/rdb-format.ts'
 import type { RdbElement } from '../rdb/rdb-input.ts'
 import type { RdbOutput } from '../rdb/rdb-output.ts'
 import { NoSink, RefusedValue } from '../rdb/value-sink.ts'
+import { dropTree } from '../tree/drop-tree.ts'
 import {
   findInPlaces,
   findPlace,
@@ -23,7 +24,6 @@ import {
 import type { SortedSetTrees } from '../types/sorted-set-tree.ts'
 import { isInOrderOfScore } from '../types/sorted-set-tree.ts'
 import type { BuiltValue } from './built-value.ts'
-import { dropTree } from './drop-tree.ts'
 import type { BuilderParts, DumpedType, ValueBuilder } from './dumped-type.ts'
 
 const listpack = new ListpackWriter()

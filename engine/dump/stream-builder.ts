@@ -1,49 +1,58 @@
 /**
- * A stream that a dump holds: what is read becomes edits, which are made when the key is there. Nodes are cut where Redis's settings, as they
- * are unless told, would cut them: a record of the log that is replayed must come to the same.
+ * A stream that a dump holds: a small one is gathered as edits, which are made when the key is there; a larger one becomes a tree at once, so
+ * that all of it can be built in slices. Nodes are cut where Redis's settings, as they are unless told, would cut them: a record of the
+ * log that is replayed must come to the same.
  */
 import { packedForm, streamType, treeForm } from '../keyspace/entries.ts'
+import { packedHeaderBytes } from '../memory/packed-bytes.ts'
 import { RecordBuffer } from '../mutation/record-buffer.ts'
 import { RecordReader } from '../mutation/record-reader.ts'
 import type { RdbElement } from '../rdb/rdb-input.ts'
-import type { StreamId, StreamTotals } from '../rdb/value-sink.ts'
+import type { StreamId as RdbStreamId, StreamTotals } from '../rdb/value-sink.ts'
 import { NoSink, RefusedValue } from '../rdb/value-sink.ts'
+import { dropTree } from '../tree/drop-tree.ts'
+import { StreamId } from '../types/stream-id.ts'
 import { firstUnit } from '../types/stream-meta.ts'
-import { appendEdit, beginsNode, deliverEdit, hasSeed, putConsumerEdit, putGroupEdit, setEdit } from '../types/stream-type.ts'
+import { EntryFields } from '../types/stream-node.ts'
+import { appendEdit, beginsNode, readEntry, setEdit } from '../types/stream-type.ts'
 import type { BuiltValue } from './built-value.ts'
 import type { BuilderParts, ValueBuilder } from './dumped-type.ts'
 
 const nodeEntriesMax = 100
 const nodeBytesMax = 4096
 const msMax = 2 ** 48 - 1
+/** No consumer has it: of what is pending in a group and has not been found with a consumer yet. */
+const noUnit = 0
 
-interface Pending {
-  readonly deliveredMs: number
-  readonly deliveries: number
-}
-
-/** A consumer, and what is pending for it. */
-interface Consumer {
+/** A group or a consumer that is being read. */
+interface Unit {
   readonly name: Buffer
   readonly unit: number
-  readonly seenMs: number
-  readonly pending: (StreamId & Pending)[]
 }
 
 export class StreamBuilder extends NoSink implements ValueBuilder {
   readonly #parts: BuilderParts
+  /** Of a stream that is no tree yet: the payloads of its edits; then the entry in hand. */
   readonly #payloads = new RecordBuffer(Number.POSITIVE_INFINITY, 1024)
   /** The number of each edit, and where its payload begins. */
-  readonly #edits: [number: number, start: number][] = []
+  #edits: [number: number, start: number][] = []
+  #root = 0
+  readonly #reader = new RecordReader()
+  readonly #fields = new EntryFields()
+  readonly #id = new StreamId()
   readonly #word = Buffer.alloc(8)
+  readonly #idBytes = Buffer.alloc(16)
   #count = 0
-  #last: StreamId = { ms: 0n, seq: 0n }
+  readonly #first = new StreamId()
+  #last: RdbStreamId = { ms: 0n, seq: 0n }
+  #nodes = 0
   #nodeEntries = 0
   #nodeBytes = 0
-  #isTree = false
   #nextUnit = firstUnit
-  #group: { readonly name: Buffer; readonly unit: number; readonly pending: Map<string, Pending> } | undefined
-  #consumer: Consumer | undefined
+  #group: Unit | undefined
+  #consumer: Unit | undefined
+  /** Ids pending in the group that have not been found with a consumer. */
+  #unclaimed = 0
   #isTold = false
 
   constructor(parts: BuilderParts) {
@@ -51,148 +60,179 @@ export class StreamBuilder extends NoSink implements ValueBuilder {
     this.#parts = parts
   }
 
-  override entry(id: StreamId, fields: readonly RdbElement[], count: number): void {
+  override entry(id: RdbStreamId, fields: readonly RdbElement[], count: number): void {
     const isLater = id.ms > this.#last.ms || (id.ms === this.#last.ms && id.seq > this.#last.seq)
     if (!isLater || count === 0 || count % 2 === 1) throw new RefusedValue('an entry of a stream out of order')
     let bytes = 0
     for (let i = 0; i < count; i++) bytes += (fields[i] as RdbElement).length
     const begins = this.#count > 0 && (this.#nodeEntries >= nodeEntriesMax || this.#nodeBytes + bytes > nodeBytesMax)
-    const grows = begins && !this.#isTree
-    const out = this.#begin(appendEdit)
-    out.byte((begins ? beginsNode : 0) | (grows ? hasSeed : 0))
-    if (grows) out.u32(this.#parts.seed)
-    this.#id(id)
-    out.varint(count / 2)
-    for (let i = 0; i < count; i++) {
-      const { bytes: from, start, end } = fields[i] as RdbElement
-      out.range(from, start, end)
-    }
     if (begins) {
+      if (this.#root === 0) this.#plant()
       this.#nodeEntries = 0
       this.#nodeBytes = 0
-      this.#isTree = true
     }
+    if (this.#root !== 0) this.#payloads.clear()
+    const start = this.#payloads.end
+    this.#writeEntry(begins ? beginsNode : 0, id, fields, count)
+    if (this.#root === 0) this.#edits.push([appendEdit, start])
+    else this.#append(start, this.#payloads.end)
+    if (this.#count === 0) this.#idOf(id, this.#first)
     this.#nodeEntries++
     this.#nodeBytes += bytes
     this.#count++
     this.#last = { ms: id.ms, seq: id.seq }
   }
 
+  #writeEntry(flags: number, id: RdbStreamId, fields: readonly RdbElement[], count: number): void {
+    const out = this.#payloads
+    out.byte(flags)
+    this.#writeId(id)
+    out.varint(count / 2)
+    for (let i = 0; i < count; i++) {
+      const { bytes, start, end } = fields[i] as RdbElement
+      out.range(bytes, start, end)
+    }
+  }
+
+  /** Puts an entry that was written into the tree. */
+  #append(start: number, end: number): void {
+    const { streams } = this.#parts.mutator.types
+    this.#reader.open(this.#payloads.bytes, start, end)
+    const flags = this.#reader.byte()
+    readEntry(this.#reader, this.#id, this.#fields)
+    if (streams.appending.appendToTree(this.#root, this.#id, this.#fields, (flags & beginsNode) !== 0, 0)) this.#nodes++
+  }
+
+  /** Goes on as a tree. Its leaves have no LSN: nothing of them is older than the record that will show them. */
+  #plant(): void {
+    const { keyspace, mutator, seed } = this.#parts
+    this.#root = keyspace.trees.createTree(0, keyspace.nextCollectionId++, seed, packedHeaderBytes, 0)
+    mutator.types.streams.appending.beginTree(this.#root, 0)
+    for (const [i, [, start]] of this.#edits.entries()) this.#append(start, this.#edits[i + 1]?.[1] ?? this.#payloads.end)
+    this.#edits = []
+    this.#payloads.clear()
+  }
+
   override totals({ length, last, maxDeleted, added }: StreamTotals): void {
     if (length !== this.#count) throw new RefusedValue('a stream with another number of entries than it says')
-    this.#begin(setEdit)
-    this.#id(last)
-    this.#id(maxDeleted)
-    this.#uint64(added)
     this.#isTold = true
+    if (this.#root === 0) {
+      this.#edits.push([setEdit, this.#payloads.end])
+      this.#writeId(last)
+      this.#writeId(maxDeleted)
+      this.#writeUint64(added)
+      return
+    }
+    this.#tell(last, maxDeleted, added)
   }
 
-  override group(name: RdbElement, last: StreamId, read: bigint | undefined): void {
+  #tell(last: RdbStreamId, maxDeleted: RdbStreamId, added: bigint): void {
+    const meta = this.#parts.mutator.types.streams.entries.metaOfTree(this.#root, 0)
+    meta.setLastId(this.#idOf(last, this.#id))
+    meta.setMaxDeletedId(this.#idOf(maxDeleted, this.#id))
+    meta.setFirstId(this.#first)
+    meta.setEntriesAdded(added)
+    meta.setNodes(this.#nodes)
+  }
+
+  override group(name: RdbElement, last: RdbStreamId, read: bigint | undefined): void {
     this.#endGroup()
-    const unit = this.#nextUnit++
-    const out = this.#begin(putGroupEdit)
-    out.u32(this.#parts.seed)
-    out.u32(unit)
-    this.#id(last)
-    this.#uint64(BigInt.asUintN(64, read ?? -1n))
-    out.range(name.bytes, name.start, name.end)
-    this.#group = { name: copyOf(name), unit, pending: new Map() }
-    this.#isTree = true
+    if (this.#root === 0) this.#becomeTreeWithTotals()
+    this.#group = { name: copyOf(name), unit: this.#nextUnit++ }
+    const entriesRead = BigInt.asIntN(64, read ?? -1n)
+    const { groups } = this.#parts.mutator.types.streams
+    groups.putGroup(this.#root, this.#group.unit, this.#idOf(last, this.#id), entriesRead, this.#group.name, 0, this.#group.name.length, 0)
   }
 
-  override pending(id: StreamId, deliveredMs: number, deliveries: number): void {
-    this.#group?.pending.set(keyOf(id), { deliveredMs, deliveries })
+  /** A stream with a group is a tree, however small. */
+  #becomeTreeWithTotals(): void {
+    const told = this.#edits.pop()
+    if (told === undefined || told[0] !== setEdit) throw new RefusedValue('a group before the totals of its stream')
+    const totals = Buffer.from(this.#payloads.bytes.subarray(told[1], this.#payloads.end))
+    this.#payloads.end = told[1]
+    this.#plant()
+    const at = (offset: number): bigint => totals.readBigUInt64BE(offset)
+    this.#tell({ ms: at(0), seq: at(8) }, { ms: at(16), seq: at(24) }, at(32))
+  }
+
+  override pending(id: RdbStreamId, deliveredMs: number, deliveries: number): void {
+    const group = this.#group as Unit
+    const { pending } = this.#parts.mutator.types.streams
+    this.#idOf(id, this.#id)
+    if (!pending.find(this.#root, group.unit, this.#id)) this.#unclaimed++
+    this.#word.writeBigUInt64BE(BigInt(deliveries), 0)
+    pending.put(this.#root, group.unit, noUnit, this.#id, timeOf(deliveredMs), this.#word, 0, 0)
   }
 
   override consumer(name: RdbElement, seenMs: number): void {
-    this.#endConsumer()
-    this.#consumer = { name: copyOf(name), unit: this.#nextUnit++, seenMs: timeOf(seenMs), pending: [] }
+    const { groups } = this.#parts.mutator.types.streams
+    this.#consumer = { name: copyOf(name), unit: this.#nextUnit++ }
+    const { name: bytes, unit } = this.#consumer
+    groups.putConsumer(this.#root, (this.#group as Unit).unit, unit, timeOf(seenMs), bytes, 0, bytes.length, 0)
   }
 
-  override consumerPending(id: StreamId): void {
-    const found = this.#group?.pending.get(keyOf(id))
-    if (found === undefined || this.#consumer === undefined) throw new RefusedValue('a pending entry that its group does not know')
-    this.#group?.pending.delete(keyOf(id))
-    this.#consumer.pending.push({ ms: id.ms, seq: id.seq, ...found })
+  override consumerPending(id: RdbStreamId): void {
+    const group = this.#group as Unit
+    const { pending } = this.#parts.mutator.types.streams
+    this.#idOf(id, this.#id)
+    const isFound = this.#consumer !== undefined && pending.find(this.#root, group.unit, this.#id)
+    const { found } = pending
+    if (!isFound || found.consumer !== noUnit) throw new RefusedValue('a pending entry that its group does not know')
+    this.#word.writeBigUInt64BE(found.deliveries, 0)
+    pending.put(this.#root, group.unit, (this.#consumer as Unit).unit, this.#id, found.deliveredAt, this.#word, 0, 0)
+    this.#unclaimed--
   }
 
   override end(): void {
     this.#endGroup()
     if (!this.#isTold) throw new RefusedValue('a stream without its totals')
+    if (this.#root !== 0) this.#parts.mutator.types.streams.entries.metaOfTree(this.#root, 0).setNextUnit(this.#nextUnit)
   }
 
   take(): BuiltValue {
-    const encoding = this.#isTree ? treeForm : packedForm
+    const root = this.#root
+    this.#root = 0
     const fill = (entry: number, lsn: number): void => this.#fill(entry, lsn)
-    return { type: streamType, encoding, seed: this.#parts.seed, length: this.#count, root: 0, fill, bytes: this.#payloads.end }
+    const encoding = root !== 0 ? treeForm : packedForm
+    return { type: streamType, encoding, seed: this.#parts.seed, length: this.#count, root, fill, bytes: this.#payloads.end }
   }
 
   release(): void {
-    this.#payloads.clear()
+    dropTree(this.#parts.keyspace, this.#root)
+    this.#root = 0
   }
 
   #endGroup(): void {
-    this.#endConsumer()
-    if (this.#group !== undefined && this.#group.pending.size > 0) throw new RefusedValue('a pending entry without a consumer')
-  }
-
-  #endConsumer(): void {
-    const consumer = this.#consumer
-    const group = this.#group
     this.#consumer = undefined
-    if (consumer === undefined || group === undefined) return
-    const { name, unit, seenMs, pending } = consumer
-    const made = this.#begin(putConsumerEdit)
-    made.u32(group.unit)
-    made.u32(unit)
-    made.u48(seenMs)
-    made.range(name, 0, name.length)
-    if (pending.length === 0) return
-    const out = this.#begin(deliverEdit)
-    out.byte(0)
-    out.u32(group.unit)
-    out.u32(unit)
-    out.u48(seenMs)
-    out.range(name, 0, name.length)
-    out.varint(pending.length)
-    for (const each of pending) {
-      this.#id(each)
-      out.u32(0)
-      out.u48(timeOf(each.deliveredMs))
-      this.#uint64(BigInt(each.deliveries))
-    }
+    if (this.#unclaimed > 0) throw new RefusedValue('a pending entry without a consumer')
   }
 
-  #begin(number: number): RecordBuffer {
-    this.#edits.push([number, this.#payloads.end])
-    return this.#payloads
+  #idOf({ ms, seq }: RdbStreamId, into: StreamId): StreamId {
+    this.#idBytes.writeBigUInt64BE(ms, 0)
+    this.#idBytes.writeBigUInt64BE(seq, 8)
+    return into.read(this.#idBytes, 0)
   }
 
-  #id({ ms, seq }: StreamId): void {
-    this.#uint64(ms)
-    this.#uint64(seq)
+  #writeId({ ms, seq }: RdbStreamId): void {
+    this.#writeUint64(ms)
+    this.#writeUint64(seq)
   }
 
-  #uint64(value: bigint): void {
+  #writeUint64(value: bigint): void {
     this.#word.writeBigUInt64BE(value, 0)
     this.#payloads.raw(this.#word, 0, this.#word.length)
   }
 
   #fill(entry: number, lsn: number): void {
-    const reader = new RecordReader()
     for (const [i, [number, start]] of this.#edits.entries()) {
-      reader.open(this.#payloads.bytes, start, this.#edits[i + 1]?.[1] ?? this.#payloads.end)
-      this.#parts.mutator.types.edit(streamType, number).apply(entry, reader, lsn)
+      this.#reader.open(this.#payloads.bytes, start, this.#edits[i + 1]?.[1] ?? this.#payloads.end)
+      this.#parts.mutator.types.edit(streamType, number).apply(entry, this.#reader, lsn)
     }
   }
 }
 
 function copyOf({ bytes, start, end }: RdbElement): Buffer {
   return Buffer.from(bytes.subarray(start, end))
-}
-
-function keyOf({ ms, seq }: StreamId): string {
-  return `${ms}-${seq}`
 }
 
 function timeOf(ms: number): number {

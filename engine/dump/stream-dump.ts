@@ -17,6 +17,7 @@ import { groupBit } from '../types/stream-separator.ts'
 import type { StreamType } from '../types/stream-type.ts'
 import type { DumpedType } from './dumped-type.ts'
 import { StreamBuilder } from './stream-builder.ts'
+import { entryRange, streamRuns } from './stream-runs.ts'
 
 const listpack = new ListpackWriter()
 const cursor = new EntryCursor()
@@ -43,7 +44,9 @@ export const dumpedStream: DumpedType = {
     if (words[w] >= groupBit || (words[w] | words[w + 1] | words[w + 2] | words[w + 3]) === 0) return
     writeNode(values.bytes(ref), values.start(ref), packedHeaderBytes, out)
   },
+  elements: entryRange,
   tail: writeTail,
+  runs: streamRuns,
   packed(keyspace, entry, out) {
     const { entries, values } = keyspace
     const value = entries.value(entry)
@@ -51,7 +54,7 @@ export const dumpedStream: DumpedType = {
     const start = values.start(value)
     dumpedStream.head(keyspace, entry, out)
     if (usedBytes(bytes, start) > blobNodeOffset) writeNode(bytes, start, blobNodeOffset, out)
-    writeTail(keyspace, entry, out)
+    writeTail(keyspace, entry, out, () => false)
   },
   builder: (parts) => new StreamBuilder(parts),
 }
@@ -102,7 +105,8 @@ function writeEntry(entry: EntryCursor, ms: bigint, seq: bigint): void {
 
 const wordsOfId = Buffer.alloc(idBytes)
 
-function writeTail(keyspace: Keyspace, entry: number, out: RdbOutput): void {
+/** Writes what a stream knows of itself and its groups; what is pending in a unit only if `run` says that it has not been written. */
+function writeTail(keyspace: Keyspace, entry: number, out: RdbOutput, run: WriteRun): void {
   const streams = streamsOf(keyspace)
   const meta = streams.entries.meta(entry)
   out.length(keyspace.entries.length(entry))
@@ -113,8 +117,10 @@ function writeTail(keyspace: Keyspace, entry: number, out: RdbOutput): void {
   const root = streams.rootOf(entry)
   const groups = root === 0 ? [] : placesOf((visit) => streams.groups.eachGroup(root, visit))
   out.length(groups.length)
-  for (const group of groups) writeGroup(streams, root, group, out)
+  for (const group of groups) writeGroup(streams, root, group, out, run)
 }
+
+type WriteRun = (unit: number) => boolean
 
 interface Named {
   readonly name: Buffer
@@ -139,13 +145,13 @@ function placesOf(each: (visit: (place: NamedPlace) => void) => void, areGroups 
   return found
 }
 
-function writeGroup({ groups, pending }: StreamType, root: number, { name, unit, last, read }: Named, out: RdbOutput): void {
+function writeGroup({ groups, pending }: StreamType, root: number, { name, unit, last, read }: Named, out: RdbOutput, run: WriteRun): void {
   out.string(name, 0, name.length)
   writeId(out, last)
   out.bigLength(BigInt.asUintN(64, read))
   const count = pending.count(root, unit)
   out.length(count)
-  if (count > 0) {
+  if (count > 0 && !run(unit)) {
     pending.each(root, unit, new StreamId().setMin(), (each) => {
       each.id.write(idRoom, 0)
       out.raw(idRoom, 0, idBytes)
@@ -161,7 +167,7 @@ function writeGroup({ groups, pending }: StreamType, root: number, { name, unit,
     writeMs(out, consumer.seenAt)
     const own = pending.count(root, consumer.unit)
     out.length(own)
-    if (own === 0) continue
+    if (own === 0 || run(consumer.unit)) continue
     pending.eachOwn(root, consumer.unit, new StreamId().setMin(), (bytes, at) => {
       out.raw(bytes, at, at + idBytes)
       return true

@@ -20,6 +20,10 @@ export class RdbOutput {
   end = 0
   /** Whether strings are compressed: Redis's `rdbcompression`. */
   compresses = true
+  /** A buffer that does not change any more: long strings of it are pieces of their own, and not copied. */
+  refersTo: Buffer | undefined
+  /** What comes before `bytes`, since the last call of `takePieces`. */
+  #pieces: Buffer[] = []
   #scratch = Buffer.alloc(0)
 
   /** Makes `bytes[end, end + count)` writable. */
@@ -36,6 +40,14 @@ export class RdbOutput {
     if (taken.buffer === this.bytes.buffer) this.bytes = Buffer.allocUnsafeSlow(initialBytes)
     this.end = 0
     return taken
+  }
+
+  /** As `take` where strings may have been referred to: one piece at least. */
+  takePieces(): readonly Buffer[] {
+    const pieces = this.#pieces
+    if (this.end > 0 || pieces.length === 0) pieces.push(this.take())
+    this.#pieces = []
+    return pieces
   }
 
   byte(value: number): void {
@@ -88,7 +100,8 @@ export class RdbOutput {
     if (length <= integerBytesMax && this.#integer(from, start, end)) return
     if (this.compresses && length >= compressBytesMin && length <= compressBytesMax && this.#compressed(from, start, end)) return
     this.length(length)
-    this.raw(from, start, end)
+    if (from === this.refersTo && length > compressBytesMax) this.#pieces.push(this.take(), from.subarray(start, end))
+    else this.raw(from, start, end)
   }
 
   #integer(from: Buffer, start: number, end: number): boolean {

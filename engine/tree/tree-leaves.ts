@@ -14,6 +14,7 @@ import { packedHeaderBytes, setUsedBytes, usedBytes, writeEmpty } from '../memor
 import { packedTrimmed, packedWithRoom } from '../types/packed-hash.ts'
 import type { FrozenPart } from './frozen-tree.ts'
 import { FrozenTree } from './frozen-tree.ts'
+import { cutRange } from './range-cut.ts'
 import { RemovedSeparators } from './removed-separators.ts'
 import type { Separator } from './separator.ts'
 import { catalogedLeaf, dirtyLeaf, laterLeaf, rowWords, TreeNodes } from './tree-nodes.ts'
@@ -29,6 +30,8 @@ export interface LeafObserver {
   relocated(from: number, to: number): void
   released(value: number): void
   stale(valueId: number): void
+  /** Leaves that belong to no collection any more are to be released in slices (`releaseSome`). */
+  treeDropped(root: number): void
 }
 
 /** What else than bytes a type keeps its leaves within. */
@@ -314,6 +317,60 @@ export class TreeLeaves {
     this.#drop(root, at)
   }
 
+  /**
+   * Takes the leaves from `first` to `last` out, whose elements are gone, not the tree's first one; their range falls to the leaf before. They are
+   * released later, as a tree that was dropped. Rows are void.
+   */
+  removeRange(first: LeafRow, last: LeafRow): void {
+    const { nodes, roots } = this
+    const root = this.shape.rootOf(first.node)
+    const holders = this.#frozen.filter((frozen) => frozen.root === root)
+    for (const top of cutRange(this.shape, root, first, last)) {
+      const part = roots.create(0, roots.id(root), roots.seed(root))
+      roots.setTop(part, top)
+      nodes.setParent(top, part)
+      roots.addCount(part, nodes.sum(top))
+      this.#leaveTree(root, part, holders)
+      this.#observed.observer.treeDropped(part)
+    }
+  }
+
+  /** The leaves below a root are no more those of the tree that they were taken out of: what is counted and kept of them goes with them. */
+  #leaveTree(root: number, part: number, holders: readonly FrozenTree[]): void {
+    const { nodes, roots, values } = this
+    const at = new LeafRow()
+    let leaves = 0
+    let cold = 0
+    let dirty = 0
+    let bytes = 0
+    this.shape.first(part, at)
+    do {
+      const ref = nodes.ref(at.node, at.row)
+      const isDirty = this.isDirty(at)
+      for (const holder of holders) if (holder.holds(at)) holder.preserve(at, ref)
+      if (nodes.flag(at.node, at.row, catalogedLeaf)) this.#removed.add(root, values.arena.words(at.node), nodes.rowAt(at.node, at.row))
+      leaves++
+      if (isDirty) dirty++
+      if (ref === 0) cold++
+      else bytes += values.arena.capacity(ref)
+      if (ref === 0 || !values.isPreserved(ref)) continue
+      // The slot is the write-out's.
+      this.#observed.observer.released(ref)
+      nodes.setRef(at.node, at.row, 0)
+      roots.addCold(part, 1)
+      roots.addResidentBytes(part, -values.arena.capacity(ref))
+    } while (this.shape.next(at))
+    for (const [to, sign] of [
+      [root, -1],
+      [part, 1],
+    ] as const) {
+      roots.addLeaves(to, sign * leaves)
+      roots.addCold(to, sign * cold)
+      roots.addDirty(to, sign * dirty)
+      roots.addResidentBytes(to, sign * bytes)
+    }
+  }
+
   /** Fetched bytes become a clean resident leaf. False, and nothing done, unless that leaf is cold under that id. */
   admit(root: number, separator: Separator, valueId: number, bytes: Buffer): boolean {
     const { nodes, values } = this
@@ -379,6 +436,7 @@ export class TreeLeaves {
       return 0
     }
     const to = this.roots.relocate(ref)
+    this.nodes.moves++
     this.nodes.setParent(this.roots.top(to), to)
     for (const frozen of this.#frozen) if (frozen.root === ref) frozen.root = to
     return to

@@ -49,6 +49,8 @@ export class TreeNodes {
 
   /** An empty node with room for `rows`. */
   create(parent: number, level: number, rows = rowsMin): number {
+    // A tree begins with one, and its root may lie where another's did.
+    this.moves++
     const node = this.arena.allocate((headerWords + Math.min(Math.max(rows, rowsMin), rowsMax) * rowWords) * 4, nodeKind)
     const words = this.arena.words(node)
     const w = this.arena.wordAt(node)
@@ -219,6 +221,12 @@ export class TreeNodes {
     fromWords[this.arena.wordAt(from) + 1] -= moved
     toWords[this.arena.wordAt(to) + 1] += moved
     this.adopt(to, at)
+  }
+
+  /** Says that a node has so many rows more, which are there, or less. */
+  addRows(node: number, by: number): void {
+    this.moves++
+    this.arena.words(node)[this.arena.wordAt(node) + 1] += by
   }
 
   /** Tells the children from `row` on that this is their node. */

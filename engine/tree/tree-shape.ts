@@ -356,6 +356,18 @@ export class TreeShape {
     if (length <= rowsMax / 4) this.#join(parent, node)
   }
 
+  /** Joins the node that is `level` above a leaf's to a neighbour if it has few rows; of the top nothing is left that is of no use. False above the top. */
+  joinAt(at: LeafRow, level: number): boolean {
+    const { nodes } = this
+    let node = at.node
+    for (let i = 0; i < level; i++) node = nodes.parent(node)
+    if (!nodes.isNode(node)) return false
+    const parent = nodes.parent(node)
+    if (!nodes.isNode(parent)) this.#lowerTop(parent, node)
+    else if (nodes.length(node) <= rowsMax / 4) this.#join(parent, node)
+    return true
+  }
+
   /** A top with a single node below is of no use. */
   #lowerTop(root: number, top: number): void {
     const { nodes } = this

@@ -22,6 +22,8 @@ const labelWords = 4
 /** Leaves in a row are so far apart that there is room for 2^40 between two of them, and for 2^63 in a row. */
 const rowStepBits = 64n
 const middle = 1n << 127n
+/** Fewer elements go leaf by leaf. */
+const rangeElementsMin = 16
 
 export class ListTrees implements LeafLayout {
   readonly leaves: TreeLeaves
@@ -29,6 +31,7 @@ export class ListTrees implements LeafLayout {
   readonly #elements: TreeElements
   readonly #at = new LeafRow()
   readonly #next = new LeafRow()
+  readonly #last = new LeafRow()
   readonly #separator = new Separator()
   /** Where in the buffer of its leaf the last element was written that went among others. */
   #writtenAt = 0
@@ -217,11 +220,11 @@ export class ListTrees implements LeafLayout {
       const within = leaves.shape.rankWithin
       const held = nodes.count(at.node, at.row)
       const run = Math.min(left, held - within)
-      left -= run
       if (run === held) {
-        this.#removeLeaf(root, at, lsn)
+        left -= this.#removeLeaves(root, rank, left, at, lsn)
         continue
       }
+      left -= run
       const ref = leaves.used(at)
       const bytes = values.bytes(ref)
       const start = values.start(ref)
@@ -230,6 +233,27 @@ export class ListTrees implements LeafLayout {
       const to = run <= held - within - run ? positionBehind(bytes, from, run) : positionOf(bytes, start, within + run, held)
       this.#elements.remove(at, from - start, to - from, run, lsn)
     }
+  }
+
+  /** Takes out leaves from the one at `at` on that go as a whole where `count` elements from `rank` on do. Returns how many elements they had. */
+  #removeLeaves(root: number, rank: number, count: number, at: LeafRow, lsn: number): number {
+    const { shape, nodes } = this.leaves
+    const last = this.#last
+    shape.first(root, last)
+    const held = nodes.count(at.node, at.row)
+    if (count < held + rangeElementsMin || (last.node === at.node && last.row === at.row)) {
+      this.#removeLeaf(root, at, lsn)
+      return held
+    }
+    shape.locateRank(root, rank + count - 1, last)
+    const kept = nodes.count(last.node, last.row) - 1 - shape.rankWithin
+    let removed = count
+    if (kept > 0) {
+      removed -= shape.rankWithin + 1
+      shape.previous(last)
+    }
+    this.leaves.removeRange(at, last)
+    return removed
   }
 
   /** Takes out the elements with these ranks, which ascend; not all that there are. */

@@ -5,15 +5,17 @@
 import { wantRow } from '../cold-wants.ts'
 import { listType, packedForm } from '../keyspace/entries.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
-import { packedHeaderBytes } from '../memory/packed-bytes.ts'
+import { packedHeaderBytes, sameBytes } from '../memory/packed-bytes.ts'
 import type { RecordReader } from '../mutation/record-reader.ts'
 import type { ColdWants } from '../need.ts'
+import { dropTree } from '../tree/drop-tree.ts'
 import { leafBytesDefault } from '../tree/tree-leaves.ts'
 import { LeafRow } from '../tree/tree-shape.ts'
 import type { CollectionEdit, CollectionType } from './collection-type.ts'
 import type { Collections } from './collections.ts'
 import { positionBehind, positionOf } from './list-leaf.ts'
 import { ListTrees } from './list-tree.ts'
+import { visitForwards } from './list-walk.ts'
 import { elementBytesAt, writeElement } from './listpack-element.ts'
 import { stringElementBytes } from './listpack-size.ts'
 
@@ -25,6 +27,19 @@ export const insertEdit = 4
 export const removeRangeEdit = 5
 export const removeEachEdit = 6
 export const keepRangeEdit = 7
+export const removeMatchesEdit = 8
+
+/** Of the elements that are the same: how many stay in front, and how many then go; 0 for all. */
+export interface Matches {
+  readonly skip: number
+  readonly count: number
+}
+
+/** A tree that holds what is left of a list, and how many elements it lacks. */
+export interface RewrittenList {
+  readonly root: number
+  readonly removed: number
+}
 
 /** Flags of edits. `atTail`: at the end of the list, of *insert* behind the element; `becomesTree`: before anything else. */
 export const atTail = 1
@@ -33,6 +48,8 @@ export const becomesTree = 2
 export class ListType implements CollectionType {
   readonly number = listType
   readonly trees: ListTrees
+  /** What the next *remove matches* comes to, if that was made beforehand. */
+  rewritten: RewrittenList | undefined
   readonly edits: readonly (CollectionEdit | undefined)[]
   readonly #collections: Collections
 
@@ -48,6 +65,7 @@ export class ListType implements CollectionType {
     edits[removeRangeEdit] = { creates: false, apply: (...on) => this.#removeRange(...on), wants: (...on) => wantsRange(keyspace, ...on) }
     edits[removeEachEdit] = { creates: false, apply: (...on) => this.#removeEach(...on), wants: (...on) => wantsEach(keyspace, ...on) }
     edits[keepRangeEdit] = { creates: false, apply: (...on) => this.#keepRange(...on), wants: (...on) => wantsKept(keyspace, ...on) }
+    edits[removeMatchesEdit] = { creates: false, apply: (...on) => this.#removeMatches(...on) }
     this.edits = edits
   }
 
@@ -171,9 +189,12 @@ export class ListType implements CollectionType {
 
   /** count varint, the first rank varint, count − 1 × how much further the next one is. Returns how many. */
   #removeEach(entry: number, payload: RecordReader, lsn: number): number {
+    return this.#removeRanks(entry, readRanks(payload, this.#collections.keyspace.entries.length(entry)), lsn)
+  }
+
+  #removeRanks(entry: number, ranks: readonly number[], lsn: number): number {
     const { entries } = this.#collections.keyspace
     const length = entries.length(entry)
-    const ranks = readRanks(payload, length)
     const count = ranks.length
     if (count === 0) return 0
     if (count < length) {
@@ -182,6 +203,42 @@ export class ListType implements CollectionType {
     }
     this.#collections.changed(entry, -count, lsn)
     return count
+  }
+
+  /** skip varint, count varint (0: all), element range: of the elements with these bytes, so many go behind the first `skip`. Returns how many. */
+  #removeMatches(entry: number, payload: RecordReader, lsn: number): number {
+    const { rewritten } = this
+    this.rewritten = undefined
+    if (rewritten !== undefined) return this.#replace(entry, rewritten, lsn)
+    const skip = payload.varint()
+    const max = payload.varint() || Number.POSITIVE_INFINITY
+    payload.range()
+    const { bytes: wanted, start, stop } = payload
+    const ranks: number[] = []
+    let met = 0
+    let rank = 0
+    const { keyspace } = this.#collections
+    visitForwards(keyspace, entry, 0, keyspace.entries.length(entry), (bytes, from, to) => {
+      if (to - from === stop - start && sameBytes(bytes, from, wanted, start, stop - start) && met++ >= skip) ranks.push(rank)
+      rank++
+      return ranks.length < max
+    })
+    return this.#removeRanks(entry, ranks, lsn)
+  }
+
+  /** A list without some of its elements takes the place of a tree. */
+  #replace(entry: number, { root, removed }: RewrittenList, lsn: number): number {
+    const collections = this.#collections
+    const { keyspace } = collections
+    const { entries } = keyspace
+    if (removed === entries.length(entry)) dropTree(keyspace, root)
+    else {
+      const access = entries.access(entry)
+      keyspace.dropValue(entry)
+      keyspace.giveTree(entry, root, access)
+    }
+    collections.changed(entry, -removed, lsn)
+    return removed
   }
 
   #removeEachInBlob(entry: number, ranks: readonly number[]): void {

@@ -8,7 +8,7 @@ import type { Collections } from './collections.ts'
 import type { StreamEntries } from './stream-entries.ts'
 import { pendingLayout } from './stream-group-leaf.ts'
 import { StreamId } from './stream-id.ts'
-import { blobNodeOffset } from './stream-meta.ts'
+import { blobNodeOffset, metaBytes, StreamMeta } from './stream-meta.ts'
 import type { EntryFields } from './stream-node.ts'
 import { EntryWriter, hasMasterFields, headerBytesFor, nodeMaster, writeHeader } from './stream-node.ts'
 import { entrySeparator } from './stream-separator.ts'
@@ -21,6 +21,7 @@ export class StreamAppend {
   readonly #leaves: TreeLeaves
   readonly #elements: TreeElements
   readonly #writer = new EntryWriter()
+  readonly #meta = new StreamMeta()
   readonly #at = new LeafRow()
   readonly #separator = new Separator()
   readonly #id = new StreamId()
@@ -36,7 +37,7 @@ export class StreamAppend {
   append(entry: number, id: StreamId, fields: EntryFields, begins: boolean, lsn: number): void {
     const { entries } = this.#collections.keyspace
     const isNew = entries.isTree(entry)
-      ? this.#appendToTree(entries.value(entry), id, fields, begins, lsn)
+      ? this.appendToTree(entries.value(entry), id, fields, begins, lsn)
       : this.#appendToBlob(entry, id, fields)
     const meta = this.#entries.writableMeta(entry, lsn)
     meta.setLastId(id)
@@ -59,7 +60,18 @@ export class StreamAppend {
     return isNew
   }
 
-  #appendToTree(root: number, id: StreamId, fields: EntryFields, begins: boolean, lsn: number): boolean {
+  /** Makes an empty tree a stream without entries. */
+  beginTree(root: number, lsn: number): void {
+    const leaves = this.#leaves
+    const at = this.#at
+    leaves.shape.first(root, at)
+    const position = this.#elements.resize(at, packedHeaderBytes, 0, metaBytes)
+    this.#meta.open(leaves.values.bytes(leaves.ref(at)), position).clear()
+    leaves.changed(at, 0, lsn)
+  }
+
+  /** Puts an entry behind all others of a tree, without its metadata. Whether a node has begun. */
+  appendToTree(root: number, id: StreamId, fields: EntryFields, begins: boolean, lsn: number): boolean {
     const leaves = this.#leaves
     const { values } = leaves
     const at = this.#at

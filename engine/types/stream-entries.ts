@@ -98,11 +98,18 @@ export class StreamEntries {
       const at = this.collections.resizeBlob(entry, metaOffset, 0, 0)
       return this.#meta.open(values.bytes(entries.value(entry)), at)
     }
+    return this.metaOfTree(entries.value(entry), lsn)
+  }
+
+  /** As `writableMeta` of a tree, which may belong to nobody yet. */
+  metaOfTree(root: number, lsn: number): StreamMeta {
+    const { leaves } = this
+    const { values } = leaves
     const at = this.#metaRow
-    this.#findEnds(entries.value(entry))
-    this.leaves.used(at)
-    const ref = this.leaves.writable(at, 0)
-    this.leaves.changed(at, 0, lsn)
+    this.#findEnds(root)
+    leaves.used(at)
+    const ref = leaves.writable(at, 0)
+    leaves.changed(at, 0, lsn)
     return this.#meta.open(values.bytes(ref), values.start(ref) + metaOffset)
   }
 

@@ -19,6 +19,7 @@ export class StreamRemoval {
   readonly #elements: TreeElements
   readonly #at = new LeafRow()
   readonly #next = new LeafRow()
+  readonly #separator = new Separator()
   readonly #id = new StreamId()
 
   constructor(entries: StreamEntries) {
@@ -107,25 +108,22 @@ export class StreamRemoval {
   /** Removes the leaves that are wholly before `bound`. */
   #trimLeaves(entry: number, bound: StreamId | undefined, lsn: number): number {
     const leaves = this.#leaves
+    const entries = this.#entries
     const { shape, nodes } = leaves
     const root = this.#collections.keyspace.entries.value(entry)
-    const at = this.#at
-    const limit = new Separator()
-    if (bound !== undefined) entrySeparator(bound, limit)
-    let removed = 0
-    let gone = 0
-    for (;;) {
-      shape.first(root, at)
-      if (!shape.next(at) || !this.#entries.isEntries(at)) break
-      if (bound !== undefined) {
-        const next = this.#next.set(at.node, at.row)
-        if (!shape.next(next) || !this.#entries.isEntries(next)) break
-        if (limit.compare(leaves.values.arena.words(next.node), nodes.rowAt(next.node, next.row)) < 0) break
-      }
-      removed += nodes.count(at.node, at.row)
-      gone++
-      leaves.remove(at)
-    }
+    const first = this.#at
+    shape.first(root, first)
+    const last = this.#next
+    if (bound === undefined) entries.locateLast(root, last)
+    else shape.locate(root, entrySeparator(bound, this.#separator), last)
+    // The node in whose range the bound lies stays.
+    if (!entries.moveOn(first) || (bound !== undefined && entries.isEntries(last) && !shape.previous(last)) || !entries.isEntries(last))
+      return 0
+    const removed = shape.rankOf(last) + nodes.count(last.node, last.row) - shape.rankOf(first)
+    const before = leaves.roots.leaves(root)
+    if (first.node === last.node && first.row === last.row) leaves.remove(first)
+    else leaves.removeRange(first, last)
+    const gone = before - leaves.roots.leaves(root)
     if (gone > 0) this.#lostNodes(entry, gone, lsn)
     return removed
   }

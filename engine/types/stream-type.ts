@@ -53,7 +53,7 @@ export class StreamType implements CollectionType {
   readonly entries: StreamEntries
   readonly groups: StreamGroups
   readonly pending: StreamPending
-  readonly #appending: StreamAppend
+  readonly appending: StreamAppend
   readonly #removal: StreamRemoval
   readonly #collections: Collections
   readonly #fields = new EntryFields()
@@ -62,7 +62,7 @@ export class StreamType implements CollectionType {
   constructor(collections: Collections) {
     this.#collections = collections
     this.entries = new StreamEntries(collections)
-    this.#appending = new StreamAppend(this.entries)
+    this.appending = new StreamAppend(this.entries)
     this.#removal = new StreamRemoval(this.entries)
     this.pending = new StreamPending(collections.keyspace.trees)
     this.groups = new StreamGroups(collections.keyspace.trees, this.pending)
@@ -129,19 +129,12 @@ export class StreamType implements CollectionType {
     const { entries } = this
     const flags = payload.byte()
     const seed = (flags & hasSeed) !== 0 ? payload.u32() : 0
-    const id = readId(payload, this.#id)
+    const id = this.#id
     const fields = this.#fields
-    const count = payload.varint()
-    fields.begin(payload.bytes, count)
-    const { ranges } = fields
-    for (let i = 0; i < count * 4; i += 2) {
-      payload.range()
-      ranges[i] = payload.start
-      ranges[i + 1] = payload.stop
-    }
+    readEntry(payload, id, fields)
     entries.create(entry)
     if ((flags & hasSeed) !== 0) entries.toTree(entry, seed, lsn)
-    this.#appending.append(entry, id, fields, (flags & beginsNode) !== 0, lsn)
+    this.appending.append(entry, id, fields, (flags & beginsNode) !== 0, lsn)
     return 1
   }
 
@@ -341,6 +334,19 @@ export class StreamType implements CollectionType {
       this.pending.want(this.#root(entry), group, id, wants)
       this.pending.want(this.#root(entry), payload.u32(), id, wants)
     }
+  }
+}
+
+/** Reads an id, fields and values, as *append* has them; these then lie in the payload. */
+export function readEntry(payload: RecordReader, id: StreamId, fields: EntryFields): void {
+  readId(payload, id)
+  const count = payload.varint()
+  fields.begin(payload.bytes, count)
+  const { ranges } = fields
+  for (let i = 0; i < count * 4; i += 2) {
+    payload.range()
+    ranges[i] = payload.start
+    ranges[i + 1] = payload.stop
   }
 }
 

@@ -1,6 +1,6 @@
 /** The dump of one key, made beside everything else: in slices if it is large, fetched if it is cold. */
 import { hasCold, wantValue } from '../../engine/cold-wants.ts'
-import type { Dump, DumpWork } from '../../engine/dump/dump-work.ts'
+import type { Dump, DumpWork } from '../../engine/dump/dump-pieces.ts'
 import { dumpWork, writeDump } from '../../engine/dump/dump-work.ts'
 import type { Keyspace } from '../../engine/keyspace/keyspace.ts'
 import type { ColdWants } from '../../engine/need.ts'

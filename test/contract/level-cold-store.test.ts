@@ -2,7 +2,7 @@ import { mkdtemp, readdir, readlink, rm, symlink, truncate, unlink, writeFile } 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ClassicLevel } from 'classic-level'
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it, vi } from 'vitest'
 import type { Clock } from '../../storage/clock.ts'
 import type { ColdStore } from '../../storage/cold-store.ts'
 import { LevelColdStore } from '../../storage/level-cold-store.ts'
@@ -155,6 +155,21 @@ describe('LevelColdStore', () => {
     expect(store.stats().diskBytes).toBeGreaterThan(20 << 20)
     expect(store.stats().memoryBytes).toBeGreaterThan((8 << 20) + (2 << 20))
     await store.close()
+  })
+
+  it('asks LevelDB for nothing under its lock on the event loop', async () => {
+    const asked = vi.spyOn(ClassicLevel.prototype, 'getProperty')
+    const store = await open(freshDirectory(), { writeBufferBytes: 1 << 20, tableBytes: 1 << 20 })
+    for (let i = 0; i < 12; i++) {
+      await store.write({ puts: puts(1 + i * 250, 250, 1000), deletes: [] })
+      store.stats()
+    }
+    await store.sync()
+    expect(asked).not.toHaveBeenCalled()
+    // The thread that is asked answers all the same.
+    while (store.stats().diskBytes < 1 << 20) await new Promise((resolve) => setImmediate(resolve))
+    await store.close()
+    asked.mockRestore()
   })
 
   it('refuses values, not deletions, when the disk is nearly full, and goes on when there is room', async () => {

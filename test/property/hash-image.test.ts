@@ -63,6 +63,11 @@ class Reading {
     let request = ['HSET', 'h', field(), 'v'.repeat(random.below(random.once(4) ? 1000 : 60))]
     if (kind === 0) request = ['DEL', 'h']
     else if (kind < 400) request = ['HDEL', 'h', field(), field(), field()]
+    else if (kind < 500) request = ['HPEXPIRE', 'h', `${1 + random.below(300)}`, 'FIELDS', '2', field(), field()]
+    else if (kind < 540) {
+      this.#tell('(time passes)')
+      this.#cold.engine.advance(1 + random.below(60))
+    }
     this.#tell(request.join(' '))
     await this.#cold.ask(...request)
   }

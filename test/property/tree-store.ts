@@ -98,6 +98,12 @@ export class TreeStore implements LeafObserver {
     if (!this.residents.delete(ref)) throw new Error('released twice')
   }
 
+  treeDropped(root: number): void {
+    while (!this.leaves.releaseSome(root, 64)) {
+      // Everything goes.
+    }
+  }
+
   stale(valueId: number): void {
     if (valueId === 0 || this.#stale.includes(valueId) || !this.copies.has(valueId)) throw new Error(`stale twice or unknown: ${valueId}`)
     this.#stale.push(valueId)

@@ -86,6 +86,59 @@ describe('DUMP in slices', () => {
     }
   })
 
+  it('of a stream whose groups change meanwhile shows all of them as they are in the end', () => {
+    const random = chance(4)
+    let runsUsed = 0
+    for (let run = 0; run < testRuns(12); run++) {
+      session.run('DEL s')
+      for (let i = 1; i <= 150; i++) session.ask('XADD', 's', `${i}-1`, 'field', `value ${i}`)
+      for (const group of ['g', 'other']) {
+        session.ask('XGROUP', 'CREATE', 's', group, '0')
+        session.ask('XREADGROUP', 'GROUP', group, 'busy', 'COUNT', '100', 'STREAMS', 's', '>')
+        session.ask('XREADGROUP', 'GROUP', group, 'idle', 'COUNT', '3', 'STREAMS', 's', '>')
+      }
+      const change = (): void => {
+        const id = `${1 + random.below(150)}-1`
+        const group = random.pick(['g', 'other'])
+        const changed = random.pick([
+          ['XACK', 's', group, id],
+          ['XCLAIM', 's', group, random.pick(['busy', 'idle', 'new']), '0', id],
+          ['XREADGROUP', 'GROUP', group, 'idle', 'COUNT', '20', 'STREAMS', 's', '>'],
+          ['XADD', 's', '*', 'field', 'later'],
+          ['XDEL', 's', id],
+          random.once(6) ? ['XGROUP', 'DELCONSUMER', 's', group, 'busy'] : ['XTRIM', 's', 'MINID', `${random.below(60)}-0`],
+        ])
+        session.ask(...changed)
+      }
+      const work = session.stage('DUMP', 's') as StagedWork
+      for (let goesOn = true; goesOn; goesOn = work.step()) if (random.once(4)) change()
+      runsUsed += work.memoryBytes
+      if (random.once(2)) change()
+      const dump = bytesOf(session.askStaged(work, 'DUMP', 's'))
+      expect(dump).toEqual(bytesOf(session.ask('DUMP', 's')))
+      const args = owned('RESTORE', 'copy', '0', dump, 'REPLACE')
+      const restoring = stagedRestore(args)
+      let steps = 1
+      while (restoring.step()) steps++
+      expect(steps).toBeGreaterThan(3)
+      expect(bytesOf(restoreStaged(args, restoring)).toString()).toBe('OK')
+      expect(notesOf(bytesOf(session.ask('DUMP', 'copy'))).lines.sort()).toEqual(notesOf(dump).lines.sort())
+    }
+    expect(runsUsed).toBeGreaterThan(0)
+  })
+
+  it('of a few large elements goes in slices, too', () => {
+    engine.execution.limits.slicedValueBytes = 100_000
+    const large = Buffer.from(Array.from({ length: 1_200_000 }, (_, i) => (i * 2654435761) >>> 13))
+    for (const element of ['a', large, 'b']) session.ask('RPUSH', 'l', element)
+    const work = session.stage('DUMP', 'l') as StagedWork
+    let steps = 1
+    while (work.step()) steps++
+    expect(steps).toBeGreaterThan(12)
+    const dump = bytesOf(session.askStaged(work, 'DUMP', 'l'))
+    expect(dump.equals(bytesOf(session.ask('DUMP', 'l')))).toBe(true)
+  })
+
   it('of another value than was staged is that value', () => {
     fill('h', 0, 500)
     const work = session.stage('DUMP', 'h') as StagedWork
@@ -164,9 +217,10 @@ describe('RESTORE in slices', () => {
 })
 
 describe('every type', () => {
-  it.each(['hash', 'set', 'list'] as const)('is dumped and restored in slices, and replayed: %s', (kind) => {
+  it.each(['hash', 'set', 'list', 'zset', 'stream'] as const)('is dumped and restored in slices, and replayed: %s', (kind) => {
     const random = chance(6)
     const { mutator } = engine
+    const isOrdered = kind === 'list'
     for (let run = 0; run < testRuns(20); run++) {
       for (const command of randomValue(random, kind, 'from')) session.ask(...command)
       const dumping = session.stage('DUMP', 'from')
@@ -178,7 +232,7 @@ describe('every type', () => {
       expect(bytesOf(restoring === undefined ? session.exchange(args).reply : restoreStaged(args, restoring)).toString()).toBe('OK')
       const record = Buffer.from(mutator.record.bytes.subarray(0, mutator.record.end))
       const whole = notesOf(bytesOf(session.ask('DUMP', 'to'))).lines
-      expect(kind === 'list' ? whole : whole.sort()).toEqual(kind === 'list' ? notesOf(dump).lines : notesOf(dump).lines.sort())
+      expect(isOrdered ? whole : whole.sort()).toEqual(isOrdered ? notesOf(dump).lines : notesOf(dump).lines.sort())
 
       const other = new InProcessEngine(engineTables)
       other.keyspace.trees.leafBytesMax = 300

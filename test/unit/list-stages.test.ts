@@ -2,6 +2,8 @@
 import { describe, expect, it } from 'vitest'
 import { keyCommands } from '../../engine/commands/key.ts'
 import { listCommands } from '../../engine/commands/list.ts'
+import { ListRemoval } from '../../engine/commands/list-removal.ts'
+import { Replay } from '../../engine/mutation/replay.ts'
 import { TreeImage } from '../../engine/tree/tree-image.ts'
 import { testRuns } from '../chance.ts'
 import { formatInline } from '../commands/notation.ts'
@@ -54,8 +56,8 @@ describe('staged work on lists', () => {
         const words = request(random)
         const staged = cold.session.stage(...words)
         if (random.once(2)) cold.freeze(random.pick([0.3, 1]))
-        if (staged instanceof TreeImage) {
-          images++
+        if (staged !== undefined) {
+          if (staged instanceof TreeImage || staged instanceof ListRemoval) images++
           for (let goesOn = true; goesOn; ) {
             if (random.once(6)) {
               const changed = change(random)
@@ -69,11 +71,41 @@ describe('staged work on lists', () => {
         }
         tell(words.join(' '))
         const reply = staged === undefined ? await cold.ask(...words) : await cold.askStaged(staged, ...words)
+        if (staged instanceof ListRemoval) staged.release()
         expect(formatInline(reply), words.join(' ')).toBe(formatInline(await plain.ask(...words)))
       }
       expect(formatInline(await cold.ask('LRANGE', 'l', '0', '-1'))).toBe(formatInline(await plain.ask('LRANGE', 'l', '0', '-1')))
       return images
     })
     expect(used, 'requests that were staged').toBeGreaterThan(testRuns(150) / 4)
+  })
+
+  it.each([
+    ['0', 30],
+    ['20', 20],
+    ['-20', 20],
+  ])('is one small record where LREM %s takes many out, and replayed to the same', async (count, removed) => {
+    const [cold, plain, replayed] = [await begin(2), await begin(2), await begin(2)]
+    for (const each of [cold, plain, replayed]) {
+      // Further from both ends than is looked at without slices.
+      for (let i = 0; i < 5000; i += 100) {
+        const others = Array.from({ length: 100 }, (_, j) => `e${i + j}`)
+        await each.ask('RPUSH', 'l', ...others)
+        await each.ask('LPUSH', 'l', ...others)
+      }
+    }
+    const staged = cold.session.stage('LREM', 'l', count, 'often')
+    if (!(staged instanceof ListRemoval)) throw new Error('nothing was staged')
+    let steps = 1
+    while (staged.step()) steps++
+    expect(steps).toBeGreaterThan(10)
+    expect(formatInline(await cold.askStaged(staged, 'LREM', 'l', count, 'often'))).toBe(`:${removed}`)
+    const { mutator } = cold.engine
+    const record = Buffer.from(mutator.record.bytes.subarray(0, mutator.record.end))
+    expect(record.length).toBeLessThan(30)
+    new Replay(replayed.engine.keyspace, replayed.engine.mutator).apply(mutator.lsn, record)
+    await plain.ask('LREM', 'l', count, 'often')
+    const expected = formatInline(await plain.ask('LRANGE', 'l', '0', '-1'))
+    for (const each of [cold, replayed]) expect(formatInline(await each.ask('LRANGE', 'l', '0', '-1'))).toBe(expected)
   })
 })

@@ -7,6 +7,7 @@ import { hasCold } from '../../engine/cold-wants.ts'
 import { Compactor } from '../../engine/keyspace/compactor.ts'
 import { treeForm } from '../../engine/keyspace/entries.ts'
 import { noObserver } from '../../engine/keyspace/observer.ts'
+import { atTail, becomesTree, pushEdit, removeRangeEdit, setEdit } from '../../engine/types/list-type.ts'
 import { catalogGenerations } from '../../storage/catalog-format.ts'
 import { openCatalog } from '../../storage/catalog-reader.ts'
 import { CatalogWriter } from '../../storage/catalog-writer.ts'
@@ -369,5 +370,65 @@ describe('a large hash whose turn in a checkpoint is yet to come', () => {
     await f.checkpoint()
     expect(await f.onDisk()).toEqual(now)
     expect(f.contents).toEqual(now)
+  })
+})
+
+describe('a list of which a range of leaves goes while it is written', () => {
+  const length = 600
+
+  /** Makes an edit of the list `l`, whose payload is a number of varints. */
+  function edit(f: Checkpointed, number: number, ...payload: number[]): void {
+    const key = Buffer.from('l')
+    f.change((mutator) => {
+      const out = mutator.payload()
+      for (const value of payload) out.varint(value)
+      mutator.edit(mutator.types.lists, number, 0, key, 0, key.length)
+    })
+  }
+
+  async function listed(isClean: boolean): Promise<Checkpointed> {
+    const f = await Checkpointed.open()
+    f.change((mutator) => {
+      const out = mutator.payload()
+      out.byte(atTail | becomesTree)
+      out.varint(length)
+      for (let i = 0; i < length; i++) {
+        const element = Buffer.from(`element ${i}`)
+        out.range(element, 0, element.length)
+      }
+      mutator.edit(mutator.types.lists, pushEdit, 0, Buffer.from('l'), 0, 1)
+    })
+    if (isClean) await f.checkpoint()
+    return f
+  }
+
+  it.each([
+    [0, false],
+    [3, false],
+    [12, false],
+    [0, true],
+    [5, true],
+  ])('is on disk as it was, and then as it is (at batch %i, clean %s)', async (batch, isClean) => {
+    const f = await listed(isClean)
+    if (isClean) edit(f, setEdit, 0, 300, 0)
+    const before = f.contents
+    await f.checkpoint((now) => {
+      if (now !== batch + 1) return
+      edit(f, removeRangeEdit, 100, 350)
+      checkKeyspace(f.keyspace)
+    })
+    f.freeAll()
+    if (f.batches > batch) expect(await f.onDisk()).toEqual(before)
+    else edit(f, removeRangeEdit, 100, 350)
+    const after = f.contents
+    await f.checkpoint()
+    f.freeAll()
+    checkKeyspace(f.keyspace)
+    expect(f.contents).toEqual(after)
+    expect(await f.onDisk()).toEqual(after)
+    // Nothing stays in the cold store of what has gone.
+    await f.checkpoint()
+    const used = leavesOf(f.keyspace.trees, f.root('l')).length
+    expect(f.disk.contents.size).toBe(used)
   })
 })
