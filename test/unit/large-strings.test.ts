@@ -27,8 +27,9 @@ function arrived(...words: string[]) {
 
 describe('a large string', () => {
   it('lies in the memory that it arrived in, which the record refers to', async () => {
-    const { scene, client } = await begin(1)
-    await client.ask('SET', 'other', 'small')
+    const scene = new Scene(1, { sizes, pieceBytesMax: 400 })
+    await scene.startUnobserved()
+    await (await scene.plainClient()).ask('SET', 'other', 'small')
     const { primary, commands, sessions } = scene.server
     const [session] = sessions.values()
     const args = arrived('SET', 'key', value('a'))
