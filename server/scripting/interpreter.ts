@@ -163,9 +163,11 @@ export class Interpreter {
       status = lua.c.lua_resume(thread, given)
     })
     lua.c.lua_settop(lua.main, 0)
-    if (status === 0) return 'done'
+    if (status === 0 && !lua.isEnding) return 'done'
     if (status === statusYield) return 'suspended'
-    this.failure = status < 0 ? { text: 'ERR not enough memory', place: undefined } : this.#failureOf(thread)
+    // Lua's own `xpcall` catches the end of a script, too.
+    if (status === 0) this.failure = { text: `ERR ${this.endText}`, place: undefined }
+    else this.failure = status < 0 ? { text: 'ERR not enough memory', place: undefined } : this.#failureOf(thread)
     return 'failed'
   }
 

@@ -184,7 +184,7 @@ export class Scripting {
     const release: Running['release'] = []
     const sliceEndsMs = startMs + sliceMs
     const running: Running = { job, startMs, now: primary.x.now, database, sliceEndsMs, ticks: 0, isKilled: false, isBusy: false, release }
-    // In this order: a new record counts its operations from 0.
+    // The record begins first: what the one before it had is not this script's.
     primary.beginUnit()
     this.#calls.begin(job.client, job.args, job.rights, job.restarts, !job.mayWait)
     interpreter.tick = (maySuspend) => this.#tick(running, maySuspend)

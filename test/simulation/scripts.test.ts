@@ -57,6 +57,8 @@ describe('a script', () => {
     expect(counts().readsAtOnce).toBe(0)
     expect(counts().coldReads).toBeGreaterThanOrEqual(3)
     await makeCold()
+    // What the request before it has written is not the script's.
+    expect(await client.ask('SET', 'other', 'v')).toBe('+OK\r\n')
     const written = "redis.call('INCR','n') return #redis.call('GET','one')"
     expect(await client.ask('EVAL', written, '0')).toBe(':300\r\n')
     expect(counts().readsAtOnce).toBe(1)
