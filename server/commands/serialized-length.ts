@@ -1,16 +1,15 @@
 /**
  * How many bytes Redis's dump of a value takes, as DEBUG OBJECT shows it ("RDB file format" in Redis's documentation): lengths
- * take 1, 2 or 5 bytes, short integers are kept as such. Without compression, which Redis does to strings of more than 20 bytes
- * unless `rdbcompression` is `no`.
+ * take 1, 2 or 5 bytes, short integers are kept as such. A small collection is dumped for it; other strings are counted without the compression that Redis
+ * does to those of more than 20 bytes unless `rdbcompression` is `no`.
  */
+import { footerBytes } from '../../engine/dump/dump-footer.ts'
+import { writeDump } from '../../engine/dump/dump-work.ts'
 import { stringType } from '../../engine/keyspace/entries.ts'
 import type { Keyspace } from '../../engine/keyspace/keyspace.ts'
 import { LeafRow } from '../../engine/tree/tree-shape.ts'
-import { PackedCursor, visitPairs } from '../../engine/types/packed-fields.ts'
 
-const pair = new PackedCursor()
-/** Of a listpack: total bytes, count, end mark. */
-const listpackBytesMin = 7
+const typeBytes = 1
 
 /** Of a large hash it is counted as if each field and value were text, which needs none of them in memory. */
 export function serializedBytes(keyspace: Keyspace, entry: number): number {
@@ -20,13 +19,7 @@ export function serializedBytes(keyspace: Keyspace, entry: number): number {
     const start = values.start(value)
     return stringBytes(values.bytes(value), start, start + entries.length(entry))
   }
-  if (!entries.isTree(entry)) {
-    let bytes = listpackBytesMin
-    visitPairs(values.bytes(value), values.start(value), pair, (buffer, { fieldStart, fieldEnd, valueStart, valueEnd }) => {
-      bytes += listpackElementBytes(buffer, fieldStart, fieldEnd) + listpackElementBytes(buffer, valueStart, valueEnd)
-    })
-    return lengthBytes(bytes) + bytes
-  }
+  if (!entries.isTree(entry)) return writeDump(keyspace, entry).end - typeBytes - footerBytes
   const at = new LeafRow()
   let bytes = lengthBytes(entries.length(entry))
   trees.shape.first(value, at)
@@ -44,28 +37,6 @@ function stringBytes(bytes: Buffer, start: number, end: number): number {
   const integer = length <= 11 ? integerIn(bytes, start, end) : undefined
   if (integer !== undefined && fits(integer, 32)) return fits(integer, 8) ? 2 : fits(integer, 16) ? 3 : 5
   return lengthBytes(length) + length
-}
-
-function listpackElementBytes(bytes: Buffer, start: number, end: number): number {
-  const length = end - start
-  const integer = length <= 20 ? integerIn(bytes, start, end) : undefined
-  const own = integer === undefined ? listpackTextBytes(length) : listpackIntegerBytes(integer)
-  return own + backwardLengthBytes(own)
-}
-
-function listpackTextBytes(length: number): number {
-  return length + (length < 64 ? 1 : length < 4096 ? 2 : 5)
-}
-
-function listpackIntegerBytes(integer: bigint): number {
-  if (integer >= 0n && integer < 128n) return 1
-  if (fits(integer, 13)) return 2
-  for (const bits of [16, 24, 32]) if (fits(integer, bits)) return 1 + bits / 8
-  return 9
-}
-
-function backwardLengthBytes(length: number): number {
-  return length < 128 ? 1 : length < 16384 ? 2 : length < 2 ** 21 ? 3 : length < 2 ** 28 ? 4 : 5
 }
 
 function integerIn(bytes: Buffer, start: number, end: number): bigint | undefined {

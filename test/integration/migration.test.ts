@@ -141,6 +141,11 @@ function pairsOf(all: readonly Buffer[]): string[] {
   return pairs.sort()
 }
 
+/** A file of database 0 without a checksum. */
+function rdbOf(...keys: readonly string[]): Buffer {
+  return Buffer.from(`REDIS0010\xfe\0${keys.join('')}\xff${'\0'.repeat(8)}`, 'latin1')
+}
+
 describeWith([redisServer, builtMoraine], 'migration', () => {
   it('imports a file into a server, and exports one that redis-server loads', async () => {
     const source = await redis()
@@ -212,6 +217,8 @@ describeWith([redisServer, builtMoraine], 'migration', () => {
       ['checksum', flipped, new RegExp(`the checksum is wrong \\(at offset ${bytes.length - 8}\\)`)],
       ['newer', Buffer.from('REDIS0099\xff', 'latin1'), /RDB version 99/],
       ['module', Buffer.from('REDIS0010\xf7\x00', 'latin1'), /module's data, .* \(at offset 9\)/],
+      // The hash k is a listpack of seven bytes that says to have nine.
+      ['value', rdbOf('\x10\x01k\x07\x09\0\0\0\0\0\xff'), /another length, .* \(at offset 14\)/],
     ] as const) {
       const path = join(directory, `${name}.rdb`)
       await writeFile(path, damaged)
@@ -220,6 +227,16 @@ describeWith([redisServer, builtMoraine], 'migration', () => {
       expect(output).toMatch(text)
     }
     expect(await client.must('PING')).toBe('PONG')
+  })
+
+  it('passes over values without elements', async () => {
+    const { server, client } = await moraine()
+    const path = join(directory, 'empty-set.rdb')
+    // The set e has no members, the string k is v.
+    await writeFile(path, rdbOf('\x02\x01e\0', '\0\x01k\x01v'))
+    const { code, output } = await run('import', path, '--to', `127.0.0.1:${server.port}`)
+    expect([code, output]).toEqual([0, expect.stringContaining('"keys":2,"empty":1')])
+    expect(await client.must('KEYS', '*')).toEqual([Buffer.from('k')])
   })
 
   it('says what is wrong with the command line', async () => {
