@@ -48,7 +48,7 @@ export function scriptingHost(server: Parts): ScriptingHost {
       return Number(server.config.values['script-max-memory'])
     },
     giveUpChanges: () => server.maintenance.giveUpChanges(),
-    holdChanges: () => server.maintenance.holdChanges(),
+    holdRecord: () => server.maintenance.holdRecord(),
     beginTurn: () => server.turn.begin(),
     settle: () => server.shard?.tier.settle(),
     broke: (failure) => server.failStop.stop(failure),

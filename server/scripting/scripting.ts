@@ -25,7 +25,7 @@ export interface ScriptingHost extends ScriptServer {
   readonly busyThresholdMs: number
   readonly memoryBytesMax: number
   /** Lets nothing else change the keyspace, or write it out, until the returned function is called. */
-  holdChanges(): () => void
+  holdRecord(): () => void
   /** What it has changed so far never becomes a record. */
   giveUpChanges(): void
   /** What was read for a run may leave memory again. */
@@ -283,7 +283,7 @@ export class Scripting {
   #suspend(running: Running): void {
     if (this.#running === undefined) {
       this.#running = running
-      running.release.push(this.#host.gate.hold(), this.#host.holdChanges())
+      running.release.push(this.#host.gate.hold(), this.#host.holdRecord())
       this.#calls.mayRestart = false
     }
     this.#host.clock.afterTurn(() => {

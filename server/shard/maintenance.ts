@@ -93,15 +93,23 @@ export class Maintenance {
     this.onCheckpoint = former.onCheckpoint
   }
 
-  /** A record is being made in this turn and later ones: lets no key expire or be evicted, and nothing be written out, until the returned function is called. */
+  /** Lets no key expire or be evicted until the returned function is called. */
   holdChanges(): () => void {
-    const { keyspace } = this.#shard
     const could = this.mayChange
     this.mayChange = false
-    keyspace.recordState = 'inTheMaking'
     return () => {
       this.mayChange = could && !this.#logFailed
+    }
+  }
+
+  /** A record is being made in this turn and later ones: as `holdChanges`, and nothing is written out either. */
+  holdRecord(): () => void {
+    const { keyspace } = this.#shard
+    const resume = this.holdChanges()
+    keyspace.recordState = 'inTheMaking'
+    return () => {
       keyspace.recordState = 'whole'
+      resume()
     }
   }
 
