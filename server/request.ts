@@ -251,12 +251,7 @@ export class Request<Session = never> implements RefusableRequest {
     const blocking = this.#blocking
     const { shard } = this.#host
     if (blocking === undefined || shard === undefined || this.#isTried) return
-    this.#guard(() => {
-      shard.keyspace.forgetLookUp()
-      const cold = shard.tier.hasCold ? this.#coldNeeds(shard.primary) : undefined
-      if (cold === undefined) this.#attempt(attempt)
-      else this.#readThenServe(shard, cold, attempt)
-    })
+    this.#guard(() => this.#readThenServe(shard, attempt))
   }
 
   #attempt(attempt: () => boolean): void {
@@ -271,7 +266,15 @@ export class Request<Session = never> implements RefusableRequest {
     this.#host.clock.afterTurn(() => answer(nothing))
   }
 
-  #readThenServe({ tier }: Shard, cold: ColdSet, attempt: () => boolean): void {
+  /** What has been read may tell what else is needed. */
+  #readThenServe(shard: Shard, attempt: () => boolean): void {
+    const { tier } = shard
+    shard.keyspace.forgetLookUp()
+    const cold = tier.hasCold ? this.#coldNeeds(shard.primary) : undefined
+    if (cold === undefined) {
+      this.#attempt(attempt)
+      return
+    }
     const wait = this.#wait
     this.#isTried = true
     tier.fetchTo(cold, (failure) => {
@@ -284,7 +287,7 @@ export class Request<Session = never> implements RefusableRequest {
       else if (this.isBlocked) {
         this.#guard(() => {
           tier.admit(cold)
-          this.#attempt(attempt)
+          this.#readThenServe(shard, attempt)
         })
       }
     })

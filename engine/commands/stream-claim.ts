@@ -73,7 +73,7 @@ function noGroup(x: Execution): void {
 
 function xclaim(x: Execution): void {
   const { args } = x
-  const entry = x.findType(1, streamType)
+  const entry = x.readType(1, streamType)
   if (entry === wrongType) return
   if (entry === 0 || findGroup(x, entry, 2) === undefined) {
     noGroup(x)
@@ -246,7 +246,7 @@ function xautoclaim(x: Execution): void {
       return
     }
   }
-  const entry = x.findType(1, streamType)
+  const entry = x.readType(1, streamType)
   if (entry === wrongType) return
   const group = entry === 0 ? undefined : findGroup(x, entry, 2)
   if (group === undefined) {

@@ -44,7 +44,7 @@ export const streamPendingCommands = {
 
 function xack(x: Execution): void {
   const { args, reply } = x
-  const entry = x.findType(1, streamType)
+  const entry = x.readType(1, streamType)
   if (entry === wrongType) return
   const group = entry === 0 ? undefined : findGroup(x, entry, 2)
   if (group === undefined) {

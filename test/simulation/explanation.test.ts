@@ -35,7 +35,8 @@ describe('the explanation of a simulation that failed', () => {
     expect([Number(lives), Number(steps) <= 3]).toEqual([1, true])
     const requests = text.split('\n').filter((line) => /^ {2}client/.test(line))
     expect(requests.some((line) => line.includes('APPEND'))).toBe(true)
-    expect(requests.some((line) => line.includes('STRLEN'))).toBe(true)
+    // It may be in a script.
+    expect(text).toContain('STRLEN')
   })
 
   it('leaves a run that does not fail as it is', async () => {
