@@ -222,6 +222,8 @@ const countMax = Number.MAX_SAFE_INTEGER
 
 function xautoclaim(x: Execution): void {
   const { args, reply } = x
+  // Redis looks the key up before it reads the arguments, and tells of a wrong type after that.
+  const found = x.read(1)
   options.minIdle = readInteger(x, 4, 'ERR Invalid min-idle-time argument for XAUTOCLAIM')
   if (Number.isNaN(options.minIdle)) return
   options.minIdle = Math.max(0, options.minIdle)
@@ -246,7 +248,7 @@ function xautoclaim(x: Execution): void {
       return
     }
   }
-  const entry = x.readType(1, streamType)
+  const entry = found === 0 || x.keyspace.entries.type(found) === streamType ? found : x.refuseType()
   if (entry === wrongType) return
   const group = entry === 0 ? undefined : findGroup(x, entry, 2)
   if (group === undefined) {

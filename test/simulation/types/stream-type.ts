@@ -2,7 +2,7 @@
 import type { Draw } from '../draw.ts'
 import type { Group, Model, Pending, Stream } from '../model.ts'
 import type { Expected, Handler, Judge } from '../model-replies.ts'
-import { array, blocks, bulk, decoded, integer, list, nilArray, noSuchKey, ok, wrongType } from '../model-replies.ts'
+import { array, blocks, bulk, decoded, integer, itemsOf, list, nilArray, noSuchKey, ok, wrongType } from '../model-replies.ts'
 import type { ModelType } from '../model-type.ts'
 import { on } from '../model-type.ts'
 
@@ -12,6 +12,8 @@ const groups = ['g', 'h']
 const consumers = ['alice', 'bob', 'carol']
 const empty: Stream = { entries: new Map(), lastId: '0-0', groups: new Map() }
 const countMax = '1000000'
+/** Longer than any reply of the simulation is made. */
+const slicedMsMax = 1000
 
 const tooSmall = '-ERR The ID specified in XADD is equal or smaller than the target stream top item\r\n'
 const missingKey =
@@ -130,9 +132,7 @@ export const streams: ModelType = {
     xpending: on('stream', (stream, { model, key, args: [name] }) => {
       const group = stream?.groups.get(name as string)
       if (group === undefined) return noGroup(key, name as string)
-      const shown = ([id, { consumer, deliveredAt, deliveries }]: [string, Pending]): string =>
-        list([bulk(id), bulk(consumer), integer(model.nowMs - deliveredAt), integer(deliveries)])
-      return list(inOrder(group).map(shown))
+      return pendingItems(inOrder(group), model.nowMs)
     }),
     xclaim: on('stream', (stream, { model, key, args: [name, consumer, , ...asked], put }) => {
       const group = stream?.groups.get(name as string)
@@ -333,6 +333,22 @@ function history(stream: Stream, group: Group, consumer: string, count: number, 
       return fields === undefined ? list([bulk(id), nilArray]) : entryReply([id, fields])
     }),
   )
+}
+
+/** A long list is made in slices, and idle times are as of its beginning. */
+function pendingItems(pending: readonly [string, Pending][], nowMs: number): Judge {
+  return (raw) => {
+    const found = itemsOf(raw)
+    if (found.length !== pending.length) return `${found.length} instead of ${pending.length}`
+    for (const [i, [id, { consumer, deliveredAt, deliveries }]] of pending.entries()) {
+      const idleMs = nowMs - deliveredAt
+      const told = Number(/:(\d+)\r\n:\d+\r\n$/.exec(found[i] as string)?.[1])
+      const expected = list([bulk(id), bulk(consumer), integer(told), integer(deliveries)])
+      const isAsOfBefore = told <= idleMs && told >= Math.max(0, idleMs - slicedMsMax)
+      if (found[i] !== expected || !isAsOfBefore) return `expected ${JSON.stringify(expected)}, idle for ${idleMs} ms at most`
+    }
+    return undefined
+  }
 }
 
 /** XINFO GROUPS, but for what it counts of entries read: that is for the comparison with Redis. */
