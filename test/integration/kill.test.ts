@@ -15,7 +15,7 @@ import { startMoraine } from './processes.ts'
 import { typeOf, Writer } from './writer.ts'
 
 const soakMinutes = Number(process.env.MORAINE_SOAK_MINUTES ?? 0)
-const kills = 20
+const kills = 12
 const keysPerWriter = 5000
 const valueBytesMax = 8000
 const samplesPerWriter = 100
