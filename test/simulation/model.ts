@@ -127,8 +127,10 @@ export class Model {
   }
 
   put<K extends Kind>(db: number, key: string, kind: K, value: Values[K], expireAt: number): void {
-    if (isGone(value)) this.delete(db, key)
-    else this.#put(db, key, { kind, value, expireAt, lsn: this.lsn } as unknown as Item)
+    // What has expired may be gone already, which nobody was told.
+    if (isGone(value)) {
+      if (this.get(db, key) !== undefined) this.delete(db, key)
+    } else this.#put(db, key, { kind, value, expireAt, lsn: this.lsn } as unknown as Item)
   }
 
   putItem(db: number, key: string, item: Item): void {
