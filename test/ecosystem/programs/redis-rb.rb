@@ -1,28 +1,10 @@
 # redis-rb: all types, pipelines, transactions, scripts, subscriptions. Prints what check.mjs prints.
-require "json"
 require "redis"
+require_relative "check"
 
 PORT = Integer(ARGV[0])
 $redis = Redis.new(port: PORT)
-$failed = false
 
-def tell(line) = puts(JSON.generate(line))
-
-def check(what)
-  begun = Process.clock_gettime(Process::CLOCK_MONOTONIC)
-  ms = -> { ((Process.clock_gettime(Process::CLOCK_MONOTONIC) - begun) * 1000).round }
-  yield
-  tell(what: what, passed: true, ms: ms.call)
-rescue StandardError => error
-  $failed = true
-  tell(what: what, passed: false, ms: ms.call, error: error.full_message(highlight: false))
-end
-
-def equal(found, expected)
-  raise "#{found.inspect} is not #{expected.inspect}" unless found == expected
-end
-
-$stdout.sync = true
 tell(version: Redis::VERSION)
 
 check("all types") do

@@ -1,8 +1,8 @@
 # sidekiq with a process of its own: jobs, jobs in bulk, a retry, a delay, the dead set, its statistics. Prints what check.mjs prints.
-require "json"
 require "rbconfig"
 require "sidekiq"
 require "sidekiq/api"
+require_relative "check"
 
 PORT = Integer(ENV["SIDEKIQ_PORT"] || ARGV[0])
 URL = "redis://127.0.0.1:#{PORT}/0"
@@ -32,25 +32,6 @@ end
 
 # The worker process loads this file for the classes above.
 return if ENV["SIDEKIQ_PORT"]
-
-$failed = false
-$stdout.sync = true
-
-def tell(line) = puts(JSON.generate(line))
-
-def check(what)
-  begun = Process.clock_gettime(Process::CLOCK_MONOTONIC)
-  ms = -> { ((Process.clock_gettime(Process::CLOCK_MONOTONIC) - begun) * 1000).round }
-  yield
-  tell(what: what, passed: true, ms: ms.call)
-rescue StandardError => error
-  $failed = true
-  tell(what: what, passed: false, ms: ms.call, error: error.full_message(highlight: false))
-end
-
-def equal(found, expected)
-  raise "#{found.inspect} is not #{expected.inspect}" unless found == expected
-end
 
 def wait_for(expected)
   limit = Process.clock_gettime(Process::CLOCK_MONOTONIC) + 30
