@@ -1,5 +1,5 @@
 /**
- * Where leaves were found lately, by separator: a request looks for the same leaf several times, and prefetching has found it before. What is known
+ * Where leaves were found lately, by separator: a request looks for the same leaf several times, to decide and then to change it. What is known
  * is void as soon as any row or node moves; that is counted (`TreeNodes.moves`).
  */
 import type { Separator } from './separator.ts'
