@@ -76,6 +76,8 @@ export class Arena {
   #draining = -1
   #drainCursor = 0
   #usedRuns = 0
+  /** Bytes of slots that were given out since their run was taken. */
+  #touchedTotal = 0
   #largeTotal = 0
   #liveTotal = 0
   readonly #limitRuns: number
@@ -86,9 +88,12 @@ export class Arena {
     this.#emergencyRuns = Math.min(emergencyRunsMax, this.#limitRuns >>> 3)
   }
 
-  /** Bytes of whole runs in use and of large blocks. */
+  /**
+   * Bytes of slots that live or have lived since their run was taken, and of large blocks. What lies behind them in a run nothing has been
+   * written to, and each class has one such run at most: a few large collections are not charged for dozens of runs that they have begun.
+   */
   get activeBytes(): number {
-    return this.#usedRuns * runBytes + this.#largeTotal
+    return this.#touchedTotal + this.#largeTotal
   }
 
   /** Bytes in live slots and large blocks. */
@@ -158,7 +163,10 @@ export class Arena {
       slot = free - 1
       const ref = run * runUnits + (slot * slotSize) / 8
       this.#runFree[run] = this.#words[ref >>> 23][((ref & 0x7fffff) << 1) >>> 0]
-    } else slot = this.#runBump[run]++
+    } else {
+      slot = this.#runBump[run]++
+      this.#touchedTotal += slotSize
+    }
     const live = ++this.#runLive[run]
     if (live === slotsPerRun(slotSize)) this.#unlink(run, list)
     this.#liveTotal += slotSize
@@ -289,6 +297,7 @@ export class Arena {
     this.#runBump[run] = run === 0 ? Math.ceil(8 / classSizes[sizeClass]) : 0
     this.#runFree[run] = 0
     this.#usedRuns++
+    this.#touchedTotal += this.#runBump[run] * classSizes[sizeClass]
     if (run === 0) this.#runLive[run] = 1
     this.#link(run, list)
     return run
@@ -323,6 +332,7 @@ export class Arena {
   #giveRunBack(run: number, list: number): void {
     if (this.#draining === run) this.#draining = -1
     else this.#unlink(run, list)
+    this.#touchedTotal -= this.#runBump[run] * classSizes[list % classCount]
     this.#runClass[run] = noClass
     this.#emptyRuns.push(run)
     this.#usedRuns--
