@@ -5,7 +5,7 @@
 import { packedHeaderBytes, setUsedBytes } from '../memory/packed-bytes.ts'
 import { Separator } from './separator.ts'
 import type { LeafBounds, TreeLeaves } from './tree-leaves.ts'
-import type { LeafRow } from './tree-shape.ts'
+import { LeafRow } from './tree-shape.ts'
 
 export interface LeafLayout extends LeafBounds {
   /** Bytes of the element at an offset of the buffer. */
@@ -22,6 +22,9 @@ export class TreeElements {
   readonly #layout: LeafLayout
   readonly #separator = new Separator()
   readonly #probe = new Separator()
+  readonly #next = new LeafRow()
+  /** Whether what `resize` made room for last lies behind all else in its leaf. */
+  #isBehindAll = false
 
   constructor(leaves: TreeLeaves, layout: LeafLayout) {
     this.leaves = leaves
@@ -37,6 +40,7 @@ export class TreeElements {
     const { values } = leaves
     const used = leaves.nodes.bytes(at.node, at.row)
     const needed = used - former + size
+    this.#isBehindAll = offset + size === needed
     const ref = leaves.writable(at, needed)
     const bytes = values.bytes(ref)
     const start = values.start(ref)
@@ -50,7 +54,7 @@ export class TreeElements {
     const { leaves } = this
     const { values } = leaves
     const used = leaves.nodes.bytes(at.node, at.row)
-    const ref = leaves.writable(at, used + size, leaves.roomToGrow(used + size))
+    const ref = leaves.growing(at, used + size)
     const start = values.start(ref)
     setUsedBytes(values.bytes(ref), start, used + size)
     return start + used
@@ -62,8 +66,14 @@ export class TreeElements {
     leaves.changed(at, by, lsn)
     const used = leaves.nodes.bytes(at.node, at.row)
     const elementsMax = this.#layout.elementsMax ?? Number.POSITIVE_INFINITY
-    if (used > leaves.leafBytesMax || leaves.nodes.count(at.node, at.row) > elementsMax) this.#split(at, lsn)
-    else if (by >= 0 || !this.#isSmall(at) || !leaves.join(at, lsn, this.#layout)) leaves.trim(at)
+    if (used > leaves.leafBytesMax || leaves.nodes.count(at.node, at.row) > elementsMax) {
+      // What comes in order leaves full leaves behind, instead of halves.
+      this.#split(at, lsn, this.#isBehindAll && this.#isLast(at))
+    } else if (by <= 0 && (by === 0 || !this.#isSmall(at) || !leaves.join(at, lsn, this.#layout))) leaves.trim(at)
+  }
+
+  #isLast({ node, row }: LeafRow): boolean {
+    return !this.leaves.shape.next(this.#next.set(node, row))
   }
 
   /** Whether a leaf should be joined to a neighbour. */
@@ -78,8 +88,8 @@ export class TreeElements {
     this.done(at, -count, lsn)
   }
 
-  /** Cuts a leaf until no part is too large that can be cut. */
-  #split(at: LeafRow, lsn: number): void {
+  /** Cuts a leaf until no part is too large that can be cut: in the middle, or as near to its end as it may be. */
+  #split(at: LeafRow, lsn: number, atEnd = false): void {
     const { leaves } = this
     const { nodes, values } = leaves
     const layout = this.#layout
@@ -89,7 +99,7 @@ export class TreeElements {
     const ref = leaves.ref(at)
     const bytes = values.bytes(ref)
     const start = values.start(ref)
-    const half = packedHeaderBytes + (used - packedHeaderBytes) / 2
+    const stays = atEnd ? used : packedHeaderBytes + (used - packedHeaderBytes) / 2
     const separator = new Separator()
     let cutAt = 0
     let cutBefore = 0
@@ -101,7 +111,7 @@ export class TreeElements {
         cutAt = offset - start
         cutBefore = before
         separator.copy(this.#probe)
-        if (offset + size - start > half) break
+        if (offset + size - start > stays) break
       }
       previous = offset
       offset += size

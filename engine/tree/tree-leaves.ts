@@ -145,10 +145,42 @@ export class TreeLeaves {
     return this.#relocated(at, from, this.values.arena.capacity(from), packedWithRoom(this.values, from, room))
   }
 
-  /** Room for a leaf that comes to so many bytes and is likely to go on growing: twice that, up to a full leaf's; an eighth more beyond. */
-  roomToGrow(needed: number): number {
-    const full = this.leafBytesMax - valueHeaderBytes
-    return needed < full ? Math.min(2 * needed, full) : needed + (needed >>> 3)
+  /** As `writable` of a leaf that grows at an end of its tree: if it has to move, it gets room to go on growing. */
+  growing(at: LeafRow, needed: number): number {
+    const room = this.values.room(this.nodes.ref(at.node, at.row))
+    if (needed <= room) return this.writable(at, needed, room)
+    // What a leaf begins with may be all that comes.
+    if (this.nodes.bytes(at.node, at.row) === packedHeaderBytes) return this.emptied(at, needed)
+    return this.writable(at, needed, this.#roomToGrow(at, needed))
+  }
+
+  /**
+   * Room for a leaf that comes to so many bytes at an end of its tree. Of what it gets, a quarter stands empty at most, or a sixteenth of the
+   * tree: a tree of two leaves would pay for more, one of a hundred does not.
+   */
+  #roomToGrow(at: LeafRow, needed: number): number {
+    const full = this.#fullLeaf
+    if (needed >= full) return needed + (needed >>> 3)
+    return Math.min(needed + Math.max(needed >>> 2, this.#shareOf(at)), full)
+  }
+
+  /** What fits into the slot of a full leaf. */
+  get #fullLeaf(): number {
+    return this.leafBytesMax - valueHeaderBytes
+  }
+
+  /** A sixteenth of the bytes that a tree may have in its leaves. */
+  #shareOf(at: LeafRow): number {
+    return (this.roots.leaves(this.shape.rootOf(at.node)) * this.leafBytesMax) >>> 4
+  }
+
+  /**
+   * Begins a leaf with room for `needed` bytes behind `at`, which names it then, where a tree grows at its end: the leaf before has done
+   * growing, and gives back its room.
+   */
+  follow(at: LeafRow, separator: Separator, needed: number, lsn: number): void {
+    if (this.ref(at) !== 0) this.fit(at)
+    this.create(at, separator, this.#shareOf(at) < this.#fullLeaf ? needed : Math.max(needed, this.#fullLeaf), lsn)
   }
 
   /** As `writable` where all that the leaf holds goes: it is empty, with room for `size` bytes, and nothing was copied. */

@@ -25,7 +25,7 @@ export const separatorWords = 4
 export const rowWords = 11
 const headerWords = 4
 export const nodeTag = 1
-const rowsMin = 4
+const rowsMin = 2
 /** A full node takes 2832 bytes. */
 export const rowsMax = 64
 const two32 = 2 ** 32

@@ -250,7 +250,7 @@ export class TreeShape {
         node = right
       }
     } else if (length === nodes.room(node)) {
-      const to = nodes.resized(node, Math.min(rowsMax, length * 2))
+      const to = nodes.resized(node, Math.min(rowsMax, length + Math.max(length >>> 1, 1)))
       this.#redirect(node, to)
       node = to
     }

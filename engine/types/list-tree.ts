@@ -105,10 +105,9 @@ export class ListTrees implements LeafLayout {
       if (run.count === 0) {
         // Without a label for a new leaf the last one grows.
         if (this.#labelBehind(at, true, this.#separator)) {
-          leaves.create(at, this.#separator, packedHeaderBytes, lsn)
-          continue
-        }
-        run = { count: left, bytes: this.#bytesOf(payload, left) }
+          run = this.#runThatFits(payload, left, packedHeaderBytes, 0)
+          leaves.follow(at, this.#separator, packedHeaderBytes + run.bytes, lsn)
+        } else run = { count: left, bytes: this.#bytesOf(payload, left) }
       }
       let position = this.#elements.extend(at, run.bytes)
       const bytes = values.bytes(leaves.ref(at))
@@ -139,8 +138,7 @@ export class ListTrees implements LeafLayout {
         }
         run = { count: left, bytes: this.#bytesOf(payload, left) }
       }
-      const needed = nodes.bytes(at.node, at.row) + run.bytes
-      leaves.writable(at, needed, leaves.roomToGrow(needed))
+      leaves.growing(at, nodes.bytes(at.node, at.row) + run.bytes)
       const from = this.#elements.resize(at, packedHeaderBytes, 0, run.bytes)
       const bytes = values.bytes(leaves.ref(at))
       let position = from + run.bytes

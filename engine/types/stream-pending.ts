@@ -147,7 +147,7 @@ export class StreamPending {
       // What comes in order begins another leaf, instead of leaving halves.
       const separator = pendingSeparator(unit, id, this.#separator)
       if (separator.compare(leaves.values.arena.words(at.node), leaves.nodes.rowAt(at.node, at.row)) > 0) {
-        leaves.create(at, separator, leaves.roomToGrow(leaves.leafBytesMax >>> 2), lsn)
+        leaves.follow(at, separator, packedHeaderBytes + size, lsn)
         offset = packedHeaderBytes
         isLast = true
       }
