@@ -7,7 +7,7 @@ import { keyAt, keysFrom, noKeys } from '../command.ts'
 import type { Execution } from '../execution.ts'
 import { wrongType } from '../execution.ts'
 import { stringEvent } from '../messages.ts'
-import { keepTtl } from '../mutation/mutator.ts'
+import { keepTtl } from '../mutation/string-operations.ts'
 import {
   cacheAt,
   cachedEstimate,

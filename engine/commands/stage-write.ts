@@ -2,7 +2,7 @@
 import type { Execution } from '../execution.ts'
 import { stringType } from '../keyspace/entries.ts'
 import { GrowingCopy } from '../keyspace/value-copy.ts'
-import { roomToGrow } from '../mutation/mutator.ts'
+import { roomToGrow } from '../memory/growth.ts'
 import type { StagedWork } from '../staged-work.ts'
 import { slicedValueBytes } from '../staged-work.ts'
 

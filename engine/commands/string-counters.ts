@@ -10,7 +10,7 @@ import { formatInteger, isInt64, parseBigInteger, parseInteger } from '../intege
 import type { LongDouble } from '../long-double.ts'
 import { addLongDoubles, formatLongDouble, longDoubleZero, parseLongDouble } from '../long-double.ts'
 import { stringEvent } from '../messages.ts'
-import { keepTtl } from '../mutation/mutator.ts'
+import { keepTtl } from '../mutation/string-operations.ts'
 import { notAFloat, notAnInteger, wouldBeInfinite, wouldOverflow } from './errors.ts'
 
 const int64Max = 2n ** 63n - 1n

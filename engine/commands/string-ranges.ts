@@ -4,7 +4,7 @@ import { keyAt } from '../command.ts'
 import type { Execution } from '../execution.ts'
 import { wrongType } from '../execution.ts'
 import { stringEvent } from '../messages.ts'
-import { keepTtl } from '../mutation/mutator.ts'
+import { keepTtl } from '../mutation/string-operations.ts'
 import { notAnInteger, stringTooLong } from './errors.ts'
 import { stageWrite } from './stage-write.ts'
 

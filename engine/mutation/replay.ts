@@ -15,7 +15,6 @@ import type { Keyspace } from '../keyspace/keyspace.ts'
 import type { FieldSource } from './field-source.ts'
 import type { HashForm } from './hash-operations.ts'
 import type { Mutator } from './mutator.ts'
-import { keepTtl } from './mutator.ts'
 import {
   appendOp,
   copyOp,
@@ -36,6 +35,7 @@ import {
   swapOp,
 } from './operations.ts'
 import { RecordReader } from './record-reader.ts'
+import { keepTtl } from './string-operations.ts'
 
 /** Sees each mutation of a record without applying it. */
 export interface MutationVisitor {

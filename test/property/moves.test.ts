@@ -4,7 +4,7 @@
  * marker, and what catalog and log make of it is what the log alone says.
  */
 import { describe, expect, it } from 'vitest'
-import { keepTtl } from '../../engine/mutation/mutator.ts'
+import { keepTtl } from '../../engine/mutation/string-operations.ts'
 import { testRuns, testSeed } from '../chance.ts'
 import { SeededRandom } from '../simulation/seeded-random.ts'
 import type { Mutation } from './random-mutations.ts'

@@ -6,7 +6,7 @@ import { databaseCount } from '../../engine/keyspace/keyspace.ts'
 import type { FieldSource } from '../../engine/mutation/field-source.ts'
 import type { HashForm } from '../../engine/mutation/hash-operations.ts'
 import type { Mutator } from '../../engine/mutation/mutator.ts'
-import { keepTtl } from '../../engine/mutation/mutator.ts'
+import { keepTtl } from '../../engine/mutation/string-operations.ts'
 import { expireFieldsEdit } from '../../engine/types/hash-type.ts'
 import {
   atTail,

@@ -6,8 +6,9 @@ import { leafForm, packedForm, textString, treeForm } from '../../engine/keyspac
 import { Keyspace } from '../../engine/keyspace/keyspace.ts'
 import { noObserver } from '../../engine/keyspace/observer.ts'
 import type { FieldSource } from '../../engine/mutation/field-source.ts'
-import { keepTtl, Mutator } from '../../engine/mutation/mutator.ts'
+import { Mutator } from '../../engine/mutation/mutator.ts'
 import { Replay } from '../../engine/mutation/replay.ts'
+import { keepTtl } from '../../engine/mutation/string-operations.ts'
 import { expireFieldsEdit } from '../../engine/types/hash-type.ts'
 import { chance } from '../chance.ts'
 
