@@ -46,7 +46,7 @@ export class LazyFree {
   step(): void {
     const next = this.#nextTree()
     if (next >= 0) {
-      if (this.#keyspace.trees.releaseSome(this.#trees[next], perStep)) this.#trees.splice(next, 1)
+      if (this.#keyspace.trees.removal.releaseSome(this.#trees[next], perStep)) this.#trees.splice(next, 1)
       return
     }
     const flushed = this.#databases[0]
@@ -63,6 +63,6 @@ export class LazyFree {
   }
 
   #nextTree(): number {
-    return this.#trees.findLastIndex((root) => !this.#keyspace.trees.isFrozen(root))
+    return this.#trees.findLastIndex((root) => !this.#keyspace.trees.frozen.has(root))
   }
 }

@@ -129,8 +129,8 @@ export class KeyspaceRestore implements CatalogVisitor {
       this.#tier.leavesWereCold = true
     }
     for (const root of this.#roots.values()) {
-      trees.dropped(root)
-      while (!trees.releaseSome(root, Number.MAX_SAFE_INTEGER)) {
+      trees.removal.dropped(root)
+      while (!trees.removal.releaseSome(root, Number.MAX_SAFE_INTEGER)) {
         // Nothing of it is in memory: only rows go.
       }
     }

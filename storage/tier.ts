@@ -217,7 +217,7 @@ export class Tier implements KeyspaceObserver {
 
   treeDropped(root: number): void {
     // A checkpoint shows it as it was all the same: the log, whose replay begins there, may first copy it or change a part.
-    if (!this.#checkpointing) this.#keyspace.trees.unfreeze(root)
+    if (!this.#checkpointing) this.#keyspace.trees.frozen.drop(root)
     this.lazyFree.addTree(root)
   }
 

@@ -262,7 +262,7 @@ export class WriteOut implements FrozenVisitor {
     const id = trees.roots.id(root)
     this.#recordEntry(ref, id, flags)
     this.catalog.collection(id, trees.roots.leaves(root), trees.roots.seed(root))
-    this.#tier.frozen.push(trees.freeze(root, this.#entries.lsn(ref), part, (flags & ENTRY_BEFORE_MOVE) !== 0))
+    this.#tier.frozen.push(trees.frozen.freeze(root, this.#entries.lsn(ref), part, (flags & ENTRY_BEFORE_MOVE) !== 0))
   }
 
   #count(bytes: number): void {
@@ -354,7 +354,7 @@ export class WriteOut implements FrozenVisitor {
       this.counts.outdated++
       this.#tier.stale(id)
     }
-    for (const tree of this.#finished) trees.thaw(tree)
+    for (const tree of this.#finished) trees.frozen.thaw(tree)
     this.#finished = []
   }
 
@@ -376,7 +376,7 @@ export class WriteOut implements FrozenVisitor {
   #abandon(tree: FrozenTree): void {
     const { trees } = this.#keyspace
     const owner = tree.root === 0 ? 0 : trees.roots.owner(tree.root)
-    trees.thaw(tree)
+    trees.frozen.thaw(tree)
     if (owner !== 0) this.#keyspace.markDirty(owner)
   }
 }

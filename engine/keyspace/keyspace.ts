@@ -455,7 +455,7 @@ export class Keyspace implements RefMatcher {
     const root = this.entries.isResident(ref) ? this.entries.value(ref) : 0
     this.entries.setTypeAndEncoding(ref, this.entries.type(ref), 0)
     if (root === 0) return
-    this.trees.dropped(root)
+    this.trees.removal.dropped(root)
     this.observer.treeDropped(root)
   }
 

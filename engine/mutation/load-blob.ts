@@ -61,7 +61,7 @@ function loadLeaf(
     trees.shape.last(entries.value(entry), at)
     trees.create(at, separator, used, lsn)
   }
-  const ref = trees.writable(at, used)
+  const ref = trees.slots.writable(at, used)
   const to = values.start(ref)
   bytes.copy(values.bytes(ref), to, start, start + used)
   setUsedBytes(values.bytes(ref), to, used)

@@ -4,6 +4,6 @@ import type { Keyspace } from '../keyspace/keyspace.ts'
 /** Releases a tree that no key has; 0 is none. */
 export function dropTree(keyspace: Keyspace, root: number): void {
   if (root === 0) return
-  keyspace.trees.dropped(root)
+  keyspace.trees.removal.dropped(root)
   keyspace.observer.treeDropped(root)
 }

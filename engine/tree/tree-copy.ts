@@ -137,7 +137,7 @@ export class TreeCopy implements StagedWork {
   /** Gives up the copy, if it was not taken. */
   release(): void {
     if (this.#root === 0) return
-    this.#keyspace.trees.dropped(this.#root)
+    this.#keyspace.trees.removal.dropped(this.#root)
     this.#keyspace.observer.treeDropped(this.#root)
     this.#root = 0
   }
@@ -166,7 +166,7 @@ export class TreeCopy implements StagedWork {
         return false
       }
       if (trees.find(original, this.#separator, this.#from)) continue
-      trees.remove(to)
+      trees.removal.one(to)
       trees.shape.locate(this.#root, this.#separator, to)
     }
     return true
@@ -193,7 +193,7 @@ export class TreeCopy implements StagedWork {
     const lsn = nodes.lsn(at.node, at.row)
     const to = this.#to
     if (!trees.find(this.#root, shape.separator(at, this.#separator), to)) trees.create(to, this.#separator, bytes, lsn)
-    const ref = trees.emptied(to, bytes)
+    const ref = trees.slots.emptied(to, bytes)
     const start = values.start(from)
     values.bytes(from).copy(values.bytes(ref), values.start(ref), start, start + bytes)
     setUsedBytes(values.bytes(ref), values.start(ref), bytes)

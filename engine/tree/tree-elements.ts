@@ -41,7 +41,7 @@ export class TreeElements {
     const used = leaves.nodes.bytes(at.node, at.row)
     const needed = used - former + size
     this.#isBehindAll = offset + size === needed
-    const ref = leaves.writable(at, needed)
+    const ref = leaves.slots.writable(at, needed)
     const bytes = values.bytes(ref)
     const start = values.start(ref)
     if (former !== size && offset + former < used) bytes.copyWithin(start + offset + size, start + offset + former, start + used)
@@ -54,7 +54,7 @@ export class TreeElements {
     const { leaves } = this
     const { values } = leaves
     const used = leaves.nodes.bytes(at.node, at.row)
-    const ref = leaves.growing(at, used + size)
+    const ref = leaves.slots.growing(at, used + size)
     const start = values.start(ref)
     setUsedBytes(values.bytes(ref), start, used + size)
     return start + used
@@ -69,7 +69,7 @@ export class TreeElements {
     if (used > leaves.leafBytesMax || leaves.nodes.count(at.node, at.row) > elementsMax) {
       // What comes in order leaves full leaves behind, instead of halves.
       this.#split(at, lsn, this.#isBehindAll && this.#isLast(at))
-    } else if (by <= 0 && (by === 0 || !this.#isSmall(at) || !leaves.join(at, lsn, this.#layout))) leaves.trim(at)
+    } else if (by <= 0 && (by === 0 || !this.#isSmall(at) || !leaves.join(at, lsn, this.#layout))) leaves.slots.trim(at)
   }
 
   #isLast({ node, row }: LeafRow): boolean {
@@ -117,7 +117,7 @@ export class TreeElements {
       offset += size
     }
     if (cutAt === 0) return
-    leaves.writable(at, 0)
+    leaves.slots.writable(at, 0)
     leaves.cut(at, cutAt, count - cutBefore, separator, lsn)
     this.#split(at, lsn)
     leaves.shape.locate(this.#rootOf(at), separator, at)

@@ -8,13 +8,11 @@
  * not changed in place (`FrozenTree`). The first leaf of a tree is never removed. Using a cold leaf throws.
  */
 import type { Values } from '../keyspace/values.ts'
-import { valueHeaderBytes } from '../keyspace/values.ts'
-import { Arena, slotBytesMax } from '../memory/arena.ts'
 import { packedHeaderBytes, setUsedBytes, usedBytes, writeEmpty } from '../memory/packed-bytes.ts'
-import { packedTrimmed, packedWithRoom } from '../types/packed-hash.ts'
-import type { FrozenPart } from './frozen-tree.ts'
-import { FrozenTree } from './frozen-tree.ts'
-import { cutRange } from './range-cut.ts'
+import { FrozenTrees } from './frozen-trees.ts'
+import { LeafRemoval } from './leaf-removal.ts'
+import type { ObservedLeaves } from './leaf-slots.ts'
+import { LeafSlots } from './leaf-slots.ts'
 import { RemovedSeparators } from './removed-separators.ts'
 import type { Separator } from './separator.ts'
 import { catalogedLeaf, dirtyLeaf, laterLeaf, rowWords, TreeNodes } from './tree-nodes.ts'
@@ -23,16 +21,6 @@ import { LeafRow, TreeShape } from './tree-shape.ts'
 
 /** A leaf above this is cut in two: what one write makes a checkpoint write, and one cold read reads. */
 export const leafBytesDefault = 4096
-
-/** Who keeps track of resident values and of copies in the cold store. */
-export interface LeafObserver {
-  resident(value: number): void
-  relocated(from: number, to: number): void
-  released(value: number): void
-  stale(valueId: number): void
-  /** Leaves that belong to no collection any more are to be released in slices (`releaseSome`). */
-  treeDropped(root: number): void
-}
 
 /** What else than bytes a type keeps its leaves within. */
 export interface LeafBounds {
@@ -50,40 +38,21 @@ export class TreeLeaves {
   readonly roots: TreeRoots
   readonly shape: TreeShape
   /** Trees that are being written out. */
-  readonly #frozen: FrozenTree[] = []
+  readonly frozen: FrozenTrees
+  readonly slots: LeafSlots
+  readonly removal: LeafRemoval
   leafBytesMax = leafBytesDefault
-  readonly #removed: RemovedSeparators
-  readonly #observed: { readonly observer: LeafObserver }
   readonly #scratch = new LeafRow()
 
-  /** `observed` has the observer, which may be another one later. */
-  constructor(values: Values, observed: { readonly observer: LeafObserver }) {
+  constructor(values: Values, observed: ObservedLeaves) {
     this.values = values
     this.nodes = new TreeNodes(values)
     this.roots = new TreeRoots(values.arena)
     this.shape = new TreeShape(values.arena, this.nodes, this.roots)
-    this.#removed = new RemovedSeparators(values.arena, this.roots)
-    this.#observed = observed
-  }
-
-  /** Freezes a tree as it is now, at the LSN of its last change or in the middle of that record, to be written out; `thaw` ends it. */
-  freeze(root: number, lsn: number, part: FrozenPart, isMidRecord = false): FrozenTree {
-    const frozen = new FrozenTree(root, lsn, isMidRecord, part, this.shape, this.values, this.#removed)
-    this.#frozen.push(frozen)
-    return frozen
-  }
-
-  /** Everything of a frozen tree has been taken and written, or nothing more of it will be. */
-  thaw(frozen: FrozenTree): void {
-    frozen.abort()
-    this.#frozen.splice(this.#frozen.indexOf(frozen), 1)
-  }
-
-  /** Whose a leaf is that must not be changed. */
-  #holder(at: LeafRow): FrozenTree | undefined {
-    if (this.#frozen.length === 0) return undefined
-    const root = this.shape.rootOf(at.node)
-    return this.#frozen.find((frozen) => frozen.root === root && frozen.holds(at))
+    const removed = new RemovedSeparators(values.arena, this.roots)
+    this.frozen = new FrozenTrees(this.shape, values, removed)
+    this.slots = new LeafSlots(this.shape, values, this.frozen, observed, this)
+    this.removal = new LeafRemoval(this.shape, values, this.slots, this.frozen, removed, observed)
   }
 
   /** A tree with one empty leaf, which has room for `size` bytes. `entry` may be 0 and told later. */
@@ -118,7 +87,7 @@ export class TreeLeaves {
     this.nodes.setFlag(at.node, at.row, dirtyLeaf)
     this.#setLsn(at, lsn)
     this.roots.addDirty(root, 1)
-    this.#enter(root, at, ref)
+    this.slots.enter(root, at, ref)
   }
 
   /** Ref of a leaf that is about to be used. */
@@ -137,102 +106,13 @@ export class TreeLeaves {
     return this.nodes.flag(at.node, at.row, dirtyLeaf)
   }
 
-  /** Ref of the leaf with room for `needed` bytes in all (0: what it has), to be changed in place. If it has to move, it gets `room`. */
-  writable(at: LeafRow, needed: number, room = needed): number {
-    const from = this.nodes.ref(at.node, at.row)
-    if (this.#isPreserved(at, from)) return this.#anew(at, from, Math.max(room, this.nodes.bytes(at.node, at.row)), true)
-    if (needed <= this.values.room(from) && !this.values.isShared(from)) return from
-    return this.#relocated(at, from, this.values.arena.capacity(from), packedWithRoom(this.values, from, room))
-  }
-
-  /** As `writable` of a leaf that grows at an end of its tree: if it has to move, it gets room to go on growing. */
-  growing(at: LeafRow, needed: number): number {
-    const room = this.values.room(this.nodes.ref(at.node, at.row))
-    if (needed <= room) return this.writable(at, needed, room)
-    // What a leaf begins with may be all that comes.
-    if (this.nodes.bytes(at.node, at.row) === packedHeaderBytes) return this.emptied(at, needed)
-    return this.writable(at, needed, this.#roomToGrow(at, needed))
-  }
-
-  /**
-   * Room for a leaf that comes to so many bytes at an end of its tree. Of what it gets, a quarter stands empty at most, or a sixteenth of the
-   * tree: a tree of two leaves would pay for more, one of a hundred does not.
-   */
-  #roomToGrow(at: LeafRow, needed: number): number {
-    const full = this.#fullLeaf
-    if (needed >= full) return needed + (needed >>> 3)
-    return Math.min(needed + Math.max(needed >>> 2, this.#shareOf(at)), full)
-  }
-
-  /** What fits into the slot of a full leaf. */
-  get #fullLeaf(): number {
-    return this.leafBytesMax - valueHeaderBytes
-  }
-
-  /** A sixteenth of the bytes that a tree may have in its leaves. */
-  #shareOf(at: LeafRow): number {
-    return (this.roots.leaves(this.shape.rootOf(at.node)) * this.leafBytesMax) >>> 4
-  }
-
   /**
    * Begins a leaf with room for `needed` bytes behind `at`, which names it then, where a tree grows at its end: the leaf before has done
    * growing, and gives back its room.
    */
   follow(at: LeafRow, separator: Separator, needed: number, lsn: number): void {
-    if (this.ref(at) !== 0) this.fit(at)
-    this.create(at, separator, this.#shareOf(at) < this.#fullLeaf ? needed : Math.max(needed, this.#fullLeaf), lsn)
-  }
-
-  /** As `writable` where all that the leaf holds goes: it is empty, with room for `size` bytes, and nothing was copied. */
-  emptied(at: LeafRow, size: number): number {
-    const from = this.nodes.ref(at.node, at.row)
-    const to = this.#isPreserved(at, from)
-      ? this.#anew(at, from, size, false)
-      : this.#relocated(at, from, this.values.arena.capacity(from), this.values.relocate(from, size, packedHeaderBytes))
-    setUsedBytes(this.values.bytes(to), this.values.start(to), packedHeaderBytes)
-    return to
-  }
-
-  /** Lets a write-out that has yet to take the leaf keep it as it is; true if that has cost the leaf its slot `ref`. */
-  #isPreserved(at: LeafRow, ref: number): boolean {
-    const holder = this.#holder(at)
-    if (holder === undefined) return false
-    holder.preserve(at, ref)
-    return this.isDirty(at)
-  }
-
-  /** Goes on in a new slot, the old one being a write-out's. */
-  #anew(at: LeafRow, from: number, size: number, copies: boolean): number {
-    const { values } = this
-    const root = this.shape.rootOf(at.node)
-    const used = this.nodes.bytes(at.node, at.row)
-    this.#observed.observer.released(from)
-    this.roots.addResidentBytes(root, -values.arena.capacity(from))
-    const to = values.create(at.node, size, true)
-    if (copies) {
-      const start = values.start(from)
-      values.bytes(from).copy(values.bytes(to), values.start(to), start, start + used)
-    } else writeEmpty(values.bytes(to), values.start(to))
-    this.nodes.setRef(at.node, at.row, to)
-    this.roots.addResidentBytes(root, values.arena.capacity(to))
-    this.#observed.observer.resident(to)
-    return to
-  }
-
-  /** Gives room back when most of it stands empty. */
-  trim(at: LeafRow): void {
-    const from = this.nodes.ref(at.node, at.row)
-    this.#relocated(at, from, this.values.arena.capacity(from), packedTrimmed(this.values, from))
-  }
-
-  /** Gives back all room that is not needed; of a large block only if it is worth the copying. */
-  fit(at: LeafRow): void {
-    const from = this.nodes.ref(at.node, at.row)
-    const capacity = this.values.arena.capacity(from)
-    const used = this.nodes.bytes(at.node, at.row)
-    const fitting = Arena.roundedSize(valueHeaderBytes + used)
-    if (fitting >= (capacity > slotBytesMax ? capacity * 0.8 : capacity)) return
-    this.#relocated(at, from, capacity, this.values.relocate(from, used, used))
+    if (this.ref(at) !== 0) this.slots.fit(at)
+    this.create(at, separator, this.slots.roomAtEnd(at, needed), lsn)
   }
 
   /** Notes that the leaf's blob was changed by the mutation with this LSN, and has `by` elements more. */
@@ -245,20 +125,18 @@ export class TreeLeaves {
     if (!nodes.flag(node, row, dirtyLeaf)) {
       nodes.setFlag(node, row, dirtyLeaf)
       this.roots.addDirty(this.shape.rootOf(node), 1)
-      this.#outdate(at)
+      this.slots.outdate(at)
       values.setId(ref, 0)
     }
     this.shape.addCount(at, by)
   }
 
-  #setLsn({ node, row }: LeafRow, lsn: number): void {
+  #setLsn(at: LeafRow, lsn: number): void {
     const { nodes } = this
+    const { node, row } = at
     nodes.setLsn(node, row, lsn)
     nodes.clearFlag(node, row, laterLeaf)
-    if (this.#frozen.length === 0) return
-    const root = this.shape.rootOf(node)
-    const isLater = this.#frozen.some((frozen) => frozen.root === root && frozen.isMidRecord && frozen.lsn === lsn)
-    if (isLater) nodes.setFlag(node, row, laterLeaf)
+    if (this.frozen.isBehindFreeze(at, lsn)) nodes.setFlag(node, row, laterLeaf)
   }
 
   /**
@@ -280,7 +158,7 @@ export class TreeLeaves {
     setUsedBytes(values.bytes(right), toStart, packedHeaderBytes + moved)
     setUsedBytes(values.bytes(from), fromStart, offset)
     this.changed(left, -count, lsn)
-    this.fit(left)
+    this.slots.fit(left)
     this.changed(at, count, lsn)
   }
 
@@ -319,7 +197,7 @@ export class TreeLeaves {
     const used = nodes.bytes(at.node, at.row)
     const more = nodes.bytes(next.node, next.row) - packedHeaderBytes
     if (more > 0) {
-      const ref = this.writable(at, used + more)
+      const ref = this.slots.writable(at, used + more)
       const bytes = values.bytes(ref)
       const start = values.start(ref)
       const from = nodes.ref(next.node, next.row)
@@ -328,79 +206,7 @@ export class TreeLeaves {
       setUsedBytes(bytes, start, used + more)
       this.changed(at, nodes.count(next.node, next.row), lsn)
     }
-    this.remove(next)
-  }
-
-  /** Takes a leaf out whose elements are gone or elsewhere; its range falls to the leaf before. Rows are void. */
-  remove(at: LeafRow): void {
-    const { nodes } = this
-    const root = this.shape.rootOf(at.node)
-    const ref = nodes.ref(at.node, at.row)
-    const isPreserved = this.#isPreserved(at, ref)
-    if (nodes.flag(at.node, at.row, catalogedLeaf)) {
-      this.#removed.add(root, this.values.arena.words(at.node), nodes.rowAt(at.node, at.row))
-    }
-    if (isPreserved) {
-      this.#observed.observer.released(ref)
-      this.roots.addResidentBytes(root, -this.values.arena.capacity(ref))
-      nodes.setRef(at.node, at.row, 0)
-      this.roots.addCold(root, 1)
-    }
-    this.#drop(root, at)
-  }
-
-  /**
-   * Takes the leaves from `first` to `last` out, whose elements are gone, not the tree's first one; their range falls to the leaf before. They are
-   * released later, as a tree that was dropped. Rows are void.
-   */
-  removeRange(first: LeafRow, last: LeafRow): void {
-    const { nodes, roots } = this
-    const root = this.shape.rootOf(first.node)
-    const holders = this.#frozen.filter((frozen) => frozen.root === root)
-    for (const top of cutRange(this.shape, root, first, last)) {
-      const part = roots.create(0, roots.id(root), roots.seed(root))
-      roots.setTop(part, top)
-      nodes.setParent(top, part)
-      roots.addCount(part, nodes.sum(top))
-      this.#leaveTree(root, part, holders)
-      this.#observed.observer.treeDropped(part)
-    }
-  }
-
-  /** The leaves below a root are no more those of the tree that they were taken out of: what is counted and kept of them goes with them. */
-  #leaveTree(root: number, part: number, holders: readonly FrozenTree[]): void {
-    const { nodes, roots, values } = this
-    const at = new LeafRow()
-    let leaves = 0
-    let cold = 0
-    let dirty = 0
-    let bytes = 0
-    this.shape.first(part, at)
-    do {
-      const ref = nodes.ref(at.node, at.row)
-      const isDirty = this.isDirty(at)
-      for (const holder of holders) if (holder.holds(at)) holder.preserve(at, ref)
-      if (nodes.flag(at.node, at.row, catalogedLeaf)) this.#removed.add(root, values.arena.words(at.node), nodes.rowAt(at.node, at.row))
-      leaves++
-      if (isDirty) dirty++
-      if (ref === 0) cold++
-      else bytes += values.arena.capacity(ref)
-      if (ref === 0 || !values.isPreserved(ref)) continue
-      // The slot is the write-out's.
-      this.#observed.observer.released(ref)
-      nodes.setRef(at.node, at.row, 0)
-      roots.addCold(part, 1)
-      roots.addResidentBytes(part, -values.arena.capacity(ref))
-    } while (this.shape.next(at))
-    for (const [to, sign] of [
-      [root, -1],
-      [part, 1],
-    ] as const) {
-      roots.addLeaves(to, sign * leaves)
-      roots.addCold(to, sign * cold)
-      roots.addDirty(to, sign * dirty)
-      roots.addResidentBytes(to, sign * bytes)
-    }
+    this.removal.one(next)
   }
 
   /** Fetched bytes become a clean resident leaf. False, and nothing done, unless that leaf is cold under that id. */
@@ -414,7 +220,7 @@ export class TreeLeaves {
     bytes.copy(values.bytes(ref), values.start(ref), 0, size)
     values.setId(ref, valueId)
     this.roots.addCold(root, -1)
-    this.#enter(root, at, ref)
+    this.slots.enter(root, at, ref)
     return true
   }
 
@@ -437,7 +243,7 @@ export class TreeLeaves {
     const at = this.#scratch.set(node, nodes.rowOf(node, ref))
     if (nodes.valueId(at.node, at.row) === 0) return false
     const root = this.shape.rootOf(node)
-    this.#leave(root, at)
+    this.slots.leave(root, at)
     nodes.setRef(at.node, at.row, 0)
     this.roots.addCold(root, 1)
     return true
@@ -446,14 +252,13 @@ export class TreeLeaves {
   /** Moves a resident leaf, or one that a write-out has yet to take, to another slot of its size. */
   relocate(ref: number): void {
     const { values } = this
-    const room = values.room(ref)
     if (values.isPreserved(ref)) {
-      const to = values.relocate(ref, room, room)
-      if (!this.#frozen.some((frozen) => frozen.relocated(ref, to))) throw new Error('tree: nobody preserves this leaf')
+      const room = values.room(ref)
+      this.frozen.slotMoved(ref, values.relocate(ref, room, room))
       return
     }
     const node = values.owner(ref)
-    this.#relocated(this.#scratch.set(node, this.nodes.rowOf(node, ref)), ref, values.arena.capacity(ref), values.relocate(ref, room, room))
+    this.slots.move(this.#scratch.set(node, this.nodes.rowOf(node, ref)))
   }
 
   /** Whether a slot that was in use once is a node or a root block now. */
@@ -470,7 +275,7 @@ export class TreeLeaves {
     const to = this.roots.relocate(ref)
     this.nodes.moves++
     this.nodes.setParent(this.roots.top(to), to)
-    for (const frozen of this.#frozen) if (frozen.root === ref) frozen.root = to
+    this.frozen.rootMoved(ref, to)
     return to
   }
 
@@ -485,7 +290,7 @@ export class TreeLeaves {
     if (this.isDirty(at)) {
       nodes.clearFlag(at.node, at.row, dirtyLeaf)
       this.roots.addDirty(root, -1)
-    } else this.#outdate(at)
+    } else this.slots.outdate(at)
     nodes.setValueId(at.node, at.row, valueId)
     const ref = this.ref(at)
     if (ref !== 0) this.values.setId(ref, valueId)
@@ -514,78 +319,5 @@ export class TreeLeaves {
     nodes.setBytes(at.node, at.row, bytes)
     nodes.setFlag(at.node, at.row, catalogedLeaf)
     this.shape.addCount(at, count - nodes.count(at.node, at.row))
-  }
-
-  /** Whether a write-out has yet to take something of a tree, or to say that it is written. */
-  isFrozen(root: number): boolean {
-    return this.#frozen.some((frozen) => frozen.root === root)
-  }
-
-  /** The tree has lost its key. Its leaves are released with `releaseSome`, once it is not frozen any more. */
-  dropped(root: number): void {
-    this.roots.setOwner(root, 0)
-    this.#removed.drop(this.#removed.detach(root))
-  }
-
-  /** Nobody needs the rest of what a write-out has yet to take of a tree that was dropped. */
-  unfreeze(root: number): void {
-    for (const frozen of this.#frozen) if (frozen.root === root) frozen.drop()
-  }
-
-  /** Releases up to `max` leaves of a tree that was dropped and is not frozen; true when nothing of it is left. */
-  releaseSome(root: number, max: number): boolean {
-    const at = this.#scratch
-    for (let i = 0; i < max; i++) {
-      this.shape.last(root, at)
-      this.#outdate(at)
-      if (this.roots.leaves(root) > 1) {
-        this.#drop(root, at)
-        continue
-      }
-      if (this.ref(at) !== 0) this.#leave(root, at)
-      this.nodes.release(at.node)
-      this.roots.release(root)
-      return true
-    }
-    return false
-  }
-
-  #drop(root: number, at: LeafRow): void {
-    this.#outdate(at)
-    if (this.ref(at) !== 0) this.#leave(root, at)
-    else this.roots.addCold(root, -1)
-    if (this.isDirty(at)) this.roots.addDirty(root, -1)
-    this.roots.addLeaves(root, -1)
-    this.shape.remove(at)
-  }
-
-  #outdate(at: LeafRow): void {
-    const valueId = this.nodes.valueId(at.node, at.row)
-    if (valueId === 0) return
-    this.nodes.setValueId(at.node, at.row, 0)
-    this.#observed.observer.stale(valueId)
-  }
-
-  #enter(root: number, at: LeafRow, ref: number): void {
-    this.nodes.setRef(at.node, at.row, ref)
-    this.nodes.setBytes(at.node, at.row, usedBytes(this.values.bytes(ref), this.values.start(ref)))
-    this.roots.addResidentBytes(root, this.values.arena.capacity(ref))
-    this.#observed.observer.resident(ref)
-  }
-
-  #leave(root: number, at: LeafRow): void {
-    const ref = this.ref(at)
-    this.#observed.observer.released(ref)
-    this.roots.addResidentBytes(root, -this.values.arena.capacity(ref))
-    this.values.release(ref)
-  }
-
-  /** A leaf has moved to slot `to`, unless that is `from`, which took `capacity` bytes. */
-  #relocated(at: LeafRow, from: number, capacity: number, to: number): number {
-    if (to === from) return to
-    this.nodes.setRef(at.node, at.row, to)
-    this.roots.addResidentBytes(this.shape.rootOf(at.node), this.values.arena.capacity(to) - capacity)
-    this.#observed.observer.relocated(from, to)
-    return to
   }
 }

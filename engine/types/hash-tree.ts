@@ -105,7 +105,7 @@ export class HashTrees {
     const used = nodes.bytes(at.node, at.row)
     const needed = used - former + size
     const replacesAll = former !== 0 && used - former === packedHeaderBytes && values.arena.isLarge(from)
-    const ref = replacesAll ? leaves.emptied(at, needed) : leaves.writable(at, needed)
+    const ref = replacesAll ? leaves.slots.emptied(at, needed) : leaves.slots.writable(at, needed)
     const bytes = values.bytes(ref)
     const start = values.start(ref)
     if (!replacesAll && former !== size && offset + former < used)
@@ -114,7 +114,7 @@ export class HashTrees {
     setUsedBytes(bytes, start, needed)
     leaves.changed(at, found < 0 ? 1 : 0, lsn)
     if (this.#isTooLarge(at)) this.#split(at, lsn)
-    else if (former !== 0) leaves.trim(at)
+    else if (former !== 0) leaves.slots.trim(at)
     return isNew
   }
 
@@ -129,7 +129,7 @@ export class HashTrees {
     if (found < 0) return false
     this.#removeElement(at, found - values.start(from), lsn)
     const isSmall = nodes.bytes(at.node, at.row) < leaves.leafBytesMax / 4 && nodes.count(at.node, at.row) < leafFieldsMax / 4
-    if (!isSmall || !leaves.join(at, lsn, leafBounds)) leaves.trim(at)
+    if (!isSmall || !leaves.join(at, lsn, leafBounds)) leaves.slots.trim(at)
     return true
   }
 
@@ -196,9 +196,9 @@ export class HashTrees {
     const used = leaves.nodes.bytes(at.node, at.row)
     const from = leaves.ref(at)
     const size = this.#sizeAt(values.bytes(from), values.start(from) + offset)
-    if (size + packedHeaderBytes === used && values.arena.isLarge(from)) leaves.emptied(at, packedHeaderBytes)
+    if (size + packedHeaderBytes === used && values.arena.isLarge(from)) leaves.slots.emptied(at, packedHeaderBytes)
     else {
-      const ref = leaves.writable(at, 0)
+      const ref = leaves.slots.writable(at, 0)
       const bytes = values.bytes(ref)
       const start = values.start(ref)
       bytes.copyWithin(start + offset, start + offset + size, start + used)
@@ -252,7 +252,7 @@ export class HashTrees {
     const { values, nodes, shape } = leaves
     const root = shape.rootOf(at.node)
     for (const boundary of [hash + 1, hash]) {
-      const ref = leaves.writable(at, 0)
+      const ref = leaves.slots.writable(at, 0)
       const bytes = values.bytes(ref)
       const start = values.start(ref)
       const offset = skipBelow(bytes, start, start + packedHeaderBytes, boundary, this.#pair) - start

@@ -132,13 +132,13 @@ export class ListTrees implements LeafLayout {
       if (run.count === 0) {
         // The first leaf stays the first: what it holds goes to a new one behind it.
         if (this.#labelBehind(at, false, this.#separator)) {
-          leaves.writable(at, 0)
+          leaves.slots.writable(at, 0)
           leaves.cut(at, packedHeaderBytes, held, this.#separator, lsn)
           continue
         }
         run = { count: left, bytes: this.#bytesOf(payload, left) }
       }
-      leaves.growing(at, nodes.bytes(at.node, at.row) + run.bytes)
+      leaves.slots.growing(at, nodes.bytes(at.node, at.row) + run.bytes)
       const from = this.#elements.resize(at, packedHeaderBytes, 0, run.bytes)
       const bytes = values.bytes(leaves.ref(at))
       let position = from + run.bytes
@@ -250,7 +250,7 @@ export class ListTrees implements LeafLayout {
       removed -= shape.rankWithin + 1
       shape.previous(last)
     }
-    this.leaves.removeRange(at, last)
+    this.leaves.removal.range(at, last)
     return removed
   }
 
@@ -277,7 +277,7 @@ export class ListTrees implements LeafLayout {
     const { leaves } = this
     const { values } = leaves
     leaves.used(at)
-    const ref = leaves.writable(at, 0)
+    const ref = leaves.slots.writable(at, 0)
     const bytes = values.bytes(ref)
     const start = values.start(ref)
     const used = usedBytes(bytes, start)
@@ -302,12 +302,12 @@ export class ListTrees implements LeafLayout {
     const first = this.#next
     leaves.shape.first(root, first)
     if (first.node !== at.node || first.row !== at.row) {
-      leaves.remove(at)
+      leaves.removal.one(at)
       return
     }
     leaves.used(at)
     const count = leaves.nodes.count(at.node, at.row)
-    const ref = leaves.emptied(at, packedHeaderBytes)
+    const ref = leaves.slots.emptied(at, packedHeaderBytes)
     writeEmpty(leaves.values.bytes(ref), leaves.values.start(ref))
     this.#elements.done(at, -count, lsn)
   }

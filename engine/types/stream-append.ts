@@ -104,8 +104,8 @@ export class StreamAppend {
       // It is likely to become as large as the one before, which has done growing.
       room = Math.max(room, Math.min(leaves.nodes.bytes(at.node, at.row), leaves.leafBytesMax))
       if (leaves.ref(at) !== 0) {
-        leaves.writable(at, 0)
-        leaves.fit(at)
+        leaves.slots.writable(at, 0)
+        leaves.slots.fit(at)
       }
     }
     leaves.create(at, entrySeparator(id, this.#separator), room, lsn)

@@ -108,7 +108,7 @@ export class StreamEntries {
     const at = this.#metaRow
     this.#findEnds(root)
     leaves.used(at)
-    const ref = leaves.writable(at, 0)
+    const ref = leaves.slots.writable(at, 0)
     leaves.changed(at, 0, lsn)
     return this.#meta.open(values.bytes(ref), values.start(ref) + metaOffset)
   }
@@ -134,7 +134,7 @@ export class StreamEntries {
       const start = values.start(blob)
       const used = usedBytes(from, start)
       leaves.shape.first(root, at)
-      this.#fill(leaves.writable(at, blobNodeOffset), from, start + metaOffset, start + blobNodeOffset)
+      this.#fill(leaves.slots.writable(at, blobNodeOffset), from, start + metaOffset, start + blobNodeOffset)
       leaves.changed(at, 0, lsn)
       if (used === blobNodeOffset) return
       const node = start + blobNodeOffset

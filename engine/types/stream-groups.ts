@@ -92,7 +92,7 @@ export class StreamGroups {
   moveGroup(root: number, bytes: Buffer, at: number, name: Buffer, start: number, end: number, lsn: number): void {
     const found = this.#findNamed(root, groupsUnit, 0, name, start, end, this.group)
     if (found < 0) return
-    const ref = this.leaves.writable(this.#at, 0)
+    const ref = this.leaves.slots.writable(this.#at, 0)
     const into = this.leaves.values.bytes(ref)
     let to = this.leaves.values.start(ref) + found + 17
     for (let i = at; i < at + idBytes + 8; i++) into[to++] = bytes[i]

@@ -38,7 +38,7 @@ export class StreamPending {
   /** Removes the leaves of a unit, unread. */
   drop(root: number, unit: number): void {
     const at = this.#at
-    while (this.#firstOf(root, unit, at)) this.leaves.remove(at)
+    while (this.#firstOf(root, unit, at)) this.leaves.removal.one(at)
   }
 
   /** The first leaf of a unit; false when there is none. */

@@ -55,7 +55,7 @@ export class StreamRemoval {
       if (isLast) this.#lostNodes(entry, 1, lsn)
       else nodeLost(values.bytes(value), values.start(value) + blobNodeOffset, count)
     } else if (isLast) {
-      leaves.remove(this.#entries.placeRow)
+      leaves.removal.one(this.#entries.placeRow)
       this.#lostNodes(entry, 1, lsn)
     } else {
       const at = this.#entries.placeRow
@@ -63,7 +63,7 @@ export class StreamRemoval {
       const ref = leaves.ref(at)
       nodeLost(values.bytes(ref), values.start(ref) + packedHeaderBytes, count)
       leaves.changed(at, -count, lsn)
-      leaves.trim(at)
+      leaves.slots.trim(at)
     }
   }
 
@@ -121,8 +121,8 @@ export class StreamRemoval {
       return 0
     const removed = shape.rankOf(last) + nodes.count(last.node, last.row) - shape.rankOf(first)
     const before = leaves.roots.leaves(root)
-    if (first.node === last.node && first.row === last.row) leaves.remove(first)
-    else leaves.removeRange(first, last)
+    if (first.node === last.node && first.row === last.row) leaves.removal.one(first)
+    else leaves.removal.range(first, last)
     const gone = before - leaves.roots.leaves(root)
     if (gone > 0) this.#lostNodes(entry, gone, lsn)
     return removed

@@ -102,8 +102,8 @@ describe('a large hash', () => {
         store.restart()
         store.check()
         expect(store.contents(1000)).toEqual(store.model)
-        store.leaves.dropped(store.root)
-        while (!store.leaves.releaseSome(store.root, 3)) expect(store.leaves.roots.leaves(store.root)).toBeGreaterThan(0)
+        store.leaves.removal.dropped(store.root)
+        while (!store.leaves.removal.releaseSome(store.root, 3)) expect(store.leaves.roots.leaves(store.root)).toBeGreaterThan(0)
         expect(store.residents.size).toBe(0)
         expect(store.values.arena.liveBytes).toBe(0)
       }),

@@ -74,12 +74,12 @@ describe('taking a range of leaves out', () => {
         leaves.find(root, new Separator().set(numbers[first] as number), from)
         leaves.find(root, new Separator().set(numbers[last] as number), to)
         dropped.length = 0
-        leaves.removeRange(from, to)
+        leaves.removal.range(from, to)
         const gone = numbers.splice(first, last - first + 1)
         expect(checked(leaves, root)).toEqual(numbers)
         expect(dropped.length).toBeLessThan(8)
         expect(dropped.flatMap((part) => checked(leaves, part)).sort((a, b) => a - b)).toEqual(gone)
-        for (const part of dropped) while (!leaves.releaseSome(part, 100));
+        for (const part of dropped) while (!leaves.removal.releaseSome(part, 100));
         // It goes on growing where it was cut.
         leaves.find(root, new Separator().set(numbers[first - 1] as number), from)
         if (gone.length > 1) {

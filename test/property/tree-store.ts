@@ -3,8 +3,8 @@ import { Values } from '../../engine/keyspace/values.ts'
 import { Arena } from '../../engine/memory/arena.ts'
 import { packedHeaderBytes, usedBytes } from '../../engine/memory/packed-bytes.ts'
 import type { FrozenTree } from '../../engine/tree/frozen-tree.ts'
+import type { LeafObserver } from '../../engine/tree/leaf-slots.ts'
 import { Separator } from '../../engine/tree/separator.ts'
-import type { LeafObserver } from '../../engine/tree/tree-leaves.ts'
 import { TreeLeaves } from '../../engine/tree/tree-leaves.ts'
 import { rowsMax } from '../../engine/tree/tree-nodes.ts'
 import { LeafRow } from '../../engine/tree/tree-shape.ts'
@@ -99,7 +99,7 @@ export class TreeStore implements LeafObserver {
   }
 
   treeDropped(root: number): void {
-    while (!this.leaves.releaseSome(root, 64)) {
+    while (!this.leaves.removal.releaseSome(root, 64)) {
       // Everything goes.
     }
   }
@@ -164,7 +164,7 @@ export class TreeStore implements LeafObserver {
     if (isAnew) this.#recorded = new Map()
     this.#isIncomplete = isAnew
     this.#checkpoint = {
-      frozen: this.leaves.freeze(this.root, this.lsn, isAnew ? 'all' : 'dirty'),
+      frozen: this.leaves.frozen.freeze(this.root, this.lsn, isAnew ? 'all' : 'dirty'),
       lsn: this.lsn,
       stale: this.#stale,
     }
@@ -193,7 +193,7 @@ export class TreeStore implements LeafObserver {
     }
     before()
     if (fails) {
-      this.leaves.thaw(frozen)
+      this.leaves.frozen.thaw(frozen)
       this.#checkpoint = undefined
       for (const { valueId } of taken) this.copies.delete(valueId)
       this.#stale.push(...checkpoint.stale)
@@ -203,7 +203,7 @@ export class TreeStore implements LeafObserver {
       if (!this.leaves.stored(frozen.root, separator, lsn, valueId)) this.#stale.push(valueId)
     }
     if (more) return
-    this.leaves.thaw(frozen)
+    this.leaves.frozen.thaw(frozen)
     this.#checkpoint = undefined
     this.#isIncomplete = false
     this.#catalog = new Map(rows)

@@ -186,7 +186,7 @@ describe('a large hash that gets another key', () => {
     const { trees } = keyspace
     engine.hashSet('h', 0, 200)
     const root = engine.slot('h')
-    const frozen = trees.freeze(root, keyspace.entries.lsn(engine.find('h')), 'dirty')
+    const frozen = trees.frozen.freeze(root, keyspace.entries.lsn(engine.find('h')), 'dirty')
     const unexpected = (): void => expect.unreachable()
     let id = 100
     let more = true
@@ -201,7 +201,7 @@ describe('a large hash that gets another key', () => {
       if (id === 100 && taken.length > 0) engine.move('h', 'g')
       for (const { separator, lsn } of taken) expect(trees.stored(frozen.root, separator, lsn, id++)).toBe(true)
     }
-    trees.thaw(frozen)
+    trees.frozen.thaw(frozen)
     expect([id - 100, trees.roots.dirtyLeaves(engine.slot('g'))]).toEqual([trees.roots.leaves(root), 0])
     engine.check()
   })
@@ -225,7 +225,7 @@ describe('a large hash that gets another key', () => {
     for (const { ref } of leavesUnder('h')) keyspace.relocateValue(ref)
     keyspace.relocateNode(engine.slot('h'))
     engine.check()
-    expect(keyspace.trees.releaseSome(replaced, Number.MAX_SAFE_INTEGER)).toBe(true)
+    expect(keyspace.trees.removal.releaseSome(replaced, Number.MAX_SAFE_INTEGER)).toBe(true)
     engine.check()
   })
 
@@ -254,7 +254,7 @@ describe('a copy of a large hash', () => {
     engine.check()
     engine.change((mutator) => mutator.delete(0, Buffer.from('h'), 0, 1))
     expect(engine.notes.dropped).toEqual([from])
-    expect(trees.releaseSome(from, Number.MAX_SAFE_INTEGER)).toBe(true)
+    expect(trees.removal.releaseSome(from, Number.MAX_SAFE_INTEGER)).toBe(true)
     engine.check()
   })
 })

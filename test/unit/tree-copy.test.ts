@@ -153,7 +153,7 @@ describe('a copy in slices', () => {
     copy.release()
     copy.release()
     expect(engine.notes.dropped.length).toBe(1)
-    for (const root of engine.notes.dropped) while (!keyspace.trees.releaseSome(root, 7));
+    for (const root of engine.notes.dropped) while (!keyspace.trees.removal.releaseSome(root, 7));
     engine.move('h', 'other')
     engine.move('away', 'h')
     expect(keyspace.arena.liveBytes).toBe(live)
