@@ -1,7 +1,7 @@
 /** Collections as the mutator changes them: hashes by fields, all others by edits, which their types apply. The key goes with the last element. `Mutator` says what each operation does. */
 import type { TypeNumber } from '../keyspace/entries.ts'
 import { hashType, streamType, treeForm } from '../keyspace/entries.ts'
-import { keyDeleted, valueEdited } from '../keyspace/key-change.ts'
+import { keyDeleted, stateEdited, valueEdited } from '../keyspace/key-change.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
 import { probeMemory } from '../memory/growth.ts'
 import type { Separator } from '../tree/separator.ts'
@@ -100,7 +100,7 @@ export class CollectionOperations {
     this.#current.changes += Math.max(result, 1)
     const isEmpty = keyspace.entries.length(entry) === 0 && keyspace.entries.type(entry) !== streamType
     if (this.#current.interest.active !== 0) {
-      this.#current.interest.touched(db, key, ks, ke, valueEdited)
+      this.#current.interest.touched(db, key, ks, ke, edit.keepsElements === true ? stateEdited : valueEdited)
       if (isEmpty) this.#current.interest.touched(db, key, ks, ke, keyDeleted)
     }
     if (isEmpty) keyspace.remove(entry, this.#current.lsn)
