@@ -56,6 +56,41 @@ describe('an interpreter', () => {
     )
   })
 
+  it('refuses what is nested more deeply than its own stack could follow', () => {
+    const interpreter = new Interpreter(64 * megabyte, host)
+    const fails = (call: string, text: RegExp) => expect(answerOf(interpreter, `return {pcall(function() ${call} end)}`)).toMatch(text)
+    fails("return cmsgpack.unpack(string.rep('\\145', 100000))", /stack overflow \(in function mp_decode_to_lua_array\)/)
+    fails("return cmsgpack.unpack(string.rep('\\129', 100000))", /stack overflow \(in function mp_decode_to_lua_hash\)/)
+    fails("cjson.decode_max_depth(1000000) cjson.decode(string.rep('[', 100000))", /Found too many nested data structures \(1001\)/)
+    fails('cjson.encode_max_depth(1000000) local t = {} t[1] = t cjson.encode(t)', /Cannot serialise, excessive nesting \(1001\)/)
+    expect(answerOf(interpreter, "return cjson.encode(cmsgpack.unpack(string.rep('\\145', 900) .. '\\7'))")).toBe(
+      `$1801\r\n${'['.repeat(900)}7${']'.repeat(900)}\r\n`,
+    )
+  })
+
+  it('unpacks numbers of all sizes, as Redis does', () => {
+    const interpreter = new Interpreter(64 * megabyte, host)
+    const packed = [
+      '\\7',
+      '\\255',
+      '\\204\\200',
+      '\\205\\1\\2',
+      '\\206\\255\\0\\0\\1',
+      '\\208\\128',
+      '\\209\\255\\0',
+      '\\210\\128\\0\\0\\0',
+    ]
+    packed.push(
+      '\\207\\0\\0\\1\\0\\0\\0\\0\\0',
+      '\\211\\255\\255\\255\\255\\255\\255\\255\\254',
+      '\\202\\63\\192\\0\\0',
+      '\\203\\192\\4\\0\\0\\0\\0\\0\\0',
+    )
+    expect(answerOf(interpreter, `return table.concat({cmsgpack.unpack('${packed.join('')}')}, ' ')`).split('\r\n')[1]).toBe(
+      '7 -1 200 258 4278190081 -128 -256 -2147483648 1099511627776 -2 1.5 -2.5',
+    )
+  })
+
   it('turns arrays of any length into tables while garbage is collected', () => {
     const interpreter = new Interpreter(64 * megabyte, host)
     const { lua } = interpreter
