@@ -11,7 +11,7 @@ import type { ChunkPool } from '../../engine/chunk-pool.ts'
 import type { SharedRange } from '../../engine/output-buffer.ts'
 import { OutputBuffer } from '../../engine/output-buffer.ts'
 import { ReplyWriter } from '../../engine/reply-writer.ts'
-import { PipelinedKeys, pipelinedKeysMax } from '../resp/pipelined-keys.ts'
+import { PipelinedKeys, pipelinedRequestsMax } from '../resp/pipelined-keys.ts'
 import type { ParserLimits } from '../resp/request-parser.ts'
 import { RequestParser } from '../resp/request-parser.ts'
 import type { Pipe, PipeOwner } from './network.ts'
@@ -309,10 +309,10 @@ export class Connection implements PipeOwner, TurnMember {
 
   /** Lets the handler prefetch for the requests that come next, if there are several. Returns after how many requests to do so again. */
   #prefetch(): number {
-    if (this.#parser.unparsedBytes < prefetchBytesMin) return pipelinedKeysMax
+    if (this.#parser.unparsedBytes < prefetchBytesMin) return pipelinedRequestsMax
     this.#parser.findPipelinedKeys(keys)
     if (keys.count > 1) this.#handler.prefetch?.(this.#parser.buffer, keys)
-    return keys.count - 1
+    return keys.requests - 1
   }
 
   #refuse(failure: string): void {
