@@ -295,7 +295,11 @@ export class Session implements RequestHandler, RequestOwner, Client {
       command.stats.addUntimed()
       server.stats.commands++
       this.commandsExecuted++
-    } else if (!this.inHand.countsUntilAnswer) this.#account(command, args, (server.clock.monotonicMs() - startMs) * 1000, sampled)
+    } else if (!this.inHand.countsUntilAnswer) {
+      const endMs = server.clock.monotonicMs()
+      server.turn.reachedMs = endMs
+      this.#account(command, args, (endMs - startMs) * 1000, sampled)
+    }
     if (server.monitors.size > 0) server.feedMonitors(this, args, command)
     if (this.redacted.length > 0) this.redacted.length = 0
     this.args = outerArgs

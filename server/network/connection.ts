@@ -11,7 +11,7 @@ import type { ChunkPool } from '../../engine/chunk-pool.ts'
 import type { SharedRange } from '../../engine/output-buffer.ts'
 import { OutputBuffer } from '../../engine/output-buffer.ts'
 import { ReplyWriter } from '../../engine/reply-writer.ts'
-import { PipelinedKeys, pipelinedKeysMax } from '../resp/pipelined-keys.ts'
+import { PipelinedKeys, pipelinedRequestsMax } from '../resp/pipelined-keys.ts'
 import type { ParserLimits } from '../resp/request-parser.ts'
 import { RequestParser } from '../resp/request-parser.ts'
 import type { Pipe, PipeOwner } from './network.ts'
@@ -75,6 +75,9 @@ export interface ConnectionHost {
 /** While parsing has stopped, this much is still read ahead. */
 const readAheadBytes = 256 * 1024
 
+/** Requests that arrive together are executed for so long at a time: then the replies so far leave, and others are served. */
+const sliceMs = 1
+
 /** Fewer bytes than this hold one request, or little more. */
 const prefetchBytesMin = 128
 
@@ -106,6 +109,8 @@ export class Connection implements PipeOwner, TurnMember {
   #waiting = false
   /** Parsing has stopped because too much waits to leave. */
   #choked = false
+  /** Parsing goes on when the turn has ended. */
+  #resting = false
   #paused = false
   /** The client has said all it had to say: once that is done, the connection closes. */
   #ended = false
@@ -240,7 +245,7 @@ export class Connection implements PipeOwner, TurnMember {
     this.#turn.begin()
     this.lastActiveMs = this.#turn.nowMs
     this.#parser.feed(bytes, start, end)
-    if (this.#waiting || this.#choked || this.#running) {
+    if (this.#waiting || this.#choked || this.#resting || this.#running) {
       this.#retain()
       if (this.#parser.unparsedBytes > readAheadBytes) this.#pause()
       return
@@ -251,6 +256,7 @@ export class Connection implements PipeOwner, TurnMember {
   #run(): void {
     const { output } = this
     let prefetched = 0
+    const untilMs = this.#turn.reachedMs + sliceMs
     this.#running = true
     while (!this.#closing && !this.#closed) {
       if (output.pendingBytes >= this.#limits.outputPauseBytes) {
@@ -266,21 +272,25 @@ export class Connection implements PipeOwner, TurnMember {
       }
       this.#requestFrom = output.keptPosition
       const outcome = this.#handler.request(this, this.#parser.args)
-      if (outcome === 'next') continue
+      if (outcome === 'next') {
+        if (this.#turn.reachedMs < untilMs || this.#parser.unparsedBytes === 0) continue
+        this.#rest()
+        break
+      }
       if (outcome === 'wait') this.#waiting = true
       else this.#closing = true
       break
     }
     this.#running = false
     this.#handler.endPrefetch?.()
-    if (this.#ended && !this.#choked) {
+    if (this.#ended && !this.#choked && !this.#resting) {
       if (!this.#waiting) this.#closing = true
       else this.#waitsOn()
     }
     if (this.#closed) return
     if (this.#closing) this.#parser.close()
     else if (!this.#retain()) return
-    if (this.#paused && !this.#waiting && !this.#choked) this.#unpause()
+    if (this.#paused && !this.#waiting && !this.#choked && !this.#resting) this.#unpause()
     if (this.#closing || output.pendingBytes > 0) this.#turn.mark(this)
   }
 
@@ -299,10 +309,10 @@ export class Connection implements PipeOwner, TurnMember {
 
   /** Lets the handler prefetch for the requests that come next, if there are several. Returns after how many requests to do so again. */
   #prefetch(): number {
-    if (this.#parser.unparsedBytes < prefetchBytesMin) return pipelinedKeysMax
+    if (this.#parser.unparsedBytes < prefetchBytesMin) return pipelinedRequestsMax
     this.#parser.findPipelinedKeys(keys)
     if (keys.count > 1) this.#handler.prefetch?.(this.#parser.buffer, keys)
-    return keys.count - 1
+    return keys.requests - 1
   }
 
   #refuse(failure: string): void {
@@ -318,6 +328,17 @@ export class Connection implements PipeOwner, TurnMember {
     const line = Buffer.from(`-${failure.replace(/[\r\n]/g, ' ')}\r\n`, 'latin1')
     this.output.copy(line, 0, line.length)
     this.#closing = true
+  }
+
+  /** Leaves the rest of what has arrived to the next turn. */
+  #rest(): void {
+    this.#resting = true
+    this.#turn.afterwards(() => {
+      this.#resting = false
+      if (this.#closed || this.#closing) return
+      this.#turn.begin()
+      this.#run()
+    })
   }
 
   #choke(): void {
@@ -392,6 +413,7 @@ export class Connection implements PipeOwner, TurnMember {
   onEnd(): void {
     if (this.#closed) return
     this.#ended = true
+    if (this.#resting) return
     if (this.#waiting) this.#waitsOn()
     else if (this.output.pendingBytes + this.pipe.pendingBytes === 0) this.close()
     else if (!this.#choked) this.closeAfterReply()

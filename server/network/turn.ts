@@ -27,6 +27,8 @@ export class Turn {
   committed = 0
   /** The monotonic clock when the turn began, or at the latest `tick`: free to read. */
   nowMs: number
+  /** The clock as it was read last, by whoever executes requests: how far the turn has come. */
+  reachedMs: number
   #dirty: TurnMember[] = []
   #flushing: TurnMember[] = []
   #held: TurnMember[] = []
@@ -39,6 +41,7 @@ export class Turn {
   constructor(clock: Clock) {
     this.#clock = clock
     this.nowMs = clock.monotonicMs()
+    this.reachedMs = this.nowMs
   }
 
   /** How many connections hold replies back. */
@@ -54,7 +57,13 @@ export class Turn {
     if (this.#scheduled) return
     this.schedule()
     this.nowMs = this.#clock.monotonicMs()
+    this.reachedMs = this.nowMs
     this.onBegin()
+  }
+
+  /** Does `work` when this turn has ended. */
+  afterwards(work: () => void): void {
+    this.#clock.afterTurn(work)
   }
 
   /** Runs `hook` at the end of every turn that has work, before anything is sent, in the order of registration. */
@@ -116,6 +125,7 @@ export class Turn {
   #end(): void {
     this.#scheduled = false
     this.nowMs = this.#clock.monotonicMs()
+    this.reachedMs = this.nowMs
     for (const hook of this.#hooks) hook()
     const flushing = this.#dirty
     this.#dirty = this.#flushing

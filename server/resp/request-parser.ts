@@ -172,7 +172,7 @@ export class RequestParser {
   /** Finds the keys of requests that have arrived and that `next` has not returned yet. */
   findPipelinedKeys(keys: PipelinedKeys): void {
     if (this.#left === 0) keys.find(this.#buffer, this.#at, this.#end)
-    else keys.count = 0
+    else keys.clear()
   }
 
   get buffer(): Buffer {

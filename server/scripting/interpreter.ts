@@ -34,6 +34,10 @@ const instructionsPerTick = 100_000
 const levelsMax = 100_000
 /** What Lua calls functions that others have taken the place of. */
 const tailCallSource = '=(tail call)'
+/** Thrown where Lua raises an error and nothing of Lua's own catches it. */
+const unprotected = new Error('not enough memory')
+/** More arguments do not lie on the stack together. */
+const gatheredMax = 1000
 /** What is looked at to tell whether a script may be left alone where it is: not within a function of C. */
 const stateCalls = 52
 const stateBaseCalls = 54
@@ -41,6 +45,8 @@ const stateBaseCalls = 54
 export class Interpreter {
   readonly lua: Lua
   readonly protection: Protection
+  /** It had no memory where nothing of Lua's could catch that, and is worth nothing any more. */
+  isLost = false
   /** The failure of the last run that has failed. */
   failure: ScriptFailure = { text: '', place: undefined }
   tick: Tick = () => 'go on'
@@ -54,8 +60,6 @@ export class Interpreter {
   readonly #calls: ProtectedCalls
   readonly #resetJson: () => void
   readonly #loader: LibraryLoader
-  #job: (state: number) => void = () => undefined
-  readonly #enter: number
   readonly #hook: number
 
   constructor(memoryBytesMax: number, host: RedisHost) {
@@ -63,10 +67,10 @@ export class Interpreter {
     this.lua = lua
     const { main } = lua
     this.protection = new Protection(lua)
-    this.#enter = lua.function((state) => {
-      this.#job(state)
-      return 0
+    const panic = lua.function(() => {
+      throw unprotected
     })
+    lua.c.lua_atpanic(main, panic)
     this.#hook = lua.hook((state) => this.#ticks(state))
     this.#calls = openBaseLibrary(lua, main, globalsIndex, this.protection)
     this.#calls.tick = (state, maySuspend) => this.#decide(state, maySuspend)
@@ -83,7 +87,7 @@ export class Interpreter {
   /** Compiles a text. Returns the function's reference, or why there is none. */
   compile(code: Buffer, start: number, name: string): number | string {
     const { lua } = this
-    const { c, main } = lua
+    const { c } = lua
     let result: number | string = 'not enough memory'
     this.#protected((state) => {
       const length = code.length - start
@@ -92,7 +96,6 @@ export class Interpreter {
       if (c.luaL_loadbuffer(state, at, length, lua.name(name)) === 0) result = this.protection.keep(state)
       else result = lua.text(state, -1) ?? ''
     })
-    c.lua_settop(main, 0)
     lua.trim()
     return result
   }
@@ -138,19 +141,20 @@ export class Interpreter {
 
   /** Does something with the interpreter's values for which memory may be wanting. False if it was. */
   use(job: (state: number) => void): boolean {
-    const done = this.#protected(job)
-    this.lua.c.lua_settop(this.lua.main, 0)
-    return done
+    return this.#protected(job)
   }
 
   /** After a script has ended and what it has answered is read. */
   end(): void {
+    if (this.isLost) return
     const { lua } = this
     lua.isEnding = false
-    if (this.#calls.hasCallees) this.#calls.clear()
-    if (lua.c.lua_status(this.thread) === 0) lua.c.lua_settop(this.thread, 0)
-    else this.#renewThread()
-    this.protection.clean()
+    this.#protected(() => {
+      if (this.#calls.hasCallees) this.#calls.clear()
+      if (lua.c.lua_status(this.thread) === 0) lua.c.lua_settop(this.thread, 0)
+      else this.#renewThread()
+      this.protection.clean()
+    })
     this.#resetJson()
     lua.trim()
   }
@@ -162,32 +166,46 @@ export class Interpreter {
       prepare(state)
       status = lua.c.lua_resume(thread, given)
     })
-    lua.c.lua_settop(lua.main, 0)
     if (status === 0 && !lua.isEnding) return 'done'
     if (status === statusYield) return 'suspended'
     // Lua's own `xpcall` catches the end of a script, too.
     if (status === 0) this.failure = { text: `ERR ${this.endText}`, place: undefined }
-    else this.failure = status < 0 ? { text: 'ERR not enough memory', place: undefined } : this.#failureOf(thread)
+    else if (this.isLost || !this.#protected(() => this.#readFailure(thread)))
+      this.failure = { text: 'ERR not enough memory', place: undefined }
     return 'failed'
   }
 
+  /** Does something from outside of Lua. False if Lua has raised an error meanwhile that it has not caught itself. */
   #protected(job: (state: number) => void): boolean {
-    this.#job = job
-    return this.lua.c.lua_cpcall(this.lua.main, this.#enter, 0) === 0
+    const { c, main } = this.lua
+    try {
+      job(main)
+      c.lua_settop(main, 0)
+    } catch (thrown) {
+      if (thrown !== unprotected) throw thrown
+      this.isLost = true
+    }
+    return !this.isLost
   }
 
   #pushArguments(state: number, args: Arguments, from: number, end: number): void {
     const { lua } = this
-    lua.c.lua_createtable(state, end - from, 0)
+    const count = end - from
+    if (count <= gatheredMax && lua.c.lua_checkstack(state, count + 1) !== 0) {
+      for (let i = from; i < end; i++) lua.pushBytes(state, args.buffer, args.starts[i], args.ends[i])
+      lua.gather(state, count)
+      return
+    }
+    lua.c.lua_createtable(state, count, 0)
     for (let i = from; i < end; i++) {
       lua.pushBytes(state, args.buffer, args.starts[i], args.ends[i])
       lua.c.lua_rawseti(state, -2, i - from + 1)
     }
   }
 
-  #failureOf(thread: number): ScriptFailure {
+  #readFailure(thread: number): void {
     const { lua } = this
-    return { text: errorText(lua, thread), place: placeOf(lua, thread) }
+    this.failure = { text: errorText(lua, thread), place: placeOf(lua, thread) }
   }
 
   #renewThread(): void {

@@ -2,6 +2,7 @@
 
 import { ByteWriter } from './byte-writer.ts'
 import type { JsonSettings } from './json-settings.ts'
+import { nestingMax } from './json-settings.ts'
 import type { Lua } from './lua.ts'
 
 type Token =
@@ -88,7 +89,7 @@ export class JsonReader {
   }
 
   #descend(state: number, depth: number): void {
-    if (depth <= this.#settings.decodeDepth && this.#lua.c.lua_checkstack(state, 3) !== 0) return
+    if (depth <= Math.min(this.#settings.decodeDepth, nestingMax) && this.#lua.c.lua_checkstack(state, 3) !== 0) return
     this.#lua.fail(state, `Found too many nested data structures (${depth}) at character ${this.#at}`)
   }
 

@@ -1,3 +1,6 @@
+/** Whatever is set: JavaScript's stack takes no more for certain. */
+export const nestingMax = 1000
+
 /** What a script can set of `cjson`. */
 export class JsonSettings {
   /** Whether a script has called a function that sets something. */

@@ -1,6 +1,7 @@
 /** Lua's values as JSON, by the rules of `cjson`. */
 import { ByteWriter } from './byte-writer.ts'
 import type { JsonSettings } from './json-settings.ts'
+import { nestingMax } from './json-settings.ts'
 import type { Lua } from './lua.ts'
 import { typeBoolean, typeLightUserdata, typeNil, typeNumber, typeString, typeTable } from './lua.ts'
 
@@ -76,7 +77,8 @@ export class JsonWriter {
     const lua = this.#lua
     const { c } = lua
     const { encodeDepth } = this.#settings
-    if (depth > encodeDepth || c.lua_checkstack(state, 3) === 0) lua.fail(state, `Cannot serialise, excessive nesting (${depth})`)
+    if (depth > Math.min(encodeDepth, nestingMax) || c.lua_checkstack(state, 3) === 0)
+      lua.fail(state, `Cannot serialise, excessive nesting (${depth})`)
     const length = this.#arrayLength(state)
     if (length > 0) this.#array(state, length, depth)
     else this.#object(state, depth)

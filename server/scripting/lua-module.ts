@@ -20,10 +20,10 @@ type CName =
   | 'luaL_optlstring'
   | 'luaL_optnumber'
   | 'luaL_where'
+  | 'lua_atpanic'
   | 'lua_checkstack'
   | 'lua_call'
   | 'lua_concat'
-  | 'lua_cpcall'
   | 'lua_createtable'
   | 'lua_error'
   | 'lua_gc'
@@ -146,10 +146,17 @@ export function linkLua(memoryBytesMax: number, onGrown: () => void): LuaInterfa
   env._emscripten_throw_longjmp = () => {
     throw longjmp
   }
+  // The few functions that Lua calls so; the table would make its object anew each time.
+  const invoked: (CFunction | undefined)[] = []
   env.invoke_vii = (index: number, a: number, b: number) => {
     const stack = lua.stackSave()
+    let called = invoked[index]
+    if (called === undefined) {
+      called = lua.__indirect_function_table.get(index)
+      invoked[index] = called
+    }
     try {
-      lua.__indirect_function_table.get(index)(a, b)
+      called(a, b)
     } catch (thrown) {
       lua.stackRestore(stack)
       if (thrown !== longjmp) throw thrown

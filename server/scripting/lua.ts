@@ -30,11 +30,17 @@ const loopBytesMax = 48
 /** Where in a Lua state the top of the stack and the first argument of the function that is called are. */
 const stateTop = 8
 const stateBase = 12
-/** Of a value on the stack: its bytes, and where its type is. Of a string: where its length and its bytes are. */
+/** Of a value: its bytes, and where its type is. Of a string: where its length and its bytes are. */
 const valueBytes = 16
 const valueType = 8
 const stringLength = 12
 const stringBytes = 16
+/** Of a table: where the part that is an array is, the one that is a hash, and the size of the former. */
+const tableArray = 12
+const tableNodes = 16
+const tableArraySize = 28
+/** A loop moves so many values faster than `copyWithin`. */
+const loopValuesMax = 16
 /** Of `lua_Debug`, and where in it its parts are. */
 const activationBytes = 100
 const activationWhat = 12
@@ -54,6 +60,7 @@ export class Lua {
   /** All of the interpreter's memory. */
   bytes!: Buffer
   words!: Int32Array
+  doubles!: Float64Array
   /** The script is to end, whatever it has done to catch errors. */
   isEnding = false
   /** What `readString` has found. */
@@ -63,6 +70,8 @@ export class Lua {
   #scratchBytes = scratchBytes
   readonly #lengthAt: number
   readonly #activation: number
+  /** What the hash part of a table without one points to. */
+  readonly #noNodes: number
   readonly #names = new Map<string, number>()
 
   constructor(memoryBytesMax: number) {
@@ -72,6 +81,9 @@ export class Lua {
     this.#scratch = this.c.malloc(scratchBytes)
     this.#lengthAt = this.c.malloc(8)
     this.#activation = this.c.malloc(activationBytes)
+    this.c.lua_createtable(this.main, 0, 0)
+    this.#noNodes = this.words[(this.c.lua_topointer(this.main, -1) + tableNodes) >> 2]
+    this.c.lua_settop(this.main, 0)
   }
 
   /** Memory that Lua's values take. */
@@ -149,6 +161,47 @@ export class Lua {
     this.c.lua_pushlstring(state, to, length)
   }
 
+  /** Without a call into the interpreter, as the next one: there must be room on the stack. */
+  pushNumber(state: number, n: number): void {
+    this.doubles[this.#push(state, typeNumber) >> 3] = n
+  }
+
+  pushBoolean(state: number, value: boolean): void {
+    this.words[this.#push(state, typeBoolean) >> 2] = value ? 1 : 0
+  }
+
+  pushTable(state: number, address: number): void {
+    this.words[this.#push(state, typeTable) >> 2] = address
+  }
+
+  #push(state: number, type: number): number {
+    const { words } = this
+    const top = (state + stateTop) >> 2
+    const to = words[top]
+    words[(to + valueType) >> 2] = type
+    words[top] = to + valueBytes
+    return to
+  }
+
+  /**
+   * Puts a table of the `count` values on top of the stack in their place. They are moved into it without a barrier for the garbage collector: the table
+   * is younger than they are, and nothing is collected between.
+   */
+  gather(state: number, count: number): void {
+    this.c.lua_createtable(state, count, 0)
+    const { words } = this
+    const top = (state + stateTop) >> 2
+    const end = words[top] - valueBytes
+    const from = end - count * valueBytes
+    const table = words[end >> 2]
+    const to = words[(table + tableArray) >> 2]
+    if (count > loopValuesMax) this.bytes.copyWithin(to, from, end)
+    else for (let i = (end - from) >> 2, read = from >> 2, write = to >> 2; i > 0; i--) words[write++] = words[read++]
+    words[from >> 2] = table
+    words[(from + valueType) >> 2] = typeTable
+    words[top] = from + valueBytes
+  }
+
   pushText(state: number, text: string): void {
     const to = this.room(state, text.length)
     this.bytes.write(text, to, 'latin1')
@@ -193,26 +246,90 @@ export class Lua {
     this.#scratchBytes = scratchBytes
   }
 
-  // Reading the arguments of a function of the host where they lie: no call into the interpreter for each.
+  // Reading values where they lie, such as the arguments of a function of the host: no call into the interpreter for each.
 
   argumentCount(state: number): number {
     return (this.words[(state + stateTop) >> 2] - this.words[(state + stateBase) >> 2]) / valueBytes
   }
 
-  /** Type of argument `index`, from 1 on, which must be there. */
-  argumentType(state: number, index: number): number {
-    return this.words[(this.#argumentAt(state, index) + valueType) >> 2]
-  }
-
-  /** Finds the bytes of an argument that is a string. */
-  readStringArgument(state: number, index: number): void {
-    const at = this.words[this.#argumentAt(state, index) >> 2]
-    this.at = at + stringBytes
-    this.length = this.words[(at + stringLength) >> 2]
-  }
-
-  #argumentAt(state: number, index: number): number {
+  /** The address of argument `index`, from 1 on, which must be there. */
+  argumentAt(state: number, index: number): number {
     return this.words[(state + stateBase) >> 2] + (index - 1) * valueBytes
+  }
+
+  /** Of the value at an address. */
+  typeAt(at: number): number {
+    return this.words[(at + valueType) >> 2]
+  }
+
+  numberAt(at: number): number {
+    return this.doubles[at >> 3]
+  }
+
+  booleanAt(at: number): boolean {
+    return this.words[at >> 2] !== 0
+  }
+
+  /** Finds the bytes of a string. */
+  readStringAt(at: number): void {
+    const string = this.words[at >> 2]
+    this.at = string + stringBytes
+    this.length = this.words[(string + stringLength) >> 2]
+  }
+
+  textAt(at: number): string {
+    this.readStringAt(at)
+    return this.bytes.toString('latin1', this.at, this.at + this.length)
+  }
+
+  /** The address of the table, string or other object that the value refers to. */
+  addressAt(at: number): number {
+    return this.words[at >> 2]
+  }
+
+  /** The address of a value by its place from the top of the stack: -1 is the last. */
+  topAt(state: number, place: number): number {
+    return this.words[(state + stateTop) >> 2] + place * valueBytes
+  }
+
+  /** Whether the table at `address` has more than a part that is an array. */
+  hasFields(address: number): boolean {
+    return this.words[(address + tableNodes) >> 2] !== this.#noNodes
+  }
+
+  /** How many elements a table without fields has before the first nil. */
+  elementCount(table: number): number {
+    const { words } = this
+    const size = words[(table + tableArraySize) >> 2]
+    let type = (words[(table + tableArray) >> 2] + valueType) >> 2
+    let count = 0
+    for (; count < size && words[type] !== typeNil; count++) type += valueBytes >> 2
+    return count
+  }
+
+  /** The address of element `index` of a table, from 0 on, valid until the next call into the interpreter. */
+  elementOf(state: number, table: number, index: number): number {
+    const { words } = this
+    if (index < words[(table + tableArraySize) >> 2]) return words[(table + tableArray) >> 2] + index * valueBytes
+    this.pushTable(state, table)
+    this.c.lua_rawgeti(state, -1, index + 1)
+    this.c.lua_settop(state, -3)
+    return this.topAt(state, 1)
+  }
+
+  /** The address of a field's value, valid until the next call into the interpreter. */
+  fieldOf(state: number, table: number, field: string): number {
+    const { c } = this
+    this.pushTable(state, table)
+    c.lua_pushlstring(state, this.name(field), field.length)
+    c.lua_rawget(state, -2)
+    c.lua_settop(state, -3)
+    return this.topAt(state, 1)
+  }
+
+  /** Whether the table at `address` has neither elements nor fields. */
+  isEmpty(address: number): boolean {
+    return !this.hasFields(address) && this.words[(address + tableArraySize) >> 2] === 0
   }
 
   // Reading.
@@ -263,5 +380,6 @@ export class Lua {
     const { buffer } = this.c?.memory ?? { buffer: new ArrayBuffer(0) }
     this.bytes = Buffer.from(buffer)
     this.words = new Int32Array(buffer)
+    this.doubles = new Float64Array(buffer)
   }
 }

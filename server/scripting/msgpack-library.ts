@@ -4,6 +4,8 @@ import type { Lua } from './lua.ts'
 import { typeBoolean, typeNumber, typeString, typeTable } from './lua.ts'
 
 const nestingMax = 16
+/** Lua's stack would take more, JavaScript's not for certain. */
+const decodedNestingMax = 1000
 const missingBytes = 'Missing bytes in input.'
 const badFormat = 'Bad data format in input.'
 const int32Max = 0x7fffffff
@@ -11,19 +13,20 @@ const int32Max = 0x7fffffff
 export function addMsgpackLibrary(lua: Lua, state: number): void {
   const { c } = lua
   const packer = new Packer(lua)
+  const reader = new Reader(lua)
   c.lua_createtable(state, 0, 8)
   lua.setFunctionField(state, 'pack', (l) => packer.pack(l))
-  lua.setFunctionField(state, 'unpack', (l) => unpack(lua, l, 0, 0, true))
+  lua.setFunctionField(state, 'unpack', (l) => unpack(lua, reader, l, 0, 0, true))
   lua.setFunctionField(state, 'unpack_one', (l) => {
     const offset = integer(c.luaL_optnumber(l, 2, 0))
     c.lua_settop(l, 1)
-    return unpack(lua, l, 1, offset, false)
+    return unpack(lua, reader, l, 1, offset, false)
   })
   lua.setFunctionField(state, 'unpack_limit', (l) => {
     const limit = integer(c.luaL_checknumber(l, 2))
     const offset = integer(c.luaL_optnumber(l, 3, 0))
     c.lua_settop(l, 1)
-    return unpack(lua, l, limit, offset, limit === 0 && offset === 0)
+    return unpack(lua, reader, l, limit, offset, limit === 0 && offset === 0)
   })
   lua.setTextField(state, '_NAME', 'cmsgpack')
   lua.setTextField(state, '_VERSION', 'lua-cmsgpack 0.4.0')
@@ -175,101 +178,126 @@ class Packer {
   }
 }
 
-function unpack(lua: Lua, state: number, limit: number, offset: number, all: boolean): number {
+function unpack(lua: Lua, reader: Reader, state: number, limit: number, offset: number, all: boolean): number {
   const { c } = lua
   lua.checkString(state, 1)
-  const data = lua.copy(state, 1)
-  if (offset < 0 || limit < 0) lua.fail(state, `Invalid request to unpack with offset of ${offset} and limit of ${data.length}.`)
-  if (offset > data.length) lua.fail(state, `Start offset ${offset} greater than input length ${data.length}.`)
-  const reader = new Reader(lua, data, offset)
+  const { at, length } = lua
+  if (offset < 0 || limit < 0) lua.fail(state, `Invalid request to unpack with offset of ${offset} and limit of ${length}.`)
+  if (offset > length) lua.fail(state, `Start offset ${offset} greater than input length ${length}.`)
+  reader.begin(at + offset, at + length)
   const most = all ? int32Max : limit
   let count = 0
-  for (; reader.at < data.length && count < most; count++) {
+  for (; !reader.isAtEnd && count < most; count++) {
     c.luaL_checkstack(state, 3, lua.name('too many return values at once; use unpack_one or unpack_limit instead.'))
-    reader.push(state)
+    reader.push(state, 0)
   }
   if (all) return count
-  c.lua_pushnumber(state, reader.at === data.length ? -1 : reader.at)
+  c.lua_pushnumber(state, reader.isAtEnd ? -1 : reader.at - at)
   c.lua_insert(state, 2)
   return count + 1
 }
 
+/** Reads values where they lie in the interpreter's memory: in a string that stays where it is while it is an argument. */
 class Reader {
-  at: number
+  at = 0
+  #end = 0
   readonly #lua: Lua
-  readonly #data: Buffer
+  /** For numbers with a sign or of more than 32 bits. */
+  readonly #number = new DataView(new ArrayBuffer(8))
 
-  constructor(lua: Lua, data: Buffer, at: number) {
+  constructor(lua: Lua) {
     this.#lua = lua
-    this.#data = data
+  }
+
+  begin(at: number, end: number): void {
     this.at = at
+    this.#end = end
   }
 
-  push(state: number): void {
-    const { c } = this.#lua
-    const code = this.#data[this.#take(state, 1)]
-    if (code < 0x80) c.lua_pushnumber(state, code)
-    else if (code >= 0xe0) c.lua_pushnumber(state, code - 256)
-    else if (code < 0x90) this.#map(state, code & 15)
-    else if (code < 0xa0) this.#array(state, code & 15)
+  get isAtEnd(): boolean {
+    return this.at >= this.#end
+  }
+
+  push(state: number, level: number): void {
+    const lua = this.#lua
+    const at = this.#take(state, 1)
+    const code = lua.bytes[at]
+    if (code < 0x80) lua.pushNumber(state, code)
+    else if (code >= 0xe0) lua.pushNumber(state, code - 256)
+    else if (code < 0x90) this.#map(state, code & 15, level)
+    else if (code < 0xa0) this.#array(state, code & 15, level)
     else if (code < 0xc0) this.#string(state, code & 31)
-    else this.#coded(state, code)
+    else this.#coded(state, code, level)
   }
 
-  #coded(state: number, code: number): void {
-    const { c } = this.#lua
-    const data = this.#data
-    if (code === 0xc0) c.lua_pushnil(state)
-    else if (code === 0xc2 || code === 0xc3) c.lua_pushboolean(state, code & 1)
-    else if (code === 0xca) c.lua_pushnumber(state, data.readFloatBE(this.#take(state, 4)))
-    else if (code === 0xcb) c.lua_pushnumber(state, data.readDoubleBE(this.#take(state, 8)))
-    else if (code >= 0xcc && code <= 0xce) c.lua_pushnumber(state, this.#size(state, 1 << (code - 0xcc)))
-    else if (code === 0xcf) c.lua_pushnumber(state, Number(data.readBigInt64BE(this.#take(state, 8))))
-    else if (code >= 0xd0 && code <= 0xd2) {
-      const bytes = 1 << (code - 0xd0)
-      c.lua_pushnumber(state, data.readIntBE(this.#take(state, bytes), bytes))
-    } else if (code === 0xd3) c.lua_pushnumber(state, Number(data.readBigInt64BE(this.#take(state, 8))))
+  #coded(state: number, code: number, level: number): void {
+    const lua = this.#lua
+    if (code === 0xc0) lua.c.lua_pushnil(state)
+    else if (code === 0xc2 || code === 0xc3) lua.pushBoolean(state, code === 0xc3)
+    else if (code === 0xca) lua.pushNumber(state, this.#bits(state, 4).getFloat32(0))
+    else if (code === 0xcb) lua.pushNumber(state, this.#bits(state, 8).getFloat64(0))
+    else if (code >= 0xcc && code <= 0xce) lua.pushNumber(state, this.#size(state, 1 << (code - 0xcc)))
+    else if (code === 0xd0) lua.pushNumber(state, this.#bits(state, 1).getInt8(0))
+    else if (code === 0xd1) lua.pushNumber(state, this.#bits(state, 2).getInt16(0))
+    else if (code === 0xd2) lua.pushNumber(state, this.#bits(state, 4).getInt32(0))
+    else if (code === 0xcf || code === 0xd3) lua.pushNumber(state, Number(this.#bits(state, 8).getBigInt64(0)))
     else if (code >= 0xd9 && code <= 0xdb) this.#string(state, this.#size(state, 1 << (code - 0xd9)))
-    else if (code === 0xdc || code === 0xdd) this.#array(state, this.#size(state, code === 0xdc ? 2 : 4))
-    else if (code === 0xde || code === 0xdf) this.#map(state, this.#size(state, code === 0xde ? 2 : 4))
-    else this.#lua.fail(state, badFormat)
+    else if (code === 0xdc || code === 0xdd) this.#array(state, this.#size(state, code === 0xdc ? 2 : 4), level)
+    else if (code === 0xde || code === 0xdf) this.#map(state, this.#size(state, code === 0xde ? 2 : 4), level)
+    else lua.fail(state, badFormat)
   }
 
   /** Where so many bytes begin, which are then read. */
   #take(state: number, bytes: number): number {
     const { at } = this
-    if (at + bytes > this.#data.length) this.#lua.fail(state, missingBytes)
+    if (at + bytes > this.#end) this.#lua.fail(state, missingBytes)
     this.at = at + bytes
     return at
   }
 
-  #size(state: number, bytes: number): number {
-    return this.#data.readUIntBE(this.#take(state, bytes), bytes)
+  /** The next bytes, to be read as a number. */
+  #bits(state: number, bytes: number): DataView {
+    const at = this.#take(state, bytes)
+    const from = this.#lua.bytes
+    for (let i = 0; i < bytes; i++) this.#number.setUint8(i, from[at + i])
+    return this.#number
+  }
+
+  #size(state: number, length: number): number {
+    const at = this.#take(state, length)
+    const { bytes } = this.#lua
+    let size = 0
+    for (let i = 0; i < length; i++) size = size * 256 + bytes[at + i]
+    return size
   }
 
   #string(state: number, length: number): void {
-    const at = this.#take(state, length)
-    this.#lua.pushBytes(state, this.#data, at, at + length)
+    this.#lua.c.lua_pushlstring(state, this.#take(state, length), length)
   }
 
-  #array(state: number, length: number): void {
+  #array(state: number, length: number, level: number): void {
     const { c } = this.#lua
-    c.luaL_checkstack(state, 3, this.#lua.name('in function mp_decode_to_lua_array'))
+    this.#descend(state, level, 'in function mp_decode_to_lua_array')
     c.lua_createtable(state, 0, 0)
     for (let i = 1; i <= length; i++) {
-      this.push(state)
+      this.push(state, level + 1)
       c.lua_rawseti(state, -2, i)
     }
   }
 
-  #map(state: number, length: number): void {
+  #map(state: number, length: number, level: number): void {
     const { c } = this.#lua
-    c.luaL_checkstack(state, 3, this.#lua.name('in function mp_decode_to_lua_hash'))
+    this.#descend(state, level, 'in function mp_decode_to_lua_hash')
     c.lua_createtable(state, 0, 0)
     for (let i = 0; i < length; i++) {
-      this.push(state)
-      this.push(state)
+      this.push(state, level + 1)
+      this.push(state, level + 1)
       c.lua_rawset(state, -3)
     }
+  }
+
+  #descend(state: number, level: number, text: string): void {
+    if (level >= decodedNestingMax) this.#lua.fail(state, `stack overflow (${text})`)
+    this.#lua.c.luaL_checkstack(state, 3, this.#lua.name(text))
   }
 }

@@ -7,9 +7,6 @@ import type { Lua } from './lua.ts'
 import { registryIndex, typeString, typeTable } from './lua.ts'
 
 const readonlyText = 'Attempt to modify a readonly table'
-/** Where in a table of the interpreter's memory stand its part that is a hash, and the size of the one that is an array. */
-const tableNodes = 16
-const tableArraySize = 28
 
 export class Protection {
   readonly #lua: Lua
@@ -21,8 +18,6 @@ export class Protection {
   readonly #shown = new Map<number, number>()
   #references = 0
   readonly #refuse: number
-  /** What the hash part of an empty table points to. */
-  #noNodes = 0
 
   constructor(lua: Lua) {
     this.#lua = lua
@@ -35,7 +30,6 @@ export class Protection {
     const real = this.keep(state)
     c.lua_createtable(state, 0, 0)
     const seen = c.lua_topointer(state, -1)
-    this.#noNodes = this.#lua.words[(seen + tableNodes) >> 2]
     c.lua_pushvalue(state, -1)
     this.#tables.set(seen, { real, seen: this.keep(state) })
     this.#addresses.push(seen)
@@ -63,11 +57,10 @@ export class Protection {
 
   /** After a script: functions such as table.insert set elements without asking a metatable. They are gone before anybody else looks. */
   clean(): void {
-    const { words } = this.#lua
     const addresses = this.#addresses
     for (let i = 0; i < addresses.length; i++) {
       const address = addresses[i] as number
-      if (words[(address + tableNodes) >> 2] !== this.#noNodes || words[(address + tableArraySize) >> 2] !== 0) this.#empty(address)
+      if (!this.#lua.isEmpty(address)) this.#empty(address)
     }
   }
 

@@ -1,42 +1,76 @@
-/** Turns what a script returns into a reply: Redis's rules. */
+/**
+ * Turns what a script returns into a reply: Redis's rules. Values are read where they lie in the interpreter's memory. A table may lie within itself:
+ * arrays are walked in a loop, so that as many as Redis allows lie within one another, maps and sets by recursion.
+ */
 import type { ReplyWriter } from '../../engine/reply-writer.ts'
 import { toInt64 } from './base-library.ts'
 import type { Lua } from './lua.ts'
-import { typeBoolean, typeNumber, typeString, typeTable } from './lua.ts'
+import { typeBoolean, typeNil, typeNumber, typeString, typeTable } from './lua.ts'
+
+/** Redis gives up where Lua's stack is full: an array within an array takes one place of it, what a map or a set has takes three. */
+const placesMax = 7995
+const placesOfMap = 3
+const mapsMax = 1000
+const stackText = 'ERR reached lua stack limit'
+
+/** An array of which a part is written. */
+interface Begun {
+  table: number
+  written: number
+  /** How many elements there are, if that is known. */
+  length: number
+  /** Otherwise its header, which is to be completed. */
+  header: number
+}
 
 export class ReplyMaker {
   readonly #lua: Lua
   /** What `redis.setresp` has said last. */
   protocol: 2 | 3 = 2
+  readonly #begun: Begun[] = []
+  #depth = 0
+  #maps = 0
 
   constructor(lua: Lua) {
     this.#lua = lua
   }
 
-  /** Writes the value at `index` of the stack. */
-  write(state: number, index: number, reply: ReplyWriter): void {
-    const { c } = this.#lua
-    c.lua_pushvalue(state, index)
-    this.#value(state, reply)
-    c.lua_settop(state, -2)
+  /** Writes the first value of the stack, nil if there is none. */
+  write(state: number, reply: ReplyWriter): void {
+    const lua = this.#lua
+    this.#depth = 0
+    this.#maps = 0
+    if (lua.argumentCount(state) === 0) reply.nil()
+    else this.#whole(state, lua.argumentAt(state, 1), reply)
   }
 
-  #value(state: number, reply: ReplyWriter): void {
+  /** Writes the value at an address, with all that is in it. */
+  #whole(state: number, at: number, reply: ReplyWriter): void {
+    const depth = this.#depth
+    this.#value(state, at, reply)
+    while (this.#depth > depth) this.#goOn(state, reply)
+  }
+
+  /** Writes a value, or begins to if it is an array. */
+  #value(state: number, at: number, reply: ReplyWriter): void {
     const lua = this.#lua
-    const { c } = lua
-    switch (c.lua_type(state, -1)) {
+    if (this.#depth + this.#maps * placesOfMap >= placesMax) {
+      reply.error(stackText)
+      return
+    }
+    switch (lua.typeAt(at)) {
       case typeString:
-        lua.readString(state, -1)
+        lua.readStringAt(at)
         reply.bulk(lua.bytes, lua.at, lua.at + lua.length)
         return
       case typeBoolean:
-        this.#boolean(reply, c.lua_toboolean(state, -1) !== 0)
+        this.#boolean(reply, lua.booleanAt(at))
         return
       case typeNumber:
-        this.#integer(reply, c.lua_tonumber(state, -1))
+        this.#integer(reply, lua.numberAt(at))
         return
       case typeTable:
-        this.#table(state, reply)
+        this.#table(state, lua.addressAt(at), reply)
         return
       default:
         reply.nil()
@@ -54,115 +88,119 @@ export class ReplyMaker {
     else reply.bigInteger(toInt64(n))
   }
 
-  #table(state: number, reply: ReplyWriter): void {
+  #table(state: number, table: number, reply: ReplyWriter): void {
+    if (!this.#lua.hasFields(table)) {
+      const length = this.#lua.elementCount(table)
+      reply.array(length)
+      this.#begin(table, length, -1)
+    } else if (!this.#special(state, table, reply)) this.#begin(table, -1, reply.arrayDeferred())
+  }
+
+  #begin(table: number, length: number, header: number): void {
+    const begun = this.#begun[this.#depth++]
+    if (begun === undefined) this.#begun.push({ table, written: 0, length, header })
+    else {
+      begun.table = table
+      begun.written = 0
+      begun.length = length
+      begun.header = header
+    }
+  }
+
+  /** Writes the next element of the innermost array, or ends it. */
+  #goOn(state: number, reply: ReplyWriter): void {
     const lua = this.#lua
-    const { c } = lua
-    if (c.lua_checkstack(state, 8) === 0) {
-      reply.error('ERR reached lua stack limit')
+    const begun = this.#begun[this.#depth - 1] as Begun
+    if (begun.written === begun.length) {
+      this.#depth--
       return
     }
-    const text = this.#text(state, 'err') ?? this.#text(state, 'ok')
-    if (text !== undefined) {
-      if (this.#isError) reply.error(text)
-      else reply.status(text.replace(/[\r\n]/g, ' '))
-    } else if (this.#field(state, 'double', typeNumber)) {
-      const n = c.lua_tonumber(state, -1)
-      c.lua_settop(state, -2)
-      reply.double(n)
-    } else if (this.#field(state, 'map', typeTable)) this.#map(state, reply)
-    else if (this.#field(state, 'set', typeTable)) this.#set(state, reply)
-    else if (this.#field(state, 'big_number', typeString)) this.#bigNumber(state, reply)
-    else if (!this.#field(state, 'verbatim_string', typeTable) || !this.#verbatim(state, reply)) this.#array(state, reply)
-  }
-
-  #isError = false
-
-  #text(state: number, field: 'err' | 'ok'): string | undefined {
-    this.#isError = field === 'err'
-    if (!this.#field(state, field, typeString)) return undefined
-    const text = this.#lua.text(state, -1)
-    this.#lua.c.lua_settop(state, -2)
-    return text
-  }
-
-  /** Pushes a field of the table on top of the stack, if it is there with that type. */
-  #field(state: number, field: string, type: number): boolean {
-    const { c } = this.#lua
-    this.#lua.pushText(state, field)
-    c.lua_rawget(state, -2)
-    if (c.lua_type(state, -1) === type) return true
-    c.lua_settop(state, -2)
-    return false
-  }
-
-  #array(state: number, reply: ReplyWriter): void {
-    const { c } = this.#lua
-    const header = reply.arrayDeferred()
-    let length = 0
-    for (;;) {
-      c.lua_rawgeti(state, -1, length + 1)
-      if (c.lua_type(state, -1) === 0) break
-      this.#value(state, reply)
-      c.lua_settop(state, -2)
-      length++
+    const at = lua.elementOf(state, begun.table, begun.written)
+    if (begun.length < 0 && lua.typeAt(at) === typeNil) {
+      this.#depth--
+      reply.resolve(begun.header, begun.written)
+      return
     }
-    c.lua_settop(state, -2)
-    reply.resolve(header, length)
+    begun.written++
+    this.#value(state, at, reply)
   }
 
-  #map(state: number, reply: ReplyWriter): void {
-    const { c } = this.#lua
-    const header = reply.mapDeferred()
+  /** Writes a table that stands for something else than an array; false if it does not. */
+  #special(state: number, table: number, reply: ReplyWriter): boolean {
+    const lua = this.#lua
+    let at = this.#field(state, table, 'err', typeString)
+    if (at !== 0) {
+      reply.error(lua.textAt(at))
+      return true
+    }
+    at = this.#field(state, table, 'ok', typeString)
+    if (at !== 0) {
+      reply.status(lineOf(lua.textAt(at)))
+      return true
+    }
+    at = this.#field(state, table, 'double', typeNumber)
+    if (at !== 0) {
+      reply.double(lua.numberAt(at))
+      return true
+    }
+    at = this.#field(state, table, 'map', typeTable)
+    if (at !== 0) {
+      this.#pairs(state, lua.addressAt(at), reply, true)
+      return true
+    }
+    at = this.#field(state, table, 'set', typeTable)
+    if (at !== 0) {
+      this.#pairs(state, lua.addressAt(at), reply, false)
+      return true
+    }
+    at = this.#field(state, table, 'big_number', typeString)
+    if (at !== 0) {
+      bigNumber(lineOf(lua.textAt(at)), reply)
+      return true
+    }
+    at = this.#field(state, table, 'verbatim_string', typeTable)
+    return at !== 0 && this.#verbatim(state, lua.addressAt(at), reply)
+  }
+
+  /** The address of a field's value, if it has that type, else 0: to be read before anything else. */
+  #field(state: number, table: number, field: string, type: number): number {
+    const at = this.#lua.fieldOf(state, table, field)
+    return this.#lua.typeAt(at) === type ? at : 0
+  }
+
+  /** Writes a map, or of a set what would be the keys of a map. */
+  #pairs(state: number, table: number, reply: ReplyWriter, isMap: boolean): void {
+    const lua = this.#lua
+    const { c } = lua
+    if (this.#maps >= mapsMax || c.lua_checkstack(state, 8) === 0) {
+      reply.error(stackText)
+      return
+    }
+    this.#maps++
+    const header = isMap ? reply.mapDeferred() : reply.setDeferred()
     let length = 0
+    lua.pushTable(state, table)
     for (c.lua_pushnil(state); c.lua_next(state, -2) !== 0; length++) {
+      this.#whole(state, lua.topAt(state, -2), reply)
+      if (isMap) this.#whole(state, lua.topAt(state, -1), reply)
       // The key is needed to go on.
-      c.lua_pushvalue(state, -2)
-      this.#value(state, reply)
-      c.lua_settop(state, -2)
-      this.#value(state, reply)
       c.lua_settop(state, -2)
     }
     c.lua_settop(state, -2)
+    this.#maps--
     reply.resolve(header, length)
   }
 
-  #set(state: number, reply: ReplyWriter): void {
-    const { c } = this.#lua
-    const header = reply.setDeferred()
-    let length = 0
-    for (c.lua_pushnil(state); c.lua_next(state, -2) !== 0; length++) {
-      c.lua_settop(state, -2)
-      c.lua_pushvalue(state, -1)
-      this.#value(state, reply)
-      c.lua_settop(state, -2)
-    }
-    c.lua_settop(state, -2)
-    reply.resolve(header, length)
-  }
-
-  #bigNumber(state: number, reply: ReplyWriter): void {
-    const text = (this.#lua.text(state, -1) as string).replace(/[\r\n]/g, ' ')
-    this.#lua.c.lua_settop(state, -2)
-    if (reply.protocol === 3) {
-      const line = Buffer.from(`(${text}\r\n`, 'latin1')
-      reply.raw(line, 0, line.length)
-    } else {
-      const bytes = Buffer.from(text, 'latin1')
-      reply.bulk(bytes, 0, bytes.length)
-    }
-  }
-
-  /** False, and nothing of it left on the stack, when it is not what it should be. */
-  #verbatim(state: number, reply: ReplyWriter): boolean {
-    const { c } = this.#lua
-    const isWhole = this.#field(state, 'format', typeString) && this.#fieldBelow(state)
-    if (!isWhole) {
-      c.lua_settop(state, -2)
-      return false
-    }
-    const format = (this.#lua.text(state, -2) as string).padEnd(3, ' ').slice(0, 3)
-    const bytes = this.#lua.copy(state, -1)
-    c.lua_settop(state, -4)
+  /** False when it is not what it should be. */
+  #verbatim(state: number, table: number, reply: ReplyWriter): boolean {
+    const lua = this.#lua
+    const formatAt = this.#field(state, table, 'format', typeString)
+    if (formatAt === 0) return false
+    const format = lua.textAt(formatAt).padEnd(3, ' ').slice(0, 3)
+    const at = this.#field(state, table, 'string', typeString)
+    if (at === 0) return false
+    lua.readStringAt(at)
+    const bytes = Buffer.from(lua.bytes.subarray(lua.at, lua.at + lua.length))
     if (reply.protocol !== 3) reply.bulk(bytes, 0, bytes.length)
     else {
       const head = Buffer.from(`=${bytes.length + 4}\r\n${format}:`, 'latin1')
@@ -172,14 +210,14 @@ export class ReplyMaker {
     }
     return true
   }
+}
 
-  /** With the format pushed: pushes the text, or takes the format off again. */
-  #fieldBelow(state: number): boolean {
-    const { c } = this.#lua
-    this.#lua.pushText(state, 'string')
-    c.lua_rawget(state, -3)
-    if (c.lua_type(state, -1) === typeString) return true
-    c.lua_settop(state, -3)
-    return false
-  }
+function lineOf(text: string): string {
+  return text.replace(/[\r\n]/g, ' ')
+}
+
+function bigNumber(text: string, reply: ReplyWriter): void {
+  const bytes = Buffer.from(reply.protocol === 3 ? `(${text}\r\n` : text, 'latin1')
+  if (reply.protocol === 3) reply.raw(bytes, 0, bytes.length)
+  else reply.bulk(bytes, 0, bytes.length)
 }

@@ -3,6 +3,10 @@ import type { Lua } from './lua.ts'
 import { pushError } from './redis-library.ts'
 
 const cr = 0x0d
+/** Of the stack, for what is within what. */
+const roomPerLevel = 6
+/** The elements of longer arrays do not lie on the stack together. */
+const gatheredMax = 1000
 
 export class ReplyReader {
   readonly #lua: Lua
@@ -28,7 +32,7 @@ export class ReplyReader {
         this.#bulk(state)
         return
       case 0x3a: // :
-        c.lua_pushnumber(state, this.#integer())
+        this.#lua.pushNumber(state, this.#integer())
         return
       case 0x2b: // +
         this.#field(state, 'ok')
@@ -44,7 +48,7 @@ export class ReplyReader {
         c.lua_pushnil(state)
         return
       case 0x23: // #
-        c.lua_pushboolean(state, this.#line() === 't' ? 1 : 0)
+        this.#lua.pushBoolean(state, this.#line() === 't')
         return
       case 0x2c: // ,
         this.#double(state)
@@ -67,10 +71,9 @@ export class ReplyReader {
   }
 
   #bulk(state: number): void {
-    const { c } = this.#lua
     const length = this.#integer()
     if (length < 0) {
-      c.lua_pushboolean(state, 0)
+      this.#lua.pushBoolean(state, false)
       return
     }
     this.#lua.pushBytes(state, this.#bytes, this.#at, this.#at + length)
@@ -81,7 +84,12 @@ export class ReplyReader {
     const { c } = this.#lua
     const length = this.#integer()
     if (length < 0) {
-      c.lua_pushboolean(state, 0)
+      this.#lua.pushBoolean(state, false)
+      return
+    }
+    if (length <= gatheredMax && c.lua_checkstack(state, length + roomPerLevel) !== 0) {
+      for (let i = 0; i < length; i++) this.#value(state)
+      this.#lua.gather(state, length)
       return
     }
     this.#deeper(state)
@@ -152,7 +160,7 @@ export class ReplyReader {
   }
 
   #deeper(state: number): void {
-    this.#lua.c.luaL_checkstack(state, 6, this.#lua.name('reply nested too deeply'))
+    this.#lua.c.luaL_checkstack(state, roomPerLevel, this.#lua.name('reply nested too deeply'))
   }
 
   #integer(): number {

@@ -5,7 +5,7 @@
  */
 import { Arguments } from '../../engine/arguments.ts'
 import { formatDouble } from '../../engine/double.ts'
-
+import { formatInteger } from '../../engine/integer.ts'
 import { OutputBuffer } from '../../engine/output-buffer.ts'
 import { ReplyWriter } from '../../engine/reply-writer.ts'
 import type { ColdSet } from '../../storage/cold-set.ts'
@@ -51,6 +51,8 @@ export interface ScriptRights {
 
 const restartsMax = 8
 const argumentBytes = 16 * 1024
+/** Of 32 bits, as digits. */
+const integerBytes = 11
 const logLevels = ['debug', 'debug', 'info', 'warn'] as const
 
 export class ScriptCalls implements RedisHost {
@@ -130,7 +132,6 @@ export class ScriptCalls implements RedisHost {
   /** Copies the command on the stack; what is wrong with it, or undefined. */
   #takeArguments(state: number): string | undefined {
     const { lua } = this
-    const { c } = lua
     const args = this.#args
     const count = lua.argumentCount(state)
     args.clear()
@@ -138,24 +139,33 @@ export class ScriptCalls implements RedisHost {
     if (count === 0) return 'ERR Please specify at least one argument for this redis lib call'
     let end = 0
     for (let i = 1; i <= count; i++) {
-      const type = lua.argumentType(state, i)
-      if (type === typeNumber) end = this.#addText(numberText(c.lua_tonumber(state, i)), end)
-      else if (type === typeString) end = this.#addString(state, i, end)
+      const at = lua.argumentAt(state, i)
+      const type = lua.typeAt(at)
+      if (type === typeNumber) end = this.#addNumber(lua.numberAt(at), end)
+      else if (type === typeString) end = this.#addString(at, end)
       else return 'ERR Lua redis lib command arguments must be strings or integers'
     }
     return undefined
   }
 
-  #addText(text: string, at: number): number {
+  #addNumber(n: number, at: number): number {
+    if (n === (n | 0) && !Object.is(n, -0)) {
+      this.#makeRoom(at + integerBytes)
+      const end = formatInteger(this.#room, at, n)
+      this.#args.push(at, end)
+      return end
+    }
+    // As C's `%.17g` writes it.
+    const text = formatDouble(n)
     this.#makeRoom(at + text.length)
     this.#room.write(text, at, 'latin1')
     this.#args.push(at, at + text.length)
     return at + text.length
   }
 
-  #addString(state: number, index: number, at: number): number {
+  #addString(value: number, at: number): number {
     const { lua } = this
-    lua.readStringArgument(state, index)
+    lua.readStringAt(value)
     const { bytes, at: from, length } = lua
     this.#makeRoom(at + length)
     const room = this.#room
@@ -248,9 +258,4 @@ export class ScriptCalls implements RedisHost {
 
   /** Where in the output the next reply will begin. */
   #replyStart = 0
-}
-
-/** As C's `%.17g` writes it. */
-function numberText(n: number): string {
-  return n === (n | 0) && !Object.is(n, -0) ? String(n) : formatDouble(n)
 }

@@ -156,6 +156,7 @@ export class Scripting {
   loadLibrary(code: Buffer): readonly RegisteredFunction[] | string {
     const { interpreter } = this
     const compiled = interpreter.compile(code, code.indexOf(0x0a), '@user_function')
+    if (interpreter.isLost) this.#giveUpInterpreter()
     if (typeof compiled === 'string') return `Error compiling function: ${compiled}`
     const { clock } = this.#host
     const untilMs = clock.monotonicMs() + loadMsMax
@@ -164,6 +165,7 @@ export class Scripting {
     interpreter.endText = 'FUNCTION LOAD timeout'
     const registered = interpreter.loadLibrary(compiled)
     interpreter.end()
+    this.#replaceWorn()
     return typeof registered === 'string' ? `Error registering functions: ${registered}` : registered
   }
 
@@ -230,7 +232,10 @@ export class Scripting {
   #compiled(script: Script): Script | string {
     if (script.reference !== 0) return script
     const compiled = this.interpreter.compile(script.source, script.start, '@user_script')
-    if (typeof compiled === 'string') return `ERR Error compiling script (new function): ${compiled}`
+    if (typeof compiled === 'string') {
+      this.#replaceWorn()
+      return `ERR Error compiling script (new function): ${compiled}`
+    }
     script.reference = compiled
     return script
   }
@@ -343,15 +348,20 @@ export class Scripting {
     this.#maker.protocol = this.#calls.protocol
     const { position } = reply
     const { thread } = interpreter
-    const isWritten = interpreter.use(() => this.#maker.write(thread, 1, reply))
+    const isWritten = interpreter.use(() => this.#maker.write(thread, reply))
     if (isWritten) return
     reply.rewindTo(position)
     reply.error('ERR not enough memory')
   }
 
   #end(): void {
-    const interpreter = this.#interpreter as Interpreter
-    interpreter.end()
-    if (interpreter.lua.heldBytes > keptBytesMax) this.#giveUpInterpreter()
+    this.interpreter.end()
+    this.#replaceWorn()
+  }
+
+  /** Gives the interpreter up if it has become too large, or was lost. */
+  #replaceWorn(): void {
+    const { isLost, lua } = this.interpreter
+    if (isLost || lua.heldBytes > keptBytesMax) this.#giveUpInterpreter()
   }
 }

@@ -5,7 +5,7 @@ import { Keyspace } from '../../engine/keyspace/keyspace.ts'
 import { noObserver } from '../../engine/keyspace/observer.ts'
 import { Mutator } from '../../engine/mutation/mutator.ts'
 import { PackedCursor } from '../../engine/types/packed-fields.ts'
-import { PipelinedKeys, pipelinedKeysMax } from '../../server/resp/pipelined-keys.ts'
+import { PipelinedKeys, pipelinedRequestsMax } from '../../server/resp/pipelined-keys.ts'
 import { chance } from '../chance.ts'
 
 function keyspaceWith(...keys: string[]): Keyspace {
@@ -91,10 +91,24 @@ describe('the cache prefetch', () => {
     expect(shown(`${get('a')}*1\r\n$4\r\nPING\r\n`)).toEqual(['a'])
     expect(shown(get('a') + get('cut off').slice(0, -3))).toEqual(['a'])
     expect(shown('*2\r\n$x\r\n')).toEqual([])
+    const script = (name: string, ...keys: string[]): string =>
+      [name, 'text', String(keys.length), ...keys, 'argument'].reduce(
+        (all, each) => `${all}$${each.length}\r\n${each}\r\n`,
+        `*${keys.length + 4}\r\n`,
+      )
+    expect(shown(get('a') + script('EVAL', 'x', 'y') + script('fcall_ro', 'z') + script('EVALSHA') + get('b'))).toEqual([
+      'a',
+      'x',
+      'y',
+      'z',
+      'b',
+    ])
+    expect(shown(script('EVALSHA', ...'abcdefghijkl') + get('m'))).toEqual(['a', 'b', 'c', 'd', 'm'])
+    expect(shown(get('a') + script('EVAL', 'x', 'y').slice(0, -3))).toEqual(['a'])
     const buffer = Buffer.from(get('a') + set)
     keys.find(buffer, 0, buffer.length)
     const elements = [0, 1].map((i) => buffer.toString('latin1', keys.elementStarts[i], keys.elementEnds[i]))
     expect(elements).toEqual(['', 'value'])
-    expect(shown(get('k').repeat(pipelinedKeysMax + 9))).toHaveLength(pipelinedKeysMax)
+    expect(shown(get('k').repeat(pipelinedRequestsMax + 9))).toHaveLength(pipelinedRequestsMax)
   })
 })

@@ -135,6 +135,23 @@ function rangeOf(bytes: Buffer): SharedRange {
 }
 
 describe('Connection', () => {
+  it('lets replies leave, and others be served, after a millisecond of work', async () => {
+    const { turn, pipe, handler } = open()
+    const request = handler.request.bind(handler)
+    handler.request = (connection, args) => {
+      if (args.is(0, 'LONG')) turn.reachedMs += 1
+      return request(connection, args)
+    }
+    pipe.deliver('LONG 1\r\nPING 2\r\nLONG 3\r\nLONG 4\r\nPI')
+    expect(handler.seen).toEqual(['LONG 1'])
+    pipe.deliver('NG 5\r\n')
+    pipe.finish()
+    expect(handler.seen).toEqual(['LONG 1'])
+    for (let i = 0; i < 5; i++) await turnOver()
+    expect(pipe.writes).toEqual(['+LONG 1\r\n', '+PING 2\r\n+LONG 3\r\n', '+LONG 4\r\n', '+PING 5\r\n'])
+    expect(pipe.ended).toBe(true)
+  })
+
   it('answers all requests of a turn in one write, after the hooks', async () => {
     const { turn, pipe, pool, host } = open()
     const order: string[] = []
