@@ -11,12 +11,21 @@ import { Separator } from '../tree/separator.ts'
 import { TreeElements } from '../tree/tree-elements.ts'
 import type { TreeLeaves } from '../tree/tree-leaves.ts'
 import { LeafRow } from '../tree/tree-shape.ts'
-import { ownBytes, ownKind, PendingCursor, pendingBytes, pendingKind, pendingLayout, unitAt } from './stream-group-leaf.ts'
+import {
+  deliveryBytes,
+  ownBytes,
+  ownKind,
+  PendingCursor,
+  pendingBytes,
+  pendingKind,
+  pendingLayout,
+  unitAt,
+  writeDelivered,
+  writeOwn,
+} from './stream-group-leaf.ts'
 import { idBytes, StreamId } from './stream-id.ts'
 import { firstOfUnit, pendingSeparator } from './stream-separator.ts'
 
-/** In the payload of *deliver*, for each id. */
-export const deliveryBytes = idBytes + 18
 /** In the payload of *acknowledge*, for each id. */
 export const acknowledgedBytes = idBytes + 4
 const scratch = new StreamId()
@@ -101,12 +110,8 @@ export class StreamPending {
     return ~(packedHeaderBytes + low * size)
   }
 
-  /** Whether a group has nothing pending from an id on. */
-  endsBefore(root: number, group: number, id: StreamId): boolean {
-    return this.#endsBefore(root, group, id, pendingBytes)
-  }
-
-  #endsBefore(root: number, unit: number, id: StreamId, size: number): boolean {
+  /** Whether a group has nothing pending from an id on; or a consumer, whose elements have another size. */
+  endsBefore(root: number, unit: number, id: StreamId, size = pendingBytes): boolean {
     const { leaves } = this
     const found = this.#search(root, unit, id, size)
     const at = this.#at
@@ -155,32 +160,17 @@ export class StreamPending {
       }
       return
     }
-    this.#append(root, group, pendingBytes, bytes, from, count, lsn, (into, position, at) => {
-      into[position] = pendingKind
-      for (let i = 0; i < idBytes; i++) into[position + 1 + i] = bytes[at + i]
-      into[position + 17] = consumer >>> 24
-      into[position + 18] = consumer >>> 16
-      into[position + 19] = consumer >>> 8
-      into[position + 20] = consumer
-      for (let i = 0; i < 6; i++) into[position + 21 + i] = bytes[at + 25 - i]
-      for (let i = 0; i < 8; i++) into[position + 27 + i] = bytes[at + 26 + i]
-    })
-    this.#append(root, consumer, ownBytes, bytes, from, count, lsn, (into, position, at) => {
-      into[position] = ownKind
-      for (let i = 0; i < idBytes; i++) into[position + 1 + i] = bytes[at + i]
-    })
+    this.#append(root, group, pendingBytes, bytes, from, count, lsn, (into, position, at) =>
+      writeDelivered(into, position, consumer, bytes, at),
+    )
+    this.#append(root, consumer, ownBytes, bytes, from, count, lsn, (into, position, at) => writeOwn(into, position, bytes, at))
   }
 
   /** Whether ids follow each other in order, behind all that a group and a consumer have pending. */
   #comesBehind(root: number, group: number, consumer: number, bytes: Buffer, from: number, count: number): boolean {
-    if (count < 2) return false
-    const last = scratch.read(bytes, from)
-    if (!this.#endsBefore(root, group, last, pendingBytes) || !this.#endsBefore(root, consumer, last, ownBytes)) return false
-    for (let i = 1, at = from + deliveryBytes; i < count; i++, at += deliveryBytes) {
-      if (last.compareAt(bytes, at) >= 0) return false
-      last.read(bytes, at)
-    }
-    return true
+    if (count < 2 || !areInOrder(bytes, from, deliveryBytes, count)) return false
+    const first = scratch.read(bytes, from)
+    return this.endsBefore(root, group, first) && this.endsBefore(root, consumer, first, ownBytes)
   }
 
   /** Puts elements, which `write` writes at a position, behind all others of a unit. `bytes[from, …)` has their ids. */
@@ -272,9 +262,10 @@ export class StreamPending {
    * leaf at a time. Returns how many were pending.
    */
   acknowledgeAll(root: number, group: number, bytes: Buffer, from: number, count: number, lsn: number): number {
-    const positions = Uint32Array.from({ length: count }, (_, i) => from + i * acknowledgedBytes)
+    const positions = new Uint32Array(count)
+    for (let i = 0; i < count; i++) positions[i] = from + i * acknowledgedBytes
     const id = scratch
-    if (!areInOrder(bytes, positions)) {
+    if (!areInOrder(bytes, from, acknowledgedBytes, count)) {
       let acknowledged = 0
       for (const at of positions) {
         if (this.acknowledge(root, group, bytes.readUInt32LE(at + idBytes), id.read(bytes, at), lsn)) acknowledged++
@@ -282,13 +273,13 @@ export class StreamPending {
       return acknowledged
     }
     const byConsumer = new Map<number, number[]>()
-    for (const at of positions) {
-      const consumer = bytes.readUInt32LE(at + idBytes)
+    for (let i = 0; i < count; i++) {
+      const consumer = bytes.readUInt32LE(positions[i] + idBytes)
       const own = byConsumer.get(consumer)
-      if (own === undefined) byConsumer.set(consumer, [at])
-      else own.push(at)
+      if (own === undefined) byConsumer.set(consumer, [positions[i]])
+      else own.push(positions[i])
     }
-    for (const [consumer, own] of byConsumer) this.#removeAll(root, consumer, ownBytes, bytes, own, lsn)
+    for (const [unit, ids] of byConsumer) this.#removeAll(root, unit, ownBytes, bytes, ids, lsn)
     return this.#removeAll(root, group, pendingBytes, bytes, positions, lsn)
   }
 
@@ -482,8 +473,8 @@ export class StreamPending {
   }
 }
 
-/** Whether ids at some positions follow each other in order. */
-function areInOrder(bytes: Buffer, positions: Uint32Array): boolean {
-  for (let i = 1; i < positions.length; i++) if (scratch.read(bytes, positions[i - 1]).compareAt(bytes, positions[i]) >= 0) return false
+/** Whether `count` ids, so many bytes from each other, follow each other in order. */
+function areInOrder(bytes: Buffer, from: number, stride: number, count: number): boolean {
+  for (let i = 1, at = from; i < count; i++, at += stride) if (scratch.read(bytes, at).compareAt(bytes, at + stride) >= 0) return false
   return true
 }

@@ -23,10 +23,11 @@ import type { CollectionEdit, CollectionType } from './collection-type.ts'
 import type { Collections } from './collections.ts'
 import { StreamAppend } from './stream-append.ts'
 import { StreamEntries } from './stream-entries.ts'
+import { deliveryBytes } from './stream-group-leaf.ts'
 import { StreamGroups } from './stream-groups.ts'
 import { idBytes, StreamId } from './stream-id.ts'
 import { EntryFields } from './stream-node.ts'
-import { acknowledgedBytes, deliveryBytes, StreamPending } from './stream-pending.ts'
+import { acknowledgedBytes, StreamPending } from './stream-pending.ts'
 import { StreamRemoval } from './stream-removal.ts'
 
 export const appendEdit = 1
