@@ -209,7 +209,9 @@ export class StoredResult implements CombinedResult {
   #setScores(members: MemberList): void {
     const { entry } = this
     const growth = this.#growth.clear()
-    for (let i = 0; i < members.count; i++) {
+    // A tree stays one, whatever comes.
+    const isTree = entry !== 0 && this.#x.keyspace.entries.isTree(entry)
+    for (let i = 0; i < members.count && !isTree; i++) {
       const isNew = entry === 0 || !this.#has(entry, members.buffer, members.start(i), members.end(i))
       if (isNew) growth.add(members.end(i) - members.start(i))
     }

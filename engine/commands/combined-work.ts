@@ -92,6 +92,8 @@ export class CombinationWork implements StagedWork {
   /** For one member. */
   readonly #lookUps: number
   #result!: TreeResult | StoredResult
+  /** Of the result's order. */
+  #seed = 0
   /** Numbers of sources that are still to be walked over, the first at present. */
   #walks: number[] = []
   #cursor = 0
@@ -135,10 +137,9 @@ export class CombinationWork implements StagedWork {
     this.#phase = 'filling'
     this.#image = undefined
     const { all } = this.#sources
-    const seed = this.#walks.map((number) => this.#sources.seed(all[number] as Source)).find((each) => each !== 0)
-    this.#result = isStored
-      ? new StoredResult(this.#x, isSorted, seed ?? this.#x.random.nextUint32())
-      : new TreeResult(this.#x, isSorted, seed ?? this.#x.random.nextUint32())
+    const seeds = this.#walks.map((number) => this.#sources.seed(all[number] as Source))
+    this.#seed = seeds.find((each) => each !== 0) ?? this.#x.random.nextUint32()
+    this.#result = isStored ? new StoredResult(this.#x, isSorted, this.#seed) : new TreeResult(this.#x, isSorted, this.#seed)
   }
 
   /** Of the sources that the command walks over: each once, and unless they are taken one after the other only trees. */
@@ -189,7 +190,7 @@ export class CombinationWork implements StagedWork {
       if (sources.hasCold) return false
     }
     if (this.#phase === 'scoring') {
-      if (this.#batchOf >= 0 && this.#accumulates) this.#accumulate(this.#batch, this.#batchOf)
+      if (this.#batchOf >= 0 && this.#accumulates) this.#inOrder(() => this.#accumulate(this.#batch, this.#batchOf))
       else this.#score(this.#batch, this.#batchOf)
       this.#phase = 'putting'
       if (this.#result.hasCold) return false
@@ -278,12 +279,25 @@ export class CombinationWork implements StagedWork {
     }
   }
 
+  /** Looks members of the batch up in the result: in its order, if the source that they are of has the same. */
+  #inOrder(look: () => void): void {
+    const { sets, sortedSets } = this.#x.mutator.types
+    const source = this.#sources.all[this.#batchOf]
+    const trees = this.#plan.isSorted ? sortedSets.trees : sets.trees
+    trees.comesInOrder = source !== undefined && this.#sources.seed(source) === this.#seed
+    try {
+      look()
+    } finally {
+      trees.comesInOrder = false
+    }
+  }
+
   #put(): void {
     const { arena } = this.#x.keyspace
     const batch = this.#batch
     // Nothing may be missing half-way.
     arena.reserveSlots(4 * batch.bytes + 512 * batch.count)
-    this.#result.set(batch, this.#scores)
+    this.#inOrder(() => this.#result.set(batch, this.#scores))
     arena.releaseReserved()
     batch.clear()
     this.#phase = 'filling'
