@@ -176,34 +176,27 @@ export const wantsGroupRead: WantsOf = ofLarge('wantsGroupRead', (streams, root,
   }
   groupLastId(groups.group, from)
   entries.wantRange(root, from, greatest, count + 1, false, wants)
-  wantReceiving(streams, root, group, consumer, count, wants)
+  wantReceiving(streams, root, group, consumer, wants)
 })
 
 /** As `wantsGroupRead` of a stream whose entries were rendered beforehand. */
-export const wantsDelivered: WantsOf = ofLarge('wantsDelivered', (streams, root, args, key, wants) => {
+export const wantsDelivered: WantsOf = ofLarge('wantsDelivered', (streams, root, args, _key, wants) => {
   const { groups } = streams
-  const { count } = readOptions(args, key)
   let at = 1
   while (at < args.count && !args.is(at, 'GROUP')) at++
   if (!knowsNames(streams, root, args, at + 1, at + 2, wants)) return
   const group = groups.group.unit
   const consumer = groups.consumer.unit
   groupLastId(groups.group, from)
-  wantReceiving(streams, root, group, consumer, count, wants)
+  wantReceiving(streams, root, group, consumer, wants)
 })
 
 /** Wants the first entry, and what a group and a consumer have pending behind the id `from`. */
-function wantReceiving(
-  { entries, pending }: StreamType,
-  root: number,
-  group: number,
-  consumer: number,
-  count: number,
-  wants: ColdWants,
-): void {
+function wantReceiving({ entries, pending }: StreamType, root: number, group: number, consumer: number, wants: ColdWants): void {
   entries.wantRange(root, least, greatest, 1, false, wants)
   pending.wantFrom(root, group, from, all, wants)
-  pending.eachResident(root, group, true, from, count + 1, (id, former) => pending.want(root, former, id, wants))
+  // Of these some may be pending whose entries are gone: how many there are before the last that is delivered, nobody knows.
+  pending.eachResident(root, group, true, from, all, (id, former) => pending.want(root, former, id, wants))
   if (consumer !== 0) pending.wantFrom(root, consumer, from, all, wants)
 }
 

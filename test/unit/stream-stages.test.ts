@@ -80,6 +80,19 @@ describe('XREADGROUP of all that a group has not read', () => {
   })
 })
 
+it('XREADGROUP wants where entries are pending that are delivered again, behind many that are gone', async () => {
+  const more = ['XREADGROUP', 'GROUP', 'g', 'other', 'COUNT', '300', 'STREAMS', 's', '>']
+  for (const engine of [cold, plain]) {
+    await engine.ask(...more)
+    await engine.ask('XDEL', 's', ...Array.from({ length: 250 }, (_, i) => `${i + 1}-1`))
+    await engine.ask('XGROUP', 'SETID', 's', 'g', '0')
+  }
+  cold.engine.execution.limits.slicedValueBytes = 2 ** 30
+  cold.freeze(1)
+  const words = ['XREADGROUP', 'GROUP', 'g', 'c', 'COUNT', '3', 'STREAMS', 's', '>']
+  expect(formatInline(await cold.ask(...words))).toBe(formatInline(await plain.ask(...words)))
+})
+
 describe('XINFO STREAM FULL of a large stream', () => {
   const words = ['XINFO', 'STREAM', 's', 'FULL', 'COUNT', '0']
 
