@@ -205,24 +205,22 @@ export class StreamPending {
 
   /** Has `#at`, a full leaf, followed by another one for up to `count` elements from an id on. Returns how many fit; one, and no other leaf, if the id has to stay with those before. */
   #beginLeaf(unit: number, id: StreamId, size: number, count: number, lsn: number): number {
-    const { leaves } = this
     if (!this.#mayBegin(unit, id, size)) return 1
-    const fitting = Math.max(1, Math.floor((leaves.leafBytesMax - packedHeaderBytes) / size))
-    const bytes = packedHeaderBytes + Math.min(count, fitting) * size
-    leaves.create(this.#at, pendingSeparator(unit, id, this.#separator), leaves.roomToGrow(bytes), lsn)
+    const fitting = Math.max(1, Math.floor((this.leaves.leafBytesMax - packedHeaderBytes) / size))
+    const room = this.leaves.roomToGrow(packedHeaderBytes + Math.min(count, fitting) * size)
+    this.leaves.create(this.#at, pendingSeparator(unit, id, this.#separator), room, lsn)
     return fitting
   }
 
   /** Whether a leaf may begin with an id behind the last one of `#at`: separators do not tell very late ones from each other. */
   #mayBegin(unit: number, id: StreamId, size: number): boolean {
-    const { leaves } = this
+    const { values, nodes } = this.leaves
     const { node, row } = this.#at
     const separator = pendingSeparator(unit, id, this.#separator)
-    if (separator.compare(leaves.values.arena.words(node), leaves.nodes.rowAt(node, row)) <= 0) return false
-    const ref = leaves.ref(this.#at)
-    const bytes = leaves.values.bytes(ref)
-    const end = leaves.values.start(ref) + leaves.nodes.bytes(node, row)
-    this.#last.read(bytes, end - size + 1)
+    if (separator.compare(values.arena.words(node), nodes.rowAt(node, row)) <= 0) return false
+    const ref = this.leaves.ref(this.#at)
+    const end = values.start(ref) + nodes.bytes(node, row)
+    this.#last.read(values.bytes(ref), end - size + 1)
     return separator.compare(pendingSeparator(unit, this.#last, this.#former).words, 0) > 0
   }
 
@@ -285,8 +283,7 @@ export class StreamPending {
 
   /** Removes the ids at some positions of `bytes`, which are in order. Returns how many there were. */
   #removeAll(root: number, unit: number, size: number, bytes: Buffer, positions: ArrayLike<number>, lsn: number): number {
-    const { leaves } = this
-    const { nodes, values } = leaves
+    const { nodes, values } = this.leaves
     const at = this.#at
     const id = scratch
     let removed = 0
@@ -298,7 +295,7 @@ export class StreamPending {
       }
       const used = nodes.bytes(at.node, at.row)
       const position = this.#elements.resize(at, found, size, size)
-      const into = values.bytes(leaves.ref(at))
+      const into = values.bytes(this.leaves.ref(at))
       const end = position - found + used
       let to = position
       for (let element = position; element < end; element += size) {
@@ -324,11 +321,10 @@ export class StreamPending {
   #shorten(by: number, size: number, lsn: number): void {
     const { leaves } = this
     const at = this.#at
-    const before = leaves.nodes.bytes(at.node, at.row)
-    const left = before - by
-    const small = leaves.leafBytesMax / 4
+    const left = leaves.nodes.bytes(at.node, at.row) - by
     this.#elements.resize(at, left, by, 0)
-    if (left === packedHeaderBytes || (left < small && before >= small)) this.#elements.done(at, -by / size, lsn)
+    if (left === packedHeaderBytes || (left < leaves.leafBytesMax / 4 && left + by >= leaves.leafBytesMax / 4))
+      this.#elements.done(at, -by / size, lsn)
     else leaves.changed(at, -by / size, lsn)
   }
 
