@@ -33,9 +33,11 @@ export interface CombinedResult {
   readonly count: number
   /** Something of it is cold. */
   readonly hasCold: boolean
+  /** The score of a member of a sorted one, NaN without. What `wants` names without scores must be resident. */
+  score(bytes: Buffer, start: number, end: number): number
   /** Gives the members in a list their scores, NaN for those that are not in it. What `wants` names must be resident. */
   set(list: MemberList, scores: readonly number[]): void
-  /** Names what `set` needs, once the scores are known. */
+  /** Names what `set` needs, once the scores are known; without them what `score` needs. */
   wants(list: MemberList, scores: readonly number[], wants: ColdWants): void
   /** Gives it up, unless it has become a key's. */
   release(): void
@@ -75,6 +77,10 @@ export class TreeResult implements CombinedResult {
     const first = this.#separator.set(this.isSorted ? scoreRange : 0)
     this.#image = new ResultImage(this.#x.keyspace, this.#root, first, renderer, partBytes)
     return this.#image
+  }
+
+  score(bytes: Buffer, start: number, end: number): number {
+    return this.#x.mutator.types.sortedSets.trees.score(this.#root, bytes, start, end)
   }
 
   set(list: MemberList, scores: readonly number[]): void {
@@ -154,6 +160,11 @@ export class StoredResult implements CombinedResult {
     return entry !== 0 && hasCold(this.#x.keyspace, entry)
   }
 
+  score(bytes: Buffer, start: number, end: number): number {
+    const { entry } = this
+    return entry === 0 ? Number.NaN : this.#x.mutator.types.sortedSets.score(entry, bytes, start, end)
+  }
+
   set(list: MemberList, scores: readonly number[]): void {
     const { entry } = this
     const added = this.#added
@@ -198,7 +209,9 @@ export class StoredResult implements CombinedResult {
   #setScores(members: MemberList): void {
     const { entry } = this
     const growth = this.#growth.clear()
-    for (let i = 0; i < members.count; i++) {
+    // A tree stays one, whatever comes.
+    const isTree = entry !== 0 && this.#x.keyspace.entries.isTree(entry)
+    for (let i = 0; i < members.count && !isTree; i++) {
       const isNew = entry === 0 || !this.#has(entry, members.buffer, members.start(i), members.end(i))
       if (isNew) growth.add(members.end(i) - members.start(i))
     }
@@ -241,7 +254,7 @@ export class StoredResult implements CombinedResult {
       const start = list.start(i)
       const end = list.end(i)
       if (!this.isSorted) sets.wantMember(entry, list.buffer, start, end, wants)
-      else if (wantMember(sortedSets.trees, root, list.buffer, start, end, true, wants) && !Number.isNaN(scores[i])) {
+      else if (wantMember(sortedSets.trees, root, list.buffer, start, end, true, wants) && i < scores.length && !Number.isNaN(scores[i])) {
         wantPlace(sortedSets.trees, root, scores[i] as number, list.buffer, start, end, wants)
       }
     }

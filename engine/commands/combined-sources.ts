@@ -41,6 +41,8 @@ export interface Source {
   length: number
   /** The key may have another value than when it was looked at last. */
   isReplaced: boolean
+  /** Of a source in one piece: its members were taken as they were then. */
+  isRead: boolean
   /** Of a source in one piece: members that it has or had; undefined once they are too many. */
   known: Set<string> | undefined
 }
@@ -53,6 +55,8 @@ export class CombinedSources implements InterestedParty {
   /** One for each key that the command names, in that order; the same one for the same key. */
   readonly all: readonly Source[]
   readonly #distinct: readonly Source[]
+  /** By key, as latin1. */
+  readonly #byKey: ReadonlyMap<string, Source>
   readonly #interests: readonly Interest[]
   /** Members that are to be looked at again, as latin1. */
   readonly #changed = new Set<string>()
@@ -71,6 +75,7 @@ export class CombinedSources implements InterestedParty {
       byKey.set(name, known)
       return known
     })
+    this.#byKey = byKey
     this.#distinct = [...byKey.values()]
     const { interest } = x.mutator
     this.#interests = this.#distinct.map(({ key }) => interest.register(database, key, this))
@@ -105,6 +110,7 @@ export class CombinedSources implements InterestedParty {
     for (const source of this.#distinct) {
       source.known = new Set()
       source.isReplaced = true
+      source.isRead = false
       this.#find(source)
       source.treeId = this.#treeId(source)
       if (source.treeId === 0) continue
@@ -175,11 +181,15 @@ export class CombinedSources implements InterestedParty {
   }
 
   #sourceOf({ key }: KeyOfInterest): Source {
-    return this.#distinct.find((each) => each.key.equals(key)) as Source
+    return this.#byKey.get(key.toString('latin1')) as Source
   }
 
   #note(source: Source, member: string): void {
     this.#changed.add(member)
+    this.#know(source, member)
+  }
+
+  #know(source: Source, member: string): void {
     source.known?.add(member)
     if (source.known !== undefined && source.known.size > knownMax) source.known = undefined
   }
@@ -188,7 +198,7 @@ export class CombinedSources implements InterestedParty {
   takeChanges(into: MemberList, max: number): void {
     for (const source of this.#distinct) {
       if (this.#changed.size >= max) break
-      if (source.isReplaced && !this.#isCold(source)) this.#readPiece(source)
+      if (source.isReplaced && !this.#isCold(source)) this.#notePiece(source)
     }
     for (const member of this.#changed) {
       if (into.count === max) return
@@ -198,17 +208,31 @@ export class CombinedSources implements InterestedParty {
   }
 
   /** All members of a source in one piece are to be looked at, and those that it had. */
-  #readPiece(source: Source): void {
+  #notePiece(source: Source): void {
     source.isReplaced = false
     for (const member of source.known ?? []) this.#changed.add(member)
-    this.each(source, (bytes, start, end) => this.#note(source, bytes.toString('latin1', start, end)))
+    this.#each(source, (bytes, start, end) => this.#note(source, bytes.toString('latin1', start, end)))
   }
 
-  /** Visits all members of a source in one piece. */
-  each({ entry, isSet }: Source, visit: (bytes: Buffer, start: number, end: number) => void): void {
+  /** Visits all members of a source in one piece, which then do not count as changed for being there. */
+  readPiece(source: Source, visit: (bytes: Buffer, start: number, end: number, score: number) => void): void {
+    // Named twice by the command, and replaced since it was read for the first time.
+    if (source.isRead && source.isReplaced) {
+      this.#notePiece(source)
+      return
+    }
+    source.isRead = true
+    source.isReplaced = false
+    this.#each(source, (bytes, start, end, score) => {
+      this.#know(source, bytes.toString('latin1', start, end))
+      visit(bytes, start, end, score)
+    })
+  }
+
+  #each({ entry, isSet }: Source, visit: (bytes: Buffer, start: number, end: number, score: number) => void): void {
     const { sets, sortedSets } = this.#x.mutator.types
     if (entry === 0) return
-    if (isSet) sets.each(entry, visit)
+    if (isSet) sets.each(entry, (bytes, start, end) => visit(bytes, start, end, 1))
     else sortedSets.each(entry, visit)
   }
 
@@ -239,8 +263,13 @@ export class CombinedSources implements InterestedParty {
   }
 
   /** Wants the leaves that a walk over a source meets next. */
-  wantAhead({ entry, isSet }: Source, cursor: number, wants: ColdWants): void {
+  wantAhead(source: Source, cursor: number, wants: ColdWants): void {
+    const { entry, isSet } = source
     const { entries, trees } = this.#x.keyspace
+    if (source.treeId === 0) {
+      if (this.#isCold(source)) wantValue(this.#x.keyspace, entry, wants)
+      return
+    }
     const root = entries.value(entry)
     if (trees.roots.coldLeaves(root) === 0) return
     trees.shape.locate(root, isSet ? separator.set(cursor) : hashSeparator(cursor, separator), at)
@@ -303,5 +332,5 @@ function addText(list: MemberList, member: string): void {
 }
 
 function newSource(key: Buffer): Source {
-  return { key, entry: 0, treeId: 0, isSet: false, length: 0, isReplaced: true, known: new Set() }
+  return { key, entry: 0, treeId: 0, isSet: false, length: 0, isReplaced: true, isRead: false, known: new Set() }
 }

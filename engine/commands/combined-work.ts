@@ -29,6 +29,11 @@ export interface Combination {
    * of a source that has it, −1 if none is known to.
    */
   score(scoreIn: (source: number) => number, known: number): number
+  /**
+   * Where the result follows from the sources one after the other: the score that a member comes to which has `former` from those before (NaN
+   * without), and `own` in the source with this number. Then no member has to be looked up in all sources, unless it changes meanwhile.
+   */
+  accumulate?: ((former: number, source: number, own: number) => number) | undefined
 }
 
 /** What is to become of a result. */
@@ -43,6 +48,8 @@ export interface CombinationPlan {
   readonly countMax?: number
 }
 
+/** Of members of which only is asked where they are. */
+const noScores: readonly number[] = []
 /** Of a batch. */
 const membersMax = 128
 const bytesMax = 64 * 1024
@@ -56,8 +63,11 @@ export function membersAtOnce({ limits }: Execution): number {
 /** A member counts for so many bytes where these say what is large, and for how much of that in a batch. */
 const memberCost = 128
 const batchShare = 1 / 32
-/** Changed members that may be left for the command's own turn. */
+/** Look-ups in sources for one batch. */
+const lookUpsMax = 2048
+/** Changed members that may be left for the command's own turn, and look-ups for all of them. */
 const changesLeft = 64
+const lookUpsLeft = 8192
 /** Each may make it render three parts anew. */
 const changesLeftOfReply = 4
 /** So often members that have changed are looked at when all else is done; then the command does the rest. */
@@ -79,16 +89,20 @@ export class CombinationWork implements StagedWork {
   readonly #sources: CombinedSources
   readonly #partBytes: number
   readonly #batchMax: number
+  /** For one member. */
+  readonly #lookUps: number
   #result!: TreeResult | StoredResult
-  /** Sources that are still to be walked over, the first at present. */
-  #walks: Source[] = []
+  /** Of the result's order. */
+  #seed = 0
+  /** Numbers of sources that are still to be walked over, the first at present. */
+  #walks: number[] = []
   #cursor = 0
   readonly #batch = new MemberList()
   /** Of the members of the batch, in the source that it is of, and in the result. */
   readonly #ownScores: number[] = []
   readonly #scores: number[] = []
-  /** The source that the batch is of; undefined for members that have changed. */
-  #batchOf: Source | undefined
+  /** The number of the source that the batch is of; -1 for members that have changed. */
+  #batchOf = -1
   #phase: 'filling' | 'scoring' | 'putting' = 'filling'
   #memberBytes = 64
   #image: ResultImage | undefined
@@ -106,6 +120,7 @@ export class CombinationWork implements StagedWork {
     this.#plan = plan
     this.isRecorded = plan.isStored
     this.#partBytes = Math.min(partBytesMax, largeBytes)
+    this.#lookUps = Math.max(1, sources.all.length)
     this.#batchMax = membersAtOnce(x)
     this.#begin()
   }
@@ -116,16 +131,32 @@ export class CombinationWork implements StagedWork {
 
   #begin(): void {
     const { combination, isSorted, isStored } = this.#plan
-    const { all } = this.#sources
-    const walks = combination.begin(this.#sources.sizes).map((number) => all[number] as Source)
-    this.#walks = [...new Set(walks)].filter(({ treeId }) => treeId !== 0)
+    this.#walks = this.#walksOf(combination.begin(this.#sources.sizes))
     this.#cursor = 0
     this.#batch.clear()
     this.#phase = 'filling'
     this.#image = undefined
-    const [first] = this.#walks
-    const seed = first === undefined ? this.#x.random.nextUint32() : this.#sources.seed(first)
-    this.#result = isStored ? new StoredResult(this.#x, isSorted, seed) : new TreeResult(this.#x, isSorted, seed)
+    const { all } = this.#sources
+    const seeds = this.#walks.map((number) => this.#sources.seed(all[number] as Source))
+    this.#seed = seeds.find((each) => each !== 0) ?? this.#x.random.nextUint32()
+    this.#result = isStored ? new StoredResult(this.#x, isSorted, this.#seed) : new TreeResult(this.#x, isSorted, this.#seed)
+  }
+
+  /** Of the sources that the command walks over: each once, and unless they are taken one after the other only trees. */
+  #walksOf(numbers: readonly number[]): number[] {
+    const { all } = this.#sources
+    if (this.#accumulates) return numbers.filter((number) => (all[number] as Source).entry !== 0)
+    const met = new Set<Source>()
+    return numbers.filter((number) => {
+      const source = all[number] as Source
+      const isNew = source.treeId !== 0 && !met.has(source)
+      met.add(source)
+      return isNew
+    })
+  }
+
+  get #accumulates(): boolean {
+    return this.#plan.combination.accumulate !== undefined
   }
 
   step(): boolean {
@@ -159,7 +190,8 @@ export class CombinationWork implements StagedWork {
       if (sources.hasCold) return false
     }
     if (this.#phase === 'scoring') {
-      this.#score(this.#batch, this.#batchOf)
+      if (this.#batchOf >= 0 && this.#accumulates) this.#inOrder(() => this.#accumulate(this.#batch, this.#batchOf))
+      else this.#score(this.#batch, this.#batchOf)
       this.#phase = 'putting'
       if (this.#result.hasCold) return false
     }
@@ -171,7 +203,8 @@ export class CombinationWork implements StagedWork {
   get #isCaughtUp(): boolean {
     const { changes, hasPieces } = this.#sources
     if (this.#walks.length > 0 && !this.#hasEnough(countMargin)) return false
-    const left = this.#plan.renderer === undefined ? changesLeft : changesLeftOfReply
+    const most = this.#plan.renderer === undefined ? changesLeft : changesLeftOfReply
+    const left = Math.min(most, Math.floor(lookUpsLeft / this.#lookUps))
     return (changes <= left && !hasPieces) || this.#catchingUp > catchingUpMax
   }
 
@@ -193,36 +226,70 @@ export class CombinationWork implements StagedWork {
   #fill(): void {
     const sources = this.#sources
     const batch = this.#batch
-    const max = Math.max(1, Math.min(this.#batchMax, Math.floor(bytesMax / this.#memberBytes)))
-    const [source] = this.#walks
-    if (source === undefined || sources.changes >= max) {
-      this.#batchOf = undefined
+    const most = Math.min(this.#batchMax, Math.floor(bytesMax / this.#memberBytes))
+    const max = Math.max(1, Math.min(most, Math.floor(lookUpsMax / this.#lookUps)))
+    const [number] = this.#walks
+    // A member that is taken from one source after the other has no score of its own as long as some of them are missing.
+    if (number === undefined || (sources.changes >= max && !this.#accumulates)) {
+      this.#batchOf = -1
       sources.takeChanges(batch, max)
-      if (source === undefined) this.#catchingUp++
+      if (number === undefined) this.#catchingUp++
     } else {
-      this.#batchOf = source
-      this.#cursor = sources.scan(source, this.#cursor, max, (bytes, start, end, score) => {
-        this.#ownScores[batch.count] = score
-        batch.add(bytes, start, end)
-      })
+      this.#batchOf = number
+      this.#walk(sources.all[number] as Source, this.#accumulates ? Math.max(1, most) : max)
       if (this.#cursor === 0) this.#walks.shift()
     }
     if (batch.count > 0) this.#memberBytes = Math.max(1, batch.bytes / batch.count)
     this.#phase = 'scoring'
   }
 
-  #score(list: MemberList, of: Source | undefined): void {
+  /** Takes the next members of a source, of one in a piece all. */
+  #walk(source: Source, max: number): void {
+    const batch = this.#batch
+    const add = (bytes: Buffer, start: number, end: number, score: number): void => {
+      this.#ownScores[batch.count] = score
+      batch.add(bytes, start, end)
+    }
+    if (source.treeId !== 0) this.#cursor = this.#sources.scan(source, this.#cursor, max, add)
+    else this.#sources.readPiece(source, add)
+  }
+
+  #score(list: MemberList, of: number): void {
     const { combination } = this.#plan
     const sources = this.#sources
     const { all } = sources
+    const own = all[of]
     let index = 0
     const scoreIn = (number: number): number => {
       const source = all[number] as Source
-      if (source === of) return this.#ownScores[index] as number
+      if (source === own) return this.#ownScores[index] as number
       return sources.score(source, list.buffer, list.start(index), list.end(index))
     }
-    const known = of === undefined ? -1 : all.indexOf(of)
+    const known = own === undefined ? -1 : all.indexOf(own)
     for (; index < list.count; index++) this.#scores[index] = combination.score(scoreIn, known)
+  }
+
+  /** As `#score` for members of a source that comes behind those whose members are in the result. */
+  #accumulate(list: MemberList, of: number): void {
+    const { combination } = this.#plan
+    const result = this.#result
+    for (let i = 0; i < list.count; i++) {
+      const former = result.score(list.buffer, list.start(i), list.end(i))
+      this.#scores[i] = combination.accumulate?.(former, of, this.#ownScores[i] as number) ?? Number.NaN
+    }
+  }
+
+  /** Looks members of the batch up in the result: in its order, if the source that they are of has the same. */
+  #inOrder(look: () => void): void {
+    const { sets, sortedSets } = this.#x.mutator.types
+    const source = this.#sources.all[this.#batchOf]
+    const trees = this.#plan.isSorted ? sortedSets.trees : sets.trees
+    trees.comesInOrder = source !== undefined && this.#sources.seed(source) === this.#seed
+    try {
+      look()
+    } finally {
+      trees.comesInOrder = false
+    }
   }
 
   #put(): void {
@@ -230,7 +297,7 @@ export class CombinationWork implements StagedWork {
     const batch = this.#batch
     // Nothing may be missing half-way.
     arena.reserveSlots(4 * batch.bytes + 512 * batch.count)
-    this.#result.set(batch, this.#scores)
+    this.#inOrder(() => this.#result.set(batch, this.#scores))
     arena.releaseReserved()
     batch.clear()
     this.#phase = 'filling'
@@ -241,10 +308,11 @@ export class CombinationWork implements StagedWork {
     if (this.#isGivenUp) return false
     if (sources.look() !== 'same') return !this.#isReady
     if (this.#isReady) return this.#isSound && this.#wantRest(wants)
-    if (this.#phase === 'scoring') sources.wantMembers(this.#batch, wants)
+    if (this.#phase === 'scoring' && this.#batchOf >= 0 && this.#accumulates) this.#result.wants(this.#batch, noScores, wants)
+    else if (this.#phase === 'scoring') sources.wantMembers(this.#batch, wants)
     else if (this.#phase === 'putting') this.#result.wants(this.#batch, this.#scores, wants)
     else if (this.#walks.length === 0) sources.wantPieces(wants)
-    else sources.wantAhead(this.#walks[0] as Source, this.#cursor, wants)
+    else sources.wantAhead(sources.all[this.#walks[0] as number] as Source, this.#cursor, wants)
     return true
   }
 
@@ -264,7 +332,7 @@ export class CombinationWork implements StagedWork {
     const rest = sources.peekChanges()
     sources.wantMembers(rest, counted)
     if (counted.any) return true
-    this.#score(rest, undefined)
+    this.#score(rest, -1)
     this.#result.wants(rest, this.#scores, wants)
     return true
   }
@@ -275,7 +343,7 @@ export class CombinationWork implements StagedWork {
     if (!this.#isReady || this.#isGivenUp || sources.look() !== 'same' || !this.#isSound) return false
     while (sources.changes > 0 || sources.hasPieces) {
       sources.takeChanges(this.#batch, membersMax)
-      this.#score(this.#batch, undefined)
+      this.#score(this.#batch, -1)
       this.#put()
     }
     return true

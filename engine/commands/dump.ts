@@ -86,12 +86,17 @@ function partsOf({ keyspace, mutator, limits, random }: Execution): BuilderParts
   return { keyspace, mutator, limits, form: 0, seed: random.nextUint32() }
 }
 
-/** Only where the dump has memory of its own: it stays where it is while others have their turns. */
+/** A compressed dump may be of a value that is many times as long. */
+const unpackedShare = 16
+
 function stageRestore(x: Execution): StagedWork | undefined {
   const { args, limits } = x
   const largeBytes = limits.slicedValueBytes ?? slicedValueBytes
-  if (args.count < 4 || args.length(3) < largeBytes || !args.ownsBuffer) return undefined
-  return new RestoreWork(partsOf(x), args.buffer, args.start(3), args.end(3), largeBytes)
+  if (args.count < 4 || args.length(3) < largeBytes / unpackedShare) return undefined
+  if (args.ownsBuffer) return new RestoreWork(partsOf(x), args.buffer, args.start(3), args.end(3), largeBytes)
+  // It stays where it is while others have their turns.
+  const dump = Buffer.from(args.bytes(3))
+  return new RestoreWork(partsOf(x), dump, 0, dump.length, largeBytes)
 }
 
 /** The options of one RESTORE. */
@@ -144,7 +149,8 @@ function restore(x: Execution): void {
   }
   const start = args.start(3)
   const staged = x.staged as RestoreWork | undefined
-  const own = staged?.isOf(args.buffer, start) === true ? undefined : new RestoreWork(partsOf(x), args.buffer, start, args.end(3))
+  const own =
+    staged?.isOf(args.buffer, start, args.end(3)) === true ? undefined : new RestoreWork(partsOf(x), args.buffer, start, args.end(3))
   const work = own ?? (staged as RestoreWork)
   try {
     work.finishAll()

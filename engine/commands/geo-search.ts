@@ -146,7 +146,7 @@ function replyWith({ reply }: Execution, asked: GeoSearch, found: Found, numbers
 function useFound(x: Execution, target: number, { count, parts, stored }: FoundBeforehand): void {
   if (stored === undefined) {
     x.reply.array(count)
-    for (const part of parts) x.reply.rawShared(part)
+    parts.each((part) => x.reply.rawShared(part))
   } else tellStored(x, target, count, stored.place(x, target))
 }
 

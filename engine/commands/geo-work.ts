@@ -3,7 +3,7 @@ import type { Arguments } from '../arguments.ts'
 import type { Execution } from '../execution.ts'
 import { sortedSetType } from '../keyspace/entries.ts'
 import type { ColdWants } from '../need.ts'
-import { ReplyWriter } from '../reply-writer.ts'
+import type { ReplyWriter } from '../reply-writer.ts'
 import type { StagedWork } from '../staged-work.ts'
 import { placeOf, scoreRanges } from '../types/geo-hash.ts'
 import { wantMember } from '../types/sorted-set-wants.ts'
@@ -15,6 +15,7 @@ import { readGeoSearch } from './geo-options.ts'
 import { replyPlace } from './geo-replies.ts'
 import type { Making, Slices } from './repeated-work.ts'
 import { RepeatedWork } from './repeated-work.ts'
+import { ReplyParts } from './reply-parts.ts'
 import { longSortedSet, StoredElements } from './stored-elements.ts'
 
 const nothing: ColdWants = { value: () => undefined, leaf: () => undefined }
@@ -23,7 +24,7 @@ const tooCold = 'cold'
 /** What a search has come to beforehand. */
 export interface FoundBeforehand {
   readonly count: number
-  readonly parts: readonly Buffer[]
+  readonly parts: ReplyParts
   /** Undefined for a reply. */
   readonly stored: StoredElements | undefined
 }
@@ -36,7 +37,8 @@ export function stageSearch(x: Execution, command: GeoCommand): StagedWork | und
   if (typeof asked === 'string' || !isLongWalk(x, candidates(x, entry, asked))) return undefined
   const key = Buffer.from(args.bytes(command.source))
   const isRead = (bytes: Uint8Array, start: number, end: number): boolean => key.compare(bytes, start, end) === 0
-  return new RepeatedWork<FoundBeforehand>(x, asked.target !== 0, isRead, (work) => new SearchMaking(x, work, key, args, command))
+  const { reply } = x
+  return new RepeatedWork<FoundBeforehand>(x, asked.target !== 0, isRead, (work) => new SearchMaking(x, work, key, args, command, reply))
 }
 
 /** What is asked of a sorted set that is a tree, or a text: an error, or that the member from which is searched is cold, and then it is wanted. */
@@ -79,23 +81,21 @@ class SearchMaking implements Making<FoundBeforehand> {
   readonly #key: Buffer
   readonly #args: Arguments
   readonly #command: GeoCommand
-  readonly #reply = new ReplyWriter()
+  readonly #parts: ReplyParts
   readonly #found = new Found()
-  readonly #parts: Buffer[] = []
-  #partBytes = 0
   #stored: StoredElements | undefined
 
-  constructor(x: Execution, work: RepeatedWork<FoundBeforehand>, key: Buffer, args: Arguments, command: GeoCommand) {
+  constructor(x: Execution, work: RepeatedWork<FoundBeforehand>, key: Buffer, args: Arguments, command: GeoCommand, reply: ReplyWriter) {
     this.#x = x
     this.#work = work
     this.#key = key
     this.#args = args
     this.#command = command
-    this.#reply.protocol = x.reply.protocol
+    this.#parts = new ReplyParts(reply)
   }
 
   get memoryBytes(): number {
-    return this.#partBytes + this.#found.elements.members.bytes
+    return this.#parts.bytes + this.#found.elements.members.bytes
   }
 
   *slices(): Slices<FoundBeforehand> {
@@ -119,18 +119,12 @@ class SearchMaking implements Making<FoundBeforehand> {
     const atOnce = membersAtOnce(this.#x)
     for (const [i, number] of numbers.entries()) {
       if (i % atOnce === 0 && i > 0) {
-        this.#takePart()
+        this.#parts.endPart()
         yield undefined
       }
-      replyPlace(this.#reply, asked, this.#found, number)
+      replyPlace(this.#parts.writer, asked, this.#found, number)
     }
-    this.#takePart()
-  }
-
-  #takePart(): void {
-    const part = this.#reply.output.takeAll()
-    this.#partBytes += part.length
-    this.#parts.push(part)
+    this.#parts.endPart()
   }
 
   *#store({ storesDistance, shape }: GeoSearch, numbers: Uint32Array): Slices<void> {

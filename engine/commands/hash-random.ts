@@ -12,11 +12,14 @@ import type { Protocol } from '../reply-writer.ts'
 import { ReplyWriter } from '../reply-writer.ts'
 import type { StagedWork } from '../staged-work.ts'
 import type { HashTrees } from '../types/hash-tree.ts'
-import type { PackedCursor } from '../types/packed-fields.ts'
+import type { PackedCursor, VisitPair } from '../types/packed-fields.ts'
 import { readPairAtRank } from '../types/packed-fields.ts'
+import type { ElementList } from './drawn-elements.ts'
+import { DrawnElements } from './drawn-elements.ts'
 import { notAnInteger, syntaxError } from './errors.ts'
 import { eachPair, found } from './hash-fields.ts'
 import { livePairs } from './live-fields.ts'
+import { MemberList } from './member-list.ts'
 import { PairList } from './pair-list.ts'
 import { repeatsMax, walksOver, wantsRandomFields } from './random-needs.ts'
 import type { ElementRenderer } from './random-selection.ts'
@@ -74,13 +77,66 @@ class PairRenderer implements ElementRenderer {
   }
 }
 
+/** Pairs of a hash that have not expired. */
+class DrawablePairs implements ElementList {
+  readonly #x: Execution
+  readonly #withValues: boolean
+  /** A field, then its value if that is shown. */
+  readonly #parts = new MemberList()
+  readonly #add: VisitPair
+
+  constructor(x: Execution, withValues: boolean) {
+    this.#x = x
+    this.#withValues = withValues
+    this.#add = livePairs(x, (bytes, pair) => {
+      this.#parts.add(bytes, pair.fieldStart, pair.fieldEnd)
+      if (withValues) this.#parts.add(bytes, pair.valueStart, pair.valueEnd)
+    })
+  }
+
+  get count(): number {
+    return this.#withValues ? this.#parts.count / 2 : this.#parts.count
+  }
+
+  get bytes(): number {
+    return this.#parts.bytes
+  }
+
+  add(entry: number): void {
+    eachPair(this.#x, entry, this.#add)
+  }
+
+  addLeaf(ref: number): void {
+    this.#x.hashTrees.visitLeaf(ref, this.#add)
+  }
+
+  show(reply: ReplyWriter, index: number): void {
+    if (!this.#withValues) this.#showPart(reply, index)
+    else {
+      if (reply.protocol === 3) reply.array(2)
+      this.#showPart(reply, 2 * index)
+      this.#showPart(reply, 2 * index + 1)
+    }
+  }
+
+  #showPart(reply: ReplyWriter, part: number): void {
+    reply.bulk(this.#parts.buffer, this.#parts.start(part), this.#parts.end(part))
+  }
+}
+
 function stageFields(x: Execution): StagedWork | undefined {
   const { args, reply, hashTrees } = x
   if (args.count < 3) return undefined
   const count = args.bigInteger(2)
   const withValues = args.count === 4 && args.is(3, 'WITHVALUES')
   if (refusalOf(count, args.count > 3, withValues) !== undefined) return undefined
-  return stageRandom(x, hashType, Number(count), () => new PairRenderer(hashTrees, withValues, reply.protocol))
+  return stageRandom(
+    x,
+    hashType,
+    Number(count),
+    () => new PairRenderer(hashTrees, withValues, reply.protocol),
+    () => new DrawablePairs(x, withValues),
+  )
 }
 
 function hrandfield(x: Execution): void {
@@ -141,7 +197,11 @@ function hrandfieldWithCount(x: Execution): void {
   const wanted = Number(count)
   if (entry === 0 || wanted === 0) reply.array(0)
   else if (mayHoldExpired(x, entry)) {
-    if (!repliedLiveSample(x, entry, wanted, withValues)) replyLive(x, liveFields(x, entry), wanted, withValues)
+    const drawn = selectionOf(x, entry)
+    if (drawn instanceof DrawnElements) {
+      beginPairs(x, drawn.count, withValues)
+      drawn.each((bytes) => reply.rawShared(bytes))
+    } else if (!repliedLiveSample(x, entry, wanted, withValues)) replyLive(x, liveFields(x, entry), wanted, withValues)
   } else if (wanted < 0) replyRepeatable(x, entry, -wanted, withValues)
   else replyDistinct(x, entry, Math.min(wanted, x.keyspace.entries.length(entry)), withValues)
 }

@@ -7,7 +7,6 @@ import { listType } from '../keyspace/entries.ts'
 import { sameBytes } from '../memory/packed-bytes.ts'
 import { genericEvent, listEvent } from '../messages.ts'
 import type { StagedWork } from '../staged-work.ts'
-import { TreeImage } from '../tree/tree-image.ts'
 import { visitBackwards, visitForwards } from '../types/list-walk.ts'
 import { syntaxError } from './errors.ts'
 import { insertElement, removeMatches, removeRanks } from './list-edits.ts'
@@ -18,6 +17,8 @@ import { readLong, readLongFrom } from './long-argument.ts'
 const longMin = -(2 ** 63)
 /** Elements that are compared without slices. */
 const lengthAtOnceMax = 65_536
+/** From so many ranks on their replies are made with the search. */
+const shownMin = 1024
 
 export const listSearchCommands = {
   LINSERT: {
@@ -66,9 +67,9 @@ function eachMatch(x: Execution, entry: number, index: number, backwards: boolea
   const { args, keyspace } = x
   const { staged } = x
   const image = staged instanceof ListRemoval ? staged.image : staged
-  const found = image instanceof TreeImage ? matchesOf(image, entry) : undefined
+  const found = matchesOf(image, entry)
   if (found !== undefined) {
-    visitFound(found, keyspace.entries.length(entry), backwards, max, visit)
+    found.each(backwards, max, visit)
     return
   }
   const { buffer } = args
@@ -84,14 +85,6 @@ function eachMatch(x: Execution, entry: number, index: number, backwards: boolea
   }
   if (backwards) visitBackwards(keyspace, entry, rank, max, compare)
   else visitForwards(keyspace, entry, rank, max, compare)
-}
-
-/** As `eachMatch` for matches that are known. */
-function visitFound(found: readonly number[], length: number, backwards: boolean, max: number, visit: (rank: number) => boolean): void {
-  for (let i = 0; i < found.length; i++) {
-    const rank = found[backwards ? found.length - 1 - i : i]
-    if ((backwards ? length - 1 - rank : rank) >= max || !visit(rank)) return
-  }
 }
 
 function linsert(x: Execution): void {
@@ -160,13 +153,16 @@ function lpos(x: Execution): void {
   const entry = x.readType(1, listType)
   if (entry === wrongType) return
   const { rank: first, count, lengthMax } = options
-  const found: number[] = []
-  if (entry !== 0) {
-    let skip = Math.abs(first) - 1
-    const max = lengthMax === 0 ? keyspace.entries.length(entry) : lengthMax
-    const wanted = count === undefined ? 1 : count === 0 ? Number.POSITIVE_INFINITY : count
-    eachMatch(x, entry, 2, first < 0, max, (rank) => skip-- > 0 || found.push(rank) < wanted)
+  const max = lengthMax !== 0 ? lengthMax : entry === 0 ? 0 : keyspace.entries.length(entry)
+  const wanted = count === undefined ? 1 : count === 0 ? Number.POSITIVE_INFINITY : count
+  const staged = count === undefined || entry === 0 ? undefined : matchesOf(x.staged, entry)
+  if (staged !== undefined) {
+    staged.replyTo(reply, first < 0, max, Math.abs(first) - 1, wanted)
+    return
   }
+  const found: number[] = []
+  let skip = Math.abs(first) - 1
+  if (entry !== 0) eachMatch(x, entry, 2, first < 0, max, (rank) => skip-- > 0 || found.push(rank) < wanted)
   if (count !== undefined) {
     reply.array(found.length)
     for (const rank of found) reply.integer(rank)
@@ -186,7 +182,8 @@ function stageLpos(x: Execution): StagedWork | undefined {
     if (args.is(i, 'COUNT')) wanted = value === 0 ? Number.POSITIVE_INFINITY : value
     if (args.is(i, 'RANK')) skipped = value
   }
-  return stageSearch(x, 2, skipped < 0, wanted + Math.abs(skipped) - 1)
+  const shows = wanted < shownMin ? undefined : skipped < 0 ? 'descending' : 'ascending'
+  return stageSearch(x, 2, skipped < 0, wanted + Math.abs(skipped) - 1, shows)
 }
 
 function readOptions(x: Execution): { rank: number; count: number | undefined; lengthMax: number } | undefined {

@@ -13,7 +13,11 @@ import { TreeHandle } from '../keyspace/value-handle.ts'
 import type { ColdWants } from '../need.ts'
 import type { StagedWork } from '../staged-work.ts'
 import { LeafRow } from '../tree/tree-shape.ts'
+import { isLongWalk } from './combined-work.ts'
+import type { ElementList } from './drawn-elements.ts'
+import { DrawnElements, stageDraws } from './drawn-elements.ts'
 import { repeatsMax, walksOver, wantRanks } from './random-needs.ts'
+import { RepeatedWork } from './repeated-work.ts'
 import { isSliced, partBytesOf, slicedTree } from './sliced-tree.ts'
 
 /** What elements look like as a reply has them. */
@@ -188,20 +192,40 @@ export class RandomSelection implements StagedWork {
 }
 
 /** What is staged for `wanted` elements at random of the key that is argument 1; undefined if they are few. */
-export function stageRandom(x: Execution, type: TypeNumber, wanted: number, renderer: () => ElementRenderer): RandomSelection | undefined {
+export function stageRandom(
+  x: Execution,
+  type: TypeNumber,
+  wanted: number,
+  newRenderer: () => ElementRenderer,
+  newList: () => ElementList,
+): StagedWork | undefined {
+  const { keyspace, args } = x
+  const { entries } = keyspace
+  const entry = keyspace.find(x.db, args.buffer, args.starts[1], args.ends[1])
+  if (entry === 0 || entries.type(entry) !== type || wanted === 0 || -wanted > repeatsMax) return undefined
+  const length = entries.length(entry)
+  const shown = wanted < 0 ? -wanted : Math.min(wanted, length)
+  if (!entries.isTree(entry) || keyspace.fieldsDue(entry) !== 0) {
+    const visited = walksOver(keyspace, entry, wanted) ? Math.max(shown, length) : shown
+    return isLongWalk(x, visited) ? stageDraws(x, type, wanted, newList) : undefined
+  }
+  if (!isLongWalk(x, shown) && !readsMuch(x, entry, wanted)) return undefined
+  return new RandomSelection(keyspace, entry, wanted, newRenderer(), partBytesOf(x))
+}
+
+/** Whether the leaves in which elements at random lie are so many bytes that they are worked on in slices. */
+function readsMuch(x: Execution, entry: number, wanted: number): boolean {
   const { keyspace } = x
   const { entries, trees } = keyspace
-  const entry = slicedTree(x)
-  if (entry === 0 || entries.type(entry) !== type || wanted === 0 || -wanted > repeatsMax || keyspace.fieldsDue(entry) !== 0)
-    return undefined
+  if (slicedTree(x) === 0) return false
   const root = entries.value(entry)
   const share = trees.roots.count(root) / entries.length(entry)
-  if (!walksOver(keyspace, entry, wanted) && !isSliced(x, root, share * Math.abs(wanted))) return undefined
-  if (wanted < 0 && !isSliced(x, root, -share * wanted)) return undefined
-  return new RandomSelection(keyspace, entry, wanted, renderer(), partBytesOf(x))
+  return (wanted > 0 && walksOver(keyspace, entry, wanted)) || isSliced(x, root, share * Math.abs(wanted))
 }
 
 /** What was chosen and rendered beforehand. */
-export function selectionOf({ staged }: Execution, entry: number): RandomSelection | undefined {
-  return staged instanceof RandomSelection && staged.isOf(entry) ? staged : undefined
+export function selectionOf({ staged }: Execution, entry: number): RandomSelection | DrawnElements | undefined {
+  if (staged instanceof RandomSelection) return staged.isOf(entry) ? staged : undefined
+  const drawn = staged instanceof RepeatedWork ? staged.settle() : undefined
+  return drawn instanceof DrawnElements ? drawn : undefined
 }

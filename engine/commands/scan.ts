@@ -5,9 +5,9 @@
 import type { EngineCommand } from '../command.ts'
 import { noKeys } from '../command.ts'
 import type { Execution } from '../execution.ts'
-import { globMatches } from '../glob.ts'
 import { keyExpired } from '../keyspace/key-change.ts'
 import { typeName } from '../keyspace/type-name.ts'
+import { KeysImage, matchesKey, stageKeys } from './keys-image.ts'
 import type { ScanOptions } from './scan-arguments.ts'
 import { invalidCursor, readCursor, readScanOptions } from './scan-arguments.ts'
 
@@ -37,6 +37,7 @@ export const scanCommands = {
     complexity: 'O(N) where N is the number of keys',
     syntax: 'pattern',
     summary: 'Returns all keys that match a pattern.',
+    stages: stageKeys,
     handler: keys,
   },
   RANDOMKEY: {
@@ -88,10 +89,7 @@ function passes(x: Execution, entry: number, options: ScanOptions): boolean {
 }
 
 function matches(x: Execution, entry: number, pattern: number): boolean {
-  const { entries, arena } = x.keyspace
-  const start = entries.keyStart(entry)
-  const { args } = x
-  return globMatches(args.buffer, args.start(pattern), args.end(pattern), arena.bytes(entry), start, start + entries.keyLength(entry))
+  return matchesKey(x, entry, x.args.buffer, x.args.start(pattern), x.args.end(pattern))
 }
 
 function isExpired(x: Execution, entry: number): boolean {
@@ -107,13 +105,16 @@ function replyKey(x: Execution, entry: number): void {
 
 function keys(x: Execution): void {
   x.revealAll()
+  if (x.staged instanceof KeysImage) {
+    x.staged.replyTo(x.reply)
+    return
+  }
   const { index } = x.keyspace.databases[x.db]
-  const { args, reply } = x
-  const matchesAll = args.length(1) === 1 && args.buffer[args.start(1)] === 0x2a
+  const { reply } = x
   const header = reply.arrayDeferred()
   let count = 0
   index.scan(0, Number.MAX_SAFE_INTEGER, (entry) => {
-    if (isExpired(x, entry) || !(matchesAll || matches(x, entry, 1))) return
+    if (isExpired(x, entry) || !matches(x, entry, 1)) return
     replyKey(x, entry)
     count++
   })

@@ -9,10 +9,12 @@ export class ScoreCombination implements Combination {
   readonly #options: AlgebraOptions
   /** Numbers of the sources in the order in which their scores are taken. */
   #order: readonly number[] = []
+  readonly accumulate: Combination['accumulate']
 
   constructor(operation: SetOperation, options: AlgebraOptions) {
     this.#operation = operation
     this.#options = options
+    if (operation === 'union') this.accumulate = (former, source, own) => this.#sumUp(former, source, own)
   }
 
   begin(sizes: readonly number[]): readonly number[] {
@@ -48,6 +50,12 @@ export class ScoreCombination implements Combination {
       else result = aggregate(result, this.#operation === 'union' ? numberOr0(own) : own)
     }
     return result
+  }
+
+  #sumUp(former: number, source: number, own: number): number {
+    const { weights, aggregate } = this.#options
+    const weighted = numberOr0(own * (weights[source] as number))
+    return Number.isNaN(former) ? weighted : aggregate(former, weighted)
   }
 
   #remaining(scoreIn: (source: number) => number): number {

@@ -14,6 +14,7 @@ import { ReplyWriter } from '../reply-writer.ts'
 import type { StagedWork } from '../staged-work.ts'
 import type { VisitMember } from '../types/set-leaf.ts'
 import { memberSizeAt, memberStartAt, visitMembers } from '../types/set-leaf.ts'
+import type { ElementList } from './drawn-elements.ts'
 import { notAnInteger, notPositive, syntaxError } from './errors.ts'
 import { MemberList } from './member-list.ts'
 import { repeatsMax, walksOver, wantsRandomMembers } from './random-needs.ts'
@@ -86,13 +87,46 @@ class MemberRenderer implements ElementRenderer {
   }
 }
 
+/** Members of a small set. */
+class DrawableMembers implements ElementList {
+  readonly #x: Execution
+  readonly #members = new MemberList()
+
+  constructor(x: Execution) {
+    this.#x = x
+  }
+
+  get count(): number {
+    return this.#members.count
+  }
+
+  get bytes(): number {
+    return this.#members.bytes
+  }
+
+  add(entry: number): void {
+    this.#x.mutator.types.sets.each(entry, (bytes, start, end) => this.#members.add(bytes, start, end))
+  }
+
+  show(reply: ReplyWriter, index: number): void {
+    const members = this.#members
+    reply.bulk(members.buffer, members.start(index), members.end(index))
+  }
+}
+
 /** The count, 0 if there is none that is right. */
 function countOf({ args }: Execution): number {
   return args.count === 3 ? Number(args.bigInteger(2) ?? 0n) : 0
 }
 
 function stageMembers(x: Execution, wanted: number): StagedWork | undefined {
-  return stageRandom(x, setType, wanted, () => new MemberRenderer(x.keyspace.values))
+  return stageRandom(
+    x,
+    setType,
+    wanted,
+    () => new MemberRenderer(x.keyspace.values),
+    () => new DrawableMembers(x),
+  )
 }
 
 /** Of SPOP of all members: the set goes as a whole. */

@@ -3,13 +3,14 @@ import type { Execution } from '../execution.ts'
 import { packedHeaderBytes } from '../memory/packed-bytes.ts'
 import { keyMissEvent } from '../messages.ts'
 import type { ColdWants } from '../need.ts'
-import { ReplyWriter } from '../reply-writer.ts'
+import type { ReplyWriter } from '../reply-writer.ts'
 import type { StagedWork } from '../staged-work.ts'
 import { stringElementBytes } from '../types/listpack-size.ts'
 import { isLongWalk, membersAtOnce } from './combined-work.ts'
 import { MemberList } from './member-list.ts'
 import type { Making, Slices } from './repeated-work.ts'
 import { RepeatedWork } from './repeated-work.ts'
+import { ReplyParts } from './reply-parts.ts'
 import { isSortable, wantOfNamed } from './sort-needs.ts'
 import type { SortOptions } from './sort-options.ts'
 import { readSortOptions } from './sort-options.ts'
@@ -26,7 +27,7 @@ export interface SortedBeforehand {
   readonly areNumbers: boolean
   /** Elements of the reply, or of the list. */
   readonly count: number
-  readonly parts: readonly Buffer[]
+  readonly parts: ReplyParts
   /** Entry of the list, if that is a tree; otherwise 0. */
   readonly listEntry: () => number
   /** A list in one piece. */
@@ -52,7 +53,8 @@ export function stageSort(x: Execution, stores: boolean): StagedWork | undefined
   const key = Buffer.from(args.bytes(1))
   const isRead = (bytes: Uint8Array, start: number, end: number): boolean =>
     key.compare(bytes, start, end) === 0 || patterns.some((pattern) => pattern.mayName(bytes, start, end))
-  return new RepeatedWork<SortedBeforehand>(x, options.target !== 0, isRead, (work) => new SortMaking(x, work, key, options))
+  const { reply } = x
+  return new RepeatedWork<SortedBeforehand>(x, options.target !== 0, isRead, (work) => new SortMaking(x, work, key, options, reply))
 }
 
 class SortMaking implements Making<SortedBeforehand> {
@@ -62,9 +64,7 @@ class SortMaking implements Making<SortedBeforehand> {
   readonly #options: SortOptions
   readonly #source: SortSource
   readonly #atOnce: number
-  readonly #reply = new ReplyWriter()
-  readonly #parts: Buffer[] = []
-  #partBytes = 0
+  readonly #parts: ReplyParts
   #elements: MemberList | undefined
   #list: StoredList | undefined
   /** Elements of the list that are still to be put there; of a small one all. */
@@ -74,19 +74,19 @@ class SortMaking implements Making<SortedBeforehand> {
   #hits = 0
   #misses = 0
 
-  constructor(x: Execution, work: RepeatedWork<SortedBeforehand>, key: Buffer, options: SortOptions) {
+  constructor(x: Execution, work: RepeatedWork<SortedBeforehand>, key: Buffer, options: SortOptions, reply: ReplyWriter) {
     this.#x = x
     this.#work = work
     this.#key = key
     this.#options = options
     this.#source = sortSource(x.keyspace)
     this.#atOnce = membersAtOnce(x)
-    this.#reply.protocol = x.reply.protocol
+    this.#parts = new ReplyParts(reply)
     if (options.target !== 0) this.#list = new StoredList(x)
   }
 
   get memoryBytes(): number {
-    return this.#partBytes + (this.#elements?.bytes ?? 0)
+    return this.#parts.bytes + (this.#elements?.bytes ?? 0)
   }
 
   *slices(): Slices<SortedBeforehand> {
@@ -146,13 +146,13 @@ class SortMaking implements Making<SortedBeforehand> {
   }
 
   get #written(): number {
-    return this.#reply.position + this.#pushed.bytes
+    return this.#parts.writer.position + this.#pushed.bytes
   }
 
   #put(bytes: Buffer | undefined, start: number, end: number): void {
     if (this.#list === undefined) {
-      if (bytes === undefined) this.#reply.nil()
-      else this.#reply.bulk(bytes, start, end)
+      if (bytes === undefined) this.#parts.writer.nil()
+      else this.#parts.writer.bulk(bytes, start, end)
     } else {
       const from = bytes === undefined ? 0 : start
       const to = bytes === undefined ? 0 : end
@@ -164,9 +164,7 @@ class SortMaking implements Making<SortedBeforehand> {
   /** Ends a slice. A list that stays in one piece is left to the command. */
   #flush(): void {
     if (this.#list === undefined) {
-      const part = this.#reply.output.takeAll()
-      this.#partBytes += part.length
-      this.#parts.push(part)
+      this.#parts.endPart()
       return
     }
     if (this.#list.entry === 0 && this.#pushedBytes <= this.#x.keyspace.trees.leafBytesMax) return

@@ -92,7 +92,7 @@ function useSorted(x: Execution, target: number, staged: SortedBeforehand): void
   if (!staged.areNumbers) reply.error(notNumbers)
   else if (target === 0) {
     reply.array(staged.count)
-    for (const part of staged.parts) reply.rawShared(part)
+    staged.parts.each((part) => reply.rawShared(part))
   } else {
     const entry = staged.listEntry()
     if (entry === 0) storeAs(x, target, staged.list)

@@ -31,8 +31,8 @@ const stores = {
   keys: keysCounted(2, ['RO', 'access'], { first: 1, last: 0, step: 1, flags: ['OW', 'update'] }),
   needs: wantsStoredSources,
 } as const
-/** With more sources than these a union looks up too much to be done member by member. */
-const sourcesMax = 16
+/** With more sources than these the command's own turn would take too long for a few members that have changed. */
+const sourcesMax = 1024
 const weighted = '[WEIGHTS weight [weight ...]] [AGGREGATE <SUM | MIN | MAX>]'
 const sumComplexity = 'O(N)+O(M*log(M)) where N is the sum of the sizes of all sources and M the size of the result'
 const interComplexity =

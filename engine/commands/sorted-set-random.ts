@@ -14,6 +14,7 @@ import { ReplyWriter } from '../reply-writer.ts'
 import type { StagedWork } from '../staged-work.ts'
 import type { VisitScored } from '../types/sorted-set-leaf.ts'
 import { placeMemberAt, placeSizeAt, readScore, visitPlaces } from '../types/sorted-set-leaf.ts'
+import type { ElementList } from './drawn-elements.ts'
 import { notAnInteger, syntaxError } from './errors.ts'
 import { repeatsMax, walksOver, wantsRandomElements } from './random-needs.ts'
 import type { ElementRenderer } from './random-selection.ts'
@@ -73,13 +74,48 @@ class ScoredRenderer implements ElementRenderer {
   }
 }
 
+/** Elements of a small sorted set. */
+class DrawableElements implements ElementList {
+  readonly #x: Execution
+  readonly #withScores: boolean
+  readonly #list = new ScoredList()
+
+  constructor(x: Execution, withScores: boolean) {
+    this.#x = x
+    this.#withScores = withScores
+  }
+
+  get count(): number {
+    return this.#list.count
+  }
+
+  get bytes(): number {
+    return this.#list.members.bytes
+  }
+
+  add(entry: number): void {
+    this.#x.mutator.types.sortedSets.each(entry, (bytes, start, end, score) => this.#list.add(bytes, start, end, score))
+  }
+
+  show(reply: ReplyWriter, index: number): void {
+    const { members } = this.#list
+    replyScored(reply, this.#withScores)(members.buffer, members.start(index), members.end(index), this.#list.score(index))
+  }
+}
+
 function stageElements(x: Execution): StagedWork | undefined {
   const { args, reply, keyspace } = x
   if (args.count < 3) return undefined
   const count = args.bigInteger(2)
   const withScores = args.count === 4 && args.is(3, 'WITHSCORES')
   if (refusalOf(count, args.count > 3, withScores) !== undefined) return undefined
-  return stageRandom(x, sortedSetType, Number(count), () => new ScoredRenderer(keyspace.values, withScores, reply.protocol))
+  return stageRandom(
+    x,
+    sortedSetType,
+    Number(count),
+    () => new ScoredRenderer(keyspace.values, withScores, reply.protocol),
+    () => new DrawableElements(x, withScores),
+  )
 }
 
 function zrandmember(x: Execution): void {

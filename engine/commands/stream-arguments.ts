@@ -80,13 +80,6 @@ export function putUint64(payload: RecordBuffer, value: bigint): void {
   payload.raw(counter, 0, 8)
 }
 
-const one = Buffer.from([0, 0, 0, 0, 0, 0, 0, 1])
-
-/** The 64-bit integer 1. */
-export function putOne(payload: RecordBuffer): void {
-  payload.raw(one, 0, 8)
-}
-
 export function replyUint64(reply: ReplyWriter, value: bigint): void {
   if (value <= BigInt(Number.MAX_SAFE_INTEGER)) reply.integer(Number(value))
   else reply.bigInteger(BigInt.asIntN(64, value))

@@ -6,9 +6,22 @@ import { wrongType } from '../execution.ts'
 import { streamType } from '../keyspace/entries.ts'
 import { groupEntriesRead, groupLastId } from '../types/stream-group-leaf.ts'
 import { idBytes, opensSequence, parseStreamId, StreamId } from '../types/stream-id.ts'
+import type { EntryCursor } from '../types/stream-node.ts'
 import { deliverEdit, putGroupEdit } from '../types/stream-type.ts'
+import type { StreamWalk } from '../types/stream-walk.ts'
 import { syntaxError } from './errors.ts'
-import { firstId, putId, putUint64, readBound, readStrictId, replyEntry, replyId, streamsOf, walkOf } from './stream-arguments.ts'
+import {
+  firstId,
+  greatestId,
+  putId,
+  putUint64,
+  readBound,
+  readStrictId,
+  replyEntry,
+  replyId,
+  streamsOf,
+  walkOf,
+} from './stream-arguments.ts'
 import { createConsumer, findConsumer, findGroup } from './stream-groups.ts'
 import { wantsAutoClaimed, wantsClaimed } from './stream-needs.ts'
 import { acknowledge } from './stream-pending.ts'
@@ -132,11 +145,32 @@ function readClaimOptions(x: Execution, first: number): boolean {
   return true
 }
 
+/** Looks for entries whose ids come in order, mostly: one is often the next one. Nothing changes meanwhile. */
+class EntrySearch {
+  readonly #entry: number
+  readonly #walk: StreamWalk
+  #isThere = false
+
+  constructor(x: Execution, entry: number) {
+    this.#entry = entry
+    this.#walk = walkOf(x)
+  }
+
+  /** The entry with an id, undefined without. */
+  find(id: StreamId): EntryCursor | undefined {
+    const walk = this.#walk
+    if (this.#isThere && walk.entry.id.compare(id) < 0) this.#isThere = walk.next()
+    const order = this.#isThere ? walk.entry.id.compare(id) : 1
+    if (order !== 0) this.#isThere = walk.begin(this.#entry, id, greatestId).next()
+    return this.#isThere && walk.entry.id.compare(id) === 0 ? walk.entry : undefined
+  }
+}
+
 function claim(x: Execution, entry: number, group: number, ids: readonly StreamId[]): void {
   const { reply } = x
   const streams = streamsOf(x)
   const root = streams.rootOf(entry)
-  const walk = walkOf(x)
+  const search = new EntrySearch(x, entry)
   const claimed: Claimed[] = []
   const gone: StreamId[] = []
   const owners: number[] = []
@@ -147,11 +181,11 @@ function claim(x: Execution, entry: number, group: number, ids: readonly StreamI
   for (const each of ids) {
     const name = nameOf(each)
     const isPending = streams.pending.find(root, group, each) && !goneIds.has(name)
-    const exists = walk.begin(entry, each, each).next()
+    const found = search.find(each)
     const earlier = claimedIds.get(name)
     if (!isPending && earlier === undefined) {
-      if (!options.force || !exists) continue
-    } else if (!exists) {
+      if (!options.force || found === undefined) continue
+    } else if (found === undefined) {
       gone.push(each)
       goneIds.add(name)
       owners.push(streams.pending.found.consumer)
@@ -166,7 +200,7 @@ function claim(x: Execution, entry: number, group: number, ids: readonly StreamI
     claimed.push(made)
     if (earlier === undefined) claimedIds.set(name, made)
     if (options.justId) replyId(reply, each)
-    else replyEntry(reply, walk.entry)
+    else replyEntry(reply, found)
   }
   reply.resolve(token, claimed.length)
   acknowledge(x, group, gone, owners)
@@ -263,7 +297,7 @@ function claimIdle(x: Execution, entry: number, group: number, start: StreamId, 
   const { reply } = x
   const streams = streamsOf(x)
   const root = streams.rootOf(entry)
-  const walk = walkOf(x)
+  const search = new EntrySearch(x, entry)
   const claimed: Claimed[] = []
   const gone: StreamId[] = []
   const owners: number[] = []
@@ -276,7 +310,7 @@ function claimIdle(x: Execution, entry: number, group: number, start: StreamId, 
       next.copy(pending.id)
       return false
     }
-    if (!walk.begin(entry, pending.id, pending.id).next()) {
+    if (search.find(pending.id) === undefined) {
       gone.push(new StreamId().copy(pending.id))
       owners.push(pending.consumer)
       left--
@@ -291,8 +325,9 @@ function claimIdle(x: Execution, entry: number, group: number, start: StreamId, 
   replyId(reply, next.isZero ? firstId : next)
   reply.array(claimed.length)
   for (const each of claimed) {
-    if (options.justId) replyId(reply, each.id)
-    else if (walk.begin(entry, each.id, each.id).next()) replyEntry(reply, walk.entry)
+    const shown = options.justId ? undefined : search.find(each.id)
+    if (shown !== undefined) replyEntry(reply, shown)
+    else replyId(reply, each.id)
   }
   reply.array(gone.length)
   for (const each of gone) replyId(reply, each)

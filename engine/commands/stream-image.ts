@@ -1,4 +1,4 @@
-/** Many entries of streams as replies, rendered in slices: XRANGE, XREVRANGE and XREAD. */
+/** Many entries of streams as replies, rendered in slices: XRANGE, XREVRANGE, XREAD and XREADGROUP. */
 import type { Arguments } from '../arguments.ts'
 import { hasCold } from '../cold-wants.ts'
 import type { Execution } from '../execution.ts'
@@ -14,12 +14,13 @@ import { ImageSet } from '../tree/image-set.ts'
 import type { LeafRenderer, SpanOf } from '../tree/tree-image.ts'
 import { TreeImage } from '../tree/tree-image.ts'
 import { rowsMax } from '../tree/tree-nodes.ts'
-import { parseStreamId, StreamId } from '../types/stream-id.ts'
+import { groupLastId } from '../types/stream-group-leaf.ts'
+import { idBytes, parseStreamId, StreamId } from '../types/stream-id.ts'
 import { EntryCursor, entriesAt } from '../types/stream-node.ts'
-import { areNear, entriesBefore, entriesUpTo } from '../types/stream-ranks.ts'
+import { areNear, entriesBefore, entriesIn, entriesUpTo } from '../types/stream-ranks.ts'
 import { isSliced, partBytesOf, slicedTree } from './sliced-tree.ts'
-import { greatestId, parseBound, replyEntry } from './stream-arguments.ts'
-import { readOptions, wantsRead } from './stream-needs.ts'
+import { greatestId, parseBound, replyEntry, streamsOf } from './stream-arguments.ts'
+import { readOptions, wantsDelivered, wantsGroupRead, wantsRead } from './stream-needs.ts'
 
 /** Writes entries of nodes into a buffer of its own as they will be replied. */
 class EntryRenderer implements LeafRenderer {
@@ -56,6 +57,61 @@ class EntryRenderer implements LeafRenderer {
   take(): Buffer {
     return this.#reply.output.takeAll()
   }
+}
+
+/** As `EntryRenderer`, with the ids in front: u32 how many · the ids. */
+class DeliveryRenderer implements LeafRenderer {
+  readonly #values: Values
+  readonly #replies: EntryRenderer
+  readonly #cursor = new EntryCursor()
+  #ids = Buffer.alloc(64 * idBytes)
+  #count = 0
+
+  constructor(values: Values) {
+    this.#values = values
+    this.#replies = new EntryRenderer(values, false)
+  }
+
+  leaf(ref: number, from = 0, count = Number.POSITIVE_INFINITY): void {
+    this.#replies.leaf(ref, from, count)
+    const cursor = this.#cursor
+    const bytes = this.#values.bytes(ref)
+    const start = this.#values.start(ref)
+    const end = start + usedBytes(bytes, start)
+    cursor.enter(bytes, start + packedHeaderBytes)
+    let at = entriesAt(bytes, start + packedHeaderBytes)
+    for (let i = 0; at < end && i < from + count; i++, at = cursor.end) {
+      cursor.read(at)
+      if (i >= from) this.#add(cursor.id)
+    }
+  }
+
+  #add(id: StreamId): void {
+    const at = this.#count++ * idBytes
+    if (at === this.#ids.length) this.#ids = Buffer.concat([this.#ids, Buffer.alloc(at)])
+    id.write(this.#ids, at)
+  }
+
+  take(): Buffer {
+    const head = Buffer.alloc(4)
+    head.writeUInt32LE(this.#count, 0)
+    const ids = this.#ids.subarray(0, this.#count * idBytes)
+    this.#count = 0
+    return Buffer.concat([head, ids, this.#replies.take()])
+  }
+}
+
+const partId = new StreamId()
+
+/** Visits the ids in a part of what is to be delivered. */
+export function eachId(part: Buffer, visit: (id: StreamId) => void): void {
+  const end = 4 + part.readUInt32LE(0) * idBytes
+  for (let at = 4; at < end; at += idBytes) visit(partId.read(part, at))
+}
+
+/** The replies in a part of what is to be delivered. */
+export function replyOf(part: Buffer): Buffer {
+  return part.subarray(4 + part.readUInt32LE(0) * idBytes)
 }
 
 /** The entries between two ids, `count` at most from the first on, or with `backwards` from the last on. */
@@ -116,12 +172,65 @@ export function stageRead(x: Execution): StagedWork | undefined {
   }
   if (images.length === 0) return undefined
   const kept = args.keep()
-  const { db } = x
-  const set: ImageSet = new ImageSet(images, (wants) => wantRest(keyspace, db, kept, firstKey, keys, set, wants))
+  return imagesOf(x, images, firstKey, keys, (wantsAll, entry, key, wants) => {
+    if (wantsAll) wantsRead(keyspace, entry, kept, key, wants)
+  })
+}
+
+/** What is staged of XREADGROUP. */
+export function stageGroupRead(x: Execution): StagedWork | undefined {
+  const { keyspace, args } = x
+  const { firstKey, keys, count } = readOptions(args, 1)
+  let at = 1
+  while (at < args.count && !args.is(at, 'GROUP')) at++
+  if (firstKey + 2 * keys !== args.count || at + 2 >= firstKey || Number.isNaN(count)) return undefined
+  const name = Buffer.from(args.bytes(at + 1))
+  const images: TreeImage[] = []
+  for (let key = firstKey; key < firstKey + keys; key++) {
+    for (let other = firstKey; other < key; other++) if (args.same(other, key)) return undefined
+    const image = args.is(key + keys, '>') ? stageDelivery(x, key, name, count) : undefined
+    if (image !== undefined) images.push(image)
+  }
+  if (images.length === 0) return undefined
+  const kept = args.keep()
+  return imagesOf(x, images, firstKey, keys, (wantsAll, entry, key, wants) => {
+    if (wantsAll) wantsGroupRead(keyspace, entry, kept, key, wants)
+    else wantsDelivered(keyspace, entry, kept, key, wants)
+  })
+}
+
+/** What is staged of the entries that a group has not delivered, of the stream that is argument `key`; undefined if they are few. */
+function stageDelivery(x: Execution, key: number, name: Buffer, count: number): TreeImage | undefined {
+  const { keyspace } = x
+  const entry = slicedTree(x, key)
+  if (entry === 0 || keyspace.entries.type(entry) !== streamType || !isSliced(x, keyspace.entries.value(entry), count)) return undefined
+  const { trees } = keyspace
+  const { groups } = streamsOf(x)
+  const behind = new StreamId()
+  const spanOf: SpanOf = (root, wants) => {
+    if (wants !== undefined) groups.wantGroup(root, name, 0, name.length, wants)
+    if (!groups.knowsGroup(root, name, 0, name.length)) return undefined
+    if (!groups.findGroup(root, name, 0, name.length) || !groupLastId(groups.group, behind).increment()) return { first: 0, end: 0 }
+    const first = entriesBefore(trees, root, behind, wants)
+    const end = entriesIn(trees, root)
+    return first < 0 ? undefined : { first, end: Math.min(end, first + count) }
+  }
+  const span = spanOf(keyspace.entries.value(entry))
+  if (span !== undefined && !isSliced(x, keyspace.entries.value(entry), span.end - span.first)) return undefined
+  return new TreeImage(keyspace, entry, new DeliveryRenderer(keyspace.values), partBytesOf(x), spanOf)
+}
+
+/** Wants what a command needs of a stream in its own turn: all, or what is needed beside its image. */
+type WantsOfStream = (wantsAll: boolean, entry: number, key: number, wants: ColdWants) => void
+
+/** Images of some of the streams whose keys are the `keys` arguments from `firstKey` on. */
+function imagesOf(x: Execution, images: readonly TreeImage[], firstKey: number, keys: number, wantsOf: WantsOfStream): ImageSet {
+  const { keyspace, db } = x
+  const args = x.args.keep()
+  const set: ImageSet = new ImageSet(images, (wants) => wantRest(keyspace, db, args, firstKey, keys, set, wantsOf, wants))
   return set
 }
 
-/** Wants what XREAD needs of streams that have no image. */
 function wantRest(
   keyspace: Keyspace,
   db: number,
@@ -129,12 +238,13 @@ function wantRest(
   firstKey: number,
   keys: number,
   images: ImageSet,
+  wantsOf: WantsOfStream,
   wants: ColdWants,
 ): void {
   for (let key = firstKey; key < firstKey + keys; key++) {
     keyspace.forgetLookUp()
     const entry = keyspace.find(db, args.buffer, args.starts[key], args.ends[key])
-    if (entry !== 0 && hasCold(keyspace, entry) && images.of(entry) === undefined) wantsRead(keyspace, entry, args, key, wants)
+    if (entry !== 0 && hasCold(keyspace, entry)) wantsOf(images.of(entry) === undefined, entry, key, wants)
   }
   keyspace.forgetLookUp()
 }

@@ -161,14 +161,14 @@ export function readOptions(args: Arguments, key: number): { idIndex: number; co
 
 /** Of XREADGROUP: what the group has not delivered, or what the consumer has pending, and where that goes. */
 export const wantsGroupRead: WantsOf = ofLarge('wantsGroupRead', (streams, root, args, key, wants) => {
-  const { groups, entries, pending } = streams
+  const { groups, entries } = streams
   const { idIndex, count } = readOptions(args, key)
   let at = 1
   while (at < args.count && !args.is(at, 'GROUP')) at++
   if (at + 2 >= args.count || !knowsNames(streams, root, args, at + 1, at + 2, wants)) return
-  entries.wantLast(root, wants)
   const group = groups.group.unit
   const consumer = groups.consumer.unit
+  entries.wantLast(root, wants)
   if (!args.is(idIndex, '>')) {
     if (!parseStreamId(args.buffer, args.starts[idIndex], args.ends[idIndex], 'first', from, true)) return
     if (consumer !== 0) wantHistory(streams, root, group, consumer, count + 1, wants)
@@ -176,11 +176,29 @@ export const wantsGroupRead: WantsOf = ofLarge('wantsGroupRead', (streams, root,
   }
   groupLastId(groups.group, from)
   entries.wantRange(root, from, greatest, count + 1, false, wants)
+  wantReceiving(streams, root, group, consumer, wants)
+})
+
+/** As `wantsGroupRead` of a stream whose entries were rendered beforehand. */
+export const wantsDelivered: WantsOf = ofLarge('wantsDelivered', (streams, root, args, _key, wants) => {
+  const { groups } = streams
+  let at = 1
+  while (at < args.count && !args.is(at, 'GROUP')) at++
+  if (!knowsNames(streams, root, args, at + 1, at + 2, wants)) return
+  const group = groups.group.unit
+  const consumer = groups.consumer.unit
+  groupLastId(groups.group, from)
+  wantReceiving(streams, root, group, consumer, wants)
+})
+
+/** Wants the first entry, and what a group and a consumer have pending behind the id `from`. */
+function wantReceiving({ entries, pending }: StreamType, root: number, group: number, consumer: number, wants: ColdWants): void {
   entries.wantRange(root, least, greatest, 1, false, wants)
   pending.wantFrom(root, group, from, all, wants)
-  pending.eachResident(root, group, true, from, count + 1, (id, former) => pending.want(root, former, id, wants))
+  // Of these some may be pending whose entries are gone: how many there are before the last that is delivered, nobody knows.
+  pending.eachResident(root, group, true, from, all, (id, former) => pending.want(root, former, id, wants))
   if (consumer !== 0) pending.wantFrom(root, consumer, from, all, wants)
-})
+}
 
 /** Wants what a consumer has pending from `from` on, with its entries. */
 function wantHistory(streams: StreamType, root: number, group: number, consumer: number, count: number, wants: ColdWants): void {

@@ -7,25 +7,14 @@ import type { ReplyWriter } from '../reply-writer.ts'
 import type { TreeImage } from '../tree/tree-image.ts'
 import { groupLastId } from '../types/stream-group-leaf.ts'
 import { StreamId } from '../types/stream-id.ts'
-import type { StreamType } from '../types/stream-type.ts'
-import { deliverEdit, hasPosition } from '../types/stream-type.ts'
+import { deliverEdit } from '../types/stream-type.ts'
 import { block, tries } from './blocking.ts'
 import { syntaxError } from './errors.ts'
 import { imageOf } from './sliced-tree.ts'
-import {
-  greatestId,
-  putId,
-  putOne,
-  putUint64,
-  readCount,
-  readStrictId,
-  replyEntry,
-  replyId,
-  streamsOf,
-  walkOf,
-} from './stream-arguments.ts'
-import { createConsumer, findConsumer, findGroup, ReadCounter } from './stream-groups.ts'
-import { stageRead } from './stream-image.ts'
+import { greatestId, putId, putUint64, readCount, readStrictId, replyEntry, replyId, streamsOf, walkOf } from './stream-arguments.ts'
+import { beginDelivery, deliverImage, deliverWalked } from './stream-delivery.ts'
+import { createConsumer, findConsumer, findGroup } from './stream-groups.ts'
+import { stageGroupRead, stageRead } from './stream-image.ts'
 import { wantsGroupRead, wantsRead } from './stream-needs.ts'
 
 function behindStreams(startsAt: number): KeySpec {
@@ -57,6 +46,7 @@ export const streamReadCommands = {
     syntax: 'GROUP group consumer [COUNT count] [BLOCK milliseconds] [NOACK] STREAMS key [key ...] id [id ...]',
     summary: 'Delivers entries of several streams to a consumer of a group, or waits for some.',
     needs: wantsGroupRead,
+    stages: stageGroupRead,
     handler: xreadgroup,
   },
 } as const satisfies Record<string, EngineCommand>
@@ -273,21 +263,26 @@ function xreadgroup(x: Execution): void {
     const group = findGroup(x, entry, request.group)
     if (group === undefined) return false
     const { unit } = group
-    readCounter.begin(x, entry, group)
+    beginDelivery(x, entry, group)
     if (position.compare(greatestId) !== 0) {
       beginStream(x, keyAt)
       replyHistory(x, keyAt, entry, unit, consumerFor(x, keyAt, entry, unit), position)
       return true
     }
     groupLastId(group, after)
-    if (!walksBehind(x, entry, after)) return false
+    const image = imageOf(x, entry)
+    if (image === undefined ? !walksBehind(x, entry, after) : image.count() === 0) return false
     beginStream(x, keyAt)
-    const consumer = findConsumer(x, entry, unit, request.group + 1)
-    if (consumer === 0) {
-      const made = consumerFor(x, keyAt, entry, unit)
-      walksBehind(x, entry, after)
-      deliver(x, keyAt, entry, unit, made)
-    } else deliver(x, keyAt, entry, unit, consumer)
+    const found = findConsumer(x, entry, unit, request.group + 1)
+    const consumer = found === 0 ? consumerFor(x, keyAt, entry, unit) : found
+    const to = { keyAt, groupAt: request.group, entry, group: unit, consumer, noAck: request.noAck }
+    if (image !== undefined) {
+      deliverImage(x, to, image)
+      return true
+    }
+    // What comes to be moves others.
+    if (found === 0) walksBehind(x, entry, after)
+    deliverWalked(x, to, request.count)
     return true
   })
 }
@@ -298,73 +293,6 @@ function consumerFor(x: Execution, keyAt: number, entry: number, group: number):
   if (found === 0) return createConsumer(x, entry, group, request.group + 1, keyAt)
   streamsOf(x).groups.sawConsumer(x.now)
   return found
-}
-
-const delivered = new StreamId()
-
-/** Ids that are about to be delivered, each with the unit of the consumer that has it pending, or 0. One instance serves all requests. */
-class Deliveries {
-  count = 0
-  readonly ids: StreamId[] = []
-  readonly formers: number[] = []
-
-  add(id: StreamId): void {
-    if (this.count === this.ids.length) {
-      this.ids.push(new StreamId())
-      this.formers.push(0)
-    }
-    ;(this.ids[this.count++] as StreamId).copy(id)
-  }
-
-  /** Finds out who has them pending; mostly nobody, for they lie behind all that the group has. */
-  findFormers({ pending }: StreamType, root: number, group: number): void {
-    const nobody = this.count === 0 || pending.endsBefore(root, group, this.ids[0] as StreamId)
-    for (let i = 0; i < this.count; i++) {
-      this.formers[i] = !nobody && pending.find(root, group, this.ids[i] as StreamId) ? pending.found.consumer : 0
-    }
-  }
-}
-
-const deliveries = new Deliveries()
-const readCounter = new ReadCounter()
-const deliveriesKept = 1024
-
-/** Delivers what the walk has come to, behind the group's last id. */
-function deliver(x: Execution, keyAt: number, entry: number, group: number, consumer: number): void {
-  const { args, reply, mutator } = x
-  const streams = streamsOf(x)
-  const walk = walkOf(x)
-  const token = reply.arrayDeferred()
-  let shown = 0
-  deliveries.count = 0
-  do {
-    const { id: each } = walk.entry
-    replyEntry(reply, walk.entry)
-    shown++
-    readCounter.add(each)
-    if (!request.noAck) deliveries.add(each)
-    delivered.copy(each)
-  } while (shown !== request.count && walk.next())
-  reply.resolve(token, shown)
-  deliveries.findFormers(streams, streams.rootOf(entry), group)
-  const payload = mutator.payload()
-  payload.byte(hasPosition)
-  putId(payload, delivered)
-  readCounter.put(payload)
-  payload.range(args.buffer, args.starts[request.group], args.ends[request.group])
-  payload.u32(group)
-  payload.u32(consumer)
-  payload.u48(x.now)
-  payload.range(args.buffer, args.starts[request.group + 1], args.ends[request.group + 1])
-  payload.varint(deliveries.count)
-  for (let i = 0; i < deliveries.count; i++) {
-    putId(payload, deliveries.ids[i] as StreamId)
-    payload.u32(deliveries.formers[i] as number)
-    payload.u48(x.now)
-    putOne(payload)
-  }
-  x.edit(streams, deliverEdit, keyAt)
-  if (deliveries.ids.length > deliveriesKept) deliveries.ids.length = deliveries.formers.length = deliveriesKept
 }
 
 /** Replies with what is pending for a consumer behind an id, which counts as delivered once more. */

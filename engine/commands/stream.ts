@@ -192,7 +192,7 @@ function xdel(x: Execution): void {
   for (let i = 2; i < args.count; i++) {
     const each = new StreamId()
     if (!readStrictId(x, i, each)) return
-    if (entries.has(entry, each)) found.push(each)
+    if (i === 2 ? entries.has(entry, each) : entries.hasNext(entry, each)) found.push(each)
   }
   if (found.length === 0) {
     reply.integer(0)

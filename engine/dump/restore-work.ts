@@ -33,6 +33,7 @@ export class RestoreWork implements StagedWork {
   #at: number
   #builder: ValueBuilder | undefined
   #decoder: ValueDecoder | undefined
+  #input: RdbInput | undefined
   readonly #sliceBytes: number
 
   /** Of a dump, `bytes[start, end)`, which stays where it is. */
@@ -47,7 +48,7 @@ export class RestoreWork implements StagedWork {
   }
 
   get memoryBytes(): number {
-    return this.string?.bytes.length ?? 0
+    return (this.string?.bytes.length ?? 0) + (this.#input?.unpackedBytes ?? 0)
   }
 
   step(): boolean {
@@ -62,8 +63,9 @@ export class RestoreWork implements StagedWork {
   }
 
   /** Whether it is of this dump. */
-  isOf(bytes: Buffer, start: number): boolean {
-    return this.#bytes === bytes && this.#start === start
+  isOf(bytes: Buffer, start: number, end: number): boolean {
+    if (this.#bytes === bytes && this.#start === start) return true
+    return this.#bytes.compare(bytes, start, end, this.#start, this.#end + footerBytes) === 0
   }
 
   /** The collection: the caller's from now on. Only when it is built, and no string. */
@@ -100,6 +102,10 @@ export class RestoreWork implements StagedWork {
       this.#begin()
       return true
     }
+    if (this.#input?.mustUnpack === true) {
+      this.#input.unpack(this.#sliceBytes)
+      return true
+    }
     return this.#decoder.step(Math.min(decodedBytesMax, this.#sliceBytes))
   }
 
@@ -107,6 +113,8 @@ export class RestoreWork implements StagedWork {
     const { limits } = this.#parts
     const input = new RdbInput(this.#bytes, this.#start, this.#end)
     if (limits !== undefined) input.stringBytesMax = limits.protoMaxBulkBytes
+    input.slicedStringBytes = this.#sliceBytes
+    this.#input = input
     const type = input.byte()
     if (type === stringValue) {
       this.string = new StringBuild(input)

@@ -4,7 +4,7 @@
  * refused with the offset of what is wrong.
  */
 import { formatInteger } from '../integer.ts'
-import { decompressLzf, unpackedBytesMax } from './lzf.ts'
+import { decompressLzf, LzfUnpacking, unpackedBytesMax } from './lzf.ts'
 import {
   encodedLength,
   int8String,
@@ -40,6 +40,19 @@ export class RdbShortage extends Error {
 }
 
 const shortage = new RdbShortage('more bytes are needed')
+
+/** A long string has to be unpacked first (`RdbInput.unpack`). As `RdbShortage`. */
+export class RdbUnpacking extends Error {
+  override readonly name = 'RdbUnpacking'
+}
+
+const unpackingDue = new RdbUnpacking('a long string has to be unpacked')
+
+/** A compressed string that is unpacked a part at a time. */
+interface Unpacked {
+  readonly bytes: Buffer
+  readonly unpacking: LzfUnpacking
+}
 
 /** Where a string's bytes are; until the input or the same element is used again. */
 export class RdbElement {
@@ -93,6 +106,11 @@ export class RdbInput {
   isComplete: boolean
   /** Longer strings are refused. */
   stringBytesMax = two32 - 1
+  /** Compressed strings from this length on are unpacked a part at a time: `RdbUnpacking` is thrown where one comes, until `unpack` has done it. */
+  slicedStringBytes = Number.POSITIVE_INFINITY
+  /** Those of the element that is being read, by where they begin. */
+  readonly #unpacked = new Map<number, Unpacked>()
+  #unpacks: Unpacked | undefined
   /** Where what is being read began, for those who tell of damage. */
   #from = 0
 
@@ -226,8 +244,47 @@ export class RdbInput {
     if (length > this.stringBytesMax || length > unpackedBytesMax(packed))
       this.refuse(`a compressed string of ${packed} bytes cannot be one of ${length}`, this.#from)
     const start = this.take(packed)
+    if (length >= this.slicedStringBytes) {
+      out.set(this.#unpackedFrom(start, packed, length), 0, length)
+      return
+    }
     const bytes = Buffer.allocUnsafe(length)
     if (!decompressLzf(this.bytes, start, start + packed, bytes)) this.refuse('a compressed string is damaged', this.#from)
     out.set(bytes, 0, length)
+  }
+
+  #unpackedFrom(start: number, packed: number, length: number): Buffer {
+    const known = this.#unpacked.get(start)
+    if (known !== undefined) return known.bytes
+    const bytes = Buffer.allocUnsafeSlow(length)
+    this.#unpacks = { bytes, unpacking: new LzfUnpacking(this.bytes, start, start + packed, bytes, 0, length) }
+    this.#unpacked.set(start, this.#unpacks)
+    throw unpackingDue
+  }
+
+  /** Whether `unpack` has something to do. */
+  get mustUnpack(): boolean {
+    return this.#unpacks !== undefined
+  }
+
+  /** Bytes of strings that were unpacked a part at a time and are still needed. */
+  get unpackedBytes(): number {
+    let bytes = 0
+    for (const unpacked of this.#unpacked.values()) bytes += unpacked.bytes.length
+    return bytes
+  }
+
+  /** Unpacks about so many bytes of a long string. */
+  unpack(bytesMax: number): void {
+    const { unpacking } = this.#unpacks as Unpacked
+    if (!unpacking.step(bytesMax)) this.refuse('a compressed string is damaged')
+    if (unpacking.hasMore) return
+    if (!unpacking.isComplete) this.refuse('a compressed string is damaged')
+    this.#unpacks = undefined
+  }
+
+  /** An element has been read: what was unpacked for it is not needed any more. */
+  elementRead(): void {
+    if (this.#unpacked.size > 0) this.#unpacked.clear()
   }
 }

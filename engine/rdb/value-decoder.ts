@@ -32,7 +32,7 @@ import {
   zsetZiplistValue,
 } from './rdb-format.ts'
 import type { RdbElement, RdbInput } from './rdb-input.ts'
-import { RdbRefusal, RdbShortage } from './rdb-input.ts'
+import { RdbRefusal, RdbShortage, RdbUnpacking } from './rdb-input.ts'
 import { StreamDecoding } from './stream-decoding.ts'
 import type { ValueKind, ValueSink } from './value-sink.ts'
 import { RefusedValue } from './value-sink.ts'
@@ -50,7 +50,7 @@ export class ValueDecoder {
     this.#decoding = decodingOf(input, type, sink)
   }
 
-  /** Decodes about `bytesMax` bytes. False when the value is complete. Throws `RdbRefusal` or `RdbShortage`. */
+  /** Decodes about `bytesMax` bytes, or up to a long string that has to be unpacked first. False when the value is complete. Throws `RdbRefusal` or `RdbShortage`. */
   step(bytesMax: number): boolean {
     const input = this.#input
     const decoding = this.#decoding
@@ -60,12 +60,18 @@ export class ValueDecoder {
     try {
       while (!this.#isDone && input.offset - from + decoding.unpackedBytes - unpacked < bytesMax) {
         mark = input.at
-        if (decoding.next()) continue
+        const hasMore = decoding.next()
+        input.elementRead()
+        if (hasMore) continue
         this.#sink.end()
         this.#isDone = true
       }
       return !this.#isDone
     } catch (failure) {
+      if (failure instanceof RdbUnpacking) {
+        input.at = mark
+        return true
+      }
       if (failure instanceof RdbShortage) {
         const { needed } = failure
         // What is needed counts from where the element begins.

@@ -3,6 +3,7 @@
  * asks for cold leaves first (`commands/set-needs.ts`).
  */
 import { packedHeaderBytes, usedBytes } from '../memory/packed-bytes.ts'
+import { LeafFinger } from '../tree/leaf-finger.ts'
 import { Separator } from '../tree/separator.ts'
 import type { LeafLayout } from '../tree/tree-elements.ts'
 import { TreeElements } from '../tree/tree-elements.ts'
@@ -26,11 +27,15 @@ const layout: LeafLayout = {
 export class SetTrees {
   readonly leaves: TreeLeaves
   readonly #elements: TreeElements
+  /** Set while what is looked for comes in order of hash, mostly: then the leaf of the last look-up is tried first. */
+  comesInOrder = false
+  readonly #finger: LeafFinger
   readonly #at = new LeafRow()
   readonly #separator = new Separator()
 
   constructor(leaves: TreeLeaves) {
     this.leaves = leaves
+    this.#finger = new LeafFinger(leaves)
     this.#elements = new TreeElements(leaves, layout)
   }
 
@@ -121,7 +126,8 @@ export class SetTrees {
   #find(root: number, member: Uint8Array, start: number, end: number): number {
     const { values, shape } = this.leaves
     const separator = this.separatorOf(root, member, start, end)
-    shape.locate(root, separator, this.#at)
+    if (this.comesInOrder) this.#finger.locate(root, separator, this.#at)
+    else shape.locate(root, separator, this.#at)
     const ref = this.leaves.used(this.#at)
     return findMember(values.bytes(ref), values.start(ref), separator.words[0], member, start, end)
   }

@@ -6,6 +6,7 @@
  * Leaves that are used must be resident: whoever calls asks for cold ones first (`sorted-set-wants.ts`).
  */
 import { packedHeaderBytes, usedBytes } from '../memory/packed-bytes.ts'
+import { LeafFinger } from '../tree/leaf-finger.ts'
 import { Separator } from '../tree/separator.ts'
 import type { LeafLayout } from '../tree/tree-elements.ts'
 import { TreeElements } from '../tree/tree-elements.ts'
@@ -77,6 +78,9 @@ class ScoreLayout implements LeafLayout {
 export class SortedSetTrees {
   readonly leaves: TreeLeaves
   readonly places: SortedSetPlaces
+  /** Set while members come in order of hash, mostly: then the leaf of the last one is tried first. */
+  comesInOrder = false
+  readonly #finger: LeafFinger
   readonly #byHash: TreeElements
   readonly #byScore: TreeElements
   readonly #layout: ScoreLayout
@@ -87,6 +91,7 @@ export class SortedSetTrees {
   constructor(leaves: TreeLeaves) {
     this.leaves = leaves
     this.places = new SortedSetPlaces(leaves)
+    this.#finger = new LeafFinger(leaves)
     this.#layout = new ScoreLayout(leaves)
     this.#byHash = new TreeElements(leaves, hashLayout)
     this.#byScore = new TreeElements(leaves, this.#layout)
@@ -238,7 +243,9 @@ export class SortedSetTrees {
   /** Makes `into` name the leaf of a member in order of hash; true when it is resident. */
   locateMember(root: number, member: Uint8Array, start: number, end: number, into: LeafRow): boolean {
     const { shape, roots } = this.leaves
-    shape.locate(root, hashSeparator(fieldHash(member, start, end, roots.seed(root)), this.#separator), into)
+    const separator = hashSeparator(fieldHash(member, start, end, roots.seed(root)), this.#separator)
+    if (this.comesInOrder) this.#finger.locate(root, separator, into)
+    else shape.locate(root, separator, into)
     return this.leaves.ref(into) !== 0
   }
 

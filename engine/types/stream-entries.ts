@@ -45,6 +45,7 @@ export class StreamEntries {
   readonly place = new NodePlace()
   readonly placeRow = new LeafRow()
   readonly found = new EntryCursor()
+  #hasFound = false
   readonly #meta = new StreamMeta()
   readonly #at = new LeafRow()
   readonly #finger: LeafFinger
@@ -256,15 +257,27 @@ export class StreamEntries {
     return this.find(entry, id) >= 0
   }
 
+  /** As `has`, which was asked for another entry before, that is likely to be the one in front, and nothing has changed since. */
+  hasNext(entry: number, id: StreamId): boolean {
+    const { place, found } = this
+    if (this.#hasFound && found.end < place.end) {
+      found.read(found.end)
+      if (found.id.compare(id) === 0) return true
+    }
+    return this.has(entry, id)
+  }
+
   /** Finds an entry: `place`, `placeRow` and `found` tell where it is. Returns where it begins, -1 when there is none. */
   find(entry: number, id: StreamId): number {
     const { place, found } = this
+    this.#hasFound = false
     if (!this.nodeOf(entry, id, place, this.placeRow)) return -1
     const at = seekEntry(place.bytes, place.start, place.end, id)
     if (at === place.end) return -1
     found.enter(place.bytes, place.start)
     found.read(at)
-    return found.id.compare(id) === 0 ? at : -1
+    this.#hasFound = found.id.compare(id) === 0
+    return this.#hasFound ? at : -1
   }
 
   /** Wants the metadata of a large stream. */

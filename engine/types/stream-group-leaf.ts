@@ -12,7 +12,7 @@ import { Separator } from '../tree/separator.ts'
 import type { LeafLayout } from '../tree/tree-elements.ts'
 import type { TreeLeaves } from '../tree/tree-leaves.ts'
 import type { LeafRow } from '../tree/tree-shape.ts'
-import { StreamId } from './stream-id.ts'
+import { idBytes, StreamId } from './stream-id.ts'
 import { consumersUnit, groupBit, groupsUnit, pendingSeparator } from './stream-separator.ts'
 
 export const pendingKind = 1
@@ -21,6 +21,8 @@ export const groupKind = 3
 export const consumerKind = 4
 export const pendingBytes = 35
 export const ownBytes = 17
+/** Of each id in the payload of *deliver*: id · former consumer (u32) · time (u48), both little-endian · deliveries (u64). */
+export const deliveryBytes = 34
 export const groupNameOffset = 41
 export const consumerNameOffset = 23
 /** Where in a group's element the number of entries read is. */
@@ -50,6 +52,24 @@ export function pendingLayout(leaves: TreeLeaves): LeafLayout {
       return before.compare(into.words, 0) !== 0
     },
   }
+}
+
+/** Writes something pending in a group as a payload has it that delivers it to `consumer`. */
+export function writeDelivered(into: Buffer, position: number, consumer: number, bytes: Buffer, at: number): void {
+  into[position] = pendingKind
+  for (let i = 0; i < idBytes; i++) into[position + 1 + i] = bytes[at + i]
+  into[position + 17] = consumer >>> 24
+  into[position + 18] = consumer >>> 16
+  into[position + 19] = consumer >>> 8
+  into[position + 20] = consumer
+  for (let i = 0; i < 6; i++) into[position + 21 + i] = bytes[at + 25 - i]
+  for (let i = 0; i < 8; i++) into[position + 27 + i] = bytes[at + 26 + i]
+}
+
+/** As `writeDelivered` among what the consumer has pending. */
+export function writeOwn(into: Buffer, position: number, bytes: Buffer, at: number): void {
+  into[position] = ownKind
+  for (let i = 0; i < idBytes; i++) into[position + 1 + i] = bytes[at + i]
 }
 
 /** A group or a consumer, as it is found. */

@@ -170,8 +170,8 @@ export function parseStreamId(
     else into.setMax()
     return true
   }
-  const nul = bytes.indexOf(0, start)
-  const stop = nul >= 0 && nul < end ? nul : end
+  let stop = start
+  while (stop < end && bytes[stop] !== 0) stop++
   let dash = start
   while (dash < stop && bytes[dash] !== minus) dash++
   if (!parseUint64(bytes, start, dash, into)) return false

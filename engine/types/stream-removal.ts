@@ -7,7 +7,7 @@ import { LeafRow } from '../tree/tree-shape.ts'
 import type { Collections } from './collections.ts'
 import type { StreamEntries } from './stream-entries.ts'
 import { pendingLayout } from './stream-group-leaf.ts'
-import { StreamId } from './stream-id.ts'
+import { idBytes, StreamId } from './stream-id.ts'
 import { blobNodeOffset } from './stream-meta.ts'
 import { entriesAt, nodeLive, nodeLost, seekEntry } from './stream-node.ts'
 import { entrySeparator } from './stream-separator.ts'
@@ -21,6 +21,7 @@ export class StreamRemoval {
   readonly #next = new LeafRow()
   readonly #separator = new Separator()
   readonly #id = new StreamId()
+  readonly #deleted = new StreamId()
 
   constructor(entries: StreamEntries) {
     this.#entries = entries
@@ -29,16 +30,34 @@ export class StreamRemoval {
     this.#elements = new TreeElements(entries.leaves, pendingLayout(entries.leaves))
   }
 
-  /** Deletes an entry; false when there is none. */
-  delete(entry: number, id: StreamId, lsn: number): boolean {
-    const found = this.#entries.find(entry, id)
-    if (found < 0) return false
-    this.#cut(entry, found, this.#entries.found.end, 1, lsn)
-    const meta = this.#entries.writableMeta(entry, lsn)
-    if (id.compare(meta.maxDeletedId(this.#id)) > 0) meta.setMaxDeletedId(id)
-    this.#collections.changed(entry, -1, lsn)
-    if (id.compare(meta.firstId(this.#id)) === 0) this.#tellFirst(entry, lsn)
-    return true
+  /** Deletes the entries with `count` ids, from `from` on in `bytes`; those that follow each other are cut out together. Returns how many there were. */
+  delete(entry: number, bytes: Buffer, from: number, count: number, lsn: number): number {
+    const { place, found } = this.#entries
+    const end = from + count * idBytes
+    const id = this.#deleted
+    let deleted = 0
+    let hasLostFirst = false
+    for (let at = from; at < end; ) {
+      const first = this.#entries.find(entry, id.read(bytes, at))
+      at += idBytes
+      if (first < 0) continue
+      hasLostFirst ||= id.compare(this.#entries.meta(entry).firstId(this.#id)) === 0
+      let to = found.end
+      let run = 1
+      for (; at < end && to < place.end; at += idBytes, run++) {
+        found.read(to)
+        if (found.id.compareAt(bytes, at) !== 0) break
+        id.copy(found.id)
+        to = found.end
+      }
+      this.#cut(entry, first, to, run, lsn)
+      const meta = this.#entries.writableMeta(entry, lsn)
+      if (id.compare(meta.maxDeletedId(this.#id)) > 0) meta.setMaxDeletedId(id)
+      this.#collections.changed(entry, -run, lsn)
+      deleted += run
+    }
+    if (hasLostFirst) this.#tellFirst(entry, lsn)
+    return deleted
   }
 
   /** Takes `count` entries out of the node that `entries.place` and `entries.placeRow` tell; it goes with its last one. */

@@ -23,10 +23,11 @@ import type { CollectionEdit, CollectionType } from './collection-type.ts'
 import type { Collections } from './collections.ts'
 import { StreamAppend } from './stream-append.ts'
 import { StreamEntries } from './stream-entries.ts'
+import { deliveryBytes } from './stream-group-leaf.ts'
 import { StreamGroups } from './stream-groups.ts'
 import { idBytes, StreamId } from './stream-id.ts'
 import { EntryFields } from './stream-node.ts'
-import { StreamPending } from './stream-pending.ts'
+import { acknowledgedBytes, StreamPending } from './stream-pending.ts'
 import { StreamRemoval } from './stream-removal.ts'
 
 export const appendEdit = 1
@@ -141,9 +142,11 @@ export class StreamType implements CollectionType {
   }
 
   #delete(entry: number, payload: RecordReader, lsn: number): number {
-    let deleted = 0
-    for (let left = payload.varint(); left > 0; left--) if (this.#removal.delete(entry, readId(payload, this.#id), lsn)) deleted++
-    return deleted
+    const count = payload.varint()
+    const from = payload.at
+    payload.at += count * idBytes
+    if (payload.at > payload.end) throw new Error('record ends too early')
+    return this.#removal.delete(entry, payload.bytes, from, count, lsn)
   }
 
   #trim(entry: number, payload: RecordReader, lsn: number): number {
@@ -219,7 +222,6 @@ export class StreamType implements CollectionType {
     const { groups } = this
     const root = this.rootOf(entry)
     if (root === 0) return 0
-    const id = this.#id
     const position = payload.byte() === hasPosition
     if (position) {
       const { at } = payload
@@ -234,14 +236,10 @@ export class StreamType implements CollectionType {
     this.#given(entry, consumer, lsn)
     groups.putConsumer(root, group, consumer, seenAt, payload.bytes, payload.start, payload.stop, lsn)
     const count = payload.varint()
-    for (let i = 0; i < count; i++) {
-      readId(payload, id)
-      payload.u32()
-      const time = payload.u48()
-      payload.at += 8
-      if (payload.at > payload.end) throw new Error('record ends too early')
-      this.pending.put(root, group, consumer, id, time, payload.bytes, payload.at - 8, lsn)
-    }
+    const from = payload.at
+    payload.at += count * deliveryBytes
+    if (payload.at > payload.end) throw new Error('record ends too early')
+    this.pending.putAll(root, group, consumer, payload.bytes, from, count, lsn)
     this.#collections.changed(entry, 0, lsn)
     return count
   }
@@ -250,11 +248,11 @@ export class StreamType implements CollectionType {
     const root = this.rootOf(entry)
     if (root === 0) return 0
     const group = payload.u32()
-    let acknowledged = 0
-    for (let left = payload.varint(); left > 0; left--) {
-      readId(payload, this.#id)
-      if (this.pending.acknowledge(root, group, payload.u32(), this.#id, lsn)) acknowledged++
-    }
+    const count = payload.varint()
+    const from = payload.at
+    payload.at += count * acknowledgedBytes
+    if (payload.at > payload.end) throw new Error('record ends too early')
+    const acknowledged = this.pending.acknowledgeAll(root, group, payload.bytes, from, count, lsn)
     this.#collections.changed(entry, 0, lsn)
     return acknowledged
   }

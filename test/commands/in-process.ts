@@ -116,7 +116,7 @@ export class InProcessSession {
   /** The work that a request stages, before its first step. */
   stage(...parts: readonly (string | number | Uint8Array)[]): StagedWork | undefined {
     const args = Arguments.of(...parts)
-    const row = this.engine.tables[args.string(0).toUpperCase()]
+    const row = this.#row(args)
     return row === undefined || !takes(row, args) ? undefined : this.engine.stage(row, args, this.database, this.reply)
   }
 
@@ -128,7 +128,7 @@ export class InProcessSession {
   /** As `exchange`, with all that can be staged done beforehand, as a server would. */
   exchangeInSlices(args: Arguments): Decoded {
     const { engine } = this
-    const row = engine.tables[args.string(0).toUpperCase()]
+    const row = this.#row(args)
     const isStaged = this.#queue === undefined && row !== undefined && takes(row, args)
     const staged = isStaged ? engine.stage(row, args, this.database, this.reply) : undefined
     if (staged === undefined) return this.exchange(args)
@@ -145,6 +145,13 @@ export class InProcessSession {
     const decoded = this.#decoder.next()
     if (decoded === undefined || this.#decoder.undecodedBytes > 0) throw new Error('not exactly one reply')
     return decoded
+  }
+
+  #row(args: Arguments): EngineCommand | undefined {
+    const { tables } = this.engine
+    const own = args.string(0).toUpperCase()
+    const subcommand = args.count > 1 ? tables[`${own} ${args.string(1).toUpperCase()}`] : undefined
+    return subcommand ?? tables[own]
   }
 
   #dispatch(args: Arguments, staged?: StagedWork): void {

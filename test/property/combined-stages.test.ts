@@ -9,6 +9,7 @@ import { setCommands } from '../../engine/commands/set.ts'
 import { sortedSetCommands } from '../../engine/commands/sorted-set.ts'
 import type { StagedWork } from '../../engine/staged-work.ts'
 import { testRuns, testSeed } from '../chance.ts'
+import { InProcessEngine } from '../commands/in-process.ts'
 import { format } from '../commands/notation.ts'
 import type { AggregateReply, Reply } from '../commands/resp-decoder.ts'
 import { runSession } from '../sessions.ts'
@@ -67,7 +68,7 @@ class Combining {
   }
 
   async #begin(random: SeededRandom): Promise<void> {
-    const sources = Array.from({ length: 1 + random.below(3) }, () => random.pick(keys))
+    const sources = Array.from({ length: random.once(6) ? 20 : 1 + random.below(3) }, () => random.pick(keys))
     const name = random.pick(['UNION', 'INTER', 'DIFF'])
     const { asks, stores } = this.#kind.request(random, name, sources)
     this.#cold.engine.execution.limits.slicedValueBytes = 1 + random.below(3000)
@@ -171,5 +172,31 @@ describe.each(kinds)('combinations in slices: $type', (kind) => {
       return combining.slices
     })
     expect(slices).toBeGreaterThan(stepsMax / 10)
+  })
+})
+
+describe('a union of more sorted sets than a member can be looked up in', () => {
+  it.each(['SUM', 'MIN', 'MAX'])('is made source by source: %s', (aggregate) => {
+    const engine = new InProcessEngine(sortedSetCommands, testSeed)
+    const session = engine.connect()
+    const names = Array.from({ length: 40 }, (_, i) => `z${i}`)
+    for (const [i, name] of names.entries()) {
+      for (let j = 0; j < 40 + i * 20; j++) session.ask('ZADD', name, `${(j * 7 + i) % 100}.1`, `m${(j * (i + 1)) % 2000}`)
+    }
+    const request = ['ZUNION', `${names.length + 1}`, ...names, 'z39', 'AGGREGATE', aggregate, 'WITHSCORES']
+    const plain = format(session.ask(...request))
+    const staged = session.stage(...request)
+    if (staged === undefined) throw new Error('nothing was staged')
+    let lookUps = 0
+    const { sortedSets } = engine.mutator.types
+    const score = sortedSets.score.bind(sortedSets)
+    sortedSets.score = (...member) => {
+      lookUps++
+      return score(...member)
+    }
+    while (staged.step());
+    expect(format(session.askStaged(staged, ...request))).toBe(plain)
+    staged.release?.()
+    expect(lookUps).toBe(0)
   })
 })

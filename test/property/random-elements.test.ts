@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import { hashCommands } from '../../engine/commands/hash.ts'
 import { RandomSelection } from '../../engine/commands/random-selection.ts'
+import { RepeatedWork } from '../../engine/commands/repeated-work.ts'
 import { setCommands } from '../../engine/commands/set.ts'
 import { sortedSetCommands } from '../../engine/commands/sorted-set.ts'
 import { testRuns, testSeed } from '../chance.ts'
@@ -89,6 +90,85 @@ describe.each(Object.entries(commands) as [Command, string][])('%s of a large co
     })
     expect(staged).toBeGreaterThan(testRuns(40))
   })
+})
+
+describe.each(Object.entries(commands) as [Command, string][])('%s of a small collection', (name, key) => {
+  const values = { SRANDMEMBER: [], ZRANDMEMBER: ['WITHSCORES'], HRANDFIELD: ['WITHVALUES'] } as const
+
+  it('very often: in slices, of one moment', async () => {
+    await runSession({ steps: testRuns(20) }, async (steps, tell) => {
+      const cold = await begin(4)
+      const names = new Set(Array.from({ length: 4 }, (_, i) => `e${i}`))
+      let changed = 0
+      for (const random of steps) {
+        cold.random = random
+        cold.engine.execution.limits.slicedValueBytes = 500 + random.below(2000)
+        const options = random.pick([[], values[name]])
+        const count = -(40 + random.below(400))
+        const words = [name, key, `${count}`, ...options]
+        if (random.once(2)) cold.freeze(1)
+        tell(words.join(' '))
+        const work = cold.session.stage(...words)
+        if (!(work instanceof RepeatedWork)) throw new Error('nothing was staged')
+        let steps = 0
+        for (let goesOn = true; goesOn; steps++) {
+          if (random.once(100)) {
+            tell(`  n${changed} comes`)
+            names.add(`n${changed}`)
+            await cold.ask(
+              ...(key === 's' ? ['SADD', key] : key === 'z' ? ['ZADD', key, '3'] : ['HSET', key]),
+              `n${changed++}`,
+              ...(key === 'h' ? ['v'] : []),
+            )
+          }
+          while ((await cold.fetchFor(work)) > 0);
+          goesOn = work.step()
+        }
+        expect(steps).toBeGreaterThan(1)
+        const found = texts(await cold.askStaged(work, ...words))
+        work.release()
+        const stride = options.length > 0 ? 2 : 1
+        expect(found.length).toBe(-count * stride)
+        expect(found.filter((each, i) => i % stride === 0 && !names.has(each))).toEqual([])
+        expect(new Set(found).size).toBeGreaterThan(2)
+      }
+    })
+  })
+})
+
+describe('HRANDFIELD of a large hash of which some fields expire', () => {
+  it.each([290, -500])('%i: in slices, and shows none that has expired', async (count) => {
+    const cold = await begin(300)
+    cold.random.once = () => false
+    const { execution } = cold.engine
+    execution.limits.slicedValueBytes = 500
+    for (let i = 0; i < 20; i++) await cold.ask('HPEXPIRE', 'h', '1000', 'FIELDS', '1', `e${i}`)
+    cold.freeze(1)
+    const words = ['HRANDFIELD', 'h', `${count}`, 'WITHVALUES']
+    const all = await slicedFields(cold, words)
+    expect(all.length).toBe(2 * Math.abs(count))
+    const live = await slicedFields(cold, words, () => {
+      cold.engine.advance(2000)
+    })
+    expect(live.length).toBe(count > 0 ? 2 * 280 : -2 * count)
+    const expired = new Set(Array.from({ length: 20 }, (_, i) => `e${i}`))
+    expect(live.filter((each) => expired.has(each))).toEqual([])
+  })
+
+  async function slicedFields(cold: ColdEngine, words: readonly string[], late: () => void = () => undefined): Promise<string[]> {
+    const work = cold.session.stage(...words)
+    if (!(work instanceof RepeatedWork)) throw new Error('nothing was staged')
+    let steps = 0
+    for (let goesOn = true; goesOn; steps++) {
+      while ((await cold.fetchFor(work)) > 0);
+      goesOn = work.step()
+    }
+    expect(steps).toBeGreaterThan(10)
+    late()
+    const found = texts(await cold.askStaged(work, ...words))
+    work.release()
+    return found
+  }
 })
 
 describe('SPOP of a large set that is cold', () => {

@@ -58,6 +58,20 @@ function restoreStaged(args: Arguments, work: StagedWork): Reply {
   return reply
 }
 
+it('unpacks a long element a part at a time', () => {
+  const values = ['a'.repeat(100_000), 'b'.repeat(60_000)]
+  session.ask('HSET', 'h', values[1] as string, values[0] as string, 'field', 'value')
+  const dump = bytesOf(session.ask('DUMP', 'h'))
+  expect(dump.length).toBeLessThan(10_000)
+  const args = owned('RESTORE', 'copy', '0', dump)
+  const work = stagedRestore(args)
+  let steps = 1
+  while (work.step()) steps++
+  expect(steps).toBeGreaterThan(160_000 / slicedBytes)
+  expect(bytesOf(restoreStaged(args, work)).toString()).toBe('OK')
+  expect(bytesOf(session.ask('DUMP', 'copy'))).toEqual(dump)
+})
+
 describe('DUMP in slices', () => {
   it('of a hash is what it is in one go', () => {
     fill('h', 0, 500)

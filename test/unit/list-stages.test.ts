@@ -1,12 +1,14 @@
 /** Long ranges and searches of lists that are prepared in slices, with changes in between: the same replies as without. */
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { keyCommands } from '../../engine/commands/key.ts'
 import { listCommands } from '../../engine/commands/list.ts'
 import { ListRemoval } from '../../engine/commands/list-removal.ts'
 import { Replay } from '../../engine/mutation/replay.ts'
+import { ReplyWriter } from '../../engine/reply-writer.ts'
 import { TreeImage } from '../../engine/tree/tree-image.ts'
 import { testRuns } from '../chance.ts'
 import { formatInline } from '../commands/notation.ts'
+import type { AggregateReply, Reply, ScalarReply } from '../commands/resp-decoder.ts'
 import { ColdEngine } from '../property/cold-engine.ts'
 import { runSession } from '../sessions.ts'
 import type { SeededRandom } from '../simulation/seeded-random.ts'
@@ -21,6 +23,8 @@ function request(random: SeededRandom): string[] {
     ['LRANGE', 'l', index(), index()],
     ['LPOS', 'l', element, 'RANK', random.pick(['1', '-1', '3', '-2'])],
     ['LPOS', 'l', element, 'COUNT', random.pick(['0', '2']), 'MAXLEN', random.pick(['0', '100', '70000'])],
+    ['LPOS', 'l', element, 'RANK', random.pick(['1', '-1', '3', '-2']), 'COUNT', random.pick(['0', '0', '7', '2000'])],
+    ['LPOS', 'l', 'often', 'RANK', random.pick(['1', '-1']), 'COUNT', '0', 'MAXLEN', `${random.below(400)}`],
     ['LREM', 'l', random.pick(['0', '1', '-2']), element],
     ['LINSERT', 'l', random.pick(['BEFORE', 'AFTER']), element, 'often'],
   ])
@@ -108,4 +112,30 @@ describe('staged work on lists', () => {
     const expected = formatInline(await plain.ask('LRANGE', 'l', '0', '-1'))
     for (const each of [cold, replayed]) expect(formatInline(await each.ask('LRANGE', 'l', '0', '-1'))).toBe(expected)
   })
+
+  it.each(['1', '-1'])('LPOS from %s shows many ranks as they were rendered, and anew where they have moved', async (from) => {
+    const cold = await begin(3)
+    const words = ['LPOS', 'l', 'often', 'RANK', from, 'COUNT', '0']
+    for (let i = 0; i < 5000; i += 100)
+      await cold.ask('RPUSH', 'l', ...Array.from({ length: 100 }, (_, j) => (j % 2 === 0 ? 'often' : 'x')))
+    const staged = cold.session.stage(...words)
+    if (!(staged instanceof TreeImage)) throw new Error('nothing was staged')
+    while (staged.step());
+    const written = await integersIn(cold, staged, words)
+    expect(written.integers).toBe(0)
+    await cold.ask('LPUSH', 'l', 'x')
+    const moved = await integersIn(cold, staged, words)
+    expect(moved.integers).toBeGreaterThanOrEqual(2530)
+    const ranks = (reply: Reply): number[] => (reply as AggregateReply).items.map((item) => Number((item as ScalarReply).text))
+    expect(ranks(moved.reply)).toEqual(ranks(written.reply).map((rank) => rank + 1))
+  })
 })
+
+/** The reply of a staged request, and how many integers were written for it one by one. */
+async function integersIn(cold: ColdEngine, staged: TreeImage, words: readonly string[]): Promise<{ reply: Reply; integers: number }> {
+  const spy = vi.spyOn(ReplyWriter.prototype, 'integer')
+  const reply = await cold.askStaged(staged, ...words)
+  const integers = spy.mock.calls.length
+  spy.mockRestore()
+  return { reply, integers }
+}

@@ -1,0 +1,116 @@
+/** What is asked of a whole large stream, in slices: XREADGROUP without COUNT, XINFO STREAM FULL COUNT 0. */
+import { beforeEach, describe, expect, it } from 'vitest'
+import { RepeatedWork } from '../../engine/commands/repeated-work.ts'
+import { streamCommands } from '../../engine/commands/stream.ts'
+import { Replay } from '../../engine/mutation/replay.ts'
+import type { StagedWork } from '../../engine/staged-work.ts'
+import { ImageSet } from '../../engine/tree/image-set.ts'
+import { testSeed } from '../chance.ts'
+import { formatInline } from '../commands/notation.ts'
+import { ColdEngine } from '../property/cold-engine.ts'
+
+const entryCount = 600
+
+async function begin(): Promise<ColdEngine> {
+  const cold = new ColdEngine(streamCommands, testSeed)
+  cold.random.once = () => false
+  cold.engine.keyspace.trees.leafBytesMax = 256
+  Object.assign(cold.engine.execution.limits, { slicedValueBytes: 512, streamNodeMaxEntries: 7 })
+  for (let i = 1; i <= entryCount; i++) await cold.ask('XADD', 's', `${i}-1`, 'f', `v${i}`)
+  await cold.ask('XGROUP', 'CREATE', 's', 'g', '0')
+  return cold
+}
+
+async function steps(cold: ColdEngine, staged: StagedWork | undefined, between: (step: number) => Promise<void> = async () => undefined) {
+  if (staged === undefined) throw new Error('nothing was staged')
+  let count = 1
+  while (await cold.advance(staged)) await between(count++)
+  return count
+}
+
+let cold: ColdEngine
+let plain: ColdEngine
+beforeEach(async () => {
+  cold = await begin()
+  plain = await begin()
+})
+
+describe('XREADGROUP of all that a group has not read', () => {
+  const words = ['XREADGROUP', 'GROUP', 'g', 'c', 'STREAMS', 's', '>']
+  const show = async (engine: ColdEngine): Promise<string[]> => [
+    formatInline(await engine.ask('XPENDING', 's', 'g', '-', '+', '10000')),
+    formatInline(await engine.ask('XINFO', 'STREAM', 's', 'FULL', 'COUNT', '0')),
+  ]
+
+  it('renders the entries in slices, of which others may read some meanwhile', async () => {
+    cold.freeze(1)
+    const staged = cold.session.stage(...words)
+    expect(staged).toBeInstanceOf(ImageSet)
+    const other = ['XREADGROUP', 'GROUP', 'g', 'other', 'COUNT', '40', 'STREAMS', 's', '>']
+    const made = await steps(cold, staged, async (step) => {
+      if (step !== 5) return
+      await cold.ask(...other)
+      await plain.ask(...other)
+      for (const engine of [cold, plain]) await engine.ask('XADD', 's', '1000-1', 'f', 'new')
+    })
+    expect(made).toBeGreaterThan(10)
+    const reply = formatInline(await cold.askStaged(staged as StagedWork, ...words))
+    expect(reply).toBe(formatInline(await plain.ask(...words)))
+    expect(await show(cold)).toEqual(await show(plain))
+  })
+
+  it.each([
+    ['of nobody', []],
+    ['of another consumer', ['XREADGROUP', 'GROUP', 'g', 'other', 'COUNT', '100', 'STREAMS', 's', '>']],
+  ])('makes them pending as one by one, also those that are pending: %s', async (_, before) => {
+    const replayed = await begin()
+    for (const engine of [cold, plain, replayed]) {
+      if (before.length > 0) await engine.ask(...before)
+      await engine.ask('XGROUP', 'SETID', 's', 'g', '50-1')
+    }
+    await cold.ask(...words)
+    const { mutator } = cold.engine
+    const record = Buffer.from(mutator.record.bytes.subarray(0, mutator.record.end))
+    new Replay(replayed.engine.keyspace, replayed.engine.mutator).apply(mutator.lsn, record)
+    for (let i = 50; i < entryCount; i++) await plain.ask('XREADGROUP', 'GROUP', 'g', 'c', 'COUNT', '1', 'STREAMS', 's', '>')
+    const expected = await show(plain)
+    expect(await show(cold)).toEqual(expected)
+    expect(await show(replayed)).toEqual(expected)
+    for (const id of ['51-1', '300-1', `${entryCount}-1`]) expect(formatInline(await cold.ask('XACK', 's', 'g', id))).toBe(':1')
+  })
+})
+
+it('XREADGROUP wants where entries are pending that are delivered again, behind many that are gone', async () => {
+  const more = ['XREADGROUP', 'GROUP', 'g', 'other', 'COUNT', '300', 'STREAMS', 's', '>']
+  for (const engine of [cold, plain]) {
+    await engine.ask(...more)
+    await engine.ask('XDEL', 's', ...Array.from({ length: 250 }, (_, i) => `${i + 1}-1`))
+    await engine.ask('XGROUP', 'SETID', 's', 'g', '0')
+  }
+  cold.engine.execution.limits.slicedValueBytes = 2 ** 30
+  cold.freeze(1)
+  const words = ['XREADGROUP', 'GROUP', 'g', 'c', 'COUNT', '3', 'STREAMS', 's', '>']
+  expect(formatInline(await cold.ask(...words))).toBe(formatInline(await plain.ask(...words)))
+})
+
+describe('XINFO STREAM FULL of a large stream', () => {
+  const words = ['XINFO', 'STREAM', 's', 'FULL', 'COUNT', '0']
+
+  it('is made in slices, and anew after a change', async () => {
+    for (const engine of [cold, plain]) {
+      for (const consumer of ['a', 'b']) await engine.ask('XREADGROUP', 'GROUP', 'g', consumer, 'COUNT', '200', 'STREAMS', 's', '>')
+    }
+    cold.freeze(1)
+    const staged = cold.session.stage(...words)
+    expect(staged).toBeInstanceOf(RepeatedWork)
+    const made = await steps(cold, staged, async (step) => {
+      if (step !== 60) return
+      for (const engine of [cold, plain]) await engine.ask('XACK', 's', 'g', '7-1')
+    })
+    expect(made).toBeGreaterThan(100)
+    const before = cold.tier.counts.coldReads
+    expect(formatInline(await cold.askStaged(staged as StagedWork, ...words))).toBe(formatInline(await plain.ask(...words)))
+    expect(cold.tier.counts.coldReads).toBe(before)
+    staged?.release?.()
+  })
+})
