@@ -6,7 +6,9 @@ import type { EngineCommand } from '../command.ts'
 import { keyAt } from '../command.ts'
 import type { Execution } from '../execution.ts'
 import { wrongType } from '../execution.ts'
+import { hashType } from '../keyspace/entries.ts'
 import { genericEvent, hashEvent } from '../messages.ts'
+import { removeFieldsEdit } from '../types/hash-type.ts'
 import { ArgumentFields } from './argument-fields.ts'
 import { wrongArgumentCount } from './errors.ts'
 import { hashCounterCommands } from './hash-counters.ts'
@@ -21,6 +23,8 @@ import { setFields } from './hash-set.ts'
 import { replyValue } from './hash-values.ts'
 import { wholeHashCommands } from './hash-whole.ts'
 import { withoutExpired } from './live-fields.ts'
+import { NamedRemoval, removeNamed, stageNamed } from './named-removal.ts'
+import { removalOf } from './staged-removal.ts'
 
 const fields = new ArgumentFields()
 
@@ -95,6 +99,7 @@ export const hashCommands = {
     syntax: 'key field [field ...]',
     summary: 'Deletes fields, and the hash with its last one.',
     needs: wantsFields,
+    stages: (x) => stageNamed(x, hashType),
     handler: hdel,
   },
   HGETDEL: {
@@ -199,6 +204,11 @@ function hdel(x: Execution): void {
   const entry = x.findHash(1)
   if (entry === wrongType) return
   const { args } = x
+  const staged = removalOf(x, entry, NamedRemoval)
+  if (staged !== undefined) {
+    x.reply.integer(removeNamed(x, entry, staged, x.mutator.types.hashes, removeFieldsEdit, hashEvent, 'hdel'))
+    return
+  }
   let first = 2
   if (entry !== 0) while (first < args.count && findPair(x, entry, first) === undefined) first++
   if (entry === 0 || first === args.count) {

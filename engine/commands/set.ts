@@ -9,6 +9,8 @@ import type { Execution } from '../execution.ts'
 import { wrongType } from '../execution.ts'
 import { setType } from '../keyspace/entries.ts'
 import { genericEvent, setEvent } from '../messages.ts'
+import { removeEdit } from '../types/set-type.ts'
+import { NamedRemoval, removeNamed, stageNamed } from './named-removal.ts'
 import { setAlgebraCommands } from './set-algebra.ts'
 import type { MemberSource } from './set-change.ts'
 import { addMembers, removeMembers } from './set-change.ts'
@@ -16,6 +18,7 @@ import { wantsLastMember, wantsMember, wantsMembers } from './set-needs.ts'
 import { setRandomCommands } from './set-random.ts'
 import { setScanCommands } from './set-scan.ts'
 import { setWholeCommands } from './set-whole.ts'
+import { removalOf } from './staged-removal.ts'
 
 const about = { categories: ['set'], group: 'set', since: '1.0.0', complexity: 'O(1)' } as const
 
@@ -42,6 +45,7 @@ export const setCommands = {
     syntax: 'key member [member ...]',
     summary: 'Removes members, and the set with its last one.',
     needs: wantsMembers,
+    stages: (x) => stageNamed(x, setType),
     handler: srem,
   },
   SISMEMBER: {
@@ -138,6 +142,11 @@ function srem(x: Execution): void {
   const { args, reply } = x
   const entry = x.findType(1, setType)
   if (entry === wrongType) return
+  const staged = removalOf(x, entry, NamedRemoval)
+  if (staged !== undefined) {
+    reply.integer(removeNamed(x, entry, staged, x.mutator.types.sets, removeEdit, setEvent, 'srem'))
+    return
+  }
   const first = entry === 0 ? args.count : firstThat(x, entry, true)
   if (first === args.count) {
     reply.integer(0)

@@ -10,6 +10,7 @@ import { sortedSetType } from '../keyspace/entries.ts'
 import { genericEvent, sortedSetEvent } from '../messages.ts'
 import { removeEdit } from '../types/sorted-set-type.ts'
 import { syntaxError, wrongArgumentCount } from './errors.ts'
+import { NamedRemoval, removeNamed, stageNamed } from './named-removal.ts'
 import { sortedSetAddCommands } from './sorted-set-add.ts'
 import { sortedSetAlgebraCommands } from './sorted-set-algebra.ts'
 import { blockingSortedSetCommands } from './sorted-set-blocking.ts'
@@ -18,6 +19,7 @@ import { sortedSetPopCommands } from './sorted-set-pop.ts'
 import { sortedSetRandomCommands } from './sorted-set-random.ts'
 import { sortedSetRangeCommands } from './sorted-set-range.ts'
 import { sortedSetScanCommands } from './sorted-set-scan.ts'
+import { removalOf } from './staged-removal.ts'
 
 const about = { categories: ['sortedset'], group: 'sorted-set', since: '1.2.0' } as const
 const ranks = {
@@ -43,6 +45,7 @@ export const sortedSetCommands = {
     syntax: 'key member [member ...]',
     summary: 'Removes members, and the sorted set with its last one.',
     needs: wantsRemovedMembers,
+    stages: (x) => stageNamed(x, sortedSetType),
     handler: zrem,
   },
   ZCARD: {
@@ -95,6 +98,11 @@ function zrem(x: Execution): void {
   const entry = x.findType(1, sortedSetType)
   if (entry === wrongType) return
   const { sortedSets } = x.mutator.types
+  const staged = removalOf(x, entry, NamedRemoval)
+  if (staged !== undefined) {
+    reply.integer(removeNamed(x, entry, staged, sortedSets, removeEdit, sortedSetEvent, 'zrem'))
+    return
+  }
   let first = 2
   if (entry !== 0)
     while (first < args.count && Number.isNaN(sortedSets.score(entry, args.buffer, args.starts[first], args.ends[first]))) first++

@@ -313,17 +313,17 @@ export class Mutator {
   }
 
   /**
-   * Changes a collection as the payload says that was written last, making it if the edit does so. The key goes with the last element.
-   * Returns what the edit does, 0 when there was nothing to edit.
+   * Changes a collection as a payload says, the one that was written last unless told, making it if the edit does so. The key goes with the last element.
+   * Returns what the edit does, 0 when there was nothing to edit. A payload that is given stays as it is.
    */
-  edit(type: CollectionType, edit: number, db: number, key: Uint8Array, ks: number, ke: number): number {
-    const payload = this.#payload
-    this.#probeMemory(payload.end)
+  edit(type: CollectionType, edit: number, db: number, key: Uint8Array, ks: number, ke: number, payload = this.#payload): number {
+    if (payload === this.#payload) this.#probeMemory(payload.end)
     if (this.recording) {
       const record = this.#operation(editOp, db, key, ks, ke)
       record.byte(type.number)
       record.byte(edit)
-      record.rangeOf(payload)
+      if (payload !== this.#payload && payload.end >= this.#largeValueBytes) record.reference(payload.bytes, 0, payload.end)
+      else record.rangeOf(payload)
     } else this.#operations++
     this.#reader.open(payload.bytes, 0, payload.end)
     return this.#applyEdit(type.number, edit, db, key, ks, ke, this.#reader)

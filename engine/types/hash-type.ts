@@ -1,18 +1,20 @@
 /**
  * Hashes, as far as edits change them. Fields are set and deleted by operations of their own (`mutation/hash-operations.ts`); an edit says
- * when they expire.
+ * when they expire, or which of very many go.
  *
- * Edits: 1 expire: varint count · per field its expiry u48 (0: never), field.
+ * Edits: 1 expire: varint count · per field its expiry u48 (0: never), field; 2 remove: varint count · fields.
  */
 import type { TypeNumber } from '../keyspace/entries.ts'
 import { hashType } from '../keyspace/entries.ts'
 import type { HashOperations } from '../mutation/hash-operations.ts'
+import { ReadFields } from '../mutation/read-fields.ts'
 import type { RecordReader } from '../mutation/record-reader.ts'
 import type { CollectionEdit, CollectionType } from './collection-type.ts'
 import type { Collections } from './collections.ts'
 import { wantField } from './hash-tree.ts'
 
 export const expireFieldsEdit = 1
+export const removeFieldsEdit = 2
 
 export class HashType implements CollectionType {
   readonly number: TypeNumber = hashType
@@ -38,7 +40,26 @@ export class HashType implements CollectionType {
           }
         },
       },
+      {
+        creates: false,
+        apply: (entry, payload, lsn) => this.#removeAll(entry, payload, lsn),
+        wants: (entry, payload, wants) => {
+          for (let left = payload.varint(); left > 0; left--) {
+            payload.range()
+            wantField(collections.keyspace, entry, payload.bytes, payload.start, payload.stop, wants)
+          }
+        },
+      },
     ]
+  }
+
+  /** Returns how many of the fields there were. */
+  #removeAll(entry: number, payload: RecordReader, lsn: number): number {
+    const replaced = this.#collections.replaced(entry, lsn)
+    if (replaced > 0) return replaced
+    const fields = new ReadFields()
+    fields.read(payload, false)
+    return this.#operations.delete(entry, fields, lsn)
   }
 
   /** Returns how many of the fields there were. */

@@ -125,6 +125,8 @@ export class SetType implements CollectionType {
   }
 
   #removeAll(entry: number, payload: RecordReader, lsn: number): number {
+    const replaced = this.#collections.replaced(entry, lsn)
+    if (replaced > 0) return replaced
     let removed = 0
     for (let left = payload.varint(); left > 0; left--) {
       payload.range()
