@@ -75,7 +75,7 @@ export class RangeRemoval implements RemovalPlan {
     this.first = span.first
     this.count = span.end - span.first
     // A set of which nothing stays is deleted.
-    if (!isLongRemoval(this.#x, this.count) || this.count === this.#length) return 'little'
+    if (!isLongRemoval(this.#x, sortedSetType, this.count) || this.count === this.#length) return 'little'
     return this.#lookAt(root, span.first, this.#low, wants) && this.#lookAt(root, span.end - 1, this.#high, wants) ? 'begun' : 'cold'
   }
 

@@ -7,6 +7,7 @@
  */
 import type { Execution } from '../execution.ts'
 import type { TypeNumber } from '../keyspace/entries.ts'
+import { sortedSetType } from '../keyspace/entries.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
 import { TreeHandle } from '../keyspace/value-handle.ts'
 import { isMemoryRefusal } from '../memory/refusal.ts'
@@ -34,24 +35,25 @@ export interface RemovalPlan extends Leaving {
 /** Bytes of leaves in one step. */
 const stepBytesMax = 32 * 1024
 const triesMax = 8
-/** Removing one element in a tree counts for so many bytes where these say what is large. */
-const removalCost = 512
+/** Taking one element out of each order of a tree counts for so many bytes where these say what is large. */
+const removalCost = 256
 /** A tree of more bytes for each element that goes is not made anew. */
 const bytesPerElementMax = 256 * 1024
 
 /** Whether taking so many elements out of a tree takes too long for one turn. */
-export function isLongRemoval({ limits }: Execution, count: number): boolean {
-  return count * removalCost >= (limits.slicedValueBytes ?? slicedValueBytes)
+export function isLongRemoval({ limits }: Execution, type: TypeNumber, count: number): boolean {
+  const orders = type === sortedSetType ? 2 : 1
+  return count * orders * removalCost >= (limits.slicedValueBytes ?? slicedValueBytes)
 }
 
 /** The entry of the key that is argument `index`, if that holds a tree of the type, and removing so many elements is staged; else 0. */
 export function slicedRemoval(x: Execution, type: TypeNumber, count: number, index = 1): number {
-  if (!isLongRemoval(x, count)) return 0
+  if (!isLongRemoval(x, type, count)) return 0
   const { args, keyspace } = x
   const { entries, trees } = keyspace
   keyspace.forgetLookUp()
   const entry = keyspace.find(x.db, args.buffer, args.starts[index], args.ends[index])
-  if (entry === 0 || entries.type(entry) !== type || !entries.isTree(entry) || !isLongRemoval(x, entries.length(entry))) return 0
+  if (entry === 0 || entries.type(entry) !== type || !entries.isTree(entry) || !isLongRemoval(x, type, entries.length(entry))) return 0
   return trees.roots.residentBytes(entries.value(entry)) <= count * bytesPerElementMax ? entry : 0
 }
 
