@@ -8,7 +8,7 @@ import type { Execution } from '../execution.ts'
 import { wrongType } from '../execution.ts'
 import { hashType } from '../keyspace/entries.ts'
 import { genericEvent, hashEvent } from '../messages.ts'
-import { removeFieldsEdit } from '../types/hash-type.ts'
+import { removeFieldsEdit, setFieldsEdit } from '../types/hash-type.ts'
 import { ArgumentFields } from './argument-fields.ts'
 import { wrongArgumentCount } from './errors.ts'
 import { hashCounterCommands } from './hash-counters.ts'
@@ -23,7 +23,9 @@ import { setFields } from './hash-set.ts'
 import { replyValue } from './hash-values.ts'
 import { wholeHashCommands } from './hash-whole.ts'
 import { withoutExpired } from './live-fields.ts'
+import { FieldAdditions, stageFields } from './many-additions.ts'
 import { NamedRemoval, removeNamed, stageNamed } from './named-removal.ts'
+import { additionOf, addStaged } from './staged-addition.ts'
 import { removalOf } from './staged-removal.ts'
 
 const fields = new ArgumentFields()
@@ -46,6 +48,7 @@ export const hashCommands = {
     syntax: 'key field value [field value ...]',
     summary: 'Sets fields of a hash.',
     needs: wantsPairs,
+    stages: stageFields,
     handler: hset,
   },
   HSETNX: {
@@ -66,6 +69,7 @@ export const hashCommands = {
     syntax: 'key field value [field value ...]',
     summary: 'Sets fields of a hash; HSET says how many were new.',
     needs: wantsPairs,
+    stages: stageFields,
     handler: hmset,
   },
   HGET: {
@@ -169,7 +173,9 @@ function setPairs(x: Execution, command: string): number {
   }
   const entry = x.findHash(1)
   if (entry === wrongType) return -1
-  const added = setFields(x, entry, fields.from(args, 2, 2))
+  const staged = additionOf(x, entry, FieldAdditions)
+  if (staged !== undefined) addStaged(x, staged, x.mutator.types.hashes, setFieldsEdit)
+  const added = staged === undefined ? setFields(x, entry, fields.from(args, 2, 2)) : staged.plan.added
   x.notify(hashEvent, 'hset', 1)
   return added
 }

@@ -143,7 +143,7 @@ export class StagedRemoval<Plan extends RemovalPlan = RemovalPlan> implements St
     return this.#isComplete && this.#handle.find() === entry && this.#isUnchanged(entry)
   }
 
-  /** How many elements are to go, of a tree with two orders counted in both. */
+  /** How many elements are to go. */
   get removed(): number {
     return this.#rest?.removed ?? 0
   }

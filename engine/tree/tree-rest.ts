@@ -24,7 +24,10 @@ export interface Leaving {
   goesWhole?(rank: number, count: number): boolean
 }
 
-/** The tree that takes the place of another one, and how many elements it lacks. */
+/** Of a tree of which nothing goes. */
+export type NothingLeaving = Pick<Leaving, 'orderMask'>
+
+/** The tree that takes the place of another value, and how many elements it lacks, negative if it has more; one that is in two orders counts once. */
 export interface Rest {
   readonly root: number
   readonly removed: number
@@ -40,7 +43,8 @@ const joinedShare = 3 / 4
 
 export class TreeRest {
   readonly #keyspace: Keyspace
-  readonly #leaving: Leaving
+  readonly #leaving: Leaving | undefined
+  readonly #orderMask: number
   #root: number
   #removed = 0
   /** Where the next leaf of the walk begins, and the number of its first element. */
@@ -62,10 +66,11 @@ export class TreeRest {
   readonly #runs: number[] = []
 
   /** Of the tree with root block `source`. */
-  constructor(keyspace: Keyspace, source: number, leaving: Leaving) {
+  constructor(keyspace: Keyspace, source: number, leaving: Leaving | NothingLeaving) {
     const { trees } = keyspace
     this.#keyspace = keyspace
-    this.#leaving = leaving
+    this.#leaving = 'goes' in leaving ? leaving : undefined
+    this.#orderMask = leaving.orderMask
     this.#root = trees.createTree(0, keyspace.nextCollectionId++, trees.roots.seed(source), packedHeaderBytes, 0)
     this.#bytes = Buffer.allocUnsafe(trees.leafBytesMax)
   }
@@ -81,11 +86,11 @@ export class TreeRest {
     let isThrough = false
     for (let bytes = 0; bytes < bytesMax && !isThrough; ) {
       const count = nodes.count(from.node, from.row)
-      const isRead = count > 0 && this.#leaving.goesWhole?.(this.#rank, count) !== true
+      const isRead = count > 0 && this.#leaving?.goesWhole?.(this.#rank, count) !== true
       const ref = trees.ref(from)
       if (isRead && ref === 0) break
       this.#enter(from)
-      if (isRead) this.#keep(from, ref)
+      if (isRead) this.#keep(from, ref, count)
       else this.#removed += count
       bytes += passedBytes + (isRead ? nodes.bytes(from.node, from.row) : 0)
       this.#rank += count
@@ -106,7 +111,7 @@ export class TreeRest {
     let left = leavesAhead
     do {
       const count = trees.nodes.count(at.node, at.row)
-      if (count > 0 && this.#leaving.goesWhole?.(rank, count) !== true) {
+      if (count > 0 && this.#leaving?.goesWhole?.(rank, count) !== true) {
         if (trees.ref(at) !== 0) break
         wantRow(trees, source, at, wants)
       }
@@ -117,7 +122,7 @@ export class TreeRest {
   /** Begins a leaf where another order begins: each has one, even if it is empty. */
   #enter(from: LeafRow): void {
     const { shape, nodes } = this.#keyspace.trees
-    const order = shape.arena.words(from.node)[nodes.rowAt(from.node, from.row)] & this.#leaving.orderMask
+    const order = shape.arena.words(from.node)[nodes.rowAt(from.node, from.row)] & this.#orderMask
     if (order === this.#order) return
     this.#order = order
     this.#beginLeaf(from)
@@ -125,29 +130,18 @@ export class TreeRest {
   }
 
   /** Takes over what stays of a leaf. */
-  #keep(from: LeafRow, ref: number): void {
+  #keep(from: LeafRow, ref: number, count: number): void {
     const { values, trees } = this.#keyspace
     const bytes = values.bytes(ref)
     const start = values.start(ref)
     const end = start + usedBytes(bytes, start)
-    const leaving = this.#leaving
-    const isSecond = this.#order !== 0
     const runs = this.#runs
     runs.length = 0
-    let kept = 0
-    let keptBytes = 0
-    for (let at = start + packedHeaderBytes; at < end; ) {
-      const next = at + leaving.sizeAt(bytes, at, isSecond)
-      if (leaving.goes(bytes, at, next, isSecond)) this.#removed++
-      else {
-        if (runs.length > 0 && runs[runs.length - 1] === at) runs[runs.length - 1] = next
-        else runs.push(at, next)
-        kept++
-        keptBytes += next - at
-      }
-      at = next
-    }
+    if (this.#leaving === undefined) runs.push(start + packedHeaderBytes, end)
+    const kept = this.#leaving === undefined ? count : this.#findRuns(this.#leaving, bytes, start + packedHeaderBytes, end)
     if (kept === 0) return
+    let keptBytes = 0
+    for (let i = 0; i < runs.length; i += 2) keptBytes += (runs[i + 1] as number) - (runs[i] as number)
     const fits = this.#count + kept <= joinedCountMax && this.#used + keptBytes <= trees.leafBytesMax * joinedShare
     if (!this.#isMaking || (this.#count > 0 && !fits)) this.#beginLeaf(from)
     if (this.#used + keptBytes > this.#bytes.length) this.#bytes = Buffer.allocUnsafe(this.#used + keptBytes)
@@ -156,6 +150,24 @@ export class TreeRest {
       this.#used += (runs[i + 1] as number) - (runs[i] as number)
     }
     this.#count += kept
+  }
+
+  /** Finds what stays of the elements from `from` to `end`. Returns how many. */
+  #findRuns(leaving: Leaving, bytes: Buffer, from: number, end: number): number {
+    const runs = this.#runs
+    const isSecond = this.#order !== 0
+    let kept = 0
+    for (let at = from; at < end; ) {
+      const next = at + leaving.sizeAt(bytes, at, isSecond)
+      if (leaving.goes(bytes, at, next, isSecond)) this.#removed++
+      else {
+        if (runs.length > 0 && runs[runs.length - 1] === at) runs[runs.length - 1] = next
+        else runs.push(at, next)
+        kept++
+      }
+      at = next
+    }
+    return kept
   }
 
   #beginLeaf(from: LeafRow): void {
@@ -182,16 +194,16 @@ export class TreeRest {
     trees.changed(to, this.#count, 0)
   }
 
-  /** Elements that were not taken over so far; of a tree with two orders counted in both. */
+  /** Elements that are not taken over. */
   get removed(): number {
-    return this.#removed
+    return this.#orderMask === 0 ? this.#removed : this.#removed / 2
   }
 
   /** The new tree, which is the caller's from now on. */
   take(): Rest {
     const root = this.#root
     this.#root = 0
-    return { root, removed: this.#removed }
+    return { root, removed: this.removed }
   }
 
   /** Gives the new tree up, unless it was taken. */

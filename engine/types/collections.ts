@@ -14,7 +14,7 @@ const noForm = 0
 
 export class Collections {
   readonly keyspace: Keyspace
-  /** What the edit in hand leaves of a tree, if that was made beforehand. */
+  /** What the edit in hand makes of the value, if that was made beforehand. */
   #rest: Rest | undefined
 
   constructor(keyspace: Keyspace) {
@@ -85,7 +85,7 @@ export class Collections {
     return root
   }
 
-  /** Makes an edit that has to put `rest` in the place of a tree: it asks `replaced`. */
+  /** Makes an edit that has to put a tree in the place of the value: it asks `replaced`. */
   withRest(rest: Rest, edit: () => number): number {
     this.#rest = rest
     try {
@@ -96,19 +96,20 @@ export class Collections {
     }
   }
 
-  /** Puts what the edit in hand leaves of a tree, if that was made beforehand, in its place. Returns how many elements less it has, 0 if nothing was made. */
-  replaced(entry: number, lsn: number): number {
+  /** Puts what the edit in hand makes of the value, if that was made beforehand, in its place. Returns how many elements less it has, undefined if nothing was made. */
+  replaced(entry: number, lsn: number): number | undefined {
     const rest = this.#rest
-    if (rest === undefined) return 0
+    if (rest === undefined) return undefined
     this.#rest = undefined
     const { keyspace } = this
     const { entries } = keyspace
-    const removed = rest.removed / (keyspace.trees.roots.count(entries.value(entry)) / entries.length(entry))
-    if (removed === entries.length(entry)) dropTree(keyspace, rest.root)
+    const { root, removed } = rest
+    if (removed > 0 && removed === entries.length(entry)) dropTree(keyspace, root)
     else {
-      const access = entries.access(entry)
-      keyspace.dropValue(entry)
-      keyspace.giveTree(entry, rest.root, access)
+      const hasValue = this.hasValue(entry)
+      const access = hasValue ? entries.access(entry) : keyspace.access.initial()
+      if (hasValue) keyspace.dropValue(entry)
+      keyspace.giveTree(entry, root, access)
     }
     this.changed(entry, -removed, lsn)
     return removed

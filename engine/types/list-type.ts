@@ -199,7 +199,7 @@ export class ListType implements CollectionType {
   /** skip varint, count varint (0: all), element range: of the elements with these bytes, so many go behind the first `skip`. Returns how many. */
   #removeMatches(entry: number, payload: RecordReader, lsn: number): number {
     const replaced = this.#collections.replaced(entry, lsn)
-    if (replaced > 0) return replaced
+    if (replaced !== undefined) return replaced
     const skip = payload.varint()
     const max = payload.varint() || Number.POSITIVE_INFINITY
     payload.range()

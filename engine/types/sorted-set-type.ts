@@ -167,6 +167,8 @@ export class SortedSetType implements CollectionType {
   }
 
   #setAll(entry: number, payload: RecordReader, lsn: number): number {
+    const replaced = this.#collections.replaced(entry, lsn)
+    if (replaced !== undefined) return -replaced
     const form = payload.byte()
     const seed = form === treeForm ? payload.u32() : 0
     this.#takeForm(entry, form, seed, lsn)
@@ -186,7 +188,7 @@ export class SortedSetType implements CollectionType {
 
   #removeAll(entry: number, payload: RecordReader, lsn: number): number {
     const replaced = this.#collections.replaced(entry, lsn)
-    if (replaced > 0) return replaced
+    if (replaced !== undefined) return replaced
     const { entries } = this.#collections.keyspace
     let removed = 0
     for (let left = payload.varint(); left > 0; left--) {
@@ -203,7 +205,7 @@ export class SortedSetType implements CollectionType {
   #removeSpan(entry: number, payload: RecordReader, lsn: number): number {
     const collections = this.#collections
     const replaced = collections.replaced(entry, lsn)
-    if (replaced > 0) return replaced
+    if (replaced !== undefined) return replaced
     const { entries } = collections.keyspace
     const seed = payload.u32()
     const rank = payload.varint()

@@ -1,12 +1,14 @@
 /**
- * Removals of many elements that are prepared in slices, with changes and cold leaves in between: the replies, what stays, and what the records come to
+ * Removals, and additions, of many elements that are prepared in slices, with changes and cold leaves in between: the replies, what stays, and what the records come to
  * are as without.
  */
 import { describe, expect, it } from 'vitest'
 import { hashCommands } from '../../engine/commands/hash.ts'
 import { keyCommands } from '../../engine/commands/key.ts'
+import { objectCommands } from '../../engine/commands/object.ts'
 import { setCommands } from '../../engine/commands/set.ts'
 import { sortedSetCommands } from '../../engine/commands/sorted-set.ts'
+import { StagedAddition } from '../../engine/commands/staged-addition.ts'
 import { StagedRemoval } from '../../engine/commands/staged-removal.ts'
 import { Replay } from '../../engine/mutation/replay.ts'
 import { LeafRow } from '../../engine/tree/tree-shape.ts'
@@ -18,7 +20,7 @@ import { runSession } from '../sessions.ts'
 import type { SeededRandom } from '../simulation/seeded-random.ts'
 import { ColdEngine } from './cold-engine.ts'
 
-const tables = { ...setCommands, ...sortedSetCommands, ...hashCommands, ...keyCommands }
+const tables = { ...setCommands, ...sortedSetCommands, ...hashCommands, ...keyCommands, ...objectCommands }
 const membersMax = 600
 /** Removals of so many elements are staged. */
 const longRemoval = 16
@@ -49,6 +51,20 @@ function removal(random: SeededRandom): string[] {
   ])
 }
 
+/** To what there is, or to a key that is missing, or holds something small. */
+function addition(random: SeededRandom): string[] {
+  const names = [...members(random, 200), ...members(random, 200)]
+  const to = (key: string): string => random.pick([key, `${key}2`])
+  const flags = random.pick([[], [], ['CH'], ['NX'], ['XX', 'CH'], ['GT'], ['LT', 'CH']])
+  const score = (): string => (random.once(2000) ? 'none' : random.pick(['inf', '-0', '0', `${random.below(40)}`]))
+  return random.pick([
+    ['SADD', to('s'), ...names],
+    ['HSET', to('h'), ...names.flatMap((name) => [name, `${random.below(9)}`])],
+    ['HMSET', to('h'), ...names.flatMap((name) => [name, 'x'.repeat(random.below(70))])],
+    ['ZADD', to('z'), ...flags, ...names.flatMap((name) => [score(), name])],
+  ])
+}
+
 function change(random: SeededRandom): string[] {
   const name = member(random)
   return random.pick([
@@ -59,6 +75,9 @@ function change(random: SeededRandom): string[] {
     ['SREM', 's', name],
     ['HSET', 'h', name, 'v'],
     ['HDEL', 'h', name],
+    ['SADD', 's2', name],
+    ['ZADD', 'z2', '1', name],
+    ['HSET', 'h2', name, 'v'],
     ['PEXPIRE', random.pick(['z', 's', 'h']), '100000'],
   ])
 }
@@ -79,6 +98,12 @@ const whole: readonly (readonly string[])[] = [
   ['ZRANGE', 'l', '0', '-1', 'WITHSCORES'],
   ['SMEMBERS', 's'],
   ['HGETALL', 'h'],
+  ['ZRANGE', 'z2', '0', '-1', 'WITHSCORES'],
+  ['SMEMBERS', 's2'],
+  ['HGETALL', 'h2'],
+  ['OBJECT', 'ENCODING', 's2'],
+  ['OBJECT', 'ENCODING', 'z2'],
+  ['OBJECT', 'ENCODING', 'h2'],
 ]
 
 function itemsOf(reply: Reply): string[] {
@@ -98,7 +123,12 @@ function shown(words: readonly string[], reply: Reply): string {
 
 function lowerThresholds({ keyspace, execution }: InProcessEngine): void {
   keyspace.trees.leafBytesMax = 200
-  Object.assign(execution.limits, { slicedValueBytes: longRemoval * 512, setMaxIntsetEntries: 8, zsetMaxListpackEntries: 8 })
+  Object.assign(execution.limits, {
+    slicedValueBytes: longRemoval * 512,
+    setMaxIntsetEntries: 8,
+    zsetMaxListpackEntries: 8,
+    hashMaxListpackEntries: 8,
+  })
 }
 
 /** What has to be true of the trees: sums, and both orders of a sorted set. */
@@ -158,8 +188,7 @@ class Removing {
     if (popped.length > 0) expect(formatInline(this.#session.ask('SREM', 's', ...popped)), words.join(' ')).toBe(`:${popped.length}`)
   }
 
-  async remove(random: SeededRandom): Promise<void> {
-    const words = removal(random)
+  async change(words: readonly string[], random: SeededRandom): Promise<void> {
     const staged = this.cold.session.stage(...words)
     if (random.once(2)) this.cold.freeze(random.pick([0.3, 1]))
     if (staged === undefined) {
@@ -177,7 +206,7 @@ class Removing {
     }
     this.#tell(`${words.join(' ')}, staged`)
     const entry = this.#entryOf(words[0] === 'ZMPOP' ? 'z' : (words[1] as string))
-    if (staged instanceof StagedRemoval && entry !== 0 && staged.isOf(entry)) this.used++
+    if ((staged instanceof StagedRemoval || staged instanceof StagedAddition) && staged.isOf(entry)) this.used++
     await this.#compare(words, await this.cold.askStaged(staged, ...words))
     staged.release?.()
   }
@@ -203,7 +232,7 @@ class Removing {
   }
 }
 
-describe('removals in slices', () => {
+describe('changes of many elements in slices', () => {
   it('come to what the command does by itself, whatever changes meanwhile', async () => {
     const used = await runSession({ steps: testRuns(100) }, async (steps, tell) => {
       const removing = new Removing(tell)
@@ -211,12 +240,13 @@ describe('removals in slices', () => {
       for (const random of steps) {
         removing.cold.random = random
         if (number++ % 3 === 0) for (const words of refill(random)) await removing.ask(...words)
-        await removing.remove(random)
+        if (random.once(4)) await removing.ask('DEL', random.pick(['s2', 'z2', 'h2']))
+        await removing.change(random.once(3) ? addition(random) : removal(random), random)
         await removing.check()
       }
       return removing.used
     })
-    expect(used, 'removals that were staged').toBeGreaterThan(testRuns(100) / 3)
+    expect(used, 'changes that were staged').toBeGreaterThan(testRuns(100) / 3)
   })
 
   it.each([
