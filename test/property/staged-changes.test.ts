@@ -284,6 +284,34 @@ describe('changes of many elements in slices', () => {
     expect(session.run(`${size} ${key}`)).toBe(':10000')
     staged.release()
   })
+
+  it.each([
+    ['SADD', 'new'],
+    ['ZADD', 'new'],
+    ['HSET', 'new'],
+    ['SADD', 'large'],
+    ['ZADD', 'large'],
+    ['HSET', 'large'],
+  ])('put in no element in the turn of %s to a %s key itself, and little in each step', (name, state) => {
+    const engine = new InProcessEngine(tables)
+    const session = engine.connect()
+    const request = (names: readonly string[]): string[] => {
+      if (name === 'SADD') return [name, 'k', ...names]
+      return [name, 'k', ...names.flatMap((each, i) => (name === 'ZADD' ? [`${i % 100}`, each] : [each, 'value']))]
+    }
+    const names = Array.from({ length: 15_000 }, (_, i) => `member ${i}`)
+    if (state === 'large') for (let i = 0; i < 10_000; i += 1000) session.ask(...request(names.slice(i, i + 1000)))
+    const words = request(names.slice(5000))
+    const staged = session.stage(...words)
+    if (!(staged instanceof StagedAddition)) throw new Error('nothing was staged')
+    let steps = 1
+    while (staged.step()) steps++
+    expect(steps).toBeGreaterThan(10)
+    const changedBefore = countChanges(engine.keyspace.trees)
+    expect(formatInline(session.askStaged(staged, ...words))).toBe(state === 'new' ? ':10000' : ':5000')
+    expect(changedBefore()).toBe(0)
+    staged.release()
+  })
 })
 
 /** Counts changes of leaves from now on. */

@@ -1,4 +1,4 @@
-/** Removals of many elements that are made in slices: crashes, clients that write the same key meanwhile, clients that are closed, a log that is replayed. */
+/** Removals and additions of many elements that are made in slices: crashes, clients that write the same key meanwhile, clients that are closed, a log that is replayed. */
 import { describe, expect, it } from 'vitest'
 import type { PlainClient } from './scene.ts'
 import { Scene } from './scene.ts'
@@ -23,16 +23,24 @@ async function sceneWith(seed: number): Promise<{ scene: Scene; client: PlainCli
 const gone = Array.from({ length: 150 }, (_, i) => `m${i + 100}`)
 const cards: Readonly<Record<string, string>> = { s: 'SCARD', z: 'ZCARD', h: 'HLEN' }
 
-const requests: readonly (readonly string[])[] = [
-  ['SREM', 's', ...gone],
-  ['ZREM', 'z', ...gone],
-  ['HDEL', 'h', ...gone],
-  ['ZREMRANGEBYSCORE', 'z', '100', '249'],
-  ['ZPOPMIN', 'z', '150'],
-  ['SPOP', 's', '150'],
+const come = Array.from({ length: 150 }, (_, i) => `new${i}`)
+const left = members - gone.length
+const more = members + come.length
+
+/** What is asked, and how many elements there are then. */
+const requests: readonly (readonly [words: readonly string[], after: number])[] = [
+  [['SREM', 's', ...gone], left],
+  [['ZREM', 'z', ...gone], left],
+  [['HDEL', 'h', ...gone], left],
+  [['ZREMRANGEBYSCORE', 'z', '100', '249'], left],
+  [['ZPOPMIN', 'z', '150'], left],
+  [['SPOP', 's', '150'], left],
+  [['SADD', 's', ...come], more],
+  [['ZADD', 'z', ...come.flatMap((name, i) => [`${i * 2}`, name])], more],
+  [['HSET', 'h', ...come.flatMap((name) => [name, 'value'])], more],
 ]
 
-describe.each(requests)('%s %s', (...words) => {
+describe.each(requests.map(([words, after]) => ({ name: words[0], words, after })))('$name', ({ words, after }) => {
   const key = words[1] as string
   const card = cards[key] as string
 
@@ -49,9 +57,9 @@ describe.each(requests)('%s %s', (...words) => {
       machine.crash()
       await scene.startUnobserved()
       const again = await scene.plainClient()
-      const left = await again.ask(card, key)
-      expect([`:${members}\r\n`, `:${members - gone.length}\r\n`]).toContain(left)
-      if (isAcknowledged) expect(left).toBe(`:${members - gone.length}\r\n`)
+      const found = await again.ask(card, key)
+      expect([`:${members}\r\n`, `:${after}\r\n`]).toContain(found)
+      if (isAcknowledged) expect(found).toBe(`:${after}\r\n`)
       if (isAcknowledged) break
     }
   })
