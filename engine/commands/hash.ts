@@ -24,9 +24,8 @@ import { replyValue } from './hash-values.ts'
 import { wholeHashCommands } from './hash-whole.ts'
 import { withoutExpired } from './live-fields.ts'
 import { FieldAdditions, stageFields } from './many-additions.ts'
-import { NamedRemoval, removeNamed, stageNamed } from './named-removal.ts'
+import { namedRemovalOf, removeNamed, stageNamed } from './named-removal.ts'
 import { additionOf, addStaged } from './staged-addition.ts'
-import { removalOf } from './staged-removal.ts'
 
 const fields = new ArgumentFields()
 
@@ -210,7 +209,7 @@ function hdel(x: Execution): void {
   const entry = x.findHash(1)
   if (entry === wrongType) return
   const { args } = x
-  const staged = removalOf(x, entry, NamedRemoval)
+  const staged = namedRemovalOf(x, entry, hashType)
   if (staged !== undefined) {
     x.reply.integer(removeNamed(x, entry, staged, x.mutator.types.hashes, removeFieldsEdit, hashEvent, 'hdel'))
     return

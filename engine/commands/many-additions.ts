@@ -2,7 +2,7 @@
 import type { Arguments } from '../arguments.ts'
 import type { Execution } from '../execution.ts'
 import type { TypeNumber } from '../keyspace/entries.ts'
-import { hashType, setType, sortedSetType } from '../keyspace/entries.ts'
+import { hashType, packedForm, setType, sortedSetType } from '../keyspace/entries.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
 import { RecordBuffer } from '../mutation/record-buffer.ts'
 import type { StagedWork } from '../staged-work.ts'
@@ -123,16 +123,29 @@ export class FieldAdditions extends NamedAdditions {
 
 export class ScoredAdditions extends NamedAdditions {
   readonly type = sortedSetType
+  readonly #x: Execution
   readonly #sortedSets: SortedSetType
   readonly #flags: AddFlags
+  /** Whether Redis would still have a listpack, which keeps no −0, and of how many elements. */
+  #isPacked = false
+  #length = 0
 
-  constructor({ args, mutator, limits }: Execution, flags: AddFlags) {
-    super(args, flags.first, 2, limits.zsetMaxListpackEntries)
-    this.#sortedSets = mutator.types.sortedSets
+  constructor(x: Execution, flags: AddFlags) {
+    super(x.args, flags.first, 2, x.limits.zsetMaxListpackEntries)
+    this.#x = x
+    this.#sortedSets = x.mutator.types.sortedSets
     this.#flags = flags
   }
 
+  override beginWithCopy(): void {
+    super.beginWithCopy()
+    this.#isPacked = false
+  }
+
   protected takeOver(root: number, entry: number): void {
+    const { entries } = this.#x.keyspace
+    this.#isPacked = entry === 0 || entries.encoding(entry) === packedForm
+    this.#length = entry === 0 ? 0 : entries.length(entry)
     const { trees } = this.#sortedSets
     trees.begin(root, 0)
     if (entry !== 0) this.#sortedSets.each(entry, (bytes, start, end, score) => trees.set(root, score, bytes, start, end, 0))
@@ -144,15 +157,22 @@ export class ScoredAdditions extends NamedAdditions {
     const { trees } = this.#sortedSets
     const start = args.starts[index + 1]
     const end = args.ends[index + 1]
-    const score = scoreArgument(args, index)
-    if (Number.isNaN(score)) return false
+    const given = scoreArgument(args, index)
+    if (Number.isNaN(given)) return false
     const former = trees.score(root, args.buffer, start, end)
     const isNew = Number.isNaN(former)
-    if (isNew ? xx : nx || score === former || (lt && score > former) || (gt && score < former)) return true
+    if (isNew ? xx : nx || given === former || (lt && given > former) || (gt && given < former)) return true
+    if (isNew) this.#grow(end - start)
+    const score = given === 0 && this.#isPacked ? 0 : given
     writePayloadElement(this.elements, score, args.buffer, start, end)
     this.count++
     if (trees.set(root, score, args.buffer, start, end, 0)) this.added++
     return true
+  }
+
+  #grow(length: number): void {
+    const { zsetMaxListpackEntries, zsetMaxListpackValue } = this.#x.limits
+    if (++this.#length > zsetMaxListpackEntries || length > zsetMaxListpackValue) this.#isPacked = false
   }
 }
 

@@ -6,7 +6,6 @@ import { hashType, setType } from '../keyspace/entries.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
 import { genericEvent } from '../messages.ts'
 import type { RecordBuffer } from '../mutation/record-buffer.ts'
-import type { StagedWork } from '../staged-work.ts'
 import type { CollectionType } from '../types/collection-type.ts'
 import { hashAt, readElement } from '../types/hash-leaf.ts'
 import type { Names } from '../types/named-elements.ts'
@@ -16,7 +15,7 @@ import { scoreRange } from '../types/score-separator.ts'
 import { memberSizeAt, memberStartAt } from '../types/set-leaf.ts'
 import { hashedMemberAt, hashedSizeAt, placeMemberAt, placeSizeAt, scoreBytes } from '../types/sorted-set-leaf.ts'
 import type { Begun, RemovalPlan } from './staged-removal.ts'
-import { removeStaged, StagedRemoval, slicedRemoval } from './staged-removal.ts'
+import { removalOf, removedAtOnce, removeStaged, StagedRemoval, slicedRemoval } from './staged-removal.ts'
 
 /** Names that are taken in at a time. */
 const namesAtOnce = 1024
@@ -47,7 +46,7 @@ class ArgumentNames implements Names {
   }
 }
 
-export abstract class NamedRemoval implements RemovalPlan {
+abstract class NamedRemoval implements RemovalPlan {
   readonly orderMask: number = 0
   protected readonly named: NamedElements
   #isFilled = false
@@ -133,12 +132,17 @@ function planOf(type: TypeNumber, args: Arguments, keyspace: Keyspace, seed: num
 }
 
 /** What is staged of removing the arguments behind the key from a collection of a type. */
-export function stageNamed(x: Execution, type: TypeNumber): StagedWork | undefined {
+export function stageNamed(x: Execution, type: TypeNumber): StagedRemoval<NamedRemoval> | undefined {
   const { args, keyspace } = x
   const entry = slicedRemoval(x, type, args.count - firstName)
   if (entry === 0) return undefined
   const plan = planOf(type, args, keyspace, keyspace.trees.roots.seed(keyspace.entries.value(entry)))
   return plan.begin(entry) === 'little' ? undefined : new StagedRemoval(x, entry, plan)
+}
+
+/** The removal of the arguments behind the key from what `entry` holds, if that was made beforehand, or is made at once. */
+export function namedRemovalOf(x: Execution, entry: number, type: TypeNumber): StagedRemoval<NamedRemoval> | undefined {
+  return removalOf(x, entry, NamedRemoval) ?? removedAtOnce(x, entry, x.args.count - firstName, () => stageNamed(x, type))
 }
 
 /** Removes what was named and is there. Returns how many. */
@@ -151,7 +155,10 @@ export function removeNamed(
   eventClass: number,
   event: string,
 ): number {
-  if (removal.removed === 0) return 0
+  if (removal.removed === 0) {
+    removal.release()
+    return 0
+  }
   const before = x.keyspace.entries.length(entry)
   const removed = removeStaged(x, removal, type, edit, 1, removal.plan.payload)
   x.notify(eventClass, event, 1)

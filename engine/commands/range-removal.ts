@@ -105,7 +105,10 @@ export class RangeRemoval implements RemovalPlan {
 }
 
 /** What is staged of removing the range that arguments name from the sorted set under the key that is argument 1. */
-export function stageRangeRemoval(x: Execution, boundsOf: (args: Arguments) => Bounds | undefined): StagedWork | undefined {
+export function stageRangeRemoval(
+  x: Execution,
+  boundsOf: (args: Arguments) => Bounds | undefined,
+): StagedRemoval<RangeRemoval> | undefined {
   const entry = slicedRemoval(x, sortedSetType, Number.POSITIVE_INFINITY)
   const bounds = entry === 0 ? undefined : boundsOf(x.args.keep())
   if (bounds === undefined) return undefined

@@ -11,7 +11,7 @@ import { setType } from '../keyspace/entries.ts'
 import { genericEvent, setEvent } from '../messages.ts'
 import { addEdit, removeEdit } from '../types/set-type.ts'
 import { MemberAdditions, stageMembers } from './many-additions.ts'
-import { NamedRemoval, removeNamed, stageNamed } from './named-removal.ts'
+import { namedRemovalOf, removeNamed, stageNamed } from './named-removal.ts'
 import { setAlgebraCommands } from './set-algebra.ts'
 import type { MemberSource } from './set-change.ts'
 import { addMembers, removeMembers } from './set-change.ts'
@@ -20,7 +20,6 @@ import { setRandomCommands } from './set-random.ts'
 import { setScanCommands } from './set-scan.ts'
 import { setWholeCommands } from './set-whole.ts'
 import { additionOf, addStaged } from './staged-addition.ts'
-import { removalOf } from './staged-removal.ts'
 
 const about = { categories: ['set'], group: 'set', since: '1.0.0', complexity: 'O(1)' } as const
 
@@ -155,7 +154,7 @@ function srem(x: Execution): void {
   const { args, reply } = x
   const entry = x.findType(1, setType)
   if (entry === wrongType) return
-  const staged = removalOf(x, entry, NamedRemoval)
+  const staged = namedRemovalOf(x, entry, setType)
   if (staged !== undefined) {
     reply.integer(removeNamed(x, entry, staged, x.mutator.types.sets, removeEdit, setEvent, 'srem'))
     return

@@ -18,7 +18,7 @@ import { replyScored, stageRange } from './sorted-set-image.ts'
 import { wantsLexCount, wantsRange, wantsRemoval, wantsScoreCount, wantsStoredRange } from './sorted-set-needs.ts'
 import type { FixedOptions } from './sorted-set-options.ts'
 import { rankSpan, ranksBetween, readRangeOptions, slice } from './sorted-set-options.ts'
-import { removalOf } from './staged-removal.ts'
+import { removalOf, removedAtOnce } from './staged-removal.ts'
 import type { StoredElements } from './stored-elements.ts'
 import { stageStoredRange } from './stored-elements.ts'
 
@@ -293,7 +293,9 @@ function removeBetween(x: Execution, bounds: Bounds | undefined, error: string, 
   const { first, end } = entry === 0 ? { first: 0, end: 0 } : spanOf(x, entry, bounds)
   if (first < end) {
     const isAll = end - first === x.keyspace.entries.length(entry)
+    const atOnce = isAll ? undefined : removedAtOnce(x, entry, end - first, () => stageRangeRemoval(x, () => () => ({ first, end })))
     if (isAll) x.mutator.deleteEntry(entry)
+    else if (atOnce !== undefined) removeStagedRange(x, entry, atOnce, 1)
     else removeSpan(x, entry, first, end - first)
     x.notify(sortedSetEvent, event, 1)
     if (isAll) x.notify(genericEvent, 'del', 1)

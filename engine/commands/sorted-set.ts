@@ -10,7 +10,7 @@ import { sortedSetType } from '../keyspace/entries.ts'
 import { genericEvent, sortedSetEvent } from '../messages.ts'
 import { removeEdit } from '../types/sorted-set-type.ts'
 import { syntaxError, wrongArgumentCount } from './errors.ts'
-import { NamedRemoval, removeNamed, stageNamed } from './named-removal.ts'
+import { namedRemovalOf, removeNamed, stageNamed } from './named-removal.ts'
 import { sortedSetAddCommands } from './sorted-set-add.ts'
 import { sortedSetAlgebraCommands } from './sorted-set-algebra.ts'
 import { blockingSortedSetCommands } from './sorted-set-blocking.ts'
@@ -19,7 +19,6 @@ import { sortedSetPopCommands } from './sorted-set-pop.ts'
 import { sortedSetRandomCommands } from './sorted-set-random.ts'
 import { sortedSetRangeCommands } from './sorted-set-range.ts'
 import { sortedSetScanCommands } from './sorted-set-scan.ts'
-import { removalOf } from './staged-removal.ts'
 
 const about = { categories: ['sortedset'], group: 'sorted-set', since: '1.2.0' } as const
 const ranks = {
@@ -98,7 +97,7 @@ function zrem(x: Execution): void {
   const entry = x.findType(1, sortedSetType)
   if (entry === wrongType) return
   const { sortedSets } = x.mutator.types
-  const staged = removalOf(x, entry, NamedRemoval)
+  const staged = namedRemovalOf(x, entry, sortedSetType)
   if (staged !== undefined) {
     reply.integer(removeNamed(x, entry, staged, sortedSets, removeEdit, sortedSetEvent, 'zrem'))
     return

@@ -37,6 +37,8 @@ const stepBytesMax = 32 * 1024
 const triesMax = 8
 /** Taking one element out of each order of a tree counts for so many bytes where these say what is large. */
 const removalCost = 256
+/** A walk over the collection is worth it from one element that goes of so many. */
+const walkRatio = 8
 /** A tree of more bytes for each element that goes is not made anew. */
 const bytesPerElementMax = 256 * 1024
 
@@ -170,6 +172,26 @@ export function removalOf<Plan extends RemovalPlan>(
   kind: abstract new (...args: never[]) => Plan,
 ): StagedRemoval<Plan> | undefined {
   return staged instanceof StagedRemoval && staged.plan instanceof kind && entry !== 0 && staged.isOf(entry) ? staged : undefined
+}
+
+/**
+ * Does at once what `stage` would have done in slices, where nothing is staged (in transactions and scripts): so much goes that a walk over the collection,
+ * all of which is in memory, is less work than taking the elements out one by one.
+ */
+export function removedAtOnce<Plan extends RemovalPlan>(
+  { keyspace }: Execution,
+  entry: number,
+  count: number,
+  stage: () => StagedRemoval<Plan> | undefined,
+): StagedRemoval<Plan> | undefined {
+  const { entries, trees } = keyspace
+  if (entry === 0 || !entries.isTree(entry) || count * walkRatio < entries.length(entry)) return undefined
+  const removal = trees.roots.coldLeaves(entries.value(entry)) === 0 ? stage() : undefined
+  if (removal === undefined) return undefined
+  while (removal.step());
+  if (removal.isOf(entry)) return removal
+  removal.release()
+  return undefined
 }
 
 /** Edits the collection under the key that is argument `key` by putting what stays in its place; the payload says what was removed. Returns how many. */
