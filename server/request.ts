@@ -29,6 +29,7 @@ import type { Command } from './command-table.ts'
 import { outOfMemory } from './dispatch-errors.ts'
 import type { Gate, GatedRequest, GatedState } from './gate.ts'
 import { timerMsMax } from './gate.ts'
+import { holderOf } from './held-keys.ts'
 import type { Primary, UnitRequest } from './shard/primary.ts'
 import type { Shard } from './shard/shard.ts'
 import type { StagedWorkQueue } from './staged-work.ts'
@@ -187,7 +188,7 @@ export class Request<Session = never> implements RefusableRequest {
     if (this.#awaitsGate(gate)) return true
     if (queues || shard === undefined) return false
     shard.keyspace.forgetLookUp()
-    return this.#awaitsStagedWork(shard) || (shard.tier.hasCold && this.#awaitsCold(shard, fetched))
+    return this.#awaitsHolder(shard) || this.#awaitsStagedWork(shard) || (shard.tier.hasCold && this.#awaitsCold(shard, fetched))
   }
 
   /** What the request waited for has come, or may have. */
@@ -353,6 +354,20 @@ export class Request<Session = never> implements RefusableRequest {
     const state = gate.admit(this)
     if (state === undefined) return false
     this.#waits(state, () => gate.forget(this))
+    return true
+  }
+
+  /** Waits for staged work of another request that would have to begin anew if this one were executed. */
+  #awaitsHolder({ keyspace }: Shard): boolean {
+    const { stagedWork } = this.#host
+    if (!stagedWork.holdsAny || this.staged !== undefined || !this.writes) return false
+    const { transaction, database } = this.#owner
+    const holder = holderOf(stagedWork, keyspace, this.command.name === 'exec' ? transaction.queued : [this], database)
+    if (holder === undefined) return false
+    this.#waits(
+      'awaitsStagedWork',
+      stagedWork.afterEnd(holder, () => this.retry()),
+    )
     return true
   }
 

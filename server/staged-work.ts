@@ -48,6 +48,8 @@ export class StagedWorkQueue {
   /** Those that can go on. */
   #ready: StagedJob[] = []
   readonly #all = new Set<StagedJob>()
+  /** Who waits for the end of a job. */
+  readonly #waiting = new Map<StagedJob, Set<() => void>>()
   /** What is to be released within a record. */
   readonly #releases: StagedWork[] = []
   /** Jobs that wait until records may be made. */
@@ -84,7 +86,39 @@ export class StagedWorkQueue {
   add(job: StagedJob): () => void {
     this.#all.add(job)
     this.#schedule(job)
-    return () => this.#all.delete(job)
+    return () => this.#remove(job)
+  }
+
+  /** The job that wants the value of an entry left alone. */
+  holderOf(entry: number): StagedJob | undefined {
+    for (const job of this.#all) if (job.work.holds?.() === entry) return job
+    return undefined
+  }
+
+  /** Whether any job may want a value left alone. */
+  get holdsAny(): boolean {
+    for (const { work } of this.#all) if (work.holds !== undefined) return true
+    return false
+  }
+
+  /** Calls `then` in a turn after the job has ended, whatever ended it. Returns how to take that back. */
+  afterEnd(job: StagedJob, then: () => void): () => void {
+    const waiting = this.#waiting.get(job) ?? new Set()
+    this.#waiting.set(job, waiting)
+    waiting.add(then)
+    return () => waiting.delete(then)
+  }
+
+  /** False if it had ended before. */
+  #remove(job: StagedJob): boolean {
+    if (!this.#all.delete(job)) return false
+    const waiting = this.#waiting.get(job)
+    if (waiting === undefined) return true
+    this.#waiting.delete(job)
+    this.#clock.afterTurn(() => {
+      for (const then of waiting) then()
+    })
+    return true
   }
 
   /** Releases work that is of no more use: what is recorded in a later turn. */
@@ -100,7 +134,7 @@ export class StagedWorkQueue {
   /** Gives all of them up. */
   abandon(): void {
     const jobs = [...this.#all]
-    this.#all.clear()
+    for (const job of jobs) this.#remove(job)
     this.#ready = []
     this.#postponed = []
     for (const job of jobs) job.abandoned()
@@ -155,7 +189,7 @@ export class StagedWorkQueue {
   }
 
   #broke(job: StagedJob, failure: unknown): void {
-    this.#all.delete(job)
+    this.#remove(job)
     job.broke(failure)
   }
 
@@ -194,7 +228,7 @@ export class StagedWorkQueue {
       this.onRecorded()
     }
     if (hasMore) return true
-    this.#all.delete(job)
+    this.#remove(job)
     job.done()
     return false
   }
@@ -202,7 +236,7 @@ export class StagedWorkQueue {
   /** It may not make a record now. If a client's would be refused, the request is, too. */
   #postpone(job: StagedJob): void {
     if (this.refusesRecords()) {
-      this.#all.delete(job)
+      this.#remove(job)
       job.abandoned()
       return
     }
@@ -225,7 +259,7 @@ export class StagedWorkQueue {
         if (this.#advance(job)) this.#schedule(job)
       },
       (failure: Error) => {
-        if (this.#all.delete(job)) job.failed(failure)
+        if (this.#remove(job)) job.failed(failure)
       },
     )
   }

@@ -6,7 +6,9 @@ import type { EngineCommand } from '../command.ts'
 import { keyAt } from '../command.ts'
 import type { Execution } from '../execution.ts'
 import { wrongType } from '../execution.ts'
+import { hashType } from '../keyspace/entries.ts'
 import { genericEvent, hashEvent } from '../messages.ts'
+import { removeFieldsEdit, setFieldsEdit } from '../types/hash-type.ts'
 import { ArgumentFields } from './argument-fields.ts'
 import { wrongArgumentCount } from './errors.ts'
 import { hashCounterCommands } from './hash-counters.ts'
@@ -21,6 +23,9 @@ import { setFields } from './hash-set.ts'
 import { replyValue } from './hash-values.ts'
 import { wholeHashCommands } from './hash-whole.ts'
 import { withoutExpired } from './live-fields.ts'
+import { FieldAdditions, stageFields } from './many-additions.ts'
+import { namedRemovalOf, removeNamed, stageNamed } from './named-removal.ts'
+import { additionOf, addStaged } from './staged-addition.ts'
 
 const fields = new ArgumentFields()
 
@@ -42,6 +47,7 @@ export const hashCommands = {
     syntax: 'key field value [field value ...]',
     summary: 'Sets fields of a hash.',
     needs: wantsPairs,
+    stages: stageFields,
     handler: hset,
   },
   HSETNX: {
@@ -62,6 +68,7 @@ export const hashCommands = {
     syntax: 'key field value [field value ...]',
     summary: 'Sets fields of a hash; HSET says how many were new.',
     needs: wantsPairs,
+    stages: stageFields,
     handler: hmset,
   },
   HGET: {
@@ -95,6 +102,7 @@ export const hashCommands = {
     syntax: 'key field [field ...]',
     summary: 'Deletes fields, and the hash with its last one.',
     needs: wantsFields,
+    stages: (x) => stageNamed(x, hashType),
     handler: hdel,
   },
   HGETDEL: {
@@ -164,7 +172,9 @@ function setPairs(x: Execution, command: string): number {
   }
   const entry = x.findHash(1)
   if (entry === wrongType) return -1
-  const added = setFields(x, entry, fields.from(args, 2, 2))
+  const staged = additionOf(x, entry, FieldAdditions)
+  if (staged !== undefined) addStaged(x, staged, x.mutator.types.hashes, setFieldsEdit)
+  const added = staged === undefined ? setFields(x, entry, fields.from(args, 2, 2)) : staged.plan.added
   x.notify(hashEvent, 'hset', 1)
   return added
 }
@@ -199,6 +209,11 @@ function hdel(x: Execution): void {
   const entry = x.findHash(1)
   if (entry === wrongType) return
   const { args } = x
+  const staged = namedRemovalOf(x, entry, hashType)
+  if (staged !== undefined) {
+    x.reply.integer(removeNamed(x, entry, staged, x.mutator.types.hashes, removeFieldsEdit, hashEvent, 'hdel'))
+    return
+  }
   let first = 2
   if (entry !== 0) while (first < args.count && findPair(x, entry, first) === undefined) first++
   if (entry === 0 || first === args.count) {

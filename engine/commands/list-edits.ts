@@ -5,7 +5,8 @@
 import type { Execution } from '../execution.ts'
 import { packedHeaderBytes, usedBytes } from '../memory/packed-bytes.ts'
 import { genericEvent, listEvent } from '../messages.ts'
-import type { Matches, RewrittenList } from '../types/list-type.ts'
+import type { Rest } from '../tree/tree-rest.ts'
+import type { Matches } from '../types/list-type.ts'
 import {
   atTail,
   becomesTree,
@@ -122,14 +123,13 @@ export function removeRanks(x: Execution, ranks: ArrayLike<number>): void {
 }
 
 /** Takes matches of argument `index` out of the list under argument 1, of which a list without them was made. */
-export function removeMatches(x: Execution, matches: Matches, rewritten: RewrittenList, index: number): void {
+export function removeMatches(x: Execution, matches: Matches, rest: Rest, index: number): void {
   const { mutator, args } = x
   const payload = mutator.payload()
   payload.varint(matches.skip)
   payload.varint(matches.count)
   payload.range(args.buffer, args.starts[index], args.ends[index])
-  mutator.types.lists.rewritten = rewritten
-  x.edit(mutator.types.lists, removeMatchesEdit, 1)
+  mutator.types.collections.withRest(rest, () => x.edit(mutator.types.lists, removeMatchesEdit, 1))
 }
 
 /** Says so if a list that grows by so many bytes is to become a tree. */

@@ -14,9 +14,10 @@ import { slicedValueBytes } from '../staged-work.ts'
 import { dropTree } from '../tree/drop-tree.ts'
 import { Separator } from '../tree/separator.ts'
 import type { TreeImage } from '../tree/tree-image.ts'
+import type { Rest } from '../tree/tree-rest.ts'
 import { LeafRow } from '../tree/tree-shape.ts'
 import { visitElements } from '../types/list-leaf.ts'
-import type { ListType, Matches, RewrittenList } from '../types/list-type.ts'
+import type { ListType, Matches } from '../types/list-type.ts'
 import type { Search } from './list-matches.ts'
 import { searchOf } from './list-matches.ts'
 import { slicedTree } from './sliced-tree.ts'
@@ -179,7 +180,7 @@ export class ListRemoval implements StagedWork {
   }
 
   /** What becomes of the list `entry`; undefined when nothing was made of it as it is now. Then it is the caller's. */
-  take(entry: number): { readonly matches: Matches; readonly list: RewrittenList } | undefined {
+  take(entry: number): { readonly matches: Matches; readonly list: Rest } | undefined {
     if (!this.#isRewritten || this.#removed === 0 || this.#handle.find() !== entry || !this.#isExact()) return undefined
     const root = this.#root
     this.#root = 0

@@ -14,14 +14,17 @@ import { ReplyWriter } from '../reply-writer.ts'
 import type { StagedWork } from '../staged-work.ts'
 import type { VisitMember } from '../types/set-leaf.ts'
 import { memberSizeAt, memberStartAt, visitMembers } from '../types/set-leaf.ts'
+import { removeEdit } from '../types/set-type.ts'
 import type { ElementList } from './drawn-elements.ts'
 import { notAnInteger, notPositive, syntaxError } from './errors.ts'
 import { MemberList } from './member-list.ts'
 import { repeatsMax, walksOver, wantsRandomMembers } from './random-needs.ts'
+import { RandomRemoval, stageRandomRemoval } from './random-removal.ts'
 import type { ElementRenderer } from './random-selection.ts'
 import { selectionOf, stageRandom } from './random-selection.ts'
 import { removeMembers } from './set-change.ts'
 import { slicedTree } from './sliced-tree.ts'
+import { removalOf, removeStaged } from './staged-removal.ts'
 
 const countOutOfRange = 'ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807'
 const outOfRange = 'ERR value is out of range'
@@ -40,7 +43,7 @@ export const setRandomCommands = {
     briefArguments: 2,
     summary: 'Removes members at random and returns them.',
     needs: wantsRandomMembers,
-    stages: stageAll,
+    stages: stagePop,
     handler: spop,
   },
   SRANDMEMBER: {
@@ -129,11 +132,12 @@ function stageMembers(x: Execution, wanted: number): StagedWork | undefined {
   )
 }
 
-/** Of SPOP of all members: the set goes as a whole. */
-function stageAll(x: Execution): StagedWork | undefined {
+/** Of SPOP of many members; of all of them, when the set goes as a whole, only the reply. */
+function stagePop(x: Execution): StagedWork | undefined {
   const wanted = countOf(x)
   const entry = wanted > 0 ? slicedTree(x) : 0
-  return entry !== 0 && wanted >= x.keyspace.entries.length(entry) ? stageMembers(x, wanted) : undefined
+  if (entry !== 0 && wanted >= x.keyspace.entries.length(entry)) return stageMembers(x, wanted)
+  return wanted > 0 ? stageRandomRemoval(x, wanted) : undefined
 }
 
 function spop(x: Execution): void {
@@ -166,6 +170,13 @@ function spop(x: Execution): void {
 function pop(x: Execution, entry: number, wanted: number): void {
   const { args, reply } = x
   const isAll = wanted === x.keyspace.entries.length(entry)
+  const staged = removalOf(x, entry, RandomRemoval)
+  if (staged !== undefined && staged.plan.wanted === wanted) {
+    staged.plan.eachPart((bytes) => reply.rawShared(bytes))
+    removeStaged(x, staged, x.mutator.types.sets, removeEdit, 1, staged.plan.payload)
+    x.notify(setEvent, 'spop', 1)
+    return
+  }
   const selection = isAll ? selectionOf(x, entry) : undefined
   if (selection !== undefined) selection.each((bytes) => reply.rawShared(bytes))
   const popped = new MemberList()

@@ -9,6 +9,9 @@ import type { Execution } from '../execution.ts'
 import { wrongType } from '../execution.ts'
 import { setType } from '../keyspace/entries.ts'
 import { genericEvent, setEvent } from '../messages.ts'
+import { addEdit, removeEdit } from '../types/set-type.ts'
+import { MemberAdditions, stageMembers } from './many-additions.ts'
+import { namedRemovalOf, removeNamed, stageNamed } from './named-removal.ts'
 import { setAlgebraCommands } from './set-algebra.ts'
 import type { MemberSource } from './set-change.ts'
 import { addMembers, removeMembers } from './set-change.ts'
@@ -16,6 +19,7 @@ import { wantsLastMember, wantsMember, wantsMembers } from './set-needs.ts'
 import { setRandomCommands } from './set-random.ts'
 import { setScanCommands } from './set-scan.ts'
 import { setWholeCommands } from './set-whole.ts'
+import { additionOf, addStaged } from './staged-addition.ts'
 
 const about = { categories: ['set'], group: 'set', since: '1.0.0', complexity: 'O(1)' } as const
 
@@ -30,6 +34,7 @@ export const setCommands = {
     syntax: 'key member [member ...]',
     summary: 'Adds members to a set.',
     needs: wantsMembers,
+    stages: stageMembers,
     handler: sadd,
   },
   SREM: {
@@ -42,6 +47,7 @@ export const setCommands = {
     syntax: 'key member [member ...]',
     summary: 'Removes members, and the set with its last one.',
     needs: wantsMembers,
+    stages: (x) => stageNamed(x, setType),
     handler: srem,
   },
   SISMEMBER: {
@@ -128,6 +134,16 @@ function sadd(x: Execution): void {
   const { args, reply } = x
   const entry = x.findType(1, setType)
   if (entry === wrongType) return
+  const staged = additionOf(x, entry, MemberAdditions)
+  if (staged !== undefined) {
+    const { added } = staged.plan
+    if (added > 0) {
+      addStaged(x, staged, x.mutator.types.sets, addEdit)
+      x.notify(setEvent, 'sadd', 1)
+    }
+    reply.integer(added)
+    return
+  }
   const first = entry === 0 ? 2 : firstThat(x, entry, false)
   const added = first === args.count ? 0 : addMembers(x, entry, args.buffer, args.starts[1], args.ends[1], members.of(args), first)
   if (added > 0) x.notify(setEvent, 'sadd', 1)
@@ -138,6 +154,11 @@ function srem(x: Execution): void {
   const { args, reply } = x
   const entry = x.findType(1, setType)
   if (entry === wrongType) return
+  const staged = namedRemovalOf(x, entry, setType)
+  if (staged !== undefined) {
+    reply.integer(removeNamed(x, entry, staged, x.mutator.types.sets, removeEdit, setEvent, 'srem'))
+    return
+  }
   const first = entry === 0 ? args.count : firstThat(x, entry, true)
   if (first === args.count) {
     reply.integer(0)

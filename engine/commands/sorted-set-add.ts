@@ -5,13 +5,15 @@ import type { Execution } from '../execution.ts'
 import { wrongType } from '../execution.ts'
 import { sortedSetType } from '../keyspace/entries.ts'
 import { sortedSetEvent } from '../messages.ts'
-import { writePayloadElement } from '../types/sorted-set-type.ts'
+import { setEdit, writePayloadElement } from '../types/sorted-set-type.ts'
 import { notAFloat, syntaxError } from './errors.ts'
+import { ScoredAdditions, stageScored } from './many-additions.ts'
 import { scoreArgument } from './score-argument.ts'
 import { beginSetting, finishSetting, Growth } from './sorted-set-change.ts'
 import { wantsIncrement, wantsScoredMembers } from './sorted-set-needs.ts'
 import type { AddFlags } from './sorted-set-options.ts'
 import { readAddFlags } from './sorted-set-options.ts'
+import { additionOf, addStaged } from './staged-addition.ts'
 
 const notANumber = 'ERR resulting score is not a number (NaN)'
 const about = {
@@ -30,6 +32,10 @@ export const sortedSetAddCommands = {
     keys: keyAt(1, 'RW', 'update'),
     syntax: 'key [NX | XX] [GT | LT] [CH] [INCR] score member [score member ...]',
     summary: 'Adds members with scores, or gives them others.',
+    stages: (x) => {
+      const flags = readAddFlags(x.args)
+      return flags.incr || optionsRefusal(x, flags) !== undefined ? undefined : stageScored(x, flags)
+    },
     handler: (x) => zadd(x, false),
   },
   ZINCRBY: {
@@ -88,7 +94,17 @@ export function zadd(x: Execution, increments: boolean): void {
   const { args, reply } = x
   const flags = readAddFlags(args)
   if (increments) flags.incr = true
-  const refusal = refusalOf(x, flags)
+  const staged = x.staged === undefined ? undefined : additionOf(x, x.find(1), ScoredAdditions)
+  if (staged !== undefined) {
+    const { added, count } = staged.plan
+    if (count > 0) {
+      addStaged(x, staged, x.mutator.types.sortedSets, setEdit)
+      x.notify(sortedSetEvent, 'zadd', 1)
+    }
+    reply.integer(flags.ch ? count : added)
+    return
+  }
+  const refusal = optionsRefusal(x, flags) ?? scoreRefusal(x, flags)
   if (refusal !== undefined) {
     reply.error(refusal)
     return
@@ -113,13 +129,16 @@ export function zadd(x: Execution, increments: boolean): void {
   else reply.double(changes.score)
 }
 
-/** What is wrong with the arguments. */
-function refusalOf({ args }: Execution, { nx, xx, gt, lt, incr, first }: AddFlags): string | undefined {
+/** What is wrong with the options. */
+function optionsRefusal({ args }: Execution, { nx, xx, gt, lt, incr, first }: AddFlags): string | undefined {
   const rest = args.count - first
   if (rest === 0 || rest % 2 === 1) return syntaxError
   if (nx && xx) return 'ERR XX and NX options at the same time are not compatible'
   if ((gt && nx) || (lt && nx) || (gt && lt)) return 'ERR GT, LT, and/or NX options at the same time are not compatible'
-  if (incr && rest > 2) return 'ERR INCR option supports a single increment-element pair'
+  return incr && rest > 2 ? 'ERR INCR option supports a single increment-element pair' : undefined
+}
+
+function scoreRefusal({ args }: Execution, { first }: AddFlags): string | undefined {
   for (let i = first; i < args.count; i += 2) if (Number.isNaN(scoreArgument(args, i))) return notAFloat
   return undefined
 }

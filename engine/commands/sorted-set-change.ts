@@ -7,7 +7,7 @@ import { leafForm, packedForm, treeForm } from '../keyspace/entries.ts'
 import { packedHeaderBytes, usedBytes } from '../memory/packed-bytes.ts'
 import type { RecordBuffer } from '../mutation/record-buffer.ts'
 import { placeBytes } from '../types/sorted-set-leaf.ts'
-import { keepLittleEdit, keepsLittle, removeEdit, setEdit, writePayloadElement } from '../types/sorted-set-type.ts'
+import { keepsLittle, removeEdit, removeSpanEdit, setEdit, writePayloadElement } from '../types/sorted-set-type.ts'
 import { MemberList } from './member-list.ts'
 import type { ScoredList } from './scored-list.ts'
 import type { MemberSource } from './set-change.ts'
@@ -112,16 +112,21 @@ export function removeElements(x: Execution, entry: number, key: number, members
   }
 }
 
+/** Writes the payload of a change that removes `count` elements from number `rank` on. `seed`: of the order of what stays, if that becomes another tree. */
+export function writeSpan({ mutator }: Execution, seed: number, rank: number, count: number): void {
+  const payload = mutator.payload()
+  payload.u32(seed)
+  payload.varint(rank)
+  payload.varint(count)
+}
+
 /** Removes `count` elements from number `rank` on, but not all, of the sorted set under the key that is argument 1. */
 export function removeSpan(x: Execution, entry: number, rank: number, count: number): void {
   const { mutator, keyspace } = x
   const { sortedSets } = mutator.types
   if (keyspace.entries.isTree(entry) && keepsLittle(keyspace.entries.length(entry), count)) {
-    const payload = mutator.payload()
-    payload.u32(x.random.nextUint32())
-    payload.varint(rank)
-    payload.varint(count)
-    x.edit(sortedSets, keepLittleEdit, 1)
+    writeSpan(x, x.random.nextUint32(), rank, count)
+    x.edit(sortedSets, removeSpanEdit, 1)
     return
   }
   const removed = new MemberList()

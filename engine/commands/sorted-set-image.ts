@@ -16,8 +16,7 @@ import type { FixedOptions, RangeOptions } from './sorted-set-options.ts'
 import { rankSpan, readRangeOptions, slice } from './sorted-set-options.ts'
 
 /** How an element is replied: with its score flat in RESP2 and nested in RESP3. */
-export function replyScored(reply: ReplyWriter, withScores: boolean): VisitScored {
-  const nests = withScores && reply.protocol === 3
+export function replyScored(reply: ReplyWriter, withScores: boolean, nests = withScores && reply.protocol === 3): VisitScored {
   return (bytes, start, end, score) => {
     if (nests) reply.array(2)
     reply.bulk(bytes, start, end)
@@ -26,17 +25,17 @@ export function replyScored(reply: ReplyWriter, withScores: boolean): VisitScore
 }
 
 /** Writes leaves in order of score into a buffer of its own as they will be replied. */
-class ScoredRenderer implements LeafRenderer {
+export class ScoredRenderer implements LeafRenderer {
   readonly #values: Values
   readonly #backwards: boolean
   readonly #reply = new ReplyWriter()
   readonly #visit: VisitScored
 
-  constructor(values: Values, backwards: boolean, withScores: boolean, protocol: Protocol) {
+  constructor(values: Values, backwards: boolean, withScores: boolean, protocol: Protocol, nests = withScores && protocol === 3) {
     this.#values = values
     this.#backwards = backwards
     this.#reply.protocol = protocol
-    this.#visit = replyScored(this.#reply, withScores)
+    this.#visit = replyScored(this.#reply, withScores, nests)
   }
 
   leaf(ref: number, from = 0, count = Number.POSITIVE_INFINITY): void {

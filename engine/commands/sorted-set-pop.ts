@@ -6,10 +6,13 @@ import type { Execution } from '../execution.ts'
 import { wrongType } from '../execution.ts'
 import { sortedSetType } from '../keyspace/entries.ts'
 import { genericEvent, sortedSetEvent } from '../messages.ts'
+import type { StagedWork } from '../staged-work.ts'
 import { notPositive, syntaxError } from './errors.ts'
+import { poppedImage, RangeRemoval, removeStagedRange, stagePop } from './range-removal.ts'
 import { ScoredList } from './scored-list.ts'
 import { removeElements } from './sorted-set-change.ts'
 import { wantsPopped } from './sorted-set-needs.ts'
+import { removalOf } from './staged-removal.ts'
 
 const pops = {
   arity: -2,
@@ -28,12 +31,14 @@ export const sortedSetPopCommands = {
     ...pops,
     summary: 'Removes the elements with the least scores and returns them.',
     needs: wantsPopped(() => false, countArgument),
+    stages: (x) => stageCounted(x, false),
     handler: (x) => zpop(x, false),
   },
   ZPOPMAX: {
     ...pops,
     summary: 'Removes the elements with the greatest scores and returns them.',
     needs: wantsPopped(() => true, countArgument),
+    stages: (x) => stageCounted(x, true),
     handler: (x) => zpop(x, true),
   },
   ZMPOP: {
@@ -48,6 +53,7 @@ export const sortedSetPopCommands = {
       (args) => readMultiPop(args, 1).isMax,
       (args) => readMultiPop(args, 1).count,
     ),
+    stages: stageMultiPop,
     handler: zmpop,
   },
 } as const satisfies Record<string, EngineCommand>
@@ -71,10 +77,45 @@ function zpop(x: Execution, isMax: boolean): void {
   }
   const entry = x.findType(1, sortedSetType)
   if (entry === wrongType) return
-  const popped = entry === 0 ? none : popElements(x, entry, 1, isMax, Number(given))
   const nests = hasCount && reply.protocol === 3
-  reply.array(nests ? popped.count : 2 * popped.count)
-  for (let i = 0; i < popped.count; i++) replyElement(x, popped, i, nests)
+  const count = entry === 0 ? 0 : Math.min(Number(given), x.keyspace.entries.length(entry))
+  reply.array(nests ? count : 2 * count)
+  if (count > 0) popAndReply(x, entry, 1, isMax, count, nests)
+}
+
+/** Of ZPOPMIN and ZPOPMAX. */
+function stageCounted(x: Execution, isMax: boolean): StagedWork | undefined {
+  if (x.args.count !== 3) return undefined
+  return stagePop(x, 1, isMax, countArgument(x.args), x.reply.protocol === 3)
+}
+
+function stageMultiPop(x: Execution): StagedWork | undefined {
+  const { args, keyspace, db } = x
+  const { keys, isMax, count } = readMultiPop(args, 1)
+  for (let key = 2; key < keys + 2; key++) {
+    if (keyspace.find(db, args.buffer, args.starts[key], args.ends[key]) !== 0) return stagePop(x, key, isMax, count, true)
+  }
+  return undefined
+}
+
+/** Pops `count` elements, at most as many as there are, and replies with them. */
+function popAndReply(x: Execution, entry: number, key: number, isMax: boolean, count: number, nests: boolean): void {
+  const image = poppedImage(x, entry, count)
+  if (image === undefined) {
+    const popped = popElements(x, entry, key, isMax, count)
+    for (let i = 0; i < popped.count; i++) replyElement(x, popped, i, nests)
+    return
+  }
+  image.each((bytes) => x.reply.rawShared(bytes))
+  const removal = removalOf(x, entry, RangeRemoval)
+  if (removal === undefined) x.mutator.deleteEntry(entry)
+  else removeStagedRange(x, entry, removal, key)
+  tellPopped(x, key, isMax, removal === undefined)
+}
+
+function tellPopped(x: Execution, key: number, isMax: boolean, isAll: boolean): void {
+  x.notify(sortedSetEvent, isMax ? 'zpopmax' : 'zpopmin', key)
+  if (isAll) x.notify(genericEvent, 'del', key)
 }
 
 const none = new ScoredList()
@@ -91,8 +132,7 @@ export function popElements(x: Execution, entry: number, key: number, isMax: boo
   const add = (bytes: Buffer, start: number, end: number, score: number): void => popped.add(bytes, start, end, score)
   x.mutator.types.sortedSets.visit(entry, isMax ? length - 1 : 0, removed, isMax, add)
   removeElements(x, entry, key, popped.members)
-  x.notify(sortedSetEvent, isMax ? 'zpopmax' : 'zpopmin', key)
-  if (removed === length) x.notify(genericEvent, 'del', key)
+  tellPopped(x, key, isMax, removed === length)
   return popped
 }
 
@@ -149,9 +189,9 @@ function zmpop(x: Execution): void {
 /** Pops, and replies with the key and the elements. */
 export function replyPopped(x: Execution, entry: number, key: number, isMax: boolean, count: number): void {
   const { args, reply } = x
-  const popped = popElements(x, entry, key, isMax, count)
+  const popped = Math.min(count, x.keyspace.entries.length(entry))
   reply.array(2)
   reply.bulk(args.buffer, args.starts[key], args.ends[key])
-  reply.array(popped.count)
-  for (let i = 0; i < popped.count; i++) replyElement(x, popped, i, true)
+  reply.array(popped)
+  popAndReply(x, entry, key, isMax, popped, true)
 }

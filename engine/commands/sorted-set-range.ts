@@ -7,6 +7,7 @@ import { wrongType } from '../execution.ts'
 import { sortedSetType } from '../keyspace/entries.ts'
 import { genericEvent, sortedSetEvent } from '../messages.ts'
 import { notAnInteger } from './errors.ts'
+import { RangeRemoval, removeStagedRange, stageRangeRemoval } from './range-removal.ts'
 import { RepeatedWork } from './repeated-work.ts'
 import { ScoredList } from './scored-list.ts'
 import { imageOf } from './sliced-tree.ts'
@@ -17,6 +18,7 @@ import { replyScored, stageRange } from './sorted-set-image.ts'
 import { wantsLexCount, wantsRange, wantsRemoval, wantsScoreCount, wantsStoredRange } from './sorted-set-needs.ts'
 import type { FixedOptions } from './sorted-set-options.ts'
 import { rankSpan, ranksBetween, readRangeOptions, slice } from './sorted-set-options.ts'
+import { removalOf, removedAtOnce } from './staged-removal.ts'
 import type { StoredElements } from './stored-elements.ts'
 import { stageStoredRange } from './stored-elements.ts'
 
@@ -147,6 +149,7 @@ export const sortedSetRangeCommands = {
     syntax: 'key start stop',
     summary: 'Removes the elements within a range of ranks.',
     needs: wantsRemoval(ranksOf),
+    stages: (x) => stageRangeRemoval(x, rankBounds),
     handler: zremrangebyrank,
   },
   ZREMRANGEBYSCORE: {
@@ -154,6 +157,7 @@ export const sortedSetRangeCommands = {
     since: '1.2.0',
     summary: 'Removes the elements within a range of scores.',
     needs: wantsRemoval((args, finder) => scoreBounds(args, 2, 3)?.(finder)),
+    stages: (x) => stageRangeRemoval(x, (args) => scoreBounds(args, 2, 3)),
     handler: (x) => removeBetween(x, scoreBounds(x.args, 2, 3), notAScoreRange, 'zremrangebyscore'),
   },
   ZREMRANGEBYLEX: {
@@ -161,6 +165,7 @@ export const sortedSetRangeCommands = {
     since: '2.8.9',
     summary: 'Removes the elements, all of one score, within a range of members.',
     needs: wantsRemoval((args, finder) => lexBounds(args, 2, 3)?.(finder)),
+    stages: (x) => stageRangeRemoval(x, (args) => lexBounds(args, 2, 3)),
     handler: (x) => removeBetween(x, lexBounds(x.args, 2, 3), notALexRange, 'zremrangebylex'),
   },
 } as const satisfies Record<string, EngineCommand>
@@ -263,9 +268,12 @@ function ranksOf(args: Arguments, { length }: RankFinder): Span | undefined {
 }
 
 function zremrangebyrank(x: Execution): void {
-  const { args } = x
-  const isRange = args.isInt64(2) && args.isInt64(3)
-  removeBetween(x, isRange ? (finder) => ranksOf(args, finder) : undefined, notAnInteger, 'zremrangebyrank')
+  removeBetween(x, rankBounds(x.args), notAnInteger, 'zremrangebyrank')
+}
+
+/** Bounds by rank; undefined when an argument is none. */
+function rankBounds(args: Arguments): Bounds | undefined {
+  return args.isInt64(2) && args.isInt64(3) ? (finder) => ranksOf(args, finder) : undefined
 }
 
 function removeBetween(x: Execution, bounds: Bounds | undefined, error: string, event: string): void {
@@ -275,10 +283,19 @@ function removeBetween(x: Execution, bounds: Bounds | undefined, error: string, 
   }
   const entry = x.findType(1, sortedSetType)
   if (entry === wrongType) return
+  const staged = removalOf(x, entry, RangeRemoval)
+  if (staged !== undefined) {
+    removeStagedRange(x, entry, staged, 1)
+    x.notify(sortedSetEvent, event, 1)
+    x.reply.integer(staged.plan.count)
+    return
+  }
   const { first, end } = entry === 0 ? { first: 0, end: 0 } : spanOf(x, entry, bounds)
   if (first < end) {
     const isAll = end - first === x.keyspace.entries.length(entry)
+    const atOnce = isAll ? undefined : removedAtOnce(x, entry, end - first, () => stageRangeRemoval(x, () => () => ({ first, end })))
     if (isAll) x.mutator.deleteEntry(entry)
+    else if (atOnce !== undefined) removeStagedRange(x, entry, atOnce, 1)
     else removeSpan(x, entry, first, end - first)
     x.notify(sortedSetEvent, event, 1)
     if (isAll) x.notify(genericEvent, 'del', 1)

@@ -10,6 +10,7 @@ import { sortedSetType } from '../keyspace/entries.ts'
 import { genericEvent, sortedSetEvent } from '../messages.ts'
 import { removeEdit } from '../types/sorted-set-type.ts'
 import { syntaxError, wrongArgumentCount } from './errors.ts'
+import { namedRemovalOf, removeNamed, stageNamed } from './named-removal.ts'
 import { sortedSetAddCommands } from './sorted-set-add.ts'
 import { sortedSetAlgebraCommands } from './sorted-set-algebra.ts'
 import { blockingSortedSetCommands } from './sorted-set-blocking.ts'
@@ -43,6 +44,7 @@ export const sortedSetCommands = {
     syntax: 'key member [member ...]',
     summary: 'Removes members, and the sorted set with its last one.',
     needs: wantsRemovedMembers,
+    stages: (x) => stageNamed(x, sortedSetType),
     handler: zrem,
   },
   ZCARD: {
@@ -95,6 +97,11 @@ function zrem(x: Execution): void {
   const entry = x.findType(1, sortedSetType)
   if (entry === wrongType) return
   const { sortedSets } = x.mutator.types
+  const staged = namedRemovalOf(x, entry, sortedSetType)
+  if (staged !== undefined) {
+    reply.integer(removeNamed(x, entry, staged, sortedSets, removeEdit, sortedSetEvent, 'zrem'))
+    return
+  }
   let first = 2
   if (entry !== 0)
     while (first < args.count && Number.isNaN(sortedSets.score(entry, args.buffer, args.starts[first], args.ends[first]))) first++

@@ -22,10 +22,13 @@ export class CollectionOperations {
   readonly #current: CurrentRecord
   readonly #hashes: HashOperations
   readonly #types: CollectionTypes
+  readonly #largeValueBytes: number
   readonly #payload = new RecordBuffer(Number.POSITIVE_INFINITY)
   readonly #reader = new RecordReader()
 
-  constructor(current: CurrentRecord, hashes: HashOperations, types: CollectionTypes) {
+  /** `largeValueBytes`: from this length on a payload that lasts is recorded by reference. */
+  constructor(current: CurrentRecord, hashes: HashOperations, types: CollectionTypes, largeValueBytes: number) {
+    this.#largeValueBytes = largeValueBytes
     this.#keyspace = current.keyspace
     this.#current = current
     this.#hashes = hashes
@@ -59,14 +62,14 @@ export class CollectionOperations {
     return this.#payload
   }
 
-  edit(type: CollectionType, edit: number, db: number, key: Uint8Array, ks: number, ke: number): number {
-    const payload = this.#payload
-    probeMemory(this.#keyspace.arena, payload.end)
+  edit(type: CollectionType, edit: number, db: number, key: Uint8Array, ks: number, ke: number, payload = this.#payload): number {
+    if (payload === this.#payload) probeMemory(this.#keyspace.arena, payload.end)
     if (this.#current.recording) {
       const record = this.#current.operation(editOp, db, key, ks, ke)
       record.byte(type.number)
       record.byte(edit)
-      record.rangeOf(payload)
+      if (payload !== this.#payload && payload.end >= this.#largeValueBytes) record.reference(payload.bytes, 0, payload.end)
+      else record.rangeOf(payload)
     } else this.#current.operations++
     this.#reader.open(payload.bytes, 0, payload.end)
     return this.#applyEdit(type.number, edit, db, key, ks, ke, this.#reader)

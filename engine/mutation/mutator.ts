@@ -49,7 +49,7 @@ export class Mutator {
     this.hashes = new HashOperations(keyspace)
     this.types = new CollectionTypes(keyspace, this.hashes)
     this.#strings = new StringOperations(this.#current, largeBytes)
-    this.#collections = new CollectionOperations(this.#current, this.hashes, this.types)
+    this.#collections = new CollectionOperations(this.#current, this.hashes, this.types, largeBytes)
     this.#keys = new KeyOperations(this.#current)
   }
 
@@ -174,11 +174,11 @@ export class Mutator {
   }
 
   /**
-   * Changes a collection as the payload says that was written last, making it if the edit does so. The key goes with the last element.
-   * Returns what the edit does, 0 when there was nothing to edit.
+   * Changes a collection as a payload says, the one that was written last unless told, making it if the edit does so. The key goes with the last element.
+   * Returns what the edit does, 0 when there was nothing to edit. A payload that is given stays as it is.
    */
-  edit(type: CollectionType, edit: number, db: number, key: Uint8Array, ks: number, ke: number): number {
-    return this.#collections.edit(type, edit, db, key, ks, ke)
+  edit(type: CollectionType, edit: number, db: number, key: Uint8Array, ks: number, ke: number, payload?: RecordBuffer): number {
+    return this.#collections.edit(type, edit, db, key, ks, ke, payload)
   }
 
   /** As `edit` for the key of an entry. */

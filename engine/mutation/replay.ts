@@ -34,6 +34,7 @@ import {
   setRangeOp,
   swapOp,
 } from './operations.ts'
+import { ReadFields } from './read-fields.ts'
 import { RecordReader } from './record-reader.ts'
 import { keepTtl } from './string-operations.ts'
 
@@ -57,7 +58,7 @@ export class Replay {
   readonly #mutator: Mutator
   readonly #reader = new RecordReader()
   readonly #payload = new RecordReader()
-  readonly #fields = new ReplayFields()
+  readonly #fields = new ReadFields()
   readonly #fresh: boolean[] = []
   /** Of each move whether it is new to its target. */
   readonly #freshTargets: boolean[] = []
@@ -310,47 +311,5 @@ export class Replay {
     if (entry === 0) return
     if (operation === appendOp) mutator.append(entry, reader.bytes, reader.start, reader.stop)
     else mutator.setRange(entry, offset, reader.bytes, reader.start, reader.stop)
-  }
-}
-
-/** The field ranges of one hash operation in a record. */
-class ReplayFields implements FieldSource {
-  count = 0
-  #buffer: Buffer = Buffer.alloc(0)
-  #ranges = new Int32Array(64)
-
-  read(reader: RecordReader, withValues: boolean): void {
-    this.#buffer = reader.bytes
-    this.count = reader.varint()
-    if (this.#ranges.length < this.count * 4) this.#ranges = new Int32Array(this.count * 8)
-    for (let i = 0; i < this.count; i++) {
-      reader.range()
-      this.#ranges[i * 4] = reader.start
-      this.#ranges[i * 4 + 1] = reader.stop
-      if (!withValues) continue
-      reader.range()
-      this.#ranges[i * 4 + 2] = reader.start
-      this.#ranges[i * 4 + 3] = reader.stop
-    }
-  }
-
-  buffer(): Buffer {
-    return this.#buffer
-  }
-
-  fieldStart(index: number): number {
-    return this.#ranges[index * 4]
-  }
-
-  fieldEnd(index: number): number {
-    return this.#ranges[index * 4 + 1]
-  }
-
-  valueStart(index: number): number {
-    return this.#ranges[index * 4 + 2]
-  }
-
-  valueEnd(index: number): number {
-    return this.#ranges[index * 4 + 3]
   }
 }

@@ -5,6 +5,8 @@
 import { treeForm } from '../keyspace/entries.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
 import { packedHeaderBytes, setUsedBytes, usedBytes, writeEmpty } from '../memory/packed-bytes.ts'
+import { dropTree } from '../tree/drop-tree.ts'
+import type { Rest } from '../tree/tree-rest.ts'
 import { packedTrimmed, packedWithRoom } from './packed-hash.ts'
 
 /** The encoding of an entry that has just been inserted: no form of a collection. */
@@ -12,6 +14,8 @@ const noForm = 0
 
 export class Collections {
   readonly keyspace: Keyspace
+  /** What the edit in hand makes of the value, if that was made beforehand. */
+  #rest: Rest | undefined
 
   constructor(keyspace: Keyspace) {
     this.keyspace = keyspace
@@ -79,6 +83,36 @@ export class Collections {
     keyspace.dropValue(entry)
     keyspace.giveTree(entry, root, used)
     return root
+  }
+
+  /** Makes an edit that has to put a tree in the place of the value: it asks `replaced`. */
+  withRest(rest: Rest, edit: () => number): number {
+    this.#rest = rest
+    try {
+      return edit()
+    } finally {
+      dropTree(this.keyspace, this.#rest?.root ?? 0)
+      this.#rest = undefined
+    }
+  }
+
+  /** Puts what the edit in hand makes of the value, if that was made beforehand, in its place. Returns how many elements less it has, undefined if nothing was made. */
+  replaced(entry: number, lsn: number): number | undefined {
+    const rest = this.#rest
+    if (rest === undefined) return undefined
+    this.#rest = undefined
+    const { keyspace } = this
+    const { entries } = keyspace
+    const { root, removed } = rest
+    if (removed > 0 && removed === entries.length(entry)) dropTree(keyspace, root)
+    else {
+      const hasValue = this.hasValue(entry)
+      const access = hasValue ? entries.access(entry) : keyspace.access.initial()
+      if (hasValue) keyspace.dropValue(entry)
+      keyspace.giveTree(entry, root, access)
+    }
+    this.changed(entry, -removed, lsn)
+    return removed
   }
 
   isTree(entry: number): boolean {

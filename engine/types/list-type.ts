@@ -8,7 +8,6 @@ import type { Keyspace } from '../keyspace/keyspace.ts'
 import { packedHeaderBytes, sameBytes } from '../memory/packed-bytes.ts'
 import type { RecordReader } from '../mutation/record-reader.ts'
 import type { ColdWants } from '../need.ts'
-import { dropTree } from '../tree/drop-tree.ts'
 import { leafBytesDefault } from '../tree/tree-leaves.ts'
 import { LeafRow } from '../tree/tree-shape.ts'
 import type { CollectionEdit, CollectionType } from './collection-type.ts'
@@ -35,12 +34,6 @@ export interface Matches {
   readonly count: number
 }
 
-/** A tree that holds what is left of a list, and how many elements it lacks. */
-export interface RewrittenList {
-  readonly root: number
-  readonly removed: number
-}
-
 /** Flags of edits. `atTail`: at the end of the list, of *insert* behind the element; `becomesTree`: before anything else. */
 export const atTail = 1
 export const becomesTree = 2
@@ -48,8 +41,6 @@ export const becomesTree = 2
 export class ListType implements CollectionType {
   readonly number = listType
   readonly trees: ListTrees
-  /** What the next *remove matches* comes to, if that was made beforehand. */
-  rewritten: RewrittenList | undefined
   readonly edits: readonly (CollectionEdit | undefined)[]
   readonly #collections: Collections
 
@@ -207,9 +198,8 @@ export class ListType implements CollectionType {
 
   /** skip varint, count varint (0: all), element range: of the elements with these bytes, so many go behind the first `skip`. Returns how many. */
   #removeMatches(entry: number, payload: RecordReader, lsn: number): number {
-    const { rewritten } = this
-    this.rewritten = undefined
-    if (rewritten !== undefined) return this.#replace(entry, rewritten, lsn)
+    const replaced = this.#collections.replaced(entry, lsn)
+    if (replaced !== undefined) return replaced
     const skip = payload.varint()
     const max = payload.varint() || Number.POSITIVE_INFINITY
     payload.range()
@@ -224,21 +214,6 @@ export class ListType implements CollectionType {
       return ranks.length < max
     })
     return this.#removeRanks(entry, ranks, lsn)
-  }
-
-  /** A list without some of its elements takes the place of a tree. */
-  #replace(entry: number, { root, removed }: RewrittenList, lsn: number): number {
-    const collections = this.#collections
-    const { keyspace } = collections
-    const { entries } = keyspace
-    if (removed === entries.length(entry)) dropTree(keyspace, root)
-    else {
-      const access = entries.access(entry)
-      keyspace.dropValue(entry)
-      keyspace.giveTree(entry, root, access)
-    }
-    collections.changed(entry, -removed, lsn)
-    return removed
   }
 
   #removeEachInBlob(entry: number, ranks: readonly number[]): void {

@@ -112,6 +112,8 @@ export class SetType implements CollectionType {
   }
 
   #addAll(entry: number, payload: RecordReader, lsn: number): number {
+    const replaced = this.#collections.replaced(entry, lsn)
+    if (replaced !== undefined) return -replaced
     const form = payload.byte()
     const seed = form === treeForm ? payload.u32() : 0
     this.#takeForm(entry, form, seed, lsn)
@@ -125,6 +127,8 @@ export class SetType implements CollectionType {
   }
 
   #removeAll(entry: number, payload: RecordReader, lsn: number): number {
+    const replaced = this.#collections.replaced(entry, lsn)
+    if (replaced !== undefined) return replaced
     let removed = 0
     for (let left = payload.varint(); left > 0; left--) {
       payload.range()

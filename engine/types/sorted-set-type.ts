@@ -3,7 +3,8 @@
  * a tree with both orders. Which form, and the seed of a tree, the payload says.
  *
  * Edits: 1 set: form u8 (0: as it is) · u32 seed if the form is a tree's · varint count · per element f64 score (little endian) · member;
- * 2 remove: varint count · members; 3 keep little, of a tree: u32 seed · varint rank and varint count of what goes. What stays becomes another tree.
+ * 2 remove: varint count · members; 3 remove span, of a tree: u32 seed · varint rank and varint count of what goes. If little stays it
+ * becomes another tree with that seed.
  *
  * The packed form keeps no −0, as Redis's listpack keeps none.
  */
@@ -35,11 +36,14 @@ import {
 } from './sorted-set-leaf.ts'
 import type { IsBefore } from './sorted-set-places.ts'
 import { SortedSetTrees } from './sorted-set-tree.ts'
-import { wantKept, wantMember, wantPlace } from './sorted-set-wants.ts'
+import { wantKept, wantMember, wantPlace, wantRemoval } from './sorted-set-wants.ts'
 
 export const setEdit = 1
 export const removeEdit = 2
-export const keepLittleEdit = 3
+export const removeSpanEdit = 3
+
+/** Members that are copied at a time, to be removed. */
+const removedAtOnce = 1024
 
 /** Whether it is less work to make another tree of what stays than to remove `count` of so many elements, one by one. */
 export function keepsLittle(length: number, count: number): boolean {
@@ -83,8 +87,8 @@ export class SortedSetType implements CollectionType {
       },
       {
         creates: false,
-        apply: (entry, payload, lsn) => this.#keepLittle(entry, payload, lsn),
-        wants: (e, p, w) => this.#wantsKept(e, p, w),
+        apply: (entry, payload, lsn) => this.#removeSpan(entry, payload, lsn),
+        wants: (e, p, w) => this.#wantsSpan(e, p, w),
       },
     ]
   }
@@ -163,6 +167,8 @@ export class SortedSetType implements CollectionType {
   }
 
   #setAll(entry: number, payload: RecordReader, lsn: number): number {
+    const replaced = this.#collections.replaced(entry, lsn)
+    if (replaced !== undefined) return -replaced
     const form = payload.byte()
     const seed = form === treeForm ? payload.u32() : 0
     this.#takeForm(entry, form, seed, lsn)
@@ -181,6 +187,8 @@ export class SortedSetType implements CollectionType {
   }
 
   #removeAll(entry: number, payload: RecordReader, lsn: number): number {
+    const replaced = this.#collections.replaced(entry, lsn)
+    if (replaced !== undefined) return replaced
     const { entries } = this.#collections.keyspace
     let removed = 0
     for (let left = payload.varint(); left > 0; left--) {
@@ -194,14 +202,21 @@ export class SortedSetType implements CollectionType {
     return removed
   }
 
-  #keepLittle(entry: number, payload: RecordReader, lsn: number): number {
+  #removeSpan(entry: number, payload: RecordReader, lsn: number): number {
     const collections = this.#collections
+    const replaced = collections.replaced(entry, lsn)
+    if (replaced !== undefined) return replaced
     const { entries } = collections.keyspace
     const seed = payload.u32()
     const rank = payload.varint()
     const length = entries.length(entry)
     const removed = Math.min(payload.varint(), length - rank)
     if (!entries.isTree(entry) || removed <= 0 || removed === length) return 0
+    if (!keepsLittle(length, removed)) {
+      this.#removeRanks(entries.value(entry), rank, removed, lsn)
+      collections.changed(entry, -removed, lsn)
+      return removed
+    }
     collections.becomeTree(entry, seed, lsn, (root, former) => {
       this.trees.begin(root, lsn)
       const put: VisitScored = (bytes, start, end, score) => this.trees.set(root, score, bytes, start, end, lsn)
@@ -213,10 +228,28 @@ export class SortedSetType implements CollectionType {
     return removed
   }
 
-  #wantsKept(entry: number, payload: RecordReader, wants: ColdWants): void {
+  /** Takes elements of a tree out one by one. */
+  #removeRanks(root: number, rank: number, count: number, lsn: number): void {
+    const members: Buffer[] = []
+    for (let left = count; left > 0; left -= members.length) {
+      members.length = 0
+      this.trees.visit(root, rank, Math.min(left, removedAtOnce), false, (bytes, start, end) => {
+        members.push(Buffer.from(bytes.subarray(start, end)))
+      })
+      for (const member of members) this.trees.remove(root, member, 0, member.length, lsn)
+    }
+  }
+
+  #wantsSpan(entry: number, payload: RecordReader, wants: ColdWants): void {
     payload.u32()
+    const { entries } = this.#collections.keyspace
+    const root = entries.value(entry)
+    const length = entries.length(entry)
     const rank = payload.varint()
-    wantKept(this.trees, this.#collections.keyspace.entries.value(entry), rank, payload.varint(), wants)
+    const removed = Math.min(payload.varint(), length - rank)
+    if (removed <= 0 || removed === length) return
+    if (keepsLittle(length, removed)) wantKept(this.trees, root, rank, removed, wants)
+    else wantRemoval(this.trees, root, rank, removed, wants)
   }
 
   /** Gives a set another form, never one that it has outgrown. */

@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import { leafForm, packedForm, sortedSetType, treeForm } from '../../../engine/keyspace/entries.ts'
 import { placeBytes } from '../../../engine/types/sorted-set-leaf.ts'
-import { keepLittleEdit, removeEdit, setEdit, writePayloadElement } from '../../../engine/types/sorted-set-type.ts'
+import { removeEdit, removeSpanEdit, setEdit, writePayloadElement } from '../../../engine/types/sorted-set-type.ts'
 import type { MutatedType, Target } from '../mutated-type.ts'
 import { bytesOf, edit, few, formOf, leafBytesMax, member, packedElementsMax, putText } from '../mutated-type.ts'
 
@@ -12,7 +12,7 @@ const score = fc.oneof(fc.nat(4), fc.constantFrom(-1, 0.5, 1e300, Number.POSITIV
 const choices = {
   scoreSet: { weight: 8, drawn: { elements: few(fc.tuple(member, score), 10) } },
   scoreRemove: { weight: 4, drawn: { members: few(member, 10) } },
-  keepLittle: { weight: 2, drawn: { rank: fc.nat(10), count: fc.integer({ min: 1, max: 20 }) } },
+  removeSpan: { weight: 2, drawn: { rank: fc.nat(10), count: fc.integer({ min: 1, max: 20 }) } },
 }
 const seed = 0x5c03e
 
@@ -43,7 +43,7 @@ export const sortedSetMutations: MutatedType<Scores, typeof choices> = {
       const gone = ordered(after).slice(m.rank, m.rank + m.count)
       if (formOf(target) !== treeForm || gone.length === 0 || gone.length === after.size) return value
       for (const [name] of gone) after.delete(name)
-      edit(target, sortedSets, keepLittleEdit, (payload) => {
+      edit(target, sortedSets, removeSpanEdit, (payload) => {
         payload.u32(seed)
         payload.varint(m.rank)
         payload.varint(m.count)
