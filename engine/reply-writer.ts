@@ -314,8 +314,28 @@ export class ReplyWriter {
     }
     output.room(bytesMax)
     output.chunk[output.at++] = type
-    output.at += output.chunk.write(text, output.at)
+    this.#plain(text)
     this.#lineEnd()
+  }
+
+  /** Text, for which there is room. */
+  #plain(text: string): void {
+    const { output } = this
+    const { chunk, at } = output
+    const { length } = text
+    if (length <= loopBytesMax) {
+      let i = 0
+      for (; i < length; i++) {
+        const code = text.charCodeAt(i)
+        if (code >= 0x80) break
+        chunk[at + i] = code
+      }
+      if (i === length) {
+        output.at = at + length
+        return
+      }
+    }
+    output.at = at + chunk.write(text, at)
   }
 
   #textBulk(type: number, prefix: string, text: string): void {
@@ -327,7 +347,7 @@ export class ReplyWriter {
       return
     }
     output.room(length + 2)
-    output.at += output.chunk.write(prefix + text, output.at)
+    this.#plain(prefix + text)
     this.#lineEnd()
   }
 
