@@ -20,24 +20,26 @@ export interface LeafLayout extends LeafBounds {
 export class TreeElements {
   readonly leaves: TreeLeaves
   readonly #layout: LeafLayout
+  readonly #elementsMax: number
   readonly #separator = new Separator()
   readonly #probe = new Separator()
 
   constructor(leaves: TreeLeaves, layout: LeafLayout) {
     this.leaves = leaves
     this.#layout = layout
+    this.#elementsMax = layout.elementsMax ?? Number.POSITIVE_INFINITY
   }
 
   /**
    * Makes the `former` bytes at an offset of a resident leaf's blob `size` bytes; what they are to hold is for the caller to write, at the position
-   * that is returned, in the buffer of the leaf's ref. Then comes `done`.
+   * that is returned, in the buffer of the leaf's ref. Then comes `done`. A leaf that has to move gets `room`.
    */
-  resize(at: LeafRow, offset: number, former: number, size: number): number {
+  resize(at: LeafRow, offset: number, former: number, size: number, room = 0): number {
     const { leaves } = this
     const { values } = leaves
     const used = leaves.nodes.bytes(at.node, at.row)
     const needed = used - former + size
-    const ref = leaves.writable(at, needed)
+    const ref = leaves.writable(at, needed, Math.max(needed, room))
     const bytes = values.bytes(ref)
     const start = values.start(ref)
     if (former !== size && offset + former < used) bytes.copyWithin(start + offset + size, start + offset + former, start + used)
@@ -61,15 +63,14 @@ export class TreeElements {
     const { leaves } = this
     leaves.changed(at, by, lsn)
     const used = leaves.nodes.bytes(at.node, at.row)
-    const elementsMax = this.#layout.elementsMax ?? Number.POSITIVE_INFINITY
-    if (used > leaves.leafBytesMax || leaves.nodes.count(at.node, at.row) > elementsMax) this.#split(at, lsn)
+    if (used > leaves.leafBytesMax || leaves.nodes.count(at.node, at.row) > this.#elementsMax) this.#split(at, lsn)
     else if (by >= 0 || !this.#isSmall(at) || !leaves.join(at, lsn, this.#layout)) leaves.trim(at)
   }
 
   /** Whether a leaf should be joined to a neighbour. */
   #isSmall({ node, row }: LeafRow): boolean {
     const { nodes, leafBytesMax } = this.leaves
-    return nodes.bytes(node, row) < leafBytesMax / 4 && nodes.count(node, row) < (this.#layout.elementsMax ?? Number.POSITIVE_INFINITY) / 4
+    return nodes.bytes(node, row) < leafBytesMax / 4 && nodes.count(node, row) < this.#elementsMax / 4
   }
 
   /** Takes `count` elements, `size` bytes at an offset, out of a leaf. */
@@ -85,7 +86,7 @@ export class TreeElements {
     const layout = this.#layout
     const used = nodes.bytes(at.node, at.row)
     const count = nodes.count(at.node, at.row)
-    if (count < 2 || (used <= leaves.leafBytesMax && count <= (layout.elementsMax ?? Number.POSITIVE_INFINITY))) return
+    if (count < 2 || (used <= leaves.leafBytesMax && count <= this.#elementsMax)) return
     const ref = leaves.ref(at)
     const bytes = values.bytes(ref)
     const start = values.start(ref)
