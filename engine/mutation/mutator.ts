@@ -18,7 +18,7 @@ import type { Keyspace } from '../keyspace/keyspace.ts'
 import { largeValueBytes, valueHeaderBytes } from '../keyspace/values.ts'
 import { slotBytesMax } from '../memory/arena.ts'
 import { usedBytes } from '../memory/packed-bytes.ts'
-import { copyToWords, wordCopyBytesMax } from '../memory/word-copy.ts'
+import { byteCopyBytesMax, copyBytes, copyToWords, wordCopyBytesMax } from '../memory/word-copy.ts'
 import type { Separator } from '../tree/separator.ts'
 import { copyOfTree } from '../tree/tree-copy.ts'
 import type { CollectionType } from '../types/collection-type.ts'
@@ -50,9 +50,6 @@ import {
 } from './operations.ts'
 import { RecordBuffer } from './record-buffer.ts'
 import { RecordReader } from './record-reader.ts'
-
-/** Up to here copying byte by byte beats making a view. */
-const loopBytesMax = 40
 
 /** `putString`'s way to leave the expiry as it is. */
 export const keepTtl = -1
@@ -189,10 +186,10 @@ export class Mutator {
     else entries.setAccess(ref, keyspace.access.used(entries.access(ref)))
     const slot = entries.value(ref)
     const bytes = values.bytes(slot)
-    let at = values.start(slot)
+    const at = values.start(slot)
     const view = length <= wordCopyBytesMax ? keyspace.cachePrefetch.viewOf(value) : undefined
     if (view !== undefined) copyToWords(view, vs, values.arena.words(slot), values.startWord(slot), length)
-    else if (length <= loopBytesMax) for (let i = vs; i < ve; i++) bytes[at++] = value[i]
+    else if (length <= byteCopyBytesMax) copyBytes(value, vs, ve, bytes, at)
     else bytes.set(vs === 0 && ve === value.length ? value : value.subarray(vs, ve), at)
   }
 
