@@ -9,15 +9,15 @@
 import { chunkBytes } from './chunk-pool.ts'
 import { formatDouble } from './double.ts'
 import { formatInteger, integerLength } from './integer.ts'
-import { copyFromWords } from './memory/word-copy.ts'
+import { byteCopyBytesMax, copyBytes, copyFromWords } from './memory/word-copy.ts'
 import { OutputBuffer } from './output-buffer.ts'
 
 export type Protocol = 2 | 3
 
 /** Values of at least this many bytes are worth a reference rather than a copy, where the caller can promise that they do not change. */
 export const sharedBytesMin = 32 * 1024
-/** Up to this length a loop over bytes beats TypedArray.set with its view. */
-const loopBytesMax = 40
+/** Up to this length a loop over characters beats Buffer.write. */
+const loopCharactersMax = 40
 
 const dollar = 0x24
 const star = 0x2a
@@ -117,7 +117,7 @@ export class ReplyWriter {
   /** The bytes `buffer[start, end)` as a bulk string, copied. */
   bulk(buffer: Uint8Array, start: number, end: number): void {
     const length = end - start
-    if (length > loopBytesMax) {
+    if (length > byteCopyBytesMax) {
       this.#header(dollar, length)
       this.#large(buffer, start, end)
       return
@@ -136,7 +136,7 @@ export class ReplyWriter {
     }
     chunk[at++] = cr
     chunk[at++] = lf
-    for (let i = start; i < end; i++) chunk[at++] = buffer[i]!
+    at = copyBytes(buffer, start, end, chunk, at)
     chunk[at++] = cr
     chunk[at++] = lf
     output.at = at
@@ -314,8 +314,28 @@ export class ReplyWriter {
     }
     output.room(bytesMax)
     output.chunk[output.at++] = type
-    output.at += output.chunk.write(text, output.at)
+    this.#plain(text)
     this.#lineEnd()
+  }
+
+  /** Text, for which there is room. */
+  #plain(text: string): void {
+    const { output } = this
+    const { chunk, at } = output
+    const { length } = text
+    if (length <= loopCharactersMax) {
+      let i = 0
+      for (; i < length; i++) {
+        const code = text.charCodeAt(i)
+        if (code >= 0x80) break
+        chunk[at + i] = code
+      }
+      if (i === length) {
+        output.at = at + length
+        return
+      }
+    }
+    output.at = at + chunk.write(text, at)
   }
 
   #textBulk(type: number, prefix: string, text: string): void {
@@ -327,7 +347,7 @@ export class ReplyWriter {
       return
     }
     output.room(length + 2)
-    output.at += output.chunk.write(prefix + text, output.at)
+    this.#plain(prefix + text)
     this.#lineEnd()
   }
 

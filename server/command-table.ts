@@ -13,6 +13,8 @@ import { CommandStats } from './command-stats.ts'
 export interface Command<Session = never> {
   /** In lower case; a subcommand's is `container|name`. */
   readonly name: string
+  /** The bytes that a request names it by, of a subcommand those behind the container's, in lower case. */
+  readonly word: Uint8Array
   readonly spec: EngineCommand | CommandSpec<Session>
   readonly runs: (x: Execution) => void
   readonly serves: ((session: Session) => void) | undefined
@@ -21,6 +23,8 @@ export interface Command<Session = never> {
   readonly denyOom: boolean
   readonly noAuth: boolean
   readonly noMulti: boolean
+  /** EXEC: it does what was queued. */
+  readonly executesQueue: boolean
   /** PUBLISH and SPUBLISH. */
   readonly publishes: boolean
   /** A client of RESP2 that has subscribed may send it. */
@@ -86,14 +90,14 @@ export class CommandTable<Session = never> {
     const end = args.ends[index]
     // Pipelines repeat themselves.
     const last = this.#last
-    if (last !== undefined && isNamed(last.name, buffer, start, end)) return last
+    if (last !== undefined && isNamed(last.word, buffer, start, end)) return last
     let hash = end - start
     for (let i = start; i < end; i++) hash = (Math.imul(hash, 31) + (buffer[i] | 0x20)) | 0
     const slots = this.#slots
     for (let at = hash & (slots.length - 1); ; at = (at + 1) & (slots.length - 1)) {
       const command = slots[at]
       if (command === undefined) return undefined
-      if (!isNamed(command.name, buffer, start, end)) continue
+      if (!isNamed(command.word, buffer, start, end)) continue
       this.#last = command
       return command
     }
@@ -115,9 +119,9 @@ export class CommandTable<Session = never> {
   }
 
   #add(command: Command<Session>): void {
-    const own = command.name.slice(command.name.indexOf('|') + 1)
-    let hash = own.length
-    for (let i = 0; i < own.length; i++) hash = (Math.imul(hash, 31) + (own.charCodeAt(i) | 0x20)) | 0
+    const { word } = command
+    let hash = word.length
+    for (const byte of word) hash = (Math.imul(hash, 31) + (byte | 0x20)) | 0
     let at = hash & (this.#slots.length - 1)
     while (this.#slots[at] !== undefined) at = (at + 1) & (this.#slots.length - 1)
     this.#slots[at] = command
@@ -125,13 +129,13 @@ export class CommandTable<Session = never> {
   }
 }
 
-function isNamed(name: string, buffer: Buffer, start: number, end: number): boolean {
-  const from = name.indexOf('|') + 1
-  if (name.length - from !== end - start) return false
-  for (let i = start; i < end; i++) {
-    const byte = buffer[i]
+function isNamed(word: Uint8Array, buffer: Buffer, start: number, end: number): boolean {
+  const length = end - start
+  if (word.length !== length) return false
+  for (let i = 0; i < length; i++) {
+    const byte = buffer[start + i]
     const lower = byte >= 65 && byte <= 90 ? byte | 0x20 : byte
-    if (name.charCodeAt(from + i - start) !== lower) return false
+    if (word[i] !== lower) return false
   }
   return true
 }
@@ -162,6 +166,7 @@ function makeCommand<Session>(
   const has = (flag: string): boolean => (spec.flags as readonly string[]).includes(flag)
   return {
     name,
+    word: Buffer.from(name.slice(name.indexOf('|') + 1)),
     spec,
     runs: ofSession ? noHandler : (spec as EngineCommand).handler,
     serves: ofSession ? (spec as CommandSpec<Session>).handler : undefined,
@@ -170,13 +175,14 @@ function makeCommand<Session>(
     denyOom: has('denyoom'),
     noAuth: has('no_auth'),
     noMulti: has('no_multi'),
+    executesQueue: name === 'exec',
     publishes: has('pubsub') && has('fast'),
     whileSubscribed: whileSubscribed.has(name),
     noScript: has('noscript'),
     whileBusy: has('allow_busy'),
     whileLoading: has('loading'),
     hasKeys: spec.keys.access.some(({ flags }) => !flags.includes('not_key')),
-    briefArguments: ofSession ? 0 : (spec.briefArguments ?? (/^O\((1|log\(N\))\)/.test(spec.complexity) ? briefArgumentsUsual : 0)),
+    briefArguments: spec.briefArguments ?? (!ofSession && /^O\((1|log\(N\))\)/.test(spec.complexity) ? briefArgumentsUsual : 0),
     skipsMonitor: has('skip_monitor') || has('admin'),
     skipsSlowlog: has('skip_slowlog'),
     needs: spec.needs ?? (spec.keys.access.length > 0 ? 'value' : 'none'),

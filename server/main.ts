@@ -8,6 +8,7 @@ import { textInstead } from './config/help.ts'
 import { ConfigError, loadConfig } from './config/load.ts'
 import type { Values } from './config/settings.ts'
 import { failStopExitCode, stopMsMax } from './fail-stop.ts'
+import { inlineMore } from './inlining.ts'
 import type { Log } from './logging.ts'
 import { createLog } from './logging.ts'
 import { startMetricsEndpoint } from './metrics/endpoint.ts'
@@ -36,6 +37,7 @@ async function main(): Promise<void> {
     return
   }
   boundYoungGeneration()
+  inlineMore()
   const { values, path } = loadConfig(argv, version)
   const config = new Config(values, path)
   const terminal = process.stdout.isTTY === true && values.logfile === ''

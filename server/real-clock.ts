@@ -1,4 +1,5 @@
-/** The clock of this machine: `Clock` over Node's timers. */
+/** The clock of this machine: `Clock` over Node's timers. The global `performance` is a getter, which each reading of the time would call. */
+import { performance } from 'node:perf_hooks'
 import type { Clock, Timer } from '../storage/clock.ts'
 
 export const realClock: Clock = {

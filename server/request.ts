@@ -153,22 +153,22 @@ export class Request<Session = never> implements RefusableRequest {
 
   get writes(): boolean {
     const { command } = this
-    return command.isWrite || (command.name === 'exec' && this.#owner.transaction.writes)
+    return command.isWrite || (command.executesQueue && this.#owner.transaction.writes)
   }
 
   get publishes(): boolean {
     const { command } = this
-    return command.publishes || (command.name === 'exec' && this.#owner.transaction.publishes)
+    return command.publishes || (command.executesQueue && this.#owner.transaction.publishes)
   }
 
   get wantsMemory(): boolean {
     const { command } = this
-    return command.denyOom || (command.name === 'exec' && this.#owner.transaction.wantsMemory)
+    return command.denyOom || (command.executesQueue && this.#owner.transaction.wantsMemory)
   }
 
   get unit(): readonly UnitRequest[] | undefined {
     const { transaction } = this.#owner
-    return this.command.name === 'exec' && !transaction.failed ? transaction.queued : undefined
+    return this.command.executesQueue && !transaction.failed ? transaction.queued : undefined
   }
 
   begin(command: Command<Session>, args: Arguments): void {
@@ -425,7 +425,7 @@ export class Request<Session = never> implements RefusableRequest {
     const leaves = this.staged === undefined ? undefined : coldOf(this.staged, primary.keyspace.trees)
     if (leaves !== undefined) return leaves.items.length > 0 ? leaves : undefined
     const { database, transaction } = this.#owner
-    if (this.command.name === 'exec') return transaction.coldNeeds(primary, database)
+    if (this.command.executesQueue) return transaction.coldNeeds(primary, database)
     return primary.coldNeeds(this.command, this.args, database, undefined)
   }
 

@@ -431,5 +431,5 @@ function closedText(failure: Error): string {
 
 /** EXEC and what looks at keys have to wait for them. */
 function needsNoShard(command: Command): boolean {
-  return command.serves !== undefined && !command.hasKeys && command.name !== 'exec'
+  return command.serves !== undefined && !command.hasKeys && !command.executesQueue
 }

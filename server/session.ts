@@ -357,7 +357,7 @@ export class Session implements RequestHandler, RequestOwner, Client {
   #refuse(text: string, command: Command | undefined): undefined {
     this.transaction.refused()
     if (command !== undefined) command.stats.rejected++
-    if (command?.name === 'exec') {
+    if (command?.executesQueue) {
       this.transaction.discard()
       this.reply.error(`EXECABORT Transaction discarded because of: ${text.replace(/^ERR /, '')}`)
     } else this.reply.error(text)

@@ -2,6 +2,7 @@
  * How commands change lists: payloads of the list type's edits, with the form that the list is to have. It becomes a tree when it does not
  * fit in a leaf any more. Decided here, and recorded.
  */
+import type { Arguments } from '../arguments.ts'
 import type { Execution } from '../execution.ts'
 import { packedHeaderBytes, usedBytes } from '../memory/packed-bytes.ts'
 import { genericEvent, listEvent } from '../messages.ts'
@@ -27,14 +28,19 @@ import { stringElementBytes } from '../types/listpack-size.ts'
 /** Pushes the arguments from `from` on, in their order, to the list under the key that is argument `key`; `entry` is its entry, 0 for none. */
 export function pushArguments(x: Execution, entry: number, key: number, from: number, tail: boolean): void {
   const { args, mutator } = x
-  let bytes = 0
-  for (let i = from; i < args.count; i++) bytes += stringElementBytes(args.buffer, args.starts[i], args.ends[i])
   const payload = mutator.payload()
-  payload.byte((tail ? atTail : 0) | formFlag(x, entry, bytes))
+  payload.byte((tail ? atTail : 0) | (isTree(x, entry) ? 0 : formFlag(x, entry, elementsBytes(args, from))))
   payload.varint(args.count - from)
   for (let i = from; i < args.count; i++) payload.range(args.buffer, args.starts[i], args.ends[i])
   x.edit(mutator.types.lists, pushEdit, key)
   x.notify(listEvent, tail ? 'rpush' : 'lpush', key)
+}
+
+/** Bytes that the arguments from `from` on take as elements. */
+function elementsBytes(args: Arguments, from: number): number {
+  let bytes = 0
+  for (let i = from; i < args.count; i++) bytes += stringElementBytes(args.buffer, args.starts[i], args.ends[i])
+  return bytes
 }
 
 /** Pushes one element, which may be any list's own. */
@@ -135,8 +141,12 @@ export function removeMatches(x: Execution, matches: Matches, rest: Rest, index:
 /** Says so if a list that grows by so many bytes is to become a tree. */
 function formFlag(x: Execution, entry: number, bytes: number): number {
   const { entries, values, trees } = x.keyspace
-  if (entry !== 0 && entries.isTree(entry)) return 0
+  if (isTree(x, entry)) return 0
   const value = entry === 0 ? 0 : entries.value(entry)
   const used = value === 0 ? packedHeaderBytes : usedBytes(values.bytes(value), values.start(value))
   return used + bytes > trees.leafBytesMax ? becomesTree : 0
+}
+
+function isTree({ keyspace }: Execution, entry: number): boolean {
+  return entry !== 0 && keyspace.entries.isTree(entry)
 }

@@ -7,6 +7,7 @@
  * order may not change. Everything is a range of a buffer that the caller names by `bytes, start`; nothing is allocated here,
  * and nobody checks that what is added fits: the caller made room.
  */
+import { byteCopyBytesMax, copyBytes } from './word-copy.ts'
 
 export const packedHeaderBytes = 4
 
@@ -63,12 +64,9 @@ export function writeVarint(bytes: Uint8Array, at: number, value: number): numbe
 
 /** Short ranges are copied by hand: a call into native code costs more. Returns the offset behind. */
 export function putBytes(bytes: Buffer, at: number, from: Uint8Array, start: number, end: number): number {
-  if (end - start <= 32) for (let i = start; i < end; i++) bytes[at++] = from[i]
-  else {
-    bytes.set(start === 0 && end === from.length ? from : from.subarray(start, end), at)
-    at += end - start
-  }
-  return at
+  if (end - start <= byteCopyBytesMax) return copyBytes(from, start, end, bytes, at)
+  bytes.set(start === 0 && end === from.length ? from : from.subarray(start, end), at)
+  return at + end - start
 }
 
 export function sameBytes(bytes: Buffer, at: number, field: Uint8Array, start: number, length: number): boolean {

@@ -43,3 +43,24 @@ export function copyBetweenViews(from: DataView, at: number, view: DataView, to:
   for (; read < wordsEnd; read += 4, write += 4) view.setInt32(write, from.getInt32(read, littleEndian), littleEndian)
   while (read < end) view.setUint8(write++, from.getUint8(read++))
 }
+
+/** Up to this length `copyBytes` beats TypedArray.set with the view that it needs. */
+export const byteCopyBytesMax = 64
+
+/** Copies `from[start, end)`, which is short, into `into` at `at`. Returns the offset behind. */
+export function copyBytes(from: Uint8Array, start: number, end: number, into: Uint8Array, at: number): number {
+  let read = start
+  let write = at
+  for (const stop = end - 7; read < stop; read += 8, write += 8) {
+    into[write] = from[read]
+    into[write + 1] = from[read + 1]
+    into[write + 2] = from[read + 2]
+    into[write + 3] = from[read + 3]
+    into[write + 4] = from[read + 4]
+    into[write + 5] = from[read + 5]
+    into[write + 6] = from[read + 6]
+    into[write + 7] = from[read + 7]
+  }
+  while (read < end) into[write++] = from[read++]
+  return write
+}

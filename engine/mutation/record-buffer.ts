@@ -4,14 +4,14 @@
  * A large range whose bytes will stay as they are is not copied: the record is `bytes[0, end)` with the `references`
  * inserted where they say.
  */
+
 import { largeValueBytes } from '../keyspace/values.ts'
-import { copyBetweenViews, copyFromWords, wordCopyBytesMax, wordView } from '../memory/word-copy.ts'
+import { writeU32LE, writeU48LE } from '../memory/byte-order.ts'
+import { byteCopyBytesMax, copyBetweenViews, copyBytes, copyFromWords, wordCopyBytesMax, wordView } from '../memory/word-copy.ts'
 
 const keptBytes = 1024 * 1024
 /** Buffers do not grow by doubling beyond this: none can have more than 4 GiB. */
 const doubledBytesMax = 2 ** 32 - 1
-/** Up to here copying byte by byte beats making a view. */
-const loopBytesMax = 40
 
 /** Bytes of a record that lie elsewhere, and stay as they are until the record is committed. */
 export interface RecordReference {
@@ -67,13 +67,13 @@ export class RecordBuffer {
 
   u32(value: number): void {
     if (this.bytes.length - this.end < 4) this.#grow(4)
-    this.end = this.bytes.writeUInt32LE(value, this.end)
+    this.end = writeU32LE(this.bytes, this.end, value)
   }
 
   /** An unsigned integer below 2^48, 6 bytes, little-endian. */
   u48(value: number): void {
     if (this.bytes.length - this.end < 6) this.#grow(6)
-    this.end = this.bytes.writeUIntLE(value, this.end, 6)
+    this.end = writeU48LE(this.bytes, this.end, value)
   }
 
   /** Room for so many bytes, which are for the caller to write into `bytes` at the offset that is returned. */
@@ -88,28 +88,22 @@ export class RecordBuffer {
   raw(bytes: Uint8Array, start: number, end: number): void {
     const length = end - start
     if (this.bytes.length - this.end < length) this.#grow(length)
-    if (length <= loopBytesMax) {
-      const into = this.bytes
-      let at = this.end
-      for (let i = start; i < end; i++) into[at++] = bytes[i]
-    } else this.bytes.set(bytes.subarray(start, end), this.end)
+    if (length <= byteCopyBytesMax) copyBytes(bytes, start, end, this.bytes, this.end)
+    else this.bytes.set(bytes.subarray(start, end), this.end)
     this.end += length
   }
 
   /** Length as a varint, then the bytes. */
   range(bytes: Uint8Array, start: number, end: number): void {
     const length = end - start
-    if (length > loopBytesMax && length >= this.#largeBytes && bytes === this.lasting) {
+    if (length > byteCopyBytesMax && length >= this.#largeBytes && bytes === this.lasting) {
       this.reference(bytes, start, end)
       return
     }
     this.varint(length)
     if (this.bytes.length - this.end < length) this.#grow(length)
-    if (length <= loopBytesMax) {
-      const into = this.bytes
-      let at = this.end
-      for (let i = start; i < end; i++) into[at++] = bytes[i]
-    } else this.bytes.set(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end), this.end)
+    if (length <= byteCopyBytesMax) copyBytes(bytes, start, end, this.bytes, this.end)
+    else this.bytes.set(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end), this.end)
     this.end += length
   }
 

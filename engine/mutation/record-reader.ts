@@ -1,4 +1,5 @@
 /** Reads what `RecordBuffer` wrote: bytes, varints, 48-bit integers and ranges, in order. Throws on a record that ends too early. */
+import { readU32LE, readU48LE } from '../memory/byte-order.ts'
 export class RecordReader {
   bytes: Buffer = Buffer.alloc(0)
   at = 0
@@ -32,13 +33,13 @@ export class RecordReader {
   u32(): number {
     this.at += 4
     if (this.at > this.end) throw new Error('record ends too early')
-    return this.bytes.readUInt32LE(this.at - 4)
+    return readU32LE(this.bytes, this.at - 4)
   }
 
   u48(): number {
     this.at += 6
     if (this.at > this.end) throw new Error('record ends too early')
-    return this.bytes.readUIntLE(this.at - 6, 6)
+    return readU48LE(this.bytes, this.at - 6)
   }
 
   /** Sets `start` and `stop`. */

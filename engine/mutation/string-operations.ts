@@ -5,12 +5,9 @@ import type { Keyspace } from '../keyspace/keyspace.ts'
 import { valueHeaderBytes } from '../keyspace/values.ts'
 import { slotBytesMax } from '../memory/arena.ts'
 import { roomToGrow } from '../memory/growth.ts'
-import { copyToWords, wordCopyBytesMax } from '../memory/word-copy.ts'
+import { byteCopyBytesMax, copyBytes, copyToWords, wordCopyBytesMax } from '../memory/word-copy.ts'
 import type { CurrentRecord } from './current-record.ts'
 import { appendOp, expiresFlag, keepTtlFlag, putStringOp, setRangeOp } from './operations.ts'
-
-/** Up to here copying byte by byte beats making a view. */
-const loopBytesMax = 40
 
 /** A way to leave the expiry as it is when a string is put. */
 export const keepTtl = -1
@@ -89,10 +86,10 @@ export class StringOperations {
     else entries.setAccess(ref, keyspace.access.used(entries.access(ref)))
     const slot = entries.value(ref)
     const bytes = values.bytes(slot)
-    let at = values.start(slot)
+    const at = values.start(slot)
     const view = length <= wordCopyBytesMax ? keyspace.cachePrefetch.viewOf(value) : undefined
     if (view !== undefined) copyToWords(view, vs, values.arena.words(slot), values.startWord(slot), length)
-    else if (length <= loopBytesMax) for (let i = vs; i < ve; i++) bytes[at++] = value[i]
+    else if (length <= byteCopyBytesMax) copyBytes(value, vs, ve, bytes, at)
     else bytes.set(vs === 0 && ve === value.length ? value : value.subarray(vs, ve), at)
   }
 

@@ -20,6 +20,7 @@ export interface LeafLayout extends LeafBounds {
 export class TreeElements {
   readonly leaves: TreeLeaves
   readonly #layout: LeafLayout
+  readonly #elementsMax: number
   readonly #separator = new Separator()
   readonly #probe = new Separator()
   readonly #next = new LeafRow()
@@ -29,6 +30,7 @@ export class TreeElements {
   constructor(leaves: TreeLeaves, layout: LeafLayout) {
     this.leaves = leaves
     this.#layout = layout
+    this.#elementsMax = layout.elementsMax ?? Number.POSITIVE_INFINITY
   }
 
   /**
@@ -65,8 +67,7 @@ export class TreeElements {
     const { leaves } = this
     leaves.changed(at, by, lsn)
     const used = leaves.nodes.bytes(at.node, at.row)
-    const elementsMax = this.#layout.elementsMax ?? Number.POSITIVE_INFINITY
-    if (used > leaves.leafBytesMax || leaves.nodes.count(at.node, at.row) > elementsMax) {
+    if (used > leaves.leafBytesMax || leaves.nodes.count(at.node, at.row) > this.#elementsMax) {
       // What comes in order leaves full leaves behind, instead of halves.
       this.#split(at, lsn, this.#isBehindAll && this.#isLast(at))
     } else if (by <= 0 && (by === 0 || !this.#isSmall(at) || !leaves.join(at, lsn, this.#layout))) leaves.slots.trim(at)
@@ -79,7 +80,7 @@ export class TreeElements {
   /** Whether a leaf should be joined to a neighbour. */
   #isSmall({ node, row }: LeafRow): boolean {
     const { nodes, leafBytesMax } = this.leaves
-    return nodes.bytes(node, row) < leafBytesMax / 4 && nodes.count(node, row) < (this.#layout.elementsMax ?? Number.POSITIVE_INFINITY) / 4
+    return nodes.bytes(node, row) < leafBytesMax / 4 && nodes.count(node, row) < this.#elementsMax / 4
   }
 
   /** Takes `count` elements, `size` bytes at an offset, out of a leaf. */
@@ -95,7 +96,7 @@ export class TreeElements {
     const layout = this.#layout
     const used = nodes.bytes(at.node, at.row)
     const count = nodes.count(at.node, at.row)
-    if (count < 2 || (used <= leaves.leafBytesMax && count <= (layout.elementsMax ?? Number.POSITIVE_INFINITY))) return
+    if (count < 2 || (used <= leaves.leafBytesMax && count <= this.#elementsMax)) return
     const ref = leaves.ref(at)
     const bytes = values.bytes(ref)
     const start = values.start(ref)

@@ -16,7 +16,8 @@ export class CollectionTypes {
   readonly sets: SetType
   readonly sortedSets: SortedSetType
   readonly streams: StreamType
-  readonly #byNumber: (CollectionType | undefined)[] = []
+  /** By the type's number, then the edit's own. */
+  readonly #edits: CollectionType['edits'][] = []
 
   constructor(keyspace: Keyspace, hashes: HashOperations) {
     this.collections = new Collections(keyspace)
@@ -29,14 +30,14 @@ export class CollectionTypes {
 
   /** Throws for a type or an edit that is not known. */
   edit(type: number, edit: number): CollectionEdit {
-    const found = this.#byNumber[type]?.edits[edit]
+    const found = this.#edits[type]?.[edit]
     if (found === undefined) throw new Error(`log record holds an unknown edit ${edit} of type ${type}: written by a newer Moraine`)
     return found
   }
 
   /** Makes a type known by its number. */
   add<T extends CollectionType>(type: T): T {
-    this.#byNumber[type.number] = type
+    this.#edits[type.number] = type.edits
     return type
   }
 }

@@ -35,6 +35,8 @@ export class ListTrees implements LeafLayout {
   readonly #separator = new Separator()
   /** Where in the buffer of its leaf the last element was written that went among others. */
   #writtenAt = 0
+  /** Bytes of the elements that `#runThatFits` has found to fit. */
+  #runBytes = 0
 
   constructor(leaves: TreeLeaves) {
     this.leaves = leaves
@@ -102,21 +104,24 @@ export class ListTrees implements LeafLayout {
     for (let left = count; left > 0; ) {
       const used = nodes.bytes(at.node, at.row)
       let run = this.#runThatFits(payload, left, used, nodes.count(at.node, at.row))
-      if (run.count === 0) {
+      if (run === 0) {
         // Without a label for a new leaf the last one grows.
         if (this.#labelBehind(at, true, this.#separator)) {
           run = this.#runThatFits(payload, left, packedHeaderBytes, 0)
-          leaves.follow(at, this.#separator, packedHeaderBytes + run.bytes, lsn)
-        } else run = { count: left, bytes: this.#bytesOf(payload, left) }
+          leaves.follow(at, this.#separator, packedHeaderBytes + this.#runBytes, lsn)
+        } else {
+          run = left
+          this.#runBytes = this.#bytesOf(payload, left)
+        }
       }
-      let position = this.#elements.extend(at, run.bytes)
+      let position = this.#elements.extend(at, this.#runBytes)
       const bytes = values.bytes(leaves.ref(at))
-      for (let i = 0; i < run.count; i++) {
+      for (let i = 0; i < run; i++) {
         payload.range()
         position = writeElement(bytes, position, payload.bytes, payload.start, payload.stop)
       }
-      leaves.changed(at, run.count, lsn)
-      left -= run.count
+      leaves.changed(at, run, lsn)
+      left -= run
     }
   }
 
@@ -128,32 +133,34 @@ export class ListTrees implements LeafLayout {
     for (let left = count; left > 0; ) {
       leaves.shape.first(root, at)
       const held = nodes.count(at.node, at.row)
-      let run = this.#runThatFits(payload, left, nodes.bytes(at.node, at.row), held)
-      if (run.count === 0) {
+      const used = nodes.bytes(at.node, at.row)
+      let run = this.#runThatFits(payload, left, used, held)
+      if (run === 0) {
         // The first leaf stays the first: what it holds goes to a new one behind it.
         if (this.#labelBehind(at, false, this.#separator)) {
           leaves.slots.writable(at, 0)
           leaves.cut(at, packedHeaderBytes, held, this.#separator, lsn)
           continue
         }
-        run = { count: left, bytes: this.#bytesOf(payload, left) }
+        run = left
+        this.#runBytes = this.#bytesOf(payload, left)
       }
-      leaves.slots.growing(at, nodes.bytes(at.node, at.row) + run.bytes)
-      const from = this.#elements.resize(at, packedHeaderBytes, 0, run.bytes)
+      const size = this.#runBytes
+      leaves.slots.growing(at, used + size)
+      let position = this.#elements.resize(at, packedHeaderBytes, 0, size) + size
       const bytes = values.bytes(leaves.ref(at))
-      let position = from + run.bytes
-      for (let i = 0; i < run.count; i++) {
+      for (let i = 0; i < run; i++) {
         payload.range()
-        position -= stringElementBytes(payload.bytes, payload.start, payload.stop)
+        position -= run === 1 ? size : stringElementBytes(payload.bytes, payload.start, payload.stop)
         writeElement(bytes, position, payload.bytes, payload.start, payload.stop)
       }
-      leaves.changed(at, run.count, lsn)
-      left -= run.count
+      leaves.changed(at, run, lsn)
+      left -= run
     }
   }
 
-  /** How many of the next `count` ranges fit into a leaf with `held` elements in `used` bytes, one at least if it is empty. */
-  #runThatFits(payload: RecordReader, count: number, used: number, held: number): { count: number; bytes: number } {
+  /** How many of the next `count` ranges fit into a leaf with `held` elements in `used` bytes, one at least if it is empty. Sets `#runBytes`. */
+  #runThatFits(payload: RecordReader, count: number, used: number, held: number): number {
     const { at } = payload
     // The slot of a full leaf is as large as a leaf may be, its header included.
     const room = this.leaves.leafBytesMax - valueHeaderBytes - used
@@ -166,7 +173,8 @@ export class ListTrees implements LeafLayout {
       bytes += size
     }
     payload.at = at
-    return { count: fitting, bytes }
+    this.#runBytes = bytes
+    return fitting
   }
 
   #bytesOf(payload: RecordReader, count: number): number {

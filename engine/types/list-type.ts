@@ -49,14 +49,26 @@ export class ListType implements CollectionType {
     this.#collections = collections
     this.trees = new ListTrees(keyspace.trees)
     const edits: CollectionEdit[] = []
-    edits[pushEdit] = { creates: true, apply: (...on) => this.#push(...on), wants: (...on) => wantsPush(keyspace, ...on) }
-    edits[popEdit] = { creates: false, apply: (...on) => this.#pop(...on), wants: (...on) => wantsPop(keyspace, ...on) }
-    edits[setEdit] = { creates: false, apply: (...on) => this.#set(...on), wants: (...on) => wantsElement(keyspace, ...on) }
-    edits[insertEdit] = { creates: false, apply: (...on) => this.#insert(...on), wants: (...on) => wantsElement(keyspace, ...on) }
-    edits[removeRangeEdit] = { creates: false, apply: (...on) => this.#removeRange(...on), wants: (...on) => wantsRange(keyspace, ...on) }
-    edits[removeEachEdit] = { creates: false, apply: (...on) => this.#removeEach(...on), wants: (...on) => wantsEach(keyspace, ...on) }
-    edits[keepRangeEdit] = { creates: false, apply: (...on) => this.#keepRange(...on), wants: (...on) => wantsKept(keyspace, ...on) }
-    edits[removeMatchesEdit] = { creates: false, apply: (...on) => this.#removeMatches(...on) }
+    edits[pushEdit] = { creates: true, apply: (e, p, lsn) => this.#push(e, p, lsn), wants: (...on) => wantsPush(keyspace, ...on) }
+    edits[popEdit] = { creates: false, apply: (e, p, lsn) => this.#pop(e, p, lsn), wants: (...on) => wantsPop(keyspace, ...on) }
+    edits[setEdit] = { creates: false, apply: (e, p, lsn) => this.#set(e, p, lsn), wants: (...on) => wantsElement(keyspace, ...on) }
+    edits[insertEdit] = { creates: false, apply: (e, p, lsn) => this.#insert(e, p, lsn), wants: (...on) => wantsElement(keyspace, ...on) }
+    edits[removeRangeEdit] = {
+      creates: false,
+      apply: (e, p, lsn) => this.#removeRange(e, p, lsn),
+      wants: (...on) => wantsRange(keyspace, ...on),
+    }
+    edits[removeEachEdit] = {
+      creates: false,
+      apply: (e, p, lsn) => this.#removeEach(e, p, lsn),
+      wants: (...on) => wantsEach(keyspace, ...on),
+    }
+    edits[keepRangeEdit] = {
+      creates: false,
+      apply: (e, p, lsn) => this.#keepRange(e, p, lsn),
+      wants: (...on) => wantsKept(keyspace, ...on),
+    }
+    edits[removeMatchesEdit] = { creates: false, apply: (e, p, lsn) => this.#removeMatches(e, p, lsn) }
     this.edits = edits
   }
 

@@ -6,7 +6,9 @@
  *
  * So elements are met from either end. What reads as an integer of 64 bits is always kept as one: equal bytes are equal elements.
  */
+
 import { formatInteger, parseBigInteger, parseInteger } from '../integer.ts'
+import { readU32LE, writeU32LE } from '../memory/byte-order.ts'
 import { putBytes } from '../memory/packed-bytes.ts'
 import {
   backLengthBytes,
@@ -34,7 +36,7 @@ export function elementBytesAt(bytes: Uint8Array, at: number): number {
   if (first < integer13) return (first & 0x3f) + 2
   if (first < text12) return 3
   if (first < text32) return withBackLength(2 + (((first & 0x0f) << 8) | bytes[at + 1]))
-  if (first === text32) return withBackLength(5 + readLength(bytes, at + 1))
+  if (first === text32) return withBackLength(5 + readU32LE(bytes, at + 1))
   return first === integer64 ? 10 : first - integer16 + 4
 }
 
@@ -72,7 +74,7 @@ export function writeElement(bytes: Buffer, at: number, from: Uint8Array, start:
     bytes[body++] = length
   } else {
     bytes[body++] = text32
-    body = bytes.writeUInt32LE(length, body)
+    body = writeU32LE(bytes, body, length)
   }
   return writeBackLength(bytes, at, putBytes(bytes, body, from, start, end))
 }
@@ -91,7 +93,7 @@ export function writeIntegerElement(bytes: Buffer, at: number, value: number): n
   } else {
     bytes[body++] = integer64
     const high = Math.floor(value / two32)
-    body = bytes.writeInt32LE(high, bytes.writeUInt32LE(value - high * two32, body))
+    body = bytes.writeInt32LE(high, writeU32LE(bytes, body, value - high * two32))
   }
   bytes[body] = size - 1
   return at + size
@@ -113,10 +115,6 @@ function writeBackLength(bytes: Uint8Array, at: number, behind: number): number 
   }
   bytes[behind] = body
   return behind + size
-}
-
-function readLength(bytes: Uint8Array, at: number): number {
-  return (bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24)) >>> 0
 }
 
 /**
@@ -144,7 +142,7 @@ export class ListpackElement {
   #readLonger(bytes: Buffer, at: number, first: number): void {
     if (first < text12) this.#integer((((first << 8) | bytes[at + 1]) << 19) >> 19, at + 3)
     else if (first < text32) this.#text(bytes, at, 2, ((first & 0x0f) << 8) | bytes[at + 1])
-    else if (first === text32) this.#text(bytes, at, 5, readLength(bytes, at + 1))
+    else if (first === text32) this.#text(bytes, at, 5, readU32LE(bytes, at + 1))
     else if (first <= integer32) this.#integer(bytes.readIntLE(at + 1, first - integer16 + 2), at + first - integer16 + 4)
     else this.#integer64(bytes, at)
   }
@@ -164,7 +162,7 @@ export class ListpackElement {
   }
 
   #integer64(bytes: Buffer, at: number): void {
-    const value = bytes.readInt32LE(at + 5) * two32 + bytes.readUInt32LE(at + 1)
+    const value = bytes.readInt32LE(at + 5) * two32 + readU32LE(bytes, at + 1)
     this.#integer(Number.isSafeInteger(value) ? value : 0, at + 10)
     if (!Number.isSafeInteger(value)) this.end = this.#digits.write(bytes.readBigInt64LE(at + 1).toString(), 0, 'latin1')
   }

@@ -8,6 +8,7 @@
  *
  * Integers are big-endian.
  */
+import { readU32BE, readU48BE } from '../memory/byte-order.ts'
 import { Separator } from '../tree/separator.ts'
 import type { LeafLayout } from '../tree/tree-elements.ts'
 import type { TreeLeaves } from '../tree/tree-leaves.ts'
@@ -39,11 +40,11 @@ export function unitAt({ nodes }: TreeLeaves, { node, row }: LeafRow): number {
 export function pendingLayout(leaves: TreeLeaves): LeafLayout {
   return {
     joinMask: 0xffffffff,
-    sizeAt: (bytes, at) => (bytes[at] === pendingKind ? pendingBytes : bytes[at] === ownKind ? ownBytes : bytes.readUInt32BE(at + 1)),
+    sizeAt: (bytes, at) => (bytes[at] === pendingKind ? pendingBytes : bytes[at] === ownKind ? ownBytes : readU32BE(bytes, at + 1)),
     cutBetween(bytes, beforeAt, at, row, into) {
       if (bytes[at] >= groupKind) {
         const kind = bytes[at] === groupKind ? groupsUnit : consumersUnit
-        into.set((groupBit | kind) >>> 0, bytes.readUInt32BE(at + 5), bytes.readUInt32BE(at + 9))
+        into.set((groupBit | kind) >>> 0, readU32BE(bytes, at + 5), readU32BE(bytes, at + 9))
         return bytes.compare(bytes, beforeAt + 5, beforeAt + 13, at + 5, at + 13) !== 0
       }
       const unit = unitAt(leaves, row)
@@ -81,7 +82,7 @@ export interface NamedPlace {
 
 export function placeName({ bytes, at }: NamedPlace): Buffer {
   const from = bytes[at] === groupKind ? groupNameOffset : consumerNameOffset
-  return Buffer.from(bytes.subarray(at + from, at + bytes.readUInt32BE(at + 1)))
+  return Buffer.from(bytes.subarray(at + from, at + readU32BE(bytes, at + 1)))
 }
 
 export function groupLastId({ bytes, at }: NamedPlace, into: StreamId): StreamId {
@@ -94,7 +95,7 @@ export function groupEntriesRead({ bytes, at }: NamedPlace): bigint {
 }
 
 export function consumerSeenAt({ bytes, at }: NamedPlace): number {
-  return bytes.readUIntBE(at + 17, 6)
+  return readU48BE(bytes, at + 17)
 }
 
 /** Something pending in a group, where it is. */
@@ -104,11 +105,11 @@ export class PendingCursor {
   at = 0
 
   get consumer(): number {
-    return this.bytes.readUInt32BE(this.at + 17)
+    return readU32BE(this.bytes, this.at + 17)
   }
 
   get deliveredAt(): number {
-    return this.bytes.readUIntBE(this.at + 21, 6)
+    return readU48BE(this.bytes, this.at + 21)
   }
 
   get deliveries(): bigint {

@@ -2,7 +2,9 @@
  * Groups of streams and their consumers, by name, in the second range of the tree (`stream-separator.ts` has the order, `stream-group-leaf.ts`
  * the elements); what they have pending is in `stream-pending.ts`. What is missing, in a replay, is passed over.
  */
+
 import { wantLeaf, wantRow } from '../cold-wants.ts'
+import { readU32BE, writeU32BE, writeU48BE } from '../memory/byte-order.ts'
 import { packedHeaderBytes, sameBytes, usedBytes } from '../memory/packed-bytes.ts'
 import type { ColdWants } from '../need.ts'
 import { LeafFinger } from '../tree/leaf-finger.ts'
@@ -63,15 +65,15 @@ export class StreamGroups {
     const nameOffset = kind === groupsUnit ? groupNameOffset : consumerNameOffset
     let position = leaf + packedHeaderBytes
     while (position < stop) {
-      const size = bytes.readUInt32BE(position + 1)
-      const ownerThere = bytes.readUInt32BE(position + 5)
-      const hashThere = bytes.readUInt32BE(position + 9)
+      const size = readU32BE(bytes, position + 1)
+      const ownerThere = readU32BE(bytes, position + 5)
+      const hashThere = readU32BE(bytes, position + 9)
       if (ownerThere > owner || (ownerThere === owner && hashThere > hash)) break
       const isIt = ownerThere === owner && hashThere === hash && size - nameOffset === end - start
       if (isIt && sameBytes(bytes, position + nameOffset, name, start, end - start)) {
         into.bytes = bytes
         into.at = position
-        into.unit = bytes.readUInt32BE(position + 13)
+        into.unit = readU32BE(bytes, position + 13)
         return position - leaf
       }
       position += size
@@ -102,13 +104,13 @@ export class StreamGroups {
   /** Puts a consumer, or notes when it was seen. */
   putConsumer(root: number, group: number, unit: number, seenAt: number, name: Buffer, start: number, end: number, lsn: number): void {
     const at = this.#putNamed(root, consumersUnit, group, unit, name, start, end, this.consumer, lsn)
-    this.consumer.bytes.writeUIntBE(seenAt, at + 17, 6)
+    writeU48BE(this.consumer.bytes, at + 17, seenAt)
     this.#done(lsn)
   }
 
   /** Notes when a consumer was seen, and only in memory: nothing else has happened. */
   sawConsumer(seenAt: number): void {
-    this.consumer.bytes.writeUIntBE(seenAt, this.consumer.at + 17, 6)
+    writeU48BE(this.consumer.bytes, this.consumer.at + 17, seenAt)
   }
 
   #isNew = 0
@@ -143,10 +145,10 @@ export class StreamGroups {
     into.unit = unit
     if (found >= 0) return position
     bytes[position] = kind === groupsUnit ? groupKind : consumerKind
-    bytes.writeUInt32BE(size, position + 1)
-    bytes.writeUInt32BE(owner, position + 5)
-    bytes.writeUInt32BE(fieldHash(name, start, end, leaves.roots.seed(root)), position + 9)
-    bytes.writeUInt32BE(unit, position + 13)
+    writeU32BE(bytes, position + 1, size)
+    writeU32BE(bytes, position + 5, owner)
+    writeU32BE(bytes, position + 9, fieldHash(name, start, end, leaves.roots.seed(root)))
+    writeU32BE(bytes, position + 13, unit)
     name.copy(bytes, position + nameOffset, start, end)
     return position
   }
@@ -206,10 +208,10 @@ export class StreamGroups {
       const bytes = leaves.values.bytes(ref)
       const start = leaves.values.start(ref)
       const end = start + usedBytes(bytes, start)
-      for (let position = start + packedHeaderBytes; position < end; position += bytes.readUInt32BE(position + 1)) {
-        const found = bytes.readUInt32BE(position + 5)
+      for (let position = start + packedHeaderBytes; position < end; position += readU32BE(bytes, position + 1)) {
+        const found = readU32BE(bytes, position + 5)
         if (found > owner) return
-        if (found === owner) visit({ bytes, at: position, unit: bytes.readUInt32BE(position + 13) })
+        if (found === owner) visit({ bytes, at: position, unit: readU32BE(bytes, position + 13) })
       }
     }
   }

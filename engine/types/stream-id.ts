@@ -2,7 +2,9 @@
  * Ids of stream entries: milliseconds and a sequence number, 64 bits each, unsigned. Kept as four 32-bit words, so that comparing allocates
  * nothing; in bytes 16, big-endian, so that the bytes' order is that of the ids.
  */
+
 import { formatInteger } from '../integer.ts'
+import { readU32BE, writeU32BE } from '../memory/byte-order.ts'
 
 export const idBytes = 16
 const two32 = 2 ** 32
@@ -41,18 +43,18 @@ export class StreamId {
   }
 
   read(bytes: Buffer, at: number): this {
-    this.msHigh = word(bytes, at)
-    this.msLow = word(bytes, at + 4)
-    this.seqHigh = word(bytes, at + 8)
-    this.seqLow = word(bytes, at + 12)
+    this.msHigh = readU32BE(bytes, at)
+    this.msLow = readU32BE(bytes, at + 4)
+    this.seqHigh = readU32BE(bytes, at + 8)
+    this.seqLow = readU32BE(bytes, at + 12)
     return this
   }
 
   write(bytes: Buffer, at: number): void {
-    putWord(bytes, at, this.msHigh)
-    putWord(bytes, at + 4, this.msLow)
-    putWord(bytes, at + 8, this.seqHigh)
-    putWord(bytes, at + 12, this.seqLow)
+    writeU32BE(bytes, at, this.msHigh)
+    writeU32BE(bytes, at + 4, this.msLow)
+    writeU32BE(bytes, at + 8, this.seqHigh)
+    writeU32BE(bytes, at + 12, this.seqLow)
   }
 
   /** Negative, 0 or positive, as it lies before, at or behind the other. */
@@ -65,12 +67,12 @@ export class StreamId {
 
   /** As `compare` for an id in bytes. */
   compareAt(bytes: Buffer, at: number): number {
-    const first = this.msHigh - word(bytes, at)
+    const first = this.msHigh - readU32BE(bytes, at)
     if (first !== 0) return first
-    const second = this.msLow - word(bytes, at + 4)
+    const second = this.msLow - readU32BE(bytes, at + 4)
     if (second !== 0) return second
-    const third = this.seqHigh - word(bytes, at + 8)
-    return third !== 0 ? third : this.seqLow - word(bytes, at + 12)
+    const third = this.seqHigh - readU32BE(bytes, at + 8)
+    return third !== 0 ? third : this.seqLow - readU32BE(bytes, at + 12)
   }
 
   get isZero(): boolean {
@@ -118,17 +120,6 @@ export class StreamId {
     const text = Buffer.alloc(41)
     return text.toString('latin1', 0, this.format(text, 0))
   }
-}
-
-function word(bytes: Buffer, at: number): number {
-  return ((bytes[at] << 24) | (bytes[at + 1] << 16) | (bytes[at + 2] << 8) | bytes[at + 3]) >>> 0
-}
-
-function putWord(bytes: Buffer, at: number, value: number): void {
-  bytes[at] = value >>> 24
-  bytes[at + 1] = value >>> 16
-  bytes[at + 2] = value >>> 8
-  bytes[at + 3] = value
 }
 
 function formatUint64(into: Buffer, at: number, high: number, low: number): number {

@@ -5,6 +5,7 @@
  *
  * A unit is a list of pending entries, of a group or of a consumer; numbers are given once.
  */
+import { readU32BE, writeU32BE } from '../memory/byte-order.ts'
 import { packedHeaderBytes } from '../memory/packed-bytes.ts'
 import type { StreamId } from './stream-id.ts'
 
@@ -36,7 +37,7 @@ export class StreamMeta {
 
   clear(): void {
     this.bytes.fill(0, this.at, this.at + metaBytes)
-    this.bytes.writeUInt32BE(firstUnit, this.at + unitOffset)
+    writeU32BE(this.bytes, this.at + unitOffset, firstUnit)
   }
 
   lastId(into: StreamId): StreamId {
@@ -80,18 +81,18 @@ export class StreamMeta {
   }
 
   get nextUnit(): number {
-    return this.bytes.readUInt32BE(this.at + unitOffset)
+    return readU32BE(this.bytes, this.at + unitOffset)
   }
 
   setNextUnit(unit: number): void {
-    this.bytes.writeUInt32BE(unit, this.at + unitOffset)
+    writeU32BE(this.bytes, this.at + unitOffset, unit)
   }
 
   get nodes(): number {
-    return this.bytes.readUInt32BE(this.at + nodesOffset)
+    return readU32BE(this.bytes, this.at + nodesOffset)
   }
 
   setNodes(count: number): void {
-    this.bytes.writeUInt32BE(count, this.at + nodesOffset)
+    writeU32BE(this.bytes, this.at + nodesOffset, count)
   }
 }

@@ -11,6 +11,7 @@
  *
  * A varint here has up to 53 bits; field and value are a varint length and bytes.
  */
+import { readU32BE, writeU32BE } from '../memory/byte-order.ts'
 import { putBytes, readVarint, sameBytes, varintBytes, writeVarint } from '../memory/packed-bytes.ts'
 import { integerElementBytes, listpackEmptyBytes, stringElementBytes } from './listpack-size.ts'
 import { idBytes, StreamId } from './stream-id.ts'
@@ -50,24 +51,24 @@ export function nodeMaster(bytes: Buffer, node: number, into: StreamId): StreamI
 
 /** Entries of a node. */
 export function nodeLive(bytes: Buffer, node: number): number {
-  return bytes.readUInt32BE(node + liveOffset)
+  return readU32BE(bytes, node + liveOffset)
 }
 
 /** Entries that a node has had, deleted ones too. */
 export function nodeCount(bytes: Buffer, node: number): number {
-  return bytes.readUInt32BE(node + liveOffset) + bytes.readUInt32BE(node + deletedOffset)
+  return readU32BE(bytes, node + liveOffset) + readU32BE(bytes, node + deletedOffset)
 }
 
 /** Bytes that Redis's listpack has. */
 export function nodeListpackBytes(bytes: Buffer, node: number): number {
-  const counts = integerElementBytes(bytes.readUInt32BE(node + liveOffset)) + integerElementBytes(bytes.readUInt32BE(node + deletedOffset))
-  return bytes.readUInt32BE(node + listpackOffset) + counts
+  const counts = integerElementBytes(readU32BE(bytes, node + liveOffset)) + integerElementBytes(readU32BE(bytes, node + deletedOffset))
+  return readU32BE(bytes, node + listpackOffset) + counts
 }
 
 /** Notes that entries have gone. */
 export function nodeLost(bytes: Buffer, node: number, count: number): void {
-  bytes.writeUInt32BE(bytes.readUInt32BE(node + liveOffset) - count, node + liveOffset)
-  bytes.writeUInt32BE(bytes.readUInt32BE(node + deletedOffset) + count, node + deletedOffset)
+  writeU32BE(bytes, node + liveOffset, readU32BE(bytes, node + liveOffset) - count)
+  writeU32BE(bytes, node + deletedOffset, readU32BE(bytes, node + deletedOffset) + count)
 }
 
 /** Copies of the fields that the first entry had. */
@@ -86,7 +87,7 @@ export function masterFields(bytes: Buffer, node: number): Buffer[] {
 
 /** Where the first entry of a node begins. */
 export function entriesAt(bytes: Buffer, node: number): number {
-  return node + bytes.readUInt32BE(node + headerOffset)
+  return node + readU32BE(bytes, node + headerOffset)
 }
 
 /** Bytes of the header of a node whose first entry has these fields. */
@@ -108,10 +109,10 @@ export function writeHeader(bytes: Buffer, node: number, id: StreamId, fields: E
   }
   id.write(bytes, node)
   id.write(bytes, node + tailOffset)
-  bytes.writeUInt32BE(listpack, node + listpackOffset)
-  bytes.writeUInt32BE(0, node + liveOffset)
-  bytes.writeUInt32BE(0, node + deletedOffset)
-  bytes.writeUInt32BE(at - node, node + headerOffset)
+  writeU32BE(bytes, node + listpackOffset, listpack)
+  writeU32BE(bytes, node + liveOffset, 0)
+  writeU32BE(bytes, node + deletedOffset, 0)
+  writeU32BE(bytes, node + headerOffset, at - node)
 }
 
 /** Whether an entry's fields are those of the node's master entry. */
@@ -187,8 +188,8 @@ export class EntryWriter {
       to = putRange(bytes, to, fields.bytes, ranges[r + 2], ranges[r + 3])
     }
     id.write(bytes, node + tailOffset)
-    bytes.writeUInt32BE(bytes.readUInt32BE(node + listpackOffset) + this.#listpack, node + listpackOffset)
-    bytes.writeUInt32BE(bytes.readUInt32BE(node + liveOffset) + 1, node + liveOffset)
+    writeU32BE(bytes, node + listpackOffset, readU32BE(bytes, node + listpackOffset) + this.#listpack)
+    writeU32BE(bytes, node + liveOffset, readU32BE(bytes, node + liveOffset) + 1)
   }
 }
 

@@ -3,7 +3,9 @@
  * `stream-group-leaf.ts` the elements). A unit's ids have leaves of their own, so that their number is a difference of ranks, and a
  * list goes leaf by leaf, unread. What is missing, in a replay, is passed over.
  */
+
 import { wantLeaf, wantRow } from '../cold-wants.ts'
+import { readU32BE, writeU32BE, writeU48BE } from '../memory/byte-order.ts'
 import { packedHeaderBytes, usedBytes } from '../memory/packed-bytes.ts'
 import type { ColdWants } from '../need.ts'
 import { LeafFinger } from '../tree/leaf-finger.ts'
@@ -133,9 +135,9 @@ export class StreamPending {
       ? this.#insert(root, group, found, id, pendingKind, pendingBytes, lsn)
       : this.#elements.resize(this.#at, found, pendingBytes, pendingBytes)
     const bytes = values.bytes(leaves.ref(this.#at))
-    const former = isNew ? 0 : bytes.readUInt32BE(position + 17)
-    bytes.writeUInt32BE(consumer, position + 17)
-    bytes.writeUIntBE(deliveredAt, position + 21, 6)
+    const former = isNew ? 0 : readU32BE(bytes, position + 17)
+    writeU32BE(bytes, position + 17, consumer)
+    writeU48BE(bytes, position + 21, deliveredAt)
     for (let i = 0; i < 8; i++) bytes[position + 27 + i] = from[at + i]
     if (isNew) this.#elements.done(this.#at, 1, lsn)
     else leaves.changed(this.#at, 0, lsn)
@@ -444,7 +446,7 @@ export class StreamPending {
       isGroup ? pendingBytes : ownBytes,
       (bytes, at) => {
         if (left-- <= 0) return false
-        visit(id.read(bytes, at), isGroup ? bytes.readUInt32BE(at + idBytes) : 0)
+        visit(id.read(bytes, at), isGroup ? readU32BE(bytes, at + idBytes) : 0)
         return true
       },
       true,

@@ -25,6 +25,7 @@ export const connectionCommands = {
     since: '1.0.0',
     syntax: '[message]',
     summary: 'Answers PONG, or the message.',
+    briefArguments: 2,
     handler: ping,
   },
   ECHO: {

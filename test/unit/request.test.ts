@@ -17,7 +17,8 @@ import type { Tier } from '../../storage/tier.ts'
 import { ManualClock } from '../simulation/manual-clock.ts'
 import { SeededRandom } from '../simulation/seeded-random.ts'
 
-const command = (name: string, more: Partial<Command> = {}): Command => ({ name, isWrite: false, denyOom: false, ...more }) as Command
+const command = (name: string, more: Partial<Command> = {}): Command =>
+  ({ name, isWrite: false, denyOom: false, publishes: false, executesQueue: name === 'exec', ...more }) as Command
 const get = command('get')
 const set = command('set', { isWrite: true, denyOom: true })
 const del = command('del', { isWrite: true })

@@ -2,7 +2,15 @@
 import { describe, expect, it } from 'vitest'
 import { Keyspace } from '../../engine/keyspace/keyspace.ts'
 import { noObserver } from '../../engine/keyspace/observer.ts'
-import { copyBetweenViews, copyFromWords, copyToWords, wordCopyBytesMax, wordView } from '../../engine/memory/word-copy.ts'
+import {
+  byteCopyBytesMax,
+  copyBetweenViews,
+  copyBytes,
+  copyFromWords,
+  copyToWords,
+  wordCopyBytesMax,
+  wordView,
+} from '../../engine/memory/word-copy.ts'
 import { Mutator } from '../../engine/mutation/mutator.ts'
 import { ReplyWriter } from '../../engine/reply-writer.ts'
 import { chance } from '../chance.ts'
@@ -46,6 +54,15 @@ describe('copies by words', () => {
         expect(target.subarray(7 - at)).toEqual(source.subarray(at, at + length))
         expect(target.subarray(0, 7 - at).every((byte) => byte === 0x55)).toBe(true)
       }
+    }
+  })
+
+  it('of short ranges byte by byte write the bytes and no others', () => {
+    for (let length = 0; length <= byteCopyBytesMax; length++) {
+      const target = Buffer.alloc(length + 2, 0x55)
+      expect(copyBytes(source, 5, 5 + length, target, 1)).toBe(1 + length)
+      expect(target.subarray(1, 1 + length)).toEqual(source.subarray(5, 5 + length))
+      expect([target[0], target[length + 1]]).toEqual([0x55, 0x55])
     }
   })
 
