@@ -3,7 +3,6 @@
  * of which there are none, and under `appendfsync everysec` or `no` the disk itself.
  */
 import { noKeys } from '../../engine/command.ts'
-import { LocalLog } from '../../wal/local-log.ts'
 import type { Session, SessionCommand } from '../session.ts'
 import type { Shard } from '../shard/shard.ts'
 import { notAnInteger, timeoutMs } from './requests.ts'
@@ -80,7 +79,7 @@ function waitFor(session: Session, event: Promise<void> | undefined, timeoutMs: 
 }
 
 function isSynced({ log }: Shard, lsn: number): boolean {
-  return lsn <= (log instanceof LocalLog ? log.synced : log.committed)
+  return lsn <= log.synced
 }
 
 /** Resolves when the record is on the disk, whatever the sync policy; other logs commit nothing that is not durable. */

@@ -90,7 +90,7 @@ export class LogReplay {
     let records = 0
     let until = clock.monotonicMs() + sliceMs
     for await (const batch of log.read(after)) {
-      for (const { lsn, payload } of batch) {
+      for (const { lsn, payload } of batch.records) {
         let cold = this.#coldOf(payload)
         // What has come may tell what else is wanted.
         while (cold !== undefined) {
@@ -108,6 +108,7 @@ export class LogReplay {
         await new Promise<void>((resolve) => clock.afterTurn(resolve))
         until = clock.monotonicMs() + sliceMs
       }
+      if (records >= total) break
     }
     this.#mutator.recording = wasRecording
     shown.update(records)

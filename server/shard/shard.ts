@@ -207,7 +207,7 @@ function openLog(ports: Ports, values: Values, sizes: Sizes, logId: Buffer | und
 
 function checkpointLog(log: TransactionLog, waiters: CommitWaiters): ConstructorParameters<typeof Checkpointer>[0]['log'] {
   const id = Buffer.alloc(8)
-  if (log instanceof LocalLog) id.writeBigUInt64LE(log.logId)
+  id.writeBigUInt64LE(log.logId)
   return {
     get appended() {
       return log.appended

@@ -116,7 +116,7 @@ export class RecoverableShard {
     )
     await files.makeDirectory('data')
     const restored = await restoreCatalog(files, 'data', keyspace, tier, noProgress)
-    const log = new MemoryLog(this.logDisk, { clock: this.#clock, schedule: (work) => this.#later(work) })
+    const log = MemoryLog.lead(this.logDisk, { clock: this.#clock, schedule: (work) => this.#later(work) })
     const waiters = new CommitWaiters(log.committed)
     log.onCommitted = (lsn) => {
       waiters.committed(lsn)
