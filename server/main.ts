@@ -51,6 +51,9 @@ async function main(): Promise<void> {
     log,
     progress: progressTo({ clock: realClock, log, terminal: terminal ? process.stdout : undefined }),
     openColdStore: (directory, fresh) => openColdStore(directory, fresh, values, log),
+    openSharedLog: async () => {
+      throw new ConfigError('log etcd is not there yet')
+    },
     residentBytes: () => process.memoryUsage.rss(),
   }
   log.info(`Moraine ${version} starting`, { node: process.version, dir: values.dir })

@@ -6,11 +6,11 @@
  */
 
 import type { Arguments } from '../engine/arguments.ts'
-import { deleteUnfinished, hasUnfinished } from '../engine/commands/unfinished.ts'
 import type { EngineLimits } from '../engine/engine-limits.ts'
 import type { Clock } from '../storage/clock.ts'
 import type { Sizes } from '../storage/sizes.ts'
 import { defaultSizes } from '../storage/sizes.ts'
+import { Fenced } from '../wal/transaction-log.ts'
 import { Addresses } from './addresses.ts'
 import type { Client } from './client.ts'
 import { ClientEviction } from './client-eviction.ts'
@@ -33,6 +33,8 @@ import type { Ports } from './ports.ts'
 import { PubSub } from './pubsub/pubsub.ts'
 import { Rates } from './rates.ts'
 import type { RefusableRequest } from './request.ts'
+import { roleHost } from './role-host.ts'
+import { Roles } from './roles.ts'
 import { Saves } from './saves.ts'
 import { Scripting } from './scripting/scripting.ts'
 import { scriptingHost } from './scripting-host.ts'
@@ -82,6 +84,7 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
   readonly saves: Saves
   readonly shutdown: Shutdown
   readonly shardSwitch: ShardSwitch
+  readonly roles: Roles
   readonly failStop: FailStop = new FailStop(this)
   readonly scripting: Scripting
   readonly rates: Rates
@@ -120,7 +123,9 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
     this.saves = new Saves(ports.clock)
     this.shutdown = new Shutdown(this)
     this.shardSwitch = new ShardSwitch(this)
+    this.roles = new Roles(roleHost(this))
     this.turn = new Turn(ports.clock)
+    this.turn.mayAnswer = (nowMs) => this.roles.mayAnswer(nowMs)
     this.turn.onBegin = () => this.shard?.primary.tick(this.clock.wallMs())
     this.tracking = new ClientTracking(trackingHost(this))
     this.turn.beforeFlush(() => this.#turnEnds())
@@ -302,9 +307,7 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
       await this.listener.listen({ path: values.unixsocket, backlog: values['tcp-backlog'], ...mode })
     }
     const shard = await this.openShard()
-    for (const broken of this.scripting.libraries.restore(await readOwnValues(shard, this.clock))) {
-      this.log.error('A library of functions cannot be loaded; it stays where it is', { reason: broken })
-    }
+    await this.restoreLibraries(shard)
     this.connectShard(shard)
   }
 
@@ -343,7 +346,10 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
         this.failStop.stop(failure)
       }
     }
-    log.onFailed = (failure) => this.#logFailed(shard, failure)
+    log.onFailed = (failure) => {
+      if (failure instanceof Fenced) this.roles.demote(failure.message)
+      else if (this.roles.role === 'primary') this.#logFailed(shard, failure)
+    }
     shard.keyspace.messages.audience = this.pubsub
     this.tracking.connect(shard.mutator.interest)
     shard.primary.onMessages = (messages, lsn) => {
@@ -359,7 +365,14 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
     this.maintenance.start()
     this.shard = shard
     this.#tellWanted()
-    if (hasUnfinished(shard.keyspace)) shard.primary.change(deleteUnfinished)
+    this.roles.connect(shard)
+  }
+
+  /** The functions as they are in the data now. */
+  async restoreLibraries(shard: Shard): Promise<void> {
+    for (const broken of this.scripting.libraries.restore(await readOwnValues(shard, this.clock))) {
+      this.log.error('A library of functions cannot be loaded; it stays where it is', { reason: broken })
+    }
   }
 
   /** The engine names the events that somebody may hear of. */
@@ -383,6 +396,11 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
     primary.tick(this.clock.wallMs())
   }
 
+  /** What the clients wait for may never be true. */
+  closeClients(): void {
+    for (const session of [...this.sessions.values()]) session.connection.close()
+  }
+
   #logFailed(shard: Shard, failure: Error): void {
     this.logFailure = failure
     shard.waiters.failed(failure)
@@ -394,7 +412,7 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
   }
 
   get writeRefusal(): string | undefined {
-    return this.logFailure === undefined ? undefined : `MISCONF Errors writing to the AOF file: ${this.logFailure.message}`
+    return this.logFailure === undefined ? this.roles.writeRefusal : `MISCONF Errors writing to the AOF file: ${this.logFailure.message}`
   }
 
   get refusesForMemory(): boolean {
@@ -413,6 +431,7 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
       const mayCheckpoint = this.shutdown.wantsCheckpoint && this.logFailure === undefined && this.failStop.failure === undefined
       if (mayCheckpoint && shard.checkpointer !== undefined) await this.shutdown.checkpointAtEnd(shard.checkpointer)
       await this.maintenance.stop()
+      await this.roles.stop()
       shard.log.flush()
       // Without a log everything counts as committed at once, and nobody is told.
       const { appended, committed } = shard.log

@@ -13,6 +13,8 @@ export interface Leader {
   readonly epoch: number
   /** What the leader said of itself when it claimed: opaque bytes. */
   readonly claim: Buffer
+  /** Set when it has given up its lease: whom it wants to follow it, or nobody. Opaque bytes. */
+  readonly released: Buffer | undefined
 }
 
 export interface Leadership {
@@ -30,4 +32,11 @@ export interface Leadership {
   claim(after: number, claim: Buffer): Promise<void>
   /** Lets the readers hear that the leader lives, and the lease last, by an entry without records. Cheap; nothing while one is under way. */
   renew(): void
+  /**
+   * Gives up the lease, after everything that was appended: others may claim at once. `successor` tells whom this process would like to see do it.
+   * Nothing may be appended from the call on. Rejects when that is not known to have happened.
+   */
+  release(successor: Buffer): Promise<void>
+  /** Appends and sends nothing more, and lets `close` wait for nothing: this process has lost its lease, and what it has not committed may be in the log or not. */
+  abandon(): void
 }

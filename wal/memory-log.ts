@@ -71,6 +71,7 @@ export class MemoryLog implements TransactionLog, Leadership {
   #pendingBytes = 0
   #flying = false
   #renewing = false
+  #released = false
   #held = false
   #release: (() => void) | undefined
   #nextFailure: Error | undefined
@@ -143,13 +144,13 @@ export class MemoryLog implements TransactionLog, Leadership {
     this.#appended = after
     this.#committed = after
     this.renewedMs = setOutMs
-    disk.leader = { epoch: this.epoch, claim }
+    disk.leader = { epoch: this.epoch, claim, released: undefined }
     disk.signs += 1
     disk.tail.wake()
   }
 
   renew(): void {
-    if (this.#renewing || this.epoch === 0 || this.#failure || this.#closed) return
+    if (this.#renewing || this.epoch === 0 || this.#released || this.#failure || this.#closed) return
     this.#renewing = true
     const setOutMs = this.#clock.monotonicMs()
     this.#schedule(() => {
@@ -166,10 +167,29 @@ export class MemoryLog implements TransactionLog, Leadership {
     this.#disk.tail.wake()
   }
 
+  async release(successor: Buffer): Promise<void> {
+    const { leader } = this.#disk
+    if (this.epoch === 0 || leader === undefined || this.#isFenced) throw this.#failure ?? this.#fenced()
+    this.#released = true
+    this.flush()
+    if (this.#flying) await new Promise<void>((resolve) => this.#idle.push(resolve))
+    await new Promise<void>((resolve) => this.#schedule(resolve))
+    if (this.#failure || this.#isFenced) throw this.#failure ?? this.#fenced()
+    this.#disk.leader = { ...leader, released: successor }
+    this.#disk.signs += 1
+    this.#disk.tail.wake()
+  }
+
+  abandon(): void {
+    this.#fail(new LogFailed('the leadership was given up'))
+    this.#flying = false
+    for (const resolve of this.#idle.splice(0)) resolve()
+  }
+
   append(payload: Buffer, start: number, end: number, references: readonly RecordReference[] = []): number {
     if (this.#failure || this.#closed) throw this.#failure ?? new LogFailed('the log is closed')
     if (this.#isDead) throw new LogFailed('the log was lost in a crash')
-    if (this.epoch === 0) throw new LogFailed('the log was not claimed')
+    if (this.epoch === 0 || this.#released) throw new LogFailed('the log is not led from here')
     const record = wholeRecord(payload, start, end, references)
     this.#forming.push(record)
     this.#pendingBytes += record.length
@@ -195,13 +215,13 @@ export class MemoryLog implements TransactionLog, Leadership {
     })
   }
 
-  /** Lets groups be written but not committed, until `release`. */
-  hold(): void {
+  /** Lets groups be written but not committed, until `letCommit`. */
+  holdCommits(): void {
     this.#held = true
   }
 
   /** Commits the group that was held, and later ones as usual. */
-  release(): void {
+  letCommit(): void {
     this.#held = false
     const complete = this.#release
     this.#release = undefined
@@ -284,7 +304,7 @@ export class MemoryLog implements TransactionLog, Leadership {
   }
 
   #complete(upTo: number, bytes: number, startMs: number): void {
-    if (this.#isDead) return
+    if (this.#isDead || this.#failure) return
     this.#flying = false
     if (this.#isFenced) this.#fail(this.#fenced())
     else if (this.#nextFailure) {

@@ -113,8 +113,8 @@ async function openState(options: ShardOptions, opened: Close[]): Promise<ShardS
       await new Promise<void>((resolve) => clock.afterTurn(resolve))
     }
   }
-  const replay = new LogReplay(keyspace, mutator, tier)
-  const recoveredRecords = await replay.run(log, restored?.marker.checkpointLsn ?? 0, clock, progress, makeRoom)
+  const replay = new LogReplay(keyspace, mutator, tier, restored?.marker.checkpointLsn ?? 0)
+  const recoveredRecords = await replay.run(log, clock, progress, makeRoom)
   const checkpointer =
     catalog !== undefined && writeOut !== undefined && store !== undefined
       ? new Checkpointer({
@@ -127,12 +127,12 @@ async function openState(options: ShardOptions, opened: Close[]): Promise<ShardS
           directory,
           clock,
           lastLsn: restored?.marker.checkpointLsn ?? 0,
-          log: checkpointLog(log, waiters),
+          log: checkpointLog(log, replay, waiters),
           sizes,
         })
       : undefined
   const recovered = { recoveredRecords, recoveredBytes: replay.bytes, recoveryMs: clock.monotonicMs() - startMs }
-  return { keyspace, mutator, tier, log, waiters, budget, codec, store, writeOut, checkpointer, makeRoom, ...recovered }
+  return { keyspace, mutator, tier, log, replay, waiters, budget, codec, store, writeOut, checkpointer, makeRoom, ...recovered }
 }
 
 function openCatalogWriter(files: Ports['files'], directory: string, restored: Restored | undefined): Promise<CatalogWriter> {
@@ -184,7 +184,9 @@ export function budgetSettings(values: Values): MemoryBudget['settings'] {
   }
 }
 
-function openLog(ports: Ports, values: Values, sizes: Sizes, logId: Buffer | undefined, knownCommitted: number): Promise<LocalLog> {
+function openLog(ports: Ports, values: Values, sizes: Sizes, logId: Buffer | undefined, knownCommitted: number): Promise<TransactionLog> {
+  const known = { knownCommitted, ...(logId === undefined ? {} : { logId: logId.readBigUInt64LE() }) }
+  if (values.log !== 'local') return ports.openSharedLog(known)
   const progress = { shown: undefined as ReturnType<Ports['progress']> | undefined }
   return LocalLog.open({
     files: ports.files,
@@ -195,8 +197,7 @@ function openLog(ports: Ports, values: Values, sizes: Sizes, logId: Buffer | und
     segmentBytes: Number(values['log-segment-bytes']),
     digestBytes: sizes.digestBytes,
     ...(sizes.recordBytesMax === undefined ? {} : { recordBytesMax: sizes.recordBytesMax }),
-    knownCommitted,
-    ...(logId === undefined ? {} : { logId: logId.readBigUInt64LE() }),
+    ...known,
     onProgress: (done, total) => {
       progress.shown ??= ports.progress('log scan', total, 'bytes')
       progress.shown.update(done)
@@ -205,12 +206,16 @@ function openLog(ports: Ports, values: Values, sizes: Sizes, logId: Buffer | und
   })
 }
 
-function checkpointLog(log: TransactionLog, waiters: CommitWaiters): ConstructorParameters<typeof Checkpointer>[0]['log'] {
+function checkpointLog(
+  log: TransactionLog,
+  replay: LogReplay,
+  waiters: CommitWaiters,
+): ConstructorParameters<typeof Checkpointer>[0]['log'] {
   const id = Buffer.alloc(8)
   id.writeBigUInt64LE(log.logId)
   return {
     get appended() {
-      return log.appended
+      return newestLsn({ log, replay })
     },
     id,
     committed: (lsn) => {
@@ -218,8 +223,14 @@ function checkpointLog(log: TransactionLog, waiters: CommitWaiters): Constructor
       return waiters.wait(lsn)
     },
     sync: () => log.sync(),
-    trim: (upTo) => log.trim(upTo),
+    // Where others read the log, they may need what this node does not.
+    trim: async (upTo) => (log.leadership === undefined ? log.trim(upTo) : undefined),
   }
+}
+
+/** LSN of the newest record that is in the keyspace: one that was appended here, or that another process has appended and was applied. */
+export function newestLsn({ log, replay }: Pick<ShardState, 'log' | 'replay'>): number {
+  return log.leadership === undefined || log.leadership.epoch > 0 ? log.appended : replay.applied
 }
 
 /** `buffers` tells the memory of all that is neither data nor the store's. */

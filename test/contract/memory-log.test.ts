@@ -27,13 +27,13 @@ sharedLogSuite('memory', async () => {
 describe('the memory log', () => {
   it('holds commits back until released', async () => {
     const log = MemoryLog.lead(new MemoryLogDisk(), { clock: new ManualClock() })
-    log.hold()
+    log.holdCommits()
     appendText(log, 'x')
     log.flush()
     await Promise.resolve()
     await Promise.resolve()
     expect(log.committed).toBe(0)
-    log.release()
+    log.letCommit()
     expect(log.committed).toBe(1)
   })
 

@@ -209,6 +209,24 @@ export function sharedLogSuite(name: string, make: () => Promise<SharedLogUnderT
       await eventually(() => leadershipOf(leader).renewedMs >= afterCommit)
     })
 
+    it('is given up after everything that was appended, in favour of somebody', async () => {
+      const leader = await lead('first')
+      const follower = await open()
+      appendText(leader, 'last words')
+      const told = until(follower, 0, (batch) => batch.leader?.released?.toString() === 'successor')
+      await leadershipOf(leader).release(Buffer.from('successor'))
+      expect(() => appendText(leader, 'too late')).toThrow(LogFailed)
+      await told
+      expect(leader.committed).toBe(1)
+      await leadershipOf(follower).claim(1, claimOf('second'))
+      expect(leadershipOf(follower).leader?.released).toBeUndefined()
+      await commits(follower, 'goes on')
+      expect(await readAll(await open(), 0)).toEqual([
+        [1, 'last words'],
+        [2, 'goes on'],
+      ])
+    })
+
     it('ends a reading that is given up', async () => {
       const log = await open()
       const given = new AbortController()

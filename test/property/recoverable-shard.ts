@@ -143,9 +143,8 @@ export class RecoverableShard {
       committed,
       sizes: tinySizes,
     })
-    await new LogReplay(keyspace, mutator, tier).run(
+    await new LogReplay(keyspace, mutator, tier, restored?.marker.checkpointLsn ?? 0).run(
       log,
-      restored?.marker.checkpointLsn ?? 0,
       this.#clock,
       noProgress,
       async () => undefined,

@@ -1,0 +1,32 @@
+/** Settings of a server that shares its log with others: where the log is, and how a node leads and is found. */
+import { choice, int32Max, integer, text } from './setting.ts'
+
+const atStart = { when: 'start' } as const
+
+export const replicationSettings = {
+  log: choice(
+    ['local', 'etcd'],
+    'local',
+    "Where a write has to be before it is acknowledged: on this machine's disk, or in an etcd cluster that several nodes share.",
+    atStart,
+  ),
+  'leader-lease-ms': integer(
+    2000,
+    100n,
+    int32Max,
+    'Milliseconds for which a primary may answer after the log has last heard it; other nodes wait longer than that before one of them takes its place.',
+    atStart,
+  ),
+  'replica-announce-ip': text('', 'Address at which clients and other nodes reach this node; empty for the one that it listens on.', {
+    aliases: ['slave-announce-ip'],
+  }),
+  'replica-announce-port': integer(
+    0,
+    0n,
+    65535n,
+    'Port at which clients and other nodes reach this node; 0 for the one that it listens on.',
+    {
+      aliases: ['slave-announce-port'],
+    },
+  ),
+}

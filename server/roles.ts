@@ -1,0 +1,217 @@
+/**
+ * Which part this node has: a primary executes what clients ask for and appends what it changes; a replica applies what the
+ * primary has committed. A node whose log is its own is a primary for ever. Where nodes share a log each begins as a
+ * replica, and becomes the primary by claiming the log, when it has not heard of one for longer than a lease, or was asked to.
+ *
+ * A primary that another one has fenced, or whose lease has run out, answers nobody from that moment on: its clients are
+ * closed, what it had not committed is dropped with the shard, and the shard that is opened in its place follows.
+ */
+import { deleteUnfinished, hasUnfinished } from '../engine/commands/unfinished.ts'
+import type { Random } from '../engine/random.ts'
+import type { Clock, Timer } from '../storage/clock.ts'
+import type { Leader } from '../wal/leadership.ts'
+import { TailMoved } from '../wal/transaction-log.ts'
+import type { Config } from './config/config.ts'
+import type { Log } from './logging.ts'
+import type { Claim } from './shard/claim.ts'
+import { decodeClaim, encodeClaim } from './shard/claim.ts'
+import { claimAfterLeases, Lease } from './shard/lease.ts'
+import type { Maintenance } from './shard/maintenance.ts'
+import { Replica } from './shard/replica.ts'
+import type { Shard } from './shard/shard.ts'
+import { moraineVersion } from './version.ts'
+
+const readOnly = "READONLY You can't write against a read only replica."
+const pollsPerLease = 10
+
+export type Role = 'primary' | 'replica'
+
+export interface RoleHost {
+  readonly clock: Clock
+  readonly config: Config
+  readonly log: Log
+  readonly maintenance: Maintenance
+  readonly runId: string
+  readonly random: Random
+  /** Where clients reach this node. */
+  readonly announced: { readonly host: string; readonly port: number }
+  /** A record that the primary has committed was applied. */
+  applied(shard: Shard, lsn: number): void
+  /** Closes all clients: what they were promised may not be kept. */
+  closeClients(): void
+  /** Opens the shard anew, without what was not committed. */
+  dropUncommitted(): Promise<void>
+  /** Makes what a primary has beside the keyspace. */
+  prepareToLead(shard: Shard): Promise<void>
+}
+
+export class Roles {
+  role: Role = 'primary'
+  /** The primary as this node knows it; undefined before it has heard of one, and where nodes share nothing. */
+  primary: Claim | undefined
+  /** How often the part has changed since the start. */
+  changes = 0
+  readonly #host: RoleHost
+  #shard: Shard | undefined
+  #lease: Lease | undefined
+  #replica: Replica | undefined
+  #timer: Timer | undefined
+  #claiming = false
+  /** Others should try first. */
+  #failedToLead = false
+  #stopped = false
+  /** Drawn anew for each leader, so that two replicas seldom claim at once. */
+  #patience = 0
+
+  constructor(host: RoleHost) {
+    this.#host = host
+  }
+
+  /** Why this node takes no writes; undefined when it does. */
+  get writeRefusal(): string | undefined {
+    return this.role === 'primary' ? undefined : readOnly
+  }
+
+  /** Serves from a shard: as its primary if nobody else can be, else as a replica. */
+  connect(shard: Shard): void {
+    const { leadership } = shard.log
+    this.#shard = shard
+    if (leadership === undefined) {
+      this.#lead(shard)
+      return
+    }
+    this.role = 'replica'
+    shard.primary.x.deletesExpired = false
+    this.#host.maintenance.follows = true
+    const replica = new Replica(shard, this.#host.clock)
+    this.#replica = replica
+    // Whoever led when the log was opened may lead still.
+    const { leader } = leadership
+    replica.leader = leader
+    this.primary = leader === undefined ? undefined : decodeClaim(leader.claim)
+    replica.onApplied = (lsn) => this.#host.applied(shard, lsn)
+    replica.onLeader = (leader) => this.#hearOf(leader)
+    replica.onFailed = (failure) => this.#host.log.error('This replica can follow no longer', { error: failure })
+    replica.start()
+    this.#drawPatience()
+    this.#watch()
+  }
+
+  /** The shard serves no more. */
+  async disconnect(): Promise<void> {
+    this.#timer?.cancel()
+    this.#lease?.stop()
+    this.#lease = undefined
+    await this.#replica?.stop()
+    this.#replica = undefined
+    this.#shard = undefined
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true
+    await this.disconnect()
+  }
+
+  /** Whether replies may leave that were made before `nowMs`. When not, nothing will leave any more, and the clients are closed. */
+  mayAnswer(nowMs: number): boolean {
+    if (this.#lease === undefined || this.#lease.holds(nowMs)) return true
+    this.demote('the lease has run out: the log has not heard this node for too long')
+    return false
+  }
+
+  /** This node is the primary no longer, and did not choose so. */
+  demote(reason: string): void {
+    if (this.role !== 'primary') return
+    const host = this.#host
+    host.log.warn('This node is no longer the primary', { reason })
+    this.role = 'replica'
+    this.#failedToLead = true
+    this.changes++
+    this.#lease?.stop()
+    this.#lease = undefined
+    host.maintenance.follows = true
+    if (this.#shard !== undefined) this.#shard.primary.x.deletesExpired = false
+    host.closeClients()
+    host.dropUncommitted().catch((failure: Error) => host.log.error('The shard could not be opened again', { error: failure }))
+  }
+
+  #hearOf(leader: Leader): void {
+    this.primary = decodeClaim(leader.claim)
+    this.#drawPatience()
+    if (leader.released !== undefined) this.#considerClaim()
+  }
+
+  #drawPatience(): void {
+    this.#patience = (this.#host.random.nextUint32() % 1000) / 1000 / 4
+  }
+
+  #watch(): void {
+    this.#timer = this.#host.clock.after(this.#host.config.values['leader-lease-ms'] / pollsPerLease, () => {
+      this.#considerClaim()
+      if (this.#replica !== undefined) this.#watch()
+    })
+  }
+
+  #considerClaim(): void {
+    const shard = this.#shard
+    const replica = this.#replica
+    if (shard === undefined || replica === undefined || this.#claiming || this.#stopped || !this.#isDue(replica)) return
+    this.#claiming = true
+    this.#claim(shard, replica).finally(() => {
+      this.#claiming = false
+    })
+  }
+
+  /** Whether nobody leads any more, as far as one can tell from here. */
+  #isDue({ leader, heardMs }: Replica): boolean {
+    const { runId, clock, config } = this.#host
+    const silentMs = clock.monotonicMs() - heardMs
+    const leaseMs = Math.max(config.values['leader-lease-ms'], this.primary?.leaseMs ?? 0)
+    const waitMs = leaseMs * (claimAfterLeases + this.#patience)
+    if (leader === undefined) return silentMs > leaseMs * this.#patience
+    const { released } = leader
+    // It was this very process, before it opened its data anew.
+    if (this.primary?.node === runId && !this.#failedToLead) return true
+    if (released === undefined) return silentMs > waitMs
+    const successor = released.toString()
+    return successor === '' || successor === runId || silentMs > leaseMs / 2
+  }
+
+  async #claim(shard: Shard, replica: Replica): Promise<void> {
+    const { config, announced, runId, log, clock } = this.#host
+    const claim: Claim = { node: runId, ...announced, leaseMs: config.values['leader-lease-ms'], version: moraineVersion }
+    try {
+      await shard.log.leadership?.claim(shard.replay.applied, encodeClaim(claim))
+    } catch (failure) {
+      // Whoever has moved the tail is alive.
+      replica.heardMs = clock.monotonicMs()
+      this.#drawPatience()
+      if (!(failure instanceof TailMoved)) log.warn('The leadership could not be claimed', { error: failure as Error })
+      return
+    }
+    if (this.#shard !== shard) return
+    this.primary = claim
+    this.#timer?.cancel()
+    this.#replica = undefined
+    await replica.stop()
+    await this.#host.prepareToLead(shard)
+    if (this.#shard === shard) this.#lead(shard)
+  }
+
+  #lead(shard: Shard): void {
+    const host = this.#host
+    const { log, primary, keyspace } = shard
+    const { leadership } = log
+    this.role = 'primary'
+    this.#failedToLead = false
+    primary.x.deletesExpired = true
+    host.maintenance.follows = false
+    if (leadership !== undefined) {
+      this.changes++
+      host.log.info('This node is the primary now', { epoch: leadership.epoch, lsn: log.appended })
+      this.#lease = new Lease(leadership, host.clock, host.config.values['leader-lease-ms'])
+      this.#lease.keep(() => this.mayAnswer(host.clock.monotonicMs()))
+    }
+    if (hasUnfinished(keyspace)) primary.change(deleteUnfinished)
+  }
+}
