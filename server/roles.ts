@@ -31,10 +31,13 @@ export interface RoleHost {
   readonly config: Config
   readonly log: Log
   readonly maintenance: Maintenance
-  readonly runId: string
+  /** This node among those that share the log. */
+  readonly nodeId: string
   readonly random: Random
   /** Where clients reach this node. */
   readonly announced: { readonly host: string; readonly port: number }
+  /** The primary has given a sign of life. */
+  signed(): void
   /** A record that the primary has committed was applied. */
   applied(shard: Shard, lsn: number): void
   /** Closes all clients: what they were promised may not be kept. */
@@ -72,6 +75,17 @@ export class Roles {
     return this.role === 'primary' ? undefined : readOnly
   }
 
+  /** When the log was last heard to have a leader that lives, by the monotonic clock; undefined on a primary. */
+  get heardMs(): number | undefined {
+    return this.#replica?.heardMs
+  }
+
+  /** Whether a replica hears of a primary. */
+  get isLinkUp(): boolean {
+    const { clock, config } = this.#host
+    return this.primary !== undefined && this.heardMs !== undefined && clock.monotonicMs() - this.heardMs < config.values['leader-lease-ms']
+  }
+
   /** Serves from a shard: as its primary if nobody else can be, else as a replica. */
   connect(shard: Shard): void {
     const { leadership } = shard.log
@@ -80,21 +94,7 @@ export class Roles {
       this.#lead(shard)
       return
     }
-    this.role = 'replica'
-    shard.primary.x.deletesExpired = false
-    this.#host.maintenance.follows = true
-    const replica = new Replica(shard, this.#host.clock)
-    this.#replica = replica
-    // Whoever led when the log was opened may lead still.
-    const { leader } = leadership
-    replica.leader = leader
-    this.primary = leader === undefined ? undefined : decodeClaim(leader.claim)
-    replica.onApplied = (lsn) => this.#host.applied(shard, lsn)
-    replica.onLeader = (leader) => this.#hearOf(leader)
-    replica.onFailed = (failure) => this.#host.log.error('This replica can follow no longer', { error: failure })
-    replica.start()
-    this.#drawPatience()
-    this.#watch()
+    this.#follow(shard, leadership.leader)
   }
 
   /** The shard serves no more. */
@@ -135,6 +135,45 @@ export class Roles {
     host.dropUncommitted().catch((failure: Error) => host.log.error('The shard could not be opened again', { error: failure }))
   }
 
+  /**
+   * Gives the lead to another node, `successor` if it is one: everything that was appended is committed first, and this node follows from
+   * then on, with the shard as it is. Writes are held back by the caller. Rejects when that is not known to have happened.
+   */
+  async handOver(successor: string): Promise<void> {
+    const shard = this.#shard
+    const leadership = shard?.log.leadership
+    if (shard === undefined || leadership === undefined || this.role !== 'primary') throw new Error('this node leads no shared log')
+    const { leader } = leadership
+    // No answer may leave any more that others could contradict.
+    await leadership.release(Buffer.from(successor))
+    if (this.#shard !== shard) return
+    this.#lease?.stop()
+    this.#lease = undefined
+    this.changes++
+    shard.replay.applied = shard.log.committed
+    this.#host.log.info('This node has handed over the lead', { successor })
+    this.#follow(shard, leader)
+  }
+
+  #follow(shard: Shard, leader: Leader | undefined): void {
+    const host = this.#host
+    this.role = 'replica'
+    shard.primary.x.deletesExpired = false
+    host.maintenance.follows = true
+    const replica = new Replica(shard, host.clock)
+    this.#replica = replica
+    // Whoever led when the log was opened may lead still.
+    replica.leader = leader
+    this.primary = leader === undefined ? undefined : decodeClaim(leader.claim)
+    replica.onApplied = (lsn) => host.applied(shard, lsn)
+    replica.onLeader = (heard) => this.#hearOf(heard)
+    replica.onSign = () => host.signed()
+    replica.onFailed = (failure) => host.log.error('This replica can follow no longer', { error: failure })
+    replica.start()
+    this.#drawPatience()
+    this.#watch()
+  }
+
   #hearOf(leader: Leader): void {
     this.primary = decodeClaim(leader.claim)
     this.#drawPatience()
@@ -164,22 +203,22 @@ export class Roles {
 
   /** Whether nobody leads any more, as far as one can tell from here. */
   #isDue({ leader, heardMs }: Replica): boolean {
-    const { runId, clock, config } = this.#host
+    const { nodeId, clock, config } = this.#host
     const silentMs = clock.monotonicMs() - heardMs
     const leaseMs = Math.max(config.values['leader-lease-ms'], this.primary?.leaseMs ?? 0)
     const waitMs = leaseMs * (claimAfterLeases + this.#patience)
     if (leader === undefined) return silentMs > leaseMs * this.#patience
     const { released } = leader
     // It was this very process, before it opened its data anew.
-    if (this.primary?.node === runId && !this.#failedToLead) return true
+    if (this.primary?.node === nodeId && !this.#failedToLead) return true
     if (released === undefined) return silentMs > waitMs
     const successor = released.toString()
-    return successor === '' || successor === runId || silentMs > leaseMs / 2
+    return successor === '' || successor === nodeId || silentMs > leaseMs / 2
   }
 
   async #claim(shard: Shard, replica: Replica): Promise<void> {
-    const { config, announced, runId, log, clock } = this.#host
-    const claim: Claim = { node: runId, ...announced, leaseMs: config.values['leader-lease-ms'], version: moraineVersion }
+    const { config, announced, nodeId, log, clock } = this.#host
+    const claim: Claim = { node: nodeId, ...announced, leaseMs: config.values['leader-lease-ms'], version: moraineVersion }
     try {
       await shard.log.leadership?.claim(shard.replay.applied, encodeClaim(claim))
     } catch (failure) {

@@ -1,5 +1,5 @@
 /** Settings of a server that shares its log with others: where the log is, and how a node leads and is found. */
-import { choice, int32Max, integer, text } from './setting.ts'
+import { choice, int32Max, int64Max, integer, memory, text } from './setting.ts'
 
 const atStart = { when: 'start' } as const
 
@@ -16,6 +16,18 @@ export const replicationSettings = {
     int32Max,
     'Milliseconds for which a primary may answer after the log has last heard it; other nodes wait longer than that before one of them takes its place.',
     atStart,
+  ),
+  'log-trim-copies': integer(
+    2,
+    1n,
+    100n,
+    'A shared log keeps every record until so many nodes hold what it did in a checkpoint of their own.',
+  ),
+  'log-retain-bytes': memory(
+    1024 * 1024 * 1024,
+    1024n * 1024n,
+    int64Max,
+    'Bytes up to which a shared log is kept for a node that is behind; one that needs older records starts again from a copy.',
   ),
   'replica-announce-ip': text('', 'Address at which clients and other nodes reach this node; empty for the one that it listens on.', {
     aliases: ['slave-announce-ip'],
