@@ -10,6 +10,17 @@ export const replicationSettings = {
     "Where a write has to be before it is acknowledged: on this machine's disk, or in an etcd cluster that several nodes share.",
     atStart,
   ),
+  'log-endpoints': text('', 'Members of the etcd cluster, as `host:port`, separated by commas or blanks.', atStart),
+  'log-prefix': text('/moraine/shard', 'Under which keys the log lies in etcd. Nodes with the same prefix are one shard.', atStart),
+  'log-user': text('', "User of etcd; empty if it doesn't ask for one.", atStart),
+  'log-password': text('', 'Password of that user.', atStart),
+  'log-tls-ca-file': text(
+    '',
+    'Certificates of the authorities that vouch for etcd, in PEM format; empty for connections without TLS.',
+    atStart,
+  ),
+  'log-tls-cert-file': text('', 'Certificate with which this node shows etcd who it is, in PEM format.', atStart),
+  'log-tls-key-file': text('', 'Key of that certificate.', atStart),
   'leader-lease-ms': integer(
     2000,
     100n,
