@@ -133,6 +133,23 @@ describeWith([etcdServer], 'a cluster of three', () => {
       expect((await answer(open({ address: leader.address }), range, prefixRange(Buffer.from('kill/')))).count).toBe(slots.length)
     })
 
+    it('of a majority are told by the member that is left, and end its watches', async () => {
+      const [left, ...others] = cluster.members
+      const endpoint = open({ address: left.address, deadlineMs: 500 })
+      const watching = new Watching(endpoint, { key: Buffer.from('lonely') })
+      await until(() => watching.isStarted)
+      await Promise.all(others.map((member) => member.kill()))
+      await until(async () => {
+        const outcome = await endpoint.call(range, { key: Buffer.from('lonely') })
+        return outcome.kind === 'ambiguous' && outcome.message === 'etcdserver: no leader'
+      })
+      await until(() => watching.end !== undefined)
+      expect(watching.end).toMatchObject({ kind: 'ambiguous', message: 'etcdserver: no leader' })
+      expect(await endpoint.call(status, undefined)).toMatchObject({ kind: 'answered', reply: { leader: 0n } })
+      for (const member of others) member.start()
+      await cluster.isHealthy()
+    })
+
     it('of all members leave every call open', async () => {
       const endpoints = new EtcdEndpoints(cluster.addresses.map((address) => open({ address, deadlineMs: 500 })))
       const watching = new Watching(endpoints.current, { key: Buffer.from('down') })

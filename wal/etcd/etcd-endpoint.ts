@@ -79,7 +79,10 @@ export class EtcdEndpoint {
     this.#deadlineMs = deadlineMs
   }
 
-  /** Never rejects: whatever goes wrong is an outcome. The deadline is for this one call; asking for a token comes on top. */
+  /**
+   * Whatever goes wrong is an outcome; it rejects only for a request that cannot be written, which is the caller's mistake. The
+   * deadline is for this one call; asking for a token comes on top.
+   */
   async call<Request, Reply>(
     method: EtcdMethod<Request, Reply>,
     request: Request,
@@ -132,10 +135,11 @@ export class EtcdEndpoint {
     token: string | undefined,
   ): Promise<EtcdOutcome<Reply>> {
     if (this.#isClosed) return Promise.resolve(closed)
+    const bytes = method.encode(request)
     const options: CallOptions = { deadline: this.#clock.wallMs() + deadlineMs }
     return new Promise((resolve) => {
       const metadata = metadataOf(method.needsLeader, token)
-      this.#client.makeUnaryRequest(method.path, method.encode, method.decode, request, metadata, options, (failure, reply) => {
+      this.#client.makeUnaryRequest(method.path, asIs, method.decode, bytes, metadata, options, (failure, reply) => {
         resolve(failure === null ? answered(reply as Reply) : failedOutcome(failure))
       })
     })
