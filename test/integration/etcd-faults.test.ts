@@ -12,6 +12,7 @@ import { describeWith, etcdServer } from '../needs.ts'
 import { answer, closeEndpoints, open, patientMs, put, putSlot, replyOf, until, Watching } from './etcd-calls.ts'
 import type { EtcdCluster, EtcdMember } from './etcd-cluster.ts'
 import { startEtcd } from './etcd-cluster.ts'
+import { ForgetfulProxy } from './forgetful-proxy.ts'
 import { withFreePort } from './processes.ts'
 
 afterEach(closeEndpoints)
@@ -90,6 +91,21 @@ describeWith([etcdServer], 'a cluster of three', () => {
       await answer(others[0], txn, put('stopped', ''))
       stopped.continue()
       replyOf(await endpoint.call(range, request, patientMs))
+    })
+
+    it('of a connection that the network has forgotten are over once a new one is made', async () => {
+      const proxy = await ForgetfulProxy.start(cluster.addresses[0])
+      const endpoint = open({ address: proxy.address, deadlineMs: 250 })
+      const watching = new Watching(endpoint, { key: Buffer.from('forgotten') })
+      await until(() => watching.isStarted)
+      proxy.forget()
+      let failed = 0
+      while ((await endpoint.call(range, { key: Buffer.from('forgotten') })).kind === 'ambiguous') failed++
+      // Pings alone would notice after eight seconds, the system after minutes.
+      expect(failed).toBeGreaterThan(0)
+      expect(failed).toBeLessThan(20)
+      expect(watching.end).toMatchObject({ kind: 'ambiguous' })
+      proxy.stop()
     })
 
     it('of a leader that is killed leave no slot lost, doubled or changed', async () => {
