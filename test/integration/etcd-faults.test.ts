@@ -12,6 +12,7 @@ import { describeWith, etcdServer } from '../needs.ts'
 import { answer, closeEndpoints, open, patientMs, put, putSlot, replyOf, until, Watching } from './etcd-calls.ts'
 import type { EtcdCluster, EtcdMember } from './etcd-cluster.ts'
 import { startEtcd } from './etcd-cluster.ts'
+import { ForgetfulProxy } from './forgetful-proxy.ts'
 import { withFreePort } from './processes.ts'
 
 afterEach(closeEndpoints)
@@ -92,6 +93,21 @@ describeWith([etcdServer], 'a cluster of three', () => {
       replyOf(await endpoint.call(range, request, patientMs))
     })
 
+    it('of a connection that the network has forgotten are over once a new one is made', async () => {
+      const proxy = await ForgetfulProxy.start(cluster.addresses[0])
+      const endpoint = open({ address: proxy.address, deadlineMs: 250 })
+      const watching = new Watching(endpoint, { key: Buffer.from('forgotten') })
+      await until(() => watching.isStarted)
+      proxy.forget()
+      let failed = 0
+      while ((await endpoint.call(range, { key: Buffer.from('forgotten') })).kind === 'ambiguous') failed++
+      // Pings alone would notice after eight seconds, the system after minutes.
+      expect(failed).toBeGreaterThan(0)
+      expect(failed).toBeLessThan(20)
+      expect(watching.end).toMatchObject({ kind: 'ambiguous' })
+      proxy.stop()
+    })
+
     it('of a leader that is killed leave no slot lost, doubled or changed', async () => {
       const endpoints = new EtcdEndpoints(cluster.addresses.map((address) => open({ address, deadlineMs: 500 })))
       const before = (await answer(endpoints.current, range, { key: Buffer.from('none') })).revision
@@ -131,6 +147,23 @@ describeWith([etcdServer], 'a cluster of three', () => {
       leader.start()
       await cluster.isHealthy()
       expect((await answer(open({ address: leader.address }), range, prefixRange(Buffer.from('kill/')))).count).toBe(slots.length)
+    })
+
+    it('of a majority are told by the member that is left, and end its watches', async () => {
+      const [left, ...others] = cluster.members
+      const endpoint = open({ address: left.address, deadlineMs: 500 })
+      const watching = new Watching(endpoint, { key: Buffer.from('lonely') })
+      await until(() => watching.isStarted)
+      await Promise.all(others.map((member) => member.kill()))
+      await until(async () => {
+        const outcome = await endpoint.call(range, { key: Buffer.from('lonely') })
+        return outcome.kind === 'ambiguous' && outcome.message === 'etcdserver: no leader'
+      })
+      await until(() => watching.end !== undefined)
+      expect(watching.end).toMatchObject({ kind: 'ambiguous', message: 'etcdserver: no leader' })
+      expect(await endpoint.call(status, undefined)).toMatchObject({ kind: 'answered', reply: { leader: 0n } })
+      for (const member of others) member.start()
+      await cluster.isHealthy()
     })
 
     it('of all members leave every call open', async () => {

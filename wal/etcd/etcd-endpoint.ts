@@ -1,12 +1,16 @@
 /**
- * One member of an etcd cluster, over one HTTP/2 connection that comes back by itself. A call is one attempt with a deadline
- * of its own; it is never repeated here, except that a call whose token was refused, which therefore did nothing, is sent
- * again with a new one. Which endpoint to ask, and when to ask again, is the caller's decision (`etcd-endpoints.ts`).
+ * One member of an etcd cluster, over a connection that comes back by itself. A call is one attempt with a deadline of its
+ * own; it is never repeated here, except that a call whose token was refused, which therefore did nothing, is sent again
+ * with a new one. Which endpoint to ask, and when to ask again, is the caller's decision (`etcd-endpoints.ts`).
+ *
+ * A connection on which nothing is answered for some seconds is replaced by a new one. The network may have forgotten it, or
+ * TCP may be in one of its longer and longer pauses, and the member may have been reachable again for a while.
  */
-import type { CallOptions, ChannelCredentials, ChannelOptions } from '@grpc/grpc-js'
-import { Client, credentials, Metadata, status } from '@grpc/grpc-js'
+import { Metadata, status } from '@grpc/grpc-js'
 import type { Clock } from '../../storage/clock.ts'
 import { authenticate } from './cluster-methods.ts'
+import type { EtcdTls } from './etcd-connection.ts'
+import { EtcdConnection } from './etcd-connection.ts'
 import type { EtcdMethod } from './etcd-method.ts'
 import type { Ambiguous, EtcdOutcome, Refused } from './etcd-outcome.ts'
 import { answered, failedOutcome } from './etcd-outcome.ts'
@@ -15,18 +19,11 @@ import type { WatchHandlers, WatchRequest } from './etcd-watch.ts'
 import { decodeWatchResponse, EtcdWatch, watchPath } from './etcd-watch.ts'
 
 /** A call that a follower has passed on to a dying leader gets no answer at all, so waiting is short. */
-export const DEADLINE_MS = 500
+const DEADLINE_MS = 500
 /** etcd makes the comparison of passwords slow on purpose. */
 const AUTHENTICATE_DEADLINE_MS = 3000
-
-/** Certificates and keys in PEM format. */
-export interface EtcdTls {
-  /** The authorities that vouch for etcd's members. */
-  readonly authorities: Buffer
-  /** This client's own, where etcd demands one. */
-  readonly certificate?: Buffer | undefined
-  readonly key?: Buffer | undefined
-}
+/** A connection is replaced when a call has got no answer and none has come since the first such call, for so long. */
+const SILENCE_MS = 2000
 
 export interface EndpointOptions {
   /** `host:port`. */
@@ -40,46 +37,31 @@ export interface EndpointOptions {
   readonly deadlineMs?: number | undefined
 }
 
-const channelOptions: ChannelOptions = {
-  // Pages of a Range and what a watch catches up with may be large.
-  'grpc.max_receive_message_length': -1,
-  'grpc.max_send_message_length': -1,
-  // With HTTP/2's 64 KiB each of them would wait for the network once per 64 KiB.
-  'grpc-node.flow_control_window': 1 << 20,
-  // A member that comes back is used again soon. gRPC would wait for up to two minutes.
-  'grpc.initial_reconnect_backoff_ms': 50,
-  'grpc.max_reconnect_backoff_ms': 200,
-  'grpc.dns_min_time_between_resolutions_ms': 1000,
-  // A connection that has died without a word ends after so long. etcd takes offence at more than a ping in five seconds.
-  'grpc.keepalive_time_ms': 6000,
-  'grpc.keepalive_timeout_ms': 2000,
-  // What became of a request is for the caller to find out, so nothing is sent twice behind its back.
-  'grpc.enable_retries': 0,
-  'grpc.service_config_disable_resolution': 1,
-  'grpc.use_local_subchannel_pool': 1,
-  'grpc.enable_channelz': 0,
-  // A proxy that the environment names is for the web.
-  'grpc.enable_http_proxy': 0,
-}
-
 export class EtcdEndpoint {
   readonly address: string
-  readonly #client: Client
   readonly #clock: Clock
   readonly #token: EtcdToken | undefined
   readonly #deadlineMs: number
+  readonly #connect: () => EtcdConnection
+  #connection: EtcdConnection
+  /** When the oldest call was sent since which nothing has been answered. */
+  #unansweredSinceMs: number | undefined
   #isClosed = false
 
   /** Connects with the first call. Throws when there is something in `tls` that is no certificate or key. */
   constructor({ address, clock, tls, token, deadlineMs = DEADLINE_MS }: EndpointOptions) {
     this.address = address
-    this.#client = new Client(address, channelCredentials(tls), channelOptions)
     this.#clock = clock
     this.#token = token
     this.#deadlineMs = deadlineMs
+    this.#connect = () => new EtcdConnection(address, tls)
+    this.#connection = this.#connect()
   }
 
-  /** Never rejects: whatever goes wrong is an outcome. The deadline is for this one call; asking for a token comes on top. */
+  /**
+   * Whatever goes wrong is an outcome; it rejects only for a request that cannot be written, which is the caller's mistake. The
+   * deadline is for this one call; asking for a token comes on top.
+   */
   async call<Request, Reply>(
     method: EtcdMethod<Request, Reply>,
     request: Request,
@@ -102,10 +84,10 @@ export class EtcdEndpoint {
     return watch
   }
 
-  /** Ends the connection; calls under way end as ambiguous, watches as lost. */
+  /** Ends the connection; calls and watches under way end as ambiguous. */
   close(): void {
     this.#isClosed = true
-    this.#client.close()
+    this.#connection.close()
   }
 
   async #attemptAsUser<Request, Reply>(
@@ -132,18 +114,31 @@ export class EtcdEndpoint {
     token: string | undefined,
   ): Promise<EtcdOutcome<Reply>> {
     if (this.#isClosed) return Promise.resolve(closed)
-    const options: CallOptions = { deadline: this.#clock.wallMs() + deadlineMs }
+    const bytes = method.encode(request)
+    const connection = this.#connection
+    const options = { deadline: this.#clock.wallMs() + deadlineMs }
+    this.#unansweredSinceMs ??= this.#clock.monotonicMs()
     return new Promise((resolve) => {
-      const metadata = metadataOf(method.needsLeader, token)
-      this.#client.makeUnaryRequest(method.path, method.encode, method.decode, request, metadata, options, (failure, reply) => {
+      connection.unary(method.path, bytes, method.decode, metadataOf(method.needsLeader, token), options, (failure, reply) => {
+        if (failure?.code === status.DEADLINE_EXCEEDED) this.#unanswered(connection)
+        else this.#unansweredSinceMs = undefined
         resolve(failure === null ? answered(reply as Reply) : failedOutcome(failure))
       })
     })
   }
 
+  #unanswered(connection: EtcdConnection): void {
+    const sinceMs = this.#unansweredSinceMs
+    if (this.#isClosed || connection !== this.#connection || sinceMs === undefined) return
+    if (this.#clock.monotonicMs() - sinceMs < SILENCE_MS) return
+    this.#unansweredSinceMs = undefined
+    this.#connection = this.#connect()
+    connection.close()
+  }
+
   #startWatch(watch: EtcdWatch, token: string | undefined, onRefused: () => void): void {
     if (this.#isClosed) watch.end(closed)
-    else watch.start(this.#client.makeBidiStreamRequest(watchPath, asIs, decodeWatchResponse, metadataOf(true, token)), onRefused)
+    else watch.start(this.#connection.stream(watchPath, decodeWatchResponse, metadataOf(true, token)), onRefused)
   }
 
   async #startWatchAsUser(watch: EtcdWatch, token: EtcdToken): Promise<void> {
@@ -155,18 +150,10 @@ export class EtcdEndpoint {
 
 const closed: Ambiguous = { kind: 'ambiguous', code: status.UNAVAILABLE, message: 'the connection has been closed here' }
 
-function channelCredentials(tls: EtcdTls | undefined): ChannelCredentials {
-  return tls === undefined ? credentials.createInsecure() : credentials.createSsl(tls.authorities, tls.key ?? null, tls.certificate ?? null)
-}
-
 /** The names are those that etcd's own client uses. */
 function metadataOf(needsLeader: boolean, token: string | undefined): Metadata {
   const metadata = new Metadata()
   if (needsLeader) metadata.set('hasleader', 'true')
   if (token !== undefined) metadata.set('token', token)
   return metadata
-}
-
-function asIs(bytes: Buffer): Buffer {
-  return bytes
 }
