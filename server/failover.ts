@@ -14,6 +14,8 @@ import { newestLsn } from './shard/shard.ts'
 
 /** How long a primary that stops waits for a replica to catch up. */
 const stopMsMax = 1000
+/** How long everybody waits for a script to end. */
+const idleMsMax = 1000
 
 export type FailoverState = 'no-failover' | 'waiting-for-sync' | 'failover-in-progress'
 
@@ -91,11 +93,22 @@ export class Failover {
     await this.begin({ timeoutMs: stopMsMax, forced: true })
   }
 
+  /** A script that is suspended has a record in the making. */
+  async #untilIdle(): Promise<void> {
+    const { clock, shard } = this.#host
+    const until = clock.monotonicMs() + idleMsMax
+    while (shard?.primary.isIdle === false) {
+      if (clock.monotonicMs() > until) throw new Error('a script is running')
+      await new Promise<void>((resolve) => clock.afterTurn(resolve))
+    }
+  }
+
   async #handOver(successor: string): Promise<boolean> {
     const { gate, log, roles } = this.#host
     this.state = 'failover-in-progress'
     const release = gate.hold()
     try {
+      await this.#untilIdle()
       await roles.handOver(successor)
       return true
     } catch (failure) {

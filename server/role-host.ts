@@ -1,5 +1,6 @@
 /** What the part of a node has to do with the rest of the server. */
 import type { Clock } from '../storage/clock.ts'
+import type { Client } from './client.ts'
 import type { Config } from './config/config.ts'
 import type { Log } from './logging.ts'
 import type { Turn } from './network/turn.ts'
@@ -22,6 +23,8 @@ export interface RoleParts {
   readonly maintenance: Maintenance
   readonly turn: Turn
   readonly shardSwitch: ShardSwitch
+  readonly scripting: { drop(): void }
+  readonly sessions: ReadonlyMap<number, Client>
   restoreLibraries(shard: Shard): Promise<void>
   closeClients(): void
 }
@@ -58,7 +61,13 @@ export function roleHost(server: RoleParts): RoleHost {
       shard.waiters.committed(lsn)
       if (lsn > server.turn.committed) server.turn.released(lsn)
     },
-    closeClients: () => server.closeClients(),
+    closeClients: () => {
+      server.closeClients()
+      server.scripting.drop()
+    },
+    unblockClients: () => {
+      for (const session of server.sessions.values()) session.instanceChanged()
+    },
     dropUncommitted: () => server.shardSwitch.dropUncommitted(),
     prepareToLead: (shard) => server.restoreLibraries(shard),
   }

@@ -23,6 +23,7 @@ import { moraineVersion } from './version.ts'
 
 const readOnly = "READONLY You can't write against a read only replica."
 const pollsPerLease = 10
+const reopenAfterMs = 1000
 
 export type Role = 'primary' | 'replica'
 
@@ -40,8 +41,10 @@ export interface RoleHost {
   signed(): void
   /** A record that the primary has committed was applied. */
   applied(shard: Shard, lsn: number): void
-  /** Closes all clients: what they were promised may not be kept. */
+  /** Closes all clients, and drops what a script of theirs has begun: what they were promised may not be kept. */
   closeClients(): void
+  /** Tells the clients that wait for keys that there will be none here. */
+  unblockClients(): void
   /** Opens the shard anew, without what was not committed. */
   dropUncommitted(): Promise<void>
   /** Makes what a primary has beside the keyspace. */
@@ -60,7 +63,7 @@ export class Roles {
   #replica: Replica | undefined
   #timer: Timer | undefined
   #claiming = false
-  /** Others should try first. */
+  /** Has led and does not any more: others should try first. */
   #failedToLead = false
   #stopped = false
   /** Drawn anew for each leader, so that two replicas seldom claim at once. */
@@ -132,7 +135,19 @@ export class Roles {
     host.maintenance.follows = true
     if (this.#shard !== undefined) this.#shard.primary.x.deletesExpired = false
     host.closeClients()
-    host.dropUncommitted().catch((failure: Error) => host.log.error('The shard could not be opened again', { error: failure }))
+    this.#openAnew()
+  }
+
+  /** Until it succeeds: the log may be out of reach, which is why this node does not lead any more. */
+  #openAnew(): void {
+    const { clock, log, dropUncommitted } = this.#host
+    dropUncommitted().catch((failure: Error) => {
+      if (this.#stopped) return
+      log.error('The shard could not be opened again; it will be tried again', { error: failure })
+      clock.after(reopenAfterMs, () => {
+        if (!this.#stopped) this.#openAnew()
+      })
+    })
   }
 
   /**
@@ -151,6 +166,8 @@ export class Roles {
     this.#lease = undefined
     this.changes++
     shard.replay.applied = shard.log.committed
+    this.#failedToLead = true
+    this.#host.unblockClients()
     this.#host.log.info('This node has handed over the lead', { successor })
     this.#follow(shard, leader)
   }

@@ -63,6 +63,7 @@ const protectedText =
 
 /** Writers wait while so much waits for the log's disk: it is gathered in buffers of at most 4 GiB. */
 const logPendingBytesMax = 1024 ** 3
+const logPatienceMs = 3000
 
 export class Server implements SessionHost, ObservedServer, ConfiguredParts {
   readonly ports: Ports
@@ -324,7 +325,10 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
 
   /** Opens a shard as the settings say; it does not serve yet. */
   openShard(): Promise<Shard> {
+    // At the start the log is waited for; later, clients should be told.
+    const patience = this.shardSwitch.isRunning ? { patienceMs: logPatienceMs } : {}
     return openShard({
+      ...patience,
       ports: this.ports,
       values: this.config.values,
       limits: this.limits,

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import type { Random } from '../engine/random.ts'
 import type { Clock } from '../storage/clock.ts'
-import type { EtcdTls } from '../wal/etcd/etcd-endpoint.ts'
+import type { EtcdTls } from '../wal/etcd/etcd-connection.ts'
 import { EtcdEndpoint } from '../wal/etcd/etcd-endpoint.ts'
 import { EtcdEndpoints } from '../wal/etcd/etcd-endpoints.ts'
 import { EtcdLog } from '../wal/etcd/etcd-log.ts'

@@ -1,5 +1,5 @@
 /** The log in etcd against a real member: what every log must do, and what a shared one must. */
-import { afterAll, beforeAll, describe } from 'vitest'
+import { afterAll, beforeAll } from 'vitest'
 import { realClock } from '../../server/real-clock.ts'
 import type { EtcdEndpoint } from '../../wal/etcd/etcd-endpoint.ts'
 import { EtcdEndpoint as Endpoint } from '../../wal/etcd/etcd-endpoint.ts'
@@ -10,7 +10,8 @@ import type { EtcdOutcome } from '../../wal/etcd/etcd-outcome.ts'
 import { txn } from '../../wal/etcd/kv-methods.ts'
 import { chance } from '../chance.ts'
 import type { EtcdCluster } from '../integration/etcd-cluster.ts'
-import { etcdIsInstalled, startEtcd } from '../integration/etcd-cluster.ts'
+import { startEtcd } from '../integration/etcd-cluster.ts'
+import { describeWith, etcdServer } from '../needs.ts'
 import { sharedLogSuite } from './shared-log.ts'
 import { transactionLogSuite } from './transaction-log.ts'
 
@@ -42,7 +43,7 @@ async function openAt(prefix: string): Promise<{ readonly log: EtcdLog; readonly
   return { log: await EtcdLog.open({ endpoints: used, clock: realClock, random: chance(100 + opens++), prefix }), endpoints: used }
 }
 
-describe.skipIf(!etcdIsInstalled)('the log in etcd', () => {
+describeWith([etcdServer], 'the log in etcd', () => {
   beforeAll(async () => {
     cluster = await startEtcd()
   }, 120_000)

@@ -167,3 +167,55 @@ describe('nodes know of each other', () => {
     expect(scene.logDisk.first).toBe(51)
   })
 })
+
+describe('clients of a node whose part changes', () => {
+  it('are told so when they wait for keys, and answered by the next primary', async () => {
+    const scene = new ClusterScene(9)
+    await scene.start()
+    const former = await scene.primary()
+    const client = await scene.client(former)
+    const waiting = await scene.client(former)
+    await scene.pass(1000)
+    waiting.send('BLPOP', 'list', '0')
+    await scene.pass(100)
+    expect(await client.ask('FAILOVER')).toBe(ok)
+    expect(await waiting.receive()).toBe(
+      '-UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)\r\n',
+    )
+    const next = await scene.primaryOtherThan(former)
+    const other = await scene.client(next)
+    other.send('BLPOP', 'list', '0')
+    await scene.pass(10)
+    expect(await (await scene.client(next)).ask('RPUSH', 'list', 'a')).toBe(':1\r\n')
+    expect(await other.receive()).toBe('*2\r\n$4\r\nlist\r\n$1\r\na\r\n')
+  })
+
+  it('lose a script that had not ended when the lease did, with all that it had written', async () => {
+    const scene = new ClusterScene(10, { config: { 'busy-reply-threshold': 0 } })
+    await scene.start()
+    const former = await scene.primary()
+    const client = await scene.client(former)
+    const script = "redis.call('SET', KEYS[1], 'half') for i = 1, 1e9 do end"
+    client.send('EVAL', script, '1', 'k')
+    await scene.pass(20)
+    former.server!.roles.demote('the test says so')
+    expect(await client.receive()).toBe('closed')
+    const next = await scene.primary()
+    expect(await (await scene.client(next)).ask('GET', 'k')).toBe('$-1\r\n')
+    await scene.caughtUp()
+    expect(await (await scene.client(former)).ask('EVAL', 'return 7', '0')).toBe(':7\r\n')
+  })
+
+  it('see functions as the primary has them', async () => {
+    const scene = new ClusterScene(11)
+    await scene.start()
+    const former = await scene.primary()
+    const client = await scene.client(former)
+    const library = "#!lua name=l\nredis.register_function{function_name='f', callback=function() return 42 end, flags={'no-writes'}}"
+    expect(await client.ask('FUNCTION', 'LOAD', library)).toBe('$1\r\nl\r\n')
+    await scene.caughtUp()
+    former.crash()
+    const next = await scene.primary()
+    expect(await (await scene.client(next)).ask('FCALL', 'f', '0')).toBe(':42\r\n')
+  })
+})

@@ -46,6 +46,8 @@ export interface EtcdLogOptions {
   readonly logId?: bigint
   /** Refuses a log that ends before this record, which is known to have been committed. */
   readonly knownCommitted?: number
+  /** How long etcd may take to answer before opening is given up; for ever unless told. */
+  readonly patienceMs?: number
 }
 
 interface InFlight {
@@ -106,18 +108,21 @@ export class EtcdLog implements TransactionLog, Leadership {
     this.members = new EtcdMembers(calls, keys, () => this.#isClosed)
   }
 
-  /** Opens the log, to read it; makes it when there is none. Waits for etcd for as long as it takes. Throws `LogCorrupt` for a foreign log, or one that has lost records. */
+  /** Opens the log, to read it; makes it when there is none. Throws `EtcdGivenUp` when etcd does not answer in time, `LogCorrupt` for a foreign log, or one that has lost records. */
   static async open(options: EtcdLogOptions): Promise<EtcdLog> {
     const calls = new EtcdCalls(options.endpoints, options.clock)
+    const { patienceMs = Number.POSITIVE_INFINITY, clock } = options
+    const untilMs = clock.monotonicMs() + patienceMs
+    const isGivenUp = (): boolean => clock.monotonicMs() > untilMs
     const keys = new LogKeys(options.prefix)
-    const logId = await logIdOf(calls, keys, options)
-    const slots = await LogSlots.find(calls, keys, logId)
+    const logId = await logIdOf(calls, keys, options, isGivenUp)
+    const slots = await LogSlots.find(calls, keys, logId, isGivenUp)
     const { knownCommitted = 0 } = options
     if (slots.tailLsn < knownCommitted) {
       const what = `the log in etcd ends with record ${slots.tailLsn}, but record ${knownCommitted} had been committed`
       throw new LogCorrupt(what, options.prefix, slots.tailSlot)
     }
-    const { pairs } = await calls.settled(range, { key: keys.epoch }, () => false)
+    const { pairs } = await calls.settled(range, { key: keys.epoch }, isGivenUp)
     return new EtcdLog(options, calls, keys, slots, pairs[0] === undefined ? undefined : decodeEpoch(pairs[0].value))
   }
 
@@ -419,10 +424,15 @@ function isSame(reply: OperationReply | undefined, bytes: Buffer): boolean {
   return pairOf(reply)?.value.equals(bytes) === true
 }
 
-async function logIdOf(calls: EtcdCalls, keys: LogKeys, { random, prefix, logId, knownCommitted = 0 }: EtcdLogOptions): Promise<bigint> {
+async function logIdOf(
+  calls: EtcdCalls,
+  keys: LogKeys,
+  { random, prefix, logId, knownCommitted = 0 }: EtcdLogOptions,
+  isGivenUp: () => boolean,
+): Promise<bigint> {
   const bytes = Buffer.alloc(8)
   bytes.writeBigUInt64LE(logId ?? (BigInt(random.nextUint32()) << 32n) | BigInt(random.nextUint32()))
-  const { pairs } = await calls.settled(range, { key: keys.id }, () => false)
+  const { pairs } = await calls.settled(range, { key: keys.id }, isGivenUp)
   let found: Buffer | undefined = pairs[0]?.value
   if (found === undefined) {
     if (knownCommitted > 0) throw new LogCorrupt('there is no log in etcd, but this node has followed one', prefix, 0)
@@ -431,7 +441,7 @@ async function logIdOf(calls: EtcdCalls, keys: LogKeys, { random, prefix, logId,
       success: [{ kind: 'put', key: keys.id, value: bytes }],
       failure: [{ kind: 'range', key: keys.id }],
     }
-    const { succeeded, replies } = await calls.settled(txn, request, () => false)
+    const { succeeded, replies } = await calls.settled(txn, request, isGivenUp)
     found = succeeded ? bytes : pairOf(replies[0])?.value
   }
   if (found === undefined || found.length !== 8) throw new LogCorrupt('the log in etcd has no id', prefix, 0)

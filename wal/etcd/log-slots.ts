@@ -32,6 +32,7 @@ export class LogSlots implements SlotLook {
   /** Revisions that were new at these times. */
   #revisions: { readonly revision: number; readonly ms: number }[] = []
   #compacted = 0
+  #isGivenUp: () => boolean = never
   #entries = 0
   #entryBytes = 0
 
@@ -41,28 +42,38 @@ export class LogSlots implements SlotLook {
     this.logId = logId
   }
 
-  static async find(calls: EtcdCalls, keys: LogKeys, logId: bigint): Promise<LogSlots> {
+  /** Rejects with `EtcdGivenUp` when `isGivenUp` says so before etcd has answered. */
+  static async find(calls: EtcdCalls, keys: LogKeys, logId: bigint, isGivenUp: () => boolean): Promise<LogSlots> {
     const slots = new LogSlots(calls, keys, logId)
+    slots.#isGivenUp = isGivenUp
     await slots.refresh()
-    if ((await slots.first()) === undefined) return slots
+    if ((await slots.first()) === undefined) {
+      slots.#isGivenUp = never
+      return slots
+    }
     slots.tailSlot = await findTail(slots, slots.firstSlot)
     const header = await slots.header(slots.tailSlot)
     if (header !== undefined) slots.tailLsn = lastLsnOf(header)
+    slots.#isGivenUp = never
     return slots
   }
 
   async first(): Promise<number | undefined> {
-    const { pairs } = await this.#calls.settled(range, { ...prefixRange(this.#keys.slots), limit: 1, keysOnly: true }, never)
+    const { pairs } = await this.#calls.settled(range, { ...prefixRange(this.#keys.slots), limit: 1, keysOnly: true }, this.#isGivenUp)
     return pairs[0] === undefined ? undefined : this.#keys.slotOf(pairs[0].key)
   }
 
   async header(slot: number): Promise<EntryHeader | undefined> {
-    const { pairs } = await this.#calls.settled(range, { key: this.#keys.slot(slot) }, never)
+    const { pairs } = await this.#calls.settled(range, { key: this.#keys.slot(slot) }, this.#isGivenUp)
     return pairs[0] === undefined ? undefined : readEntryHeader(pairs[0].value, this.logId, slot)
   }
 
   async present(from: number, to: number): Promise<ReadonlySet<number>> {
-    const { pairs } = await this.#calls.settled(range, { key: this.#keys.slot(from), end: this.#keys.slot(to), keysOnly: true }, never)
+    const { pairs } = await this.#calls.settled(
+      range,
+      { key: this.#keys.slot(from), end: this.#keys.slot(to), keysOnly: true },
+      this.#isGivenUp,
+    )
     return new Set(pairs.flatMap(({ key }) => this.#keys.slotOf(key) ?? []))
   }
 
