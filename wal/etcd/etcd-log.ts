@@ -166,7 +166,7 @@ export class EtcdLog implements TransactionLog, Leadership {
     // The first of several attempts may have succeeded without our hearing of it.
     const isMine = reply.succeeded || (found !== undefined && decodeEpoch(found.value).nonce === nonce)
     if (!isMine) throw new TailMoved('another process has appended or claimed')
-    if (this.#tailSlot + 1 !== slot) throw new TailMoved('the log has grown meanwhile')
+    // A reading may have met the claim before its answer came.
     this.#leader = value
     this.epoch = value.epoch
     this.#epochRevision = found?.modRevision ?? reply.revision
