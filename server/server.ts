@@ -19,6 +19,8 @@ import { allCommands } from './commands/tables.ts'
 import type { Config } from './config/config.ts'
 import type { ConfiguredParts } from './config-effects.ts'
 import { applyConfig, engineLimits } from './config-effects.ts'
+import { ShardCopies } from './copy/shard-copies.ts'
+import { startFromCopy } from './copy/start-from-copy.ts'
 import { outOfMemory } from './dispatch-errors.ts'
 import { FailStop, internalError } from './fail-stop.ts'
 import { Failover } from './failover.ts'
@@ -49,6 +51,7 @@ import { readOwnValues } from './shard/own-values.ts'
 import type { Primary } from './shard/primary.ts'
 import type { Shard } from './shard/shard.ts'
 import { closeShard, openShard } from './shard/shard.ts'
+import { TooFarBehind } from './shard/too-far-behind.ts'
 import { ShardSwitch } from './shard-switch.ts'
 import { Shutdown } from './shutdown.ts'
 import { Slowlog } from './slowlog.ts'
@@ -91,6 +94,7 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
   readonly roles: Roles
   readonly peers: Peers
   readonly failover: Failover
+  readonly copies: ShardCopies = new ShardCopies(this)
   readonly failStop: FailStop = new FailStop(this)
   readonly scripting: Scripting
   readonly rates: Rates
@@ -323,8 +327,23 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
     this.connectShard(shard)
   }
 
-  /** Opens a shard as the settings say; it does not serve yet. */
-  openShard(): Promise<Shard> {
+  /** Opens a shard as the settings say; it does not serve yet. A node that is too far behind its log starts from a copy of another one's data. */
+  async openShard(): Promise<Shard> {
+    for (;;) {
+      try {
+        return await this.#openShard()
+      } catch (failure) {
+        if (!(failure instanceof TooFarBehind) || this.#stopping !== undefined) throw failure
+        const { ports, clock, config } = this
+        const { network, files, progress } = ports
+        const openColdStore = (directory: string, fresh: boolean) => ports.openColdStore(directory, fresh)
+        const target = { network, clock, files, progress, directory: config.values.dir, password: config.values.requirepass, openColdStore }
+        await startFromCopy(target, failure, this.nodeId, clock, this.log)
+      }
+    }
+  }
+
+  #openShard(): Promise<Shard> {
     // At the start the log is waited for; later, clients should be told.
     const patience = this.shardSwitch.isRunning ? { patienceMs: logPatienceMs } : {}
     return openShard({
@@ -464,6 +483,7 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
     this.stagedWork.halt()
     this.gate.close()
     await this.listener.close()
+    await this.copies.endAll()
     if (shard !== undefined) await closeShard(shard)
   }
 }
