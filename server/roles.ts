@@ -7,6 +7,7 @@
  * closed, what it had not committed is dropped with the shard, and the shard that is opened in its place follows.
  */
 import { deleteUnfinished, hasUnfinished } from '../engine/commands/unfinished.ts'
+import { RecordUnreadable } from '../engine/mutation/record-unreadable.ts'
 import type { Random } from '../engine/random.ts'
 import type { Clock, Timer } from '../storage/clock.ts'
 import type { Leader } from '../wal/leadership.ts'
@@ -207,7 +208,14 @@ export class Roles {
       log.warn('This replica is too far behind the log', { error: failure })
       this.#host.closeClients()
       this.#openAnew()
-    } else log.error('This replica can follow no longer: it shows what it has, and will not lead', { error: failure })
+      return
+    }
+    const text = failure instanceof RecordUnreadable ? 'The primary writes what this version cannot read: upgrade this node.' : ''
+    log.error(`This replica can follow no longer: it shows what it has, and will not lead. ${text}`.trimEnd(), {
+      error: failure,
+      version: moraineVersion,
+      primary: this.primary?.version,
+    })
   }
 
   #hearOf(leader: Leader): void {
@@ -230,7 +238,8 @@ export class Roles {
   #considerClaim(): void {
     const shard = this.#shard
     const replica = this.#replica
-    if (shard === undefined || replica === undefined || this.#claiming || this.#stopped || !this.#isDue(replica)) return
+    if (shard === undefined || replica === undefined || this.#claiming || this.#stopped) return
+    if (this.failure !== undefined || !this.#isDue(replica)) return
     this.#claiming = true
     this.#claim(shard, replica).finally(() => {
       this.#claiming = false

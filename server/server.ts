@@ -198,6 +198,7 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
     if (this.failStop.failure !== undefined) return `internal error: ${this.failStop.failure.message}`
     if (this.shard === undefined) return this.shardSwitch.failure === undefined ? 'loading' : closedText(this.shardSwitch.failure)
     if (this.logFailure !== undefined) return `the log has failed: ${this.logFailure.message}`
+    if (this.roles.failure !== undefined) return `the log cannot be followed: ${this.roles.failure.message}`
     const { failure } = this.maintenance.trouble
     return failure === undefined ? undefined : `memory cannot be written out: ${failure.message}`
   }

@@ -304,3 +304,30 @@ describe('a node that the log does not reach back to', () => {
     await requireEqual(scene)
   })
 })
+
+describe('a replica of an older version', () => {
+  it('stops at a record that it does not know, says so, shows what it has, and does not lead', async () => {
+    const scene = new ClusterScene(15, { nodes: 2 })
+    await scene.start()
+    const primary = await scene.primary()
+    const client = await scene.client(primary)
+    await client.ask('SET', 'k', 'known')
+    await scene.caughtUp()
+    const replica = scene.replicas[0]!
+    const { log } = primary.server!.shard!
+    // A record of this version with an operation of the next one.
+    log.append(Buffer.from([2, 99, 0, 1, 0x6b]), 0, 5)
+    log.flush()
+    await client.ask('SET', 'k', 'unknown to it')
+    await scene.pass(500)
+    const reader = await scene.client(replica)
+    expect(await reader.ask('GET', 'k')).toBe('$5\r\nknown\r\n')
+    expect(await reader.ask('INFO', 'replication')).toContain('master_link_status:down')
+    expect(replica.server!.trouble).toContain('written by a newer Moraine')
+    expect(replica.log.errors.join()).toContain('upgrade this node')
+    primary.crash()
+    await scene.pass(20_000)
+    expect(scene.primaries).toEqual([])
+    expect(await reader.ask('SET', 'k', 'x')).toBe(readOnly)
+  })
+})
