@@ -21,6 +21,7 @@ import { progressTo } from './progress.ts'
 import { realClock } from './real-clock.ts'
 import { SystemRandom } from './real-random.ts'
 import { Server } from './server.ts'
+import { openSharedLog } from './shared-log.ts'
 import { moraineVersion } from './version.ts'
 import { boundYoungGeneration } from './young-generation.ts'
 
@@ -53,6 +54,7 @@ async function main(): Promise<void> {
     log,
     progress: progressTo({ clock: realClock, log, terminal: terminal ? process.stdout : undefined }),
     openColdStore: (directory, fresh) => openColdStore(directory, fresh, values, log),
+    openSharedLog: (known) => openSharedLog(values, realClock, ports.random, known),
     residentBytes: () => process.memoryUsage.rss(),
   }
   log.info(`Moraine ${version} starting`, { node: process.version, dir: values.dir })

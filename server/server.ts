@@ -6,11 +6,11 @@
  */
 
 import type { Arguments } from '../engine/arguments.ts'
-import { deleteUnfinished, hasUnfinished } from '../engine/commands/unfinished.ts'
 import type { EngineLimits } from '../engine/engine-limits.ts'
 import type { Clock } from '../storage/clock.ts'
 import type { Sizes } from '../storage/sizes.ts'
 import { defaultSizes } from '../storage/sizes.ts'
+import { Fenced } from '../wal/transaction-log.ts'
 import { Addresses } from './addresses.ts'
 import type { Client } from './client.ts'
 import { ClientEviction } from './client-eviction.ts'
@@ -19,8 +19,11 @@ import { allCommands } from './commands/tables.ts'
 import type { Config } from './config/config.ts'
 import type { ConfiguredParts } from './config-effects.ts'
 import { applyConfig, engineLimits } from './config-effects.ts'
+import { ShardCopies } from './copy/shard-copies.ts'
+import { startFromCopy } from './copy/start-from-copy.ts'
 import { outOfMemory } from './dispatch-errors.ts'
 import { FailStop, internalError } from './fail-stop.ts'
+import { Failover } from './failover.ts'
 import { Gate, timerMsMax } from './gate.ts'
 import { LatencyMonitor } from './latency-monitor.ts'
 import { isLocal } from './local-address.ts'
@@ -29,10 +32,14 @@ import { MonitorFeed } from './monitor-feed.ts'
 import type { Connection, RequestHandler } from './network/connection.ts'
 import { defaultLimits, Listener } from './network/listener.ts'
 import { Turn } from './network/turn.ts'
+import { nodeIdIn } from './node-id.ts'
+import { Peers } from './peers.ts'
 import type { Ports } from './ports.ts'
 import { PubSub } from './pubsub/pubsub.ts'
 import { Rates } from './rates.ts'
 import type { RefusableRequest } from './request.ts'
+import { announced, roleHost } from './role-host.ts'
+import { Roles } from './roles.ts'
 import { Saves } from './saves.ts'
 import { Scripting } from './scripting/scripting.ts'
 import { scriptingHost } from './scripting-host.ts'
@@ -44,6 +51,7 @@ import { readOwnValues } from './shard/own-values.ts'
 import type { Primary } from './shard/primary.ts'
 import type { Shard } from './shard/shard.ts'
 import { closeShard, openShard } from './shard/shard.ts'
+import { TooFarBehind } from './shard/too-far-behind.ts'
 import { ShardSwitch } from './shard-switch.ts'
 import { Shutdown } from './shutdown.ts'
 import { Slowlog } from './slowlog.ts'
@@ -58,6 +66,9 @@ const protectedText =
 
 /** Writers wait while so much waits for the log's disk: it is gathered in buffers of at most 4 GiB. */
 const logPendingBytesMax = 1024 ** 3
+/** A log in another process takes less at a time. */
+const sharedLogPendingBytesMax = 64 * 1024 ** 2
+const logPatienceMs = 3000
 
 export class Server implements SessionHost, ObservedServer, ConfiguredParts {
   readonly ports: Ports
@@ -82,11 +93,17 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
   readonly saves: Saves
   readonly shutdown: Shutdown
   readonly shardSwitch: ShardSwitch
+  readonly roles: Roles
+  readonly peers: Peers
+  readonly failover: Failover
+  readonly copies: ShardCopies = new ShardCopies(this)
   readonly failStop: FailStop = new FailStop(this)
   readonly scripting: Scripting
   readonly rates: Rates
   readonly startedWallMs: number
   readonly runId: string
+  /** This node among those that share a log. */
+  nodeId: string
   /** What INFO calls the identity of the history of changes. */
   replicationId: string
   /** Set by SHUTDOWN; `main.ts` or a test ends the process or itself. */
@@ -117,10 +134,15 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
     this.startedWallMs = ports.clock.wallMs()
     this.runId = this.#newId()
     this.replicationId = this.runId
+    this.nodeId = this.runId
     this.saves = new Saves(ports.clock)
     this.shutdown = new Shutdown(this)
     this.shardSwitch = new ShardSwitch(this)
+    this.roles = new Roles(roleHost(this))
+    this.peers = new Peers(this)
+    this.failover = new Failover(this)
     this.turn = new Turn(ports.clock)
+    this.turn.mayAnswer = (nowMs) => this.roles.mayAnswer(nowMs)
     this.turn.onBegin = () => this.shard?.primary.tick(this.clock.wallMs())
     this.tracking = new ClientTracking(trackingHost(this))
     this.turn.beforeFlush(() => this.#turnEnds())
@@ -178,6 +200,7 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
     if (this.failStop.failure !== undefined) return `internal error: ${this.failStop.failure.message}`
     if (this.shard === undefined) return this.shardSwitch.failure === undefined ? 'loading' : closedText(this.shardSwitch.failure)
     if (this.logFailure !== undefined) return `the log has failed: ${this.logFailure.message}`
+    if (this.roles.failure !== undefined) return `the log cannot be followed: ${this.roles.failure.message}`
     const { failure } = this.maintenance.trouble
     return failure === undefined ? undefined : `memory cannot be written out: ${failure.message}`
   }
@@ -301,16 +324,33 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
       const mode = values.unixsocketperm === 0 ? {} : { mode: values.unixsocketperm }
       await this.listener.listen({ path: values.unixsocket, backlog: values['tcp-backlog'], ...mode })
     }
+    if (values.log !== 'local') this.nodeId = await nodeIdIn(values.dir, this.ports.files, this.ports.random)
     const shard = await this.openShard()
-    for (const broken of this.scripting.libraries.restore(await readOwnValues(shard, this.clock))) {
-      this.log.error('A library of functions cannot be loaded; it stays where it is', { reason: broken })
-    }
+    await this.restoreLibraries(shard)
     this.connectShard(shard)
   }
 
-  /** Opens a shard as the settings say; it does not serve yet. */
-  openShard(): Promise<Shard> {
+  /** Opens a shard as the settings say; it does not serve yet. A node that is too far behind its log starts from a copy of another one's data. */
+  async openShard(): Promise<Shard> {
+    for (;;) {
+      try {
+        return await this.#openShard()
+      } catch (failure) {
+        if (!(failure instanceof TooFarBehind) || this.#stopping !== undefined) throw failure
+        const { ports, clock, config } = this
+        const { network, files, progress } = ports
+        const openColdStore = (directory: string, fresh: boolean) => ports.openColdStore(directory, fresh)
+        const target = { network, clock, files, progress, directory: config.values.dir, password: config.values.requirepass, openColdStore }
+        await startFromCopy(target, failure, this.nodeId, clock, this.log)
+      }
+    }
+  }
+
+  #openShard(): Promise<Shard> {
+    // At the start the log is waited for; later, clients should be told.
+    const patience = this.shardSwitch.isRunning ? { patienceMs: logPatienceMs } : {}
     return openShard({
+      ...patience,
       ports: this.ports,
       values: this.config.values,
       limits: this.limits,
@@ -343,7 +383,11 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
         this.failStop.stop(failure)
       }
     }
-    log.onFailed = (failure) => this.#logFailed(shard, failure)
+    log.onFailed = (failure) => {
+      if (failure instanceof Fenced) this.roles.demote(failure.message)
+      else if (this.roles.role === 'primary' && this.#stopping === undefined) this.#logFailed(shard, failure)
+      else shard.waiters.failed(failure)
+    }
     shard.keyspace.messages.audience = this.pubsub
     this.tracking.connect(shard.mutator.interest)
     shard.primary.onMessages = (messages, lsn) => {
@@ -351,7 +395,8 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
       if (this.logFailure === undefined || lsn <= log.committed) this.pubsub.send(messages, lsn)
     }
     this.saves.checkpoint = () => this.maintenance.checkpoint()
-    this.gate.memoryShort = () => (shard.budget.isShort && !this.maintenance.trouble.refuses) || log.pendingBytes > logPendingBytesMax
+    const pendingBytesMax = log.leadership === undefined ? logPendingBytesMax : sharedLogPendingBytesMax
+    this.gate.memoryShort = () => (shard.budget.isShort && !this.maintenance.trouble.refuses) || log.pendingBytes > pendingBytesMax
     this.maintenance.onBroken = (failure) => this.failStop.stop(failure)
     this.maintenance.onRoom = () => this.gate.retry()
     this.maintenance.onAppended = () => this.turn.schedule()
@@ -359,7 +404,20 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
     this.maintenance.start()
     this.shard = shard
     this.#tellWanted()
-    if (hasUnfinished(shard.keyspace)) shard.primary.change(deleteUnfinished)
+    this.roles.connect(shard)
+    this.peers.connect(shard)
+  }
+
+  /** Where clients and other nodes reach this one. */
+  get announced(): { readonly host: string; readonly port: number } {
+    return announced(this)
+  }
+
+  /** The functions as they are in the data now. */
+  async restoreLibraries(shard: Shard): Promise<void> {
+    for (const broken of this.scripting.libraries.restore(await readOwnValues(shard, this.clock))) {
+      this.log.error('A library of functions cannot be loaded; it stays where it is', { reason: broken })
+    }
   }
 
   /** The engine names the events that somebody may hear of. */
@@ -369,6 +427,7 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
 
   /** Serves no more; the maintenance has been stopped. The shard is still open. */
   disconnectShard(): void {
+    this.peers.disconnect()
     this.shard = undefined
     this.gate.memoryShort = () => false
   }
@@ -383,6 +442,11 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
     primary.tick(this.clock.wallMs())
   }
 
+  /** What the clients wait for may never be true. */
+  closeClients(): void {
+    for (const session of [...this.sessions.values()]) session.connection.close()
+  }
+
   #logFailed(shard: Shard, failure: Error): void {
     this.logFailure = failure
     shard.waiters.failed(failure)
@@ -394,11 +458,19 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
   }
 
   get writeRefusal(): string | undefined {
-    return this.logFailure === undefined ? undefined : `MISCONF Errors writing to the AOF file: ${this.logFailure.message}`
+    return this.logFailure === undefined ? this.roles.writeRefusal : `MISCONF Errors writing to the AOF file: ${this.logFailure.message}`
   }
 
   get refusesForMemory(): boolean {
     return (this.shard as Shard).budget.isExhausted && this.config.values['maxmemory-policy'] === 'noeviction'
+  }
+
+  /** Waits for what was appended; where the log is another process's, no longer than its answers may take. */
+  async #lastCommit({ log, waiters }: Shard, appended: number): Promise<void> {
+    const { leadership } = log
+    const timer = leadership === undefined ? undefined : this.clock.after(this.config.values['leader-lease-ms'], () => leadership.abandon())
+    await waiters.wait(appended).catch(() => undefined)
+    timer?.cancel()
   }
 
   async #stop(): Promise<void> {
@@ -408,19 +480,23 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
     await this.shardSwitch.idle()
     const { shard } = this
     if (shard !== undefined) {
+      await this.failover.beforeStop()
       // Writers wait, as at Redis's SHUTDOWN.
       this.gate.pause(timerMsMax, 'write')
       const mayCheckpoint = this.shutdown.wantsCheckpoint && this.logFailure === undefined && this.failStop.failure === undefined
       if (mayCheckpoint && shard.checkpointer !== undefined) await this.shutdown.checkpointAtEnd(shard.checkpointer)
       await this.maintenance.stop()
+      await this.roles.stop()
+      await this.peers.leave()
       shard.log.flush()
       // Without a log everything counts as committed at once, and nobody is told.
       const { appended, committed } = shard.log
-      if (this.logFailure === undefined && committed < appended) await shard.waiters.wait(appended).catch(() => undefined)
+      if (this.logFailure === undefined && committed < appended) await this.#lastCommit(shard, appended)
     }
     this.stagedWork.halt()
     this.gate.close()
     await this.listener.close()
+    await this.copies.endAll()
     if (shard !== undefined) await closeShard(shard)
   }
 }

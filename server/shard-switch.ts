@@ -37,6 +37,10 @@ interface ShardOwner {
   connectShard(shard: Shard): void
   /** Serves no more; the maintenance has been stopped. The shard is still open. */
   disconnectShard(): void
+  /** Follows no other node any more. */
+  readonly roles: { disconnect(): Promise<void> }
+  /** Copies of the shard for other nodes. */
+  readonly copies: { endAll(): Promise<void> }
 }
 
 export class ShardSwitch {
@@ -83,19 +87,51 @@ export class ShardSwitch {
         await this.#settle(shard)
       }
       server.disconnectShard()
-      try {
-        if (shard !== undefined) await closeShard(shard)
-        const opened = await server.openShard()
-        if (shard !== undefined) carryCounts(shard, opened)
-        this.#serveFrom(opened, true)
-      } catch (failure) {
-        this.failure = failure as Error
-        server.log.error('The data could not be opened again: nothing is served until DEBUG RELOAD NOSAVE succeeds, or a restart', {
-          error: failure,
-        })
-        throw failure
-      }
+      await this.#openAgain(shard, () => (shard === undefined ? undefined : closeShard(shard)))
     })
+  }
+
+  /**
+   * Opens the shard anew without what was not committed: another node leads by now, or may. Whoever waited for a commit is told that
+   * there will be none.
+   */
+  dropUncommitted(): Promise<void> {
+    return this.#run(async () => {
+      const server = this.#server
+      const { shard } = server
+      if (shard === undefined) {
+        await this.#openAgain(undefined, () => undefined)
+        return
+      }
+      const { log, waiters, tier } = shard
+      log.leadership?.abandon()
+      waiters.failed(new Error('another node leads'))
+      server.maintenance.giveUpCheckpoints()
+      await server.maintenance.stop(reason)
+      await server.roles.disconnect()
+      await server.copies.endAll()
+      await tier.quiet()
+      await new Promise<void>((resolve) => server.clock.afterTurn(resolve))
+      server.disconnectShard()
+      await this.#openAgain(shard, () => closeShard(shard).catch(() => undefined))
+    })
+  }
+
+  /** Closes the shard and opens what it leaves, or says that nothing is served. */
+  async #openAgain(former: Shard | undefined, close: () => Promise<void> | undefined): Promise<void> {
+    const server = this.#server
+    try {
+      await close()
+      const opened = await server.openShard()
+      if (former !== undefined) carryCounts(former, opened)
+      this.#serveFrom(opened, true)
+    } catch (failure) {
+      this.failure = failure as Error
+      server.log.error('The data could not be opened again: nothing is served until DEBUG RELOAD NOSAVE succeeds, or a restart', {
+        error: failure,
+      })
+      throw failure
+    }
   }
 
   /**
@@ -154,6 +190,8 @@ export class ShardSwitch {
   async #settle({ tier, log, waiters }: Shard): Promise<void> {
     const { clock, maintenance } = this.#server
     await maintenance.stop(reason)
+    await this.#server.roles.disconnect()
+    await this.#server.copies.endAll()
     await tier.quiet()
     // Those who waited for the last reads take them in this turn.
     await new Promise<void>((resolve) => clock.afterTurn(resolve))

@@ -26,7 +26,8 @@ import { recoverLog } from './recovery.ts'
 import { SEGMENT_HEADER_BYTES } from './segment.ts'
 import { beginSegment, SegmentFiles } from './segment-files.ts'
 import { SpareSegments } from './spare-segments.ts'
-import type { LogRecord, LogStats, SyncPolicy, TransactionLog } from './transaction-log.ts'
+import { TailWaiters } from './tail-waiters.ts'
+import type { LogBatch, LogStats, SyncPolicy, TransactionLog } from './transaction-log.ts'
 import { LogCorrupt, LogFailed } from './transaction-log.ts'
 
 const SEGMENT_BYTES = 64 << 20
@@ -77,8 +78,11 @@ export interface LocalLogOptions {
 
 export class LocalLog implements TransactionLog {
   onCommitted: (committed: number) => void = () => undefined
-  onFailed: (failure: Error) => void = () => undefined
+  onFailed: (failure: LogFailed) => void = () => undefined
   readonly recordBytesMax: number
+  /** The directory's lock keeps others out. */
+  readonly leadership = undefined
+  readonly members = undefined
   /** The id that all checksums of this log start from. */
   readonly logId: bigint
   readonly #files: FileSystem
@@ -106,6 +110,7 @@ export class LocalLog implements TransactionLog {
   #quickWrites = 0
   #failure: LogFailed | undefined
   #closed = false
+  readonly #tail = new TailWaiters()
   /** The last record when the log was opened, if a mark of a clean close stands behind it. */
   readonly #closedAt: number | undefined
   #groups = 0
@@ -224,8 +229,13 @@ export class LocalLog implements TransactionLog {
     }
   }
 
-  read(after: number): AsyncIterable<LogRecord[]> {
-    return readRecords(this.#files, this.#segments, this.#seed, after, this.#committed)
+  async *read(after: number, signal?: AbortSignal): AsyncGenerator<LogBatch> {
+    let next = after
+    do {
+      const until = this.#committed
+      for await (const records of readRecords(this.#files, this.#segments, this.#seed, next, until)) yield { records, leader: undefined }
+      next = Math.max(next, until)
+    } while (next < this.#committed || (await this.#tail.more(signal)))
   }
 
   trim(upTo: number): Promise<void> {
@@ -256,6 +266,7 @@ export class LocalLog implements TransactionLog {
     this.flush()
     this.#closed = true
     await this.#running
+    this.#tail.end()
     this.#syncTimer?.cancel()
     await this.#spares.stop()
     await this.#segments.settle()
@@ -294,8 +305,7 @@ export class LocalLog implements TransactionLog {
     const endMs = this.#clock.monotonicMs()
     this.#lastCommitMs = endMs - startMs
     this.#judgeQuickWrite(this.#lastCommitMs, endMs)
-    this.#committed = this.#finishGroup()
-    this.onCommitted(this.#committed)
+    this.#moveTo(this.#finishGroup())
     return true
   }
 
@@ -319,8 +329,7 @@ export class LocalLog implements TransactionLog {
         const committed = this.#finishGroup()
         // The disk gets its next group before the owner is told of this one, which may take a while.
         writing = this.#forming.records > 0 ? this.#startGroup() : undefined
-        this.#committed = committed
-        this.onCommitted(committed)
+        this.#moveTo(committed)
         if (!writing && this.#forming.records > 0) writing = this.#startGroup()
       }
     } catch (error) {
@@ -328,6 +337,12 @@ export class LocalLog implements TransactionLog {
     } finally {
       this.#running = undefined
     }
+  }
+
+  #moveTo(committed: number): void {
+    this.#committed = committed
+    this.onCommitted(committed)
+    this.#tail.wake()
   }
 
   #startGroup(): Promise<void> {

@@ -1,9 +1,12 @@
 /** The log of a server that keeps nothing (`appendonly no`): counts records, commits at once, stores none. */
-import type { LogRecord, LogStats, SyncPolicy, TransactionLog } from './transaction-log.ts'
+import type { LogBatch, LogStats, SyncPolicy, TransactionLog } from './transaction-log.ts'
 
 export class NoLog implements TransactionLog {
   onCommitted: (committed: number) => void = () => undefined
-  onFailed: (failure: Error) => void = () => undefined
+  onFailed: TransactionLog['onFailed'] = () => undefined
+  readonly logId = 0n
+  readonly leadership = undefined
+  readonly members = undefined
   readonly recordBytesMax = Number.POSITIVE_INFINITY
   readonly pendingBytes = 0
   #appended = 0
@@ -13,6 +16,10 @@ export class NoLog implements TransactionLog {
   }
 
   get committed(): number {
+    return this.#appended
+  }
+
+  get synced(): number {
     return this.#appended
   }
 
@@ -29,7 +36,7 @@ export class NoLog implements TransactionLog {
   }
 
   // biome-ignore lint/correctness/useYield: there are no records to yield
-  async *read(): AsyncGenerator<LogRecord[]> {
+  async *read(): AsyncGenerator<LogBatch> {
     return
   }
 

@@ -3,15 +3,28 @@
  *
  * An LSN is the number of a record: 1, 2, 3, … without gaps. Payloads are opaque bytes. `append` is synchronous and
  * only buffers; `flush` starts making the buffered group durable; `onCommitted` says up to where records are durable.
- * One group is in flight at a time and the next one forms meanwhile (group commit, no timers).
+ * While groups are in flight the next one forms (group commit, no timers).
+ *
+ * A log is this process's own (`leadership` is undefined: whoever has opened it may append), or several processes share it.
+ * Then each of them may read, and the one that has claimed the leadership may append, until another one claims it.
  */
 import type { RecordReference } from '../engine/mutation/record-buffer.ts'
+import type { Leader, Leadership } from './leadership.ts'
+import type { Members } from './members.ts'
 
 export interface TransactionLog {
-  /** LSN of the newest appended record; 0 when the log is empty. */
+  /** Tells this history from every other: what was made from another log must not be continued with this one. */
+  readonly logId: bigint
+  /** Undefined when no other process can append. */
+  readonly leadership: Leadership | undefined
+  /** Undefined when no other process reads. */
+  readonly members: Members | undefined
+  /** LSN of the newest record appended here, or, while another process leads, of the newest one known to be committed; 0 when the log is empty. */
   readonly appended: number
   /** Every record with an LSN up to this one is committed: durable under the sync policy in force. */
   readonly committed: number
+  /** Every record with an LSN up to this one is durable, whatever the sync policy. */
+  readonly synced: number
   /** LSN of the oldest record that can still be read, or appended + 1 when none can. */
   readonly first: number
   /** Larger records are refused: whoever appends makes none, for `append` throws when it is too late. */
@@ -20,12 +33,15 @@ export interface TransactionLog {
   readonly pendingBytes: number
   /** Set by the owner. Called whenever `committed` has moved, never from inside `append`; from inside `flush` only while the policy is not `always`. */
   onCommitted: (committed: number) => void
-  /** Set by the owner. Called once, when a write or sync failed: nothing will be committed any more. */
-  onFailed: (failure: Error) => void
+  /**
+   * Set by the owner. Called once, when nothing appended here will be committed any more: a write or sync failed, or another process
+   * has claimed the leadership (`Fenced`). What was appended and not committed may be in the log or not.
+   */
+  onFailed: (failure: LogFailed) => void
   /**
    * Copies `payload[start, end)` into the forming group and returns its LSN. The bytes of `references` belong to the record,
    * each before the place in `payload` that it names; they are not copied, and must stay as they are until the record is
-   * committed. Throws `LogFailed` after a failure.
+   * committed. Throws `LogFailed` after a failure, and when the log is shared and was not claimed.
    */
   append(payload: Buffer, start: number, end: number, references?: readonly RecordReference[]): number
   /**
@@ -34,10 +50,10 @@ export interface TransactionLog {
    */
   flush(): void
   /**
-   * Committed records with an LSN above `after`, in order, without gaps, up to `committed`; then ends. Payloads are valid until the next step.
-   * Throws `LogTrimmed` when record `after + 1` has been trimmed.
+   * Committed records with an LSN above `after`, in order, without gaps; then waits for what is committed next. Ends when `signal` aborts
+   * and when the log is closed. Payloads are valid until the next step. Throws `LogTrimmed` when record `after + 1` has been trimmed.
    */
-  read(after: number): AsyncIterable<LogRecord[]>
+  read(after: number, signal?: AbortSignal): AsyncIterable<LogBatch>
   /** Drops records up to and including `upTo`; may keep more. */
   trim(upTo: number): Promise<void>
   setSyncPolicy(policy: SyncPolicy): void
@@ -46,6 +62,13 @@ export interface TransactionLog {
   stats(): LogStats
   /** Commits what was appended, then closes. */
   close(): Promise<void>
+}
+
+/** One step of a reader. Without records it says that the leader lives, or that another one leads. */
+export interface LogBatch {
+  readonly records: readonly LogRecord[]
+  /** Who led when this was read; undefined in a log that is not shared, or that nobody has claimed yet. */
+  readonly leader: Leader | undefined
 }
 
 export interface LogRecord {
@@ -70,7 +93,17 @@ export interface LogStats {
 
 /** The log can commit no more: a write or a sync failed, or the disk is full. */
 export class LogFailed extends Error {
-  override readonly name = 'LogFailed'
+  override readonly name: string = 'LogFailed'
+}
+
+/** Another process leads: nothing that this one has appended and that is not committed yet will be, or it is found out by reading. */
+export class Fenced extends LogFailed {
+  override readonly name = 'Fenced'
+}
+
+/** A claim was refused: there are records that the claimant does not know, or another one has claimed. */
+export class TailMoved extends Error {
+  override readonly name = 'TailMoved'
 }
 
 /** The record asked for has been trimmed away. */

@@ -12,6 +12,7 @@
 import { rebuilt } from '../dump/restore-work.ts'
 import { beforeMoveFlag, treeForm } from '../keyspace/entries.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
+import { ownDatabase } from '../keyspace/keyspace.ts'
 import type { FieldSource } from './field-source.ts'
 import type { HashForm } from './hash-operations.ts'
 import type { Mutator } from './mutator.ts'
@@ -36,6 +37,7 @@ import {
 } from './operations.ts'
 import { ReadFields } from './read-fields.ts'
 import { RecordReader } from './record-reader.ts'
+import { RecordUnreadable } from './record-unreadable.ts'
 import { keepTtl } from './string-operations.ts'
 
 /** Sees each mutation of a record without applying it. */
@@ -52,6 +54,8 @@ export interface MutationVisitor {
 export type BeforeEdit = (type: number, edit: number, db: number, key: Buffer, start: number, end: number, payload: RecordReader) => void
 
 export class Replay {
+  /** Whether a record was applied that changes the server's own database; set back by whoever asks. */
+  changedOwn = false
   /** What an edit changes must be resident when it is applied, as the edits before it in the record have left the collection. */
   beforeEdit: BeforeEdit | undefined
   readonly #keyspace: Keyspace
@@ -120,7 +124,7 @@ export class Replay {
     reader.open(payload, 0, payload.length)
     const version = reader.byte()
     if (version !== recordVersion)
-      throw new Error(`log record of version ${version}: written by ${version < recordVersion ? 'an older' : 'a newer'} Moraine`)
+      throw new RecordUnreadable(`log record of version ${version}: written by ${version < recordVersion ? 'an older' : 'a newer'} Moraine`)
     return reader
   }
 
@@ -134,6 +138,7 @@ export class Replay {
     while (reader.at < reader.end) {
       const operation = reader.byte()
       const db = reader.byte()
+      if (db === ownDatabase) this.changedOwn = true
       this.#targetDbs[count] = -1
       if (operation === flushOp) {
         const { flushedLsn } = keyspace.databases[db]
@@ -185,8 +190,8 @@ export class Replay {
     } else if (operation === expireOp) reader.u48()
     else if (operation === appendOp) reader.range()
     else if (operation === editOp) {
-      reader.byte()
-      reader.byte()
+      // Before anything of the record is applied.
+      this.#mutator.types.edit(reader.byte(), reader.byte())
       reader.range()
     } else if (operation === setRangeOp) {
       reader.varint()
@@ -200,7 +205,9 @@ export class Replay {
       reader.byte()
       reader.u32()
       reader.range()
-    } else if (operation !== deleteOp) throw new Error(`log record holds an unknown operation ${operation}: written by a newer Moraine`)
+    } else if (operation !== deleteOp) {
+      throw new RecordUnreadable(`log record holds an unknown operation ${operation}: written by a newer Moraine`)
+    }
     return undefined
   }
 

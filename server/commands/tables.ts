@@ -40,6 +40,7 @@ import { pubsubCommands } from './pubsub.ts'
 import { replicationCommands } from './replication.ts'
 import { savingCommands } from './saving.ts'
 import { scriptingCommands } from './scripting.ts'
+import { shardCopyCommands } from './shard-copy.ts'
 import { slowlogCommands } from './slowlog.ts'
 import { transactionCommands } from './transactions.ts'
 import { waitingCommands } from './waiting.ts'
@@ -80,6 +81,7 @@ export const sessionTables = {
   ...moduleCommands,
   ...replicationCommands,
   ...memoryCommands,
+  ...shardCopyCommands,
   ...slowlogCommands,
   ...latencyCommands,
   ...savingCommands,

@@ -4,6 +4,7 @@
  */
 import { acceptedSettings } from './accepted-settings.ts'
 import { interpreterSettings, logSettings, metricsSettings, tierSettings } from './moraine-settings.ts'
+import { replicationSettings } from './replication-settings.ts'
 import { durabilitySettings, memorySettings, networkSettings, observationSettings, scriptSettings } from './server-settings.ts'
 import type { Setting } from './setting.ts'
 
@@ -13,6 +14,7 @@ export const settingGroups = {
   Memory: memorySettings,
   Tier: tierSettings,
   Durability: { ...durabilitySettings, ...logSettings },
+  Replication: replicationSettings,
   Scripts: { ...scriptSettings, ...interpreterSettings },
   Observation: { ...observationSettings, ...metricsSettings },
   'Accepted without effect': acceptedSettings,
@@ -24,6 +26,7 @@ export const settings = {
   ...tierSettings,
   ...durabilitySettings,
   ...logSettings,
+  ...replicationSettings,
   ...scriptSettings,
   ...interpreterSettings,
   ...observationSettings,

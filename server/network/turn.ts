@@ -49,6 +49,8 @@ export class Turn {
     return this.#held.length
   }
 
+  /** Set by the owner. Whether what was answered before this time may leave; if not, its connections are closed by now. */
+  mayAnswer: (nowMs: number) => boolean = () => true
   /** Set by the owner. Called when the first work of a turn arrives. */
   onBegin: () => void = () => undefined
 
@@ -100,7 +102,7 @@ export class Turn {
 
   /** The log has committed up to `committed`: sends what waited for it, now. */
   released(committed: number): void {
-    if (committed <= this.committed) return
+    if (committed <= this.committed || !this.mayAnswer(this.#clock.monotonicMs())) return
     this.committed = committed
     const held = this.#held
     let kept = 0
@@ -127,6 +129,7 @@ export class Turn {
     this.nowMs = this.#clock.monotonicMs()
     this.reachedMs = this.nowMs
     for (const hook of this.#hooks) hook()
+    this.mayAnswer(this.nowMs)
     const flushing = this.#dirty
     this.#dirty = this.#flushing
     this.#flushing = flushing

@@ -12,6 +12,7 @@ import type { Config } from '../config/config.ts'
 import type { Log } from '../logging.ts'
 import { isOperatingFailure } from './operating-failure.ts'
 import type { Shard } from './shard.ts'
+import { newestLsn } from './shard.ts'
 import { StorageTrouble } from './storage-trouble.ts'
 
 const tickMs = 100
@@ -37,6 +38,8 @@ export class Maintenance {
   activeExpiry = true
   /** Whether keys may expire and be evicted. */
   mayChange = true
+  /** Another node says what expires and what is evicted. */
+  follows = false
   evictedKeys = 0
   checkpoints = 0
   checkpointFailures = 0
@@ -71,7 +74,7 @@ export class Maintenance {
     this.#log = log
     this.trouble = new StorageTrouble(clock, log)
     this.#lastAttemptMs = clock.monotonicMs()
-    this.#writtenAtCheckpoint = -shard.recoveredBytes
+    this.#writtenAtCheckpoint = 0
   }
 
   /** Share of expired keys that are still there, as the last walk found it. */
@@ -178,7 +181,7 @@ export class Maintenance {
 
   /** One slice of expiry; goes on in the next turn while most of what it sees has expired. */
   #expire(): void {
-    if (this.#stopped || !this.mayChange) return
+    if (this.#stopped || !this.mayChange || this.follows) return
     const { primary } = this.#shard
     const until = this.#clock.monotonicMs() + sliceMs
     let looked = 0
@@ -212,7 +215,7 @@ export class Maintenance {
     this.#fetchesDue = true
     tier.fetchTo(set, (failure) => {
       this.#fetchesDue = false
-      if (this.#stopped || !this.mayChange) return
+      if (this.#stopped || !this.mayChange || this.follows) return
       if (failure !== undefined) {
         this.#fetchDueAgainAtMs = this.#clock.monotonicMs() + retryMs
         this.#log.warn('Hashes of which fields have expired cannot be read', { error: failure.message })
@@ -247,7 +250,7 @@ export class Maintenance {
   /** Deletes keys as `maxmemory-policy` says, until memory suffices or a millisecond has passed. */
   #evict(): void {
     const policy = this.#config.values['maxmemory-policy']
-    if (policy === 'noeviction' || !this.mayChange) return
+    if (policy === 'noeviction' || !this.mayChange || this.follows) return
     const { primary, budget } = this.#shard
     const until = this.#clock.monotonicMs() + sliceMs
     const samples = this.#config.values['maxmemory-samples']
@@ -308,16 +311,21 @@ export class Maintenance {
   }
 
   #checkpointIsDue(): boolean {
-    const { checkpointer, log, tier } = this.#shard
+    const { checkpointer, tier } = this.#shard
     if (checkpointer === undefined) return false
     if (this.#wanted.length > 0) return true
     if (!this.mayChange || this.#clock.monotonicMs() < this.#checkpointAgainAtMs) return false
     if (this.trouble.failure !== undefined) return true
-    if (log.appended === checkpointer.lastLsn) return false
+    if (newestLsn(this.#shard) === checkpointer.lastLsn) return false
     if (tier.staleIds.length > staleIdsMax) return true
-    if (log.stats().writtenBytes - this.#writtenAtCheckpoint > Number(this.#config.values['checkpoint-log-bytes'])) return true
+    if (this.#logBytes() - this.#writtenAtCheckpoint > Number(this.#config.values['checkpoint-log-bytes'])) return true
     const intervalMs = this.#config.values['checkpoint-interval-seconds'] * 1000
     return intervalMs > 0 && this.#clock.monotonicMs() - this.#lastAttemptMs > intervalMs
+  }
+
+  /** Of the records that a restart would have to replay, and of those before the last checkpoint. */
+  #logBytes(): number {
+    return this.#shard.log.stats().writtenBytes + this.#shard.replay.bytes
   }
 
   async #runCheckpoint(): Promise<void> {
@@ -325,7 +333,7 @@ export class Maintenance {
     this.#wanted = []
     this.#lastAttemptMs = this.#clock.monotonicMs()
     this.checkpointRunning = true
-    const { writtenBytes } = this.#shard.log.stats()
+    const writtenBytes = this.#logBytes()
     try {
       const result = await (this.#shard.checkpointer as NonNullable<Shard['checkpointer']>).run()
       this.checkpoints++

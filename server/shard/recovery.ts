@@ -15,7 +15,7 @@ import type { FileSystem } from '../../storage/file-system.ts'
 import type { IdList } from '../../storage/id-list.ts'
 import { KeyspaceRestore } from '../../storage/restore.ts'
 import type { Tier } from '../../storage/tier.ts'
-import type { TransactionLog } from '../../wal/transaction-log.ts'
+import type { LogRecord, TransactionLog } from '../../wal/transaction-log.ts'
 import type { StartProgress } from '../progress.ts'
 
 const sliceMs = 5
@@ -52,16 +52,20 @@ export async function restoreCatalog(
   return { marker: reader.marker, end: reader.end, freedIds: restore.freedIds }
 }
 
+/** Applies the log's records to the shard, in order: at the start, and for as long as another process leads. */
 export class LogReplay {
+  /** LSN of the newest record that is in the keyspace. */
+  applied: number
+  /** Of the records that were applied. */
+  bytes = 0
   readonly #mutator: Mutator
   readonly #tier: Tier
   readonly #replay: Replay
   readonly #wants: ReplayWants
   readonly #cold: ColdCollector
-  /** Of the records that `run` applied. */
-  bytes = 0
 
-  constructor(keyspace: Keyspace, mutator: Mutator, tier: Tier) {
+  constructor(keyspace: Keyspace, mutator: Mutator, tier: Tier, applied: number) {
+    this.applied = applied
     this.#mutator = mutator
     this.#tier = tier
     this.#replay = new Replay(keyspace, mutator)
@@ -80,43 +84,103 @@ export class LogReplay {
     }
   }
 
-  /** Applies every committed record after `after`. `makeRoom` is awaited between batches. Returns how many there were. */
-  async run(log: TransactionLog, after: number, clock: Clock, progress: StartProgress, makeRoom: () => Promise<void>): Promise<number> {
-    const total = log.committed - after
+  /** Applies every record that is committed now. `makeRoom` is awaited between batches. Returns how many there were. */
+  async run(log: TransactionLog, clock: Clock, progress: StartProgress, makeRoom: () => Promise<void>): Promise<number> {
+    const { committed } = log
+    const total = committed - this.applied
     if (total <= 0) return 0
     const shown = progress('log', total, 'records')
-    const wasRecording = this.#mutator.recording
-    this.#mutator.recording = false
-    let records = 0
-    let until = clock.monotonicMs() + sliceMs
-    for await (const batch of log.read(after)) {
-      for (const { lsn, payload } of batch) {
-        let cold = this.#coldOf(payload)
-        // What has come may tell what else is wanted.
-        while (cold !== undefined) {
-          await this.#tier.fetch(cold)
-          this.#tier.admit(cold)
-          cold = this.#coldOf(payload)
-        }
-        this.#replay.apply(lsn, payload)
-        this.#tier.settle()
-        records++
-        this.bytes += payload.length
-        if ((records & 63) !== 0 || clock.monotonicMs() < until) continue
-        shown.update(records)
-        await makeRoom()
-        await new Promise<void>((resolve) => clock.afterTurn(resolve))
-        until = clock.monotonicMs() + sliceMs
+    const left = (): number => committed - this.applied
+    const slices = new ReplaySlices(clock, async () => {
+      shown.update(total - left())
+      await makeRoom()
+    })
+    for await (const { records } of log.read(this.applied)) {
+      for (const record of records) {
+        const waiting = this.apply(record)
+        if (waiting !== undefined) await waiting
+        if (slices.isOver(this.applied)) await slices.next()
       }
+      if (left() <= 0) break
     }
-    this.#mutator.recording = wasRecording
-    shown.update(records)
+    shown.update(total)
     shown.finish()
-    return records
+    return total
+  }
+
+  /** Reads together what is cold of that which these records change in part, as far as can be told before any of them is applied. */
+  readAhead(records: readonly LogRecord[]): Promise<void> | undefined {
+    if (!this.#tier.hasCold) return undefined
+    for (const { payload } of records) this.#wants.visit(payload, this.#cold)
+    const cold = this.#cold.take()
+    return cold === undefined ? undefined : this.#fetch(cold)
+  }
+
+  /** Whether a record was applied, since this was asked last, that changes what the server keeps for itself: its functions. */
+  takeOwnChange(): boolean {
+    const changed = this.#replay.changedOwn
+    this.#replay.changedOwn = false
+    return changed
+  }
+
+  /** Applies the next record: at once, or when what is cold of that which it changes in part has been read. */
+  apply(record: LogRecord): Promise<void> | undefined {
+    const cold = this.#coldOf(record.payload)
+    if (cold !== undefined) return this.#applyCold(record, cold)
+    this.#applyNow(record)
+    return undefined
+  }
+
+  async #applyCold(record: LogRecord, first: ColdSet): Promise<void> {
+    // What has come may tell what else is wanted.
+    for (let cold: ColdSet | undefined = first; cold !== undefined; cold = this.#coldOf(record.payload)) {
+      await this.#fetch(cold)
+    }
+    this.#applyNow(record)
+  }
+
+  async #fetch(cold: ColdSet): Promise<void> {
+    await this.#tier.fetch(cold)
+    this.#tier.admit(cold)
+  }
+
+  #applyNow({ lsn, payload }: LogRecord): void {
+    const mutator = this.#mutator
+    const { recording } = mutator
+    mutator.recording = false
+    this.#replay.apply(lsn, payload)
+    mutator.recording = recording
+    this.#tier.settle()
+    this.applied = lsn
+    this.bytes += payload.length
   }
 
   #coldOf(payload: Buffer): ColdSet | undefined {
     if (this.#tier.hasCold) this.#wants.visit(payload, this.#cold)
     return this.#cold.take()
+  }
+}
+
+/** Lets others have their turn while many records are applied. */
+export class ReplaySlices {
+  readonly #clock: Clock
+  readonly #between: () => Promise<void>
+  #until: number
+
+  constructor(clock: Clock, between: () => Promise<void>) {
+    this.#clock = clock
+    this.#between = between
+    this.#until = clock.monotonicMs() + sliceMs
+  }
+
+  /** Cheap: the clock is read at one LSN in 64. */
+  isOver(lsn: number): boolean {
+    return (lsn & 63) === 0 && this.#clock.monotonicMs() >= this.#until
+  }
+
+  async next(): Promise<void> {
+    await this.#between()
+    await new Promise<void>((resolve) => this.#clock.afterTurn(resolve))
+    this.#until = this.#clock.monotonicMs() + sliceMs
   }
 }

@@ -13,6 +13,7 @@ import type { ValueCodec } from '../../storage/value-codec.ts'
 import type { WriteOut } from '../../storage/write-out.ts'
 import type { TransactionLog } from '../../wal/transaction-log.ts'
 import type { CommitWaiters } from './commit-waiters.ts'
+import type { LogReplay } from './recovery.ts'
 
 export interface ShardState {
   readonly keyspace: Keyspace
@@ -20,6 +21,8 @@ export interface ShardState {
   readonly tier: Tier
   /** Knows how far it has come: `appended`, `committed`. */
   readonly log: TransactionLog
+  /** Knows how far the keyspace has come with what others have appended. */
+  readonly replay: LogReplay
   readonly waiters: CommitWaiters
   readonly budget: MemoryBudget
   readonly codec: ValueCodec

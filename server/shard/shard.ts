@@ -28,6 +28,7 @@ import { Primary } from './primary.ts'
 import type { Restored } from './recovery.ts'
 import { LogReplay, restoreCatalog } from './recovery.ts'
 import type { ShardState } from './shard-state.ts'
+import { TooFarBehind } from './too-far-behind.ts'
 
 /** Memory that the log's buffers may take. */
 const logBytes = 4 * 1024 * 1024
@@ -46,6 +47,8 @@ export interface ShardOptions {
   /** Hears how long each cold read took. */
   readonly coldReadMs: (ms: number) => void
   readonly sizes?: Sizes
+  /** How long a log that is shared may be out of reach; for ever unless told. */
+  readonly patienceMs?: number
 }
 
 /** Closes one thing that is open. */
@@ -86,8 +89,9 @@ async function openState(options: ShardOptions, opened: Close[]): Promise<ShardS
   opened.push(() => store?.close())
   const tier = new Tier(keyspace, store, codec, clock, tierSettings(values), coldReadMs)
   const restored = durable ? await restoreCatalog(files, directory, keyspace, tier, progress) : undefined
-  const log = durable ? await openLog(ports, values, sizes, restored?.marker.logId, restored?.marker.checkpointLsn ?? 0) : new NoLog()
+  const log = durable ? await openLog(options, restored?.marker.logId, restored?.marker.checkpointLsn ?? 0) : new NoLog()
   opened.push(() => log.close())
+  await requireContinuity(log, restored?.marker.checkpointLsn ?? 0)
   const nextValueId = restored?.marker.nextValueId ?? 1
   if (store !== undefined) await store.clearFrom(nextValueId)
   if (restored !== undefined) tier.staleIds = restored.freedIds
@@ -113,8 +117,8 @@ async function openState(options: ShardOptions, opened: Close[]): Promise<ShardS
       await new Promise<void>((resolve) => clock.afterTurn(resolve))
     }
   }
-  const replay = new LogReplay(keyspace, mutator, tier)
-  const recoveredRecords = await replay.run(log, restored?.marker.checkpointLsn ?? 0, clock, progress, makeRoom)
+  const replay = new LogReplay(keyspace, mutator, tier, restored?.marker.checkpointLsn ?? 0)
+  const recoveredRecords = await replay.run(log, clock, progress, makeRoom)
   const checkpointer =
     catalog !== undefined && writeOut !== undefined && store !== undefined
       ? new Checkpointer({
@@ -127,12 +131,12 @@ async function openState(options: ShardOptions, opened: Close[]): Promise<ShardS
           directory,
           clock,
           lastLsn: restored?.marker.checkpointLsn ?? 0,
-          log: checkpointLog(log, waiters),
+          log: checkpointLog(log, replay, waiters),
           sizes,
         })
       : undefined
   const recovered = { recoveredRecords, recoveredBytes: replay.bytes, recoveryMs: clock.monotonicMs() - startMs }
-  return { keyspace, mutator, tier, log, waiters, budget, codec, store, writeOut, checkpointer, makeRoom, ...recovered }
+  return { keyspace, mutator, tier, log, replay, waiters, budget, codec, store, writeOut, checkpointer, makeRoom, ...recovered }
 }
 
 function openCatalogWriter(files: Ports['files'], directory: string, restored: Restored | undefined): Promise<CatalogWriter> {
@@ -184,7 +188,19 @@ export function budgetSettings(values: Values): MemoryBudget['settings'] {
   }
 }
 
-function openLog(ports: Ports, values: Values, sizes: Sizes, logId: Buffer | undefined, knownCommitted: number): Promise<LocalLog> {
+/** Where nodes share a log, it may have been trimmed beyond what this one has. */
+async function requireContinuity({ first, leadership, members }: TransactionLog, applied: number): Promise<void> {
+  if (leadership === undefined || first <= applied + 1) return
+  throw new TooFarBehind(applied, first, (await members?.all()) ?? new Map(), leadership.leader)
+}
+
+function openLog(
+  { ports, values, sizes = defaultSizes, patienceMs }: ShardOptions,
+  logId: Buffer | undefined,
+  knownCommitted: number,
+): Promise<TransactionLog> {
+  const known = { knownCommitted, ...(logId === undefined ? {} : { logId: logId.readBigUInt64LE() }) }
+  if (values.log !== 'local') return ports.openSharedLog({ ...known, ...(patienceMs === undefined ? {} : { patienceMs }) })
   const progress = { shown: undefined as ReturnType<Ports['progress']> | undefined }
   return LocalLog.open({
     files: ports.files,
@@ -195,8 +211,7 @@ function openLog(ports: Ports, values: Values, sizes: Sizes, logId: Buffer | und
     segmentBytes: Number(values['log-segment-bytes']),
     digestBytes: sizes.digestBytes,
     ...(sizes.recordBytesMax === undefined ? {} : { recordBytesMax: sizes.recordBytesMax }),
-    knownCommitted,
-    ...(logId === undefined ? {} : { logId: logId.readBigUInt64LE() }),
+    ...known,
     onProgress: (done, total) => {
       progress.shown ??= ports.progress('log scan', total, 'bytes')
       progress.shown.update(done)
@@ -205,12 +220,16 @@ function openLog(ports: Ports, values: Values, sizes: Sizes, logId: Buffer | und
   })
 }
 
-function checkpointLog(log: TransactionLog, waiters: CommitWaiters): ConstructorParameters<typeof Checkpointer>[0]['log'] {
+function checkpointLog(
+  log: TransactionLog,
+  replay: LogReplay,
+  waiters: CommitWaiters,
+): ConstructorParameters<typeof Checkpointer>[0]['log'] {
   const id = Buffer.alloc(8)
-  if (log instanceof LocalLog) id.writeBigUInt64LE(log.logId)
+  id.writeBigUInt64LE(log.logId)
   return {
     get appended() {
-      return log.appended
+      return newestLsn({ log, replay })
     },
     id,
     committed: (lsn) => {
@@ -218,8 +237,14 @@ function checkpointLog(log: TransactionLog, waiters: CommitWaiters): Constructor
       return waiters.wait(lsn)
     },
     sync: () => log.sync(),
-    trim: (upTo) => log.trim(upTo),
+    // Where others read the log, they may need what this node does not.
+    trim: async (upTo) => (log.leadership === undefined ? log.trim(upTo) : undefined),
   }
+}
+
+/** LSN of the newest record that is in the keyspace: one that was appended here, or that another process has appended and was applied. */
+export function newestLsn({ log, replay }: Pick<ShardState, 'log' | 'replay'>): number {
+  return log.leadership === undefined || log.leadership.epoch > 0 ? log.appended : replay.applied
 }
 
 /** `buffers` tells the memory of all that is neither data nor the store's. */

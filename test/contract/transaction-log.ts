@@ -31,11 +31,14 @@ export function committed(log: TransactionLog, lsn: number): Promise<void> {
   })
 }
 
-/** Every record above `after`, as text by LSN. */
+/** Every record above `after` that is committed now, as text by LSN. */
 export async function readAll(log: TransactionLog, after: number): Promise<[number, string][]> {
   const records: [number, string][] = []
+  const { committed } = log
+  if (after >= committed) return records
   for await (const batch of log.read(after)) {
-    for (const record of batch) records.push([record.lsn, record.payload.toString('latin1')])
+    for (const record of batch.records) records.push([record.lsn, record.payload.toString('latin1')])
+    if (after + records.length >= committed) break
   }
   return records
 }

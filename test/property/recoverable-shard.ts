@@ -119,7 +119,7 @@ export class RecoverableShard {
     )
     await files.makeDirectory('data')
     const restored = await restoreCatalog(files, 'data', keyspace, tier, noProgress)
-    const log = new MemoryLog(this.logDisk, { clock: this.#clock, schedule: (work) => this.#later(work) })
+    const log = MemoryLog.lead(this.logDisk, { clock: this.#clock, schedule: (work) => this.#later(work) })
     const waiters = new CommitWaiters(log.committed)
     log.onCommitted = (lsn) => {
       waiters.committed(lsn)
@@ -146,9 +146,8 @@ export class RecoverableShard {
       committed,
       sizes: tinySizes,
     })
-    await new LogReplay(keyspace, mutator, tier).run(
+    await new LogReplay(keyspace, mutator, tier, restored?.marker.checkpointLsn ?? 0).run(
       log,
-      restored?.marker.checkpointLsn ?? 0,
       this.#clock,
       noProgress,
       async () => undefined,

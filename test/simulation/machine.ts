@@ -10,6 +10,8 @@ import type { Ports } from '../../server/ports.ts'
 import { Server } from '../../server/server.ts'
 import { MemoryColdDisk, MemoryColdStore } from '../../storage/memory-cold-store.ts'
 import type { Sizes } from '../../storage/sizes.ts'
+import type { MemoryLogDisk } from '../../wal/memory-log.ts'
+import { MemoryLog } from '../../wal/memory-log.ts'
 import type { EventLoop, ProcessClock } from './event-loop.ts'
 import type { Observer } from './observer.ts'
 import { SimulatedDisk } from './simulated-disk.ts'
@@ -24,6 +26,10 @@ export interface MachineOptions {
   readonly sizes: Sizes
   /** Longest time that an operation of a disk takes. */
   readonly diskMsMax: number
+  /** The host's name; `server` unless told. */
+  readonly name?: string
+  /** The log that it shares with other machines, if it does. */
+  readonly sharedLog?: MemoryLogDisk
 }
 
 export class Machine {
@@ -48,6 +54,10 @@ export class Machine {
     this.disk = new SimulatedDisk(options.random, { schedule: (work) => this.#clock.after(this.#delayMs(), work) })
   }
 
+  get name(): string {
+    return this.#options.name ?? 'server'
+  }
+
   get isOff(): boolean {
     return this.disk.isOff
   }
@@ -62,7 +72,7 @@ export class Machine {
       clock: this.#clock,
       random,
       files: this.disk.mount(),
-      network: network.host('server'),
+      network: network.host(this.name),
       log: this.log,
       progress: () => ({ update: () => undefined, finish: () => undefined }),
       openColdStore: async (_directory, fresh) => {
@@ -77,6 +87,12 @@ export class Machine {
             this.openStores--
           },
         }
+      },
+      openSharedLog: async ({ knownCommitted }) => {
+        const { sharedLog } = this.#options
+        if (sharedLog === undefined) throw new Error('this machine shares no log')
+        if (sharedLog.committed < knownCommitted) throw new Error('the shared log has lost records')
+        return new MemoryLog(sharedLog, { clock: this.#clock, schedule: (work) => this.#clock.after(this.#delayMs(), work) })
       },
       residentBytes: () => 0,
     }
@@ -110,7 +126,7 @@ export class Machine {
   /** Loses power if it has it, decides what survives, and is ready to start again. */
   crash(): void {
     this.#clock.kill()
-    this.#options.network.crash('server')
+    this.#options.network.crash(this.name)
     this.#clock = this.#options.loop.process()
     this.disk.crash()
     this.coldDisk.crash(this.#options.random)

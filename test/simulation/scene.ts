@@ -121,12 +121,12 @@ export class Scene {
 
 export class PlainClient implements PipeOwner {
   closed = false
-  readonly #scene: Scene
+  readonly #scene: { readonly loop: EventLoop }
   readonly #pipe: Pipe
   readonly #decoder = new RespDecoder()
   #reply: string | undefined
 
-  constructor(scene: Scene, pipe: Pipe) {
+  constructor(scene: { readonly loop: EventLoop }, pipe: Pipe) {
     this.#scene = scene
     this.#pipe = pipe
     pipe.start(this)

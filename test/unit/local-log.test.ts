@@ -3,6 +3,7 @@ import type { LocalLogOptions } from '../../wal/local-log.ts'
 import { LocalLog } from '../../wal/local-log.ts'
 import { FrameHeader, logSeed } from '../../wal/record.ts'
 import { encodeSegmentHeader, SEGMENT_HEADER_BYTES } from '../../wal/segment.ts'
+import type { LogBatch } from '../../wal/transaction-log.ts'
 import { LogCorrupt, LogFailed } from '../../wal/transaction-log.ts'
 import { appendText, committed, readAll } from '../contract/transaction-log.ts'
 import { ManualClock } from '../simulation/manual-clock.ts'
@@ -199,18 +200,20 @@ describe('the segments of the local log', () => {
     const log = await open({ segmentBytes: 8 << 20 })
     await fill(log, 100, 100_000)
     const reading = log.read(0)[Symbol.asyncIterator]()
-    const batch: { done?: boolean; value: { lsn: number; payload: Buffer }[] } = await reading.next()
-    expect(batch.value.at(-1)!.lsn).toBeLessThan(30)
+    const { records }: LogBatch = (await reading.next()).value
+    expect(records.at(-1)!.lsn).toBeLessThan(30)
     await log.trim(90)
     expect(log.first).toBeGreaterThan(60)
     await fill(log, 200, 100_000)
-    expect(batch.value.map((record) => Number(record.payload.toString().split('.')[0]))).toEqual(batch.value.map((record) => record.lsn))
-    let last = batch.value.at(-1)!.lsn
-    for (let next = await reading.next(); !next.done; next = await reading.next()) {
-      expect(next.value[0]!.lsn).toBe(last + 1)
-      last = next.value.at(-1)!.lsn
+    expect(records.map((record) => Number(record.payload.toString().split('.')[0]))).toEqual(records.map((record) => record.lsn))
+    let last = records.at(-1)!.lsn
+    while (last < 300) {
+      const next: LogBatch = (await reading.next()).value
+      expect(next.records[0]!.lsn).toBe(last + 1)
+      last = next.records.at(-1)!.lsn
     }
-    expect(last).toBe(100)
+    expect(last).toBe(300)
+    await reading.return?.(undefined)
   })
 
   it('tells a reader whose next segment has been trimmed', async () => {

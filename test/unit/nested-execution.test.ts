@@ -41,7 +41,7 @@ function fixture(outer: (x: Execution, call: (database: number, ...words: string
   const keyspace = new Keyspace(random, noObserver)
   const mutator = new Mutator(keyspace)
   const disk = new MemoryLogDisk()
-  const log = new MemoryLog(disk, { clock: new ManualClock() })
+  const log = MemoryLog.lead(disk, { clock: new ManualClock() })
   const primary = new Primary({ keyspace, mutator, log, tier: {} as Tier }, random, limits)
   primary.tick(now)
   const row = (handler: (x: Execution) => void): EngineCommand =>

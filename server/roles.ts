@@ -1,0 +1,302 @@
+/**
+ * Which part this node has: a primary executes what clients ask for and appends what it changes; a replica applies what the
+ * primary has committed. A node whose log is its own is a primary for ever. Where nodes share a log each begins as a
+ * replica, and becomes the primary by claiming the log, when it has not heard of one for longer than a lease, or was asked to.
+ *
+ * A primary that another one has fenced, or whose lease has run out, answers nobody from that moment on: its clients are
+ * closed, what it had not committed is dropped with the shard, and the shard that is opened in its place follows.
+ */
+import { deleteUnfinished, hasUnfinished } from '../engine/commands/unfinished.ts'
+import { RecordUnreadable } from '../engine/mutation/record-unreadable.ts'
+import type { Random } from '../engine/random.ts'
+import type { Clock, Timer } from '../storage/clock.ts'
+import type { Leader } from '../wal/leadership.ts'
+import { LogTrimmed, TailMoved } from '../wal/transaction-log.ts'
+import type { Config } from './config/config.ts'
+import type { Log } from './logging.ts'
+import type { Claim } from './shard/claim.ts'
+import { decodeClaim, encodeClaim } from './shard/claim.ts'
+import { claimAfterLeases, Lease } from './shard/lease.ts'
+import type { Maintenance } from './shard/maintenance.ts'
+import { Replica } from './shard/replica.ts'
+import type { Shard } from './shard/shard.ts'
+import { moraineVersion } from './version.ts'
+
+const readOnly = "READONLY You can't write against a read only replica."
+const pollsPerLease = 10
+const reopenAfterMs = 1000
+
+export type Role = 'primary' | 'replica'
+
+export interface RoleHost {
+  readonly clock: Clock
+  readonly config: Config
+  readonly log: Log
+  readonly maintenance: Maintenance
+  /** This node among those that share the log. */
+  readonly nodeId: string
+  readonly random: Random
+  /** Where clients reach this node. */
+  readonly announced: { readonly host: string; readonly port: number }
+  /** The primary has given a sign of life. */
+  signed(): void
+  /** A record that the primary has committed was applied. */
+  applied(shard: Shard, lsn: number): void
+  /** Closes all clients, and drops what a script of theirs has begun: what they were promised may not be kept. */
+  closeClients(): void
+  /** Tells the clients that wait for keys that there will be none here. */
+  unblockClients(): void
+  /** Opens the shard anew, without what was not committed. */
+  dropUncommitted(): Promise<void>
+  /** The functions are to be as they are in the data now. */
+  restoreLibraries(shard: Shard): Promise<void>
+}
+
+export class Roles {
+  role: Role = 'primary'
+  /** The primary as this node knows it; undefined before it has heard of one, and where nodes share nothing. */
+  primary: Claim | undefined
+  /** Why a replica cannot follow; undefined while it can. */
+  failure: Error | undefined
+  /** How often the part has changed since the start. */
+  changes = 0
+  readonly #host: RoleHost
+  #shard: Shard | undefined
+  #lease: Lease | undefined
+  #replica: Replica | undefined
+  #timer: Timer | undefined
+  #claiming = false
+  /** Has led and does not any more: others should try first. */
+  #failedToLead = false
+  #stopped = false
+  /** Drawn anew for each leader, so that two replicas seldom claim at once. */
+  #patience = 0
+
+  constructor(host: RoleHost) {
+    this.#host = host
+  }
+
+  /** Why this node takes no writes; undefined when it does. */
+  get writeRefusal(): string | undefined {
+    return this.role === 'primary' ? undefined : readOnly
+  }
+
+  /** When the log was last heard to have a leader that lives, by the monotonic clock; undefined on a primary. */
+  get heardMs(): number | undefined {
+    return this.#replica?.heardMs
+  }
+
+  /** Whether a replica hears of a primary. */
+  get isLinkUp(): boolean {
+    const { clock, config } = this.#host
+    return (
+      this.failure === undefined &&
+      this.primary !== undefined &&
+      this.heardMs !== undefined &&
+      clock.monotonicMs() - this.heardMs < config.values['leader-lease-ms']
+    )
+  }
+
+  /** Serves from a shard: as its primary if nobody else can be, else as a replica. */
+  connect(shard: Shard): void {
+    const { leadership } = shard.log
+    this.#shard = shard
+    if (leadership === undefined) {
+      this.#lead(shard)
+      return
+    }
+    this.#follow(shard, leadership.leader)
+  }
+
+  /** The shard serves no more. */
+  async disconnect(): Promise<void> {
+    this.#timer?.cancel()
+    this.#lease?.stop()
+    this.#lease = undefined
+    await this.#replica?.stop()
+    this.#replica = undefined
+    this.#shard = undefined
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true
+    await this.disconnect()
+  }
+
+  /** Whether replies may leave that were made before `nowMs`. When not, nothing will leave any more, and the clients are closed. */
+  mayAnswer(nowMs: number): boolean {
+    if (this.#lease === undefined || this.#lease.holds(nowMs)) return true
+    this.demote('the lease has run out: the log has not heard this node for too long')
+    return false
+  }
+
+  /** This node is the primary no longer, and did not choose so. */
+  demote(reason: string): void {
+    if (this.role !== 'primary') return
+    const host = this.#host
+    host.log.warn('This node is no longer the primary', { reason })
+    this.role = 'replica'
+    this.#failedToLead = true
+    this.changes++
+    this.#lease?.stop()
+    this.#lease = undefined
+    host.maintenance.follows = true
+    if (this.#shard !== undefined) this.#shard.primary.x.deletesExpired = false
+    host.closeClients()
+    this.#openAnew()
+  }
+
+  /** Until it succeeds: the log may be out of reach, which is why this node does not lead any more. */
+  #openAnew(): void {
+    const { clock, log, dropUncommitted } = this.#host
+    dropUncommitted().catch((failure: Error) => {
+      if (this.#stopped) return
+      log.error('The shard could not be opened again; it will be tried again', { error: failure })
+      clock.after(reopenAfterMs, () => {
+        if (!this.#stopped) this.#openAnew()
+      })
+    })
+  }
+
+  /**
+   * Gives the lead to another node, `successor` if it is one: everything that was appended is committed first, and this node follows from
+   * then on, with the shard as it is. Writes are held back by the caller. Rejects when that is not known to have happened.
+   */
+  async handOver(successor: string): Promise<void> {
+    const shard = this.#shard
+    const leadership = shard?.log.leadership
+    if (shard === undefined || leadership === undefined || this.role !== 'primary') throw new Error('this node leads no shared log')
+    const { leader } = leadership
+    // No answer may leave any more that others could contradict.
+    await leadership.release(Buffer.from(successor))
+    if (this.#shard !== shard) return
+    this.#lease?.stop()
+    this.#lease = undefined
+    this.changes++
+    shard.replay.applied = shard.log.committed
+    this.#failedToLead = true
+    this.#host.unblockClients()
+    this.#host.log.info('This node has handed over the lead', { successor })
+    this.#follow(shard, leader)
+  }
+
+  #follow(shard: Shard, leader: Leader | undefined): void {
+    const host = this.#host
+    this.role = 'replica'
+    this.failure = undefined
+    shard.primary.x.deletesExpired = false
+    host.maintenance.follows = true
+    const replica = new Replica(shard, host.clock)
+    this.#replica = replica
+    // Whoever led when the log was opened may lead still.
+    replica.leader = leader
+    this.primary = leader === undefined ? undefined : decodeClaim(leader.claim)
+    replica.onApplied = (lsn) => host.applied(shard, lsn)
+    replica.onLeader = (heard) => this.#hearOf(heard)
+    replica.onSign = () => host.signed()
+    replica.onOwnChange = () => host.restoreLibraries(shard)
+    replica.onFailed = (failure) => this.#cannotFollow(failure)
+    replica.start()
+    this.#drawPatience()
+    this.#watch()
+  }
+
+  /** A replica that the log has been trimmed before starts again from a copy; another failure only a person can mend. */
+  #cannotFollow(failure: Error): void {
+    this.failure = failure
+    const { log } = this.#host
+    if (failure instanceof LogTrimmed) {
+      log.warn('This replica is too far behind the log', { error: failure })
+      this.#host.closeClients()
+      this.#openAnew()
+      return
+    }
+    const text = failure instanceof RecordUnreadable ? 'The primary writes what this version cannot read: upgrade this node.' : ''
+    log.error(`This replica can follow no longer: it shows what it has, and will not lead. ${text}`.trimEnd(), {
+      error: failure,
+      version: moraineVersion,
+      primary: this.primary?.version,
+    })
+  }
+
+  #hearOf(leader: Leader): void {
+    this.primary = decodeClaim(leader.claim)
+    this.#drawPatience()
+    if (leader.released !== undefined) this.#considerClaim()
+  }
+
+  #drawPatience(): void {
+    this.#patience = (this.#host.random.nextUint32() % 1000) / 1000 / 4
+  }
+
+  #watch(): void {
+    this.#timer = this.#host.clock.after(this.#host.config.values['leader-lease-ms'] / pollsPerLease, () => {
+      this.#considerClaim()
+      if (this.#replica !== undefined) this.#watch()
+    })
+  }
+
+  #considerClaim(): void {
+    const shard = this.#shard
+    const replica = this.#replica
+    if (shard === undefined || replica === undefined || this.#claiming || this.#stopped) return
+    if (this.failure !== undefined || !this.#isDue(replica)) return
+    this.#claiming = true
+    this.#claim(shard, replica).finally(() => {
+      this.#claiming = false
+    })
+  }
+
+  /** Whether nobody leads any more, as far as one can tell from here. */
+  #isDue({ leader, heardMs }: Replica): boolean {
+    const { nodeId, clock, config } = this.#host
+    const silentMs = clock.monotonicMs() - heardMs
+    const leaseMs = Math.max(config.values['leader-lease-ms'], this.primary?.leaseMs ?? 0)
+    const waitMs = leaseMs * (claimAfterLeases + this.#patience)
+    if (leader === undefined) return silentMs > leaseMs * this.#patience
+    const { released } = leader
+    // It was this very process, before it opened its data anew.
+    if (this.primary?.node === nodeId && !this.#failedToLead) return true
+    if (released === undefined) return silentMs > waitMs
+    const successor = released.toString()
+    return successor === '' || successor === nodeId || silentMs > leaseMs / 2
+  }
+
+  async #claim(shard: Shard, replica: Replica): Promise<void> {
+    const { config, announced, nodeId, log, clock } = this.#host
+    const claim: Claim = { node: nodeId, ...announced, leaseMs: config.values['leader-lease-ms'], version: moraineVersion }
+    try {
+      await shard.log.leadership?.claim(shard.replay.applied, encodeClaim(claim))
+    } catch (failure) {
+      // Whoever has moved the tail is alive.
+      replica.heardMs = clock.monotonicMs()
+      this.#drawPatience()
+      if (!(failure instanceof TailMoved)) log.warn('The leadership could not be claimed', { error: failure as Error })
+      return
+    }
+    if (this.#shard !== shard) return
+    this.primary = claim
+    this.#timer?.cancel()
+    this.#replica = undefined
+    await replica.stop()
+    await this.#host.restoreLibraries(shard)
+    if (this.#shard === shard) this.#lead(shard)
+  }
+
+  #lead(shard: Shard): void {
+    const host = this.#host
+    const { log, primary, keyspace } = shard
+    const { leadership } = log
+    this.role = 'primary'
+    this.#failedToLead = false
+    primary.x.deletesExpired = true
+    host.maintenance.follows = false
+    if (leadership !== undefined) {
+      this.changes++
+      host.log.info('This node is the primary now', { epoch: leadership.epoch, lsn: log.appended })
+      this.#lease = new Lease(leadership, host.clock, host.config.values['leader-lease-ms'])
+      this.#lease.keep(() => this.mayAnswer(host.clock.monotonicMs()))
+    }
+    if (hasUnfinished(keyspace)) primary.change(deleteUnfinished)
+  }
+}

@@ -1,0 +1,287 @@
+/** What every transaction log that several processes share must do, beside what every log must. */
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { LogBatch, TransactionLog } from '../../wal/transaction-log.ts'
+import { Fenced, LogFailed, TailMoved } from '../../wal/transaction-log.ts'
+import { appendText, committed, readAll } from './transaction-log.ts'
+
+export interface SharedLogUnderTest {
+  /** Opens the log as one more process does; it reads, and has not claimed. */
+  open(): Promise<TransactionLog>
+  stop(): Promise<void>
+}
+
+const claimOf = (text: string): Buffer => Buffer.from(text)
+
+export function sharedLogSuite(name: string, make: () => Promise<SharedLogUnderTest>): void {
+  describe(`shared transaction log: ${name}`, () => {
+    let under: SharedLogUnderTest
+    const opened: TransactionLog[] = []
+
+    async function open(): Promise<TransactionLog> {
+      const log = await under.open()
+      opened.push(log)
+      return log
+    }
+
+    /** Opens the log and claims it. */
+    async function lead(text = 'leader'): Promise<TransactionLog> {
+      const log = await open()
+      await leadershipOf(log).claim(log.committed, claimOf(text))
+      return log
+    }
+
+    beforeEach(async () => {
+      under = await make()
+    })
+
+    afterEach(async () => {
+      for (const log of opened.splice(0)) await log.close().catch(() => undefined)
+      await under.stop()
+    })
+
+    it('takes no record from who has not claimed it', async () => {
+      const log = await open()
+      expect(leadershipOf(log).epoch).toBe(0)
+      expect(() => appendText(log, 'x')).toThrow(LogFailed)
+    })
+
+    it('goes to one of several claimants, each later claim to a higher epoch', async () => {
+      const logs = [await open(), await open(), await open()]
+      const outcomes = await Promise.allSettled(logs.map((log, i) => leadershipOf(log).claim(0, claimOf(`claimant ${i}`))))
+      const won = outcomes.flatMap(({ status }, i) => (status === 'fulfilled' ? [i] : []))
+      expect(won.length).toBeGreaterThan(0)
+      for (const outcome of outcomes) if (outcome.status === 'rejected') expect(outcome.reason).toBeInstanceOf(TailMoved)
+      const epochs = won.map((i) => leadershipOf(logs[i]!).epoch)
+      expect(new Set(epochs).size).toBe(epochs.length)
+      // Whoever claimed before the last one is fenced by now.
+      const leader = logs[won[epochs.indexOf(Math.max(...epochs))]!]!
+      appendText(leader, 'mine')
+      await committed(leader, 1)
+      for (const i of won) {
+        if (logs[i] !== leader) await expect(commits(logs[i]!, 'not mine')).rejects.toThrow(Fenced)
+      }
+      expect(await readAll(await open(), 0)).toEqual([[1, 'mine']])
+    })
+
+    it('is refused to who has not read all of it', async () => {
+      const behind = await open()
+      const leader = await lead()
+      await commits(leader, 'unread')
+      await expect(leadershipOf(behind).claim(0, claimOf('behind'))).rejects.toThrow(TailMoved)
+      await expect(leadershipOf(behind).claim(5, claimOf('ahead'))).rejects.toThrow(TailMoved)
+      await commits(leader, 'still mine')
+      expect((await nextBatch(behind, 0)).records.map(({ lsn }) => lsn)[0]).toBe(1)
+    })
+
+    it('fences who led before: what it appends is never committed', async () => {
+      const former = await lead('former')
+      await commits(former, 'kept')
+      const next = await open()
+      await until(next, 0, (batch) => batch.records.some(({ lsn }) => lsn === 1))
+      await leadershipOf(next).claim(1, claimOf('next'))
+      expect(leadershipOf(next).epoch).toBeGreaterThan(leadershipOf(former).epoch)
+      const outcome = commits(former, 'lost')
+      await expect(outcome).rejects.toThrow(Fenced)
+      expect(former.committed).toBe(1)
+      expect(() => appendText(former, 'too late')).toThrow(Fenced)
+      await commits(next, 'of the next')
+      expect(await readAll(await open(), 0)).toEqual([
+        [1, 'kept'],
+        [2, 'of the next'],
+      ])
+    })
+
+    it('fences an idle leader when it renews', async () => {
+      const former = await lead()
+      const next = await open()
+      const fenced = new Promise((resolve) => {
+        former.onFailed = resolve
+      })
+      await leadershipOf(next).claim(0, claimOf('next'))
+      leadershipOf(former).renew()
+      expect(await fenced).toBeInstanceOf(Fenced)
+    })
+
+    it('either has what was on its way when another one claimed, and that one knows, or never will', async () => {
+      for (let round = 0; round < 5; round++) {
+        const former = await lead()
+        const before = former.committed
+        const next = await open()
+        appendText(former, `on its way ${round}`)
+        let failed: Error | undefined
+        former.onFailed = (failure) => {
+          failed = failure
+        }
+        former.flush()
+        const won = await leadershipOf(next)
+          .claim(before, claimOf('next'))
+          .then(
+            () => true,
+            (failure: Error) => {
+              expect(failure).toBeInstanceOf(TailMoved)
+              return false
+            },
+          )
+        if (won) {
+          await commits(next, `of the next ${round}`)
+          leadershipOf(former).renew()
+          await eventually(() => failed !== undefined)
+          expect(former.committed).toBe(before)
+        } else {
+          await eventually(() => former.committed === before + 1)
+          expect(failed).toBeUndefined()
+        }
+        const last = (await readAll(await open(), before)).map(([, text]) => text)
+        expect(last).toEqual([won ? `of the next ${round}` : `on its way ${round}`])
+        for (const log of opened.splice(0)) await log.close().catch(() => undefined)
+      }
+    })
+
+    it('is read while it grows, in order and whole, from any place', async () => {
+      const leader = await lead()
+      const followers = [await open(), await open()]
+      const total = 400
+      const reading = followers.map(async (log, i) => {
+        const after = i * 50
+        const lsns: number[] = []
+        await until(log, after, (batch) => {
+          for (const { lsn, payload } of batch.records) {
+            expect(payload.toString()).toBe(textOf(lsn))
+            lsns.push(lsn)
+          }
+          return lsns.at(-1) === total
+        })
+        expect(lsns).toEqual(Array.from({ length: total - after }, (_, k) => after + 1 + k))
+      })
+      for (let lsn = 1; lsn <= total; ) {
+        for (let i = 0; i < 37 && lsn <= total; i++, lsn++) appendText(leader, textOf(lsn))
+        await committed(leader, leader.appended)
+      }
+      await Promise.all(reading)
+    })
+
+    it('shows followers nothing that is not committed, and large records whole', async () => {
+      const leader = await lead()
+      const follower = await open()
+      const large = Buffer.alloc(700_000, 'L')
+      appendText(leader, 'small')
+      leader.append(large, 0, large.length)
+      appendText(leader, 'small again')
+      expect(follower.committed).toBe(0)
+      await committed(leader, 3)
+      const lengths: number[] = []
+      await until(follower, 0, (batch) => {
+        lengths.push(...batch.records.map(({ payload }) => payload.length))
+        return lengths.length === 3
+      })
+      expect(lengths).toEqual([5, 700_000, 11])
+    })
+
+    it('tells readers that the leader lives, and who it is', async () => {
+      const follower = await open()
+      const first = until(follower, 0, ({ leader }) => leader?.claim.toString() === 'first')
+      const leader = await lead('first')
+      await first
+      const sign = until(
+        follower,
+        0,
+        ({ records, leader: { epoch } = { epoch: 0 } }) => records.length === 0 && epoch === leadershipOf(leader).epoch,
+      )
+      const renewing = setInterval(() => leadershipOf(leader).renew(), 20)
+      await sign
+      clearInterval(renewing)
+      const second = until(follower, 0, (batch) => batch.leader?.claim.toString() === 'second')
+      const next = await lead('second')
+      await second
+      expect(leadershipOf(follower).leader?.epoch).toBe(leadershipOf(next).epoch)
+    })
+
+    it('lasts for a lease from when the newest entry set out', async () => {
+      const leader = await lead()
+      const { renewedMs } = leadershipOf(leader)
+      expect(renewedMs).toBeGreaterThan(Number.NEGATIVE_INFINITY)
+      await later()
+      await commits(leader, 'x')
+      const afterCommit = leadershipOf(leader).renewedMs
+      expect(afterCommit).toBeGreaterThanOrEqual(renewedMs)
+      await later()
+      leadershipOf(leader).renew()
+      await eventually(() => leadershipOf(leader).renewedMs >= afterCommit)
+    })
+
+    it('is given up after everything that was appended, in favour of somebody', async () => {
+      const leader = await lead('first')
+      const follower = await open()
+      appendText(leader, 'last words')
+      const told = until(follower, 0, (batch) => batch.leader?.released?.toString() === 'successor')
+      await leadershipOf(leader).release(Buffer.from('successor'))
+      expect(() => appendText(leader, 'too late')).toThrow(LogFailed)
+      await told
+      expect(leader.committed).toBe(1)
+      await leadershipOf(follower).claim(1, claimOf('second'))
+      expect(leadershipOf(follower).leader?.released).toBeUndefined()
+      await commits(follower, 'goes on')
+      expect(await readAll(await open(), 0)).toEqual([
+        [1, 'last words'],
+        [2, 'goes on'],
+      ])
+    })
+
+    it('ends a reading that is given up', async () => {
+      const log = await open()
+      const given = new AbortController()
+      const ended = (async () => {
+        for await (const _ of log.read(0, given.signal)) {
+        }
+      })()
+      given.abort()
+      await ended
+    })
+
+    it('ends readings when it is closed', async () => {
+      const log = await open()
+      const ended = (async () => {
+        for await (const _ of log.read(0)) {
+        }
+      })()
+      await log.close()
+      await ended
+    })
+  })
+}
+
+function textOf(lsn: number): string {
+  return `record ${lsn} `.padEnd(20 + ((lsn * 7919) % 900), '.')
+}
+
+function leadershipOf(log: TransactionLog): NonNullable<TransactionLog['leadership']> {
+  if (log.leadership === undefined) throw new Error('the log is not shared')
+  return log.leadership
+}
+
+async function commits(log: TransactionLog, text: string): Promise<void> {
+  await committed(log, appendText(log, text))
+}
+
+/** Reads on until `enough`. */
+async function until(log: TransactionLog, after: number, enough: (batch: LogBatch) => boolean): Promise<void> {
+  for await (const batch of log.read(after)) if (enough(batch)) return
+  throw new Error('the reading ended before')
+}
+
+async function nextBatch(log: TransactionLog, after: number): Promise<LogBatch> {
+  let found: LogBatch | undefined
+  await until(log, after, (batch) => {
+    found = batch
+    return true
+  })
+  return found as LogBatch
+}
+
+function later(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
+}
+
+async function eventually(holds: () => boolean): Promise<void> {
+  while (!holds()) await later()
+}
