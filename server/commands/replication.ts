@@ -26,7 +26,7 @@ export const replicationCommands = {
     summary: 'Hands the lead over to a replica.',
     handler: failover,
   },
-  REPLICAOF: { ...replica, since: '5.0.0', summary: 'Accepts NO ONE: there are no replicas.' },
+  REPLICAOF: { ...replica, since: '5.0.0', summary: 'Accepts NO ONE: nodes that share a log find each other there.' },
   SLAVEOF: { ...replica, since: '1.0.0', summary: 'Accepts NO ONE: the old name of REPLICAOF.' },
 } as const satisfies Record<string, SessionCommand>
 
