@@ -25,7 +25,7 @@ export interface PeersHost {
   readonly config: Config
   readonly log: Log
   readonly nodeId: string
-  readonly roles: { readonly role: Role }
+  readonly roles: { readonly role: Role; readonly isLinkUp: boolean }
   readonly announced: { readonly host: string; readonly port: number }
 }
 
@@ -167,7 +167,9 @@ export class Peers {
     this.#looking = true
     try {
       this.#learn(await members.all())
-      if (this.#shard === shard && this.#host.roles.role === 'primary') await this.#trim(shard)
+      // While nobody leads, perhaps because the log has no room, whoever looks may make some.
+      const { role, isLinkUp } = this.#host.roles
+      if (this.#shard === shard && (role === 'primary' || !isLinkUp)) await this.#trim(shard)
     } catch (failure) {
       this.#host.log.debug('The other nodes could not be asked for', { error: failure as Error })
     } finally {

@@ -10,7 +10,8 @@ import type { Leadership } from '../../wal/leadership.ts'
 const safeShare = 0.95
 /** Of a lease: others claim after this. */
 export const claimAfterLeases = 1.25
-const renewalsPerLease = 4
+/** So often that etcd's election of another leader fits between two of them and the end of the lease. */
+const renewalsPerLease = 8
 
 export class Lease {
   readonly #leadership: Leadership

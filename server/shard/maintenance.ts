@@ -318,9 +318,16 @@ export class Maintenance {
     if (this.trouble.failure !== undefined) return true
     if (newestLsn(this.#shard) === checkpointer.lastLsn) return false
     if (tier.staleIds.length > staleIdsMax) return true
-    if (this.#logBytes() - this.#writtenAtCheckpoint > Number(this.#config.values['checkpoint-log-bytes'])) return true
+    if (this.#logBytes() - this.#writtenAtCheckpoint > this.#checkpointBytes()) return true
     const intervalMs = this.#config.values['checkpoint-interval-seconds'] * 1000
     return intervalMs > 0 && this.#clock.monotonicMs() - this.#lastAttemptMs > intervalMs
+  }
+
+  /** Bytes of log that a checkpoint is due after. A log that nodes share can only go when all of them have made one. */
+  #checkpointBytes(): number {
+    const { values } = this.#config
+    const own = Number(values['checkpoint-log-bytes'])
+    return this.#shard.log.leadership === undefined ? own : Math.min(own, Number(values['log-retain-bytes']) / 4)
   }
 
   /** Of the records that a restart would have to replay, and of those before the last checkpoint. */

@@ -29,6 +29,7 @@ import { decodeEpoch, encodeEpoch, LogKeys } from './log-keys.ts'
 import { LogSlots } from './log-slots.ts'
 import { SlotReader } from './slot-reader.ts'
 import { SLOTS_IN_FLIGHT_MAX } from './slot-search.ts'
+import { SpaceRelief } from './space-relief.ts'
 
 /** Entries in flight before a further one waits to become full. */
 const PARTLY_FULL_IN_FLIGHT_MAX = 4
@@ -106,6 +107,8 @@ export class EtcdLog implements TransactionLog, Leadership {
     this.#tailSlot = slots.tailSlot
     this.#tailLsn = slots.tailLsn
     this.members = new EtcdMembers(calls, keys, () => this.#isClosed)
+    const relief = new SpaceRelief(options.endpoints, options.clock, keys.id)
+    calls.onNoSpace = () => relief.begin()
   }
 
   /** Opens the log, to read it; makes it when there is none. Throws `EtcdGivenUp` when etcd does not answer in time, `LogCorrupt` for a foreign log, or one that has lost records. */
