@@ -95,6 +95,8 @@ export class ClientTracking implements KeyListener {
   /** Another shard serves from now on; what changes in it is told by this table. */
   connect(interest: KeyInterest): void {
     this.#interest = interest
+    // What a former shard had not committed is gone, with everybody who was to hear of it; its LSNs come again.
+    this.#broadcastLsn = 0
     if (this.isActive) interest.listener = this
   }
 
