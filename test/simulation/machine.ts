@@ -33,6 +33,8 @@ export interface MachineOptions {
   readonly sharedLog?: MemoryLogDisk
   /** Opens a shared log that knows more of the world than `sharedLog`; called once for each process and shard. */
   readonly openSharedLog?: (clock: ProcessClock, knownCommitted: number) => Promise<TransactionLog>
+  /** Called with each server that has started. */
+  readonly onStarted?: (server: Server) => void
   /** How fast its clock runs. */
   readonly clockRate?: number
 }
@@ -50,6 +52,8 @@ export class Machine {
   openStores = 0
   /** Operations of the cold store until power is lost; 0 for none. */
   coldCrashIn = 0
+  /** Longest time that an operation of the disk takes, instead of what was told. */
+  diskMsMax: number | undefined
   /** Longest time that an operation of the cold store takes; that of the disk unless told. */
   coldDelayMsMax: number | undefined
 
@@ -128,7 +132,9 @@ export class Machine {
     }
     Server.start(ports, config(), sizes).then(
       (server) => {
-        if (clock.alive) this.server = server
+        if (!clock.alive) return
+        this.server = server
+        this.#options.onStarted?.(server)
       },
       (failure: Error) => {
         if (clock.alive) this.failure = failure
@@ -163,7 +169,7 @@ export class Machine {
     this.server = undefined
   }
 
-  #delayMs(max = this.#options.diskMsMax): number {
+  #delayMs(max = this.diskMsMax ?? this.#options.diskMsMax): number {
     return ((this.#options.random.nextUint32() % 1000) / 1000) * max
   }
 
