@@ -60,6 +60,8 @@ export class Roles {
   /** Others should try first. */
   #failedToLead = false
   #stopped = false
+  /** Resolves when a primary whose shard was opened anew leads again, or cannot. */
+  #leadingAgain: { readonly ended: Promise<void>; end(): void } | undefined
   /** Drawn anew for each leader, so that two replicas seldom claim at once. */
   #patience = 0
 
@@ -80,6 +82,8 @@ export class Roles {
       this.#lead(shard)
       return
     }
+    // Its clients take it for the primary until they hear otherwise.
+    if (this.role === 'primary' && this.changes > 0) this.#leadingAgain = pending()
     this.role = 'replica'
     shard.primary.x.deletesExpired = false
     this.#host.maintenance.follows = true
@@ -89,12 +93,32 @@ export class Roles {
     const { leader } = leadership
     replica.leader = leader
     this.primary = leader === undefined ? undefined : decodeClaim(leader.claim)
+    this.#givesUpLeadingAgain()
     replica.onApplied = (lsn) => this.#host.applied(shard, lsn)
     replica.onLeader = (leader) => this.#hearOf(leader)
     replica.onFailed = (failure) => this.#host.log.error('This replica can follow no longer', { error: failure })
     replica.start()
     this.#drawPatience()
     this.#watch()
+    if (this.#leadingAgain !== undefined) this.#considerClaim()
+  }
+
+  /** Resolves when it is known whether this node still has the part that its clients know. */
+  async settled(): Promise<void> {
+    await this.#leadingAgain?.ended
+  }
+
+  /** Another node leads by now: clients that were served by the primary must not take a replica for it. */
+  #givesUpLeadingAgain(): void {
+    if (this.#leadingAgain === undefined || this.primary?.node === this.#host.runId) return
+    this.changes++
+    this.#host.closeClients()
+    this.#endsLeadingAgain()
+  }
+
+  #endsLeadingAgain(): void {
+    this.#leadingAgain?.end()
+    this.#leadingAgain = undefined
   }
 
   /** The shard serves no more. */
@@ -109,6 +133,7 @@ export class Roles {
 
   async stop(): Promise<void> {
     this.#stopped = true
+    this.#endsLeadingAgain()
     await this.disconnect()
   }
 
@@ -137,6 +162,7 @@ export class Roles {
 
   #hearOf(leader: Leader): void {
     this.primary = decodeClaim(leader.claim)
+    this.#givesUpLeadingAgain()
     this.#drawPatience()
     if (leader.released !== undefined) this.#considerClaim()
   }
@@ -212,6 +238,15 @@ export class Roles {
       this.#lease = new Lease(leadership, host.clock, host.config.values['leader-lease-ms'])
       this.#lease.keep(() => this.mayAnswer(host.clock.monotonicMs()))
     }
+    this.#endsLeadingAgain()
     if (hasUnfinished(keyspace)) primary.change(deleteUnfinished)
   }
+}
+
+function pending(): { readonly ended: Promise<void>; end(): void } {
+  let end = (): void => undefined
+  const ended = new Promise<void>((resolve) => {
+    end = resolve
+  })
+  return { ended, end }
 }

@@ -38,7 +38,11 @@ interface ShardOwner {
   /** Serves no more; the maintenance has been stopped. The shard is still open. */
   disconnectShard(): void
   /** Follows no other node any more. */
-  readonly roles: { disconnect(): Promise<void> }
+  readonly roles: {
+    disconnect(): Promise<void>
+    /** Resolves when a primary leads again with the shard that was opened anew, or has closed its clients because another node does. */
+    settled(): Promise<void>
+  }
 }
 
 export class ShardSwitch {
@@ -86,6 +90,7 @@ export class ShardSwitch {
       }
       server.disconnectShard()
       await this.#openAgain(shard, () => (shard === undefined ? undefined : closeShard(shard)))
+      await server.roles.settled()
     })
   }
 

@@ -173,7 +173,8 @@ export class ReplicaReader {
           pipe.start({
             onData: (bytes, start, end) => {
               decoder.push(bytes.subarray(start, end))
-              for (let found = decoder.next(); found !== undefined; found = decoder.next()) this.#reply(machine, found.raw.toString('latin1'))
+              for (let found = decoder.next(); found !== undefined; found = decoder.next())
+                this.#reply(machine, found.raw.toString('latin1'))
             },
             onDrain: () => undefined,
             onEnd: () => pipe.end(),

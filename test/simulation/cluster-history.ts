@@ -74,7 +74,9 @@ export class ClusterHistory implements SharedHistory {
     // What a leader found when it claimed is of earlier epochs.
     const isOlder = found > 0 && found < epoch && !this.#made.get(epoch)?.has(lsn)
     if (found !== epoch && !isOlder)
-      throw new Error(`${words.join(' ').slice(0, 100)} reveals record ${lsn} of epoch ${epoch}, which is not committed (there: epoch ${found})`)
+      throw new Error(
+        `${words.join(' ').slice(0, 100)} reveals record ${lsn} of epoch ${epoch}, which is not committed (there: epoch ${found})`,
+      )
   }
 
   /** A client sends a request on one of the recorded keys. Returns what takes the reply. */

@@ -58,7 +58,7 @@ const calmAttempts = 4
 /** Chance of each thing that happens. Leaving out some changes nothing about what the others draw. */
 export function stepsOf(seed: number): number[] {
   const random = new SeededRandom(seed)
-  return Array.from({ length: 60 + random.below(140) }, () => random.nextUint32())
+  return Array.from({ length: 150 + random.below(250) }, () => random.nextUint32())
 }
 
 export async function simulateCluster(seed: number, options: ClusterOptions = {}): Promise<ClusterResult> {
@@ -190,10 +190,10 @@ class ClusterSimulation implements ClientSurroundings {
     await this.#loadLibrary()
     for (const step of steps) {
       draw.random = new SeededRandom(step)
-      if (draw.once(50)) await this.#calm()
-      else if (draw.once(6)) this.#faults.begin(draw)
+      if (draw.once(80)) await this.#calm()
+      else if (draw.once(9)) this.#faults.begin(draw)
       else this.#work(draw)
-      await this.#pass(draw.below(draw.once(8) ? 600 : 25))
+      await this.#pass(draw.below(draw.once(10) ? 600 : 25))
     }
     await this.#calm()
     this.history.judge()
@@ -202,7 +202,7 @@ class ClusterSimulation implements ClientSurroundings {
   /** Each client that can asks for something. */
   #work(draw: Draw): void {
     this.#clients.forEach((client, i) => {
-      if (!draw.once(2) || !client.isReady || client.waiting > 6) return
+      if (draw.once(3) || !client.isReady || client.waiting > 6) return
       const requests = i < 2 ? this.#workload.next() : [this.#recorded(draw)]
       for (const words of requests) {
         this.#tell(`${client.name}: ${words.join(' ')}`)
