@@ -30,6 +30,8 @@ export interface Client {
   authenticated: boolean
   /** CLIENT UNBLOCK: ends the wait of a blocked request, as if its time were over or with an error. False when there is none. */
   unblock(withError: boolean): boolean
+  /** The node is a replica from now on: what the client waits for will not be done here. */
+  instanceChanged(): void
   /** Another shard is in the place of the one that served so far: what this client has of that is worth nothing. */
   shardReplaced(sameLog: boolean): void
 }

@@ -20,6 +20,7 @@ import { progressTo } from './progress.ts'
 import { realClock } from './real-clock.ts'
 import { SystemRandom } from './real-random.ts'
 import { Server } from './server.ts'
+import { openSharedLog } from './shared-log.ts'
 import { moraineVersion } from './version.ts'
 import { boundYoungGeneration } from './young-generation.ts'
 
@@ -51,9 +52,7 @@ async function main(): Promise<void> {
     log,
     progress: progressTo({ clock: realClock, log, terminal: terminal ? process.stdout : undefined }),
     openColdStore: (directory, fresh) => openColdStore(directory, fresh, values, log),
-    openSharedLog: async () => {
-      throw new ConfigError('log etcd is not there yet')
-    },
+    openSharedLog: (known) => openSharedLog(values, realClock, ports.random, known),
     residentBytes: () => process.memoryUsage.rss(),
   }
   log.info(`Moraine ${version} starting`, { node: process.version, dir: values.dir })

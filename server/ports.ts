@@ -14,6 +14,8 @@ export interface KnownLog {
   readonly logId?: bigint
   /** Every record up to this LSN was committed. */
   readonly knownCommitted: number
+  /** How long the log may be out of reach before opening it is given up; for ever unless told. */
+  readonly patienceMs?: number
 }
 
 export interface Ports {

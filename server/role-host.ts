@@ -1,8 +1,10 @@
 /** What the part of a node has to do with the rest of the server. */
 import type { Clock } from '../storage/clock.ts'
+import type { Client } from './client.ts'
 import type { Config } from './config/config.ts'
 import type { Log } from './logging.ts'
 import type { Turn } from './network/turn.ts'
+import type { Peers } from './peers.ts'
 import type { Ports } from './ports.ts'
 import type { RoleHost } from './roles.ts'
 import type { Maintenance } from './shard/maintenance.ts'
@@ -16,12 +18,22 @@ export interface RoleParts {
   readonly log: Log
   readonly ports: Ports
   readonly port: number
-  readonly runId: string
+  readonly nodeId: string
+  readonly peers: Peers
   readonly maintenance: Maintenance
   readonly turn: Turn
   readonly shardSwitch: ShardSwitch
+  readonly scripting: { drop(): void }
+  readonly sessions: ReadonlyMap<number, Client>
   restoreLibraries(shard: Shard): Promise<void>
   closeClients(): void
+}
+
+/** Where clients and other nodes reach this one. */
+export function announced({ config, port }: Pick<RoleParts, 'config' | 'port'>): { readonly host: string; readonly port: number } {
+  const { values } = config
+  const host = values['replica-announce-ip'] || values.bind.split(' ').find((address) => /^[\w.:]+$/.test(address)) || loopback
+  return { host, port: values['replica-announce-port'] || port }
 }
 
 const loopback = '127.0.0.1'
@@ -32,7 +44,10 @@ export function roleHost(server: RoleParts): RoleHost {
     config: server.config,
     log: server.log,
     random: server.ports.random,
-    runId: server.runId,
+    get nodeId() {
+      return server.nodeId
+    },
+    signed: () => server.peers.signed(),
     get maintenance() {
       return server.maintenance
     },
@@ -46,7 +61,13 @@ export function roleHost(server: RoleParts): RoleHost {
       shard.waiters.committed(lsn)
       if (lsn > server.turn.committed) server.turn.released(lsn)
     },
-    closeClients: () => server.closeClients(),
+    closeClients: () => {
+      server.closeClients()
+      server.scripting.drop()
+    },
+    unblockClients: () => {
+      for (const session of server.sessions.values()) session.instanceChanged()
+    },
     dropUncommitted: () => server.shardSwitch.dropUncommitted(),
     prepareToLead: (shard) => server.restoreLibraries(shard),
   }

@@ -23,6 +23,7 @@ import { moraineVersion } from './version.ts'
 
 const readOnly = "READONLY You can't write against a read only replica."
 const pollsPerLease = 10
+const reopenAfterMs = 1000
 
 export type Role = 'primary' | 'replica'
 
@@ -31,14 +32,19 @@ export interface RoleHost {
   readonly config: Config
   readonly log: Log
   readonly maintenance: Maintenance
-  readonly runId: string
+  /** This node among those that share the log. */
+  readonly nodeId: string
   readonly random: Random
   /** Where clients reach this node. */
   readonly announced: { readonly host: string; readonly port: number }
+  /** The primary has given a sign of life. */
+  signed(): void
   /** A record that the primary has committed was applied. */
   applied(shard: Shard, lsn: number): void
-  /** Closes all clients: what they were promised may not be kept. */
+  /** Closes all clients, and drops what a script of theirs has begun: what they were promised may not be kept. */
   closeClients(): void
+  /** Tells the clients that wait for keys that there will be none here. */
+  unblockClients(): void
   /** Opens the shard anew, without what was not committed. */
   dropUncommitted(): Promise<void>
   /** Makes what a primary has beside the keyspace. */
@@ -57,7 +63,7 @@ export class Roles {
   #replica: Replica | undefined
   #timer: Timer | undefined
   #claiming = false
-  /** Others should try first. */
+  /** Has led and does not any more: others should try first. */
   #failedToLead = false
   #stopped = false
   /** Resolves when a primary whose shard was opened anew leads again, or cannot. */
@@ -74,6 +80,17 @@ export class Roles {
     return this.role === 'primary' ? undefined : readOnly
   }
 
+  /** When the log was last heard to have a leader that lives, by the monotonic clock; undefined on a primary. */
+  get heardMs(): number | undefined {
+    return this.#replica?.heardMs
+  }
+
+  /** Whether a replica hears of a primary. */
+  get isLinkUp(): boolean {
+    const { clock, config } = this.#host
+    return this.primary !== undefined && this.heardMs !== undefined && clock.monotonicMs() - this.heardMs < config.values['leader-lease-ms']
+  }
+
   /** Serves from a shard: as its primary if nobody else can be, else as a replica. */
   connect(shard: Shard): void {
     const { leadership } = shard.log
@@ -84,22 +101,8 @@ export class Roles {
     }
     // Its clients take it for the primary until they hear otherwise.
     if (this.role === 'primary' && this.changes > 0) this.#leadingAgain = pending()
-    this.role = 'replica'
-    shard.primary.x.deletesExpired = false
-    this.#host.maintenance.follows = true
-    const replica = new Replica(shard, this.#host.clock)
-    this.#replica = replica
-    // Whoever led when the log was opened may lead still.
-    const { leader } = leadership
-    replica.leader = leader
-    this.primary = leader === undefined ? undefined : decodeClaim(leader.claim)
+    this.#follow(shard, leadership.leader)
     this.#givesUpLeadingAgain()
-    replica.onApplied = (lsn) => this.#host.applied(shard, lsn)
-    replica.onLeader = (leader) => this.#hearOf(leader)
-    replica.onFailed = (failure) => this.#host.log.error('This replica can follow no longer', { error: failure })
-    replica.start()
-    this.#drawPatience()
-    this.#watch()
     if (this.#leadingAgain !== undefined) this.#considerClaim()
   }
 
@@ -110,7 +113,7 @@ export class Roles {
 
   /** Another node leads by now: clients that were served by the primary must not take a replica for it. */
   #givesUpLeadingAgain(): void {
-    if (this.#leadingAgain === undefined || this.primary?.node === this.#host.runId) return
+    if (this.#leadingAgain === undefined || this.primary?.node === this.#host.nodeId) return
     this.changes++
     this.#host.closeClients()
     this.#endsLeadingAgain()
@@ -157,7 +160,60 @@ export class Roles {
     host.maintenance.follows = true
     if (this.#shard !== undefined) this.#shard.primary.x.deletesExpired = false
     host.closeClients()
-    host.dropUncommitted().catch((failure: Error) => host.log.error('The shard could not be opened again', { error: failure }))
+    this.#openAnew()
+  }
+
+  /** Until it succeeds: the log may be out of reach, which is why this node does not lead any more. */
+  #openAnew(): void {
+    const { clock, log, dropUncommitted } = this.#host
+    dropUncommitted().catch((failure: Error) => {
+      if (this.#stopped) return
+      log.error('The shard could not be opened again; it will be tried again', { error: failure })
+      clock.after(reopenAfterMs, () => {
+        if (!this.#stopped) this.#openAnew()
+      })
+    })
+  }
+
+  /**
+   * Gives the lead to another node, `successor` if it is one: everything that was appended is committed first, and this node follows from
+   * then on, with the shard as it is. Writes are held back by the caller. Rejects when that is not known to have happened.
+   */
+  async handOver(successor: string): Promise<void> {
+    const shard = this.#shard
+    const leadership = shard?.log.leadership
+    if (shard === undefined || leadership === undefined || this.role !== 'primary') throw new Error('this node leads no shared log')
+    const { leader } = leadership
+    // No answer may leave any more that others could contradict.
+    await leadership.release(Buffer.from(successor))
+    if (this.#shard !== shard) return
+    this.#lease?.stop()
+    this.#lease = undefined
+    this.changes++
+    shard.replay.applied = shard.log.committed
+    this.#failedToLead = true
+    this.#host.unblockClients()
+    this.#host.log.info('This node has handed over the lead', { successor })
+    this.#follow(shard, leader)
+  }
+
+  #follow(shard: Shard, leader: Leader | undefined): void {
+    const host = this.#host
+    this.role = 'replica'
+    shard.primary.x.deletesExpired = false
+    host.maintenance.follows = true
+    const replica = new Replica(shard, host.clock)
+    this.#replica = replica
+    // Whoever led when the log was opened may lead still.
+    replica.leader = leader
+    this.primary = leader === undefined ? undefined : decodeClaim(leader.claim)
+    replica.onApplied = (lsn) => host.applied(shard, lsn)
+    replica.onLeader = (heard) => this.#hearOf(heard)
+    replica.onSign = () => host.signed()
+    replica.onFailed = (failure) => host.log.error('This replica can follow no longer', { error: failure })
+    replica.start()
+    this.#drawPatience()
+    this.#watch()
   }
 
   #hearOf(leader: Leader): void {
@@ -190,22 +246,22 @@ export class Roles {
 
   /** Whether nobody leads any more, as far as one can tell from here. */
   #isDue({ leader, heardMs }: Replica): boolean {
-    const { runId, clock, config } = this.#host
+    const { nodeId, clock, config } = this.#host
     const silentMs = clock.monotonicMs() - heardMs
     const leaseMs = Math.max(config.values['leader-lease-ms'], this.primary?.leaseMs ?? 0)
     const waitMs = leaseMs * (claimAfterLeases + this.#patience)
     if (leader === undefined) return silentMs > leaseMs * this.#patience
     const { released } = leader
     // It was this very process, before it opened its data anew.
-    if (this.primary?.node === runId && !this.#failedToLead) return true
+    if (this.primary?.node === nodeId && !this.#failedToLead) return true
     if (released === undefined) return silentMs > waitMs
     const successor = released.toString()
-    return successor === '' || successor === runId || silentMs > leaseMs / 2
+    return successor === '' || successor === nodeId || silentMs > leaseMs / 2
   }
 
   async #claim(shard: Shard, replica: Replica): Promise<void> {
-    const { config, announced, runId, log, clock } = this.#host
-    const claim: Claim = { node: runId, ...announced, leaseMs: config.values['leader-lease-ms'], version: moraineVersion }
+    const { config, announced, nodeId, log, clock } = this.#host
+    const claim: Claim = { node: nodeId, ...announced, leaseMs: config.values['leader-lease-ms'], version: moraineVersion }
     try {
       await shard.log.leadership?.claim(shard.replay.applied, encodeClaim(claim))
     } catch (failure) {

@@ -4,13 +4,16 @@ import type { Client } from './client.ts'
 import type { ClientEviction } from './client-eviction.ts'
 import type { CommandTable } from './command-table.ts'
 import type { Config } from './config/config.ts'
+import type { Failover } from './failover.ts'
 import type { Gate } from './gate.ts'
 import type { LatencyMonitor } from './latency-monitor.ts'
 import type { Listener } from './network/listener.ts'
 import type { Turn } from './network/turn.ts'
+import type { Peers } from './peers.ts'
 import type { Ports } from './ports.ts'
 import type { PubSub } from './pubsub/pubsub.ts'
 import type { Rates } from './rates.ts'
+import type { Roles } from './roles.ts'
 import type { Saves } from './saves.ts'
 import type { Maintenance } from './shard/maintenance.ts'
 import type { Shard } from './shard/shard.ts'
@@ -34,6 +37,10 @@ export interface ServerView {
   readonly rates: Rates
   readonly latency: LatencyMonitor
   readonly runId: string
+  readonly nodeId: string
+  readonly roles: Roles
+  readonly peers: Peers
+  readonly failover: Failover
   /** What INFO calls the identity of the history of changes. */
   readonly replicationId: string
   readonly port: number

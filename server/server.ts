@@ -21,6 +21,7 @@ import type { ConfiguredParts } from './config-effects.ts'
 import { applyConfig, engineLimits } from './config-effects.ts'
 import { outOfMemory } from './dispatch-errors.ts'
 import { FailStop, internalError } from './fail-stop.ts'
+import { Failover } from './failover.ts'
 import { Gate, timerMsMax } from './gate.ts'
 import { LatencyMonitor } from './latency-monitor.ts'
 import { isLocal } from './local-address.ts'
@@ -29,11 +30,13 @@ import { MonitorFeed } from './monitor-feed.ts'
 import type { Connection, RequestHandler } from './network/connection.ts'
 import { defaultLimits, Listener } from './network/listener.ts'
 import { Turn } from './network/turn.ts'
+import { nodeIdIn } from './node-id.ts'
+import { Peers } from './peers.ts'
 import type { Ports } from './ports.ts'
 import { PubSub } from './pubsub/pubsub.ts'
 import { Rates } from './rates.ts'
 import type { RefusableRequest } from './request.ts'
-import { roleHost } from './role-host.ts'
+import { announced, roleHost } from './role-host.ts'
 import { Roles } from './roles.ts'
 import { Saves } from './saves.ts'
 import { Scripting } from './scripting/scripting.ts'
@@ -60,6 +63,7 @@ const protectedText =
 
 /** Writers wait while so much waits for the log's disk: it is gathered in buffers of at most 4 GiB. */
 const logPendingBytesMax = 1024 ** 3
+const logPatienceMs = 3000
 
 export class Server implements SessionHost, ObservedServer, ConfiguredParts {
   readonly ports: Ports
@@ -85,11 +89,15 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
   readonly shutdown: Shutdown
   readonly shardSwitch: ShardSwitch
   readonly roles: Roles
+  readonly peers: Peers
+  readonly failover: Failover
   readonly failStop: FailStop = new FailStop(this)
   readonly scripting: Scripting
   readonly rates: Rates
   readonly startedWallMs: number
   readonly runId: string
+  /** This node among those that share a log. */
+  nodeId: string
   /** What INFO calls the identity of the history of changes. */
   replicationId: string
   /** Set by SHUTDOWN; `main.ts` or a test ends the process or itself. */
@@ -120,10 +128,13 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
     this.startedWallMs = ports.clock.wallMs()
     this.runId = this.#newId()
     this.replicationId = this.runId
+    this.nodeId = this.runId
     this.saves = new Saves(ports.clock)
     this.shutdown = new Shutdown(this)
     this.shardSwitch = new ShardSwitch(this)
     this.roles = new Roles(roleHost(this))
+    this.peers = new Peers(this)
+    this.failover = new Failover(this)
     this.turn = new Turn(ports.clock)
     this.turn.mayAnswer = (nowMs) => this.roles.mayAnswer(nowMs)
     this.turn.onBegin = () => this.shard?.primary.tick(this.clock.wallMs())
@@ -306,6 +317,7 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
       const mode = values.unixsocketperm === 0 ? {} : { mode: values.unixsocketperm }
       await this.listener.listen({ path: values.unixsocket, backlog: values['tcp-backlog'], ...mode })
     }
+    if (values.log !== 'local') this.nodeId = await nodeIdIn(values.dir, this.ports.files, this.ports.random)
     const shard = await this.openShard()
     await this.restoreLibraries(shard)
     this.connectShard(shard)
@@ -313,7 +325,10 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
 
   /** Opens a shard as the settings say; it does not serve yet. */
   openShard(): Promise<Shard> {
+    // At the start the log is waited for; later, clients should be told.
+    const patience = this.shardSwitch.isRunning ? { patienceMs: logPatienceMs } : {}
     return openShard({
+      ...patience,
       ports: this.ports,
       values: this.config.values,
       limits: this.limits,
@@ -366,6 +381,12 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
     this.shard = shard
     this.#tellWanted()
     this.roles.connect(shard)
+    this.peers.connect(shard)
+  }
+
+  /** Where clients and other nodes reach this one. */
+  get announced(): { readonly host: string; readonly port: number } {
+    return announced(this)
   }
 
   /** The functions as they are in the data now. */
@@ -382,6 +403,7 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
 
   /** Serves no more; the maintenance has been stopped. The shard is still open. */
   disconnectShard(): void {
+    this.peers.disconnect()
     this.shard = undefined
     this.gate.memoryShort = () => false
   }
@@ -426,12 +448,14 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
     await this.shardSwitch.idle()
     const { shard } = this
     if (shard !== undefined) {
+      await this.failover.beforeStop()
       // Writers wait, as at Redis's SHUTDOWN.
       this.gate.pause(timerMsMax, 'write')
       const mayCheckpoint = this.shutdown.wantsCheckpoint && this.logFailure === undefined && this.failStop.failure === undefined
       if (mayCheckpoint && shard.checkpointer !== undefined) await this.shutdown.checkpointAtEnd(shard.checkpointer)
       await this.maintenance.stop()
       await this.roles.stop()
+      await this.peers.leave()
       shard.log.flush()
       // Without a log everything counts as committed at once, and nobody is told.
       const { appended, committed } = shard.log

@@ -31,6 +31,8 @@ export type ReplyMode = 'on' | 'off' | 'skip'
 /** The row of a command that needs the session. */
 export type SessionCommand = CommandSpec<Session>
 
+const instanceChangedText = 'UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)'
+
 export class Session implements RequestHandler, RequestOwner, Client {
   readonly server: SessionHost
   readonly connection: Connection
@@ -165,6 +167,10 @@ export class Session implements RequestHandler, RequestOwner, Client {
 
   unblock(withError: boolean): boolean {
     return this.inHand.unblock(withError ? () => this.reply.error('UNBLOCKED client unblocked via CLIENT UNBLOCK') : undefined)
+  }
+
+  instanceChanged(): void {
+    this.inHand.unblock(() => this.reply.error(instanceChangedText))
   }
 
   answer(write: () => void, ms: number | undefined): void {

@@ -102,7 +102,10 @@ export class ShardSwitch {
     return this.#run(async () => {
       const server = this.#server
       const { shard } = server
-      if (shard === undefined) return
+      if (shard === undefined) {
+        await this.#openAgain(undefined, () => undefined)
+        return
+      }
       const { log, waiters, tier } = shard
       log.leadership?.abandon()
       waiters.failed(new Error('another node leads'))

@@ -2,7 +2,9 @@
  * What some tests need of the machine. Where it is missing they are skipped with the reason in their title, from which the
  * reporter of the summary (`summary-reporter.ts`) takes it: nothing is skipped without a word.
  */
+import { spawnSync } from 'node:child_process'
 import { describe } from 'vitest'
+import { etcdIsInstalled } from './integration/etcd-cluster.ts'
 import { moraineIsBuilt, redisIsInstalled } from './integration/processes.ts'
 
 export interface Need {
@@ -12,6 +14,8 @@ export interface Need {
 }
 
 export const redisServer: Need = { isMet: redisIsInstalled, otherwise: 'redis-server is not installed' }
+export const etcdServer: Need = { isMet: etcdIsInstalled, otherwise: 'etcd is not installed' }
+export const openssl: Need = { isMet: spawnSync('openssl', ['version']).status === 0, otherwise: 'openssl is not installed' }
 export const builtMoraine: Need = { isMet: moraineIsBuilt, otherwise: 'Moraine is not built' }
 export const linux: Need = { isMet: process.platform === 'linux', otherwise: 'this is not Linux' }
 

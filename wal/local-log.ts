@@ -82,6 +82,7 @@ export class LocalLog implements TransactionLog {
   readonly recordBytesMax: number
   /** The directory's lock keeps others out. */
   readonly leadership = undefined
+  readonly members = undefined
   /** The id that all checksums of this log start from. */
   readonly logId: bigint
   readonly #files: FileSystem

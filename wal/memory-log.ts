@@ -9,6 +9,7 @@ import type { RecordReference } from '../engine/mutation/record-buffer.ts'
 import type { Random } from '../engine/random.ts'
 import type { Clock } from '../storage/clock.ts'
 import type { Leader, Leadership } from './leadership.ts'
+import type { Members } from './members.ts'
 import { TailWaiters } from './tail-waiters.ts'
 import type { LogBatch, LogRecord, LogStats, SyncPolicy, TransactionLog } from './transaction-log.ts'
 import { Fenced, LogFailed, LogTrimmed, TailMoved } from './transaction-log.ts'
@@ -27,6 +28,8 @@ export class MemoryLogDisk {
   leader: Leader | undefined
   /** Signs of life of the leaders, claims among them. */
   signs = 0
+  /** What the processes tell of themselves. */
+  readonly members = new Map<string, Buffer>()
   readonly tail = new TailWaiters()
   /** Logs opened before the newest crash are dead. */
   crashes = 0
@@ -51,11 +54,12 @@ export interface MemoryLogOptions {
   readonly schedule?: (work: () => void) => void
 }
 
-export class MemoryLog implements TransactionLog, Leadership {
+export class MemoryLog implements TransactionLog, Leadership, Members {
   onCommitted: (committed: number) => void = () => undefined
   onFailed: (failure: LogFailed) => void = () => undefined
   readonly logId = 1n
   readonly leadership = this
+  readonly members = this
   readonly recordBytesMax = Number.POSITIVE_INFINITY
   renewedMs = Number.NEGATIVE_INFINITY
   epoch = 0
@@ -176,6 +180,9 @@ export class MemoryLog implements TransactionLog, Leadership {
     await new Promise<void>((resolve) => this.#schedule(resolve))
     if (this.#failure || this.#isFenced) throw this.#failure ?? this.#fenced()
     this.#disk.leader = { ...leader, released: successor }
+    // From here on it reads as others do, and may claim again.
+    this.epoch = 0
+    this.#released = false
     this.#disk.signs += 1
     this.#disk.tail.wake()
   }
@@ -184,6 +191,22 @@ export class MemoryLog implements TransactionLog, Leadership {
     this.#fail(new LogFailed('the leadership was given up'))
     this.#flying = false
     for (const resolve of this.#idle.splice(0)) resolve()
+  }
+
+  announce(id: string, about: Buffer): Promise<void> {
+    return this.#later(() => void this.#disk.members.set(id, about))
+  }
+
+  withdraw(id: string): Promise<void> {
+    return this.#later(() => void this.#disk.members.delete(id))
+  }
+
+  all(): Promise<ReadonlyMap<string, Buffer>> {
+    return this.#later(() => new Map(this.#disk.members))
+  }
+
+  #later<T>(work: () => T): Promise<T> {
+    return new Promise((resolve) => this.#schedule(() => resolve(work())))
   }
 
   append(payload: Buffer, start: number, end: number, references: readonly RecordReference[] = []): number {

@@ -6,6 +6,7 @@ export class NoLog implements TransactionLog {
   onFailed: TransactionLog['onFailed'] = () => undefined
   readonly logId = 0n
   readonly leadership = undefined
+  readonly members = undefined
   readonly recordBytesMax = Number.POSITIVE_INFINITY
   readonly pendingBytes = 0
   #appended = 0

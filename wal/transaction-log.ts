@@ -10,12 +10,15 @@
  */
 import type { RecordReference } from '../engine/mutation/record-buffer.ts'
 import type { Leader, Leadership } from './leadership.ts'
+import type { Members } from './members.ts'
 
 export interface TransactionLog {
   /** Tells this history from every other: what was made from another log must not be continued with this one. */
   readonly logId: bigint
   /** Undefined when no other process can append. */
   readonly leadership: Leadership | undefined
+  /** Undefined when no other process reads. */
+  readonly members: Members | undefined
   /** LSN of the newest record appended here, or, while another process leads, of the newest one known to be committed; 0 when the log is empty. */
   readonly appended: number
   /** Every record with an LSN up to this one is committed: durable under the sync policy in force. */

@@ -62,10 +62,27 @@ function monitor(session: Session): void {
 }
 
 function role({ reply, server }: Session): void {
+  const { roles, peers, shard } = server
+  if (roles.role === 'replica') {
+    reply.array(5)
+    reply.text('slave')
+    reply.text(roles.primary?.host ?? '')
+    reply.integer(roles.primary?.port ?? 0)
+    reply.text(roles.isLinkUp ? 'connected' : 'connect')
+    reply.integer(shard?.replay.applied ?? -1)
+    return
+  }
   reply.array(3)
   reply.text('master')
-  reply.integer(server.shard?.log.committed ?? 0)
-  reply.array(0)
+  reply.integer(shard?.log.committed ?? 0)
+  const { all } = peers
+  reply.array(all.length)
+  for (const { host, port, applied } of all) {
+    reply.array(3)
+    reply.text(host)
+    reply.text(`${port}`)
+    reply.text(`${applied}`)
+  }
 }
 
 function time({ reply, server }: Session): void {

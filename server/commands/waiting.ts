@@ -1,11 +1,16 @@
 /**
- * WAIT and WAITAOF. A reply to a write leaves only when the log has the write, so there is little to wait for: replicas,
- * of which there are none, and under `appendfsync everysec` or `no` the disk itself.
+ * WAIT and WAITAOF. A reply to a write leaves only when the log has the write, so there is little to wait for: that replicas
+ * show it, and under `appendfsync everysec` or `no` the disk itself.
  */
 import { noKeys } from '../../engine/command.ts'
 import type { Session, SessionCommand } from '../session.ts'
 import type { Shard } from '../shard/shard.ts'
 import { notAnInteger, timeoutMs } from './requests.ts'
+
+const noWaitOnReplica =
+  'ERR WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if a replica is configured to be writable (which is not the default) writes to replicas are just local and are not propagated.'
+const noWaitAofOnReplica =
+  'ERR WAITAOF cannot be used with replica instances. Please also note that writes to replicas are just local and are not propagated.'
 
 const about = { keys: noKeys, categories: ['connection'], group: 'generic', complexity: 'O(1)', flags: ['noscript'] } as const
 
@@ -15,7 +20,7 @@ export const waitingCommands = {
     arity: 3,
     since: '3.0.0',
     syntax: 'numreplicas timeout',
-    summary: 'Waits until so many replicas have the writes of the connection; there are none.',
+    summary: 'Waits until so many replicas show the writes of the connection.',
     handler: wait,
   },
   WAITAOF: {
@@ -29,7 +34,7 @@ export const waitingCommands = {
 } as const satisfies Record<string, SessionCommand>
 
 function wait(session: Session): void {
-  const { args, reply } = session
+  const { args, reply, server } = session
   const replicas = args.bigInteger(1)
   if (replicas === undefined) {
     reply.error(notAnInteger)
@@ -37,8 +42,18 @@ function wait(session: Session): void {
   }
   const ms = timeoutMs(session, 2)
   if (ms === undefined) return
-  if (replicas <= 0n || session.inExec) reply.integer(0)
-  else waitFor(session, undefined, ms, () => reply.integer(0))
+  if (server.roles.role === 'replica') {
+    reply.error(noWaitOnReplica)
+    return
+  }
+  const { peers } = server
+  const lsn = session.lastWriteLsn
+  const answer = (): void => reply.integer(peers.countWith(lsn))
+  if (session.inExec || BigInt(peers.countWith(lsn)) >= replicas) answer()
+  else {
+    const wait = peers.until(() => BigInt(peers.countWith(lsn)) >= replicas)
+    waitFor(session, wait.done, ms, answer, wait.giveUp)
+  }
 }
 
 function waitAof(session: Session): void {
@@ -52,27 +67,37 @@ function waitAof(session: Session): void {
   else {
     const ms = timeoutMs(session, 3)
     if (ms === undefined) return
+    if (server.roles.role === 'replica') {
+      reply.error(noWaitAofOnReplica)
+      return
+    }
     if (local > 0n && !server.config.values.appendonly) {
       reply.error('ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.')
       return
     }
     const shard = server.shard as Shard
     const lsn = session.lastWriteLsn
+    const { peers } = server
+    // What a replica has applied is durable in the log that it comes from.
+    const hasReplicas = (): boolean => BigInt(peers.countWith(lsn)) >= replicas
     const answer = (): void => {
       reply.array(2)
       reply.integer(isSynced(shard, lsn) ? 1 : 0)
-      reply.integer(0)
+      reply.integer(peers.countWith(lsn))
     }
-    if (session.inExec || (replicas === 0n && (local === 0n || isSynced(shard, lsn)))) answer()
-    else waitFor(session, replicas === 0n ? synced(shard, lsn) : undefined, ms, answer)
+    if (session.inExec || (hasReplicas() && (local === 0n || isSynced(shard, lsn)))) answer()
+    else {
+      const wait = peers.until(hasReplicas)
+      waitFor(session, Promise.all([local === 0n ? undefined : synced(shard, lsn), wait.done]), ms, answer, wait.giveUp)
+    }
   }
 }
 
-/** Answers when `event` has come, or after a time (0: never). */
-function waitFor(session: Session, event: Promise<void> | undefined, timeoutMs: number, write: () => void): void {
-  const answer = session.inHand.block({ timeoutMs, timedOut: write })
+/** Answers when `event` has come, or after a time (0: never). `release` is called in any case. */
+function waitFor(session: Session, event: Promise<unknown>, timeoutMs: number, write: () => void, release: () => void): void {
+  const answer = session.inHand.block({ timeoutMs, timedOut: write, release })
   // Without a log nothing is acknowledged any more; the connection is closed by whoever notices that.
-  event?.then(
+  event.then(
     () => answer(write),
     () => undefined,
   )

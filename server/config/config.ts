@@ -191,6 +191,7 @@ export function contradiction(values: Values): { readonly name: SettingName; rea
   if (values['tier-drop-percent'] > values['tier-throttle-percent']) {
     return { name: 'tier-drop-percent', text: 'tier-drop-percent must not exceed tier-throttle-percent' }
   }
+  if (values.log !== 'local' && !values.appendonly) return { name: 'appendonly', text: 'a log that nodes share cannot be turned off' }
   return undefined
 }
 

@@ -1,5 +1,5 @@
 /** Settings of a server that shares its log with others: where the log is, and how a node leads and is found. */
-import { choice, int32Max, integer, text } from './setting.ts'
+import { choice, int32Max, int64Max, integer, memory, text } from './setting.ts'
 
 const atStart = { when: 'start' } as const
 
@@ -10,12 +10,35 @@ export const replicationSettings = {
     "Where a write has to be before it is acknowledged: on this machine's disk, or in an etcd cluster that several nodes share.",
     atStart,
   ),
+  'log-endpoints': text('', 'Members of the etcd cluster, as `host:port`, separated by commas or blanks.', atStart),
+  'log-prefix': text('/moraine/shard', 'Under which keys the log lies in etcd. Nodes with the same prefix are one shard.', atStart),
+  'log-user': text('', "User of etcd; empty if it doesn't ask for one.", atStart),
+  'log-password': text('', 'Password of that user.', atStart),
+  'log-tls-ca-file': text(
+    '',
+    'Certificates of the authorities that vouch for etcd, in PEM format; empty for connections without TLS.',
+    atStart,
+  ),
+  'log-tls-cert-file': text('', 'Certificate with which this node shows etcd who it is, in PEM format.', atStart),
+  'log-tls-key-file': text('', 'Key of that certificate.', atStart),
   'leader-lease-ms': integer(
     2000,
     100n,
     int32Max,
     'Milliseconds for which a primary may answer after the log has last heard it; other nodes wait longer than that before one of them takes its place.',
     atStart,
+  ),
+  'log-trim-copies': integer(
+    2,
+    1n,
+    100n,
+    'A shared log keeps every record until so many nodes hold what it did in a checkpoint of their own.',
+  ),
+  'log-retain-bytes': memory(
+    1024 * 1024 * 1024,
+    1024n * 1024n,
+    int64Max,
+    'Bytes up to which a shared log is kept for a node that is behind; one that needs older records starts again from a copy.',
   ),
   'replica-announce-ip': text('', 'Address at which clients and other nodes reach this node; empty for the one that it listens on.', {
     aliases: ['slave-announce-ip'],

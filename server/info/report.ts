@@ -1,7 +1,8 @@
 /** INFO's text: named sections of `name:value` lines. Which sections there are, and which are shown unless asked for, is here. */
 import type { ServerView } from '../server-view.ts'
 import type { InfoLine } from './info-line.ts'
-import { clientsSection, cpuSection, replicationSection, serverSection, statsSection } from './server-sections.ts'
+import { replicationSection } from './replication-section.ts'
+import { clientsSection, cpuSection, serverSection, statsSection } from './server-sections.ts'
 import { keyspaceSection, memorySection, persistenceSection } from './shard-sections.ts'
 import { commandStatsSection, errorStatsSection, latencyStatsSection } from './stats-sections.ts'
 import { logSection, tieringSection } from './tier-sections.ts'

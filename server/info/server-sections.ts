@@ -93,20 +93,6 @@ export function* statsSection(server: ServerView): Generator<InfoLine> {
   yield ['total_error_replies', stats.errors]
 }
 
-export function* replicationSection(server: ServerView): Generator<InfoLine> {
-  yield ['role', 'master']
-  yield ['connected_slaves', 0]
-  yield ['master_failover_state', 'no-failover']
-  yield ['master_replid', server.replicationId]
-  yield ['master_replid2', '0'.repeat(40)]
-  yield ['master_repl_offset', server.shard?.log.committed ?? 0]
-  yield ['second_repl_offset', -1]
-  yield ['repl_backlog_active', 0]
-  yield ['repl_backlog_size', server.config.values['repl-backlog-size']]
-  yield ['repl_backlog_first_byte_offset', 0]
-  yield ['repl_backlog_histlen', 0]
-}
-
 export function* cpuSection(): Generator<InfoLine> {
   const { system, user } = process.cpuUsage()
   yield ['used_cpu_sys', (system / 1e6).toFixed(6)]

@@ -227,6 +227,16 @@ export class Scripting {
     if (this.#running !== undefined) this.#host.giveUpChanges()
   }
 
+  /** Drops the run that is suspended, and what it has done with it: the shard that it works on is given up. */
+  drop(): void {
+    const running = this.#running
+    if (running === undefined) return
+    this.#running = undefined
+    this.#host.giveUpChanges()
+    this.#giveUpInterpreter()
+    for (const each of running.release) each()
+  }
+
   #compiled(script: Script): Script | string {
     if (script.reference !== 0) return script
     const compiled = this.interpreter.compile(script.source, script.start, '@user_script')
@@ -288,7 +298,7 @@ export class Scripting {
     }
     this.#host.clock.afterTurn(() => {
       try {
-        if (!this.#stopped) this.#goOn(running)
+        if (!this.#stopped && this.#running === running) this.#goOn(running)
       } catch (failure) {
         this.#host.broke(failure)
       }

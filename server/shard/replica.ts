@@ -15,6 +15,8 @@ export class Replica {
   leader: Leader | undefined
   /** Set by the owner. Called after each record that was applied. */
   onApplied: (lsn: number) => void = () => undefined
+  /** Set by the owner. Called when the leader has given a sign of life, after what came before it was applied. */
+  onSign: () => void = () => undefined
   /** Set by the owner. Called when another one leads than before. */
   onLeader: (leader: Leader) => void = () => undefined
   /** Set by the owner. Called when it can follow no longer: the log was trimmed before it, a record is not readable. */
@@ -55,6 +57,7 @@ export class Replica {
         if (this.#stopping.signal.aborted) return
         if (slices.isOver(record.lsn)) await slices.next()
       }
+      if (batch.records.length === 0) this.onSign()
     }
   }
 

@@ -46,6 +46,8 @@ export interface ShardOptions {
   /** Hears how long each cold read took. */
   readonly coldReadMs: (ms: number) => void
   readonly sizes?: Sizes
+  /** How long a log that is shared may be out of reach; for ever unless told. */
+  readonly patienceMs?: number
 }
 
 /** Closes one thing that is open. */
@@ -86,7 +88,7 @@ async function openState(options: ShardOptions, opened: Close[]): Promise<ShardS
   opened.push(() => store?.close())
   const tier = new Tier(keyspace, store, codec, clock, tierSettings(values), coldReadMs)
   const restored = durable ? await restoreCatalog(files, directory, keyspace, tier, progress) : undefined
-  const log = durable ? await openLog(ports, values, sizes, restored?.marker.logId, restored?.marker.checkpointLsn ?? 0) : new NoLog()
+  const log = durable ? await openLog(options, restored?.marker.logId, restored?.marker.checkpointLsn ?? 0) : new NoLog()
   opened.push(() => log.close())
   const nextValueId = restored?.marker.nextValueId ?? 1
   if (store !== undefined) await store.clearFrom(nextValueId)
@@ -184,9 +186,13 @@ export function budgetSettings(values: Values): MemoryBudget['settings'] {
   }
 }
 
-function openLog(ports: Ports, values: Values, sizes: Sizes, logId: Buffer | undefined, knownCommitted: number): Promise<TransactionLog> {
+function openLog(
+  { ports, values, sizes = defaultSizes, patienceMs }: ShardOptions,
+  logId: Buffer | undefined,
+  knownCommitted: number,
+): Promise<TransactionLog> {
   const known = { knownCommitted, ...(logId === undefined ? {} : { logId: logId.readBigUInt64LE() }) }
-  if (values.log !== 'local') return ports.openSharedLog(known)
+  if (values.log !== 'local') return ports.openSharedLog({ ...known, ...(patienceMs === undefined ? {} : { patienceMs }) })
   const progress = { shown: undefined as ReturnType<Ports['progress']> | undefined }
   return LocalLog.open({
     files: ports.files,

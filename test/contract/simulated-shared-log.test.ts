@@ -17,7 +17,7 @@ sharedLogSuite('of the simulation', async () => {
   }
   idle()
   return {
-    open: () => SimulatedSharedLog.open(engine, new LogLink(loop, random, 3), loop.process(), 0),
+    open: () => SimulatedSharedLog.open(engine, new LogLink(loop, random, 3), loop.process(), { knownCommitted: 0 }),
     stop: async () => {
       isOver = true
       await passing

@@ -6,6 +6,7 @@ import type { ChildProcess } from 'node:child_process'
 import { spawn, spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
+import type { AddressInfo, Server } from 'node:net'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -47,11 +48,16 @@ export async function startRedis(...flags: readonly string[]): Promise<ServerPro
 }
 
 /** Starts something on a port that was free a moment ago; on another one, should somebody have taken it meanwhile. */
-export async function withFreePort<T>(start: (port: number) => Promise<T>): Promise<T> {
+export function withFreePort<T>(start: (port: number) => Promise<T>): Promise<T> {
+  return withFreePorts(1, ([port]) => start(port))
+}
+
+/** As `withFreePort`, with several different ports. */
+export async function withFreePorts<T>(count: number, start: (ports: readonly number[]) => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
-    const port = await freePort()
+    const ports = await freePorts(count)
     try {
-      return await start(port)
+      return await start(ports)
     } catch (error) {
       if (attempt === portAttemptsMax) throw error
     }
@@ -145,13 +151,18 @@ function readyLine(child: ChildProcess, output: string[], port: (line: string) =
   })
 }
 
-function freePort(): Promise<number> {
+/** All are held until the last one is found, so they differ. */
+async function freePorts(count: number): Promise<number[]> {
+  const probes = await Promise.all(Array.from({ length: count }, listenAnywhere))
+  const ports = probes.map((probe) => (probe.address() as AddressInfo).port)
+  for (const probe of probes) probe.close()
+  return ports
+}
+
+function listenAnywhere(): Promise<Server> {
   return new Promise((resolve, reject) => {
     const probe = createServer()
     probe.once('error', reject)
-    probe.listen(0, '127.0.0.1', () => {
-      const { port } = probe.address() as { port: number }
-      probe.close(() => resolve(port))
-    })
+    probe.listen(0, '127.0.0.1', () => resolve(probe))
   })
 }

@@ -36,7 +36,6 @@ export class PrimaryClient {
   /** Takes the replies to recorded operations, in order. */
   #pending: (((reply: string) => void) | undefined)[] = []
   #node: number
-  #stopped = false
 
   constructor(name: string, around: ClientSurroundings, node: number, records: boolean) {
     this.name = name
@@ -60,9 +59,9 @@ export class PrimaryClient {
     raw.send(words)
   }
 
-  stop(): void {
-    this.#stopped = true
-    this.raw?.destroy()
+  /** Goes elsewhere if it is at this node. */
+  leave(machine: Machine): void {
+    if (this.raw !== undefined && this.#around.machines[this.#node] === machine) this.reconnect()
   }
 
   /** Gives up this connection and looks for the primary anew. */
@@ -77,12 +76,12 @@ export class PrimaryClient {
   }
 
   #connect(): void {
-    if (this.#stopped || this.raw !== undefined) return
+    if (this.raw !== undefined) return
     const { network, machines } = this.#around
     const machine = machines[this.#node] as Machine
     SimulatedClient.connect(network.host(this.name), this.#around.observerOf(machine), port, machine.name).then(
       (raw) => {
-        if (this.raw === undefined && !this.#stopped) this.#prove(raw, machine)
+        if (this.raw === undefined) this.#prove(raw, machine)
         else raw.destroy()
       },
       () => this.reconnect(),

@@ -116,10 +116,11 @@ class ClusterSimulation implements ClientSurroundings {
         sizes,
         diskMsMax: draw.pick([0.1, 1, 5]),
         clockRate: 1 + (draw.below(61) - 30) / 1000,
-        openSharedLog: (clock, knownCommitted) => SimulatedSharedLog.open(this.#engine, link, clock, knownCommitted),
+        openSharedLog: (clock, known) => SimulatedSharedLog.open(this.#engine, link, clock, known),
         onStarted: (server) => {
           onServer?.(server)
           observer.attach(server)
+          this.#watchHandOver(machine, server)
         },
       })
       this.#observers.set(machine, observer)
@@ -134,6 +135,15 @@ class ClusterSimulation implements ClientSurroundings {
       if (name.startsWith('reader')) this.#readers.push(new ReplicaReader(name, this))
       else this.#clients.push(new PrimaryClient(name, this, i % this.#nodes.length, i >= 2))
     })
+  }
+
+  /** After a hand-over clients go on with what is a replica from then on, and hear of it when they write. These leave at once. */
+  #watchHandOver(machine: Machine, { roles }: Server): void {
+    const handOver = roles.handOver.bind(roles)
+    roles.handOver = (successor) => {
+      for (const client of this.#clients) client.leave(machine)
+      return handOver(successor)
+    }
   }
 
   #values(draw: Draw, leaseMs: number): Readonly<Record<string, unknown>> {

@@ -6,7 +6,7 @@
 import type { Random } from '../../engine/random.ts'
 import type { Config } from '../../server/config/config.ts'
 import type { Log, LogFields } from '../../server/logging.ts'
-import type { Ports } from '../../server/ports.ts'
+import type { KnownLog, Ports } from '../../server/ports.ts'
 import { Server } from '../../server/server.ts'
 import { MemoryColdDisk, MemoryColdStore } from '../../storage/memory-cold-store.ts'
 import type { Sizes } from '../../storage/sizes.ts'
@@ -32,7 +32,7 @@ export interface MachineOptions {
   /** The log that it shares with other machines, if it does. */
   readonly sharedLog?: MemoryLogDisk
   /** Opens a shared log that knows more of the world than `sharedLog`; called once for each process and shard. */
-  readonly openSharedLog?: (clock: ProcessClock, knownCommitted: number) => Promise<TransactionLog>
+  readonly openSharedLog?: (clock: ProcessClock, known: KnownLog) => Promise<TransactionLog>
   /** Called with each server that has started. */
   readonly onStarted?: (server: Server) => void
   /** How fast its clock runs. */
@@ -121,11 +121,11 @@ export class Machine {
           },
         }
       },
-      openSharedLog: async ({ knownCommitted }) => {
+      openSharedLog: async (known) => {
         const { sharedLog, openSharedLog } = this.#options
-        if (openSharedLog !== undefined) return openSharedLog(clock, knownCommitted)
+        if (openSharedLog !== undefined) return openSharedLog(clock, known)
         if (sharedLog === undefined) throw new Error('this machine shares no log')
-        if (sharedLog.committed < knownCommitted) throw new Error('the shared log has lost records')
+        if (sharedLog.committed < known.knownCommitted) throw new Error('the shared log has lost records')
         return new MemoryLog(sharedLog, { clock, schedule: (work) => clock.after(this.#delayMs(), work) })
       },
       residentBytes: () => 0,

@@ -22,6 +22,8 @@ export type Written = 'written' | 'fenced' | 'early'
 
 export class LogEngine {
   readonly entries: LogEntry[] = []
+  /** What processes tell of themselves. */
+  readonly members = new Map<string, Buffer>()
   /** Claims that have set out. */
   nonces = 0
   readonly #watching = new Set<(entry: LogEntry) => void>()

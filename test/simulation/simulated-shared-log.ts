@@ -3,7 +3,9 @@
  * it asks for it asks again until it knows the outcome, several groups are on their way at once, and followers know what news has reached them.
  */
 import type { RecordReference } from '../../engine/mutation/record-buffer.ts'
+import type { KnownLog } from '../../server/ports.ts'
 import type { Leader, Leadership } from '../../wal/leadership.ts'
+import type { Members } from '../../wal/members.ts'
 import { TailWaiters } from '../../wal/tail-waiters.ts'
 import type { LogBatch, LogStats, SyncPolicy, TransactionLog } from '../../wal/transaction-log.ts'
 import { Fenced, LogFailed, TailMoved } from '../../wal/transaction-log.ts'
@@ -16,6 +18,8 @@ const groupsInFlight = 4
 const retryMs = 40
 /** A claim without an answer is given up: nobody knows whether it has happened. */
 const claimTries = 4
+/** What is told beside the log is asked for once. */
+const memberMs = 500
 
 /** An entry of this leader on its way. */
 interface Flight {
@@ -29,11 +33,12 @@ interface Flight {
   readonly done: () => void
 }
 
-export class SimulatedSharedLog implements TransactionLog, Leadership {
+export class SimulatedSharedLog implements TransactionLog, Leadership, Members {
   onCommitted: (committed: number) => void = () => undefined
   onFailed: (failure: LogFailed) => void = () => undefined
   readonly logId = 1n
   readonly leadership = this
+  readonly members = this
   readonly recordBytesMax = Number.POSITIVE_INFINITY
   readonly first = 1
   renewedMs = Number.NEGATIVE_INFINITY
@@ -77,19 +82,25 @@ export class SimulatedSharedLog implements TransactionLog, Leadership {
   }
 
   /** Asks until the engine has answered what the newest entry is. */
-  static open(engine: LogEngine, link: LogLink, clock: ProcessClock, knownCommitted: number): Promise<SimulatedSharedLog> {
+  static open(engine: LogEngine, link: LogLink, clock: ProcessClock, known: KnownLog): Promise<SimulatedSharedLog> {
     return new Promise((resolve, reject) => {
       let isOpen = false
+      const untilMs = clock.monotonicMs() + (known.patienceMs ?? Number.POSITIVE_INFINITY)
       const ask = (): void => {
         if (isOpen) return
+        if (clock.monotonicMs() > untilMs) {
+          isOpen = true
+          reject(new LogFailed('the log does not answer'))
+          return
+        }
         link.ask(
           clock,
           () => engine.entries.length,
-          (known) => {
+          (entries) => {
             if (isOpen) return
             isOpen = true
-            if (engine.lastLsn < knownCommitted) reject(new Error('the shared log has lost records'))
-            else resolve(new SimulatedSharedLog(engine, link, clock, known))
+            if (engine.lastLsn < known.knownCommitted) reject(new Error('the shared log has lost records'))
+            else resolve(new SimulatedSharedLog(engine, link, clock, entries))
           },
         )
         clock.after(retryMs, ask)
@@ -208,6 +219,10 @@ export class SimulatedSharedLog implements TransactionLog, Leadership {
     this.#send([], successor, () => undefined)
     await this.#whenIdle()
     if (this.#failure !== undefined) throw this.#failure
+    // From here on it reads as others do, and may claim again.
+    this.epoch = 0
+    this.#released = false
+    this.#hear(this.#nextPlace)
   }
 
   abandon(): void {
@@ -291,6 +306,7 @@ export class SimulatedSharedLog implements TransactionLog, Leadership {
   async *read(after: number, signal?: AbortSignal): AsyncGenerator<LogBatch> {
     let at = 0
     while (this.#lsnAt(at + 1) <= after && at < this.#known) at++
+    this.#read = Math.max(this.#read, at)
     while (!this.#closed) {
       if (at >= this.#known) {
         if (!(await this.#tail.more(signal))) return
@@ -301,6 +317,25 @@ export class SimulatedSharedLog implements TransactionLog, Leadership {
       this.#read = Math.max(this.#read, at)
       yield { records: records.filter(({ lsn }) => lsn > after), leader }
     }
+  }
+
+  announce(id: string, about: Buffer): Promise<void> {
+    return this.#askOnce(() => void this.#engine.members.set(id, about))
+  }
+
+  withdraw(id: string): Promise<void> {
+    return this.#askOnce(() => void this.#engine.members.delete(id))
+  }
+
+  all(): Promise<ReadonlyMap<string, Buffer>> {
+    return this.#askOnce(() => new Map(this.#engine.members))
+  }
+
+  #askOnce<T>(work: () => T): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#link.ask(this.#clock, work, resolve)
+      this.#clock.after(memberMs, () => reject(new Error('the log does not answer')))
+    })
   }
 
   async trim(): Promise<void> {}

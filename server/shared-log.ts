@@ -1,0 +1,43 @@
+/** Opens the log that the settings name, in an etcd cluster. */
+import { readFileSync } from 'node:fs'
+import type { Random } from '../engine/random.ts'
+import type { Clock } from '../storage/clock.ts'
+import type { EtcdTls } from '../wal/etcd/etcd-connection.ts'
+import { EtcdEndpoint } from '../wal/etcd/etcd-endpoint.ts'
+import { EtcdEndpoints } from '../wal/etcd/etcd-endpoints.ts'
+import { EtcdLog } from '../wal/etcd/etcd-log.ts'
+import { EtcdToken } from '../wal/etcd/etcd-token.ts'
+import type { TransactionLog } from '../wal/transaction-log.ts'
+import { ConfigError } from './config/load.ts'
+import type { Values } from './config/settings.ts'
+import type { KnownLog } from './ports.ts'
+
+const endpointPattern = /^(\[[0-9a-fA-F:]+\]|[\w.-]+):[0-9]{1,5}$/
+
+/** Waits for etcd for as long as it takes. Throws `ConfigError` when the settings make no sense, `LogCorrupt` when the log is not the one that the data come from. */
+export function openSharedLog(values: Values, clock: Clock, random: Random, known: KnownLog): Promise<TransactionLog> {
+  const addresses = values['log-endpoints'].split(/[\s,]+/).filter((address) => address !== '')
+  if (addresses.length === 0) throw new ConfigError("'log etcd' needs 'log-endpoints': where etcd is, as host:port")
+  const wrong = addresses.find((address) => !endpointPattern.test(address))
+  if (wrong !== undefined) throw new ConfigError(`'log-endpoints': '${wrong}' is not host:port`)
+  const tls = tlsOf(values)
+  const token = values['log-user'] === '' ? undefined : new EtcdToken({ name: values['log-user'], password: values['log-password'] })
+  const endpoints = new EtcdEndpoints(addresses.map((address) => new EtcdEndpoint({ address, clock, tls, token })))
+  return EtcdLog.open({ endpoints, clock, random, prefix: values['log-prefix'].replace(/\/+$/, ''), ...known })
+}
+
+function tlsOf(values: Values): EtcdTls | undefined {
+  if (values['log-tls-ca-file'] === '') return undefined
+  const certificate = fileOf(values, 'log-tls-cert-file')
+  const key = fileOf(values, 'log-tls-key-file')
+  return { authorities: fileOf(values, 'log-tls-ca-file') as Buffer, certificate, key }
+}
+
+function fileOf(values: Values, name: 'log-tls-ca-file' | 'log-tls-cert-file' | 'log-tls-key-file'): Buffer | undefined {
+  if (values[name] === '') return undefined
+  try {
+    return readFileSync(values[name])
+  } catch (failure) {
+    throw new ConfigError(`'${name}': ${(failure as Error).message}`)
+  }
+}

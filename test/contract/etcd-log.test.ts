@@ -1,0 +1,76 @@
+/** The log in etcd against a real member: what every log must do, and what a shared one must. */
+import { afterAll, beforeAll } from 'vitest'
+import { realClock } from '../../server/real-clock.ts'
+import type { EtcdEndpoint } from '../../wal/etcd/etcd-endpoint.ts'
+import { EtcdEndpoint as Endpoint } from '../../wal/etcd/etcd-endpoint.ts'
+import { EtcdEndpoints } from '../../wal/etcd/etcd-endpoints.ts'
+import { EtcdLog } from '../../wal/etcd/etcd-log.ts'
+import type { EtcdMethod } from '../../wal/etcd/etcd-method.ts'
+import type { EtcdOutcome } from '../../wal/etcd/etcd-outcome.ts'
+import { txn } from '../../wal/etcd/kv-methods.ts'
+import { chance } from '../chance.ts'
+import type { EtcdCluster } from '../integration/etcd-cluster.ts'
+import { startEtcd } from '../integration/etcd-cluster.ts'
+import { describeWith, etcdServer } from '../needs.ts'
+import { sharedLogSuite } from './shared-log.ts'
+import { transactionLogSuite } from './transaction-log.ts'
+
+/** A busy machine may take its time. */
+const deadlineMs = 20_000
+
+let cluster: EtcdCluster
+let logs = 0
+/** Each process has chance of its own. */
+let opens = 0
+
+/** Endpoints that can be made to refuse. */
+class RefusingEndpoints extends EtcdEndpoints {
+  refuses = false
+
+  override call<Request, Reply>(method: EtcdMethod<Request, Reply>, request: Request, ms?: number): Promise<EtcdOutcome<Reply>> {
+    if (!this.refuses || (method as unknown) !== txn) return super.call(method, request, ms)
+    return Promise.resolve({ kind: 'refused', why: 'denied', code: 7, message: 'told to' })
+  }
+}
+
+function endpoints(): RefusingEndpoints {
+  const all: EtcdEndpoint[] = cluster.addresses.map((address) => new Endpoint({ address, clock: realClock, deadlineMs }))
+  return new RefusingEndpoints(all)
+}
+
+async function openAt(prefix: string): Promise<{ readonly log: EtcdLog; readonly endpoints: RefusingEndpoints }> {
+  const used = endpoints()
+  return { log: await EtcdLog.open({ endpoints: used, clock: realClock, random: chance(100 + opens++), prefix }), endpoints: used }
+}
+
+describeWith([etcdServer], 'the log in etcd', () => {
+  beforeAll(async () => {
+    cluster = await startEtcd()
+  }, 120_000)
+
+  afterAll(() => cluster?.stop())
+
+  transactionLogSuite('etcd', async () => {
+    const prefix = `/moraine-test/${++logs}`
+    const opened = new Map<unknown, RefusingEndpoints>()
+    return {
+      open: async () => {
+        const { log, endpoints: used } = await openAt(prefix)
+        opened.set(log, used)
+        await log.claim(log.committed, Buffer.from('test'))
+        return log
+      },
+      crash: async (log) => (log as EtcdLog).abandon(),
+      failNextGroup: (log) => {
+        const used = opened.get(log)
+        if (used !== undefined) used.refuses = true
+      },
+      stop: async () => undefined,
+    }
+  })
+
+  sharedLogSuite('etcd', async () => {
+    const prefix = `/moraine-test/${++logs}`
+    return { open: async () => (await openAt(prefix)).log, stop: async () => undefined }
+  })
+})

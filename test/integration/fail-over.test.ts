@@ -1,0 +1,84 @@
+/** Nodes over a real etcd, with real faults: what was acknowledged is there, once, in order, whatever dies. */
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { builtMoraine, describeWith, etcdServer } from '../needs.ts'
+import { ask, ClusterWriter, NodeCluster, pushed } from './node-cluster.ts'
+
+describeWith([builtMoraine, etcdServer], 'three nodes and three members of etcd', () => {
+  let cluster: NodeCluster
+
+  beforeAll(async () => {
+    cluster = await NodeCluster.start()
+  }, 120_000)
+
+  afterAll(() => cluster?.stop())
+
+  /** All that was acknowledged, and perhaps what was on its way: each value once, none missing. */
+  async function requireAll(writer: ClusterWriter): Promise<void> {
+    await writer.stop()
+    const values = await pushed(cluster)
+    expect(values).toEqual(values.map((_, i) => i + 1))
+    const there = new Set(values)
+    expect(writer.acknowledged.filter((value) => !there.has(value))).toEqual([])
+    expect(new Set(writer.acknowledged).size).toBe(writer.acknowledged.length)
+    await cluster.areEqual()
+  }
+
+  it('lose nothing when the primary is killed', async () => {
+    const writer = new ClusterWriter(cluster)
+    await writer.more(200)
+    const former = await cluster.primary()
+    await cluster.kill(former)
+    await writer.more(200)
+    await cluster.startNode(former)
+    await requireAll(writer)
+  })
+
+  it('lose nothing, and answer nothing stale, when the primary is stopped for longer than a lease and goes on', async () => {
+    const writer = new ClusterWriter(cluster)
+    await writer.more(200)
+    const former = await cluster.primary()
+    cluster.signal(former, 'SIGSTOP')
+    const next = await cluster.primary(former)
+    await ask(cluster.node(next).port, 'SET', 'told', 'by the next')
+    cluster.signal(former, 'SIGCONT')
+    const answer = await ask(cluster.node(former).port, 'GET', 'told').catch(() => 'closed')
+    expect(['closed', 'by the next']).toContain(answer)
+    await writer.more(200)
+    await requireAll(writer)
+  })
+
+  it('lose nothing when the member of etcd that leads is killed', async () => {
+    const writer = new ClusterWriter(cluster)
+    await writer.more(200)
+    const leader = await cluster.etcd.leader()
+    await leader.kill()
+    await writer.more(200)
+    leader.start()
+    await cluster.etcd.isHealthy()
+    await requireAll(writer)
+  })
+
+  it('lose nothing when everything is killed at once', async () => {
+    const writer = new ClusterWriter(cluster)
+    await writer.more(200)
+    await Promise.all([...cluster.nodes.map((_, i) => cluster.kill(i)), cluster.etcd.endMembers()])
+    for (const member of cluster.etcd.members) member.start()
+    await cluster.etcd.isHealthy()
+    for (let i = 0; i < 3; i++) await cluster.startNode(i)
+    await writer.more(200)
+    await requireAll(writer)
+  })
+
+  it('hand the lead over without losing anything', async () => {
+    const writer = new ClusterWriter(cluster)
+    await writer.more(200)
+    for (let round = 0; round < 3; round++) {
+      const former = await cluster.primary()
+      // Nodes that have just started may not be known yet.
+      await expect.poll(async () => await ask(cluster.node(former).port, 'FAILOVER').catch((failure: Error) => failure.message)).toBe('OK')
+      await cluster.primary(former)
+      await writer.more(100)
+    }
+    await requireAll(writer)
+  })
+})

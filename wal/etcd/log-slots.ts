@@ -1,0 +1,138 @@
+/**
+ * Which slots a log in etcd has: its first and last, where a record lies, and how the head goes. Slots are removed with
+ * DeleteRange, and etcd forgets their history with Compact, of a time that no reader can be behind. The last slot always
+ * stays: by it a reader tells a log that was trimmed from a gap.
+ */
+import { LogTrimmed } from '../transaction-log.ts'
+import type { EtcdCalls } from './etcd-calls.ts'
+import { compact, deleteRange, prefixRange, range } from './kv-methods.ts'
+import type { EntryHeader } from './log-entry.ts'
+import { lastLsnOf, readEntryHeader } from './log-entry.ts'
+import type { LogKeys } from './log-keys.ts'
+import type { SlotLook } from './slot-search.ts'
+import { findRecord, findTail } from './slot-search.ts'
+
+/** In one call, so that none takes long. */
+const SLOTS_PER_DELETE = 1000
+/** Whoever watches is not behind by so much, or reads anew. */
+const COMPACT_AFTER_MS = 10_000
+const GUESSED_ENTRY_BYTES = 4096
+
+const never = (): boolean => false
+
+export class LogSlots implements SlotLook {
+  readonly logId: bigint
+  firstSlot = 1
+  firstLsn = 1
+  /** When the log was opened. */
+  tailSlot = 0
+  tailLsn = 0
+  readonly #calls: EtcdCalls
+  readonly #keys: LogKeys
+  /** Revisions that were new at these times. */
+  #revisions: { readonly revision: number; readonly ms: number }[] = []
+  #compacted = 0
+  #isGivenUp: () => boolean = never
+  #entries = 0
+  #entryBytes = 0
+
+  private constructor(calls: EtcdCalls, keys: LogKeys, logId: bigint) {
+    this.#calls = calls
+    this.#keys = keys
+    this.logId = logId
+  }
+
+  /** Rejects with `EtcdGivenUp` when `isGivenUp` says so before etcd has answered. */
+  static async find(calls: EtcdCalls, keys: LogKeys, logId: bigint, isGivenUp: () => boolean): Promise<LogSlots> {
+    const slots = new LogSlots(calls, keys, logId)
+    slots.#isGivenUp = isGivenUp
+    await slots.refresh()
+    if ((await slots.first()) === undefined) {
+      slots.#isGivenUp = never
+      return slots
+    }
+    slots.tailSlot = await findTail(slots, slots.firstSlot)
+    const header = await slots.header(slots.tailSlot)
+    if (header !== undefined) slots.tailLsn = lastLsnOf(header)
+    slots.#isGivenUp = never
+    return slots
+  }
+
+  async first(): Promise<number | undefined> {
+    const { pairs } = await this.#calls.settled(range, { ...prefixRange(this.#keys.slots), limit: 1, keysOnly: true }, this.#isGivenUp)
+    return pairs[0] === undefined ? undefined : this.#keys.slotOf(pairs[0].key)
+  }
+
+  async header(slot: number): Promise<EntryHeader | undefined> {
+    const { pairs } = await this.#calls.settled(range, { key: this.#keys.slot(slot) }, this.#isGivenUp)
+    return pairs[0] === undefined ? undefined : readEntryHeader(pairs[0].value, this.logId, slot)
+  }
+
+  async present(from: number, to: number): Promise<ReadonlySet<number>> {
+    const { pairs } = await this.#calls.settled(
+      range,
+      { key: this.#keys.slot(from), end: this.#keys.slot(to), keysOnly: true },
+      this.#isGivenUp,
+    )
+    return new Set(pairs.flatMap(({ key }) => this.#keys.slotOf(key) ?? []))
+  }
+
+  /** Looks where the log begins now. */
+  async refresh(): Promise<void> {
+    for (;;) {
+      const first = await this.first()
+      if (first === undefined) return
+      const header = await this.header(first)
+      // It may be trimmed at this very moment.
+      if (header === undefined) continue
+      this.firstSlot = first
+      this.firstLsn = header.firstLsn
+      return
+    }
+  }
+
+  /** The slot from which on to read for the records above `after`. Throws `LogTrimmed` when the next one is gone. */
+  async of(after: number): Promise<number> {
+    await this.refresh()
+    if (after + 1 < this.firstLsn) throw new LogTrimmed(after + 1, this.firstLsn)
+    if ((await this.first()) === undefined) return 1
+    return findRecord(this, this.firstSlot, await findTail(this, this.firstSlot), after)
+  }
+
+  /** An entry of so many bytes has come to the log. */
+  written(bytes: number): void {
+    this.#entries++
+    this.#entryBytes += bytes
+  }
+
+  /** Bytes of the log, by what entries have on average. */
+  bytesUpTo(tailSlot: number): number {
+    const average = this.#entries === 0 ? GUESSED_ENTRY_BYTES : this.#entryBytes / this.#entries
+    return Math.round((tailSlot - this.firstSlot + 1) * average)
+  }
+
+  /** Removes the slots that have nothing of a record above `upTo`. */
+  async trim(upTo: number, tailSlot: number, nowMs: number, isGivenUp: () => boolean): Promise<void> {
+    const end = Math.min(await findRecord(this, this.firstSlot, tailSlot, upTo), tailSlot)
+    while (this.firstSlot < end) {
+      const next = Math.min(this.firstSlot + SLOTS_PER_DELETE, end)
+      const request = { key: this.#keys.slot(this.firstSlot), end: this.#keys.slot(next) }
+      const { revision } = await this.#calls.settled(deleteRange, request, isGivenUp)
+      this.firstSlot = next
+      this.#revisions.push({ revision, ms: nowMs })
+    }
+    const header = await this.header(this.firstSlot)
+    if (header !== undefined) this.firstLsn = header.firstLsn
+    await this.#compact(nowMs, isGivenUp)
+  }
+
+  async #compact(nowMs: number, isGivenUp: () => boolean): Promise<void> {
+    const old = this.#revisions.filter(({ ms }) => nowMs - ms >= COMPACT_AFTER_MS)
+    const revision = old.at(-1)?.revision ?? 0
+    if (revision <= this.#compacted) return
+    this.#revisions = this.#revisions.filter((each) => !old.includes(each))
+    this.#compacted = revision
+    // Another process may have compacted further.
+    await this.#calls.settled(compact, { revision, physical: false }, isGivenUp).catch(() => undefined)
+  }
+}
