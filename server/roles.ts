@@ -75,9 +75,9 @@ export class Roles {
     this.#host = host
   }
 
-  /** Why this node takes no writes; undefined when it does. */
+  /** Why this node takes no writes; undefined when it does, or may again when those who wait at the gate are let in. */
   get writeRefusal(): string | undefined {
-    return this.role === 'primary' ? undefined : readOnly
+    return this.role === 'primary' || this.#leadingAgain !== undefined ? undefined : readOnly
   }
 
   /** When the log was last heard to have a leader that lives, by the monotonic clock; undefined on a primary. */

@@ -8,6 +8,7 @@
  */
 import type { KeyInterest } from '../engine/keyspace/key-interest.ts'
 import type { Clock } from '../storage/clock.ts'
+import { Fenced, LogFailed } from '../wal/transaction-log.ts'
 import type { Client } from './client.ts'
 import type { Config } from './config/config.ts'
 import type { Gate } from './gate.ts'
@@ -89,7 +90,7 @@ export class ShardSwitch {
         await this.#settle(shard)
       }
       server.disconnectShard()
-      await this.#openAgain(shard, () => (shard === undefined ? undefined : closeShard(shard)))
+      await this.#openAgain(shard, () => (shard === undefined ? undefined : closeSettled(shard)))
       await server.roles.settled()
     })
   }
@@ -108,7 +109,7 @@ export class ShardSwitch {
       }
       const { log, waiters, tier } = shard
       log.leadership?.abandon()
-      waiters.failed(new Error('another node leads'))
+      waiters.failed(new LogFailed('another node leads'))
       server.maintenance.giveUpCheckpoints()
       await server.maintenance.stop(reason)
       await server.roles.disconnect()
@@ -211,6 +212,13 @@ export class ShardSwitch {
     this.failure = undefined
     for (const session of server.sessions.values()) session.shardReplaced(isSameLog)
   }
+}
+
+/** Closes a shard of which everything is committed. That another node has claimed the log since is no failure. */
+function closeSettled(shard: Shard): Promise<void> {
+  return closeShard(shard).catch((failure) => {
+    if (!(failure instanceof Fenced)) throw failure
+  })
 }
 
 /** What INFO and the metrics count since the start of the process goes on. */

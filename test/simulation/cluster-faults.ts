@@ -19,6 +19,8 @@ export interface FaultSurroundings {
   readonly leaseMs: number
   readonly linkMsMax: number
   readonly clientNames: readonly string[]
+  /** Nothing expires: the wall clock of each node may say what it likes. Otherwise they go forward, together. */
+  readonly isTimeless: boolean
   tell(line: string): void
 }
 
@@ -40,7 +42,8 @@ export class ClusterFaults {
       partition: (draw, node) => this.#partition(draw, node),
       shutdown: (draw, node) => this.#shutDown(draw, node),
       wallClock: (draw, { machine }) => {
-        machine.clock.wallSkewMs += draw.pick([-3_600_000, -5000, 5000, 3_600_000])
+        if (around.isTimeless) machine.clock.wallSkewMs += draw.pick([-3_600_000, -5000, 5000, 3_600_000])
+        else around.loop.wallSkewMs += draw.pick([200, 5000, 3_600_000])
       },
       checkpoint: (_draw, { machine }) => {
         if (machine.server?.shard !== undefined) machine.server.maintenance.checkpoint().catch(() => undefined)
@@ -109,12 +112,11 @@ export class ClusterFaults {
   #shutDown(draw: Draw, node: ClusterNode): void {
     const { server, clock } = node.machine
     if (server === undefined) return
-    server.stop().then(
-      () => {
-        if (clock.alive) this.#crash(draw, node)
-      },
-      () => undefined,
-    )
+    // A process ends whether everything could be closed or not.
+    const ended = (): void => {
+      if (clock.alive) this.#crash(draw, node)
+    }
+    server.stop().then(ended, ended)
   }
 
   #stop(draw: Draw, { machine }: ClusterNode): void {

@@ -89,6 +89,8 @@ class ClusterSimulation implements ClientSurroundings {
   readonly #clients: PrimaryClient[] = []
   readonly #readers: ReplicaReader[] = []
   readonly #told: string[] = []
+  /** No key expires, and the wall clocks of the nodes differ. */
+  readonly #isTimeless: boolean
   #failure: Error | undefined
   #trace = 0x811c9dc5
 
@@ -129,11 +131,14 @@ class ClusterSimulation implements ClientSurroundings {
     this.machines = this.#nodes.map(({ machine }) => machine)
     const clientNames = ['client0', 'client1', 'client2', 'client3', 'client4', 'reader0', 'reader1']
     const tell = (line: string): void => this.#tell(line)
-    this.#faults = new ClusterFaults({ loop: this.loop, network: this.network, nodes: this.#nodes, leaseMs, linkMsMax, clientNames, tell })
+    const { loop, network } = this
+    this.#isTimeless = draw.once(4)
+    const isTimeless = this.#isTimeless
+    this.#faults = new ClusterFaults({ loop, network, nodes: this.#nodes, leaseMs, linkMsMax, clientNames, isTimeless, tell })
     this.network.onWrite = (host) => this.#requireLeader(host)
     clientNames.forEach((name, i) => {
       if (name.startsWith('reader')) this.#readers.push(new ReplicaReader(name, this))
-      else this.#clients.push(new PrimaryClient(name, this, i % this.#nodes.length, i >= 2))
+      else this.#clients.push(new PrimaryClient(name, this, i % this.#nodes.length, i >= 2 || isTimeless))
     })
   }
 
@@ -197,7 +202,7 @@ class ClusterSimulation implements ClientSurroundings {
     const { draw } = this.#workload
     for (const node of this.#nodes) this.#faults.start(node)
     await this.#until(() => this.#clients.some(({ isReady }) => isReady))
-    await this.#loadLibrary()
+    if (!this.#isTimeless) await this.#loadLibrary()
     for (const step of steps) {
       draw.random = new SeededRandom(step)
       if (draw.once(80)) await this.#calm()
@@ -213,7 +218,7 @@ class ClusterSimulation implements ClientSurroundings {
   #work(draw: Draw): void {
     this.#clients.forEach((client, i) => {
       if (draw.once(3) || !client.isReady || client.waiting > 6) return
-      const requests = i < 2 ? this.#workload.next() : [this.#recorded(draw)]
+      const requests = i < 2 && !this.#isTimeless ? this.#workload.next() : [this.#recorded(draw)]
       for (const words of requests) {
         this.#tell(`${client.name}: ${words.join(' ')}`)
         client.send(words)
@@ -255,7 +260,7 @@ class ClusterSimulation implements ClientSurroundings {
       await this.#until(() => this.#isCalm())
       if (await this.#isSame(attempt)) break
     }
-    await this.#audit()
+    if (!this.#isTimeless) await this.#audit()
     const client = this.#clients[2] as PrimaryClient
     for (const key of recordedStrings) client.send(['GET', key])
     for (const key of recordedLists) client.send(['LRANGE', key, '0', '-1'])
@@ -336,11 +341,27 @@ class ClusterSimulation implements ClientSurroundings {
   }
 
   async #until(done: () => boolean): Promise<void> {
-    await this.loop.run(() => {
-      this.#requireQuiet()
-      return done()
-    })
+    try {
+      await this.loop.run(() => {
+        this.#requireQuiet()
+        return done()
+      })
+    } catch (failure) {
+      throw new Error(`${(failure as Error).message} (${this.#describe()})`, { cause: failure })
+    }
     this.#requireQuiet()
+  }
+
+  /** Where everybody is, for a reader of a run that stands still. */
+  #describe(): string {
+    const nodes = this.machines.map(({ name, server }) => {
+      if (server === undefined) return `${name} has not started`
+      const { roles, shard, shardSwitch } = server
+      const { log, replay } = shard ?? {}
+      return `${name} is a ${roles.role} at ${replay?.applied}, committed ${log?.committed} of ${log?.appended}, epoch ${log?.leadership?.epoch}${shardSwitch.isRunning ? ', being opened' : ''}`
+    })
+    const clients = this.#clients.map(({ name, isReady, waiting }) => `${name} is ${isReady ? 'ready' : 'away'} and waits for ${waiting}`)
+    return [`the log is at ${this.#engine.lastLsn} in epoch ${this.#engine.leader?.epoch}`, ...nodes, ...clients].join('; ')
   }
 
   #requireQuiet(): void {
@@ -350,7 +371,7 @@ class ClusterSimulation implements ClientSurroundings {
     for (const { name, failure, server, log } of this.machines) {
       if (failure !== undefined) throw new Error(`${name} cannot start: ${failure.message}`, { cause: failure })
       if (server?.failStop.failure !== undefined) throw new Error(`${name} has stopped itself`, { cause: server.failStop.failure })
-      const error = log.errors.find((text) => !/ENOSPC|no space/.test(text))
+      const error = log.errors.find((text) => !/ENOSPC|no space|the log does not answer/.test(text))
       if (error !== undefined) throw new Error(`${name} has logged an error: ${error}`)
     }
   }

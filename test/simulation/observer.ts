@@ -102,8 +102,11 @@ export class Observer {
     this.model.restore(state)
     this.#states = new Map([[lsn, state]])
     for (const [token, at] of this.#tokenLsn) if (at > lsn) this.#tokenLsn.set(token, Number.POSITIVE_INFINITY)
-    this.executed.clear()
-    this.#remembered.clear()
+    // Where nodes share a log, clients of a primary whose data are opened anew stay.
+    if (this.#shared === undefined) {
+      this.executed.clear()
+      this.#remembered.clear()
+    }
     this.#frame = undefined
     this.#unit = undefined
   }
