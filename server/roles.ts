@@ -163,6 +163,12 @@ export class Roles {
     this.#openAnew()
   }
 
+  /** There is no shard to serve from: the log, which others share, was out of reach when it was opened anew. */
+  shardLost(): void {
+    if (this.role === 'primary') this.demote('its data could not be opened again')
+    else this.#openAnew()
+  }
+
   /** Until it succeeds: the log may be out of reach, which is why this node does not lead any more. */
   #openAnew(): void {
     const { clock, log, dropUncommitted } = this.#host

@@ -43,6 +43,8 @@ interface ShardOwner {
     disconnect(): Promise<void>
     /** Resolves when a primary leads again with the shard that was opened anew, or has closed its clients because another node does. */
     settled(): Promise<void>
+    /** The shard could not be opened again. */
+    shardLost(): void
   }
 }
 
@@ -90,7 +92,12 @@ export class ShardSwitch {
         await this.#settle(shard)
       }
       server.disconnectShard()
-      await this.#openAgain(shard, () => (shard === undefined ? undefined : closeSettled(shard)))
+      try {
+        await this.#openAgain(shard, () => (shard === undefined ? undefined : closeSettled(shard)))
+      } catch (failure) {
+        if (server.config.values.log !== 'local') server.roles.shardLost()
+        throw failure
+      }
       await server.roles.settled()
     })
   }
@@ -100,6 +107,13 @@ export class ShardSwitch {
    * there will be none.
    */
   dropUncommitted(): Promise<void> {
+    // At once: what is under way before this may wait for a commit.
+    const former = this.#server.shard
+    if (former !== undefined) {
+      this.#server.maintenance.giveUpCheckpoints()
+      former.log.leadership?.abandon()
+      former.waiters.failed(new LogFailed('another node leads'))
+    }
     return this.#run(async () => {
       const server = this.#server
       const { shard } = server
@@ -107,13 +121,10 @@ export class ShardSwitch {
         await this.#openAgain(undefined, () => undefined)
         return
       }
-      const { log, waiters, tier } = shard
-      log.leadership?.abandon()
-      waiters.failed(new LogFailed('another node leads'))
-      server.maintenance.giveUpCheckpoints()
+      if (shard !== former) return
       await server.maintenance.stop(reason)
       await server.roles.disconnect()
-      await tier.quiet()
+      await shard.tier.quiet()
       await new Promise<void>((resolve) => server.clock.afterTurn(resolve))
       server.disconnectShard()
       await this.#openAgain(shard, () => closeShard(shard).catch(() => undefined))

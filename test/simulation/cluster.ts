@@ -262,6 +262,7 @@ class ClusterSimulation implements ClientSurroundings {
     }
     if (!this.#isTimeless) await this.#audit()
     const client = this.#clients[2] as PrimaryClient
+    await this.#until(() => client.isReady)
     for (const key of recordedStrings) client.send(['GET', key])
     for (const key of recordedLists) client.send(['LRANGE', key, '0', '-1'])
     await this.#until(() => client.waiting === 0 && client.isReady)
@@ -308,7 +309,9 @@ class ClusterSimulation implements ClientSurroundings {
   /** Reads everything there is from the primary, and compares. */
   async #audit(): Promise<void> {
     const client = this.#clients[0] as PrimaryClient
-    const primary = this.machines.find(({ server }) => server?.roles.role === 'primary') as Machine
+    const primary = this.machines.find(({ server }) => server?.roles.role === 'primary')
+    // A fault that was begun before may have ended just now.
+    if (primary === undefined || !client.isReady) return
     const { model } = this.observerOf(primary)
     for (let db = 0; db < databases; db++) {
       client.send(['SELECT', `${db}`])
