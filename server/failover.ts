@@ -112,7 +112,7 @@ export class Failover {
       await roles.handOver(successor)
       return true
     } catch (failure) {
-      log.error('The lead could not be handed over', { error: failure as Error })
+      log.warn('The lead could not be handed over', { error: failure as Error })
       return false
     } finally {
       release()

@@ -69,6 +69,8 @@ export class Roles {
   /** Has led and does not any more: others should try first. */
   #failedToLead = false
   #stopped = false
+  /** Resolves when a primary whose shard was opened anew leads again, or cannot. */
+  #leadingAgain: { readonly ended: Promise<void>; end(): void } | undefined
   /** Drawn anew for each leader, so that two replicas seldom claim at once. */
   #patience = 0
 
@@ -76,9 +78,9 @@ export class Roles {
     this.#host = host
   }
 
-  /** Why this node takes no writes; undefined when it does. */
+  /** Why this node takes no writes; undefined when it does, or may again when those who wait at the gate are let in. */
   get writeRefusal(): string | undefined {
-    return this.role === 'primary' ? undefined : readOnly
+    return this.role === 'primary' || this.#leadingAgain !== undefined ? undefined : readOnly
   }
 
   /** When the log was last heard to have a leader that lives, by the monotonic clock; undefined on a primary. */
@@ -105,7 +107,29 @@ export class Roles {
       this.#lead(shard)
       return
     }
+    // Its clients take it for the primary until they hear otherwise.
+    if (this.role === 'primary' && this.changes > 0) this.#leadingAgain = pending()
     this.#follow(shard, leadership.leader)
+    this.#givesUpLeadingAgain()
+    if (this.#leadingAgain !== undefined) this.#considerClaim()
+  }
+
+  /** Resolves when it is known whether this node still has the part that its clients know. */
+  async settled(): Promise<void> {
+    await this.#leadingAgain?.ended
+  }
+
+  /** Another node leads by now: clients that were served by the primary must not take a replica for it. */
+  #givesUpLeadingAgain(): void {
+    if (this.#leadingAgain === undefined || this.primary?.node === this.#host.nodeId) return
+    this.changes++
+    this.#host.closeClients()
+    this.#endsLeadingAgain()
+  }
+
+  #endsLeadingAgain(): void {
+    this.#leadingAgain?.end()
+    this.#leadingAgain = undefined
   }
 
   /** The shard serves no more. */
@@ -120,6 +144,7 @@ export class Roles {
 
   async stop(): Promise<void> {
     this.#stopped = true
+    this.#endsLeadingAgain()
     await this.disconnect()
   }
 
@@ -144,6 +169,12 @@ export class Roles {
     if (this.#shard !== undefined) this.#shard.primary.x.deletesExpired = false
     host.closeClients()
     this.#openAnew()
+  }
+
+  /** There is no shard to serve from: the log, which others share, was out of reach when it was opened anew. */
+  shardLost(): void {
+    if (this.role === 'primary') this.demote('its data could not be opened again')
+    else this.#openAnew()
   }
 
   /** Until it succeeds: the log may be out of reach, which is why this node does not lead any more. */
@@ -221,6 +252,7 @@ export class Roles {
 
   #hearOf(leader: Leader): void {
     this.primary = decodeClaim(leader.claim)
+    this.#givesUpLeadingAgain()
     this.#drawPatience()
     if (leader.released !== undefined) this.#considerClaim()
   }
@@ -297,6 +329,15 @@ export class Roles {
       this.#lease = new Lease(leadership, host.clock, host.config.values['leader-lease-ms'])
       this.#lease.keep(() => this.mayAnswer(host.clock.monotonicMs()))
     }
+    this.#endsLeadingAgain()
     if (hasUnfinished(keyspace)) primary.change(deleteUnfinished)
   }
+}
+
+function pending(): { readonly ended: Promise<void>; end(): void } {
+  let end = (): void => undefined
+  const ended = new Promise<void>((resolve) => {
+    end = resolve
+  })
+  return { ended, end }
 }

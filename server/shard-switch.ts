@@ -8,6 +8,7 @@
  */
 import type { KeyInterest } from '../engine/keyspace/key-interest.ts'
 import type { Clock } from '../storage/clock.ts'
+import { Fenced, LogFailed } from '../wal/transaction-log.ts'
 import type { Client } from './client.ts'
 import type { Config } from './config/config.ts'
 import type { Gate } from './gate.ts'
@@ -38,7 +39,13 @@ interface ShardOwner {
   /** Serves no more; the maintenance has been stopped. The shard is still open. */
   disconnectShard(): void
   /** Follows no other node any more. */
-  readonly roles: { disconnect(): Promise<void> }
+  readonly roles: {
+    disconnect(): Promise<void>
+    /** Resolves when a primary leads again with the shard that was opened anew, or has closed its clients because another node does. */
+    settled(): Promise<void>
+    /** The shard could not be opened again. */
+    shardLost(): void
+  }
   /** Copies of the shard for other nodes. */
   readonly copies: { endAll(): Promise<void> }
 }
@@ -87,7 +94,13 @@ export class ShardSwitch {
         await this.#settle(shard)
       }
       server.disconnectShard()
-      await this.#openAgain(shard, () => (shard === undefined ? undefined : closeShard(shard)))
+      try {
+        await this.#openAgain(shard, () => (shard === undefined ? undefined : closeSettled(shard)))
+      } catch (failure) {
+        if (server.config.values.log !== 'local') server.roles.shardLost()
+        throw failure
+      }
+      await server.roles.settled()
     })
   }
 
@@ -96,6 +109,13 @@ export class ShardSwitch {
    * there will be none.
    */
   dropUncommitted(): Promise<void> {
+    // At once: what is under way before this may wait for a commit.
+    const former = this.#server.shard
+    if (former !== undefined) {
+      this.#server.maintenance.giveUpCheckpoints()
+      former.log.leadership?.abandon()
+      former.waiters.failed(new LogFailed('another node leads'))
+    }
     return this.#run(async () => {
       const server = this.#server
       const { shard } = server
@@ -103,14 +123,11 @@ export class ShardSwitch {
         await this.#openAgain(undefined, () => undefined)
         return
       }
-      const { log, waiters, tier } = shard
-      log.leadership?.abandon()
-      waiters.failed(new Error('another node leads'))
-      server.maintenance.giveUpCheckpoints()
+      if (shard !== former) return
       await server.maintenance.stop(reason)
       await server.roles.disconnect()
       await server.copies.endAll()
-      await tier.quiet()
+      await shard.tier.quiet()
       await new Promise<void>((resolve) => server.clock.afterTurn(resolve))
       server.disconnectShard()
       await this.#openAgain(shard, () => closeShard(shard).catch(() => undefined))
@@ -210,6 +227,13 @@ export class ShardSwitch {
     this.failure = undefined
     for (const session of server.sessions.values()) session.shardReplaced(isSameLog)
   }
+}
+
+/** Closes a shard of which everything is committed. That another node has claimed the log since is no failure. */
+function closeSettled(shard: Shard): Promise<void> {
+  return closeShard(shard).catch((failure) => {
+    if (!(failure instanceof Fenced)) throw failure
+  })
 }
 
 /** What INFO and the metrics count since the start of the process goes on. */

@@ -305,6 +305,8 @@ export class Maintenance {
       }
       this.turnEnded()
     } catch (failure) {
+      // Nothing more will be committed of what is in memory, and others know it.
+      if (checkpointer?.isGivenUp === true) return
       this.#coolAgainAtMs = this.#clock.monotonicMs() + retryMs
       this.#failed('writing values to the cold store failed', failure as Error)
     }

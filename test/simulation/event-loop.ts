@@ -1,7 +1,8 @@
 /**
  * Time and order for a simulation: one queue of events, each run alone, with all its microtasks, before the next. Time
  * passes from event to event, and a little each time somebody reads the monotonic clock, so that work in slices ends its
- * slices. A process that crashes takes its events with it: whatever it waited for never comes.
+ * slices. A process that crashes takes its events with it: whatever it waited for never comes. One that is stopped has them all at once when it
+ * goes on, and has not noticed meanwhile that time has passed.
  */
 import type { Clock, Timer } from '../../storage/clock.ts'
 
@@ -45,9 +46,9 @@ export class EventLoop {
     }
   }
 
-  /** A clock whose callbacks end with its process. */
-  process(): ProcessClock {
-    return new ProcessClock(this)
+  /** A clock whose callbacks end with its process. It shows so many milliseconds for each one that passes. */
+  process(rate = 1): ProcessClock {
+    return new ProcessClock(this, rate)
   }
 
   /** Runs events until `done` says so. Rejects when nothing is left to happen, or after `limitMs` of simulated time. */
@@ -69,10 +70,17 @@ export class EventLoop {
 
 export class ProcessClock implements Clock {
   readonly #loop: EventLoop
+  readonly #rate: number
   #alive = true
+  #stopped = false
+  /** What has come while it was stopped. */
+  #held: (() => void)[] = []
+  /** What this wall clock is ahead of the others. */
+  wallSkewMs = 0
 
-  constructor(loop: EventLoop) {
+  constructor(loop: EventLoop, rate: number) {
     this.#loop = loop
+    this.#rate = rate
   }
 
   get alive(): boolean {
@@ -82,15 +90,27 @@ export class ProcessClock implements Clock {
   /** The process is gone: nothing that it scheduled happens any more. */
   kill(): void {
     this.#alive = false
+    this.#held = []
+  }
+
+  /** As SIGSTOP does: nothing happens until `goOn`. */
+  stop(): void {
+    this.#stopped = true
+  }
+
+  /** As SIGCONT does. */
+  goOn(): void {
+    this.#stopped = false
+    for (const work of this.#held.splice(0)) this.happens(work)
   }
 
   wallMs(): number {
-    return startWallMs + Math.floor(this.#loop.nowMs + this.#loop.wallSkewMs)
+    return startWallMs + Math.floor(this.#loop.nowMs + this.#loop.wallSkewMs + this.wallSkewMs)
   }
 
   monotonicMs(): number {
     this.#loop.nowMs += readMs
-    return this.#loop.nowMs
+    return this.#loop.nowMs * this.#rate
   }
 
   afterTurn(work: () => void): void {
@@ -98,9 +118,28 @@ export class ProcessClock implements Clock {
   }
 
   after(delayMs: number, work: () => void): Timer {
-    return this.#loop.schedule(delayMs, () => {
-      if (this.#alive) work()
-    })
+    let isCancelled = false
+    const arrives = (): void => {
+      if (!isCancelled) work()
+    }
+    const timer = this.#loop.schedule(delayMs / this.#rate, () => this.#arrive(arrives))
+    return {
+      cancel: () => {
+        isCancelled = true
+        timer.cancel()
+      },
+    }
+  }
+
+  /** Something from outside, in an event of its own. */
+  happens(work: () => void): void {
+    this.#loop.schedule(0, () => this.#arrive(work))
+  }
+
+  #arrive(work: () => void): void {
+    if (!this.#alive) return
+    if (this.#stopped) this.#held.push(work)
+    else work()
   }
 }
 

@@ -6,12 +6,13 @@
 import type { Random } from '../../engine/random.ts'
 import type { Config } from '../../server/config/config.ts'
 import type { Log, LogFields } from '../../server/logging.ts'
-import type { Ports } from '../../server/ports.ts'
+import type { KnownLog, Ports } from '../../server/ports.ts'
 import { Server } from '../../server/server.ts'
 import { MemoryColdDisk, MemoryColdStore } from '../../storage/memory-cold-store.ts'
 import type { Sizes } from '../../storage/sizes.ts'
 import type { MemoryLogDisk } from '../../wal/memory-log.ts'
 import { MemoryLog } from '../../wal/memory-log.ts'
+import type { TransactionLog } from '../../wal/transaction-log.ts'
 import type { EventLoop, ProcessClock } from './event-loop.ts'
 import type { Observer } from './observer.ts'
 import { SimulatedDisk } from './simulated-disk.ts'
@@ -30,6 +31,12 @@ export interface MachineOptions {
   readonly name?: string
   /** The log that it shares with other machines, if it does. */
   readonly sharedLog?: MemoryLogDisk
+  /** Opens a shared log that knows more of the world than `sharedLog`; called once for each process and shard. */
+  readonly openSharedLog?: (clock: ProcessClock, known: KnownLog) => Promise<TransactionLog>
+  /** Called with each server that has started. */
+  readonly onStarted?: (server: Server) => void
+  /** How fast its clock runs. */
+  readonly clockRate?: number
 }
 
 export class Machine {
@@ -45,12 +52,14 @@ export class Machine {
   openStores = 0
   /** Operations of the cold store until power is lost; 0 for none. */
   coldCrashIn = 0
+  /** Longest time that an operation of the disk takes, instead of what was told. */
+  diskMsMax: number | undefined
   /** Longest time that an operation of the cold store takes; that of the disk unless told. */
   coldDelayMsMax: number | undefined
 
   constructor(options: MachineOptions) {
     this.#options = options
-    this.#clock = options.loop.process()
+    this.#clock = options.loop.process(options.clockRate)
     this.disk = new SimulatedDisk(options.random, { schedule: (work) => this.#clock.after(this.#delayMs(), work) })
   }
 
@@ -62,14 +71,38 @@ export class Machine {
     return this.disk.isOff
   }
 
+  /** The clock of the process that runs now. */
+  get clock(): ProcessClock {
+    return this.#clock
+  }
+
+  /** As SIGSTOP does. */
+  stopProcess(): void {
+    this.#clock.stop()
+    this.#options.network.stop(this.name)
+  }
+
+  /** As SIGCONT does. */
+  continueProcess(): void {
+    this.#clock.goOn()
+    this.#options.network.goOn(this.name)
+  }
+
   /** Starts the server; returns when it serves, has failed, or power was lost. */
   async start(): Promise<void> {
-    const { loop, random, network, observer, config, sizes } = this.#options
+    this.begin()
+    await this.#options.loop.run(() => this.server !== undefined || this.failure !== undefined || this.isOff)
+  }
+
+  /** Starts the server, and does not wait for it. */
+  begin(): void {
+    const { random, network, observer, config, sizes } = this.#options
     this.server = undefined
     this.failure = undefined
     observer.log = undefined
+    const clock = this.#clock
     const ports: Ports = {
-      clock: this.#clock,
+      clock,
       random,
       files: this.disk.mount(),
       network: network.host(this.name),
@@ -78,7 +111,7 @@ export class Machine {
       openColdStore: async (_directory, fresh) => {
         // A fresh store, that of a server without a log, lies elsewhere.
         const disk = fresh ? new MemoryColdDisk() : this.coldDisk
-        const store = observer.watch(new MemoryColdStore(disk, { clock: this.#clock, delayMs: () => this.#coldDelayMs() }))
+        const store = observer.watch(new MemoryColdStore(disk, { clock, delayMs: () => this.#coldDelayMs() }))
         this.openStores++
         return {
           ...store,
@@ -88,23 +121,25 @@ export class Machine {
           },
         }
       },
-      openSharedLog: async ({ knownCommitted }) => {
-        const { sharedLog } = this.#options
+      openSharedLog: async (known) => {
+        const { sharedLog, openSharedLog } = this.#options
+        if (openSharedLog !== undefined) return openSharedLog(clock, known)
         if (sharedLog === undefined) throw new Error('this machine shares no log')
-        if (sharedLog.committed < knownCommitted) throw new Error('the shared log has lost records')
-        return new MemoryLog(sharedLog, { clock: this.#clock, schedule: (work) => this.#clock.after(this.#delayMs(), work) })
+        if (sharedLog.committed < known.knownCommitted) throw new Error('the shared log has lost records')
+        return new MemoryLog(sharedLog, { clock, schedule: (work) => clock.after(this.#delayMs(), work) })
       },
       residentBytes: () => 0,
     }
     Server.start(ports, config(), sizes).then(
       (server) => {
+        if (!clock.alive) return
         this.server = server
+        this.#options.onStarted?.(server)
       },
       (failure: Error) => {
-        this.failure = failure
+        if (clock.alive) this.failure = failure
       },
     )
-    await loop.run(() => this.server !== undefined || this.failure !== undefined || this.isOff)
   }
 
   /** Stops the server in order; returns when it has stopped, or power was lost. */
@@ -127,14 +162,14 @@ export class Machine {
   crash(): void {
     this.#clock.kill()
     this.#options.network.crash(this.name)
-    this.#clock = this.#options.loop.process()
+    this.#clock = this.#options.loop.process(this.#options.clockRate)
     this.disk.crash()
     this.coldDisk.crash(this.#options.random)
     this.coldCrashIn = 0
     this.server = undefined
   }
 
-  #delayMs(max = this.#options.diskMsMax): number {
+  #delayMs(max = this.diskMsMax ?? this.#options.diskMsMax): number {
     return ((this.#options.random.nextUint32() % 1000) / 1000) * max
   }
 

@@ -23,6 +23,18 @@ export interface Executed {
   readonly expected: readonly Expected[]
   /** The reply reveals changes up to this LSN. */
   readonly lsn: number
+  /** In which it was executed; 0 where nodes share no log. */
+  readonly epoch: number
+}
+
+/** What the observers of several nodes that share a log have in common. */
+export interface SharedHistory {
+  /** The model's state as of a record that has been committed. */
+  stateAt(lsn: number): State
+  /** A leader has made a record, in which these tokens were written. */
+  appended(epoch: number, lsn: number, state: State, tokens: readonly string[]): void
+  /** Whether a record in which the token was written has been committed. */
+  isCommitted(token: string): boolean
 }
 
 /** Something that may make a record. */
@@ -72,17 +84,29 @@ export class Observer {
   #newestChanges = 0
   /** What clients that wait remember, by address. */
   readonly #remembered = new Map<string, unknown>()
+  readonly #shared: SharedHistory | undefined
+
+  constructor(shared?: SharedHistory) {
+    this.#shared = shared
+  }
 
   /** The server has recovered to `lsn`: goes on from the state as of then. Throws when there was no such state. */
   recovered(lsn: number): void {
     const state = this.#states.get(lsn)
     if (state === undefined)
       throw new Error(`recovered to record ${lsn}, known are ${Math.min(...this.#states.keys())}–${Math.max(...this.#states.keys())}`)
+    this.#goOnFrom(lsn, state)
+  }
+
+  #goOnFrom(lsn: number, state: State): void {
     this.model.restore(state)
     this.#states = new Map([[lsn, state]])
     for (const [token, at] of this.#tokenLsn) if (at > lsn) this.#tokenLsn.set(token, Number.POSITIVE_INFINITY)
-    this.executed.clear()
-    this.#remembered.clear()
+    // Where nodes share a log, clients of a primary whose data are opened anew stay.
+    if (this.#shared === undefined) {
+      this.executed.clear()
+      this.#remembered.clear()
+    }
     this.#frame = undefined
     this.#unit = undefined
   }
@@ -91,6 +115,12 @@ export class Observer {
   attach(server: Server): void {
     this.#watchScripts(server)
     this.#attachToShard(server)
+    const restoreLibraries = server.restoreLibraries.bind(server)
+    server.restoreLibraries = async (shard) => {
+      await restoreLibraries(shard)
+      // It is about to lead.
+      if (this.#shared !== undefined) this.#goOnFrom(shard.log.appended, this.#shared.stateAt(shard.log.appended))
+    }
     const connectShard = server.connectShard.bind(server)
     server.connectShard = (shard) => {
       connectShard(shard)
@@ -119,6 +149,8 @@ export class Observer {
     const { model } = this
     const run = primary.run.bind(primary)
     primary.run = (command, args, reply, database, staged, wokenFor) => {
+      // What replicas answer is judged elsewhere.
+      if (server.roles.role === 'replica') return run(command, args, reply, database, staged, wokenFor)
       const words = wordsOf(args)
       const address = addressOf(server, reply)
       const unit = this.#unit
@@ -141,7 +173,7 @@ export class Observer {
       if (wokenFor !== undefined) this.served++
       if (unit === undefined) {
         this.#requireRecord(frame, changes)
-        this.#push(address, { words, expected: [expected], lsn: frame.lsn || seenLsn })
+        this.#push(address, { words, expected: [expected], lsn: frame.lsn || seenLsn, epoch: this.#epoch })
         return lsn
       }
       unit.address = address
@@ -179,7 +211,7 @@ export class Observer {
       const lsn = this.#within(unit, endUnit)
       this.#requireRecord(unit, unit.changes)
       const { address, words, expected, seenLsn } = unit
-      if (address !== undefined) this.#newest = this.#push(address, { words, expected, lsn: unit.lsn || seenLsn })
+      if (address !== undefined) this.#newest = this.#push(address, { words, expected, lsn: unit.lsn || seenLsn, epoch: this.#epoch })
       else if (unit.lsn > 0) this.libraryLsn = unit.lsn
       return lsn
     }
@@ -197,6 +229,10 @@ export class Observer {
       }
       return started
     }
+  }
+
+  get #epoch(): number {
+    return this.log?.leadership?.epoch ?? 0
   }
 
   /** Fails when something is written that a crash could still take back. */
@@ -224,6 +260,10 @@ export class Observer {
     if (isHead(put.bytes)) return
     const text = this.#codec.decode(put.id, Buffer.from(put.bytes)).toString('latin1')
     for (const [, token] of text.matchAll(tokens)) {
+      if (this.#shared !== undefined) {
+        if (this.#shared.isCommitted(token as string)) continue
+        throw new Error(`value <${token}> reaches the cold store before it is committed`)
+      }
       const lsn = this.#tokenLsn.get(token as string) ?? Number.POSITIVE_INFINITY
       if (lsn > this.log.committed)
         throw new Error(`value <${token}> of record ${lsn} reaches the cold store while ${this.log.committed} is committed`)
@@ -243,7 +283,13 @@ export class Observer {
     const frame = this.#frame as Frame
     frame.lsn = lsn
     this.records++
-    this.#states.set(lsn, this.model.keep())
+    const state = this.model.keep()
+    if (this.#shared !== undefined) {
+      const written = frame.words.flatMap((word) => Array.from(word.matchAll(tokens), ([, token]) => token as string))
+      this.#shared.appended(this.#epoch, lsn, state, written)
+      return
+    }
+    this.#states.set(lsn, state)
     for (const word of frame.words)
       for (const [, token] of word.matchAll(tokens)) if (!this.#tokenLsn.has(token as string)) this.#tokenLsn.set(token as string, lsn)
   }

@@ -10,6 +10,8 @@ export interface ReplySeen {
   readonly raw: string
   /** LSN that the reply reveals. */
   readonly lsn: number
+  /** In which it was executed, where nodes share a log. */
+  readonly epoch: number
 }
 
 /** Replies that do not come from the keyspace. */
@@ -35,6 +37,9 @@ export class SimulatedClient {
   failure: Error | undefined
   /** Called after each reply. */
   onReply: (seen: ReplySeen) => void = () => undefined
+  /** Called with the bytes of each reply, before anything else. */
+  onAnswer: (raw: string) => void = () => undefined
+  onClose: () => void = () => undefined
   /** Starts of error replies that are no mistake now, such as `-OOM`. */
   readonly tolerated = new Set<string>()
   readonly #pipe: Pipe
@@ -53,12 +58,13 @@ export class SimulatedClient {
       onEnd: () => pipe.end(),
       onClose: () => {
         this.closed = true
+        this.onClose()
       },
     })
   }
 
-  static async connect(network: Network, observer: Observer, port: number): Promise<SimulatedClient> {
-    return new SimulatedClient(await network.connect({ host: 'server', port }), observer)
+  static async connect(network: Network, observer: Observer, port: number, host = 'server'): Promise<SimulatedClient> {
+    return new SimulatedClient(await network.connect({ host, port }), observer)
   }
 
   /** Whether the next request to be sent would be queued. */
@@ -91,10 +97,11 @@ export class SimulatedClient {
   #reply(raw: string): void {
     const words = this.waiting.shift()
     if (words === undefined) throw new Error(`a reply to nothing: ${raw.slice(0, 100)}`)
+    this.onAnswer(raw)
     const name = (words[0] as string).toLowerCase()
     if (raw.startsWith('-') && [...this.tolerated].some((start) => raw.startsWith(start))) {
       if (name === 'exec' || name === 'discard') this.#openAnswered = false
-      this.onReply({ words, raw, lsn: 0 })
+      this.onReply({ words, raw, lsn: 0, epoch: 0 })
       return
     }
     if (name === 'exec') this.#openAnswered = false
@@ -124,7 +131,7 @@ export class SimulatedClient {
     const executed = queue.shift()
     if (executed === undefined) throw new Error(`not executed, but answered: ${shown(words)} → ${shown([raw])}`)
     this.#judge(words, raw, executed)
-    this.onReply({ words, raw, lsn: executed.lsn })
+    this.onReply({ words, raw, lsn: executed.lsn, epoch: executed.epoch })
   }
 
   #judge(words: readonly string[], raw: string, { words: done, expected }: Executed): void {

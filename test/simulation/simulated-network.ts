@@ -1,7 +1,8 @@
 /**
  * The network in memory, from one seed: bytes are delayed, cut anywhere, and kept in order, as TCP does. Hosts have names.
  * Between two hosts the line can be cut (bytes wait, as TCP sends them again, and new connections time out), and a host can
- * crash: loudly, so that its peers see a reset, or silently, so that they keep half-open pipes and never hear of it.
+ * crash: loudly, so that its peers see a reset, or silently, so that they keep half-open pipes and never hear of it. Or its process is
+ * stopped: its system goes on taking bytes and connections, and the process hears of all that when it goes on.
  *
  * What was written and not delivered counts against a buffer per direction; beyond it the writer waits for a drain.
  */
@@ -35,6 +36,10 @@ export class SimulatedNetwork {
   readonly #listening = new Map<string, Listening>()
   readonly #cut = new Set<string>()
   readonly #pipes = new Set<SimulatedPipe>()
+  /** Hosts whose process is stopped, with what it will hear when it goes on. */
+  readonly #stopped = new Map<string, (() => void)[]>()
+  /** Set by the owner. Called whenever a host sends something. */
+  onWrite: (host: string) => void = () => undefined
   #lastPort = 49_151
 
   constructor(random: Random, clock: Clock, options: Partial<SimulatedNetworkOptions> = {}) {
@@ -64,7 +69,30 @@ export class SimulatedNetwork {
   /** The host stops: its pipes and ports are gone, unheard by its own code. Its peers see a reset unless it is silent. */
   crash(host: string, silent = false): void {
     for (const [key, listening] of this.#listening) if (listening.host === host) this.#listening.delete(key)
+    this.#stopped.delete(host)
     for (const pipe of [...this.#pipes]) if (pipe.host === host) pipe.vanish(silent)
+  }
+
+  stop(host: string): void {
+    if (!this.#stopped.has(host)) this.#stopped.set(host, [])
+  }
+
+  goOn(host: string): void {
+    const heard = this.#stopped.get(host) ?? []
+    this.#stopped.delete(host)
+    for (const work of heard) this.clock.after(0, work)
+    for (const pipe of this.#pipes) pipe.deliverSoon()
+  }
+
+  isStopped(host: string): boolean {
+    return this.#stopped.has(host)
+  }
+
+  /** Lets the process of a host hear something. */
+  tell(host: string, work: () => void): void {
+    const heard = this.#stopped.get(host)
+    if (heard === undefined) work()
+    else heard.push(work)
   }
 
   isCut(one: string, other: string): boolean {
@@ -118,7 +146,7 @@ export class SimulatedNetwork {
         far.join(near)
         this.#pipes.add(near).add(far)
         resolve(near)
-        listening.onPipe(far)
+        this.tell(target, () => listening.onPipe(far))
       })
     })
   }
@@ -177,6 +205,7 @@ export class SimulatedPipe implements Pipe {
 
   write(views: readonly Uint8Array[]): boolean {
     if (this.#closed || this.#ending) return true
+    this.#network.onWrite(this.host)
     for (const view of views) {
       this.#outgoing.push(Buffer.from(view))
       this.#outgoingBytes += view.length
@@ -244,7 +273,7 @@ export class SimulatedPipe implements Pipe {
 
   #deliver(): void {
     const peer = this.#peer
-    if (peer === undefined || this.#network.isCut(this.host, peer.host)) return
+    if (peer === undefined || this.#network.isCut(this.host, peer.host) || this.#network.isStopped(peer.host)) return
     if (peer.#closed) {
       if (this.#outgoing.length > 0 && peer.#owner !== undefined) this.reset()
       return
@@ -277,7 +306,7 @@ export class SimulatedPipe implements Pipe {
       this.#network.clock.after(0, () => this.#close(undefined))
     } else if (this.#draining) {
       this.#draining = false
-      this.#owner?.onDrain()
+      this.#network.tell(this.host, () => this.#owner?.onDrain())
     }
   }
 
@@ -290,6 +319,6 @@ export class SimulatedPipe implements Pipe {
     }
     this.#peer?.deliverSoon()
     if (this.#outgoing.length === 0 && this.#endDelivered) this.#network.forget(this)
-    this.#owner?.onClose(failure)
+    this.#network.tell(this.host, () => this.#owner?.onClose(failure))
   }
 }

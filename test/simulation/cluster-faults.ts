@@ -1,0 +1,151 @@
+/** What befalls a cluster in the simulation. Each fault ends by itself, as scheduled, or when all of them are ended. */
+import type { Draw } from './draw.ts'
+import type { EventLoop } from './event-loop.ts'
+import type { LogLink } from './log-link.ts'
+import type { Machine } from './machine.ts'
+import type { SimulatedNetwork } from './simulated-network.ts'
+
+export interface ClusterNode {
+  readonly machine: Machine
+  readonly link: LogLink
+  /** Has power, and was told to start. */
+  isUp: boolean
+}
+
+export interface FaultSurroundings {
+  readonly loop: EventLoop
+  readonly network: SimulatedNetwork
+  readonly nodes: readonly ClusterNode[]
+  readonly leaseMs: number
+  readonly linkMsMax: number
+  readonly clientNames: readonly string[]
+  /** Nothing expires: the wall clock of each node may say what it likes. Otherwise they go forward, together. */
+  readonly isTimeless: boolean
+  tell(line: string): void
+}
+
+type Fault = (draw: Draw, node: ClusterNode) => void
+
+export class ClusterFaults {
+  readonly counts: Record<string, number> = {}
+  readonly #around: FaultSurroundings
+  readonly #faults: Readonly<Record<string, Fault>>
+
+  constructor(around: FaultSurroundings) {
+    this.#around = around
+    this.#faults = {
+      crash: (draw, node) => this.#crash(draw, node),
+      stop: (draw, node) => this.#stop(draw, node),
+      cut: (draw, node) => this.#cut(draw, [node]),
+      outage: (draw) => this.#cut(draw, around.nodes),
+      slow: (draw, node) => this.#slow(draw, node),
+      partition: (draw, node) => this.#partition(draw, node),
+      shutdown: (draw, node) => this.#shutDown(draw, node),
+      wallClock: (draw, { machine }) => {
+        if (around.isTimeless) machine.clock.wallSkewMs += draw.pick([-3_600_000, -5000, 5000, 3_600_000])
+        else around.loop.wallSkewMs += draw.pick([200, 5000, 3_600_000])
+      },
+      checkpoint: (_draw, { machine }) => {
+        if (machine.server?.shard !== undefined) machine.server.maintenance.checkpoint().catch(() => undefined)
+      },
+      reopen: (draw, { machine }) => {
+        if (machine.server?.shard !== undefined) machine.server.shardSwitch.reopen(draw.once(2)).catch(() => undefined)
+      },
+      fullDisk: (draw, { machine }) => {
+        machine.disk.limitFreeBytes(draw.below(2000))
+        this.#later(draw, () => machine.disk.limitFreeBytes(Number.POSITIVE_INFINITY))
+      },
+      slowDisk: (draw, { machine }) => {
+        machine.diskMsMax = 50
+        this.#later(draw, () => {
+          machine.diskMsMax = undefined
+        })
+      },
+    }
+  }
+
+  /** Lets one thing go wrong, mostly with the primary. */
+  begin(draw: Draw): void {
+    const { nodes } = this.#around
+    const primary = nodes.find(({ machine }) => machine.server?.roles.role === 'primary')
+    const node = primary !== undefined && draw.once(2) ? primary : draw.pick(nodes)
+    const name = draw.pick(Object.keys(this.#faults))
+    this.#around.tell(`${name} of ${node.machine.name}`)
+    this.counts[name] = (this.counts[name] ?? 0) + 1
+    this.#faults[name]?.(draw, node)
+  }
+
+  /** Everything works again, and every node is started. */
+  end(): void {
+    const { network, nodes, clientNames, linkMsMax } = this.#around
+    for (const node of nodes) {
+      const { machine, link } = node
+      link.heal()
+      link.delayMsMax = linkMsMax
+      machine.continueProcess()
+      machine.disk.limitFreeBytes(Number.POSITIVE_INFINITY)
+      machine.diskMsMax = undefined
+      machine.clock.wallSkewMs = 0
+      for (const client of clientNames) network.heal(client, machine.name)
+      this.start(node)
+    }
+  }
+
+  start(node: ClusterNode): void {
+    if (node.isUp) return
+    node.isUp = true
+    node.machine.begin()
+  }
+
+  /** After a time that is short, or longer than a lease. */
+  #later(draw: Draw, work: () => void): void {
+    const { leaseMs, loop } = this.#around
+    loop.schedule(draw.below(draw.pick([100, leaseMs, leaseMs * 4])), work)
+  }
+
+  #crash(draw: Draw, node: ClusterNode): void {
+    node.isUp = false
+    node.machine.crash()
+    this.#later(draw, () => this.start(node))
+  }
+
+  #shutDown(draw: Draw, node: ClusterNode): void {
+    const { server, clock } = node.machine
+    if (server === undefined) return
+    // A process ends whether everything could be closed or not.
+    const ended = (): void => {
+      if (clock.alive) this.#crash(draw, node)
+    }
+    server.stop().then(ended, ended)
+  }
+
+  #stop(draw: Draw, { machine }: ClusterNode): void {
+    machine.stopProcess()
+    this.#later(draw, () => machine.continueProcess())
+  }
+
+  #cut(draw: Draw, nodes: readonly ClusterNode[]): void {
+    const directions = draw.pick<('to' | 'from')[]>([['to'], ['from'], ['to', 'from']])
+    for (const { link } of nodes) {
+      for (const direction of directions) link.cut(direction)
+      this.#later(draw, () => link.heal())
+    }
+  }
+
+  #slow(draw: Draw, { link }: ClusterNode): void {
+    const { leaseMs, linkMsMax } = this.#around
+    link.delayMsMax = draw.pick([20, 200, leaseMs])
+    this.#later(draw, () => {
+      link.delayMsMax = linkMsMax
+    })
+  }
+
+  #partition(draw: Draw, { machine }: ClusterNode): void {
+    const { network, clientNames } = this.#around
+    for (const client of clientNames) {
+      if (!draw.once(2)) continue
+      network.partition(client, machine.name)
+      this.#later(draw, () => network.heal(client, machine.name))
+    }
+  }
+}

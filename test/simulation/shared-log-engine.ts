@@ -1,0 +1,83 @@
+/**
+ * What nodes share: a log engine that never forgets, such as a cluster of etcd with a quorum, seen from outside. It has entries with dense
+ * numbers. Each is written by a leader, in its epoch and at the place that the leader names, so whoever asks again because it has heard no
+ * answer writes nothing twice; or it is a claim, by who has read every entry before it.
+ *
+ * The faults between it and the nodes are those of `log-link.ts`.
+ */
+import type { Leader } from '../../wal/leadership.ts'
+import type { LogRecord } from '../../wal/transaction-log.ts'
+
+export interface LogEntry {
+  readonly leader: Leader
+  /** Records of the entry; none in a claim, a sign of life, or when the lease is given up. */
+  readonly records: readonly LogRecord[]
+  /** LSN of the last record up to here. */
+  readonly lastLsn: number
+  /** Tells a claim from others of the same process. */
+  readonly nonce: number
+}
+
+export type Written = 'written' | 'fenced' | 'early'
+
+export class LogEngine {
+  readonly entries: LogEntry[] = []
+  /** What processes tell of themselves. */
+  readonly members = new Map<string, Buffer>()
+  /** Claims that have set out. */
+  nonces = 0
+  readonly #watching = new Set<(entry: LogEntry) => void>()
+
+  get leader(): Leader | undefined {
+    return this.entries.at(-1)?.leader
+  }
+
+  get lastLsn(): number {
+    return this.entries.at(-1)?.lastLsn ?? 0
+  }
+
+  /** Calls `listener` after each entry. Returns how to end that. */
+  watch(listener: (entry: LogEntry) => void): () => void {
+    this.#watching.add(listener)
+    return () => this.#watching.delete(listener)
+  }
+
+  /** Writes the leader's next entry, if `place` entries are before it. */
+  write(place: number, epoch: number, payloads: readonly Buffer[], released?: Buffer): Written {
+    const { leader, lastLsn } = this
+    // Of one epoch one process writes, and each place once: what is there is what is asked for.
+    if (this.entries[place]?.leader.epoch === epoch) return 'written'
+    if (leader === undefined || leader.epoch !== epoch) return 'fenced'
+    if (this.entries.length < place) return 'early'
+    const records = payloads.map((payload, i) => ({ lsn: lastLsn + 1 + i, payload }))
+    this.#add({ leader: released === undefined ? leader : { ...leader, released }, records, lastLsn: lastLsn + records.length, nonce: 0 })
+    return 'written'
+  }
+
+  /** Makes a process the leader if it has read all entries. Returns its epoch; undefined when others have come before it. */
+  claim(read: number, claim: Buffer, nonce: number): number | undefined {
+    const asked = this.entries[read]
+    if (asked?.nonce === nonce) return asked.leader.epoch
+    if (this.entries.length !== read) return undefined
+    const epoch = (this.leader?.epoch ?? 0) + 1
+    this.#add({ leader: { epoch, claim, released: undefined }, records: [], lastLsn: this.lastLsn, nonce })
+    return epoch
+  }
+
+  /** The epoch in which a record was written; 0 when it is not there. */
+  epochOf(lsn: number): number {
+    let low = 0
+    let high = this.entries.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if ((this.entries[middle] as LogEntry).lastLsn < lsn) low = middle + 1
+      else high = middle
+    }
+    return this.entries[low]?.leader.epoch ?? 0
+  }
+
+  #add(entry: LogEntry): void {
+    this.entries.push(entry)
+    for (const listener of this.#watching) listener(entry)
+  }
+}
