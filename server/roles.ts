@@ -37,6 +37,8 @@ export interface RoleHost {
   readonly random: Random
   /** Where clients reach this node. */
   readonly announced: { readonly host: string; readonly port: number }
+  /** Another node leads than before, or this one does. */
+  ledBy(primary: Claim): void
   /** The primary has given a sign of life. */
   signed(): void
   /** A record that the primary has committed was applied. */
@@ -182,6 +184,7 @@ export class Roles {
     // Whoever led when the log was opened may lead still.
     replica.leader = leader
     this.primary = leader === undefined ? undefined : decodeClaim(leader.claim)
+    if (this.primary !== undefined) host.ledBy(this.primary)
     replica.onApplied = (lsn) => host.applied(shard, lsn)
     replica.onLeader = (heard) => this.#hearOf(heard)
     replica.onSign = () => host.signed()
@@ -193,6 +196,7 @@ export class Roles {
 
   #hearOf(leader: Leader): void {
     this.primary = decodeClaim(leader.claim)
+    if (this.primary !== undefined) this.#host.ledBy(this.primary)
     this.#drawPatience()
     if (leader.released !== undefined) this.#considerClaim()
   }
@@ -268,6 +272,7 @@ export class Roles {
       this.#lease = new Lease(leadership, host.clock, host.config.values['leader-lease-ms'])
       this.#lease.keep(() => this.mayAnswer(host.clock.monotonicMs()))
     }
+    if (this.primary !== undefined) host.ledBy(this.primary)
     if (hasUnfinished(keyspace)) primary.change(deleteUnfinished)
   }
 }
