@@ -7,10 +7,11 @@
  * closed, what it had not committed is dropped with the shard, and the shard that is opened in its place follows.
  */
 import { deleteUnfinished, hasUnfinished } from '../engine/commands/unfinished.ts'
+import { RecordUnreadable } from '../engine/mutation/record-unreadable.ts'
 import type { Random } from '../engine/random.ts'
 import type { Clock, Timer } from '../storage/clock.ts'
 import type { Leader } from '../wal/leadership.ts'
-import { TailMoved } from '../wal/transaction-log.ts'
+import { LogTrimmed, TailMoved } from '../wal/transaction-log.ts'
 import type { Config } from './config/config.ts'
 import type { Log } from './logging.ts'
 import type { Claim } from './shard/claim.ts'
@@ -57,6 +58,8 @@ export class Roles {
   role: Role = 'primary'
   /** The primary as this node knows it; undefined before it has heard of one, and where nodes share nothing. */
   primary: Claim | undefined
+  /** Why a replica cannot follow; undefined while it can. */
+  failure: Error | undefined
   /** How often the part has changed since the start. */
   changes = 0
   readonly #host: RoleHost
@@ -88,7 +91,12 @@ export class Roles {
   /** Whether a replica hears of a primary. */
   get isLinkUp(): boolean {
     const { clock, config } = this.#host
-    return this.primary !== undefined && this.heardMs !== undefined && clock.monotonicMs() - this.heardMs < config.values['leader-lease-ms']
+    return (
+      this.failure === undefined &&
+      this.primary !== undefined &&
+      this.heardMs !== undefined &&
+      clock.monotonicMs() - this.heardMs < config.values['leader-lease-ms']
+    )
   }
 
   /** Serves from a shard: as its primary if nobody else can be, else as a replica. */
@@ -177,6 +185,7 @@ export class Roles {
   #follow(shard: Shard, leader: Leader | undefined): void {
     const host = this.#host
     this.role = 'replica'
+    this.failure = undefined
     shard.primary.x.deletesExpired = false
     host.maintenance.follows = true
     const replica = new Replica(shard, host.clock)
@@ -188,10 +197,28 @@ export class Roles {
     replica.onApplied = (lsn) => host.applied(shard, lsn)
     replica.onLeader = (heard) => this.#hearOf(heard)
     replica.onSign = () => host.signed()
-    replica.onFailed = (failure) => host.log.error('This replica can follow no longer', { error: failure })
+    replica.onFailed = (failure) => this.#cannotFollow(failure)
     replica.start()
     this.#drawPatience()
     this.#watch()
+  }
+
+  /** A replica that the log has been trimmed before starts again from a copy; another failure only a person can mend. */
+  #cannotFollow(failure: Error): void {
+    this.failure = failure
+    const { log } = this.#host
+    if (failure instanceof LogTrimmed) {
+      log.warn('This replica is too far behind the log', { error: failure })
+      this.#host.closeClients()
+      this.#openAnew()
+      return
+    }
+    const text = failure instanceof RecordUnreadable ? 'The primary writes what this version cannot read: upgrade this node.' : ''
+    log.error(`This replica can follow no longer: it shows what it has, and will not lead. ${text}`.trimEnd(), {
+      error: failure,
+      version: moraineVersion,
+      primary: this.primary?.version,
+    })
   }
 
   #hearOf(leader: Leader): void {
@@ -215,7 +242,8 @@ export class Roles {
   #considerClaim(): void {
     const shard = this.#shard
     const replica = this.#replica
-    if (shard === undefined || replica === undefined || this.#claiming || this.#stopped || !this.#isDue(replica)) return
+    if (shard === undefined || replica === undefined || this.#claiming || this.#stopped) return
+    if (this.failure !== undefined || !this.#isDue(replica)) return
     this.#claiming = true
     this.#claim(shard, replica).finally(() => {
       this.#claiming = false

@@ -20,6 +20,8 @@ import { allCommands } from './commands/tables.ts'
 import type { Config } from './config/config.ts'
 import type { ConfiguredParts } from './config-effects.ts'
 import { applyConfig, engineLimits } from './config-effects.ts'
+import { ShardCopies } from './copy/shard-copies.ts'
+import { startFromCopy } from './copy/start-from-copy.ts'
 import { outOfMemory } from './dispatch-errors.ts'
 import { FailStop, internalError } from './fail-stop.ts'
 import { Failover } from './failover.ts'
@@ -51,6 +53,7 @@ import { readOwnValues } from './shard/own-values.ts'
 import type { Primary } from './shard/primary.ts'
 import type { Shard } from './shard/shard.ts'
 import { closeShard, openShard } from './shard/shard.ts'
+import { TooFarBehind } from './shard/too-far-behind.ts'
 import { ShardSwitch } from './shard-switch.ts'
 import { Shutdown } from './shutdown.ts'
 import { Slowlog } from './slowlog.ts'
@@ -96,6 +99,7 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
   readonly sentinelEvents: SentinelEvents
   /** With `cluster-enabled`. */
   readonly slotCheck: SlotCheck | undefined
+  readonly copies: ShardCopies = new ShardCopies(this)
   readonly failStop: FailStop = new FailStop(this)
   readonly scripting: Scripting
   readonly rates: Rates
@@ -202,6 +206,7 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
     if (this.failStop.failure !== undefined) return `internal error: ${this.failStop.failure.message}`
     if (this.shard === undefined) return this.shardSwitch.failure === undefined ? 'loading' : closedText(this.shardSwitch.failure)
     if (this.logFailure !== undefined) return `the log has failed: ${this.logFailure.message}`
+    if (this.roles.failure !== undefined) return `the log cannot be followed: ${this.roles.failure.message}`
     const { failure } = this.maintenance.trouble
     return failure === undefined ? undefined : `memory cannot be written out: ${failure.message}`
   }
@@ -333,8 +338,23 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
     this.connectShard(shard)
   }
 
-  /** Opens a shard as the settings say; it does not serve yet. */
-  openShard(): Promise<Shard> {
+  /** Opens a shard as the settings say; it does not serve yet. A node that is too far behind its log starts from a copy of another one's data. */
+  async openShard(): Promise<Shard> {
+    for (;;) {
+      try {
+        return await this.#openShard()
+      } catch (failure) {
+        if (!(failure instanceof TooFarBehind) || this.#stopping !== undefined) throw failure
+        const { ports, clock, config } = this
+        const { network, files, progress } = ports
+        const openColdStore = (directory: string, fresh: boolean) => ports.openColdStore(directory, fresh)
+        const target = { network, clock, files, progress, directory: config.values.dir, password: config.values.requirepass, openColdStore }
+        await startFromCopy(target, failure, this.nodeId, clock, this.log)
+      }
+    }
+  }
+
+  #openShard(): Promise<Shard> {
     // At the start the log is waited for; later, clients should be told.
     const patience = this.shardSwitch.isRunning ? { patienceMs: logPatienceMs } : {}
     return openShard({
@@ -474,6 +494,7 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
     this.stagedWork.halt()
     this.gate.close()
     await this.listener.close()
+    await this.copies.endAll()
     if (shard !== undefined) await closeShard(shard)
   }
 }

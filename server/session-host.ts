@@ -3,6 +3,7 @@ import type { Arguments } from '../engine/arguments.ts'
 import type { Client } from './client.ts'
 import type { SlotCheck } from './cluster/slot-check.ts'
 import type { Command } from './command-table.ts'
+import type { ShardCopies } from './copy/shard-copies.ts'
 import type { FailStop } from './fail-stop.ts'
 import type { Log } from './logging.ts'
 import type { RefusableClient, RefusableRequest, RequestHost } from './request.ts'
@@ -21,6 +22,7 @@ export interface SessionHost extends ServerView, RequestHost {
   readonly shardSwitch: ShardSwitch
   readonly failStop: FailStop
   readonly scripting: Scripting
+  readonly copies: ShardCopies
   /** Why commands that write are refused within scripts now; undefined when they are not. */
   readonly writeRefusal: string | undefined
   /** Whether commands that need memory are refused now. */

@@ -39,6 +39,8 @@ interface ShardOwner {
   disconnectShard(): void
   /** Follows no other node any more. */
   readonly roles: { disconnect(): Promise<void> }
+  /** Copies of the shard for other nodes. */
+  readonly copies: { endAll(): Promise<void> }
 }
 
 export class ShardSwitch {
@@ -107,6 +109,7 @@ export class ShardSwitch {
       server.maintenance.giveUpCheckpoints()
       await server.maintenance.stop(reason)
       await server.roles.disconnect()
+      await server.copies.endAll()
       await tier.quiet()
       await new Promise<void>((resolve) => server.clock.afterTurn(resolve))
       server.disconnectShard()
@@ -188,6 +191,7 @@ export class ShardSwitch {
     const { clock, maintenance } = this.#server
     await maintenance.stop(reason)
     await this.#server.roles.disconnect()
+    await this.#server.copies.endAll()
     await tier.quiet()
     // Those who waited for the last reads take them in this turn.
     await new Promise<void>((resolve) => clock.afterTurn(resolve))

@@ -154,6 +154,11 @@ export class Checkpointer {
     }
   }
 
+  /** The present catalog's generation, and how much of its file is written. It has the last marker, when there is one. */
+  get catalogFile(): { readonly generation: number; readonly bytes: number } {
+    return { generation: this.#catalog.generation, bytes: this.#catalog.bytes - this.#catalog.pendingBytes }
+  }
+
   /** Records in the present catalog. */
   get catalogRecords(): number {
     return this.#catalog.records

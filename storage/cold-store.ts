@@ -21,9 +21,18 @@ export interface ColdStore {
   write(batch: ColdBatch): Promise<void>
   /** When it resolves, every `write` resolved before the call is durable, whatever crashes. */
   sync(): Promise<void>
+  /** A look at everything that is stored now, whatever is written or deleted later. */
+  copy(): ColdCopy
   /** Deletes every id at or above `id`: what a crash left behind that no checkpoint knows. */
   clearFrom(id: number): Promise<void>
   stats(): ColdStoreStats
+  close(): Promise<void>
+}
+
+/** Everything that was stored at one moment, to be read once. It costs disk space while it is open. */
+export interface ColdCopy {
+  /** The next values in the order of their ids: as many as fit into `bytesMax`, but at least one; none at the end. Rejects when the store had to be opened again meanwhile. */
+  next(bytesMax: number): Promise<ColdPut[]>
   close(): Promise<void>
 }
 

@@ -18,8 +18,9 @@ import { resolve } from 'node:path'
 import { ClassicLevel } from 'classic-level'
 import type { Clock } from './clock.ts'
 import { ColdReadQueue } from './cold-read-queue.ts'
-import type { ColdBatch, ColdReadDone, ColdStore } from './cold-store.ts'
+import type { ColdBatch, ColdCopy, ColdReadDone, ColdStore } from './cold-store.ts'
 import { probeDirectory } from './disk-probe.ts'
+import { LevelCopy } from './level-copy.ts'
 import { freeDiskBytes, levelLogNumbers, prepareLevelDirectory } from './level-directory.ts'
 import type { LevelError } from './level-failure.ts'
 import { ColdStoreUnusable, ColdStoreWriteFailed, openFailure } from './level-failure.ts'
@@ -186,6 +187,11 @@ export class LevelColdStore implements ColdStore {
       () => this.#syncNow(),
     )
     return this.#lastSync
+  }
+
+  copy(): ColdCopy {
+    this.#assertOpen()
+    return new LevelCopy(this.#db)
   }
 
   async clearFrom(id: number): Promise<void> {

@@ -17,6 +17,11 @@ export function keyOf(id: number): Buffer {
   return key
 }
 
+/** The id that a key stands for. */
+export function idOf(key: Buffer): number {
+  return key.readUIntBE(2, 6)
+}
+
 /** Marks an empty database as a cold store, and refuses any other that is not one. Throws `ColdStoreUnusable`. */
 export async function checkFormat(db: ClassicLevel<Buffer, Buffer>, directory: string): Promise<void> {
   const format = await db.get(FORMAT_KEY)

@@ -4,7 +4,7 @@
  * memory until it is closed (docs/decisions/0012-reopening-the-cold-store.md).
  */
 import type { ClassicLevel } from 'classic-level'
-import { keyOf } from './level-format.ts'
+import { idOf, keyOf } from './level-format.ts'
 
 type Level = ClassicLevel<Buffer, Buffer>
 
@@ -66,8 +66,4 @@ export class LevelRescue {
       await db.batch(deletes.slice(at, at + idsPerBatch).map((id) => ({ type: 'del', key: keyOf(id) })))
     return missing.length
   }
-}
-
-function idOf(key: Buffer): number {
-  return key.readUIntBE(2, 6)
 }

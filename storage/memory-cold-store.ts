@@ -7,7 +7,7 @@
  */
 import type { Random } from '../engine/random.ts'
 import type { Clock } from './clock.ts'
-import type { ColdBatch, ColdReadDone, ColdStore, ColdStoreStats } from './cold-store.ts'
+import type { ColdBatch, ColdCopy, ColdPut, ColdReadDone, ColdStore, ColdStoreStats } from './cold-store.ts'
 
 export type ColdOperation = 'read' | 'write' | 'sync'
 
@@ -153,6 +153,20 @@ export class MemoryColdStore implements ColdStore {
       deletes: this.#deletes,
       reopenings: 0,
     }
+  }
+
+  copy(): ColdCopy {
+    const left: ColdPut[] = [...this.#disk.contents].sort(([a], [b]) => a - b).map(([id, bytes]) => ({ id, bytes }))
+    const next = (bytesMax: number): Promise<ColdPut[]> =>
+      this.#perform('read', () => {
+        let bytes = 0
+        let count = 0
+        while (count < left.length && (count === 0 || bytes + (left[count] as ColdPut).bytes.length <= bytesMax)) {
+          bytes += (left[count++] as ColdPut).bytes.length
+        }
+        return left.splice(0, count)
+      })
+    return { next, close: async () => undefined }
   }
 
   async close(): Promise<void> {

@@ -21,6 +21,8 @@ export const databaseFlushed = 512
 export const databaseSwapped = 1024
 /** All data was read again from disk, and the key was there before or is there now. */
 export const dataReloaded = 2048
+/** Only what the value keeps beside its elements has changed: nobody who waits for the key finds more than before. */
+export const stateEdited = 4096
 
 /** After these the key is there, or was. */
 export const leavesKey = valuePut | valueEdited | valueMovedHere

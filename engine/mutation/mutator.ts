@@ -12,7 +12,16 @@ import { hasCold } from '../cold-wants.ts'
 import type { BuiltValue, Dumped } from '../dump/built-value.ts'
 import type { TypeNumber } from '../keyspace/entries.ts'
 import { hashType, ownIntegerFlag, plainString, rawString, streamType, stringType, textString, treeForm } from '../keyspace/entries.ts'
-import { expirySet, keyDeleted, keyReplaced, valueEdited, valueMovedAway, valueMovedHere, valuePut } from '../keyspace/key-change.ts'
+import {
+  expirySet,
+  keyDeleted,
+  keyReplaced,
+  stateEdited,
+  valueEdited,
+  valueMovedAway,
+  valueMovedHere,
+  valuePut,
+} from '../keyspace/key-change.ts'
 import { KeyInterest } from '../keyspace/key-interest.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
 import { largeValueBytes, valueHeaderBytes } from '../keyspace/values.ts'
@@ -359,7 +368,7 @@ export class Mutator {
     this.changes += Math.max(result, 1)
     const isEmpty = keyspace.entries.length(entry) === 0 && keyspace.entries.type(entry) !== streamType
     if (this.interest.active !== 0) {
-      this.interest.touched(db, key, ks, ke, valueEdited)
+      this.interest.touched(db, key, ks, ke, edit.keepsElements === true ? stateEdited : valueEdited)
       if (isEmpty) this.interest.touched(db, key, ks, ke, keyDeleted)
     }
     if (isEmpty) keyspace.remove(entry, this.#lsn)

@@ -36,6 +36,7 @@ import {
   swapOp,
 } from './operations.ts'
 import { RecordReader } from './record-reader.ts'
+import { RecordUnreadable } from './record-unreadable.ts'
 
 /** Sees each mutation of a record without applying it. */
 export interface MutationVisitor {
@@ -119,7 +120,7 @@ export class Replay {
     reader.open(payload, 0, payload.length)
     const version = reader.byte()
     if (version !== recordVersion)
-      throw new Error(`log record of version ${version}: written by ${version < recordVersion ? 'an older' : 'a newer'} Moraine`)
+      throw new RecordUnreadable(`log record of version ${version}: written by ${version < recordVersion ? 'an older' : 'a newer'} Moraine`)
     return reader
   }
 
@@ -184,8 +185,8 @@ export class Replay {
     } else if (operation === expireOp) reader.u48()
     else if (operation === appendOp) reader.range()
     else if (operation === editOp) {
-      reader.byte()
-      reader.byte()
+      // Before anything of the record is applied.
+      this.#mutator.types.edit(reader.byte(), reader.byte())
       reader.range()
     } else if (operation === setRangeOp) {
       reader.varint()
@@ -199,7 +200,9 @@ export class Replay {
       reader.byte()
       reader.u32()
       reader.range()
-    } else if (operation !== deleteOp) throw new Error(`log record holds an unknown operation ${operation}: written by a newer Moraine`)
+    } else if (operation !== deleteOp) {
+      throw new RecordUnreadable(`log record holds an unknown operation ${operation}: written by a newer Moraine`)
+    }
     return undefined
   }
 

@@ -11,6 +11,8 @@ import type { ColdWants } from '../need.ts'
 export interface CollectionEdit {
   /** Whether it makes the collection when the key is missing. */
   readonly creates: boolean
+  /** Whether it changes only what the collection keeps beside its elements, as Redis has it: nobody who waits for the key is tried. */
+  readonly keepsElements?: boolean
   /**
    * Applies itself to an entry, which has no value yet if it is new. What it changes must be resident. Keeps the entry's length, which is 0
    * for a collection that goes. Returns what the command wants to know.

@@ -1,6 +1,7 @@
 /** All types of collections of a keyspace that are changed by edits, each made once. A new type is a field here. */
 import type { Keyspace } from '../keyspace/keyspace.ts'
 import type { HashOperations } from '../mutation/hash-operations.ts'
+import { RecordUnreadable } from '../mutation/record-unreadable.ts'
 import type { CollectionEdit, CollectionType } from './collection-type.ts'
 import { Collections } from './collections.ts'
 import { HashType } from './hash-type.ts'
@@ -30,7 +31,8 @@ export class CollectionTypes {
   /** Throws for a type or an edit that is not known. */
   edit(type: number, edit: number): CollectionEdit {
     const found = this.#byNumber[type]?.edits[edit]
-    if (found === undefined) throw new Error(`log record holds an unknown edit ${edit} of type ${type}: written by a newer Moraine`)
+    if (found === undefined)
+      throw new RecordUnreadable(`log record holds an unknown edit ${edit} of type ${type}: written by a newer Moraine`)
     return found
   }
 

@@ -87,11 +87,13 @@ export class StreamType implements CollectionType {
         (e, _p, w) => this.entries.wantMeta(this.#root(e), w),
         true,
       ),
-      edit(
-        (e, p, lsn) => this.#putGroup(e, p, lsn),
-        (e, p, w) => this.#wantPutGroup(e, p, w),
-        true,
-      ),
+      // XGROUP SETID gives nobody who waits what lies behind the id that it sets.
+      {
+        creates: true,
+        keepsElements: true,
+        apply: (e, p, lsn) => this.#putGroup(e, p, lsn),
+        wants: (e, p, w) => this.#wantPutGroup(e, p, w),
+      },
       edit(
         (e, p, lsn) => this.#removeGroup(e, p, lsn),
         (e, p, w) => this.#wantRemovedGroup(e, p, w),

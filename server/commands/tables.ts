@@ -43,6 +43,7 @@ import { replicationCommands } from './replication.ts'
 import { savingCommands } from './saving.ts'
 import { scriptingCommands } from './scripting.ts'
 import { sentinelCommands } from './sentinel.ts'
+import { shardCopyCommands } from './shard-copy.ts'
 import { slowlogCommands } from './slowlog.ts'
 import { transactionCommands } from './transactions.ts'
 import { waitingCommands } from './waiting.ts'
@@ -86,6 +87,7 @@ export const sessionTables = {
   ...clusterChangeCommands,
   ...sentinelCommands,
   ...memoryCommands,
+  ...shardCopyCommands,
   ...slowlogCommands,
   ...latencyCommands,
   ...savingCommands,

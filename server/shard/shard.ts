@@ -28,6 +28,7 @@ import { Primary } from './primary.ts'
 import type { Restored } from './recovery.ts'
 import { LogReplay, restoreCatalog } from './recovery.ts'
 import type { ShardState } from './shard-state.ts'
+import { TooFarBehind } from './too-far-behind.ts'
 
 /** Memory that the log's buffers may take. */
 const logBytes = 4 * 1024 * 1024
@@ -90,6 +91,7 @@ async function openState(options: ShardOptions, opened: Close[]): Promise<ShardS
   const restored = durable ? await restoreCatalog(files, directory, keyspace, tier, progress) : undefined
   const log = durable ? await openLog(options, restored?.marker.logId, restored?.marker.checkpointLsn ?? 0) : new NoLog()
   opened.push(() => log.close())
+  await requireContinuity(log, restored?.marker.checkpointLsn ?? 0)
   const nextValueId = restored?.marker.nextValueId ?? 1
   if (store !== undefined) await store.clearFrom(nextValueId)
   if (restored !== undefined) tier.staleIds = restored.freedIds
@@ -184,6 +186,12 @@ export function budgetSettings(values: Values): MemoryBudget['settings'] {
     throttlePercent: values['tier-throttle-percent'],
     diskBytesMax: Number(values['tier-max-disk-bytes']),
   }
+}
+
+/** Where nodes share a log, it may have been trimmed beyond what this one has. */
+async function requireContinuity({ first, leadership, members }: TransactionLog, applied: number): Promise<void> {
+  if (leadership === undefined || first <= applied + 1) return
+  throw new TooFarBehind(applied, first, (await members?.all()) ?? new Map(), leadership.leader)
 }
 
 function openLog(

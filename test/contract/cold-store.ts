@@ -39,6 +39,25 @@ export function describeColdStore(name: string, under: ColdStoreUnderTest): void
       await store.close()
     })
 
+    it('copies what is stored at one moment, in order, whatever comes later', async () => {
+      const store = await under.fresh()
+      const values = Array.from({ length: 700 }, (_, i) => put(i + 1, `value ${i + 1}`.padEnd(100, '.')))
+      await store.write({ puts: values, deletes: [] })
+      const copy = store.copy()
+      await store.write({ puts: [put(1000, 'later')], deletes: [1, 2, 700] })
+      const copied: [number, string][] = []
+      for (let puts = await copy.next(5000); puts.length > 0; puts = await copy.next(5000)) {
+        expect(puts.reduce((sum, { bytes }) => sum + bytes.length, 0)).toBeLessThanOrEqual(5000)
+        copied.push(...puts.map(({ id, bytes }): [number, string] => [id, bytes.toString()]))
+      }
+      expect(copied).toEqual(values.map(({ id, bytes }) => [id, bytes.toString()]))
+      await copy.close()
+      const small = store.copy()
+      expect((await small.next(1)).map(({ id }) => id)).toEqual([3])
+      await small.close()
+      await store.close()
+    })
+
     it('answers many single reads at once', async () => {
       const store = await under.fresh()
       await store.write({ puts: Array.from({ length: 300 }, (_, i) => put(i + 1, `value ${i + 1}`)), deletes: [] })

@@ -2,7 +2,9 @@
  * Queues of which one client at a time takes elements with a command that waits. After the server was killed, what the client was given is there no
  * more, and of the rest everything that was acknowledged is there, but for one element at most: that which had been taken when the reply was lost.
  */
-import { Redis } from 'ioredis'
+import type { Redis } from 'ioredis'
+import type { Taken } from './taker.ts'
+import { isSame, shown, Taker } from './taker.ts'
 
 interface QueueForm {
   readonly push: (key: string, element: number) => string[]
@@ -32,9 +34,8 @@ export const queueForms: readonly QueueForm[] = [
   },
 ]
 
-export class Queue {
+export class Queue implements Taken {
   readonly key: string
-  /** Elements that were taken and given to a client, all in all. */
   delivered = 0
   readonly #form: QueueForm
   readonly #movesTo: string | undefined
@@ -46,9 +47,7 @@ export class Queue {
   #given: number[] = []
   /** Where elements move to: what is there by all that is known. */
   #moved: number[] = []
-  #client: Redis | undefined
-  #failure: Error | undefined
-  #loop: Promise<void> = Promise.resolve()
+  readonly #taker = new Taker()
 
   constructor(key: string, form: QueueForm) {
     this.key = key
@@ -65,36 +64,19 @@ export class Queue {
     this.#acknowledged++
   }
 
-  /** Takes elements until the connection breaks. */
   async start(port: number): Promise<void> {
-    const client = new Redis(port, { retryStrategy: null, maxRetriesPerRequest: 0, lazyConnect: true })
-    client.on('error', () => undefined)
-    await client.connect()
-    this.#client = client
-    this.#loop = this.#takesFrom(client)
+    await this.#taker.start(port, async (client) => {
+      const taken = await this.#form.take(client, this.key)
+      if (taken === undefined) return
+      this.#given.push(Number(taken))
+      this.delivered++
+    })
   }
 
-  async #takesFrom(client: Redis): Promise<void> {
-    try {
-      for (;;) {
-        const taken = await this.#form.take(client, this.key)
-        if (taken === undefined) continue
-        this.#given.push(Number(taken))
-        this.delivered++
-      }
-    } catch (failure) {
-      if (!/closed|ECONNRESET|EPIPE/.test((failure as Error).message)) this.#failure = failure as Error
-    }
+  broken(): Promise<void> {
+    return this.#taker.broken()
   }
 
-  /** Resolves when the connection is gone. Rejects when a reply was wrong. */
-  async broken(): Promise<void> {
-    await this.#loop
-    this.#client?.disconnect()
-    if (this.#failure !== undefined) throw this.#failure
-  }
-
-  /** Compares what is there with what is known, and goes on from that. Returns the number of keys that there are. */
   async check(client: Redis): Promise<number> {
     const found = (await this.#form.read(client, this.key)).map(Number)
     const given = this.#given
@@ -127,12 +109,4 @@ export class Queue {
     this.#moved = found
     return found.length > 0 ? 1 : 0
   }
-}
-
-function isSame(a: readonly number[], b: readonly number[]): boolean {
-  return a.length === b.length && a.every((each, i) => each === b[i])
-}
-
-function shown(numbers: readonly number[]): string {
-  return `${numbers.length} (${numbers.slice(0, 5).join(' ')} … ${numbers.slice(-5).join(' ')})`
 }

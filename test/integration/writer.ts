@@ -11,7 +11,9 @@ import type { Random } from '../../engine/random.ts'
 import { chance } from '../chance.ts'
 import type { Reply } from '../commands/resp-decoder.ts'
 import { RespDecoder } from '../commands/resp-decoder.ts'
+import { ConsumerGroup } from './consumer-group.ts'
 import { Queue, queueForms } from './queues.ts'
+import type { Taken } from './taker.ts'
 import type { Pen, Written } from './written-types.ts'
 import { rounds, writtenTypes } from './written-types.ts'
 
@@ -29,8 +31,8 @@ interface Sent {
   readonly requests: readonly (readonly string[])[]
   /** What it makes of each of its keys; undefined for none. */
   readonly effects: ReadonlyMap<string, Value | undefined>
-  /** It pushes an element there. */
-  readonly queue?: Queue
+  /** Where it pushes an element each. */
+  readonly pushesTo?: readonly Taken[]
 }
 
 /** A script, and a function, of several commands: its arguments give them, each behind the number of its words. */
@@ -50,7 +52,7 @@ const weighted = Object.entries(writtenTypes).flatMap(([letter, { weight }]) => 
 
 export class Writer {
   readonly name: string
-  readonly queues: readonly Queue[]
+  readonly queues: readonly Taken[]
   /** Requests that were answered, transactions as one. */
   acknowledged = 0
   /** Of all keys, as of everything answered. */
@@ -78,7 +80,7 @@ export class Writer {
     this.#random = random
     this.#keyCount = keyCount
     this.#bytesMax = bytesMax
-    this.queues = queueForms.map((form, i) => new Queue(`${name}:q${i}`, form))
+    this.queues = [...queueForms.map((form, i) => new Queue(`${name}:q${i}`, form)), new ConsumerGroup(`${name}:g`)]
     this.#pen = { below: (n) => this.#below(n), piece: (length) => this.#piece(length), expand, next: () => ++this.#counter }
   }
 
@@ -219,7 +221,7 @@ export class Writer {
     const done = this.#pending.shift() as Sent
     this.#repliesLeft = this.#pending[0]?.requests.length ?? 0
     this.#apply(done)
-    done.queue?.acknowledge()
+    for (const queue of done.pushesTo ?? []) queue.acknowledge()
     this.acknowledged++
     this.#onAnswer()
   }
@@ -269,8 +271,8 @@ export class Writer {
   }
 
   #push(): Sent {
-    const queue = this.queues[this.#below(this.queues.length)] as Queue
-    return { requests: [queue.push(++this.#counter)], effects: new Map(), queue }
+    const queue = this.queues[this.#below(this.queues.length)] as Taken
+    return { requests: [queue.push(++this.#counter)], effects: new Map(), pushesTo: [queue] }
   }
 
   #set(key: string, bytesMax = this.#bytesMax): Sent {
@@ -299,18 +301,21 @@ export class Writer {
       () => this.#set(this.#key(0)),
       ...Object.keys(writtenTypes).map((letter) => () => this.#change(letter)),
       () => this.#append(this.#key(1)),
+      () => this.#push(),
     ].filter((_, i) => i === 0 || this.#below(2) === 0)
     const effects = new Map<string, Value | undefined>()
     const requests: (readonly string[])[] = []
+    const pushesTo: Taken[] = []
     for (const make of makers) {
       const made = make()
       requests.push(...made.requests)
+      pushesTo.push(...(made.pushesTo ?? []))
       for (const [key, value] of made.effects) effects.set(key, value)
     }
     const how = this.#below(3)
-    if (how === 0) return { requests: [['MULTI'], ...requests, ['EXEC']], effects }
+    if (how === 0) return { requests: [['MULTI'], ...requests, ['EXEC']], effects, pushesTo }
     const words = requests.flatMap((each) => [`${each.length}`, ...each])
-    return { requests: [how === 1 ? ['EVAL', body, '0', ...words] : ['FCALL', 'commands', '0', ...words]], effects }
+    return { requests: [how === 1 ? ['EVAL', body, '0', ...words] : ['FCALL', 'commands', '0', ...words]], effects, pushesTo }
   }
 
   /** As of everything sent. */

@@ -7,8 +7,12 @@ import { HashTrees } from '../../engine/types/hash-tree.ts'
 import { visitElements } from '../../engine/types/list-leaf.ts'
 import { visitForwards } from '../../engine/types/list-walk.ts'
 import { PackedCursor, readPair } from '../../engine/types/packed-fields.ts'
+import { shownValue } from './shown-value.ts'
 
-/** One key as a client would find it: type, encoding, expiry and value. `undefined` for a value that is cold. */
+/**
+ * One key as a client would find it: type, encoding, expiry and value. `undefined` for a value that is cold; strings, hashes and lists are as they are, all
+ * others lines of their dump.
+ */
 export interface KeyState {
   readonly type: number
   readonly encoding: number
@@ -41,6 +45,7 @@ export function expiringText(value: string, expireAt: number): string {
 function valueAt(keyspace: Keyspace, ref: number): KeyState['value'] {
   const { entries, values, trees } = keyspace
   if (entries.type(ref) === listType) return listAt(keyspace, ref)
+  if (entries.type(ref) !== stringType && entries.type(ref) !== hashType) return linesAt(keyspace, ref)
   const fields = new Map<string, string>()
   const add = (bytes: Buffer, pair: PackedCursor): void => {
     const name = bytes.toString('latin1', pair.fieldStart, pair.fieldEnd)
@@ -66,6 +71,12 @@ function valueAt(keyspace: Keyspace, ref: number): KeyState['value'] {
     add(bytes, pair)
   }
   return new Map([...fields].sort())
+}
+
+function linesAt(keyspace: Keyspace, ref: number): KeyState['value'] {
+  const { entries, trees } = keyspace
+  if (entries.isTree(ref) ? trees.roots.coldLeaves(entries.value(ref)) > 0 : !entries.isResident(ref)) return undefined
+  return shownValue(keyspace, ref).lines
 }
 
 function listAt(keyspace: Keyspace, ref: number): KeyState['value'] {
@@ -160,6 +171,8 @@ function checkEntry(keyspace: Keyspace, db: number, ref: number): void {
       let count = 0
       visitElements(values.bytes(value), values.start(value), () => ++count > 0)
       if (count !== entries.length(ref) || count === 0) throw new Error(`${key}: the number of elements is wrong`)
-    } else if (values.room(value) < entries.length(ref)) throw new Error(`${key}: the value does not fit its slot`)
+    } else if (entries.type(ref) === stringType) {
+      if (values.room(value) < entries.length(ref)) throw new Error(`${key}: the value does not fit its slot`)
+    } else if (shownValue(keyspace, ref).elements !== entries.length(ref)) throw new Error(`${key}: the number of elements is wrong`)
   }
 }

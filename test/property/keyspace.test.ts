@@ -11,8 +11,9 @@ import { ValueCodec } from '../../storage/value-codec.ts'
 import { chance, testRuns } from '../chance.ts'
 import { ManualClock } from '../simulation/manual-clock.ts'
 import { checkKeyspace, contentsOf, entriesOf, keyOf } from './keyspace-check.ts'
+import { leafBytesMax } from './mutated-type.ts'
 import type { Mutation } from './random-mutations.ts'
-import { KeyspaceModel, leafBytesMax, mutate, mutation, withoutEncodings } from './random-mutations.ts'
+import { KeyspaceModel, mutate, mutation, withoutEncodings } from './random-mutations.ts'
 
 const runs = testRuns(25)
 
@@ -101,7 +102,7 @@ class Fixture {
 }
 
 describe('keyspace and mutator', () => {
-  it('are maps of strings and hashes, whatever is moved, flushed and released in between', () => {
+  it('are maps of values of all types, whatever is moved, flushed and released in between', () => {
     fc.assert(
       fc.property(fc.array(step, { minLength: 1, maxLength: 150, size: 'max' }), (steps) => {
         const fixture = new Fixture()

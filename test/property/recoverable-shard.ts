@@ -24,8 +24,9 @@ import { SeededRandom } from '../simulation/seeded-random.ts'
 import { SimulatedDisk } from '../simulation/simulated-disk.ts'
 import type { KeyState } from './keyspace-check.ts'
 import { checkKeyspace, contentsOf, entriesOf, keyOf, stateOf } from './keyspace-check.ts'
+import { leafBytesMax } from './mutated-type.ts'
 import type { Mutation } from './random-mutations.ts'
-import { KeyspaceModel, leafBytesMax, mutate, withoutEncodings } from './random-mutations.ts'
+import { KeyspaceModel, mutate, withoutEncodings } from './random-mutations.ts'
 
 export const tinySizes: Sizes = {
   arenaBytes: undefined,
@@ -83,6 +84,8 @@ export class RecoverableShard {
   /** All records since the beginning, trimmed or not. */
   readonly history: Buffer[] = []
   model = new KeyspaceModel()
+  /** What it was after each record, those before the first included. */
+  readonly #models = [this.model.copy()]
   /** Records that are to come while something waits. */
   #meanwhile: (readonly Mutation[])[] = []
   keyspace!: Keyspace
@@ -268,14 +271,10 @@ export class RecoverableShard {
       if (flushedLsn > this.history.length) throw new Error('a flush is ahead of the log')
   }
 
-  /** The model follows what survived. */
+  /** The model is what it was when the last record that survived was made. */
   resetModel(): void {
-    this.model = new KeyspaceModel()
-    for (const [key, { value, expireAt }] of contentsOf(this.replayedHistory())) {
-      const slash = key.indexOf('/')
-      const copy = typeof value === 'string' ? value : Array.isArray(value) ? [...value] : new Map(value as ReadonlyMap<string, string>)
-      this.model.databases[Number(key.slice(0, slash))]?.set(key.slice(slash + 1), { value: copy, expireAt })
-    }
+    this.#models.length = this.history.length + 1
+    this.model = (this.#models.at(-1) as KeyspaceModel).copy()
   }
 
   matchesModel(): boolean {
@@ -289,6 +288,7 @@ export class RecoverableShard {
     this.keyspace.forgetLookUp()
     if (mutator.operations === 0) return
     this.history.push(Buffer.from(mutator.record.bytes.subarray(0, mutator.record.end)))
+    this.#models[this.history.length] = this.model.copy()
     log.append(mutator.record.bytes, 0, mutator.record.end)
   }
 

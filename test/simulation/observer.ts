@@ -212,6 +212,7 @@ export class Observer {
         return store.write(batch)
       },
       sync: () => store.sync(),
+      copy: () => store.copy(),
       clearFrom: (id) => store.clearFrom(id),
       stats: () => store.stats(),
       close: () => store.close(),

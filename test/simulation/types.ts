@@ -1,8 +1,10 @@
 /** All types of the simulation, one row each. */
 
 import type { Model } from './model.ts'
+import { dumpCommands } from './model-dumps.ts'
 import { keyCommands } from './model-keys.ts'
 import type { blocks, Expected, Handler } from './model-replies.ts'
+import { sortCommands } from './model-sort.ts'
 import type { Family, ModelType } from './model-type.ts'
 import { hashes } from './types/hash-type.ts'
 import { hyperloglogs } from './types/hyperloglog-type.ts'
@@ -14,7 +16,7 @@ import { strings } from './types/string-type.ts'
 
 export const types: readonly ModelType[] = [strings, hashes, sets, lists, sortedSets, streams, hyperloglogs]
 
-export const families: readonly Family[] = [...types, keyCommands]
+export const families: readonly Family[] = [...types, keyCommands, sortCommands, dumpCommands]
 
 /** Every key that the workload can touch. */
 export const allKeys: readonly string[] = types.flatMap(({ keys }) => keys)

@@ -1,5 +1,6 @@
 /** What clients of the simulation send: requests on all types, transactions, scripts and functions of several of them, and requests that wait. */
 import { Draw, databases } from './draw.ts'
+import { copyByDump, expiry } from './model-dumps.ts'
 import type { SeededRandom } from './seeded-random.ts'
 import { families, types } from './types.ts'
 
@@ -37,6 +38,7 @@ export class Workload {
     if (draw.once(40)) return [['SELECT', `${draw.below(databases)}`]]
     if (draw.once(60)) return [draw.pick([['DBSIZE'], ['KEYS', '*']])]
     if (draw.once(12)) return [draw.pick(waiting)(draw)]
+    if (draw.once(40)) return [['EVAL', copyByDump, '0', draw.anyKey(), draw.anyKey(), expiry(draw)]]
     if (draw.once(12)) return [this.#script(this.#several())]
     if (draw.once(8)) return this.#transaction(this.#several())
     const [first, ...rest] = this.#requests() as [string[], ...string[][]]

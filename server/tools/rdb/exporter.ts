@@ -14,8 +14,8 @@ import {
   selectOpcode,
 } from '../../../engine/rdb/rdb-format.ts'
 import { RdbOutput } from '../../../engine/rdb/rdb-output.ts'
+import type { RespReply } from '../../resp/reply-reader.ts'
 import type { RespClient } from './resp-client.ts'
-import type { RespReply } from './resp-reader.ts'
 
 const footerBytes = 10
 /** Values that are asked for at a time take about so much. */

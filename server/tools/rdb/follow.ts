@@ -1,7 +1,8 @@
 /** Takes over the changes that a server sends to its replicas, as they come. */
+
+import { RespReader } from '../../resp/reply-reader.ts'
 import type { ReplicaSource } from './replica-source.ts'
 import type { RespClient } from './resp-client.ts'
-import { RespReader } from './resp-reader.ts'
 
 const acknowledgeMs = 1000
 /** What concerns only the connection between the two servers. */

@@ -6,8 +6,8 @@ import type { Socket } from 'node:net'
 import { connect } from 'node:net'
 import { formatInteger } from '../../../engine/integer.ts'
 import { putBytes } from '../../../engine/memory/packed-bytes.ts'
-import type { RespReply } from './resp-reader.ts'
-import { RespReader } from './resp-reader.ts'
+import type { RespReply } from '../../resp/reply-reader.ts'
+import { RespReader } from '../../resp/reply-reader.ts'
 
 export type RequestPart = string | Uint8Array | number
 

@@ -13,6 +13,8 @@ const keys = [...ordinary, ...queues]
 const indexOutOfRange = '-ERR index out of range\r\n'
 
 const end = (draw: Draw): string => draw.pick(['L', 'R'])
+/** An element that is there more than once. */
+const again = (draw: Draw): string => `again${draw.below(2)}`
 const side = (draw: Draw): string => draw.pick(['LEFT', 'RIGHT'])
 
 export const lists: ModelType = {
@@ -33,6 +35,9 @@ export const lists: ModelType = {
       () => ['LSET', key, `${draw.below(40)}`, draw.element()],
       () => ['LRANGE', key, `${draw.below(40)}`, `${draw.below(60) - 1}`],
       () => ['LLEN', key],
+      () => ['RPUSH', key, ...draw.some(() => [again(draw)])],
+      () => ['LREM', key, `${draw.below(5) - 2}`, again(draw)],
+      () => ['LINSERT', key, draw.pick(['BEFORE', 'AFTER']), again(draw), draw.element()],
       () => (draw.once(3) ? ['LTRIM', key, `${draw.below(5)}`, `${draw.below(draw.once(3) ? 6 : 400)}`] : ['LLEN', key]),
     ])
   },
@@ -72,6 +77,19 @@ export const lists: ModelType = {
       const kept = elements.slice(Number(from), Number(to) + 1)
       if (kept.length < elements.length) put(kept)
       return ok
+    }),
+    lrem: on('list', (elements = [], { args: [count, text], put }) => {
+      const same = [...elements.keys()].filter((i) => elements[i] === text)
+      const wanted = Math.abs(Number(count)) || same.length
+      const gone = Number(count) < 0 ? same.slice(Math.max(0, same.length - wanted)) : same.slice(0, wanted)
+      if (gone.length > 0) put(elements.filter((_, i) => !gone.includes(i)))
+      return integer(gone.length)
+    }),
+    linsert: on('list', (elements = [], { args: [where, pivot, text], put }) => {
+      const at = elements.indexOf(pivot as string)
+      if (at < 0) return integer(elements.length === 0 ? 0 : -1)
+      put(elements.toSpliced(where === 'AFTER' ? at + 1 : at, 0, text as string))
+      return integer(elements.length + 1)
     }),
     lmove: (model, db, [from, to, ...sides]) => {
       const item = model.get(db, from as string)

@@ -20,6 +20,7 @@ export const sets: ModelType = {
       () => ['SADD', key, `${draw.below(1000)}`],
       () => ['SREM', key, ...draw.some(member)],
       () => ['SMOVE', key, draw.key(keys), draw.member()],
+      () => (draw.once(4) ? ['SPOP', key, '100000'] : ['SCARD', key]),
       () => ['SISMEMBER', key, draw.member()],
       () => ['SCARD', key],
       () => ['SMEMBERS', key],
@@ -42,6 +43,10 @@ export const sets: ModelType = {
       const removed = args.filter((each) => after.delete(each)).length
       if (removed > 0) put(after)
       return integer(removed)
+    }),
+    spop: on('set', (members, { model, db, key }) => {
+      if (members !== undefined) model.delete(db, key)
+      return unordered([...(members ?? [])])
     }),
     smove: (model, db, [from, to, member]) => {
       const values = valuesOf(model, db, 'set', [from as string])

@@ -34,7 +34,9 @@ export const sortedSets: ModelType = {
       () => ['ZINCRBY', key, `${draw.below(20) - 10}`, draw.member()],
       () => ['ZREM', key, ...draw.some(() => [draw.member()])],
       () => ['ZPOPMIN', key],
-      () => ['ZREMRANGEBYRANK', key, `${draw.below(20)}`, `${draw.below(20)}`],
+      () => ['ZREMRANGEBYRANK', key, `${draw.below(20)}`, `${draw.below(draw.once(4) ? 400 : 20)}`],
+      () => ['ZREMRANGEBYSCORE', key, score(), score()],
+      () => ['ZDIFFSTORE', draw.key(keys), '2', key, draw.key(keys)],
       () => ['ZSCORE', key, draw.member()],
       () => ['ZRANK', key, draw.member()],
       () => ['ZCARD', key],
@@ -97,6 +99,12 @@ export const sortedSets: ModelType = {
       if (removed.length > 0) put(after)
       return integer(removed.length)
     }),
+    zremrangebyscore: on('zset', (scores, { args: [from, to], put }) => {
+      const rest = new Map([...(scores ?? [])].filter(([, score]) => score < Number(from) || score > Number(to)))
+      const removed = (scores?.size ?? 0) - rest.size
+      if (removed > 0) put(rest)
+      return integer(removed)
+    }),
     zscore: on('zset', (scores, { args: [member] }) => {
       const score = scores?.get(member as string)
       return score === undefined ? nil : bulk(`${score}`)
@@ -109,6 +117,7 @@ export const sortedSets: ModelType = {
     zrange: on('zset', (scores) => array(ranked(scores).flatMap(([member, score]) => [member, `${score}`]))),
     zunionstore: combined(() => true),
     zinterstore: combined((member, all) => all.every((scores) => scores.has(member))),
+    zdiffstore: combined((member, [, ...others]) => others.every((scores) => !scores.has(member))),
     zrangestore: (model, db, [target, from, min, max]) => {
       const item = model.get(db, from as string)
       if (item !== undefined && item.kind !== 'zset') return wrongType

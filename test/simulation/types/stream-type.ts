@@ -74,6 +74,7 @@ export const streams: ModelType = {
       () => ['XGROUP', 'CREATE', key, group, draw.pick(['$', '0-0']), 'MKSTREAM'],
       () => ['XGROUP', ...(draw.once(8) ? ['DESTROY', key, group] : ['CREATE', key, group, '0-0', 'MKSTREAM'])],
       () => (draw.once(3) ? ['XGROUP', 'DELCONSUMER', key, group, consumer] : ['XPENDING', key, group, '-', '+', countMax]),
+      () => ['XGROUP', ...(draw.once(2) ? ['SETID', key, group, `${draw.recentEntry()}-0`] : ['CREATECONSUMER', key, group, consumer])],
       () => readGroup(draw, []),
       () => readGroup(draw, []),
       () => readGroup(draw, ['NOACK']),
@@ -168,10 +169,25 @@ const groupCommands: Readonly<Record<string, Handler>> = {
     put({ ...stream, groups: rest })
     return integer(1)
   }),
+  SETID: on('stream', (stream, { key, args: [name, lastId], put }) => {
+    if (stream === undefined) return missingKey
+    const group = stream.groups.get(name as string)
+    if (group === undefined) return noNamedGroup(key, name as string)
+    put(withGroup(stream, name as string, { ...group, lastId: lastId as string }))
+    return ok
+  }),
+  CREATECONSUMER: on('stream', (stream, { key, args: [name, consumer], put }) => {
+    if (stream === undefined) return missingKey
+    const group = stream.groups.get(name as string)
+    if (group === undefined) return noNamedGroup(key, name as string)
+    if (group.consumers.has(consumer as string)) return integer(0)
+    put(withGroup(stream, name as string, { ...group, consumers: new Set([...group.consumers, consumer as string]) }))
+    return integer(1)
+  }),
   DELCONSUMER: on('stream', (stream, { key, args: [name, consumer], put }) => {
     if (stream === undefined) return missingKey
     const group = stream.groups.get(name as string)
-    if (group === undefined) return `-NOGROUP No such consumer group '${name}' for key name '${key}'\r\n`
+    if (group === undefined) return noNamedGroup(key, name as string)
     if (!group.consumers.has(consumer as string)) return integer(0)
     const rest = new Set(group.consumers)
     rest.delete(consumer as string)
@@ -218,6 +234,10 @@ function withGroup(stream: Stream, name: string, group: Group): Stream {
 
 function inOrder(group: Group): [string, Pending][] {
   return [...group.pending].sort(([a], [b]) => compare(a, b))
+}
+
+function noNamedGroup(key: string, name: string): string {
+  return `-NOGROUP No such consumer group '${name}' for key name '${key}'\r\n`
 }
 
 function noGroup(key: string, name: string): string {

@@ -31,6 +31,11 @@ export const strings: ModelType = {
       () => ['INCRBY', draw.once(5) ? key : `s${draw.below(3)}`, `${draw.below(100) - 50}`],
       () => ['GETSET', key, draw.once(2) ? `${draw.below(1000)}` : draw.value()],
       () => ['GETDEL', key],
+      () => ['GETEX', key, ...draw.pick([['PX', `${1 + draw.below(300)}`], ['PERSIST']])],
+      () => ['MSETNX', key, draw.value(), draw.key(keys), draw.value()],
+      // Never what makes one token look like another.
+      () => ['SETBIT', key, `${8 * draw.below(draw.once(3) ? 400 : 20)}`, `${draw.below(2)}`],
+      () => ['BITOP', 'NOT', draw.key(keys), key],
     ])
   },
   reads: (key) => [['GET', key]],
@@ -62,6 +67,37 @@ export const strings: ModelType = {
       if (text !== undefined) model.delete(db, key)
       return bulk(text)
     }),
+    getex: on('string', (text, { model, db, key, args: [option, ms] }) => {
+      const item = model.get(db, key)
+      const expireAt = option === 'PX' ? model.nowMs + Number(ms) : 0
+      if (item !== undefined && item.expireAt !== expireAt) model.setExpiry(db, key, item, expireAt)
+      return bulk(text)
+    }),
+    msetnx: (model, db, [first, one, second, other]) => {
+      if (model.get(db, first as string) !== undefined || model.get(db, second as string) !== undefined) return integer(0)
+      model.put(db, first as string, 'string', one as string, 0)
+      model.put(db, second as string, 'string', other as string, 0)
+      return integer(1)
+    },
+    setbit: on('string', (text = '', { args: [offset, bit], put }) => {
+      const at = Number(offset) >> 3
+      const mask = 0x80 >> (Number(offset) & 7)
+      const padded = text.padEnd(at + 1, '\0')
+      const before = padded.charCodeAt(at)
+      const after = bit === '1' ? before | mask : before & ~mask
+      if (after !== before || padded !== text) put(`${padded.slice(0, at)}${String.fromCharCode(after)}${padded.slice(at + 1)}`)
+      return integer((before & mask) === 0 ? 0 : 1)
+    }),
+    bitop: (model, db, [, target, source]) => {
+      const item = model.get(db, source as string)
+      if (item !== undefined && item.kind !== 'string') return wrongType
+      const text = item?.value ?? ''
+      const inverted = [...text].map((each) => String.fromCharCode(0xff ^ each.charCodeAt(0))).join('')
+      const former = model.get(db, target as string)
+      if (text !== '') model.put(db, target as string, 'string', inverted, 0)
+      else if (former !== undefined) model.delete(db, target as string)
+      return integer(text.length)
+    },
     mset: (model, db, args) => {
       for (let i = 0; i < args.length; i += 2) model.put(db, args[i] as string, 'string', args[i + 1] as string, 0)
       return ok

@@ -1,0 +1,108 @@
+/**
+ * Fetches a copy of another node's shard into this node's directory, in the place of what is there. The catalog gets its name
+ * last, when everything that it refers to is durable, so a fetch that is cut short leaves a directory without data, which is fetched anew.
+ */
+import { catalogGenerations, catalogPath } from '../../storage/catalog-format.ts'
+import type { Clock } from '../../storage/clock.ts'
+import type { ColdPut, ColdStore } from '../../storage/cold-store.ts'
+import type { FileSystem } from '../../storage/file-system.ts'
+import type { Network } from '../network/network.ts'
+import type { StartProgress } from '../progress.ts'
+import type { RespReply } from '../resp/reply-reader.ts'
+import { NodeConnection } from './node-connection.ts'
+import type { CopyHead } from './shard-copies.ts'
+
+/** A checkpoint comes before the first answer. */
+const answerMsMax = 120_000
+
+export interface CopyTarget {
+  readonly network: Network
+  readonly clock: Clock
+  readonly files: FileSystem
+  readonly progress: StartProgress
+  readonly directory: string
+  /** Of the node that has the copy; empty when it asks for none. */
+  readonly password: string
+  openColdStore(directory: string, fresh: boolean): Promise<ColdStore>
+}
+
+/** Returns the LSN of the checkpoint that was copied. Rejects when the other node or a disk fails. */
+export async function fetchCopy(target: CopyTarget, host: string, port: number): Promise<number> {
+  const connection = await NodeConnection.open(target.network, target.clock, host, port, answerMsMax)
+  try {
+    if (target.password !== '') await connection.ask('AUTH', target.password)
+    const head = headOf(await connection.ask('SHARDCOPY', 'BEGIN'))
+    await removeCatalogs(target)
+    await fetchValues(target, connection, head)
+    await fetchCatalog(target, connection, head)
+    await connection.ask('SHARDCOPY', 'END', `${head.id}`)
+    return head.lsn
+  } finally {
+    connection.close()
+  }
+}
+
+function headOf(reply: RespReply): CopyHead {
+  const numbers = Array.isArray(reply) ? reply.map(Number) : []
+  const [id, generation, lsn, catalogBytes, valueBytes] = numbers
+  if (numbers.length < 5 || numbers.some((number) => !Number.isSafeInteger(number))) throw new Error('the other node answers with no copy')
+  return { id, generation, lsn, catalogBytes, valueBytes } as CopyHead
+}
+
+/** From here on the directory has no data. */
+async function removeCatalogs({ files, directory }: CopyTarget): Promise<void> {
+  await files.makeDirectory(directory)
+  for (const generation of await catalogGenerations(files, directory)) await files.remove(catalogPath(directory, generation))
+  await files.syncDirectory(directory)
+}
+
+async function fetchValues(target: CopyTarget, connection: NodeConnection, { id, valueBytes }: CopyHead): Promise<void> {
+  const shown = target.progress('copy of values', valueBytes, 'bytes')
+  const store = await target.openColdStore(`${target.directory}/cold`, false)
+  try {
+    await store.clearFrom(1)
+    let fetched = 0
+    for (;;) {
+      const puts = putsOf(await connection.ask('SHARDCOPY', 'VALUES', `${id}`))
+      if (puts.length === 0) break
+      await store.write({ puts, deletes: [] })
+      fetched += puts.reduce((sum, { bytes }) => sum + bytes.length, 0)
+      shown.update(Math.min(fetched, valueBytes))
+    }
+    await store.sync()
+  } finally {
+    await store.close()
+  }
+  shown.finish()
+}
+
+function putsOf(reply: RespReply): ColdPut[] {
+  if (!Array.isArray(reply)) throw new Error('the other node answers with no values')
+  const puts: ColdPut[] = []
+  for (let i = 0; i + 1 < reply.length; i += 2) puts.push({ id: Number(reply[i]), bytes: reply[i + 1] as Buffer })
+  return puts
+}
+
+async function fetchCatalog(target: CopyTarget, connection: NodeConnection, head: CopyHead): Promise<void> {
+  const { files, directory } = target
+  const shown = target.progress('copy of the catalog', head.catalogBytes, 'bytes')
+  const path = `${directory}/catalog-copy.tmp`
+  await files.remove(path)
+  const file = await files.open(path, { write: true, create: true })
+  try {
+    let offset = 0
+    while (offset < head.catalogBytes) {
+      const bytes = await connection.ask('SHARDCOPY', 'CATALOG', `${head.id}`, `${offset}`)
+      if (!Buffer.isBuffer(bytes) || bytes.length === 0) throw new Error('the other node has less of its catalog than it says')
+      await file.write(bytes, offset)
+      offset += bytes.length
+      shown.update(offset)
+    }
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  await files.rename(path, catalogPath(directory, head.generation))
+  await files.syncDirectory(directory)
+  shown.finish()
+}

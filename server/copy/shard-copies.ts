@@ -1,0 +1,123 @@
+/**
+ * Copies of this node's shard, for nodes that cannot follow the log from where they are. A copy is the last checkpoint as it
+ * is on disk: the catalog's file up to its marker, and the values that are in the cold store just after it. Whoever fetches
+ * it asks for one piece after the other, so a slow one holds nobody up; one that has been silent for a minute is dropped.
+ */
+
+import { catalogPath } from '../../storage/catalog-format.ts'
+import type { Clock, Timer } from '../../storage/clock.ts'
+import type { ColdCopy, ColdPut } from '../../storage/cold-store.ts'
+import type { File, FileSystem } from '../../storage/file-system.ts'
+import type { Maintenance } from '../shard/maintenance.ts'
+import type { Shard } from '../shard/shard.ts'
+
+/** Bytes in one piece. */
+export const pieceBytesMax = 1024 * 1024
+const silentMsMax = 60_000
+const copiesMax = 4
+
+export interface CopiesHost {
+  readonly clock: Clock
+  readonly ports: { readonly files: FileSystem }
+  readonly config: { readonly values: { readonly dir: string } }
+  /** Undefined while another one is opened. */
+  readonly shard: Shard | undefined
+  readonly maintenance: Maintenance
+}
+
+/** What the copy is of, and how much there is to fetch. */
+export interface CopyHead {
+  readonly id: number
+  readonly generation: number
+  readonly lsn: number
+  readonly catalogBytes: number
+  /** Roughly. */
+  readonly valueBytes: number
+}
+
+interface Copy {
+  readonly catalog: File
+  readonly catalogBytes: number
+  readonly values: ColdCopy
+  timer: Timer | undefined
+}
+
+export class ShardCopies {
+  readonly #host: CopiesHost
+  readonly #copies = new Map<number, Copy>()
+  #newest = 0
+
+  constructor(host: CopiesHost) {
+    this.#host = host
+  }
+
+  /** How many are being fetched. */
+  get count(): number {
+    return this.#copies.size
+  }
+
+  /** Makes a checkpoint and a copy of it. Rejects when there is no log, when too many are being made, or a disk fails. */
+  async begin(): Promise<CopyHead> {
+    const { maintenance, ports, config } = this.#host
+    if (this.#copies.size >= copiesMax) throw new Error('too many copies are being made')
+    const { lsn } = await maintenance.checkpoint()
+    const { shard } = this.#host
+    if (shard?.checkpointer === undefined || shard.store === undefined) throw new Error('the data are being opened anew')
+    const { generation, bytes } = shard.checkpointer.catalogFile
+    // At once: the next checkpoint deletes values that this one refers to.
+    const values = shard.store.copy()
+    const valueBytes = shard.store.stats().diskBytes
+    try {
+      const catalog = await ports.files.open(catalogPath(config.values.dir, generation), { write: false })
+      const copy: Copy = { catalog, catalogBytes: bytes, values, timer: undefined }
+      const id = ++this.#newest
+      this.#copies.set(id, copy)
+      this.#used(id, copy)
+      return { id, generation, lsn, catalogBytes: bytes, valueBytes }
+    } catch (failure) {
+      await values.close()
+      throw failure
+    }
+  }
+
+  /** The catalog's bytes from `offset` on, at most a piece; none at the end. Rejects when there is no such copy. */
+  async catalog(id: number, offset: number): Promise<Buffer> {
+    const { catalog, catalogBytes } = this.#copy(id)
+    const bytes = Buffer.allocUnsafe(Math.max(0, Math.min(pieceBytesMax, catalogBytes - offset)))
+    const read = bytes.length === 0 ? 0 : await catalog.read(bytes, offset)
+    return bytes.subarray(0, read)
+  }
+
+  /** The next values; none at the end. */
+  async values(id: number): Promise<ColdPut[]> {
+    return this.#copy(id).values.next(pieceBytesMax)
+  }
+
+  /** The copy has been fetched, or is not wanted any more. False when there is none. */
+  async end(id: number): Promise<boolean> {
+    const copy = this.#copies.get(id)
+    if (copy === undefined) return false
+    this.#copies.delete(id)
+    copy.timer?.cancel()
+    await copy.values.close()
+    await copy.catalog.close()
+    return true
+  }
+
+  /** Ends all: the store is about to be closed. */
+  async endAll(): Promise<void> {
+    for (const id of [...this.#copies.keys()]) await this.end(id).catch(() => undefined)
+  }
+
+  #copy(id: number): Copy {
+    const copy = this.#copies.get(id)
+    if (copy === undefined) throw new Error('there is no such copy, or it was dropped')
+    this.#used(id, copy)
+    return copy
+  }
+
+  #used(id: number, copy: Copy): void {
+    copy.timer?.cancel()
+    copy.timer = this.#host.clock.after(silentMsMax, () => void this.end(id).catch(() => undefined))
+  }
+}
