@@ -72,10 +72,13 @@ export class Session implements RequestHandler, RequestOwner, Client {
   /** The newest LSN that replies so far have waited for. */
   #heldLsn = 0
   readonly #commands: CommandTable<Session>
+  /** How often the node's part had changed when the client came. */
+  readonly #partAtBegin: number
 
   constructor(server: SessionHost, commands: CommandTable<Session>, connection: Connection) {
     this.server = server
     this.#commands = commands
+    this.#partAtBegin = server.roles.changes
     this.connection = connection
     this.id = connection.id
     this.reply = connection.reply
@@ -364,6 +367,8 @@ export class Session implements RequestHandler, RequestOwner, Client {
   #refuse(text: string, command: Command | undefined): undefined {
     this.transaction.refused()
     if (command !== undefined) command.stats.rejected++
+    // As Sentinel does with the clients of a former primary, so that those look for the new one that do not at an error.
+    if (text.startsWith('READONLY ') && this.#partAtBegin !== this.server.roles.changes) this.closeAfterReply()
     if (command?.name === 'exec') {
       this.transaction.discard()
       this.reply.error(isRedirection(text) ? text : `EXECABORT Transaction discarded because of: ${text.replace(/^ERR /, '')}`)
