@@ -224,9 +224,9 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
     if (this.failStop.failure !== undefined) return internalError
     if (client.monitoring && (command.isWrite || command.isRead)) return "ERR Replica can't interact with the keyspace"
     if (this.shard === undefined) return this.#refusalWithoutShard(command)
-    const redirection = this.slotCheck?.refusal(request, client.readOnly)
-    if (redirection !== undefined) return redirection
-    if (request.writes && this.writeRefusal !== undefined) return this.writeRefusal
+    const misplaced = this.slotCheck?.refusal(request, client.readOnly) ?? (request.writes ? this.writeRefusal : undefined)
+    // While the lead goes to another node all requests wait at the gate, and are asked again.
+    if (misplaced !== undefined) return this.failover.state === 'failover-in-progress' ? undefined : misplaced
     if (!command.whileBusy && this.scripting.busyText !== undefined) return this.scripting.busyText
     const unitRefusal = unit === undefined ? undefined : this.shard.primary.unitRefusal(unit)
     if (unitRefusal !== undefined) return unitRefusal

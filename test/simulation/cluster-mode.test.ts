@@ -77,12 +77,15 @@ describe('nodes in cluster mode', () => {
     await inTransaction.ask('SET', 'foo', 'in a transaction')
     const writers = await Promise.all(Array.from({ length: 20 }, () => scene.client(former)))
     const readers = await Promise.all(Array.from({ length: 20 }, () => scene.client(former)))
-    expect(await client.ask('FAILOVER', 'TO', target.name, `${target.server!.port}`)).toBe(ok)
-    const asked = [
-      ...writers.map((writer, i) => scene.pass(i).then(() => writer.ask('SET', 'foo', `${i}`))),
-      ...readers.map((reader, i) => scene.pass(i).then(() => reader.ask('GET', 'foo'))),
-    ]
-    const answers = await Promise.all(asked)
+    client.send('FAILOVER', 'TO', target.name, `${target.server!.port}`)
+    for (const [i, writer] of writers.entries()) {
+      writer.send('SET', 'foo', `${i}`)
+      readers[i]!.send('GET', 'foo')
+      await scene.pass(0.25)
+    }
+    expect(await client.receive()).toBe(ok)
+    const answers: string[] = []
+    for (const asker of [...writers, ...readers]) answers.push(await asker.receive())
     const others = answers.filter((answer) => answer !== movedTo(target) && answer !== ok && !answer.startsWith('$'))
     expect(others).toEqual([])
     expect(answers.filter((answer) => answer === movedTo(target)).length).toBeGreaterThan(0)
@@ -91,6 +94,33 @@ describe('nodes in cluster mode', () => {
     expect(await inTransaction.ask('EXEC')).toBe('-ERR EXEC without MULTI\r\n')
     expect((await slotsOf(client))[0]).toBe(target.name)
     expect(await (await scene.client(target)).ask('SET', 'foo', 'v')).toBe(ok)
+  })
+
+  it('tell what they announce to clients of a cluster', async () => {
+    const scene = new ClusterScene(39, { config: { 'cluster-enabled': true, 'cluster-announce-ip': 'public', 'cluster-announce-port': 7 } })
+    await scene.start()
+    await scene.primary()
+    await scene.caughtUp()
+    const reader = await scene.client(scene.replicas[0]!)
+    expect(await reader.ask('GET', 'foo')).toBe(`-MOVED ${fooSlot} public:7\r\n`)
+    expect(await reader.ask('CLUSTER', 'SLOTS')).toContain('$6\r\npublic\r\n:7\r\n')
+  })
+
+  it('find the keys of a slot among many', async () => {
+    const scene = await started(40)
+    const client = await scene.client(await scene.primary())
+    const among = Array.from({ length: 900 }, (_, i) => [`{foo}${i}`, 'v']).flat()
+    await client.ask('MSET', ...among)
+    await client.ask('MSET', ...Array.from({ length: 900 }, (_, i) => [`{bar}${i}`, 'v']).flat())
+    await client.ask('PEXPIRE', '{foo}0', '1')
+    await scene.pass(10)
+    expect(await client.ask('CLUSTER', 'COUNTKEYSINSLOT', `${fooSlot}`)).toBe(':899\r\n')
+    expect(await client.ask('CLUSTER', 'COUNTKEYSINSLOT', '0')).toBe(':0\r\n')
+    const keys = [...(await client.ask('CLUSTER', 'GETKEYSINSLOT', `${fooSlot}`, '500')).matchAll(/\{foo\}\d+/g)].map(([key]) => key)
+    expect(new Set(keys).size).toBe(500)
+    await client.ask('MULTI')
+    await client.ask('CLUSTER', 'COUNTKEYSINSLOT', `${fooSlot}`)
+    expect(await client.ask('EXEC')).toContain("isn't allowed in a transaction or a script")
   })
 
   it('hand the lead over to the replica that is told to fail over', async () => {
