@@ -88,7 +88,7 @@ export function askPrimary(session: Session, toMe: boolean): void {
   const { reply, server } = session
   const { primary } = server.roles
   if (primary === undefined || !server.roles.isLinkUp) {
-    reply.error('ERR Master is down or failed, please use CLUSTER FAILOVER FORCE')
+    reply.error('ERR the primary is down: a replica that has applied everything claims the lead by itself')
     return
   }
   if (session.inExec || server.primary.x.inScript) {
