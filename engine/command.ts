@@ -49,6 +49,8 @@ export type CommandGroup =
   | 'connection'
   | 'pubsub'
   | 'scripting'
+  | 'cluster'
+  | 'sentinel'
   | 'server'
   | 'transactions'
 

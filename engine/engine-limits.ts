@@ -11,6 +11,8 @@ export interface EngineLimits {
   streamNodeMaxBytes: number
   streamNodeMaxEntries: number
   protoMaxBulkBytes: number
+  /** Keys belong to hash slots: there is one database, and a command reaches for no key that it does not name. */
+  hasSlots?: boolean
   /** Values from this length on are worked on in slices; the engine's own limit unless told. */
   slicedValueBytes?: number | undefined
   /** Values from this length on are recorded by reference; the engine's own limit unless told. */

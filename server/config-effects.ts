@@ -90,6 +90,7 @@ export function engineLimits(values: Values): EngineLimits {
     streamNodeMaxBytes: values['stream-node-max-bytes'],
     streamNodeMaxEntries: values['stream-node-max-entries'],
     protoMaxBulkBytes: Number(values['proto-max-bulk-len']),
+    hasSlots: values['cluster-enabled'],
   }
 }
 

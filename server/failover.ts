@@ -16,6 +16,9 @@ import { newestLsn } from './shard/shard.ts'
 const stopMsMax = 1000
 /** How long everybody waits for a script to end. */
 const idleMsMax = 1000
+/** How long requests are held back until the successor has claimed, and how often that is looked for. */
+const claimMsMax = 500
+const claimPollMs = 2
 
 export type FailoverState = 'no-failover' | 'waiting-for-sync' | 'failover-in-progress'
 
@@ -23,6 +26,7 @@ export interface FailoverHost {
   readonly clock: Clock
   readonly gate: Gate
   readonly log: Log
+  readonly nodeId: string
   readonly roles: Roles
   readonly peers: Peers
   readonly shard: Shard | undefined
@@ -103,6 +107,15 @@ export class Failover {
     }
   }
 
+  /** Requests that were held back can then be told where to go. */
+  async #untilOtherLeads(): Promise<void> {
+    const { clock, roles, nodeId } = this.#host
+    const until = clock.monotonicMs() + claimMsMax
+    while (roles.role === 'replica' && roles.primary?.node === nodeId && clock.monotonicMs() < until) {
+      await new Promise<void>((resolve) => clock.after(claimPollMs, resolve))
+    }
+  }
+
   async #handOver(successor: string): Promise<boolean> {
     const { gate, log, roles } = this.#host
     this.state = 'failover-in-progress'
@@ -110,6 +123,7 @@ export class Failover {
     try {
       await this.#untilIdle()
       await roles.handOver(successor)
+      await this.#untilOtherLeads()
       return true
     } catch (failure) {
       log.warn('The lead could not be handed over', { error: failure as Error })

@@ -40,6 +40,8 @@ interface Wait {
 }
 
 export class Peers {
+  /** Set by the owner. Called when others have been asked for. */
+  onLooked: () => void = () => undefined
   readonly #host: PeersHost
   readonly #known = new Map<string, KnownPeer>()
   #shard: Shard | undefined
@@ -186,6 +188,7 @@ export class Peers {
       this.#known.set(id, { ...peer, heardMs: known?.beat === peer.beat ? known.heardMs : nowMs })
     }
     for (const id of this.#known.keys()) if (!all.has(id)) this.#known.delete(id)
+    this.onLooked()
     this.#settle()
   }
 

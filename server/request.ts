@@ -60,8 +60,16 @@ export interface RequestHost {
   coldReadFailed(failure: Error): void
 }
 
+/** Whose request may have to be refused. */
+export interface RefusableClient {
+  readonly monitoring: boolean
+  /** READONLY. */
+  readonly readOnly: boolean
+}
+
 /** A request that may have to be refused. */
 export interface RefusableRequest extends GatedRequest {
+  readonly args: Arguments
   /** What EXEC is about to execute as one record; undefined for others. */
   readonly unit: readonly UnitRequest[] | undefined
 }

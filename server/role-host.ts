@@ -7,6 +7,7 @@ import type { Turn } from './network/turn.ts'
 import type { Peers } from './peers.ts'
 import type { Ports } from './ports.ts'
 import type { RoleHost } from './roles.ts'
+import type { SentinelEvents } from './sentinel/sentinel-events.ts'
 import type { Maintenance } from './shard/maintenance.ts'
 import type { Shard } from './shard/shard.ts'
 import type { ShardSwitch } from './shard-switch.ts'
@@ -20,6 +21,7 @@ export interface RoleParts {
   readonly port: number
   readonly nodeId: string
   readonly peers: Peers
+  readonly sentinelEvents: SentinelEvents
   readonly maintenance: Maintenance
   readonly turn: Turn
   readonly shardSwitch: ShardSwitch
@@ -32,8 +34,10 @@ export interface RoleParts {
 /** Where clients and other nodes reach this one. */
 export function announced({ config, port }: Pick<RoleParts, 'config' | 'port'>): { readonly host: string; readonly port: number } {
   const { values } = config
-  const host = values['replica-announce-ip'] || values.bind.split(' ').find((address) => /^[\w.:]+$/.test(address)) || loopback
-  return { host, port: values['replica-announce-port'] || port }
+  const ofCluster = values['cluster-enabled']
+  const own = values.bind.split(' ').find((address) => /^[\w.:]+$/.test(address))
+  const host = (ofCluster && values['cluster-announce-ip']) || values['replica-announce-ip'] || own || loopback
+  return { host, port: (ofCluster && values['cluster-announce-port']) || values['replica-announce-port'] || port }
 }
 
 const loopback = '127.0.0.1'
@@ -47,14 +51,13 @@ export function roleHost(server: RoleParts): RoleHost {
     get nodeId() {
       return server.nodeId
     },
+    ledBy: (primary) => server.sentinelEvents.ledBy(primary),
     signed: () => server.peers.signed(),
     get maintenance() {
       return server.maintenance
     },
     get announced() {
-      const { values } = server.config
-      const host = values['replica-announce-ip'] || values.bind.split(' ').find((address) => /^[\w.:]+$/.test(address)) || loopback
-      return { host, port: values['replica-announce-port'] || server.port }
+      return announced(server)
     },
     applied: (shard, lsn) => {
       shard.keyspace.committed(lsn)

@@ -38,6 +38,8 @@ export interface RoleHost {
   readonly random: Random
   /** Where clients reach this node. */
   readonly announced: { readonly host: string; readonly port: number }
+  /** Another node leads than before, or this one does. */
+  ledBy(primary: Claim): void
   /** The primary has given a sign of life. */
   signed(): void
   /** A record that the primary has committed was applied. */
@@ -222,6 +224,7 @@ export class Roles {
     // Whoever led when the log was opened may lead still.
     replica.leader = leader
     this.primary = leader === undefined ? undefined : decodeClaim(leader.claim)
+    if (this.primary !== undefined) host.ledBy(this.primary)
     replica.onApplied = (lsn) => host.applied(shard, lsn)
     replica.onLeader = (heard) => this.#hearOf(heard)
     replica.onSign = () => host.signed()
@@ -253,6 +256,7 @@ export class Roles {
   #hearOf(leader: Leader): void {
     this.primary = decodeClaim(leader.claim)
     this.#givesUpLeadingAgain()
+    if (this.primary !== undefined) this.#host.ledBy(this.primary)
     this.#drawPatience()
     if (leader.released !== undefined) this.#considerClaim()
   }
@@ -330,6 +334,7 @@ export class Roles {
       this.#lease.keep(() => this.mayAnswer(host.clock.monotonicMs()))
     }
     this.#endsLeadingAgain()
+    if (this.primary !== undefined) host.ledBy(this.primary)
     if (hasUnfinished(keyspace)) primary.change(deleteUnfinished)
   }
 }

@@ -1,5 +1,6 @@
 /** What scripts reach of the server, and how they keep it from other work meanwhile. */
 import type { Clock } from '../storage/clock.ts'
+import type { SlotCheck } from './cluster/slot-check.ts'
 import type { CommandTable } from './command-table.ts'
 import type { Config } from './config/config.ts'
 import type { FailStop } from './fail-stop.ts'
@@ -24,6 +25,7 @@ interface Parts {
   readonly failStop: FailStop
   readonly writeRefusal: string | undefined
   readonly refusesForMemory: boolean
+  readonly slotCheck: SlotCheck | undefined
 }
 
 export function scriptingHost(server: Parts): ScriptingHost {
@@ -38,6 +40,7 @@ export function scriptingHost(server: Parts): ScriptingHost {
     get writeRefusal() {
       return server.writeRefusal
     },
+    slotCheck: server.slotCheck,
     get refusesForMemory() {
       return server.refusesForMemory
     },

@@ -38,6 +38,8 @@ export interface ServerView {
   readonly latency: LatencyMonitor
   readonly runId: string
   readonly nodeId: string
+  /** Where clients and other nodes reach this one. */
+  readonly announced: { readonly host: string; readonly port: number }
   readonly roles: Roles
   readonly peers: Peers
   readonly failover: Failover

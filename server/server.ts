@@ -14,6 +14,7 @@ import { Fenced } from '../wal/transaction-log.ts'
 import { Addresses } from './addresses.ts'
 import type { Client } from './client.ts'
 import { ClientEviction } from './client-eviction.ts'
+import { SlotCheck } from './cluster/slot-check.ts'
 import type { Command, CommandTable } from './command-table.ts'
 import { allCommands } from './commands/tables.ts'
 import type { Config } from './config/config.ts'
@@ -37,12 +38,13 @@ import { Peers } from './peers.ts'
 import type { Ports } from './ports.ts'
 import { PubSub } from './pubsub/pubsub.ts'
 import { Rates } from './rates.ts'
-import type { RefusableRequest } from './request.ts'
+import type { RefusableClient, RefusableRequest } from './request.ts'
 import { announced, roleHost } from './role-host.ts'
 import { Roles } from './roles.ts'
 import { Saves } from './saves.ts'
 import { Scripting } from './scripting/scripting.ts'
 import { scriptingHost } from './scripting-host.ts'
+import { SentinelEvents } from './sentinel/sentinel-events.ts'
 import type { ObservedServer, ServerObservers } from './server-view.ts'
 import { Session } from './session.ts'
 import type { SessionHost } from './session-host.ts'
@@ -96,6 +98,9 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
   readonly roles: Roles
   readonly peers: Peers
   readonly failover: Failover
+  readonly sentinelEvents: SentinelEvents
+  /** With `cluster-enabled`. */
+  readonly slotCheck: SlotCheck | undefined
   readonly copies: ShardCopies = new ShardCopies(this)
   readonly failStop: FailStop = new FailStop(this)
   readonly scripting: Scripting
@@ -141,6 +146,7 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
     this.roles = new Roles(roleHost(this))
     this.peers = new Peers(this)
     this.failover = new Failover(this)
+    this.slotCheck = config.values['cluster-enabled'] ? new SlotCheck(this.roles, () => this.nodeId) : undefined
     this.turn = new Turn(ports.clock)
     this.turn.mayAnswer = (nowMs) => this.roles.mayAnswer(nowMs)
     this.turn.onBegin = () => this.shard?.primary.tick(this.clock.wallMs())
@@ -148,6 +154,8 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
     this.turn.beforeFlush(() => this.#turnEnds())
     this.gate = new Gate(ports.clock)
     this.pubsub = new PubSub(ports.clock, this.turn)
+    this.sentinelEvents = new SentinelEvents(this)
+    this.peers.onLooked = () => this.sentinelEvents.looked()
     this.pubsub.onWanted = () => this.#tellWanted()
     this.pubsub.fanOut.onCaughtUp = () => this.gate.retry()
     this.gate.messagesWait = (request) => this.pubsub.mustWait(request)
@@ -211,12 +219,14 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
     return this.#stopping
   }
 
-  refusal(request: RefusableRequest, queues: boolean, monitors: boolean): string | undefined {
+  refusal(request: RefusableRequest, queues: boolean, client: RefusableClient): string | undefined {
     const { command, unit } = request
     if (this.failStop.failure !== undefined) return internalError
-    if (monitors && (command.isWrite || command.isRead)) return "ERR Replica can't interact with the keyspace"
+    if (client.monitoring && (command.isWrite || command.isRead)) return "ERR Replica can't interact with the keyspace"
     if (this.shard === undefined) return this.#refusalWithoutShard(command)
-    if (request.writes && this.writeRefusal !== undefined) return this.writeRefusal
+    const misplaced = this.slotCheck?.refusal(request, client.readOnly) ?? (request.writes ? this.writeRefusal : undefined)
+    // While the lead goes to another node all requests wait at the gate, and are asked again.
+    if (misplaced !== undefined) return this.failover.state === 'failover-in-progress' ? undefined : misplaced
     if (!command.whileBusy && this.scripting.busyText !== undefined) return this.scripting.busyText
     const unitRefusal = unit === undefined ? undefined : this.shard.primary.unitRefusal(unit)
     if (unitRefusal !== undefined) return unitRefusal
@@ -324,7 +334,7 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
       const mode = values.unixsocketperm === 0 ? {} : { mode: values.unixsocketperm }
       await this.listener.listen({ path: values.unixsocket, backlog: values['tcp-backlog'], ...mode })
     }
-    if (values.log !== 'local') this.nodeId = await nodeIdIn(values.dir, this.ports.files, this.ports.random)
+    if (values.log !== 'local' || values['cluster-enabled']) this.nodeId = await nodeIdIn(values.dir, this.ports.files, this.ports.random)
     const shard = await this.openShard()
     await this.restoreLibraries(shard)
     this.connectShard(shard)

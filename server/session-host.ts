@@ -1,11 +1,12 @@
 /** What all sessions share, and what the commands that need a session ask of the server. `Server` is one. */
 import type { Arguments } from '../engine/arguments.ts'
 import type { Client } from './client.ts'
+import type { SlotCheck } from './cluster/slot-check.ts'
 import type { Command } from './command-table.ts'
 import type { ShardCopies } from './copy/shard-copies.ts'
 import type { FailStop } from './fail-stop.ts'
 import type { Log } from './logging.ts'
-import type { RefusableRequest, RequestHost } from './request.ts'
+import type { RefusableClient, RefusableRequest, RequestHost } from './request.ts'
 import type { Scripting } from './scripting/scripting.ts'
 import type { ServerView } from './server-view.ts'
 import type { Primary } from './shard/primary.ts'
@@ -30,8 +31,10 @@ export interface SessionHost extends ServerView, RequestHost {
   readonly primary: Primary
   /** Commands that take at least so many µs may be for SLOWLOG or LATENCY: the lower of their settings. */
   readonly slowerThanUs: number
-  /** Why a request of a known command may not run, or be queued, now; undefined when it may. `monitors`: its client does. */
-  refusal(request: RefusableRequest, queues: boolean, monitors: boolean): string | undefined
+  /** Why a request of a known command may not run, or be queued, now; undefined when it may. */
+  refusal(request: RefusableRequest, queues: boolean, client: RefusableClient): string | undefined
+  /** With `cluster-enabled`. */
+  readonly slotCheck: SlotCheck | undefined
   /** Bookkeeping after each executed command. */
   executed(client: Client, command: Command, args: Arguments, us: number): void
   feedMonitors(client: Client, args: Arguments, command: Command): void

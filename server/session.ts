@@ -11,6 +11,7 @@ import type { KeyWait } from '../engine/key-wait.ts'
 import type { KeyOfInterest } from '../engine/keyspace/key-interest.ts'
 import type { ReplyWriter } from '../engine/reply-writer.ts'
 import type { Client } from './client.ts'
+import { isRedirection } from './cluster/slot-check.ts'
 import type { Command, CommandTable } from './command-table.ts'
 import { unknownCommand, unknownSubcommand, wrongArity } from './dispatch-errors.ts'
 import { KeyWaiter } from './key-waiter.ts'
@@ -56,6 +57,8 @@ export class Session implements RequestHandler, RequestOwner, Client {
   monitoring = false
   noEvict = false
   noTouch = false
+  /** READONLY: it reads from a replica of a cluster. */
+  readOnly = false
   tracked: TrackedClient | undefined
   lastCommandName = 'NULL'
   /** Inside EXEC: nothing may wait. */
@@ -69,10 +72,13 @@ export class Session implements RequestHandler, RequestOwner, Client {
   /** The newest LSN that replies so far have waited for. */
   #heldLsn = 0
   readonly #commands: CommandTable<Session>
+  /** How often the node's part had changed when the client came. */
+  readonly #partAtBegin: number
 
   constructor(server: SessionHost, commands: CommandTable<Session>, connection: Connection) {
     this.server = server
     this.#commands = commands
+    this.#partAtBegin = server.roles.changes
     this.connection = connection
     this.id = connection.id
     this.reply = connection.reply
@@ -135,6 +141,7 @@ export class Session implements RequestHandler, RequestOwner, Client {
     if (this.tracked !== undefined) flags += this.tracked.flags
     if (this.transaction.watchedChanged) flags += 'd'
     if (this.#closeAfter) flags += 'c'
+    if (this.readOnly) flags += 'r'
     if (this.noEvict) flags += 'e'
     if (this.noTouch) flags += 'T'
     return flags === '' ? 'N' : flags
@@ -224,6 +231,7 @@ export class Session implements RequestHandler, RequestOwner, Client {
     this.connection.output.discarding = false
     this.noEvict = false
     this.noTouch = false
+    this.readOnly = false
     if (this.tracked !== undefined) this.server.tracking.turnOff(this.tracked)
     this.reply.protocol = 2
     this.server.monitors.delete(this)
@@ -256,7 +264,7 @@ export class Session implements RequestHandler, RequestOwner, Client {
     const refusal =
       queues && command.noMulti
         ? 'ERR Command not allowed inside a transaction'
-        : (this.server.refusal(inHand, queues, this.monitoring) ?? this.#refusalToSubscriber(command))
+        : (this.server.refusal(inHand, queues, this) ?? this.#refusalToSubscriber(command))
     if (refusal !== undefined) this.#refuse(refusal, command)
     else if (inHand.mustWait(queues)) return 'wait'
     else if (queues) transaction.queue(command, inHand.args, this.reply)
@@ -363,9 +371,11 @@ export class Session implements RequestHandler, RequestOwner, Client {
   #refuse(text: string, command: Command | undefined): undefined {
     this.transaction.refused()
     if (command !== undefined) command.stats.rejected++
+    // As Sentinel does with the clients of a former primary, so that those look for the new one that do not at an error.
+    if (text.startsWith('READONLY ') && this.#partAtBegin !== this.server.roles.changes) this.closeAfterReply()
     if (command?.executesQueue) {
       this.transaction.discard()
-      this.reply.error(`EXECABORT Transaction discarded because of: ${text.replace(/^ERR /, '')}`)
+      this.reply.error(isRedirection(text) ? text : `EXECABORT Transaction discarded because of: ${text.replace(/^ERR /, '')}`)
     } else this.reply.error(text)
     return undefined
   }

@@ -16,6 +16,10 @@ export interface Need {
 export const redisServer: Need = { isMet: redisIsInstalled, otherwise: 'redis-server is not installed' }
 export const etcdServer: Need = { isMet: etcdIsInstalled, otherwise: 'etcd is not installed' }
 export const openssl: Need = { isMet: spawnSync('openssl', ['version']).status === 0, otherwise: 'openssl is not installed' }
+export const redisPy: Need = {
+  isMet: spawnSync('/usr/bin/python3', ['-c', 'import redis']).status === 0,
+  otherwise: 'redis-py is not installed',
+}
 export const builtMoraine: Need = { isMet: moraineIsBuilt, otherwise: 'Moraine is not built' }
 export const linux: Need = { isMet: process.platform === 'linux', otherwise: 'this is not Linux' }
 

@@ -95,6 +95,10 @@ function hasFlushMode(x: Execution): boolean {
 function swapdb(x: Execution): void {
   // What is no number at all is told first, for either argument; then what is no database.
   const { reply } = x
+  if (x.limits.hasSlots === true) {
+    reply.error('ERR SWAPDB is not allowed in cluster mode')
+    return
+  }
   if (!isInt(x, 1) || !isInt(x, 2)) {
     reply.error(isInt(x, 1) ? 'ERR invalid second DB index' : 'ERR invalid first DB index')
     return

@@ -233,6 +233,10 @@ function copy(x: Execution): void {
       return
     }
   }
+  if (database !== 0 && x.limits.hasSlots === true) {
+    reply.error('ERR Copying to another database is not allowed in cluster mode')
+    return
+  }
   const db = keyspace.logical[database]
   if (db === x.db && args.same(1, 2)) {
     reply.error(sameObject)
@@ -260,6 +264,10 @@ function slotBytes({ keyspace }: Execution, entry: number): number {
 
 function move(x: Execution): void {
   const { args, reply } = x
+  if (x.limits.hasSlots === true) {
+    reply.error('ERR MOVE is not allowed in cluster mode')
+    return
+  }
   const database = readDatabase(x, 2)
   if (database < 0) return
   const db = x.keyspace.logical[database]

@@ -18,8 +18,8 @@ export interface SortOptions {
   target: number
 }
 
-/** The options, or the text of an error. */
-export function readSortOptions(args: Arguments, stores: boolean): SortOptions | string {
+/** The options, or the text of an error. `hasSlots`: a command reaches for no key that it does not name. */
+export function readSortOptions(args: Arguments, stores: boolean, hasSlots = false): SortOptions | string {
   const options: SortOptions = {
     isDescending: false,
     isAlpha: false,
@@ -44,10 +44,13 @@ export function readSortOptions(args: Arguments, stores: boolean): SortOptions |
     } else if (stores && args.is(i, 'STORE') && left >= 1) options.target = ++i
     else if (args.is(i, 'BY') && left >= 1) {
       const pattern = new SortPattern(args, ++i)
+      if (pattern.namesKey && hasSlots) return 'ERR BY option of SORT denied in Cluster mode.'
       if (pattern.namesKey) options.by = pattern
       else options.isUnsorted = true
-    } else if (args.is(i, 'GET') && left >= 1) options.gets.push(new SortPattern(args, ++i))
-    else return syntaxError
+    } else if (args.is(i, 'GET') && left >= 1) {
+      if (hasSlots) return 'ERR GET option of SORT denied in Cluster mode.'
+      options.gets.push(new SortPattern(args, ++i))
+    } else return syntaxError
   }
   return options
 }

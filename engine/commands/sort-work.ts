@@ -41,7 +41,7 @@ const bytesMax = 64 * 1024
 
 export function stageSort(x: Execution, stores: boolean): StagedWork | undefined {
   const { args, keyspace } = x
-  const options = readSortOptions(args, stores)
+  const options = readSortOptions(args, stores, x.limits.hasSlots)
   const entry = keyspace.find(x.db, args.buffer, args.starts[1], args.ends[1])
   if (typeof options === 'string' || entry === 0 || !isSortable(keyspace, entry)) return undefined
   // Who wants to hear of missing keys hears of them when the command runs.

@@ -62,7 +62,7 @@ export const sortCommands = {
 
 function sort(x: Execution, stores: boolean): void {
   const { args, reply, keyspace } = x
-  const options = readSortOptions(args, stores)
+  const options = readSortOptions(args, stores, x.limits.hasSlots)
   if (typeof options === 'string') {
     reply.error(options)
     return

@@ -144,7 +144,7 @@ function hello(session: Session): void {
 }
 
 function replyGreeting(session: Session): void {
-  const { reply } = session
+  const { reply, server } = session
   reply.map(7)
   reply.text('server')
   reply.text('redis')
@@ -155,9 +155,9 @@ function replyGreeting(session: Session): void {
   reply.text('id')
   reply.integer(session.id)
   reply.text('mode')
-  reply.text('standalone')
+  reply.text(server.config.values['cluster-enabled'] ? 'cluster' : 'standalone')
   reply.text('role')
-  reply.text('master')
+  reply.text(server.roles.role === 'primary' ? 'master' : 'replica')
   reply.text('modules')
   reply.array(0)
 }
@@ -184,6 +184,7 @@ function select(session: Session): void {
   const count = Math.min(server.config.values.databases, databaseCount)
   if (Number.isNaN(index) && !args.isInt64(1)) reply.error(notAnInteger)
   else if (!(index >= -(2 ** 31) && index < 2 ** 31)) reply.error(notAnInt)
+  else if (index !== 0 && server.config.values['cluster-enabled']) reply.error('ERR SELECT is not allowed in cluster mode')
   else if (index < 0 || index >= count) reply.error('ERR DB index is out of range')
   else {
     session.database = index

@@ -30,9 +30,10 @@ export const replicationCommands = {
   SLAVEOF: { ...replica, since: '1.0.0', summary: 'Accepts NO ONE: the old name of REPLICAOF.' },
 } as const satisfies Record<string, SessionCommand>
 
-function replicaof({ args, reply }: Session): void {
+function replicaof({ args, reply, server }: Session): void {
   const port = args.integer(2)
-  if (args.is(1, 'NO') && args.is(2, 'ONE')) reply.ok()
+  if (server.config.values['cluster-enabled']) reply.error('ERR REPLICAOF not allowed in cluster mode.')
+  else if (args.is(1, 'NO') && args.is(2, 'ONE')) reply.ok()
   else if (port >= 0 && port <= portMax) reply.error(noReplication)
   else reply.error(invalidPort)
 }

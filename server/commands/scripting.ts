@@ -155,7 +155,8 @@ function start(session: Session, script: Script, readOnly: boolean, keyCount: nu
 
 /** What a script with these flags may do; an error's text if it may not run now. Without flags all is allowed. */
 export function rightsOf({ server }: Session, given: ReadonlySet<string> | undefined, readOnly: boolean): ScriptRights | string {
-  if (given === undefined) return { writes: !readOnly, ignoresMemory: false }
+  if (given === undefined) return { writes: !readOnly, ignoresMemory: false, crossesSlots: true }
+  if (given.has('no-cluster') && server.slotCheck !== undefined) return "ERR Can not run script on cluster, 'no-cluster' flag is set."
   const writes = !given.has('no-writes')
   if (writes && readOnly) return 'ERR Can not execute a script with write flag using *_ro command.'
   const ignoresMemory = given.has('allow-oom')
@@ -163,7 +164,7 @@ export function rightsOf({ server }: Session, given: ReadonlySet<string> | undef
   if (writes && !ignoresMemory && server.refusesForMemory) {
     return "OOM allow-oom flag is not set on the script, can not run it when used memory > 'maxmemory'"
   }
-  return { writes, ignoresMemory }
+  return { writes, ignoresMemory, crossesSlots: given.has('allow-cross-slot-keys') }
 }
 
 interface Runnable {

@@ -25,6 +25,8 @@ import { CommandTable } from '../command-table.ts'
 import type { Session } from '../session.ts'
 import { clientCommands } from './client.ts'
 import { clientTrackingCommands } from './client-tracking.ts'
+import { clusterCommands } from './cluster.ts'
+import { clusterChangeCommands } from './cluster-changes.ts'
 import { commandCommands } from './command.ts'
 import { configCommands } from './config.ts'
 import { connectionCommands } from './connection.ts'
@@ -40,6 +42,7 @@ import { pubsubCommands } from './pubsub.ts'
 import { replicationCommands } from './replication.ts'
 import { savingCommands } from './saving.ts'
 import { scriptingCommands } from './scripting.ts'
+import { sentinelCommands } from './sentinel.ts'
 import { shardCopyCommands } from './shard-copy.ts'
 import { slowlogCommands } from './slowlog.ts'
 import { transactionCommands } from './transactions.ts'
@@ -80,6 +83,9 @@ export const sessionTables = {
   ...lolwutCommands,
   ...moduleCommands,
   ...replicationCommands,
+  ...clusterCommands,
+  ...clusterChangeCommands,
+  ...sentinelCommands,
   ...memoryCommands,
   ...shardCopyCommands,
   ...slowlogCommands,

@@ -83,7 +83,6 @@ const defragmentation = {
 
 const replication = {
   replicaof: only('', 'nodes that share a log follow whoever leads there'),
-  'cluster-enabled': only('no', 'this is a single server'),
   'tls-port': only('0', 'connections are not encrypted'),
   'replica-serve-stale-data': yesNo(true, 'Replicas always answer reads.', { ...inert, aliases: ['slave-serve-stale-data'] }),
   'replica-read-only': yesNo(true, 'Replicas never take writes.', { ...inert, aliases: ['slave-read-only'] }),
@@ -113,6 +112,28 @@ const replication = {
   'min-replicas-max-lag': integer(10, 0n, int32Max, 'Replicas follow the log, not a connection to the primary.', inert),
 }
 
+/** Nodes know of each other by their log, there is one shard, and it has all slots. */
+const cluster = {
+  'cluster-announce-hostname': only('', 'put the name into cluster-announce-ip'),
+  'cluster-preferred-endpoint-type': choice(['ip', 'hostname', 'unknown-endpoint'], 'ip', 'Nodes tell what is announced.', inert),
+  'cluster-port': integer(0, 0n, 65535n, 'There is no bus: nodes know of each other by their log.', inertAtStart),
+  'cluster-announce-bus-port': integer(0, 0n, 65535n, 'There is no bus.', inert),
+  'cluster-announce-tls-port': integer(0, 0n, 65535n, 'Connections are not encrypted.', inert),
+  'cluster-config-file': text('nodes.conf', 'No file is written.', inertAtStart),
+  'cluster-node-timeout': integer(15_000, 0n, int64Max, 'See `leader-lease-ms`.', inert),
+  'cluster-link-sendbuf-limit': memory(0, 0n, int64Max, 'There is no bus.', inert),
+  'cluster-require-full-coverage': yesNo(true, 'The shard has all slots.', inert),
+  'cluster-allow-reads-when-down': yesNo(false, 'A replica answers those who have sent READONLY, always.', inert),
+  'cluster-allow-pubsubshard-when-down': yesNo(true, 'Messages to shard channels are always delivered.', inert),
+  'cluster-allow-replica-migration': yesNo(true, 'There is one shard.', inert),
+  'cluster-migration-barrier': integer(1, 0n, int32Max, 'There is one shard.', inert),
+  'cluster-replica-validity-factor': integer(10, 0n, int32Max, 'Only a replica that has applied everything can lead.', {
+    ...inert,
+    aliases: ['cluster-slave-validity-factor'],
+  }),
+  'cluster-replica-no-failover': yesNo(false, 'Every replica may lead.', { ...inert, aliases: ['cluster-slave-no-failover'] }),
+}
+
 const hiddenInert = { effective: false, hidden: true } as const
 const int32Min = -(int32Max + 1n)
 
@@ -126,4 +147,4 @@ const hidden = {
   'watchdog-period': watchdogPeriod('There is no watchdog.', hiddenInert),
 }
 
-export const acceptedSettings = { ...thresholds, ...persistence, ...processes, ...defragmentation, ...replication, ...hidden }
+export const acceptedSettings = { ...thresholds, ...persistence, ...processes, ...defragmentation, ...replication, ...cluster, ...hidden }

@@ -1,5 +1,5 @@
-/** Settings of a server that shares its log with others: where the log is, and how a node leads and is found. */
-import { choice, int32Max, int64Max, integer, memory, text } from './setting.ts'
+/** Settings of a server that shares its log with others: where the log is, how a node leads, and how clients find the one that does. */
+import { choice, int32Max, int64Max, integer, memory, text, yesNo } from './setting.ts'
 
 const atStart = { when: 'start' } as const
 
@@ -52,4 +52,12 @@ export const replicationSettings = {
       aliases: ['slave-announce-port'],
     },
   ),
+  'sentinel-master-name': text('mymaster', 'Name under which SENTINEL knows the shard.', atStart),
+  'cluster-enabled': yesNo(
+    false,
+    'Whether nodes answer clients of a cluster: CLUSTER, MOVED to the primary, READONLY, and CROSSSLOT. The shard has all slots.',
+    atStart,
+  ),
+  'cluster-announce-ip': text('', 'Address that takes the place of `replica-announce-ip` with `cluster-enabled`.'),
+  'cluster-announce-port': integer(0, 0n, 65535n, 'Port that takes the place of `replica-announce-port` with `cluster-enabled`.'),
 }

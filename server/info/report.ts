@@ -28,7 +28,7 @@ const sections: Readonly<Record<string, Section>> = {
   commandstats: { title: 'Commandstats', lines: commandStatsSection, standard: false },
   errorstats: { title: 'Errorstats', lines: errorStatsSection, standard: true },
   latencystats: { title: 'Latencystats', lines: latencyStatsSection, standard: false },
-  cluster: { title: 'Cluster', lines: () => [['cluster_enabled', 0]], standard: true },
+  cluster: { title: 'Cluster', lines: ({ config }) => [['cluster_enabled', config.values['cluster-enabled'] ? 1 : 0]], standard: true },
   keyspace: { title: 'Keyspace', lines: keyspaceSection, standard: true },
 }
 

@@ -16,7 +16,7 @@ export function* serverSection(server: ServerView): Generator<InfoLine> {
   yield ['moraine_version', moraineVersion]
   yield ['redis_git_sha1', '00000000']
   yield ['redis_git_dirty', 0]
-  yield ['redis_mode', 'standalone']
+  yield ['redis_mode', server.config.values['cluster-enabled'] ? 'cluster' : 'standalone']
   yield [
     'os',
     `${process.platform === 'linux' ? 'Linux' : process.platform} ${release()} ${process.arch === 'x64' ? 'x86_64' : process.arch}`,

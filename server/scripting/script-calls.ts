@@ -9,6 +9,8 @@ import { formatInteger } from '../../engine/integer.ts'
 import { OutputBuffer } from '../../engine/output-buffer.ts'
 import { ReplyWriter } from '../../engine/reply-writer.ts'
 import type { ColdSet } from '../../storage/cold-set.ts'
+import type { ScriptSlot, SlotCheck } from '../cluster/slot-check.ts'
+import { declaredSlot } from '../cluster/slot-check.ts'
 import type { Command, CommandTable } from '../command-table.ts'
 import { outOfMemory } from '../dispatch-errors.ts'
 import type { Log } from '../logging.ts'
@@ -26,6 +28,7 @@ export interface ScriptClient {
   reply: ReplyWriter
   database: number
   inExec: boolean
+  readonly readOnly: boolean
   execute(command: Command, args: Arguments): void
   /** A command of the script has read keys. `given`: the arguments of EVAL. */
   scriptHasRead(given: Arguments): void
@@ -41,12 +44,16 @@ export interface ScriptServer {
   readonly writeRefusal: string | undefined
   /** Whether commands that need memory are refused now. */
   readonly refusesForMemory: boolean
+  /** In a cluster. */
+  readonly slotCheck: SlotCheck | undefined
 }
 
 /** What a script has said of itself, or its command of it. */
 export interface ScriptRights {
   readonly writes: boolean
   readonly ignoresMemory: boolean
+  /** Whether its commands may be about keys of different slots. */
+  readonly crossesSlots: boolean
 }
 
 const restartsMax = 8
@@ -66,9 +73,11 @@ export class ScriptCalls implements RedisHost {
   #reader!: ReplyReader
   #client!: ScriptClient
   #given!: Arguments
-  #rights: ScriptRights = { writes: true, ignoresMemory: false }
+  #rights: ScriptRights = { writes: true, ignoresMemory: false, crossesSlots: true }
   /** Whether the run may be given up and begin anew. */
   mayRestart = false
+  /** Of the keys of a script that must not mix slots. */
+  #slot: ScriptSlot | undefined
   #operations = 0
   #expired = 0
   #memoryWasShort = false
@@ -96,6 +105,7 @@ export class ScriptCalls implements RedisHost {
     this.#expired = x.expired
     this.#memoryWasShort = this.#server.refusesForMemory
     this.wanted = undefined
+    this.#slot = this.#server.slotCheck === undefined || rights.crossesSlots ? undefined : { of: declaredSlot(given) }
     this.setProtocol(2)
   }
 
@@ -212,6 +222,8 @@ export class ScriptCalls implements RedisHost {
     }
     if (command.denyOom && this.#memoryWasShort && !this.#rights.ignoresMemory && !this.hasWritten) return outOfMemory
     const client = this.#client
+    const misplaced = server.slotCheck?.refusalInScript(command, this.#args, client.readOnly, this.#slot)
+    if (misplaced !== undefined) return misplaced
     const { primary } = server
     // The arguments lie where those of the last command lay.
     primary.keyspace.forgetLookUp()

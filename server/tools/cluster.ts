@@ -64,7 +64,9 @@ async function main(): Promise<void> {
   for (const { port, child } of started)
     console.log(`  redis-cli -p ${port}      node, process ${child.pid}: kill -9 ${child.pid}, or kill -STOP and -CONT`)
   for (const { address, child } of members) console.log(`  ${address}           etcd, process ${child.pid}`)
-  console.log('\n  redis-cli -p <primary> FAILOVER      hands the lead over\n  Ctrl-C                               ends everything\n')
+  console.log(
+    '\n  redis-cli -p <primary> FAILOVER      hands the lead over\n  redis-cli -p <any node> SENTINEL MASTERS      tells who leads\n  Ctrl-C                               ends everything\n',
+  )
   await watch(started.map(({ port }) => port))
 }
 

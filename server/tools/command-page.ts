@@ -21,6 +21,8 @@ const titles: Readonly<Record<CommandGroup, string>> = {
   transactions: 'Transactions',
   pubsub: 'Publish and subscribe',
   scripting: 'Scripts',
+  cluster: 'Cluster',
+  sentinel: 'Sentinel',
   connection: 'Connection',
   server: 'Server',
 }

@@ -5,7 +5,7 @@
 import type { ChildProcess } from 'node:child_process'
 import { spawn, spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import type { AddressInfo, Server } from 'node:net'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -43,6 +43,25 @@ export async function startRedis(...flags: readonly string[]): Promise<ServerPro
     const child = spawn(redisServer, [...defaults, '--enable-debug-command', 'local', ...flags], { stdio: ['ignore', 'pipe', 'pipe'] })
     const lines: string[] = []
     await readyLine(child, lines, (line) => (line.includes('Ready to accept connections') ? port : undefined))
+    return running(child, port, directory, {}, lines)
+  })
+}
+
+/** redis-server as a cluster of one node with all slots. */
+export async function startRedisCluster(): Promise<ServerProcess> {
+  // The bus would be 10,000 above the port, which may be no port.
+  return withFreePort((bus) => startRedis('--cluster-enabled', 'yes', '--cluster-port', `${bus}`))
+}
+
+/** redis-server as a Sentinel that watches a server under a name. */
+export async function startRedisSentinel(name: string, watched: number): Promise<ServerProcess> {
+  const directory = await mkdtemp(join(tmpdir(), 'moraine-sentinel-'))
+  return withFreePort(async (port) => {
+    const path = join(directory, 'sentinel.conf')
+    await writeFile(path, `port ${port}\nbind 127.0.0.1\ndir ${directory}\nsentinel monitor ${name} 127.0.0.1 ${watched} 1\n`)
+    const child = spawn(redisServer, [path, '--sentinel'], { stdio: ['ignore', 'pipe', 'pipe'] })
+    const lines: string[] = []
+    await readyLine(child, lines, (line) => (line.includes('+monitor master') ? port : undefined))
     return running(child, port, directory, {}, lines)
   })
 }

@@ -111,7 +111,7 @@ describe('loading', () => {
     ['hz', 1, 'hz', 'wrong number of arguments'],
     ['include a b', 1, 'include a b', 'Bad directive or wrong number of arguments'],
     ['replicaof host 1', 1, 'replicaof host 1', 'wrong number of arguments'],
-    ['cluster-enabled yes', 1, 'cluster-enabled yes', "only 'no' is supported: this is a single server"],
+    ['daemonize yes', 1, 'daemonize yes', "only 'no' is supported: run it in the foreground under a supervisor"],
     ['maxmemory 1xb', 1, 'maxmemory 1xb', 'argument must be a memory value'],
   ])('refuses %j with its line', (text, line, shown, problem) => {
     expect(problemOf(() => load({ 'a.conf': text }, 'a.conf'))).toBe(

@@ -1,0 +1,109 @@
+/** Clients of the usual libraries, in Sentinel and in cluster mode, find the new primary by themselves, and what was acknowledged to them is there. */
+import { spawnSync } from 'node:child_process'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { builtMoraine, describeWith, etcdServer, redisPy, redisServer } from '../needs.ts'
+import type { Follower } from './followers.ts'
+import { clusterFollowers, more, sentinelFollowers } from './followers.ts'
+import { ask, NodeCluster } from './node-cluster.ts'
+
+const startMs = 120_000
+const storyMs = 180_000
+
+function ports(cluster: NodeCluster): number[] {
+  return cluster.nodes.flatMap((node) => (node === undefined ? [] : [node.port]))
+}
+
+/** The primary is killed, comes back, and then the lead is handed over and back. */
+async function story(cluster: NodeCluster, followers: readonly Follower[], handOver: (port: number) => Promise<unknown>): Promise<void> {
+  await more(followers, 20)
+  const killed = await cluster.primary()
+  await cluster.kill(killed)
+  await more(followers, 20)
+  await cluster.startNode(killed)
+  for (let round = 0; round < 2; round++) {
+    const former = await cluster.primary()
+    // Nodes that have just started may not be known yet.
+    await expect.poll(() => handOver(cluster.node(former).port).catch((failure: Error) => failure.message), { timeout: 30_000 }).toBe('OK')
+    await cluster.primary(former)
+    await more(followers, 20)
+  }
+  for (const follower of followers) await follower.stop()
+  const primary = cluster.node(await cluster.primary()).port
+  const there = new Set((await ask(primary, 'KEYS', '*')) as string[])
+  for (const { name, acknowledged } of followers) {
+    expect(acknowledged.length).toBeGreaterThanOrEqual(80)
+    expect(acknowledged.filter((n) => !there.has(`${name}:${n}`))).toEqual([])
+  }
+}
+
+describeWith([builtMoraine, etcdServer, redisPy], 'clients in Sentinel mode', () => {
+  let cluster: NodeCluster
+  let followers: Follower[] = []
+  beforeAll(async () => {
+    cluster = await NodeCluster.start()
+  }, startMs)
+  afterAll(async () => {
+    for (const follower of followers) await follower.stop()
+    await cluster?.stop()
+  })
+
+  it(
+    'follow the lead when the primary is killed, and when it is handed over',
+    async () => {
+      await cluster.primary()
+      followers = await sentinelFollowers(ports(cluster))
+      await story(cluster, followers, (port) => ask(port, 'SENTINEL', 'FAILOVER', 'mymaster'))
+      followers = []
+    },
+    storyMs,
+  )
+
+  it('hear of the same primary from every node', async () => {
+    const primary = cluster.node(await cluster.primary()).port
+    for (const port of ports(cluster)) {
+      await expect
+        .poll(() => ask(port, 'SENTINEL', 'GET-MASTER-ADDR-BY-NAME', 'mymaster'), { timeout: 30_000 })
+        .toEqual(['127.0.0.1', `${primary}`])
+      await expect
+        .poll(async () => ((await ask(port, 'SENTINEL', 'SENTINELS', 'mymaster')) as unknown[]).length, { timeout: 30_000 })
+        .toBe(2)
+      expect(await ask(port, 'SENTINEL', 'CKQUORUM', 'mymaster')).toMatch(/^OK \d usable Sentinels/)
+    }
+  })
+})
+
+describeWith([builtMoraine, etcdServer, redisPy, redisServer], 'clients of a cluster', () => {
+  let cluster: NodeCluster
+  let followers: Follower[] = []
+  beforeAll(async () => {
+    cluster = await NodeCluster.start('--cluster-enabled', 'yes')
+  }, startMs)
+  afterAll(async () => {
+    for (const follower of followers) await follower.stop()
+    await cluster?.stop()
+  })
+
+  it(
+    'follow the lead when the primary is killed, and when it is handed over',
+    async () => {
+      await cluster.primary()
+      followers = await clusterFollowers(ports(cluster))
+      await story(cluster, followers, async (port) => {
+        const replica = ports(cluster).find((each) => each !== port) as number
+        return ask(replica, 'CLUSTER', 'FAILOVER')
+      })
+      followers = []
+    },
+    storyMs,
+  )
+
+  it('are sent to the primary by a replica: redis-cli -c', async () => {
+    const primary = cluster.node(await cluster.primary()).port
+    const replica = ports(cluster).find((port) => port !== primary) as number
+    const cli = (...words: readonly string[]): string =>
+      spawnSync('redis-cli', ['-p', `${replica}`, ...words], { encoding: 'utf8' }).stdout.trim()
+    expect(cli('SET', 'foo', 'v')).toBe(`MOVED 12182 127.0.0.1:${primary}`)
+    expect(cli('-c', 'SET', 'foo', 'v')).toContain('OK')
+    expect(cli('-c', 'GET', 'foo')).toContain('v')
+  })
+})
