@@ -48,6 +48,8 @@ export interface ClusterOptions {
   readonly steps?: readonly number[]
   /** Called with each server that has started: for tests of the simulation, which make it faulty. */
   readonly onServer?: (server: Server) => void
+  /** Called with the log engine, for the same. */
+  readonly onEngine?: (engine: LogEngine) => void
 }
 
 /** Keep the streams of one seed apart, and away from those of its neighbours. */
@@ -94,8 +96,9 @@ class ClusterSimulation implements ClientSurroundings {
   #failure: Error | undefined
   #trace = 0x811c9dc5
 
-  constructor(seed: number, { onServer }: ClusterOptions) {
+  constructor(seed: number, { onServer, onEngine }: ClusterOptions) {
     this.#seed = seed
+    onEngine?.(this.#engine)
     const world = new SeededRandom(seed + worldStream)
     this.#workload = new Workload(new SeededRandom(seed + settingsStream))
     const { draw } = this.#workload
