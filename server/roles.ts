@@ -127,8 +127,8 @@ export class Roles {
   /** The shard serves no more. */
   async disconnect(): Promise<void> {
     this.#timer?.cancel()
+    // It is renewed no longer, and holds until it runs out: answers may be on their way.
     this.#lease?.stop()
-    this.#lease = undefined
     await this.#replica?.stop()
     this.#replica = undefined
     this.#shard = undefined
@@ -172,6 +172,7 @@ export class Roles {
   /** Until it succeeds: the log may be out of reach, which is why this node does not lead any more. */
   #openAnew(): void {
     const { clock, log, dropUncommitted } = this.#host
+    if (this.#stopped) return
     dropUncommitted().catch((failure: Error) => {
       if (this.#stopped) return
       log.error('The shard could not be opened again; it will be tried again', { error: failure })
@@ -206,6 +207,7 @@ export class Roles {
   #follow(shard: Shard, leader: Leader | undefined): void {
     const host = this.#host
     this.role = 'replica'
+    this.#lease = undefined
     shard.primary.x.deletesExpired = false
     host.maintenance.follows = true
     const replica = new Replica(shard, host.clock)

@@ -9,7 +9,7 @@ import type { ClusterOptions, ClusterResult } from './cluster.ts'
 import { simulateCluster } from './cluster.ts'
 import { explainCluster } from './cluster-explanation.ts'
 
-const runs = testRuns(10)
+const runs = testRuns(8)
 const seedsMax = 60
 
 describe('nodes that share a log', () => {
@@ -64,7 +64,7 @@ describe('the simulation of a cluster finds', () => {
     const onServer = ({ roles }: Server): void => {
       roles.mayAnswer = () => true
     }
-    expect(await found({ onServer })).toMatch(/answers as the primary|no order of the operations|comes in the list before/)
+    expect(await found({ onServer, faults: ['cut'] })).toMatch(/answers as the primary|no order of the operations|comes in the list before/)
   })
 
   it('replies that leave before their record is committed', async () => {
@@ -80,16 +80,22 @@ describe('the simulation of a cluster finds', () => {
 
   it('a log that tells a leader of the past that its record is written', async () => {
     const failure = await found({
+      faults: ['cut'],
+      // The lease alone would keep it from telling anybody.
+      onServer: ({ roles }) => {
+        roles.mayAnswer = () => true
+      },
       onEngine: (engine) => {
         const write = engine.write.bind(engine)
         engine.write = (...entry) => (write(...entry) === 'early' ? 'early' : 'written')
       },
     })
-    expect(failure).toMatch(/which is not committed|answers as the primary|is not in the list|no order/)
+    expect(failure).toMatch(/which is not committed|answers as the primary/)
   })
 
   it('a log that lets claim who has not read all of it', async () => {
     const failure = await found({
+      faults: ['stop', 'cut', 'slow'],
       onEngine: (engine) => {
         const claim = engine.claim.bind(engine)
         engine.claim = (_read, ...about) => claim(engine.entries.length, ...about)
@@ -117,8 +123,9 @@ describe('the simulation of a cluster finds', () => {
     const onServer = ({ roles }: Server): void => {
       roles.mayAnswer = () => true
     }
-    const failed = await firstFailure({ onServer })
-    const text = await explainCluster(failed, { onServer }, 15_000)
+    const planted = { onServer, faults: ['cut'] }
+    const failed = await firstFailure(planted)
+    const text = await explainCluster(failed, planted, 5_000)
     expect(text).toContain(`--cluster --seed ${failed.seed} --runs 1`)
     expect(Number(/fails has (\d+) steps/.exec(text)?.[1])).toBeLessThan(150)
   })
