@@ -9,7 +9,7 @@ import type { ClusterOptions, ClusterResult } from './cluster.ts'
 import { simulateCluster } from './cluster.ts'
 import { explainCluster } from './cluster-explanation.ts'
 
-const runs = testRuns(8)
+const runs = testRuns(6)
 const seedsMax = 60
 
 describe('nodes that share a log', () => {
