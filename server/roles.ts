@@ -137,8 +137,8 @@ export class Roles {
   /** The shard serves no more. */
   async disconnect(): Promise<void> {
     this.#timer?.cancel()
+    // It is renewed no longer, and holds until it runs out: answers may be on their way.
     this.#lease?.stop()
-    this.#lease = undefined
     await this.#replica?.stop()
     this.#replica = undefined
     this.#shard = undefined
@@ -182,6 +182,7 @@ export class Roles {
   /** Until it succeeds: the log may be out of reach, which is why this node does not lead any more. */
   #openAnew(): void {
     const { clock, log, dropUncommitted } = this.#host
+    if (this.#stopped) return
     dropUncommitted().catch((failure: Error) => {
       if (this.#stopped) return
       log.error('The shard could not be opened again; it will be tried again', { error: failure })
@@ -217,6 +218,7 @@ export class Roles {
     const host = this.#host
     this.role = 'replica'
     this.failure = undefined
+    this.#lease = undefined
     shard.primary.x.deletesExpired = false
     host.maintenance.follows = true
     const replica = new Replica(shard, host.clock)
@@ -332,6 +334,11 @@ export class Roles {
       host.log.info('This node is the primary now', { epoch: leadership.epoch, lsn: log.appended })
       this.#lease = new Lease(leadership, host.clock, host.config.values['leader-lease-ms'])
       this.#lease.keep(() => this.mayAnswer(host.clock.monotonicMs()))
+      // Another one may have claimed since.
+      if (log.stats().failed) {
+        this.demote('the log was claimed by another node at once')
+        return
+      }
     }
     this.#endsLeadingAgain()
     if (this.primary !== undefined) host.ledBy(this.primary)

@@ -73,6 +73,7 @@ function randomTests(): string[] {
     ...properties.map((name) => `test/property/${name}`),
     // What takes longest and sees most comes more often.
     ...Array.from({ length: 3 }, () => 'test/simulation/crash.test.ts'),
+    'test/simulation/cluster.test.ts',
     'test/simulation/listener.test.ts',
   ]
 }

@@ -74,6 +74,8 @@ export class MemoryLog implements TransactionLog, Leadership, Members {
   #committed = 0
   #pendingBytes = 0
   #flying = false
+  /** Of the leaders' signs those that were read here, or were there when the log was opened. */
+  #seenSigns: number
   #renewing = false
   #released = false
   #held = false
@@ -92,6 +94,7 @@ export class MemoryLog implements TransactionLog, Leadership, Members {
   constructor(disk: MemoryLogDisk, options: MemoryLogOptions) {
     this.#disk = disk
     this.#crashes = disk.crashes
+    this.#seenSigns = disk.signs
     this.#clock = options.clock
     this.#schedule = options.schedule ?? queueMicrotask
   }
@@ -133,6 +136,7 @@ export class MemoryLog implements TransactionLog, Leadership, Members {
       this.#schedule(() => {
         const disk = this.#disk
         if (this.#failure || this.#closed || this.#isDead) return reject(this.#failure ?? new LogFailed('the log is closed'))
+        if (disk.signs !== this.#seenSigns) return reject(new TailMoved('there was a sign of a leader that was not read'))
         if (disk.committed !== after) return reject(new TailMoved(`the log ends with record ${disk.committed}, not ${after}`))
         this.#lead(after, claim, setOutMs)
         resolve()
@@ -150,6 +154,7 @@ export class MemoryLog implements TransactionLog, Leadership, Members {
     this.renewedMs = setOutMs
     disk.leader = { epoch: this.epoch, claim, released: undefined }
     disk.signs += 1
+    this.#seenSigns = disk.signs
     disk.tail.wake()
   }
 
@@ -270,9 +275,11 @@ export class MemoryLog implements TransactionLog, Leadership, Members {
         yield { records, leader: disk.leader }
       } else if (disk.signs > signs && signs >= 0) {
         signs = disk.signs
+        this.#seenSigns = signs
         yield { records: [], leader: disk.leader }
       } else {
         signs = disk.signs
+        this.#seenSigns = Math.max(this.#seenSigns, signs)
         if (!(await disk.tail.more(ends)) || this.#isDead) return
       }
     }

@@ -406,7 +406,8 @@ export class Connection implements PipeOwner, TurnMember {
   onDrain(): void {
     if (this.#closed) return
     this.output.settle()
-    this.flush(this.#turn.committed)
+    // At the end of the turn, which knows whether what was answered in it may leave.
+    this.#turn.mark(this)
   }
 
   /** The client has said all it had to say. What it is owed is still done and sent; but a request that waits for other clients is given up. */

@@ -73,6 +73,17 @@ export function sharedLogSuite(name: string, make: () => Promise<SharedLogUnderT
       expect((await nextBatch(behind, 0)).records.map(({ lsn }) => lsn)[0]).toBe(1)
     })
 
+    it('is refused to who has not heard that the leader lives', async () => {
+      const leader = await lead()
+      await commits(leader, 'read')
+      const deaf = await open()
+      const listening = until(await open(), 0, ({ records }) => records.length === 0)
+      const renewing = setInterval(() => leadershipOf(leader).renew(), 5)
+      await listening
+      clearInterval(renewing)
+      await expect(leadershipOf(deaf).claim(1, claimOf('deaf'))).rejects.toThrow(TailMoved)
+    })
+
     it('fences who led before: what it appends is never committed', async () => {
       const former = await lead('former')
       await commits(former, 'kept')

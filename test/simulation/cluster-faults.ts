@@ -21,6 +21,8 @@ export interface FaultSurroundings {
   readonly clientNames: readonly string[]
   /** Nothing expires: the wall clock of each node may say what it likes. Otherwise they go forward, together. */
   readonly isTimeless: boolean
+  /** The only kinds of faults; all unless told. */
+  readonly kinds: readonly string[] | undefined
   tell(line: string): void
 }
 
@@ -69,7 +71,7 @@ export class ClusterFaults {
     const { nodes } = this.#around
     const primary = nodes.find(({ machine }) => machine.server?.roles.role === 'primary')
     const node = primary !== undefined && draw.once(2) ? primary : draw.pick(nodes)
-    const name = draw.pick(Object.keys(this.#faults))
+    const name = draw.pick(this.#around.kinds ?? Object.keys(this.#faults))
     this.#around.tell(`${name} of ${node.machine.name}`)
     this.counts[name] = (this.counts[name] ?? 0) + 1
     this.#faults[name]?.(draw, node)

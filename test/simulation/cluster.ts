@@ -48,6 +48,10 @@ export interface ClusterOptions {
   readonly steps?: readonly number[]
   /** Called with each server that has started: for tests of the simulation, which make it faulty. */
   readonly onServer?: (server: Server) => void
+  /** The only kinds of faults, so that a test finds soon what they bring to light. */
+  readonly faults?: readonly string[]
+  /** Called with the log engine, for the same. */
+  readonly onEngine?: (engine: LogEngine) => void
 }
 
 /** Keep the streams of one seed apart, and away from those of its neighbours. */
@@ -58,7 +62,7 @@ const calmAttempts = 4
 /** Chance of each thing that happens. Leaving out some changes nothing about what the others draw. */
 export function stepsOf(seed: number): number[] {
   const random = new SeededRandom(seed)
-  return Array.from({ length: 150 + random.below(250) }, () => random.nextUint32())
+  return Array.from({ length: 100 + random.below(150) }, () => random.nextUint32())
 }
 
 export async function simulateCluster(seed: number, options: ClusterOptions = {}): Promise<ClusterResult> {
@@ -94,8 +98,9 @@ class ClusterSimulation implements ClientSurroundings {
   #failure: Error | undefined
   #trace = 0x811c9dc5
 
-  constructor(seed: number, { onServer }: ClusterOptions) {
+  constructor(seed: number, { onServer, onEngine, faults: kinds }: ClusterOptions) {
     this.#seed = seed
+    onEngine?.(this.#engine)
     const world = new SeededRandom(seed + worldStream)
     this.#workload = new Workload(new SeededRandom(seed + settingsStream))
     const { draw } = this.#workload
@@ -134,7 +139,7 @@ class ClusterSimulation implements ClientSurroundings {
     const { loop, network } = this
     this.#isTimeless = draw.once(4)
     const isTimeless = this.#isTimeless
-    this.#faults = new ClusterFaults({ loop, network, nodes: this.#nodes, leaseMs, linkMsMax, clientNames, isTimeless, tell })
+    this.#faults = new ClusterFaults({ loop, network, nodes: this.#nodes, leaseMs, linkMsMax, clientNames, isTimeless, kinds, tell })
     this.network.onWrite = (host) => this.#requireLeader(host)
     clientNames.forEach((name, i) => {
       if (name.startsWith('reader')) this.#readers.push(new ReplicaReader(name, this))
@@ -205,7 +210,7 @@ class ClusterSimulation implements ClientSurroundings {
     if (!this.#isTimeless) await this.#loadLibrary()
     for (const step of steps) {
       draw.random = new SeededRandom(step)
-      if (draw.once(80)) await this.#calm()
+      if (draw.once(100)) await this.#calm()
       else if (draw.once(9)) this.#faults.begin(draw)
       else this.#work(draw)
       await this.#pass(draw.below(draw.once(10) ? 600 : 25))
@@ -297,10 +302,11 @@ class ClusterSimulation implements ClientSurroundings {
         },
       )
     }
-    await this.#until(() => digests.length === servers.length || failed !== undefined)
+    const isThere = (): boolean => servers.every((server, i) => server === this.machines[i]?.server && !server.shardSwitch.isRunning)
+    await this.#until(() => digests.length === servers.length || failed !== undefined || !isThere())
     for (const each of resume) each()
-    const isUntouched = this.#engine.lastLsn === lastLsn && servers.every((server, i) => server === this.machines[i]?.server)
-    if (failed === undefined && isUntouched && new Set(digests).size === 1) return true
+    const isUntouched = this.#engine.lastLsn === lastLsn && isThere()
+    if (failed === undefined && isUntouched && digests.length === servers.length && new Set(digests).size === 1) return true
     if (attempt === calmAttempts) throw failed ?? new Error(`nodes hold different data at record ${lastLsn}: ${digests.join(', ')}`)
     await this.#pass(500)
     return false

@@ -53,6 +53,19 @@ describe('nodes that share a log', () => {
     expect(digests.size).toBe(1)
   })
 
+  it('serve nobody before a primary whose data are opened anew leads again', async () => {
+    const scene = new ClusterScene(13)
+    await scene.start()
+    const primary = await scene.primary()
+    const client = await scene.client(primary)
+    expect(await client.ask('SET', 'k', 'v')).toBe(ok)
+    const reopened = primary.server!.shardSwitch.reopen(false)
+    // It waits at the gate meanwhile.
+    expect(await client.ask('SET', 'k', 'w')).toBe(ok)
+    await scene.settled(reopened)
+    expect(await client.ask('GET', 'k')).toBe('$1\r\nw\r\n')
+  })
+
   it('fence a primary that the log does not hear: it answers nobody, drops what it had not committed, and follows', async () => {
     const scene = new ClusterScene(3)
     await scene.start()

@@ -43,7 +43,7 @@ await check('priorities, delays, retries with backoff, progress, deduplication',
   using('various', async (queue, events, work) => {
     const order = []
     for (const priority of [3, 1, 2]) await queue.add('p', { priority }, { priority })
-    const delayed = await queue.add('d', { priority: 'delayed' }, { delay: 300 })
+    const delayed = await queue.add('d', { priority: 'delayed' }, { delay: 2000 })
     const retried = await queue.add('r', { priority: 'retried' }, { attempts: 3, backoff: { type: 'fixed', delay: 20 }, priority: 9 })
     const hopeless = await queue.add('u', { priority: 'hopeless' }, { attempts: 3, priority: 10 })
     const one = await queue.add('same', { priority: 'same' }, { deduplication: { id: 'x' }, priority: 8 })

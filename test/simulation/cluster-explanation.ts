@@ -1,0 +1,36 @@
+/** What a simulation of a cluster that failed did, as short as it can be made: steps are left out as long as it goes on failing. */
+import { shrink } from '../sessions.ts'
+import type { ClusterOptions, ClusterResult } from './cluster.ts'
+import { simulateCluster, stepsOf } from './cluster.ts'
+
+const shrinkMsUnlessTold = 60_000
+const linesMax = 300
+
+/** How to replay a run that failed, and the shortest one found that fails as well. `planted` is what was wrong on purpose. */
+export async function explainCluster(
+  failed: ClusterResult,
+  planted: Omit<ClusterOptions, 'steps'> = {},
+  shrinkMs = shrinkMsUnlessTold,
+): Promise<string> {
+  const untilMs = performance.now() + shrinkMs
+  const { seed } = failed
+  let shortest = failed
+  const kept = await shrink(
+    stepsOf(seed),
+    async (steps) => {
+      const result = await simulateCluster(seed, { ...planted, steps })
+      if (result.failure === undefined) return undefined
+      shortest = result
+      return steps
+    },
+    () => performance.now() < untilMs,
+  )
+  const { told, failure } = shortest
+  const lines = told.length > linesMax ? ['…', ...told.slice(-linesMax)] : told
+  return [
+    `the same again: npm run simulate -- --cluster --seed ${seed} --runs 1`,
+    `The shortest run found that fails has ${kept.length} steps:`,
+    ...lines.map((line) => `  ${line}`),
+    `${failure?.message}`,
+  ].join('\n')
+}
