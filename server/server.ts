@@ -331,6 +331,8 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
     this.maintenance = new Maintenance(shard, this.clock, this.config, this.log)
     if (former !== undefined) this.maintenance.continueFrom(former)
     this.turn.committed = log.committed
+    shard.tier.onFault = () => this.#tellFault(shard)
+    if (shard.tier.counts.faults > 0) this.#tellFault(shard)
     shard.primary.onMemoryRefused = ({ name }) => this.log.warn('The system gives no memory for a command; refused', { command: name })
     log.onCommitted = (committed) => {
       // The log would take what is thrown here for a failure of its own.
@@ -381,6 +383,15 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
     if (log.committed > this.turn.committed) this.turn.released(log.committed)
     this.maintenance.turnEnded()
     primary.tick(this.clock.wallMs())
+  }
+
+  /** Once for a shard: `tier_cold_faults` in INFO counts them. */
+  #tellFault({ primary, tier }: Shard): void {
+    tier.onFault = () => undefined
+    const { args } = primary.x
+    this.log.warn('A command needed a cold value for which it had not asked; it was read while everybody waited', {
+      command: primary.isIdle || args.count === 0 ? '' : args.string(0),
+    })
   }
 
   #logFailed(shard: Shard, failure: Error): void {

@@ -15,7 +15,8 @@ import { LeafRow } from '../engine/tree/tree-shape.ts'
 import type { Clock } from './clock.ts'
 import type { ColdReadCounts } from './cold-reader.ts'
 import { ColdReader } from './cold-reader.ts'
-import type { ColdItem, ColdLeaf, ColdSet } from './cold-set.ts'
+import type { ColdItem, ColdLeaf } from './cold-set.ts'
+import { ColdSet } from './cold-set.ts'
 import { ColdStamps } from './cold-stamps.ts'
 import type { ColdStore } from './cold-store.ts'
 import { IdList } from './id-list.ts'
@@ -46,6 +47,8 @@ export interface TierCounts extends ColdReadCounts {
   demotedBytes: number
   /** Reads whose value did not stay in memory. */
   readsWithoutPromotion: number
+  /** Reads of what was needed and cold, although its command had not asked for it. */
+  faults: number
 }
 
 /** While memory is this far below the budget's limits, whatever is read stays. */
@@ -61,6 +64,7 @@ export class Tier implements KeyspaceObserver {
     demotions: 0,
     demotedBytes: 0,
     readsWithoutPromotion: 0,
+    faults: 0,
   }
   readonly settings: TierSettings
   readonly residency: Residency
@@ -86,6 +90,8 @@ export class Tier implements KeyspaceObserver {
   databasesChanged = false
   /** A leaf of a tree has been cold since the start. */
   leavesWereCold = false
+  /** Set by the owner. Told of a fault. */
+  onFault: () => void = () => undefined
   /** Says how much room there is for values to come back. */
   room: () => Room = () => 'ample'
   readonly #keyspace: Keyspace
@@ -297,6 +303,29 @@ export class Tier implements KeyspaceObserver {
     const refusal = this.#refusal(set.values)
     if (refusal !== undefined) throw refusal
     this.admit(set)
+  }
+
+  /**
+   * From here on what is needed and cold, although nobody asked for it, is read while everybody waits. Until then it throws: what commands ask for is to
+   * be exact, and tests see by that where it is not. A value that cannot be read stops the command where it is, as memory does that is refused there.
+   */
+  handleFaults(): void {
+    const { trees, entries } = this.#keyspace
+    trees.slots.onFault = (id) => {
+      this.#tellFault()
+      return (this.#reader as ColdReader).readAtOnce(id)
+    }
+    entries.onFault = (entry) => {
+      this.#tellFault()
+      const set = new ColdSet(trees)
+      set.value(entry, entries.valueId(entry))
+      this.fetchAtOnce(set)
+    }
+  }
+
+  #tellFault(): void {
+    this.counts.faults++
+    this.onFault()
   }
 
   /** Why values that were read have no place in memory; undefined when they have. */
