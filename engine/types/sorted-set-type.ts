@@ -35,7 +35,7 @@ import {
 } from './sorted-set-leaf.ts'
 import type { IsBefore } from './sorted-set-places.ts'
 import { SortedSetTrees } from './sorted-set-tree.ts'
-import { wantKept, wantMember, wantPlace } from './sorted-set-wants.ts'
+import { wantKept, wantMoved, wantPlace } from './sorted-set-wants.ts'
 
 export const setEdit = 1
 export const removeEdit = 2
@@ -277,7 +277,7 @@ export class SortedSetType implements CollectionType {
     for (let left = payload.varint(); left > 0; left--) {
       const score = readPayloadScore(payload)
       payload.range()
-      wantMember(this.trees, root, payload.bytes, payload.start, payload.stop, true, wants)
+      wantMoved(this.trees, root, payload.bytes, payload.start, payload.stop, wants)
       wantPlace(this.trees, root, score, payload.bytes, payload.start, payload.stop, wants)
     }
   }
@@ -286,7 +286,7 @@ export class SortedSetType implements CollectionType {
     const root = this.#collections.keyspace.entries.value(entry)
     for (let left = payload.varint(); left > 0; left--) {
       payload.range()
-      wantMember(this.trees, root, payload.bytes, payload.start, payload.stop, true, wants)
+      wantMoved(this.trees, root, payload.bytes, payload.start, payload.stop, wants)
     }
   }
 }

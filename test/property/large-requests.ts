@@ -94,12 +94,7 @@ function set(random: SeededRandom): string[] {
 
 function sortedSet(random: SeededRandom): string[] {
   const key = random.pick(['z', 'z2'])
-  const add = (...options: string[]): string[] => [
-    'ZADD',
-    key,
-    ...options,
-    ...some(many(random), () => [score(random), name(random)]),
-  ]
+  const add = (...options: string[]): string[] => ['ZADD', key, ...options, ...some(many(random), () => [score(random), name(random)])]
   return random.pick<() => string[]>([
     add,
     add,
