@@ -10,6 +10,7 @@ import { catalogedFlag, dirtyFlag, epochFlag, valueDirtyFlag } from '../engine/k
 import type { Keyspace } from '../engine/keyspace/keyspace.ts'
 import type { KeyspaceObserver } from '../engine/keyspace/observer.ts'
 import { slotBytesMax } from '../engine/memory/arena.ts'
+import { isMemoryRefusal } from '../engine/memory/refusal.ts'
 import type { FrozenTree } from '../engine/tree/frozen-tree.ts'
 import { LeafRow } from '../engine/tree/tree-shape.ts'
 import type { Clock } from './clock.ts'
@@ -53,6 +54,9 @@ export interface TierCounts extends ColdReadCounts {
 
 /** While memory is this far below the budget's limits, whatever is read stays. */
 export type Room = 'ample' | 'some' | 'none'
+
+/** What is needed in the middle of a command cannot be read. */
+export class UnreadableValue extends Error {}
 
 export class Tier implements KeyspaceObserver {
   readonly counts: TierCounts = {
@@ -307,19 +311,30 @@ export class Tier implements KeyspaceObserver {
 
   /**
    * From here on what is needed and cold, although nobody asked for it, is read while everybody waits. Until then it throws: what commands ask for is to
-   * be exact, and tests see by that where it is not. A value that cannot be read stops the command where it is, as memory does that is refused there.
+   * be exact, and tests see by that where it is not. Throws `UnreadableValue`, or as the arena does: whoever runs commands knows whether one has begun to
+   * change something.
    */
   handleFaults(): void {
     const { trees, entries } = this.#keyspace
     trees.slots.onFault = (id) => {
       this.#tellFault()
-      return (this.#reader as ColdReader).readAtOnce(id)
+      return this.#readFault(id)
     }
     entries.onFault = (entry) => {
       this.#tellFault()
+      const id = entries.valueId(entry)
       const set = new ColdSet(trees)
-      set.value(entry, entries.valueId(entry))
-      this.fetchAtOnce(set)
+      set.value(entry, id)
+      set.values = [this.#readFault(id)]
+      this.admit(set)
+    }
+  }
+
+  #readFault(id: number): Buffer {
+    try {
+      return (this.#reader as ColdReader).readAtOnce(id)
+    } catch (failure) {
+      throw isMemoryRefusal(failure) ? failure : new UnreadableValue((failure as Error).message, { cause: failure })
     }
   }
 
