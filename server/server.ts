@@ -381,6 +381,8 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
     this.maintenance = new Maintenance(shard, this.clock, this.config, this.log)
     if (former !== undefined) this.maintenance.continueFrom(former)
     this.turn.committed = log.committed
+    shard.tier.onFault = () => this.#tellFault(shard)
+    if (shard.tier.counts.faults > 0) this.#tellFault(shard)
     shard.primary.onMemoryRefused = ({ name }) => this.log.warn('The system gives no memory for a command; refused', { command: name })
     log.onCommitted = (committed) => {
       // The log would take what is thrown here for a failure of its own.
@@ -455,6 +457,15 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
   /** What the clients wait for may never be true. */
   closeClients(): void {
     for (const session of [...this.sessions.values()]) session.connection.close()
+  }
+
+  /** Once for a shard: `tier_cold_faults` in INFO counts them. */
+  #tellFault({ primary, tier }: Shard): void {
+    tier.onFault = () => undefined
+    const { args } = primary.x
+    this.log.warn('A command needed a cold value for which it had not asked; it was read while everybody waited', {
+      command: primary.isIdle || args.count === 0 ? '' : args.string(0),
+    })
   }
 
   #logFailed(shard: Shard, failure: Error): void {

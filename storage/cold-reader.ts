@@ -13,7 +13,7 @@ export interface ColdReadCounts {
   coldReadBytes: number
   /** Cold reads that found the same value on its way already. */
   sharedReads: number
-  /** Cold reads during which everybody had to wait: of a script that had written already. */
+  /** Cold reads during which everybody had to wait: of a script that had written already, or a fault. */
   readsAtOnce: number
 }
 

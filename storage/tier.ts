@@ -10,12 +10,14 @@ import { catalogedFlag, dirtyFlag, epochFlag, valueDirtyFlag } from '../engine/k
 import type { Keyspace } from '../engine/keyspace/keyspace.ts'
 import type { KeyspaceObserver } from '../engine/keyspace/observer.ts'
 import { slotBytesMax } from '../engine/memory/arena.ts'
+import { isMemoryRefusal } from '../engine/memory/refusal.ts'
 import type { FrozenTree } from '../engine/tree/frozen-tree.ts'
 import { LeafRow } from '../engine/tree/tree-shape.ts'
 import type { Clock } from './clock.ts'
 import type { ColdReadCounts } from './cold-reader.ts'
 import { ColdReader } from './cold-reader.ts'
-import type { ColdItem, ColdLeaf, ColdSet } from './cold-set.ts'
+import type { ColdItem, ColdLeaf } from './cold-set.ts'
+import { ColdSet } from './cold-set.ts'
 import { ColdStamps } from './cold-stamps.ts'
 import type { ColdStore } from './cold-store.ts'
 import { IdList } from './id-list.ts'
@@ -46,10 +48,15 @@ export interface TierCounts extends ColdReadCounts {
   demotedBytes: number
   /** Reads whose value did not stay in memory. */
   readsWithoutPromotion: number
+  /** Reads of what was needed and cold, although its command had not asked for it. */
+  faults: number
 }
 
 /** While memory is this far below the budget's limits, whatever is read stays. */
 export type Room = 'ample' | 'some' | 'none'
+
+/** What is needed in the middle of a command cannot be read. */
+export class UnreadableValue extends Error {}
 
 export class Tier implements KeyspaceObserver {
   readonly counts: TierCounts = {
@@ -61,6 +68,7 @@ export class Tier implements KeyspaceObserver {
     demotions: 0,
     demotedBytes: 0,
     readsWithoutPromotion: 0,
+    faults: 0,
   }
   readonly settings: TierSettings
   readonly residency: Residency
@@ -86,6 +94,8 @@ export class Tier implements KeyspaceObserver {
   databasesChanged = false
   /** A leaf of a tree has been cold since the start. */
   leavesWereCold = false
+  /** Set by the owner. Told of a fault. */
+  onFault: () => void = () => undefined
   /** Says how much room there is for values to come back. */
   room: () => Room = () => 'ample'
   readonly #keyspace: Keyspace
@@ -297,6 +307,40 @@ export class Tier implements KeyspaceObserver {
     const refusal = this.#refusal(set.values)
     if (refusal !== undefined) throw refusal
     this.admit(set)
+  }
+
+  /**
+   * From here on what is needed and cold, although nobody asked for it, is read while everybody waits. Until then it throws: what commands ask for is to
+   * be exact, and tests see by that where it is not. Throws `UnreadableValue`, or as the arena does: whoever runs commands knows whether one has begun to
+   * change something.
+   */
+  handleFaults(): void {
+    const { trees, entries } = this.#keyspace
+    trees.slots.onFault = (id) => {
+      this.#tellFault()
+      return this.#readFault(id)
+    }
+    entries.onFault = (entry) => {
+      this.#tellFault()
+      const id = entries.valueId(entry)
+      const set = new ColdSet(trees)
+      set.value(entry, id)
+      set.values = [this.#readFault(id)]
+      this.admit(set)
+    }
+  }
+
+  #readFault(id: number): Buffer {
+    try {
+      return (this.#reader as ColdReader).readAtOnce(id)
+    } catch (failure) {
+      throw isMemoryRefusal(failure) ? failure : new UnreadableValue((failure as Error).message, { cause: failure })
+    }
+  }
+
+  #tellFault(): void {
+    this.counts.faults++
+    this.onFault()
   }
 
   /** Why values that were read have no place in memory; undefined when they have. */

@@ -45,7 +45,9 @@ export function eachPair(x: Execution, entry: number, visit: VisitPair): void {
   const { entries, values } = x.keyspace
   const value = entries.value(entry)
   if (entries.isTree(entry)) {
-    if (x.hashTrees.scan(value, 0, Number.MAX_SAFE_INTEGER, visit) !== 0) throw new Error('hash: a leaf to walk over is cold')
+    let cursor = 0
+    do cursor = x.hashTrees.scan(value, cursor, Number.MAX_SAFE_INTEGER, visit)
+    while (cursor !== 0)
     return
   }
   visitPairs(values.bytes(value), values.start(value), new PackedCursor(), visit)

@@ -81,9 +81,15 @@ export class RangeRemoval implements RemovalPlan {
 
   #lookAt(root: number, rank: number, end: RangeEnd, wants: ColdWants | undefined): boolean {
     const trees = this.#trees
-    if (trees.visit(root, rank, 1, false, (bytes, start, stop, score) => end.set(score, bytes, start, stop))) return true
-    if (wants !== undefined) wantRow(trees.leaves, root, trees.places.coldAt, wants)
-    return false
+    let isCold = false
+    trees.eachLeaf(root, rank, 1, false, (at) => {
+      isCold = trees.leaves.ref(at) === 0
+      if (isCold && wants !== undefined) wantRow(trees.leaves, root, at, wants)
+      return true
+    })
+    if (isCold) return false
+    trees.visit(root, rank, 1, false, (bytes, start, stop, score) => end.set(score, bytes, start, stop))
+    return true
   }
 
   sizeAt(bytes: Buffer, at: number, isByScore: boolean): number {

@@ -14,7 +14,7 @@ import { hashSeparator } from '../types/score-separator.ts'
 import type { IsBefore } from '../types/sorted-set-places.ts'
 import { SortedSetTrees } from '../types/sorted-set-tree.ts'
 import { keepsLittle } from '../types/sorted-set-type.ts'
-import { wantKept, wantMember, wantPlace, wantRank, wantRanks, wantRemoval } from '../types/sorted-set-wants.ts'
+import { wantKept, wantMember, wantMoved, wantPlace, wantRank, wantRanks, wantRemoval } from '../types/sorted-set-wants.ts'
 import { readCursor } from './scan-arguments.ts'
 import { scoreArgument } from './score-argument.ts'
 import type { Bounds, RankFinder, Span } from './sorted-set-bounds.ts'
@@ -60,7 +60,12 @@ export const wantsRank = ofTree('wantsRank', (trees, root, args, keyIndex, wants
 
 /** Score and place of all members behind the key. */
 export const wantsRemovedMembers = ofTree('wantsRemovedMembers', (trees, root, args, keyIndex, wants) => {
-  for (let i = keyIndex + 1; i < args.count; i++) wantMember(trees, root, args.buffer, args.starts[i], args.ends[i], true, wants)
+  for (let i = keyIndex + 1; i < args.count; i++) {
+    const start = args.starts[i]
+    const end = args.ends[i]
+    if (args.count === keyIndex + 2) wantMember(trees, root, args.buffer, start, end, true, wants)
+    else wantMoved(trees, root, args.buffer, start, end, wants)
+  }
 })
 
 /** Of ZADD and ZINCRBY: score and place of all members, and the places that they are given. */
@@ -71,11 +76,16 @@ export const wantsIncrement = ofTree('wantsIncrement', (trees, root, args, _keyI
 
 function wantSetting(trees: SortedSetTrees, root: number, args: Arguments, incr: boolean, wants: ColdWants): void {
   const { first } = readAddFlags(args)
+  const isOne = args.count <= first + 2
   for (let i = first; i + 1 < args.count; i += 2) {
     const given = scoreArgument(args, i)
     const start = args.starts[i + 1]
     const end = args.ends[i + 1]
-    if (Number.isNaN(given) || !wantMember(trees, root, args.buffer, start, end, true, wants)) continue
+    if (Number.isNaN(given)) continue
+    const isKnown = isOne
+      ? wantMember(trees, root, args.buffer, start, end, true, wants)
+      : wantMoved(trees, root, args.buffer, start, end, wants)
+    if (!isKnown) continue
     const former = incr ? trees.score(root, args.buffer, start, end) : Number.NaN
     const score = Number.isNaN(former) ? given : former + given
     if (!Number.isNaN(score)) wantPlace(trees, root, score, args.buffer, start, end, wants)

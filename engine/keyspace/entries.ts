@@ -67,6 +67,10 @@ const two32 = 2 ** 32
 
 export class Entries {
   readonly arena: Arena
+  /** Makes an entry's value resident that is needed and cold, although nobody asked for it beforehand: set by the tier, as `LeafSlots.onFault`. */
+  onFault: (ref: number) => void = () => {
+    throw new Error('entries: a value that is needed is cold')
+  }
 
   constructor(arena: Arena) {
     this.arena = arena
@@ -220,11 +224,11 @@ export class Entries {
     return (this.arena.words(ref)[this.arena.wordAt(ref)] & residentBit) !== 0
   }
 
-  /** Ref of a resident value, or of a tree's root block. Throws for a cold one: nobody may take a value id for a ref. */
+  /** Ref of a resident value, or of a tree's root block. A cold one is a fault: nobody may take a value id for a ref. */
   value(ref: number): number {
     const words = this.arena.words(ref)
     const w = this.arena.wordAt(ref)
-    if ((words[w] & residentBit) === 0) throw new Error('entries: a value that is needed is cold')
+    if ((words[w] & residentBit) === 0) this.onFault(ref)
     return words[w + 4]
   }
 

@@ -1,5 +1,6 @@
 /** Whole keys as the mutator changes them: deleted, given an expiry, moved, copied, and made of a dump. `Mutator` says what each operation does. */
-import { hasCold } from '../cold-wants.ts'
+import { ColdFaults } from '../cold-faults.ts'
+import { hasCold, wantValue } from '../cold-wants.ts'
 import type { BuiltValue, Dumped } from '../dump/built-value.ts'
 import { ownIntegerFlag, plainString, stringType } from '../keyspace/entries.ts'
 import { expirySet, keyDeleted, keyReplaced, valueMovedAway, valueMovedHere, valuePut } from '../keyspace/key-change.ts'
@@ -14,10 +15,12 @@ import { copyOp, deleteOp, expireOp, expiresFlag, moveOp, restoreOp } from './op
 export class KeyOperations {
   readonly #keyspace: Keyspace
   readonly #current: CurrentRecord
+  readonly #faults: ColdFaults
 
   constructor(current: CurrentRecord) {
     this.#keyspace = current.keyspace
     this.#current = current
+    this.#faults = new ColdFaults(current.keyspace)
   }
 
   delete(db: number, key: Uint8Array, ks: number, ke: number, change = keyDeleted): boolean {
@@ -137,7 +140,7 @@ export class KeyOperations {
 
   #reserveCopyOf(ref: number): void {
     const { entries, arena } = this.#keyspace
-    if (hasCold(this.#keyspace, ref)) throw new Error('mutator: a value that is to be copied is cold')
+    if (hasCold(this.#keyspace, ref)) wantValue(this.#keyspace, ref, this.#faults)
     if (entries.isTree(ref)) return
     const size = valueHeaderBytes + this.#storedLength(ref)
     if (!arena.isReserved(size)) arena.reserveLarge(size)

@@ -1,6 +1,10 @@
 /**
  * Where the bytes of resident leaves lie: in slots, which grow and shrink with them. A leaf that a write-out has yet to take leaves its slot to
  * that, and goes on in a new one (`FrozenTrees`). What is told of slots is kept here: their sum in the root block, and the observer.
+ *
+ * A leaf that is about to be used and turns out to be cold, although nobody asked for it beforehand, is a fault. Leaves are cut and joined in the
+ * middle of a change, so it may come to others than anybody could have named. Where the tier handles faults the leaf is read at once; that fills
+ * in its row and moves no other, so a change may go on with all the rows and slots that it knows.
  */
 import type { Values } from '../keyspace/values.ts'
 import { valueHeaderBytes } from '../keyspace/values.ts'
@@ -28,6 +32,10 @@ export interface ObservedLeaves {
 }
 
 export class LeafSlots {
+  /** Reads the value with an id at once: set by the tier, which counts. Without it a fault throws, and tests see what a command has failed to ask for. */
+  onFault: (valueId: number) => Buffer = () => {
+    throw new Error('tree: a leaf that is needed is cold')
+  }
   readonly #values: Values
   readonly #nodes: TreeNodes
   readonly #roots: TreeRoots
@@ -46,9 +54,33 @@ export class LeafSlots {
     this.#limits = limits
   }
 
+  /** Ref of a leaf that must be resident. */
+  resident(at: LeafRow): number {
+    const ref = this.#nodes.ref(at.node, at.row)
+    return ref === 0 ? this.#fault(at) : ref
+  }
+
+  #fault(at: LeafRow): number {
+    const valueId = this.#nodes.valueId(at.node, at.row)
+    if (valueId === 0) throw new Error('tree: a leaf that is needed has no bytes')
+    this.admit(this.#shape.rootOf(at.node), at, valueId, this.onFault(valueId))
+    return this.#nodes.ref(at.node, at.row)
+  }
+
+  /** The bytes that a cold leaf has under its value id become a clean resident leaf. */
+  admit(root: number, at: LeafRow, valueId: number, bytes: Buffer): void {
+    const size = this.#nodes.bytes(at.node, at.row)
+    if (bytes.length < size || usedBytes(bytes, 0) !== size) throw new Error(`tree: the bytes under value id ${valueId} are not the leaf's`)
+    const ref = this.#values.create(at.node, size, true)
+    bytes.copy(this.#values.bytes(ref), this.#values.start(ref), 0, size)
+    this.#values.setId(ref, valueId)
+    this.#roots.addCold(root, -1)
+    this.enter(root, at, ref)
+  }
+
   /** Ref of the leaf with room for `needed` bytes in all (0: what it has), to be changed in place. If it has to move, it gets `room`. */
   writable(at: LeafRow, needed: number, room = needed): number {
-    const from = this.#nodes.ref(at.node, at.row)
+    const from = this.resident(at)
     if (this.#frozen.preserve(at, from)) return this.#anew(at, from, Math.max(room, this.#nodes.bytes(at.node, at.row)), true)
     if (needed <= this.#values.room(from) && !this.#values.isShared(from)) return from
     return this.#relocated(at, from, this.#values.arena.capacity(from), packedWithRoom(this.#values, from, room))
@@ -56,7 +88,7 @@ export class LeafSlots {
 
   /** As `writable` of a leaf that grows at an end of its tree: if it has to move, it gets room to go on growing. */
   growing(at: LeafRow, needed: number): number {
-    const room = this.#values.room(this.#nodes.ref(at.node, at.row))
+    const room = this.#values.room(this.resident(at))
     if (needed <= room) return this.writable(at, needed, room)
     // What a leaf begins with may be all that comes.
     if (this.#nodes.bytes(at.node, at.row) === packedHeaderBytes) return this.emptied(at, needed)
@@ -90,7 +122,7 @@ export class LeafSlots {
 
   /** As `writable` where all that the leaf holds goes: it is empty, with room for `size` bytes, and nothing was copied. */
   emptied(at: LeafRow, size: number): number {
-    const from = this.#nodes.ref(at.node, at.row)
+    const from = this.resident(at)
     const to = this.#frozen.preserve(at, from)
       ? this.#anew(at, from, size, false)
       : this.#relocated(at, from, this.#values.arena.capacity(from), this.#values.relocate(from, size, packedHeaderBytes))

@@ -9,6 +9,7 @@
  * `each` renders anew what is not good any more, so that all of it shows one moment. Good parts need no leaf in memory.
  */
 
+import { ColdFaults } from '../cold-faults.ts'
 import { wantRow } from '../cold-wants.ts'
 import type { Entries } from '../keyspace/entries.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
@@ -52,6 +53,7 @@ export class TreeImage implements StagedWork {
   readonly #entries: Entries
   readonly #trees: TreeLeaves
   readonly #handle: TreeHandle
+  readonly #faults: ColdFaults
   readonly #renderer: LeafRenderer
   readonly #partBytes: number
   readonly #spanOf: SpanOf
@@ -71,6 +73,7 @@ export class TreeImage implements StagedWork {
     this.#entries = keyspace.entries
     this.#trees = keyspace.trees
     this.#handle = new TreeHandle(keyspace, entry)
+    this.#faults = new ColdFaults(keyspace)
     this.#renderer = renderer
     this.#partBytes = partBytes
     this.#spanOf = spanOf ?? ((root) => ({ first: 0, end: keyspace.trees.roots.count(root) }))
@@ -196,9 +199,10 @@ export class TreeImage implements StagedWork {
 
   #span(root: number): RankSpan {
     if (root === 0) throw new Error('tree image: the collection is gone')
-    const span = this.#spanOf(root)
-    if (span === undefined) throw new Error('tree image: a leaf that is needed is cold')
-    return span
+    for (;;) {
+      const span = this.#spanOf(root, this.#faults)
+      if (span !== undefined) return span
+    }
   }
 
   #lsn(root: number): number {

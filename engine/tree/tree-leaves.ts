@@ -5,7 +5,7 @@
  *
  * A leaf is resident or cold. A resident leaf is dirty when it is newer than its copy in the cold store; only then is its
  * value id 0, for the copy is given up (`stale`) with the first change. A leaf that a write-out under way has yet to take is
- * not changed in place (`FrozenTree`). The first leaf of a tree is never removed. Using a cold leaf throws.
+ * not changed in place (`FrozenTree`). The first leaf of a tree is never removed. Using a cold leaf is a fault (`LeafSlots`).
  */
 import type { Values } from '../keyspace/values.ts'
 import { packedHeaderBytes, setUsedBytes, usedBytes, writeEmpty } from '../memory/packed-bytes.ts'
@@ -92,8 +92,7 @@ export class TreeLeaves {
 
   /** Ref of a leaf that is about to be used. */
   used(at: LeafRow): number {
-    const ref = this.nodes.ref(at.node, at.row)
-    if (ref === 0) throw new Error('tree: a leaf that is needed is cold')
+    const ref = this.slots.resident(at)
     this.values.touch(ref)
     return ref
   }
@@ -211,16 +210,10 @@ export class TreeLeaves {
 
   /** Fetched bytes become a clean resident leaf. False, and nothing done, unless that leaf is cold under that id. */
   admit(root: number, separator: Separator, valueId: number, bytes: Buffer): boolean {
-    const { nodes, values } = this
+    const { nodes } = this
     const at = this.#scratch
     if (!this.find(root, separator, at) || nodes.ref(at.node, at.row) !== 0 || nodes.valueId(at.node, at.row) !== valueId) return false
-    const size = nodes.bytes(at.node, at.row)
-    if (bytes.length < size || usedBytes(bytes, 0) !== size) throw new Error(`tree: the bytes under value id ${valueId} are not the leaf's`)
-    const ref = values.create(at.node, size, true)
-    bytes.copy(values.bytes(ref), values.start(ref), 0, size)
-    values.setId(ref, valueId)
-    this.roots.addCold(root, -1)
-    this.slots.enter(root, at, ref)
+    this.slots.admit(root, at, valueId, bytes)
     return true
   }
 

@@ -124,9 +124,9 @@ export class Collections {
     const keyspace = this.keyspace
     const { entries } = keyspace
     if (by !== 0) entries.setLength(entry, entries.length(entry) + by)
-    entries.setAccess(entry, keyspace.access.used(entries.access(entry)))
     if (entries.isTree(entry)) keyspace.changed(entry, lsn)
     else keyspace.valueChanged(entry, lsn)
+    entries.setAccess(entry, keyspace.access.used(entries.access(entry)))
   }
 
   #relocated(entry: number, from: number, to: number): void {

@@ -79,7 +79,9 @@ export class SetType implements CollectionType {
     const value = entries.value(entry)
     const form = entries.encoding(entry)
     if (form === treeForm) {
-      if (this.trees.scan(value, 0, Number.MAX_SAFE_INTEGER, visit) !== 0) throw new Error('set: a leaf to walk over is cold')
+      let cursor = 0
+      do cursor = this.trees.scan(value, cursor, Number.MAX_SAFE_INTEGER, visit)
+      while (cursor !== 0)
     } else eachMember(form, values.bytes(value), values.start(value), visit)
   }
 

@@ -34,6 +34,7 @@ import {
   writePlace,
   writeScore,
 } from './sorted-set-leaf.ts'
+import type { IsBefore } from './sorted-set-places.ts'
 import { SortedSetPlaces } from './sorted-set-places.ts'
 
 /** Leaves with more elements are cut, however few bytes they have: passing over elements takes most of the time of an operation on short ones. */
@@ -161,20 +162,34 @@ export class SortedSetTrees {
     return found < 0 ? -1 : this.places.rankOf(root, this.#at) + count
   }
 
-  /**
-   * Visits `count` elements from number `rank` on, in order or with `backwards` against it; there are as many. Returns false, and `places.coldAt` is set, when
-   * it comes to a cold leaf.
-   */
-  visit(root: number, rank: number, count: number, backwards: boolean, visit: VisitScored): boolean {
-    if (count <= 0) return true
+  /** As `SortedSetPlaces.rankOfScore`, all that tells being resident. */
+  rankOfScore(root: number, score: number, withEqual: boolean): number {
+    for (;;) {
+      const rank = this.places.rankOfScore(root, score, withEqual)
+      if (rank >= 0) return rank
+      this.leaves.used(this.places.coldAt)
+    }
+  }
+
+  /** As `SortedSetPlaces.rankWhile`, all that tells being resident. */
+  rankWhile(root: number, isBefore: IsBefore): number {
+    for (;;) {
+      const rank = this.places.rankWhile(root, isBefore)
+      if (rank >= 0) return rank
+      this.leaves.used(this.places.coldAt)
+    }
+  }
+
+  /** Visits `count` elements from number `rank` on, in order or with `backwards` against it; there are as many. */
+  visit(root: number, rank: number, count: number, backwards: boolean, visit: VisitScored): void {
+    if (count <= 0) return
     const { values, shape } = this.leaves
     const at = new LeafRow()
     shape.locateRank(root, this.#length(root) + rank, at)
     const within = shape.rankWithin
     let left = count
     for (let isFirst = true; left > 0; isFirst = false) {
-      const ref = this.places.refOf(at)
-      if (ref === 0) return false
+      const ref = this.leaves.used(at)
       const bytes = values.bytes(ref)
       const start = values.start(ref)
       const end = start + usedBytes(bytes, start)
@@ -191,7 +206,6 @@ export class SortedSetTrees {
       }
       if (left > 0 && !shape.next(at)) throw new Error('sorted set: fewer elements than are counted')
     }
-    return true
   }
 
   /** Visits the leaves that hold `count` elements from number `rank` on, in order or with `backwards` against it, until the visit says false. */
@@ -257,11 +271,16 @@ export class SortedSetTrees {
     return findHashed(values.bytes(ref), values.start(ref), hashOfSeparator(this.#separator), member, start, end)
   }
 
+  /** Makes `into` name the leaf in whose range a score and a member lie. */
+  #locatePlace(root: number, score: number, member: Uint8Array, start: number, end: number, into: LeafRow): void {
+    while (!this.places.locate(root, score, member, start, end, into, true)) this.leaves.used(this.places.coldAt)
+  }
+
   /** As `#findMember` in order of score. */
   #findPlace(root: number, score: number, member: Uint8Array, start: number, end: number): number {
     const { values } = this.leaves
     const at = this.#at
-    if (!this.places.locate(root, score, member, start, end, at, true)) throw new Error('sorted set: a leaf that is needed is cold')
+    this.#locatePlace(root, score, member, start, end, at)
     const ref = this.leaves.used(at)
     return findPlace(values.bytes(ref), values.start(ref), score, member, start, end)
   }
@@ -298,7 +317,7 @@ export class SortedSetTrees {
     const { values } = this.leaves
     const at = this.#at
     const other = this.#other
-    if (!this.places.locate(root, score, member, start, end, other, true)) throw new Error('sorted set: a leaf that is needed is cold')
+    this.#locatePlace(root, score, member, start, end, other)
     const found = this.#findPlace(root, former, member, start, end)
     if (found < 0 || at.node !== other.node || at.row !== other.row) {
       if (found >= 0) this.#removeAt(found, lsn)

@@ -36,7 +36,7 @@ import {
 } from './sorted-set-leaf.ts'
 import type { IsBefore } from './sorted-set-places.ts'
 import { SortedSetTrees } from './sorted-set-tree.ts'
-import { wantKept, wantMember, wantPlace, wantRemoval } from './sorted-set-wants.ts'
+import { wantKept, wantMoved, wantPlace, wantRemoval } from './sorted-set-wants.ts'
 
 export const setEdit = 1
 export const removeEdit = 2
@@ -115,7 +115,7 @@ export class SortedSetType implements CollectionType {
   rankOfScore(entry: number, score: number, withEqual: boolean): number {
     const { entries, values } = this.#collections.keyspace
     const value = entries.value(entry)
-    if (entries.isTree(entry)) return resident(this.trees.places.rankOfScore(value, score, withEqual))
+    if (entries.isTree(entry)) return this.trees.rankOfScore(value, score, withEqual)
     skipScores(values.bytes(value), values.start(value), score, withEqual)
     return passed.count
   }
@@ -124,7 +124,7 @@ export class SortedSetType implements CollectionType {
   rankWhile(entry: number, isBefore: IsBefore): number {
     const { entries, values } = this.#collections.keyspace
     const value = entries.value(entry)
-    if (entries.isTree(entry)) return resident(this.trees.places.rankWhile(value, isBefore))
+    if (entries.isTree(entry)) return this.trees.rankWhile(value, isBefore)
     skipWhile(values.bytes(value), values.start(value), isBefore)
     return passed.count
   }
@@ -134,7 +134,7 @@ export class SortedSetType implements CollectionType {
     const { entries, values } = this.#collections.keyspace
     const value = entries.value(entry)
     if (entries.isTree(entry)) {
-      if (!this.trees.visit(value, rank, count, backwards, visit)) throw new Error('sorted set: a leaf to walk over is cold')
+      this.trees.visit(value, rank, count, backwards, visit)
       return
     }
     const bytes = values.bytes(value)
@@ -221,8 +221,8 @@ export class SortedSetType implements CollectionType {
       this.trees.begin(root, lsn)
       const put: VisitScored = (bytes, start, end, score) => this.trees.set(root, score, bytes, start, end, lsn)
       const behind = rank + removed
-      const isThere = this.trees.visit(former, 0, rank, false, put) && this.trees.visit(former, behind, length - behind, false, put)
-      if (!isThere) throw new Error('sorted set: a leaf to be kept is cold')
+      this.trees.visit(former, 0, rank, false, put)
+      this.trees.visit(former, behind, length - behind, false, put)
     })
     collections.changed(entry, -removed, lsn)
     return removed
@@ -310,7 +310,7 @@ export class SortedSetType implements CollectionType {
     for (let left = payload.varint(); left > 0; left--) {
       const score = readPayloadScore(payload)
       payload.range()
-      wantMember(this.trees, root, payload.bytes, payload.start, payload.stop, true, wants)
+      wantMoved(this.trees, root, payload.bytes, payload.start, payload.stop, wants)
       wantPlace(this.trees, root, score, payload.bytes, payload.start, payload.stop, wants)
     }
   }
@@ -319,7 +319,7 @@ export class SortedSetType implements CollectionType {
     const root = this.#collections.keyspace.entries.value(entry)
     for (let left = payload.varint(); left > 0; left--) {
       payload.range()
-      wantMember(this.trees, root, payload.bytes, payload.start, payload.stop, true, wants)
+      wantMoved(this.trees, root, payload.bytes, payload.start, payload.stop, wants)
     }
   }
 }
@@ -336,9 +336,4 @@ export function writePayloadElement(payload: RecordBuffer, score: number, member
 export function readPayloadScore(payload: RecordReader): number {
   const low = payload.u32()
   return scoreOf(low, payload.u32())
-}
-
-function resident(rank: number): number {
-  if (rank < 0) throw new Error('sorted set: a leaf that is needed is cold')
-  return rank
 }

@@ -4,12 +4,16 @@
  */
 import { wantRow } from '../cold-wants.ts'
 import type { ColdWants } from '../need.ts'
+import { Separator } from '../tree/separator.ts'
 import { LeafRow } from '../tree/tree-shape.ts'
-import { compareMembers, placeMemberAt, placeSizeAt } from './sorted-set-leaf.ts'
+import { isLabelled, scoreSeparator } from './score-separator.ts'
+import { compareMembers, findPlace, passed, placeMemberAt, placeSizeAt } from './sorted-set-leaf.ts'
 import type { IsBefore } from './sorted-set-places.ts'
 import type { SortedSetTrees } from './sorted-set-tree.ts'
 
 const at = new LeafRow()
+const beside = new LeafRow()
+const separator = new Separator()
 
 /** The leaf of a member in order of hash, and with `withPlace` that in order of score. */
 export function wantMember(
@@ -28,6 +32,41 @@ export function wantMember(
   if (!withPlace) return true
   const score = trees.score(root, member, start, end)
   return Number.isNaN(score) || wantPlace(trees, root, score, member, start, end, wants)
+}
+
+/**
+ * As `wantMember` with the place, of an element that a change takes from there which gives others their places. Where a leaf begins among elements of one
+ * score, its first element tells what lies before it, and the last one may be all that is left: when one of these goes, the leaf beside has to tell.
+ */
+export function wantMoved(trees: SortedSetTrees, root: number, member: Buffer, start: number, end: number, wants: ColdWants): boolean {
+  if (!wantMember(trees, root, member, start, end, true, wants)) return false
+  const score = trees.score(root, member, start, end)
+  if (Number.isNaN(score)) return true
+  const { values, nodes } = trees.leaves
+  const ref = trees.leaves.ref(at)
+  findPlace(values.bytes(ref), values.start(ref), score, member, start, end)
+  scoreSeparator(score, true, separator)
+  const isLast = passed.count === nodes.count(at.node, at.row) - 1
+  let isResident = passed.count > 0 || !isAmongEqual(trees, at) || wantBeside(trees, root, true, wants)
+  if (isLast && !wantBeside(trees, root, false, wants)) isResident = false
+  return isResident
+}
+
+/** Whether a leaf begins among elements of the score of `separator`. */
+function isAmongEqual({ leaves }: SortedSetTrees, { node, row }: LeafRow): boolean {
+  return isLabelled(leaves.values.arena.words(node), leaves.nodes.rowAt(node, row), separator)
+}
+
+/** The next leaf with elements before `at`, or behind it if it begins among equal ones. */
+function wantBeside(trees: SortedSetTrees, root: number, before: boolean, wants: ColdWants): boolean {
+  const { leaves } = trees
+  const { shape, nodes } = leaves
+  beside.set(at.node, at.row)
+  do if (!(before ? shape.previous(beside) : shape.next(beside))) return true
+  while (nodes.count(beside.node, beside.row) === 0)
+  if (leaves.ref(beside) !== 0 || !(before || isAmongEqual(trees, beside))) return true
+  wantRow(leaves, root, beside, wants)
+  return false
 }
 
 /** The leaf in whose range a score and a member lie. */

@@ -27,6 +27,7 @@ export function* tieringSection(server: ServerView): Generator<InfoLine> {
   yield ['tier_cold_read_bytes', counts.coldReadBytes]
   yield ['tier_cold_reads_shared', counts.sharedReads]
   yield ['tier_cold_reads_at_once', counts.readsAtOnce]
+  yield ['tier_cold_faults', counts.faults]
   yield ['tier_cold_reads_in_flight', tier.readsInFlight]
   yield ['tier_cold_read_failures', stats.coldReadFailures]
   yield ['tier_cold_read_p50_ms', (stats.coldReads.percentile(0.5) / 1000).toFixed(3)]

@@ -62,6 +62,10 @@ const tier = {
     kind: 'counter',
     help: 'Values read from disk while everybody waited, because a script or transaction that had begun needed them.',
   },
+  moraine_tier_faults_total: {
+    kind: 'counter',
+    help: 'Values read from disk while everybody waited, because a command needed them without having asked for them: should stay few.',
+  },
   moraine_tier_failed_reads_total: { kind: 'counter', help: 'Values that could not be read from disk.' },
   moraine_tier_read_seconds: { kind: 'histogram', help: 'Time to read a value from disk.', buckets: readBuckets },
   moraine_tier_reads_in_flight: { kind: 'gauge', help: 'Reads that are under way.' },

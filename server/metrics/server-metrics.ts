@@ -103,6 +103,7 @@ function registerTier(metrics: Metrics, server: ObservedServer, ofShard: OfShard
     moraine_tier_reads_total: ofShard(({ tier }) => tier.counts.coldReads),
     moraine_tier_shared_reads_total: ofShard(({ tier }) => tier.counts.sharedReads),
     moraine_tier_reads_at_once_total: ofShard(({ tier }) => tier.counts.readsAtOnce),
+    moraine_tier_faults_total: ofShard(({ tier }) => tier.counts.faults),
     moraine_tier_failed_reads_total: () => server.stats.coldReadFailures,
     moraine_tier_reads_in_flight: ofShard(({ tier }) => tier.readsInFlight),
     moraine_tier_cooled_total: ofShard(({ writeOut }) => writeOut?.counts.values ?? 0),

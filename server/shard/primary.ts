@@ -21,6 +21,7 @@ import type { StagedWork } from '../../engine/staged-work.ts'
 import type { ColdSet } from '../../storage/cold-set.ts'
 import { ColdCollector } from '../../storage/cold-set.ts'
 import type { Tier } from '../../storage/tier.ts'
+import { UnreadableValue } from '../../storage/tier.ts'
 import type { TransactionLog } from '../../wal/transaction-log.ts'
 import type { Command } from '../command-table.ts'
 import { outOfMemory } from '../dispatch-errors.ts'
@@ -150,7 +151,7 @@ export class Primary {
       try {
         this.tier.fetchAtOnce(cold)
       } catch (failure) {
-        return isMemoryRefusal(failure) ? outOfMemory : `ERR a cold value could not be read: ${(failure as Error).message}`
+        return isMemoryRefusal(failure) ? outOfMemory : unreadable(failure as Error)
       }
       // What has come may tell what else is wanted.
     }
@@ -222,7 +223,7 @@ export class Primary {
     if (x.revealed > this.#revealed) this.#revealed = x.revealed
   }
 
-  /** Calls the handler. A handler that gets no memory has changed nothing. */
+  /** Calls the handler. A handler that gets no memory, or comes to a cold value that cannot be read, has changed nothing. */
   #call(command: Command, args: Arguments, reply: ReplyWriter): void {
     const { x, mutator, keyspace } = this
     const { operations } = mutator
@@ -233,12 +234,12 @@ export class Primary {
       command.runs(x)
     } catch (failure) {
       // Deletions of expired keys and fields on the way are complete; anything else may be half-done, and only the log knows what to do.
-      if (!isMemoryRefusal(failure) || mutator.operations - operations !== x.expired - expired + x.fieldExpiries - fieldExpiries) {
-        this.#fail(failure)
-      }
+      const isRefused = isMemoryRefusal(failure)
+      const hasChanged = mutator.operations - operations !== x.expired - expired + x.fieldExpiries - fieldExpiries
+      if (hasChanged || !(isRefused || failure instanceof UnreadableValue)) this.#fail(failure)
       if (reply.position > position) reply.rewindTo(position)
-      reply.error(outOfMemory)
-      this.onMemoryRefused(command)
+      reply.error(isRefused ? outOfMemory : unreadable(failure as Error))
+      if (isRefused) this.onMemoryRefused(command)
     }
     keyspace.arena.releaseReserved()
   }
@@ -275,6 +276,10 @@ export class Primary {
   #send(lsn: number): void {
     this.onMessages(this.keyspace.messages.take(), Math.max(lsn, this.heldLsn))
   }
+}
+
+function unreadable({ message }: Error): string {
+  return `ERR a cold value could not be read: ${message}`
 }
 
 /** What a request's arguments may take in the arena's slots, with an entry for each. A large one gets a block of its own. */

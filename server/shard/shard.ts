@@ -96,6 +96,7 @@ async function openState(options: ShardOptions, opened: Close[]): Promise<ShardS
   if (store !== undefined) await store.clearFrom(nextValueId)
   if (restored !== undefined) tier.staleIds = restored.freedIds
   keyspace.observer = tier
+  tier.handleFaults()
   const waiters = new CommitWaiters(log.committed)
   // Until somebody serves from the shard, who has others to tell as well.
   log.onCommitted = (committed) => {

@@ -43,7 +43,8 @@ export class ColdEngine {
     this.random = new SeededRandom(seed + 1)
     const store = {
       readTo: (id, done) => queueMicrotask(() => done(undefined, this.#copies.get(id))),
-    } as Pick<ColdStore, 'readTo'> as ColdStore
+      readAtOnce: (id) => this.#copies.get(id),
+    } as Pick<ColdStore, 'readTo' | 'readAtOnce'> as ColdStore
     const settings = { demotes: true, valueBytesMin: 0, promote: 'always', ttlMinMs: 0 } as const
     this.tier = new Tier(this.engine.keyspace, store, this.#codec, new ManualClock(), settings, () => {})
     this.engine.keyspace.observer = this.tier
@@ -53,6 +54,13 @@ export class ColdEngine {
   async ask(...parts: readonly (string | Buffer)[]): Promise<Reply> {
     const reply = await this.#run(Arguments.of(...parts), undefined)
     this.#coolSome()
+    return reply
+  }
+
+  /** Runs a request for which nothing was fetched: what it needs and is cold is a fault. */
+  askAtOnce(...parts: readonly string[]): Reply {
+    const { reply } = this.session.exchange(Arguments.of(...parts))
+    this.tier.settle()
     return reply
   }
 
