@@ -49,6 +49,7 @@ export class Replica {
     const slices = new ReplaySlices(this.#clock, makeRoom)
     for await (const batch of log.read(replay.applied, this.#stopping.signal)) {
       this.#hear(batch)
+      replay.hear(batch)
       for (const record of batch.records) {
         await this.#betweenRequests()
         const waiting = replay.apply(record)

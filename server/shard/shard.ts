@@ -20,6 +20,7 @@ import { ValueCodec } from '../../storage/value-codec.ts'
 import { WriteOut } from '../../storage/write-out.ts'
 import { LocalLog } from '../../wal/local-log.ts'
 import { NoLog } from '../../wal/no-log.ts'
+import { checksumFrom, HistoryChecksum } from '../../wal/running-checksum.ts'
 import type { TransactionLog } from '../../wal/transaction-log.ts'
 import type { Values } from '../config/settings.ts'
 import type { Ports } from '../ports.ts'
@@ -117,7 +118,7 @@ async function openState(options: ShardOptions, opened: Close[]): Promise<ShardS
       await new Promise<void>((resolve) => clock.afterTurn(resolve))
     }
   }
-  const replay = new LogReplay(keyspace, mutator, tier, restored?.marker.checkpointLsn ?? 0)
+  const replay = new LogReplay(keyspace, mutator, tier, restored?.marker.checkpointLsn ?? 0, checksumOf(log, restored))
   const recoveredRecords = await replay.run(log, clock, progress, makeRoom)
   const checkpointer =
     catalog !== undefined && writeOut !== undefined && store !== undefined
@@ -232,6 +233,12 @@ function checkpointLog(
       return newestLsn({ log, replay })
     },
     id,
+    noteChecksum: () => {
+      const { leadership } = log
+      if (leadership !== undefined && leadership.epoch > 0) return leadership.noteChecksum()
+      const now = replay.checksum?.now
+      return () => now
+    },
     committed: (lsn) => {
       log.flush()
       return waiters.wait(lsn)
@@ -240,6 +247,14 @@ function checkpointLog(
     // Where others read the log, they may need what this node does not.
     trim: async (upTo) => (log.leadership === undefined ? log.trim(upTo) : undefined),
   }
+}
+
+/** Where the log is this node's own, nobody could tell another checksum, and none is computed. */
+function checksumOf({ leadership }: TransactionLog, restored: Restored | undefined): HistoryChecksum | undefined {
+  if (leadership === undefined) return undefined
+  if (restored === undefined) return new HistoryChecksum(0, checksumFrom(0))
+  const { checkpointLsn, checksum } = restored.marker
+  return new HistoryChecksum(checkpointLsn, checksum === undefined ? undefined : { ...checksum, lsn: checkpointLsn })
 }
 
 /** LSN of the newest record that is in the keyspace: one that was appended here, or that another process has appended and was applied. */
