@@ -44,6 +44,8 @@ export interface Leadership {
    * Nothing may be appended from the call on. Rejects when that is not known to have happened.
    */
   release(successor: Buffer): Promise<void>
+  /** Removes the log for good, with what nodes tell of themselves: it goes on elsewhere. Only while this process leads; nothing may be appended from the call on. Rejects with `Fenced` when another one has claimed. */
+  end(): Promise<void>
   /** Appends and sends nothing more, and lets `close` wait for nothing: this process has lost its lease, and what it has not committed may be in the log or not. */
   abandon(): void
 }

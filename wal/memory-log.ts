@@ -21,6 +21,9 @@ const BATCH_RECORDS = 1000
 
 /** What survives a restart, and what several processes share. */
 export class MemoryLogDisk {
+  /** Whether there is a log at all. */
+  exists = true
+  logId = 1n
   /** LSN of `records[0]`. */
   first = 1
   /** Written records; those at the end may not be committed. */
@@ -43,6 +46,17 @@ export class MemoryLogDisk {
     return this.first + this.records.length - 1
   }
 
+  /** Makes a log in the place of this one, that goes on behind the record `after`. */
+  begin(logId: bigint, after: number): void {
+    this.exists = true
+    this.logId = logId
+    this.first = after + 1
+    this.records.length = 0
+    this.committed = after
+    this.leader = undefined
+    this.checksum = undefined
+  }
+
   /** Loses a suffix, of a length that chance picks, of what was not committed. What is there afterwards is there for good. */
   crash(random: Random): void {
     const lost = random.nextUint32() % (this.written - this.committed + 1)
@@ -61,7 +75,7 @@ export interface MemoryLogOptions {
 export class MemoryLog implements TransactionLog, Leadership, Members {
   onCommitted: (committed: number) => void = () => undefined
   onFailed: (failure: LogFailed) => void = () => undefined
-  readonly logId = 1n
+  readonly logId: bigint
   readonly leadership = this
   readonly members = this
   readonly recordBytesMax = Number.POSITIVE_INFINITY
@@ -96,6 +110,7 @@ export class MemoryLog implements TransactionLog, Leadership, Members {
 
   constructor(disk: MemoryLogDisk, options: MemoryLogOptions) {
     this.#disk = disk
+    this.logId = disk.logId
     this.#crashes = disk.crashes
     this.#clock = options.clock
     this.#schedule = options.schedule ?? queueMicrotask
@@ -198,6 +213,15 @@ export class MemoryLog implements TransactionLog, Leadership, Members {
     this.#released = false
     this.#disk.signs += 1
     this.#disk.tail.wake()
+  }
+
+  async end(): Promise<void> {
+    await new Promise<void>((resolve) => this.#schedule(resolve))
+    if (this.epoch === 0 || this.#failure || this.#isFenced) throw this.#failure ?? this.#fenced()
+    this.epoch = 0
+    this.#disk.begin(0n, 0)
+    this.#disk.exists = false
+    this.#disk.members.clear()
   }
 
   abandon(): void {

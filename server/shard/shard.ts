@@ -19,12 +19,14 @@ import { Tier } from '../../storage/tier.ts'
 import { ValueCodec } from '../../storage/value-codec.ts'
 import { WriteOut } from '../../storage/write-out.ts'
 import { LocalLog } from '../../wal/local-log.ts'
+import { hasLocalLog } from '../../wal/local-log-files.ts'
 import { NoLog } from '../../wal/no-log.ts'
 import { checksumFrom, HistoryChecksum } from '../../wal/running-checksum.ts'
 import type { TransactionLog } from '../../wal/transaction-log.ts'
 import type { Values } from '../config/settings.ts'
-import type { Ports } from '../ports.ts'
+import type { KnownLog, Ports } from '../ports.ts'
 import { CommitWaiters } from './commit-waiters.ts'
+import { lastOwnRecord } from './own-log.ts'
 import { Primary } from './primary.ts'
 import type { Restored } from './recovery.ts'
 import { LogReplay, restoreCatalog } from './recovery.ts'
@@ -195,12 +197,13 @@ async function requireContinuity({ first, leadership, members }: TransactionLog,
   throw new TooFarBehind(applied, first, (await members?.all()) ?? new Map(), leadership.leader)
 }
 
-function openLog(
+async function openLog(
   { ports, values, sizes = defaultSizes, patienceMs }: ShardOptions,
   logId: Buffer | undefined,
   knownCommitted: number,
 ): Promise<TransactionLog> {
   const known = { knownCommitted, ...(logId === undefined ? {} : { logId: logId.readBigUInt64LE() }) }
+  if (values.log !== 'local') await requireNoOwnRecords(ports, values.dir, known)
   if (values.log !== 'local') return ports.openSharedLog({ ...known, ...(patienceMs === undefined ? {} : { patienceMs }) })
   const progress = { shown: undefined as ReturnType<Ports['progress']> | undefined }
   return LocalLog.open({
@@ -219,6 +222,16 @@ function openLog(
       if (done >= total) progress.shown.finish()
     },
   })
+}
+
+/** A directory that was used with a log of its own may hold changes that the shared one does not have. */
+async function requireNoOwnRecords(ports: Ports, directory: string, { logId, knownCommitted }: KnownLog): Promise<void> {
+  if (!(await hasLocalLog(ports.files, `${directory}/log`))) return
+  const last = await lastOwnRecord(ports, directory, logId)
+  if (last <= knownCommitted) return
+  throw new Error(
+    `${directory} has a log of its own, up to record ${last}, that is not in the shared one: 'moraine move --to etcd' moves it`,
+  )
 }
 
 function checkpointLog(

@@ -264,6 +264,15 @@ export function sharedLogSuite(name: string, make: () => Promise<SharedLogUnderT
       expect(again.now).toMatchObject({ since: 0, lsn: 303 })
     })
 
+    it('is removed by who leads it, and by nobody else', async () => {
+      const former = await lead('former')
+      await commits(former, 'kept')
+      const next = await lead('next')
+      await expect(leadershipOf(former).end()).rejects.toThrow(Fenced)
+      await commits(next, 'kept too')
+      await leadershipOf(next).end()
+    })
+
     it('ends a reading that is given up', async () => {
       const log = await open()
       const given = new AbortController()

@@ -64,11 +64,25 @@ export class Machine {
 
   /** Starts the server; returns when it serves, has failed, or power was lost. */
   async start(): Promise<void> {
-    const { loop, random, network, observer, config, sizes } = this.#options
+    const { loop, observer, config, sizes } = this.#options
     this.server = undefined
     this.failure = undefined
     observer.log = undefined
-    const ports: Ports = {
+    Server.start(this.ports(), config(), sizes).then(
+      (server) => {
+        this.server = server
+      },
+      (failure: Error) => {
+        this.failure = failure
+      },
+    )
+    await loop.run(() => this.server !== undefined || this.failure !== undefined || this.isOff)
+  }
+
+  /** What a process on this machine has of it, until it loses power. */
+  ports(): Ports {
+    const { random, network, observer } = this.#options
+    return {
       clock: this.#clock,
       random,
       files: this.disk.mount(),
@@ -88,23 +102,15 @@ export class Machine {
           },
         }
       },
-      openSharedLog: async ({ knownCommitted }) => {
+      openSharedLog: async ({ knownCommitted, logId }) => {
         const { sharedLog } = this.#options
         if (sharedLog === undefined) throw new Error('this machine shares no log')
         if (sharedLog.committed < knownCommitted) throw new Error('the shared log has lost records')
+        if (!sharedLog.exists || (logId !== undefined && logId !== sharedLog.logId)) throw new Error('the shared log is another one')
         return new MemoryLog(sharedLog, { clock: this.#clock, schedule: (work) => this.#clock.after(this.#delayMs(), work) })
       },
       residentBytes: () => 0,
     }
-    Server.start(ports, config(), sizes).then(
-      (server) => {
-        this.server = server
-      },
-      (failure: Error) => {
-        this.failure = failure
-      },
-    )
-    await loop.run(() => this.server !== undefined || this.failure !== undefined || this.isOff)
   }
 
   /** Stops the server in order; returns when it has stopped, or power was lost. */

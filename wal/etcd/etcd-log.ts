@@ -26,6 +26,7 @@ import type { OperationReply, TxnRequest } from './kv-methods.ts'
 import { prefixEnd, range, txn } from './kv-methods.ts'
 import type { EntryHeader, EntryKind } from './log-entry.ts'
 import { checksumOf, ENTRY_HEADER_BYTES, lastLsnOf, readEntryHeader, sealEntry, signBytes } from './log-entry.ts'
+import { requireLogId } from './log-id.ts'
 import type { EpochValue } from './log-keys.ts'
 import { decodeEpoch, encodeEpoch, LogKeys } from './log-keys.ts'
 import { LogSlots } from './log-slots.ts'
@@ -122,7 +123,7 @@ export class EtcdLog implements TransactionLog, Leadership {
     const untilMs = clock.monotonicMs() + patienceMs
     const isGivenUp = (): boolean => clock.monotonicMs() > untilMs
     const keys = new LogKeys(options.prefix)
-    const logId = await logIdOf(calls, keys, options, isGivenUp)
+    const logId = await requireLogId(calls, keys, options, isGivenUp)
     const slots = await LogSlots.find(calls, keys, logId, isGivenUp)
     const { knownCommitted = 0 } = options
     if (slots.tailLsn < knownCommitted) {
@@ -240,6 +241,25 @@ export class EtcdLog implements TransactionLog, Leadership {
     // From here on it reads as others do, and may claim again.
     this.epoch = 0
     this.#released = false
+  }
+
+  async end(): Promise<void> {
+    if (this.epoch === 0 || this.#failure !== undefined) throw this.#failure ?? new LogFailed('this process does not lead')
+    this.#released = true
+    this.flush()
+    await this.#whenIdle()
+    // Most slots go a thousand at a time.
+    await this.trim(this.#tailLsn)
+    const { epoch, log, id, members } = this.#keys
+    const all = [log, members].map((prefix) => ({ kind: 'deleteRange' as const, key: prefix, end: prefixEnd(prefix) }))
+    const request: TxnRequest = {
+      compares: [{ key: epoch, target: 'modRevision', is: 'equal', revision: this.#epochRevision }],
+      success: [...all, { kind: 'deleteRange', key: id }],
+      failure: [{ kind: 'range', key: id }],
+    }
+    const { succeeded, replies } = await this.#calls.settled(txn, request, () => this.#isClosed)
+    if (!succeeded && pairOf(replies[0]) !== undefined) throw this.#fenced()
+    this.epoch = 0
   }
 
   abandon(): void {
@@ -451,30 +471,4 @@ function pairOf(reply: OperationReply | undefined): { readonly value: Buffer; re
 
 function isSame(reply: OperationReply | undefined, bytes: Buffer): boolean {
   return pairOf(reply)?.value.equals(bytes) === true
-}
-
-async function logIdOf(
-  calls: EtcdCalls,
-  keys: LogKeys,
-  { random, prefix, logId, knownCommitted = 0 }: EtcdLogOptions,
-  isGivenUp: () => boolean,
-): Promise<bigint> {
-  const bytes = Buffer.alloc(8)
-  bytes.writeBigUInt64LE(logId ?? (BigInt(random.nextUint32()) << 32n) | BigInt(random.nextUint32()))
-  const { pairs } = await calls.settled(range, { key: keys.id }, isGivenUp)
-  let found: Buffer | undefined = pairs[0]?.value
-  if (found === undefined) {
-    if (knownCommitted > 0) throw new LogCorrupt('there is no log in etcd, but this node has followed one', prefix, 0)
-    const request: TxnRequest = {
-      compares: [{ key: keys.id, target: 'createRevision', is: 'equal', revision: 0 }],
-      success: [{ kind: 'put', key: keys.id, value: bytes }],
-      failure: [{ kind: 'range', key: keys.id }],
-    }
-    const { succeeded, replies } = await calls.settled(txn, request, isGivenUp)
-    found = succeeded ? bytes : pairOf(replies[0])?.value
-  }
-  if (found === undefined || found.length !== 8) throw new LogCorrupt('the log in etcd has no id', prefix, 0)
-  const id = found.readBigUInt64LE()
-  if (logId !== undefined && logId !== id) throw new LogCorrupt('the log in etcd is not the one that this node has followed', prefix, 0)
-  return id
 }
