@@ -69,6 +69,6 @@ export function roleHost(server: RoleParts): RoleHost {
       for (const session of server.sessions.values()) session.instanceChanged()
     },
     dropUncommitted: () => server.shardSwitch.dropUncommitted(),
-    prepareToLead: (shard) => server.restoreLibraries(shard),
+    restoreLibraries: (shard) => server.restoreLibraries(shard),
   }
 }

@@ -57,8 +57,8 @@ export interface RoleHost {
   unblockClients(): void
   /** Opens the shard anew, without what was not committed. */
   dropUncommitted(): Promise<void>
-  /** Makes what a primary has beside the keyspace. */
-  prepareToLead(shard: Shard): Promise<void>
+  /** The functions are to be as they are in the data now. */
+  restoreLibraries(shard: Shard): Promise<void>
 }
 
 export class Roles {
@@ -204,6 +204,7 @@ export class Roles {
     replica.onApplied = (lsn) => host.applied(shard, lsn)
     replica.onLeader = (heard) => this.#hearOf(heard)
     replica.onSign = () => host.signed()
+    replica.onOwnChange = () => host.restoreLibraries(shard)
     replica.onFailed = (failure) => this.#cannotFollow(failure)
     replica.start()
     this.#drawPatience()
@@ -288,7 +289,7 @@ export class Roles {
     this.#timer?.cancel()
     this.#replica = undefined
     await replica.stop()
-    await this.#host.prepareToLead(shard)
+    await this.#host.restoreLibraries(shard)
     if (this.#shard === shard) this.#lead(shard)
   }
 

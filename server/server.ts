@@ -66,6 +66,8 @@ const protectedText =
 
 /** Writers wait while so much waits for the log's disk: it is gathered in buffers of at most 4 GiB. */
 const logPendingBytesMax = 1024 ** 3
+/** A log in another process takes less at a time. */
+const sharedLogPendingBytesMax = 64 * 1024 ** 2
 const logPatienceMs = 3000
 
 export class Server implements SessionHost, ObservedServer, ConfiguredParts {
@@ -383,7 +385,8 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
     }
     log.onFailed = (failure) => {
       if (failure instanceof Fenced) this.roles.demote(failure.message)
-      else if (this.roles.role === 'primary') this.#logFailed(shard, failure)
+      else if (this.roles.role === 'primary' && this.#stopping === undefined) this.#logFailed(shard, failure)
+      else shard.waiters.failed(failure)
     }
     shard.keyspace.messages.audience = this.pubsub
     this.tracking.connect(shard.mutator.interest)
@@ -392,7 +395,8 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
       if (this.logFailure === undefined || lsn <= log.committed) this.pubsub.send(messages, lsn)
     }
     this.saves.checkpoint = () => this.maintenance.checkpoint()
-    this.gate.memoryShort = () => (shard.budget.isShort && !this.maintenance.trouble.refuses) || log.pendingBytes > logPendingBytesMax
+    const pendingBytesMax = log.leadership === undefined ? logPendingBytesMax : sharedLogPendingBytesMax
+    this.gate.memoryShort = () => (shard.budget.isShort && !this.maintenance.trouble.refuses) || log.pendingBytes > pendingBytesMax
     this.maintenance.onBroken = (failure) => this.failStop.stop(failure)
     this.maintenance.onRoom = () => this.gate.retry()
     this.maintenance.onAppended = () => this.turn.schedule()
@@ -461,6 +465,14 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
     return (this.shard as Shard).budget.isExhausted && this.config.values['maxmemory-policy'] === 'noeviction'
   }
 
+  /** Waits for what was appended; where the log is another process's, no longer than its answers may take. */
+  async #lastCommit({ log, waiters }: Shard, appended: number): Promise<void> {
+    const { leadership } = log
+    const timer = leadership === undefined ? undefined : this.clock.after(this.config.values['leader-lease-ms'], () => leadership.abandon())
+    await waiters.wait(appended).catch(() => undefined)
+    timer?.cancel()
+  }
+
   async #stop(): Promise<void> {
     this.rates.stop()
     this.scripting.stop()
@@ -479,7 +491,7 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
       shard.log.flush()
       // Without a log everything counts as committed at once, and nobody is told.
       const { appended, committed } = shard.log
-      if (this.logFailure === undefined && committed < appended) await shard.waiters.wait(appended).catch(() => undefined)
+      if (this.logFailure === undefined && committed < appended) await this.#lastCommit(shard, appended)
     }
     this.stagedWork.halt()
     this.gate.close()

@@ -12,6 +12,7 @@
 import { rebuilt } from '../dump/restore-work.ts'
 import { beforeMoveFlag, treeForm } from '../keyspace/entries.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
+import { ownDatabase } from '../keyspace/keyspace.ts'
 import type { FieldSource } from './field-source.ts'
 import type { HashForm } from './hash-operations.ts'
 import type { Mutator } from './mutator.ts'
@@ -52,6 +53,8 @@ export interface MutationVisitor {
 export type BeforeEdit = (type: number, edit: number, db: number, key: Buffer, start: number, end: number, payload: RecordReader) => void
 
 export class Replay {
+  /** Whether a record was applied that changes the server's own database; set back by whoever asks. */
+  changedOwn = false
   /** What an edit changes must be resident when it is applied, as the edits before it in the record have left the collection. */
   beforeEdit: BeforeEdit | undefined
   readonly #keyspace: Keyspace
@@ -134,6 +137,7 @@ export class Replay {
     while (reader.at < reader.end) {
       const operation = reader.byte()
       const db = reader.byte()
+      if (db === ownDatabase) this.changedOwn = true
       this.#targetDbs[count] = -1
       if (operation === flushOp) {
         const { flushedLsn } = keyspace.databases[db]

@@ -2,6 +2,7 @@
 import { memoryFigures, valuePlaces } from '../figures.ts'
 import type { ObservedServer } from '../server-view.ts'
 import type { Shard } from '../shard/shard.ts'
+import { newestLsn } from '../shard/shard.ts'
 import type { CommandFigures } from './command-metrics.ts'
 import { registerCommandMetrics } from './command-metrics.ts'
 import type { Metrics } from './metrics.ts'
@@ -129,6 +130,14 @@ function registerLog(metrics: Metrics, server: ObservedServer, ofShard: OfShard)
     moraine_log_records_total: ofShard(({ log }) => log.stats().records),
     moraine_log_groups_total: ofShard(({ log }) => log.stats().groups),
     moraine_log_written_bytes_total: ofShard(({ log }) => log.stats().writtenBytes),
+    moraine_log_epoch: ofShard(({ log }) => log.leadership?.leader?.epoch ?? 0),
+    moraine_replication_is_primary: () => (server.roles.role === 'primary' && server.shard !== undefined ? 1 : 0),
+    moraine_replication_role_changes_total: () => server.roles.changes,
+    moraine_replication_applied_lsn: ofShard(newestLsn),
+    moraine_replication_lag_records: ofShard((shard) => Math.max(0, shard.log.committed - newestLsn(shard))),
+    moraine_replication_silent_seconds: () =>
+      server.roles.heardMs === undefined ? 0 : (server.clock.monotonicMs() - server.roles.heardMs) / 1000,
+    moraine_replication_peers: () => server.peers.all.length,
     moraine_log_failed: () => (server.logFailure === undefined ? 0 : 1),
     moraine_checkpoint_lsn: ofShard(({ checkpointer }) => checkpointer?.lastLsn ?? 0),
     moraine_checkpoints_total: () => server.maintenance.checkpoints,

@@ -125,6 +125,21 @@ export class LogReplay {
     if (this.checksum !== undefined) this.checksum = new HistoryChecksum(lsn, checksum)
   }
 
+  /** Reads together what is cold of that which these records change in part, as far as can be told before any of them is applied. */
+  readAhead(records: readonly LogRecord[]): Promise<void> | undefined {
+    if (!this.#tier.hasCold) return undefined
+    for (const { payload } of records) this.#wants.visit(payload, this.#cold)
+    const cold = this.#cold.take()
+    return cold === undefined ? undefined : this.#fetch(cold)
+  }
+
+  /** Whether a record was applied, since this was asked last, that changes what the server keeps for itself: its functions. */
+  takeOwnChange(): boolean {
+    const changed = this.#replay.changedOwn
+    this.#replay.changedOwn = false
+    return changed
+  }
+
   /** Applies the next record: at once, or when what is cold of that which it changes in part has been read. */
   apply(record: LogRecord): Promise<void> | undefined {
     const cold = this.#coldOf(record.payload)
@@ -136,22 +151,26 @@ export class LogReplay {
   async #applyCold(record: LogRecord, first: ColdSet): Promise<void> {
     // What has come may tell what else is wanted.
     for (let cold: ColdSet | undefined = first; cold !== undefined; cold = this.#coldOf(record.payload)) {
-      await this.#tier.fetch(cold)
-      this.#tier.admit(cold)
+      await this.#fetch(cold)
     }
     this.#applyNow(record)
+  }
+
+  async #fetch(cold: ColdSet): Promise<void> {
+    await this.#tier.fetch(cold)
+    this.#tier.admit(cold)
   }
 
   #applyNow({ lsn, payload }: LogRecord): void {
     const mutator = this.#mutator
     const { recording } = mutator
-    this.checksum?.add(payload)
     mutator.recording = false
     this.#replay.apply(lsn, payload)
     mutator.recording = recording
     this.#tier.settle()
     this.applied = lsn
     this.bytes += payload.length
+    this.checksum?.add(payload)
   }
 
   #coldOf(payload: Buffer): ColdSet | undefined {

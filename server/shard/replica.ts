@@ -9,6 +9,9 @@ import type { LogBatch } from '../../wal/transaction-log.ts'
 import { ReplaySlices } from './recovery.ts'
 import type { Shard } from './shard.ts'
 
+/** Records whose cold values are read together. */
+const readAheadRecords = 64
+
 export class Replica {
   /** Monotonic time at which the log was last heard to have a leader that lives; before, when the reading began. */
   heardMs: number
@@ -17,6 +20,8 @@ export class Replica {
   onApplied: (lsn: number) => void = () => undefined
   /** Set by the owner. Called when the leader has given a sign of life, after what came before it was applied. */
   onSign: () => void = () => undefined
+  /** Set by the owner. Called when what the server keeps for itself has changed. */
+  onOwnChange: () => Promise<void> = () => Promise.resolve()
   /** Set by the owner. Called when another one leads than before. */
   onLeader: (leader: Leader) => void = () => undefined
   /** Set by the owner. Called when it can follow no longer: the log was trimmed before it, a record is not readable. */
@@ -50,7 +55,8 @@ export class Replica {
     for await (const batch of log.read(replay.applied, this.#stopping.signal)) {
       this.#hear(batch)
       replay.hear(batch)
-      for (const record of batch.records) {
+      for (const [i, record] of batch.records.entries()) {
+        if (i % readAheadRecords === 0) await replay.readAhead(batch.records.slice(i, i + readAheadRecords))
         await this.#betweenRequests()
         const waiting = replay.apply(record)
         if (waiting !== undefined) await waiting
@@ -58,6 +64,7 @@ export class Replica {
         if (this.#stopping.signal.aborted) return
         if (slices.isOver(record.lsn)) await slices.next()
       }
+      if (replay.takeOwnChange()) await this.onOwnChange()
       if (batch.records.length === 0) this.onSign()
     }
   }

@@ -214,9 +214,13 @@ describe('clients of a node whose part changes', () => {
     const library = "#!lua name=l\nredis.register_function{function_name='f', callback=function() return 42 end, flags={'no-writes'}}"
     expect(await client.ask('FUNCTION', 'LOAD', library)).toBe('$1\r\nl\r\n')
     await scene.caughtUp()
+    for (const replica of scene.replicas) expect(await (await scene.client(replica)).ask('FCALL_RO', 'f', '0')).toBe(':42\r\n')
+    expect(await client.ask('FUNCTION', 'LOAD', 'REPLACE', library.replace('42', '43'))).toBe('$1\r\nl\r\n')
+    await scene.caughtUp()
+    for (const replica of scene.replicas) expect(await (await scene.client(replica)).ask('FCALL_RO', 'f', '0')).toBe(':43\r\n')
     former.crash()
     const next = await scene.primary()
-    expect(await (await scene.client(next)).ask('FCALL', 'f', '0')).toBe(':42\r\n')
+    expect(await (await scene.client(next)).ask('FCALL', 'f', '0')).toBe(':43\r\n')
   })
 })
 
