@@ -1,27 +1,20 @@
-/** The program: imports or exports, if that is what it is called for; else reads the configuration, gives the server the real ports, starts it, and stops it in reverse on a signal. */
+/** The program: does one of its tools' work, if that is what it is called for; else reads the configuration, gives the server the real ports, starts it, and stops it in reverse on a signal. */
 import { lockDirectory } from '../storage/directory-lock.ts'
-import { LevelColdStore } from '../storage/level-cold-store.ts'
-import { wipeLevelDirectory } from '../storage/level-directory.ts'
 import { NodeFileSystem } from '../storage/node-file-system.ts'
 import { Config } from './config/config.ts'
 import { textInstead } from './config/help.ts'
 import { ConfigError, loadConfig } from './config/load.ts'
 import type { Values } from './config/settings.ts'
+import { isDataTool } from './data-tool-names.ts'
 import { failStopExitCode, stopMsMax } from './fail-stop.ts'
 import { inlineMore } from './inlining.ts'
-import type { Log } from './logging.ts'
 import { createLog } from './logging.ts'
 import { startMetricsEndpoint } from './metrics/endpoint.ts'
 import { Metrics } from './metrics/metrics.ts'
 import { registerProcessMetrics, watchEventLoopDelay } from './metrics/process-metrics.ts'
 import { registerServerMetrics } from './metrics/server-metrics.ts'
-import { TcpNetwork } from './network/tcp-network.ts'
-import type { Ports } from './ports.ts'
-import { progressTo } from './progress.ts'
-import { realClock } from './real-clock.ts'
-import { SystemRandom } from './real-random.ts'
+import { realPorts } from './real-ports.ts'
 import { Server } from './server.ts'
-import { openSharedLog } from './shared-log.ts'
 import { moraineVersion } from './version.ts'
 import { boundYoungGeneration } from './young-generation.ts'
 
@@ -31,6 +24,10 @@ async function main(): Promise<void> {
   if (argv[0] === 'import' || argv[0] === 'export') {
     const { migrate } = await import('./tools/rdb/migration.ts')
     process.exit(await migrate(argv[0], argv.slice(1)))
+  }
+  if (isDataTool(argv[0])) {
+    const { runDataTool } = await import('./tools/backups/data-tools.ts')
+    process.exit(await runDataTool(argv[0], argv.slice(1)))
   }
   const text = textInstead(argv, version)
   if (text !== undefined) {
@@ -43,20 +40,9 @@ async function main(): Promise<void> {
   const config = new Config(values, path)
   const terminal = process.stdout.isTTY === true && values.logfile === ''
   const log = createLog({ level: values.loglevel, file: values.logfile, terminal })
-  const files = new NodeFileSystem()
-  await files.makeDirectory(values.dir)
+  await new NodeFileSystem().makeDirectory(values.dir)
   const lock = await lockDirectory(values.dir)
-  const ports: Ports = {
-    clock: realClock,
-    random: new SystemRandom(),
-    files,
-    network: new TcpNetwork(),
-    log,
-    progress: progressTo({ clock: realClock, log, terminal: terminal ? process.stdout : undefined }),
-    openColdStore: (directory, fresh) => openColdStore(directory, fresh, values, log),
-    openSharedLog: (known) => openSharedLog(values, realClock, ports.random, known),
-    residentBytes: () => process.memoryUsage.rss(),
-  }
+  const ports = realPorts(values, log, terminal ? process.stdout : undefined)
   log.info(`Moraine ${version} starting`, { node: process.version, dir: values.dir })
   let server: Server | undefined
   const metrics =
@@ -109,21 +95,6 @@ async function startMetrics(
     delay.stop()
   }
   return { metrics, stop }
-}
-
-async function openColdStore(directory: string, fresh: boolean, values: Values, log: Log): Promise<LevelColdStore> {
-  if (fresh) await wipeLevelDirectory(directory)
-  const limit = Number(values.maxmemory)
-  const share = limit === 0 ? Number.POSITIVE_INFINITY : limit / 32
-  const writeBufferBytes = Math.max(2 ** 20, Math.min(Number(values['tier-write-buffer']), share))
-  return LevelColdStore.open(directory, {
-    clock: realClock,
-    writeBufferBytes,
-    cacheBytes: Number(values['tier-cache']),
-    readsInFlight: values['tier-reads-in-flight'],
-    onReopened: (error, restored) =>
-      log.error('The cold store failed and was opened again; nothing is lost', { error, restoredValues: restored }),
-  })
 }
 
 function refuseToStart(failure: Error): void {

@@ -1,3 +1,10 @@
+/** Whether there is a shared log where the settings say, and how one is made that goes on where a node's own log has ended. */
+export interface SharedLogs {
+  exists(): Promise<boolean>
+  /** Its next record has the LSN `after` + 1. Makes one with the same id anew that nobody has claimed; rejects with `LogExists` when there is any other. */
+  create(logId: bigint, after: number): Promise<void>
+}
+
 /** All that a server needs of the outside world; `main.ts` gives the real ones, the simulator its own. */
 import type { Random } from '../engine/random.ts'
 import type { Clock } from '../storage/clock.ts'

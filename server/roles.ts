@@ -11,6 +11,7 @@ import { RecordUnreadable } from '../engine/mutation/record-unreadable.ts'
 import type { Random } from '../engine/random.ts'
 import type { Clock, Timer } from '../storage/clock.ts'
 import type { Leader } from '../wal/leadership.ts'
+import { HistoryDiffers } from '../wal/running-checksum.ts'
 import { LogTrimmed, TailMoved } from '../wal/transaction-log.ts'
 import type { Config } from './config/config.ts'
 import type { Log } from './logging.ts'
@@ -25,6 +26,14 @@ import { moraineVersion } from './version.ts'
 const readOnly = "READONLY You can't write against a read only replica."
 const pollsPerLease = 10
 const reopenAfterMs = 1000
+
+/** What a person can do about a replica that cannot follow. */
+function adviceFor(failure: Error): string {
+  if (failure instanceof RecordUnreadable) return 'The primary writes what this version cannot read: upgrade this node.'
+  if (failure instanceof HistoryDiffers)
+    return 'Find out which of them is right; a node with an empty directory starts from a copy of another one.'
+  return ''
+}
 
 export type Role = 'primary' | 'replica'
 
@@ -201,13 +210,14 @@ export class Roles {
     const leadership = shard?.log.leadership
     if (shard === undefined || leadership === undefined || this.role !== 'primary') throw new Error('this node leads no shared log')
     const { leader } = leadership
+    const checksum = leadership.noteChecksum()
     // No answer may leave any more that others could contradict.
     await leadership.release(Buffer.from(successor))
     if (this.#shard !== shard) return
     this.#lease?.stop()
     this.#lease = undefined
     this.changes++
-    shard.replay.applied = shard.log.committed
+    shard.replay.continueFrom(shard.log.committed, checksum())
     this.#failedToLead = true
     this.#host.unblockClients()
     this.#host.log.info('This node has handed over the lead', { successor })
@@ -247,7 +257,7 @@ export class Roles {
       this.#openAnew()
       return
     }
-    const text = failure instanceof RecordUnreadable ? 'The primary writes what this version cannot read: upgrade this node.' : ''
+    const text = adviceFor(failure)
     log.error(`This replica can follow no longer: it shows what it has, and will not lead. ${text}`.trimEnd(), {
       error: failure,
       version: moraineVersion,
@@ -304,7 +314,7 @@ export class Roles {
     const { config, announced, nodeId, log, clock } = this.#host
     const claim: Claim = { node: nodeId, ...announced, leaseMs: config.values['leader-lease-ms'], version: moraineVersion }
     try {
-      await shard.log.leadership?.claim(shard.replay.applied, encodeClaim(claim))
+      await shard.log.leadership?.claim(shard.replay.applied, encodeClaim(claim), shard.replay.checksum?.now)
     } catch (failure) {
       // Whoever has moved the tail is alive.
       replica.heardMs = clock.monotonicMs()

@@ -9,13 +9,17 @@ import { crc32 } from 'node:zlib'
 import type { CatalogEntry } from './catalog-entry.ts'
 import type { FileSystem } from './file-system.ts'
 
-export const CATALOG_VERSION = 2
+export const CATALOG_VERSION = 3
+/** The oldest that can still be read: it has no running checksums. It is not written on: the next checkpoint begins a new catalog. */
+export const CATALOG_VERSION_MIN = 2
 export const FILE_HEADER_BYTES = 24
 export const BLOCK_HEADER_BYTES = 28
 /** A block is no longer than this, headers included, unless a single record is. */
 export const BLOCK_BYTES_MAX = 256 * 1024
-export const MARKER_BYTES = 39
 export const U48_LIMIT = 2 ** 48
+export const MARKER_BYTES = 49
+/** Of a marker of version 2. */
+export const PLAIN_MARKER_BYTES = 39
 
 export const RECORD_ENTRY = 1
 export const RECORD_TOMBSTONE = 2
@@ -23,7 +27,10 @@ export const RECORD_COLLECTION = 3
 export const RECORD_LEAF = 4
 export const RECORD_DATABASES = 5
 export const RECORD_FREED = 6
-export const RECORD_MARKER = 7
+export const RECORD_PLAIN_MARKER = 7
+export const RECORD_MARKER = 8
+/** In the place of a running checksum's beginning: there is none. */
+export const NO_CHECKSUM = U48_LIMIT - 1
 /** Set in an entry's kind byte: an expiry follows; the value's bytes follow instead of its id. */
 export const ENTRY_EXPIRES = 0x10
 export const ENTRY_INLINE = 0x20
@@ -72,10 +79,20 @@ export interface CatalogMarker {
   readonly wallMs: number
   /** Eight bytes that name the log whose LSNs these are. */
   readonly logId: Buffer
+  /** The running checksum of the log's records up to `checkpointLsn`; undefined when it is not known. */
+  readonly checksum: CatalogChecksum | undefined
+}
+
+export interface CatalogChecksum {
+  /** It covers the records above this LSN. */
+  readonly since: number
+  readonly value: number
 }
 
 /** Where a catalog ends, for going on with it. */
 export interface CatalogPosition {
+  /** Of the format. */
+  readonly version: number
   readonly generation: number
   /** Offset of the next block. */
   readonly offset: number

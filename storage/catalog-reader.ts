@@ -16,6 +16,7 @@ import {
   BLOCK_HEADER_BYTES,
   BLOCK_MAGIC_BYTES,
   CATALOG_VERSION,
+  CATALOG_VERSION_MIN,
   CatalogCorrupt,
   CatalogVersionUnsupported,
   catalogGenerations,
@@ -144,8 +145,8 @@ async function findExtent(file: File, path: string, generation: number): Promise
   const size = await file.size()
   const seed = generationSeed(generation)
   const version = fileHeaderVersion(await readAt(file, 0, FILE_HEADER_BYTES), generation)
-  if (version !== 0 && version !== CATALOG_VERSION) {
-    throw new CatalogVersionUnsupported(`${path} has format ${version}, this program reads ${CATALOG_VERSION}`)
+  if (version !== 0 && (version < CATALOG_VERSION_MIN || version > CATALOG_VERSION)) {
+    throw new CatalogVersionUnsupported(`${path} has format ${version}, this program reads ${CATALOG_VERSION_MIN} to ${CATALOG_VERSION}`)
   }
   const offsets: number[] = []
   const markers: MarkerCandidate[] = []
@@ -154,10 +155,10 @@ async function findExtent(file: File, path: string, generation: number): Promise
     throw new CatalogCorrupt(damagedAt === 0 ? 'damaged file header' : 'damaged block header', path, damagedAt)
   }
   for (let candidate = markers.pop(); candidate !== undefined; candidate = markers.pop()) {
-    const marker = await markerOf(file, candidate)
+    const marker = await markerOf(file, candidate, version)
     if (marker === undefined) continue
     const offset = candidate.offset + BLOCK_HEADER_BYTES + candidate.header.payloadBytes
-    const end = { generation, offset, sequence: candidate.header.sequence + 1, records: candidate.records }
+    const end = { version, generation, offset, sequence: candidate.header.sequence + 1, records: candidate.records }
     return { marker, end, pieces: piecesOf(offsets.slice(0, candidate.header.sequence), offset) }
   }
   return undefined
@@ -186,10 +187,10 @@ async function walkHeaders(file: File, size: number, seed: number, offsets: numb
   return at
 }
 
-async function markerOf(file: File, candidate: MarkerCandidate): Promise<CatalogMarker | undefined> {
+async function markerOf(file: File, candidate: MarkerCandidate, version: number): Promise<CatalogMarker | undefined> {
   const { payloadBytes, payloadCrc } = candidate.header
   const payload = await readAt(file, candidate.offset + BLOCK_HEADER_BYTES, payloadBytes)
-  return payload.length === payloadBytes && crc32(payload) === payloadCrc ? readMarker(payload) : undefined
+  return payload.length === payloadBytes && crc32(payload) === payloadCrc ? readMarker(payload, version) : undefined
 }
 
 /** Whether a whole block with a marker, numbered `sequence` or later, stands anywhere in `[from, size)`. */
@@ -199,7 +200,10 @@ async function hasMarkerBehind(file: File, from: number, size: number, seed: num
     for (let at = window.indexOf(BLOCK_MAGIC_BYTES); at >= 0; at = window.indexOf(BLOCK_MAGIC_BYTES, at + 1)) {
       const header = readBlockHeader(window, at, seed)
       if (header === undefined || !header.hasMarker || header.sequence < sequence) continue
-      if ((await markerOf(file, { offset: windowAt + at, header, records: 0 })) !== undefined) return true
+      const candidate = { offset: windowAt + at, header, records: 0 }
+      for (let version = CATALOG_VERSION_MIN; version <= CATALOG_VERSION; version++) {
+        if ((await markerOf(file, candidate, version)) !== undefined) return true
+      }
     }
   }
   return false

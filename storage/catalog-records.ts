@@ -5,16 +5,20 @@
 import { CatalogEntry } from './catalog-entry.ts'
 import type { CatalogMarker, CatalogVisitor } from './catalog-format.ts'
 import {
+  CATALOG_VERSION_MIN,
   ENTRY_EXPIRES,
   ENTRY_FIELDS_EXPIRE,
   ENTRY_INLINE,
   MARKER_BYTES,
+  NO_CHECKSUM,
+  PLAIN_MARKER_BYTES,
   RECORD_COLLECTION,
   RECORD_DATABASES,
   RECORD_ENTRY,
   RECORD_FREED,
   RECORD_LEAF,
   RECORD_MARKER,
+  RECORD_PLAIN_MARKER,
   RECORD_TOMBSTONE,
 } from './catalog-format.ts'
 
@@ -72,6 +76,9 @@ function visitAll(bytes: Buffer, start: number, end: number, visitor: CatalogVis
       case RECORD_MARKER:
         cursor = at + MARKER_BYTES
         break
+      case RECORD_PLAIN_MARKER:
+        cursor = at + PLAIN_MARKER_BYTES
+        break
       default:
         return at
     }
@@ -80,10 +87,12 @@ function visitAll(bytes: Buffer, start: number, end: number, visitor: CatalogVis
   return end
 }
 
-/** The marker that ends a payload, or undefined if it does not end in one. */
-export function readMarker(payload: Buffer): CatalogMarker | undefined {
-  const at = payload.length - MARKER_BYTES
-  if (at < 0 || payload[at] !== RECORD_MARKER) return undefined
+/** The marker that ends a payload of a file of this version, or undefined if it does not end in one. */
+export function readMarker(payload: Buffer, version: number): CatalogMarker | undefined {
+  const isPlain = version === CATALOG_VERSION_MIN
+  const at = payload.length - (isPlain ? PLAIN_MARKER_BYTES : MARKER_BYTES)
+  if (at < 0 || payload[at] !== (isPlain ? RECORD_PLAIN_MARKER : RECORD_MARKER)) return undefined
+  const since = isPlain ? NO_CHECKSUM : payload.readUIntLE(at + 39, 6)
   return {
     checkpointLsn: payload.readUIntLE(at + 1, 6),
     nextValueId: payload.readUIntLE(at + 7, 6),
@@ -91,6 +100,7 @@ export function readMarker(payload: Buffer): CatalogMarker | undefined {
     entryCount: payload.readUIntLE(at + 19, 6),
     wallMs: payload.readUIntLE(at + 25, 6),
     logId: Buffer.from(payload.subarray(at + 31, at + 39)),
+    checksum: since === NO_CHECKSUM ? undefined : { since, value: payload.readUInt32LE(at + 45) },
   }
 }
 

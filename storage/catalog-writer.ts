@@ -13,10 +13,11 @@
  */
 
 import type { CatalogEntry } from './catalog-entry.ts'
-import type { CatalogPosition, CatalogVisitor } from './catalog-format.ts'
+import type { CatalogChecksum, CatalogPosition, CatalogVisitor } from './catalog-format.ts'
 import {
   BLOCK_BYTES_MAX,
   BLOCK_HEADER_BYTES,
+  CATALOG_VERSION,
   catalogGenerations,
   catalogPath,
   ENTRY_EXPIRES,
@@ -26,6 +27,7 @@ import {
   fileHeader,
   generationSeed,
   MARKER_BYTES,
+  NO_CHECKSUM,
   RECORD_COLLECTION,
   RECORD_DATABASES,
   RECORD_ENTRY,
@@ -51,6 +53,8 @@ interface FinishedBlock {
 
 export class CatalogWriter implements CatalogVisitor {
   readonly generation: number
+  /** Whether its format is the present one; markers cannot be written into another. */
+  readonly isCurrent: boolean
   readonly #file: File
   readonly #seed: number
   #block: Buffer = Buffer.allocUnsafe(BLOCK_BYTES_MAX)
@@ -73,6 +77,7 @@ export class CatalogWriter implements CatalogVisitor {
   private constructor(file: File, position: CatalogPosition) {
     this.#file = file
     this.generation = position.generation
+    this.isCurrent = position.version === CATALOG_VERSION
     this.#seed = generationSeed(position.generation)
     this.#offset = position.offset
     this.#sequence = position.sequence
@@ -86,7 +91,7 @@ export class CatalogWriter implements CatalogVisitor {
     await file.write(fileHeader(generation), 0)
     await file.sync()
     await files.syncDirectory(directory)
-    return new CatalogWriter(file, { generation, offset: FILE_HEADER_BYTES, sequence: 1, records: 0 })
+    return new CatalogWriter(file, { version: CATALOG_VERSION, generation, offset: FILE_HEADER_BYTES, sequence: 1, records: 0 })
   }
 
   /** Goes on where a reader found the last marker; whatever stands behind it is cut off. */
@@ -197,8 +202,10 @@ export class CatalogWriter implements CatalogVisitor {
     entryCount: number,
     wallMs: number,
     logId: Uint8Array,
+    checksum?: CatalogChecksum,
   ): Promise<void> {
     if (logId.length !== 8) throw new RangeError('marker: a log id has eight bytes')
+    if (!this.isCurrent) throw new Error('marker: the catalog is of an earlier format')
     this.#begin(MARKER_BYTES)
     this.#u8(RECORD_MARKER)
     this.#u48(checkpointLsn)
@@ -208,6 +215,8 @@ export class CatalogWriter implements CatalogVisitor {
     this.#u48(wallMs)
     this.#block.set(logId, this.#at)
     this.#at += 8
+    this.#u48(checksum?.since ?? NO_CHECKSUM)
+    this.#at = this.#block.writeUInt32LE(checksum?.value ?? 0, this.#at)
     const sequence = this.#sequence
     this.#seal(true)
     return this.#inTurn(async () => {

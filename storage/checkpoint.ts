@@ -7,6 +7,7 @@
  * trimmed · values that the marker no longer refers to deleted. A crash between any two loses nothing.
  */
 import type { Keyspace } from '../engine/keyspace/keyspace.ts'
+import type { CatalogChecksum } from './catalog-format.ts'
 import { CatalogWriter, removeOlderCatalogs } from './catalog-writer.ts'
 import type { Clock } from './clock.ts'
 import type { ColdStore } from './cold-store.ts'
@@ -29,6 +30,8 @@ export interface CheckpointLog {
   readonly appended: number
   readonly id: Uint8Array
   committed(lsn: number): Promise<void>
+  /** The running checksum of the records up to `appended`, told once they are committed; undefined when it is not known. */
+  noteChecksum(): () => CatalogChecksum | undefined
   /** Makes what is committed durable, should the sync policy not have. */
   sync(): Promise<void>
   trim(upTo: number): Promise<void>
@@ -117,6 +120,7 @@ export class Checkpointer {
       await wholeRecords(this.#keyspace, this.#clock)
       // From here to the first await is the moment that the checkpoint is of.
       const lsn = this.#log.appended
+      const checksum = this.#log.noteChecksum()
       this.#writeOut.recordDeletions()
       this.#tier.beginCheckpoint(lsn)
       this.#hasTwoEpochs = true
@@ -134,7 +138,7 @@ export class Checkpointer {
       this.#throwIfGivenUp()
       const wallMs = this.#clock.wallMs()
       const { nextCollectionId, size } = this.#keyspace
-      await this.#catalog.marker(lsn, this.#writeOut.nextValueId, nextCollectionId, size, wallMs, this.#log.id)
+      await this.#catalog.marker(lsn, this.#writeOut.nextValueId, nextCollectionId, size, wallMs, this.#log.id, checksum())
       this.#hasTwoEpochs = false
       this.#tier.endCheckpoint()
       this.#toDelete.take(freed)
@@ -202,8 +206,8 @@ export class Checkpointer {
 
   /** Whether the present catalog is of no more use, or holds too much that is no longer so. */
   #mustRenew(): boolean {
-    const { records, isBroken } = this.#catalog
-    if (isBroken || this.#isIncomplete) return true
+    const { records, isBroken, isCurrent } = this.#catalog
+    if (isBroken || !isCurrent || this.#isIncomplete) return true
     return records >= this.#sizes.catalogRecordsMin && records >= this.#keyspace.size * recordsPerEntryMax
   }
 

@@ -19,6 +19,7 @@ const worldly: Readonly<Record<string, readonly string[]>> = {
   'server/info/server-sections.ts': ['process'],
   'server/metrics/process-metrics.ts': ['process'],
   'server/network/tcp-network.ts': ['process'],
+  'server/real-ports.ts': ['process'],
   'server/real-clock.ts': ['Date', 'performance', 'setImmediate', 'setTimeout'],
   'server/young-generation.ts': ['setInterval'],
   'storage/directory-lock.ts': ['process'],

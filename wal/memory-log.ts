@@ -10,6 +10,8 @@ import type { Random } from '../engine/random.ts'
 import type { Clock } from '../storage/clock.ts'
 import type { Leader, Leadership } from './leadership.ts'
 import type { Members } from './members.ts'
+import type { RunningChecksum } from './running-checksum.ts'
+import { checksumFrom, HistoryChecksum } from './running-checksum.ts'
 import { TailWaiters } from './tail-waiters.ts'
 import type { LogBatch, LogRecord, LogStats, SyncPolicy, TransactionLog } from './transaction-log.ts'
 import { Fenced, LogFailed, LogTrimmed, TailMoved } from './transaction-log.ts'
@@ -19,6 +21,9 @@ const BATCH_RECORDS = 1000
 
 /** What survives a restart, and what several processes share. */
 export class MemoryLogDisk {
+  /** Whether there is a log at all. */
+  exists = true
+  logId = 1n
   /** LSN of `records[0]`. */
   first = 1
   /** Written records; those at the end may not be committed. */
@@ -26,6 +31,8 @@ export class MemoryLogDisk {
   committed = 0
   /** Who has claimed the log last. */
   leader: Leader | undefined
+  /** The running checksum that a leader has told last. */
+  checksum: RunningChecksum | undefined
   /** Signs of life of the leaders, claims among them. */
   signs = 0
   /** What the processes tell of themselves. */
@@ -37,6 +44,17 @@ export class MemoryLogDisk {
   /** Of the newest written record. */
   get written(): number {
     return this.first + this.records.length - 1
+  }
+
+  /** Makes a log in the place of this one, that goes on behind the record `after`. */
+  begin(logId: bigint, after: number): void {
+    this.exists = true
+    this.logId = logId
+    this.first = after + 1
+    this.records.length = 0
+    this.committed = after
+    this.leader = undefined
+    this.checksum = undefined
   }
 
   /** Loses a suffix, of a length that chance picks, of what was not committed. What is there afterwards is there for good. */
@@ -57,7 +75,7 @@ export interface MemoryLogOptions {
 export class MemoryLog implements TransactionLog, Leadership, Members {
   onCommitted: (committed: number) => void = () => undefined
   onFailed: (failure: LogFailed) => void = () => undefined
-  readonly logId = 1n
+  readonly logId: bigint
   readonly leadership = this
   readonly members = this
   readonly recordBytesMax = Number.POSITIVE_INFINITY
@@ -72,6 +90,7 @@ export class MemoryLog implements TransactionLog, Leadership, Members {
   /** As this process knows them while it leads. */
   #appended = 0
   #committed = 0
+  #checksum = new HistoryChecksum(0, checksumFrom(0))
   #pendingBytes = 0
   #flying = false
   /** Of the leaders' signs those that were read here, or were there when the log was opened. */
@@ -93,6 +112,7 @@ export class MemoryLog implements TransactionLog, Leadership, Members {
 
   constructor(disk: MemoryLogDisk, options: MemoryLogOptions) {
     this.#disk = disk
+    this.logId = disk.logId
     this.#crashes = disk.crashes
     this.#seenSigns = disk.signs
     this.#clock = options.clock
@@ -102,7 +122,7 @@ export class MemoryLog implements TransactionLog, Leadership, Members {
   /** Opens the log and claims it at once. */
   static lead(disk: MemoryLogDisk, options: MemoryLogOptions): MemoryLog {
     const log = new MemoryLog(disk, options)
-    log.#lead(disk.committed, Buffer.alloc(0), options.clock.monotonicMs())
+    log.#lead(disk.committed, Buffer.alloc(0), options.clock.monotonicMs(), undefined)
     return log
   }
 
@@ -130,7 +150,7 @@ export class MemoryLog implements TransactionLog, Leadership, Members {
     return this.#pendingBytes
   }
 
-  claim(after: number, claim: Buffer): Promise<void> {
+  claim(after: number, claim: Buffer, checksum?: RunningChecksum): Promise<void> {
     const setOutMs = this.#clock.monotonicMs()
     return new Promise((resolve, reject) => {
       this.#schedule(() => {
@@ -138,19 +158,20 @@ export class MemoryLog implements TransactionLog, Leadership, Members {
         if (this.#failure || this.#closed || this.#isDead) return reject(this.#failure ?? new LogFailed('the log is closed'))
         if (disk.signs !== this.#seenSigns) return reject(new TailMoved('there was a sign of a leader that was not read'))
         if (disk.committed !== after) return reject(new TailMoved(`the log ends with record ${disk.committed}, not ${after}`))
-        this.#lead(after, claim, setOutMs)
+        this.#lead(after, claim, setOutMs, checksum)
         resolve()
       })
     })
   }
 
-  #lead(after: number, claim: Buffer, setOutMs: number): void {
+  #lead(after: number, claim: Buffer, setOutMs: number, checksum: RunningChecksum | undefined): void {
     const disk = this.#disk
     // What a former leader has written and not committed goes.
     disk.records.length -= disk.written - after
     this.epoch = (disk.leader?.epoch ?? 0) + 1
     this.#appended = after
     this.#committed = after
+    this.#checksum = new HistoryChecksum(after, checksum ?? checksumFrom(after))
     this.renewedMs = setOutMs
     disk.leader = { epoch: this.epoch, claim, released: undefined }
     disk.signs += 1
@@ -162,18 +183,25 @@ export class MemoryLog implements TransactionLog, Leadership, Members {
     if (this.#renewing || this.epoch === 0 || this.#released || this.#failure || this.#closed) return
     this.#renewing = true
     const setOutMs = this.#clock.monotonicMs()
+    const checksum = this.#flying || this.#forming.length > 0 ? undefined : this.#checksum.now
     this.#schedule(() => {
       this.#renewing = false
       if (this.#isDead || this.#failure || this.#held) return
       if (this.#isFenced) this.#fail(this.#fenced())
-      else this.#renewed(setOutMs)
+      else this.#renewed(setOutMs, checksum)
     })
   }
 
-  #renewed(setOutMs: number): void {
+  #renewed(setOutMs: number, checksum: RunningChecksum | undefined): void {
+    this.#disk.checksum = checksum ?? this.#disk.checksum
     this.renewedMs = Math.max(this.renewedMs, setOutMs)
     this.#disk.signs += 1
     this.#disk.tail.wake()
+  }
+
+  noteChecksum(): () => RunningChecksum | undefined {
+    const { now } = this.#checksum
+    return () => now
   }
 
   async release(successor: Buffer): Promise<void> {
@@ -190,6 +218,15 @@ export class MemoryLog implements TransactionLog, Leadership, Members {
     this.#released = false
     this.#disk.signs += 1
     this.#disk.tail.wake()
+  }
+
+  async end(): Promise<void> {
+    await new Promise<void>((resolve) => this.#schedule(resolve))
+    if (this.epoch === 0 || this.#failure || this.#isFenced) throw this.#failure ?? this.#fenced()
+    this.epoch = 0
+    this.#disk.begin(0n, 0)
+    this.#disk.exists = false
+    this.#disk.members.clear()
   }
 
   abandon(): void {
@@ -220,6 +257,7 @@ export class MemoryLog implements TransactionLog, Leadership, Members {
     if (this.epoch === 0 || this.#released) throw new LogFailed('the log is not led from here')
     const record = wholeRecord(payload, start, end, references)
     this.#forming.push(record)
+    this.#checksum.add(record)
     this.#pendingBytes += record.length
     this.#appended += 1
     return this.#appended
@@ -234,10 +272,11 @@ export class MemoryLog implements TransactionLog, Leadership, Members {
     this.#flying = true
     const upTo = this.#appended
     const bytes = this.#pendingBytes
+    const checksum = this.#checksum.now
     const startMs = this.#clock.monotonicMs()
     this.#disk.records.push(...this.#forming.splice(0))
     this.#schedule(() => {
-      const complete = (): void => this.#complete(upTo, bytes, startMs)
+      const complete = (): void => this.#complete(upTo, bytes, startMs, checksum)
       if (this.#held) this.#release = complete
       else complete()
     })
@@ -272,11 +311,11 @@ export class MemoryLog implements TransactionLog, Leadership, Members {
         for (; lsn <= disk.committed && records.length < BATCH_RECORDS; lsn += 1) {
           records.push({ lsn, payload: disk.records[lsn - disk.first]! })
         }
-        yield { records, leader: disk.leader }
+        yield { records, leader: disk.leader, checksum: disk.checksum }
       } else if (disk.signs > signs && signs >= 0) {
         signs = disk.signs
         this.#seenSigns = signs
-        yield { records: [], leader: disk.leader }
+        yield { records: [], leader: disk.leader, checksum: disk.checksum }
       } else {
         signs = disk.signs
         this.#seenSigns = Math.max(this.#seenSigns, signs)
@@ -333,7 +372,7 @@ export class MemoryLog implements TransactionLog, Leadership, Members {
     return new Fenced(`another process has claimed the log, in epoch ${this.#disk.leader?.epoch}`)
   }
 
-  #complete(upTo: number, bytes: number, startMs: number): void {
+  #complete(upTo: number, bytes: number, startMs: number, checksum: RunningChecksum | undefined): void {
     if (this.#isDead || this.#failure) return
     this.#flying = false
     if (this.#isFenced) this.#fail(this.#fenced())
@@ -349,6 +388,7 @@ export class MemoryLog implements TransactionLog, Leadership, Members {
       this.renewedMs = Math.max(this.renewedMs, startMs)
       this.#committed = upTo
       this.#disk.committed = upTo
+      this.#disk.checksum = checksum
       this.onCommitted(upTo)
       this.#disk.tail.wake()
       this.flush()

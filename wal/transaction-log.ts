@@ -11,6 +11,7 @@
 import type { RecordReference } from '../engine/mutation/record-buffer.ts'
 import type { Leader, Leadership } from './leadership.ts'
 import type { Members } from './members.ts'
+import type { RunningChecksum } from './running-checksum.ts'
 
 export interface TransactionLog {
   /** Tells this history from every other: what was made from another log must not be continued with this one. */
@@ -69,6 +70,8 @@ export interface LogBatch {
   readonly records: readonly LogRecord[]
   /** Who led when this was read; undefined in a log that is not shared, or that nobody has claimed yet. */
   readonly leader: Leader | undefined
+  /** The newest running checksum that the leader has told, of records up to about here. */
+  readonly checksum?: RunningChecksum | undefined
 }
 
 export interface LogRecord {

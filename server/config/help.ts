@@ -10,6 +10,7 @@ export function textInstead(argv: readonly string[], version: string): string | 
 
 const help = `Usage: moraine [/path/to/moraine.conf] [--name value ...]
        moraine import or moraine export (see moraine import --help)
+       moraine backup, moraine verify-backup or moraine move (see moraine backup --help)
        moraine -v or --version
        moraine -h or --help
 

@@ -2,7 +2,8 @@
  * Fetches a copy of another node's shard into this node's directory, in the place of what is there. The catalog gets its name
  * last, when everything that it refers to is durable, so a fetch that is cut short leaves a directory without data, which is fetched anew.
  */
-import { catalogGenerations, catalogPath } from '../../storage/catalog-format.ts'
+import { catalogGenerations, catalogPath, U48_LIMIT } from '../../storage/catalog-format.ts'
+import { openCatalog } from '../../storage/catalog-reader.ts'
 import type { Clock } from '../../storage/clock.ts'
 import type { ColdPut, ColdStore } from '../../storage/cold-store.ts'
 import type { FileSystem } from '../../storage/file-system.ts'
@@ -26,7 +27,12 @@ export interface CopyTarget {
   openColdStore(directory: string, fresh: boolean): Promise<ColdStore>
 }
 
-/** Returns the LSN of the checkpoint that was copied. Rejects when the other node or a disk fails. */
+/** What came is not what the other node said that it would send. */
+export class CopyRefused extends Error {
+  override readonly name = 'CopyRefused'
+}
+
+/** Returns the LSN of the checkpoint that was copied. Rejects when the other node or a disk fails, and when what came makes no sense. */
 export async function fetchCopy(target: CopyTarget, host: string, port: number): Promise<number> {
   const connection = await NodeConnection.open(target.network, target.clock, host, port, answerMsMax)
   try {
@@ -35,6 +41,7 @@ export async function fetchCopy(target: CopyTarget, host: string, port: number):
     await removeCatalogs(target)
     await fetchValues(target, connection, head)
     await fetchCatalog(target, connection, head)
+    await requireMarker(target, head)
     await connection.ask('SHARDCOPY', 'END', `${head.id}`)
     return head.lsn
   } finally {
@@ -45,7 +52,8 @@ export async function fetchCopy(target: CopyTarget, host: string, port: number):
 function headOf(reply: RespReply): CopyHead {
   const numbers = Array.isArray(reply) ? reply.map(Number) : []
   const [id, generation, lsn, catalogBytes, valueBytes] = numbers
-  if (numbers.length < 5 || numbers.some((number) => !Number.isSafeInteger(number))) throw new Error('the other node answers with no copy')
+  if (numbers.length < 5 || numbers.some((number) => !Number.isSafeInteger(number) || number < 0))
+    throw new CopyRefused('the other node answers with no copy')
   return { id, generation, lsn, catalogBytes, valueBytes } as CopyHead
 }
 
@@ -77,10 +85,26 @@ async function fetchValues(target: CopyTarget, connection: NodeConnection, { id,
 }
 
 function putsOf(reply: RespReply): ColdPut[] {
-  if (!Array.isArray(reply)) throw new Error('the other node answers with no values')
+  if (!Array.isArray(reply) || reply.length % 2 !== 0) throw new CopyRefused('the other node answers with no values')
   const puts: ColdPut[] = []
-  for (let i = 0; i + 1 < reply.length; i += 2) puts.push({ id: Number(reply[i]), bytes: reply[i + 1] as Buffer })
+  for (let i = 0; i < reply.length; i += 2) {
+    const id = Number(reply[i])
+    const bytes = reply[i + 1]
+    if (!Number.isSafeInteger(id) || id <= 0 || id >= U48_LIMIT || !Buffer.isBuffer(bytes))
+      throw new CopyRefused('the other node answers with no values')
+    puts.push({ id, bytes })
+  }
   return puts
+}
+
+/** The catalog is whole and ends with the checkpoint that was promised. */
+async function requireMarker(target: CopyTarget, { generation, lsn }: CopyHead): Promise<void> {
+  const { files, directory } = target
+  const reader = await openCatalog(files, directory).catch(() => undefined)
+  await reader?.close()
+  if (reader?.marker.checkpointLsn === lsn && reader.end.generation === generation) return
+  await removeCatalogs(target)
+  throw new CopyRefused('the catalog that came is damaged or has been cut short')
 }
 
 async function fetchCatalog(target: CopyTarget, connection: NodeConnection, head: CopyHead): Promise<void> {
@@ -93,7 +117,8 @@ async function fetchCatalog(target: CopyTarget, connection: NodeConnection, head
     let offset = 0
     while (offset < head.catalogBytes) {
       const bytes = await connection.ask('SHARDCOPY', 'CATALOG', `${head.id}`, `${offset}`)
-      if (!Buffer.isBuffer(bytes) || bytes.length === 0) throw new Error('the other node has less of its catalog than it says')
+      if (!Buffer.isBuffer(bytes) || bytes.length === 0 || offset + bytes.length > head.catalogBytes)
+        throw new CopyRefused('the other node has another catalog than it says')
       await file.write(bytes, offset)
       offset += bytes.length
       shown.update(offset)

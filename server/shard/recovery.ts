@@ -15,7 +15,9 @@ import type { FileSystem } from '../../storage/file-system.ts'
 import type { IdList } from '../../storage/id-list.ts'
 import { KeyspaceRestore } from '../../storage/restore.ts'
 import type { Tier } from '../../storage/tier.ts'
-import type { LogRecord, TransactionLog } from '../../wal/transaction-log.ts'
+import type { RunningChecksum } from '../../wal/running-checksum.ts'
+import { HistoryChecksum } from '../../wal/running-checksum.ts'
+import type { LogBatch, LogRecord, TransactionLog } from '../../wal/transaction-log.ts'
 import type { StartProgress } from '../progress.ts'
 
 const sliceMs = 5
@@ -58,14 +60,17 @@ export class LogReplay {
   applied: number
   /** Of the records that were applied. */
   bytes = 0
+  /** Of the records that are in the keyspace; undefined where nobody else has them. */
+  checksum: HistoryChecksum | undefined
   readonly #mutator: Mutator
   readonly #tier: Tier
   readonly #replay: Replay
   readonly #wants: ReplayWants
   readonly #cold: ColdCollector
 
-  constructor(keyspace: Keyspace, mutator: Mutator, tier: Tier, applied: number) {
+  constructor(keyspace: Keyspace, mutator: Mutator, tier: Tier, applied: number, checksum?: HistoryChecksum) {
     this.applied = applied
+    this.checksum = checksum
     this.#mutator = mutator
     this.#tier = tier
     this.#replay = new Replay(keyspace, mutator)
@@ -95,8 +100,9 @@ export class LogReplay {
       shown.update(total - left())
       await makeRoom()
     })
-    for await (const { records } of log.read(this.applied)) {
-      for (const record of records) {
+    for await (const batch of log.read(this.applied)) {
+      this.hear(batch)
+      for (const record of batch.records) {
         const waiting = this.apply(record)
         if (waiting !== undefined) await waiting
         if (slices.isOver(this.applied)) await slices.next()
@@ -106,6 +112,17 @@ export class LogReplay {
     shown.update(total)
     shown.finish()
     return total
+  }
+
+  /** What the leader tells of records that have come, or will. Throws `HistoryDiffers`, as `apply` does, when it is not about these. */
+  hear({ checksum }: LogBatch): void {
+    if (checksum !== undefined) this.checksum?.hear(checksum)
+  }
+
+  /** This process has appended the records up to this one. */
+  continueFrom(lsn: number, checksum: RunningChecksum | undefined): void {
+    this.applied = lsn
+    if (this.checksum !== undefined) this.checksum = new HistoryChecksum(lsn, checksum)
   }
 
   /** Reads together what is cold of that which these records change in part, as far as can be told before any of them is applied. */
@@ -153,6 +170,7 @@ export class LogReplay {
     this.#tier.settle()
     this.applied = lsn
     this.bytes += payload.length
+    this.checksum?.add(payload)
   }
 
   #coldOf(payload: Buffer): ColdSet | undefined {

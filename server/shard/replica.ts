@@ -54,6 +54,7 @@ export class Replica {
     const slices = new ReplaySlices(this.#clock, makeRoom)
     for await (const batch of log.read(replay.applied, this.#stopping.signal)) {
       this.#hear(batch)
+      replay.hear(batch)
       for (const [i, record] of batch.records.entries()) {
         if (i % readAheadRecords === 0) await replay.readAhead(batch.records.slice(i, i + readAheadRecords))
         await this.#betweenRequests()

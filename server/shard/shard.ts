@@ -19,11 +19,14 @@ import { Tier } from '../../storage/tier.ts'
 import { ValueCodec } from '../../storage/value-codec.ts'
 import { WriteOut } from '../../storage/write-out.ts'
 import { LocalLog } from '../../wal/local-log.ts'
+import { hasLocalLog } from '../../wal/local-log-files.ts'
 import { NoLog } from '../../wal/no-log.ts'
+import { checksumFrom, HistoryChecksum } from '../../wal/running-checksum.ts'
 import type { TransactionLog } from '../../wal/transaction-log.ts'
 import type { Values } from '../config/settings.ts'
-import type { Ports } from '../ports.ts'
+import type { KnownLog, Ports } from '../ports.ts'
 import { CommitWaiters } from './commit-waiters.ts'
+import { lastOwnRecord } from './own-log.ts'
 import { Primary } from './primary.ts'
 import type { Restored } from './recovery.ts'
 import { LogReplay, restoreCatalog } from './recovery.ts'
@@ -118,7 +121,7 @@ async function openState(options: ShardOptions, opened: Close[]): Promise<ShardS
       await new Promise<void>((resolve) => clock.afterTurn(resolve))
     }
   }
-  const replay = new LogReplay(keyspace, mutator, tier, restored?.marker.checkpointLsn ?? 0)
+  const replay = new LogReplay(keyspace, mutator, tier, restored?.marker.checkpointLsn ?? 0, checksumOf(log, restored))
   const recoveredRecords = await replay.run(log, clock, progress, makeRoom)
   const checkpointer =
     catalog !== undefined && writeOut !== undefined && store !== undefined
@@ -195,12 +198,13 @@ async function requireContinuity({ first, leadership, members }: TransactionLog,
   throw new TooFarBehind(applied, first, (await members?.all()) ?? new Map(), leadership.leader)
 }
 
-function openLog(
+async function openLog(
   { ports, values, sizes = defaultSizes, patienceMs }: ShardOptions,
   logId: Buffer | undefined,
   knownCommitted: number,
 ): Promise<TransactionLog> {
   const known = { knownCommitted, ...(logId === undefined ? {} : { logId: logId.readBigUInt64LE() }) }
+  if (values.log !== 'local') await requireNoOwnRecords(ports, values.dir, known)
   if (values.log !== 'local') return ports.openSharedLog({ ...known, ...(patienceMs === undefined ? {} : { patienceMs }) })
   const progress = { shown: undefined as ReturnType<Ports['progress']> | undefined }
   return LocalLog.open({
@@ -221,6 +225,16 @@ function openLog(
   })
 }
 
+/** A directory that was used with a log of its own may hold changes that the shared one does not have. */
+async function requireNoOwnRecords(ports: Ports, directory: string, { logId, knownCommitted }: KnownLog): Promise<void> {
+  if (!(await hasLocalLog(ports.files, `${directory}/log`))) return
+  const last = await lastOwnRecord(ports, directory, logId)
+  if (last <= knownCommitted) return
+  throw new Error(
+    `${directory} has a log of its own, up to record ${last}, that is not in the shared one: 'moraine move --to etcd' moves it`,
+  )
+}
+
 function checkpointLog(
   log: TransactionLog,
   replay: LogReplay,
@@ -233,6 +247,12 @@ function checkpointLog(
       return newestLsn({ log, replay })
     },
     id,
+    noteChecksum: () => {
+      const { leadership } = log
+      if (leadership !== undefined && leadership.epoch > 0) return leadership.noteChecksum()
+      const now = replay.checksum?.now
+      return () => now
+    },
     committed: (lsn) => {
       log.flush()
       return waiters.wait(lsn)
@@ -241,6 +261,14 @@ function checkpointLog(
     // Where others read the log, they may need what this node does not.
     trim: async (upTo) => (log.leadership === undefined ? log.trim(upTo) : undefined),
   }
+}
+
+/** Where the log is this node's own, nobody could tell another checksum, and none is computed. */
+function checksumOf({ leadership }: TransactionLog, restored: Restored | undefined): HistoryChecksum | undefined {
+  if (leadership === undefined) return undefined
+  if (restored === undefined) return new HistoryChecksum(0, checksumFrom(0))
+  const { checkpointLsn, checksum } = restored.marker
+  return new HistoryChecksum(checkpointLsn, checksum === undefined ? undefined : { ...checksum, lsn: checkpointLsn })
 }
 
 /** LSN of the newest record that is in the keyspace: one that was appended here, or that another process has appended and was applied. */

@@ -1,5 +1,5 @@
 /** The log in etcd against a real member: what every log must do, and what a shared one must. */
-import { afterAll, beforeAll } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { realClock } from '../../server/real-clock.ts'
 import type { EtcdEndpoint } from '../../wal/etcd/etcd-endpoint.ts'
 import { EtcdEndpoint as Endpoint } from '../../wal/etcd/etcd-endpoint.ts'
@@ -8,12 +8,15 @@ import { EtcdLog } from '../../wal/etcd/etcd-log.ts'
 import type { EtcdMethod } from '../../wal/etcd/etcd-method.ts'
 import type { EtcdOutcome } from '../../wal/etcd/etcd-outcome.ts'
 import { txn } from '../../wal/etcd/kv-methods.ts'
+import type { LogPlace } from '../../wal/etcd/made-log.ts'
+import { createEtcdLog, etcdLogExists, LogExists } from '../../wal/etcd/made-log.ts'
+import { Fenced, LogTrimmed } from '../../wal/transaction-log.ts'
 import { chance } from '../chance.ts'
 import type { EtcdCluster } from '../integration/etcd-cluster.ts'
 import { startEtcd } from '../integration/etcd-cluster.ts'
 import { describeWith, etcdServer } from '../needs.ts'
 import { sharedLogSuite } from './shared-log.ts'
-import { transactionLogSuite } from './transaction-log.ts'
+import { appendText, committed, readAll, transactionLogSuite } from './transaction-log.ts'
 
 /** A busy machine may take its time. */
 const deadlineMs = 20_000
@@ -72,5 +75,32 @@ describeWith([etcdServer], 'the log in etcd', () => {
   sharedLogSuite('etcd', async () => {
     const prefix = `/moraine-test/${++logs}`
     return { open: async () => (await openAt(prefix)).log, stop: async () => undefined }
+  })
+
+  describe('a log in etcd that goes on where another one has ended', () => {
+    const place = (prefix: string): LogPlace => ({ endpoints: endpoints(), clock: realClock, prefix })
+
+    it('begins behind its last record, is made anew until somebody claims it, and is gone when it is ended', async () => {
+      const prefix = `/moraine-test/${++logs}`
+      expect(await etcdLogExists(place(prefix))).toBe(false)
+      await createEtcdLog(place(prefix), 5n, 40)
+      await createEtcdLog(place(prefix), 5n, 41)
+      await createEtcdLog(place(prefix), 5n, 41)
+      await expect(createEtcdLog(place(prefix), 6n, 41)).rejects.toThrow(LogExists)
+      const { log } = await openAt(prefix)
+      expect([log.logId, log.first, log.appended]).toEqual([5n, 42, 41])
+      await log.claim(41, Buffer.from('test'))
+      await expect(createEtcdLog(place(prefix), 5n, 41)).rejects.toThrow(LogExists)
+      await committed(log, appendText(log, 'goes on'))
+      const { log: next } = await openAt(prefix)
+      await expect(readAll(next, 40)).rejects.toThrow(LogTrimmed)
+      expect(await readAll(next, 41)).toEqual([[42, 'goes on']])
+      await next.claim(42, Buffer.from('next'))
+      await expect(log.end()).rejects.toThrow(Fenced)
+      await next.end()
+      expect(await etcdLogExists(place(prefix))).toBe(false)
+      await next.close()
+      await log.close().catch(() => undefined)
+    })
   })
 })

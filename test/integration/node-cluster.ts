@@ -34,9 +34,20 @@ export class NodeCluster {
     return cluster
   }
 
+  directory(index: number): string {
+    return join(this.#root, `node${index}`)
+  }
+
+  /** Ends a node in order. */
+  async end(index: number): Promise<void> {
+    const node = this.node(index)
+    this.nodes[index] = undefined
+    await node.stop('SIGTERM')
+  }
+
   async startNode(index: number): Promise<ServerProcess> {
     const shared = ['--log', 'etcd', '--log-endpoints', this.etcd.addresses.join(',')]
-    const node = await startMoraine('--dir', join(this.#root, `node${index}`), ...shared, ...this.#flags)
+    const node = await startMoraine('--dir', this.directory(index), ...shared, ...this.#flags)
     this.nodes[index] = node
     return node
   }

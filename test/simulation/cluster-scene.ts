@@ -22,20 +22,15 @@ export class ClusterScene {
   readonly logDisk = new MemoryLogDisk()
   readonly machines: readonly Machine[]
   readonly network: SimulatedNetwork
+  /** Settings of machines that are started from now on. */
+  readonly values: Record<string, unknown>
 
   constructor(seed: number, options: ClusterOptions = {}) {
     const random = new SeededRandom(seed)
     this.network = new SimulatedNetwork(random, this.loop.process(), { delayMsMax: 1 })
+    this.values = { dir: '/data', bind: '*', log: 'etcd', maxmemory: 1n << 40n, 'checkpoint-interval-seconds': 0, ...options.config }
     this.machines = Array.from({ length: options.nodes ?? 3 }, (_, i) => {
-      const values = {
-        dir: '/data',
-        bind: '*',
-        log: 'etcd',
-        maxmemory: 1n << 40n,
-        'checkpoint-interval-seconds': 0,
-        'replica-announce-ip': `node${i}`,
-        ...options.config,
-      }
+      const values = (): Record<string, unknown> => ({ ...this.values, 'replica-announce-ip': `node${i}` })
       return new Machine({
         name: `node${i}`,
         sharedLog: this.logDisk,
@@ -43,7 +38,7 @@ export class ClusterScene {
         random: new SeededRandom(seed * 31 + i + 1),
         network: this.network,
         observer: new Observer(),
-        config: () => new Config(values as unknown as Partial<Config['values']>),
+        config: () => new Config(values() as unknown as Partial<Config['values']>),
         sizes: { ...defaultSizes, ...options.sizes },
         diskMsMax: 1,
       })

@@ -348,3 +348,47 @@ describe('a replica of an older version', () => {
     expect(await reader.ask('SET', 'k', 'x')).toBe(readOnly)
   })
 })
+
+describe('the running checksum in the log', () => {
+  it('is the same on all nodes, through fail-overs, hand-overs and starts from a checkpoint', async () => {
+    const scene = new ClusterScene(16)
+    await scene.start()
+    for (let round = 0; round < 4; round++) {
+      const primary = await scene.primary()
+      const client = await scene.client(primary)
+      for (let i = 0; i < 10; i++) await client.ask('SET', `k${i}`, `${round}`)
+      if (round === 1) await scene.settled(scene.replicas[0]!.server!.maintenance.checkpoint())
+      if (round === 2) expect(await client.ask('FAILOVER')).toBe(ok)
+      else primary.crash()
+      await scene.primaryOtherThan(primary)
+      if (round !== 2) await scene.startNode(primary)
+      await scene.pass(3000)
+      await scene.caughtUp()
+      for (const { server } of scene.replicas) expect(server!.shard!.replay.checksum!.comparedLsn).toBe(scene.logDisk.committed)
+    }
+    expect(scene.logDisk.checksum).toMatchObject({ since: 0, lsn: scene.logDisk.committed })
+  })
+
+  it('stops a replica that has read other records than the primary has written', async () => {
+    const scene = new ClusterScene(17, { nodes: 2 })
+    await scene.start()
+    const primary = await scene.primary()
+    const client = await scene.client(primary)
+    await client.ask('SET', 'k', 'as written')
+    await scene.caughtUp()
+    const replica = scene.replicas[0]!
+    await scene.settled(replica.stop())
+    await client.ask('SET', 'k', 'rots')
+    await client.ask('SET', 'other', 'v')
+    const rotten = scene.logDisk.records.at(-2)!
+    rotten[rotten.indexOf('rots')] = 0x52
+    const started = scene.startNode(replica)
+    await scene.settled(started).catch(() => undefined)
+    await scene.pass(3000)
+    const told = [replica.failure?.message, ...replica.log.errors].join()
+    expect(told).toContain('these are two histories')
+    primary.crash()
+    await scene.pass(20_000)
+    expect(scene.primaries).toEqual([])
+  })
+})

@@ -96,12 +96,28 @@ export class Machine {
 
   /** Starts the server, and does not wait for it. */
   begin(): void {
-    const { random, network, observer, config, sizes } = this.#options
+    const { observer, config, sizes } = this.#options
     this.server = undefined
     this.failure = undefined
     observer.log = undefined
     const clock = this.#clock
-    const ports: Ports = {
+    Server.start(this.ports(), config(), sizes).then(
+      (server) => {
+        if (!clock.alive) return
+        this.server = server
+        this.#options.onStarted?.(server)
+      },
+      (failure: Error) => {
+        if (clock.alive) this.failure = failure
+      },
+    )
+  }
+
+  /** What a process on this machine has of it, until it loses power. */
+  ports(): Ports {
+    const { random, network, observer } = this.#options
+    const clock = this.#clock
+    return {
       clock,
       random,
       files: this.disk.mount(),
@@ -125,21 +141,13 @@ export class Machine {
         const { sharedLog, openSharedLog } = this.#options
         if (openSharedLog !== undefined) return openSharedLog(clock, known)
         if (sharedLog === undefined) throw new Error('this machine shares no log')
-        if (sharedLog.committed < known.knownCommitted) throw new Error('the shared log has lost records')
+        const { knownCommitted, logId } = known
+        if (sharedLog.committed < knownCommitted) throw new Error('the shared log has lost records')
+        if (!sharedLog.exists || (logId !== undefined && logId !== sharedLog.logId)) throw new Error('the shared log is another one')
         return new MemoryLog(sharedLog, { clock, schedule: (work) => clock.after(this.#delayMs(), work) })
       },
       residentBytes: () => 0,
     }
-    Server.start(ports, config(), sizes).then(
-      (server) => {
-        if (!clock.alive) return
-        this.server = server
-        this.#options.onStarted?.(server)
-      },
-      (failure: Error) => {
-        if (clock.alive) this.failure = failure
-      },
-    )
   }
 
   /** Stops the server in order; returns when it has stopped, or power was lost. */

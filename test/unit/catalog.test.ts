@@ -7,6 +7,7 @@ import type { CatalogEntry } from '../../storage/catalog-entry.ts'
 import type { CatalogVisitor } from '../../storage/catalog-format.ts'
 import {
   CATALOG_VERSION,
+  CATALOG_VERSION_MIN,
   CatalogCorrupt,
   CatalogVersionUnsupported,
   catalogGenerations,
@@ -20,6 +21,9 @@ import { SeededRandom } from '../simulation/seeded-random.ts'
 import { SimulatedDisk } from '../simulation/simulated-disk.ts'
 
 const DIRECTORY = '/data'
+/** What version 2 wrote: the example of the format page as it was then. */
+const versionTwo =
+  '4d4f52414341544c020000000300000000000000abb963c64d424c4b9a0000000100000006000000010000000983feee632a8137110001000002010000000080d095ffbc31ac0209000000000006757365723a310100020300010100000000820101000000000001680301000000000002eeff830604010000000000000a000000000000010000000046b8170401000000000001eeffc0800b00000000000101000000003cc413070201000000000c00000000000200000000000200000000000068e5cf8b010102030405060708'
 const LOG_ID = Buffer.from('0102030405060708', 'hex')
 const NOTHING = Buffer.alloc(0)
 
@@ -136,7 +140,7 @@ describe('catalog', () => {
     writer.leaf(12, separator(0, 5), 1, 2, 3, 4)
     writer.databases(44, [1, 0, 2], [0, 2 ** 47, 5])
     writer.freed(2 ** 35)
-    await writer.marker(5, 6, 7, 8, 1_700_000_000_000, LOG_ID)
+    await writer.marker(5, 6, 7, 8, 1_700_000_000_000, LOG_ID, { since: 2, value: 0xfedcba98 })
     expect(await linesOf(files)).toEqual([
       `entry 15 1 2 255 ${top} 9007199254740991 4294967295 due 1700000000000 a key value ${top}`,
       'entry 0 5 6 0 1 0 3 key inline abc',
@@ -158,6 +162,7 @@ describe('catalog', () => {
       entryCount: 8,
       wallMs: 1_700_000_000_000,
       logId: LOG_ID,
+      checksum: { since: 2, value: 0xfedcba98 },
     })
     expect(reader.end).toMatchObject({ generation: 1, sequence: 2, records: 12, offset: files.contents(catalogPath(DIRECTORY, 1)).length })
   })
@@ -199,8 +204,24 @@ describe('catalog', () => {
     writer.collection(1, 2, 0xc0ffee)
     writer.leaf(1, separator(), 10, 256, 70, 3000)
     writer.leaf(1, separator(0x80c0ffee), 11, 257, 60, 2500)
-    await writer.marker(258, 12, 2, 2, 1_700_000_000_000, LOG_ID)
+    await writer.marker(258, 12, 2, 2, 1_700_000_000_000, LOG_ID, { since: 0, value: 0x89abcdef })
     expect(files.contents(catalogPath(DIRECTORY, 3)).toString('hex')).toBe(await exampleBytes())
+  })
+
+  it('reads a file of version 2, which knows no running checksum, and writes no marker into it', async () => {
+    const files = new SimulatedDisk(new SeededRandom(1))
+    await files.makeDirectory(DIRECTORY)
+    await replace(files, catalogPath(DIRECTORY, 3), Buffer.from(versionTwo, 'hex'))
+    expect(await linesOf(files)).toHaveLength(5)
+    const reader = (await openCatalog(files, DIRECTORY))!
+    expect(reader.marker).toMatchObject({ checkpointLsn: 258, nextValueId: 12, entryCount: 2, logId: LOG_ID, checksum: undefined })
+    const writer = await CatalogWriter.resume(files, DIRECTORY, reader.end)
+    expect(writer.isCurrent).toBe(false)
+    expect(() => writer.marker(1, 1, 1, 1, 0, LOG_ID)).toThrow('earlier format')
+    await writer.close()
+    const next = await CatalogWriter.create(files, DIRECTORY, 4)
+    await next.marker(259, 12, 2, 2, 0, LOG_ID)
+    expect((await openCatalog(files, DIRECTORY))!.marker).toMatchObject({ checkpointLsn: 259, checksum: undefined })
   })
 
   it('delivers nothing that stands after the last marker, and goes on from there', async () => {
@@ -321,7 +342,9 @@ describe('catalog', () => {
     await replace(files, path, bytes)
     const failure: unknown = await openCatalog(files, DIRECTORY).catch((error: unknown) => error)
     expect(failure).toBeInstanceOf(CatalogVersionUnsupported)
-    expect((failure as Error).message).toBe(`${path} has format ${version}, this program reads ${CATALOG_VERSION}`)
+    expect((failure as Error).message).toBe(
+      `${path} has format ${version}, this program reads ${CATALOG_VERSION_MIN} to ${CATALOG_VERSION}`,
+    )
     expect(files.contents(path).equals(bytes)).toBe(true)
   })
 

@@ -12,6 +12,8 @@ import type { Random } from '../../engine/random.ts'
 import type { Clock } from '../../storage/clock.ts'
 import type { Leader, Leadership } from '../leadership.ts'
 import type { Members } from '../members.ts'
+import type { RunningChecksum } from '../running-checksum.ts'
+import { checksumFrom } from '../running-checksum.ts'
 import type { LogBatch, LogRecord, LogStats, SyncPolicy, TransactionLog } from '../transaction-log.ts'
 import { Fenced, LogCorrupt, LogFailed, LogTrimmed, TailMoved } from '../transaction-log.ts'
 import { EntryAssembly } from './entry-assembly.ts'
@@ -23,7 +25,8 @@ import { FormingEntries } from './forming-entries.ts'
 import type { OperationReply, TxnRequest } from './kv-methods.ts'
 import { prefixEnd, range, txn } from './kv-methods.ts'
 import type { EntryHeader, EntryKind } from './log-entry.ts'
-import { ENTRY_HEADER_BYTES, lastLsnOf, readEntryHeader, sealEntry } from './log-entry.ts'
+import { checksumOf, ENTRY_HEADER_BYTES, lastLsnOf, readEntryHeader, sealEntry, signBytes } from './log-entry.ts'
+import { requireLogId } from './log-id.ts'
 import type { EpochValue } from './log-keys.ts'
 import { decodeEpoch, encodeEpoch, LogKeys } from './log-keys.ts'
 import { LogSlots } from './log-slots.ts'
@@ -34,6 +37,8 @@ import { SpaceRelief } from './space-relief.ts'
 /** Entries in flight before a further one waits to become full. */
 const PARTLY_FULL_IN_FLIGHT_MAX = 4
 const CLAIM_MS_MAX = 3000
+/** So often the running checksum is told while there is always something to write. */
+const CHECKSUM_MS = 1000
 /** Records of more bytes are refused: a reader puts the parts together in one buffer. */
 const RECORD_BYTES_MAX = 1 << 30
 
@@ -84,6 +89,9 @@ export class EtcdLog implements TransactionLog, Leadership {
   #tailSlot: number
   #tailLsn: number
   #nextSlot = 0
+  /** When an entry set out last, and one with the running checksum. */
+  #sentMs = 0
+  #toldMs = 0
   #renewing = false
   #released = false
   #isClosed = false
@@ -118,7 +126,7 @@ export class EtcdLog implements TransactionLog, Leadership {
     const untilMs = clock.monotonicMs() + patienceMs
     const isGivenUp = (): boolean => clock.monotonicMs() > untilMs
     const keys = new LogKeys(options.prefix)
-    const logId = await logIdOf(calls, keys, options, isGivenUp)
+    const logId = await requireLogId(calls, keys, options, isGivenUp)
     const slots = await LogSlots.find(calls, keys, logId, isGivenUp)
     const { knownCommitted = 0 } = options
     if (slots.tailLsn < knownCommitted) {
@@ -153,7 +161,7 @@ export class EtcdLog implements TransactionLog, Leadership {
     return this.#pendingBytes
   }
 
-  async claim(after: number, claim: Buffer): Promise<void> {
+  async claim(after: number, claim: Buffer, checksum?: RunningChecksum): Promise<void> {
     if (this.#failure !== undefined || this.#isClosed) throw this.#failure ?? new LogFailed('the log is closed')
     if (after !== this.#tailLsn) throw new TailMoved(`the log ends with record ${this.#tailLsn}, not ${after}`)
     const setOutMs = this.#clock.monotonicMs()
@@ -174,6 +182,7 @@ export class EtcdLog implements TransactionLog, Leadership {
     this.epoch = value.epoch
     this.#epochRevision = found?.modRevision ?? reply.revision
     this.#appended = after
+    this.#forming.taken = checksum ?? checksumFrom(after)
     this.#tailSlot = slot
     this.#nextSlot = slot + 1
     this.#released = false
@@ -187,8 +196,25 @@ export class EtcdLog implements TransactionLog, Leadership {
       this.flush()
       return
     }
+    this.#sign()
+  }
+
+  noteChecksum(): () => RunningChecksum | undefined {
+    return this.#forming.note(this.#appended)
+  }
+
+  /** Sends a sign of life with the running checksum of what was sent before. */
+  #sign(): void {
+    const { taken } = this.#forming
     this.#renewing = true
-    this.#send({ bytes: Buffer.alloc(ENTRY_HEADER_BYTES), firstLsn: this.#appended + 1, records: 0 }, 'renewal')
+    this.#send({ bytes: signBytes(taken), firstLsn: taken.lsn + 1, records: 0 }, 'renewal')
+    this.#toldMs = this.#sentMs
+  }
+
+  /** While there is always something to write, nothing but this tells the checksum. */
+  #signIfDue(): void {
+    const isDue = this.#sentMs - this.#toldMs >= CHECKSUM_MS && this.#forming.isBetweenRecords
+    if (isDue && this.#failure === undefined && this.#inFlight.size < SLOTS_IN_FLIGHT_MAX) this.#sign()
   }
 
   async release(successor: Buffer): Promise<void> {
@@ -201,7 +227,7 @@ export class EtcdLog implements TransactionLog, Leadership {
     if (this.#failure !== undefined) throw this.#failure
     const slot = this.#nextSlot++
     const value: EpochValue = { ...leader, released: successor }
-    const bytes = Buffer.alloc(ENTRY_HEADER_BYTES)
+    const bytes = signBytes(this.#forming.taken)
     sealEntry(bytes, this.logId, slot, { kind: 'release', epoch: this.epoch, firstLsn: this.#appended + 1, records: 0 })
     const request = this.#appendRequest(slot, bytes)
     const reply = await this.#calls.settled(
@@ -218,6 +244,25 @@ export class EtcdLog implements TransactionLog, Leadership {
     // From here on it reads as others do, and may claim again.
     this.epoch = 0
     this.#released = false
+  }
+
+  async end(): Promise<void> {
+    if (this.epoch === 0 || this.#failure !== undefined) throw this.#failure ?? new LogFailed('this process does not lead')
+    this.#released = true
+    this.flush()
+    await this.#whenIdle()
+    // Most slots go a thousand at a time.
+    await this.trim(this.#tailLsn)
+    const { epoch, log, id, members } = this.#keys
+    const all = [log, members].map((prefix) => ({ kind: 'deleteRange' as const, key: prefix, end: prefixEnd(prefix) }))
+    const request: TxnRequest = {
+      compares: [{ key: epoch, target: 'modRevision', is: 'equal', revision: this.#epochRevision }],
+      success: [...all, { kind: 'deleteRange', key: id }],
+      failure: [{ kind: 'range', key: id }],
+    }
+    const { succeeded, replies } = await this.#calls.settled(txn, request, () => this.#isClosed)
+    if (!succeeded && pairOf(replies[0]) !== undefined) throw this.#fenced()
+    this.epoch = 0
   }
 
   abandon(): void {
@@ -238,6 +283,7 @@ export class EtcdLog implements TransactionLog, Leadership {
     while (this.#failure === undefined && this.#forming.any && this.#mayStart()) {
       const entry = this.#forming.take() as FormedEntry
       this.#send(entry, entry.kind)
+      this.#signIfDue()
     }
   }
 
@@ -249,13 +295,15 @@ export class EtcdLog implements TransactionLog, Leadership {
       const reader = new SlotReader(this.#calls, this.#keys, this.#clock, await this.#slots.of(after), ends)
       for await (const { entries, epoch } of reader.batches()) {
         const records: LogRecord[] = []
+        let checksum: RunningChecksum | undefined
         if (epoch !== undefined && epoch.epoch >= (this.#leader?.epoch ?? 0)) this.#leader = epoch
         for (const { slot, bytes } of entries) {
           const header = readEntryHeader(bytes, this.logId, slot)
           assembly.add(header, bytes, slot, records)
+          checksum = checksumOf(header, bytes) ?? checksum
           this.#seen(slot, assembly.lsn, bytes.length)
         }
-        yield { records, leader: this.#leader }
+        yield { records, leader: this.#leader, checksum }
       }
     } catch (failure) {
       if (failure instanceof EtcdGivenUp && ends.aborted) return
@@ -310,7 +358,8 @@ export class EtcdLog implements TransactionLog, Leadership {
     const slot = this.#nextSlot++
     const header: EntryHeader = { kind, epoch: this.epoch, firstLsn, records }
     sealEntry(bytes, this.logId, slot, header)
-    this.#inFlight.set(slot, { header, bytes: bytes.length, sentMs: this.#clock.monotonicMs(), isThere: false })
+    this.#sentMs = this.#clock.monotonicMs()
+    this.#inFlight.set(slot, { header, bytes: bytes.length, sentMs: this.#sentMs, isThere: false })
     void this.#write(slot, bytes)
   }
 
@@ -425,30 +474,4 @@ function pairOf(reply: OperationReply | undefined): { readonly value: Buffer; re
 
 function isSame(reply: OperationReply | undefined, bytes: Buffer): boolean {
   return pairOf(reply)?.value.equals(bytes) === true
-}
-
-async function logIdOf(
-  calls: EtcdCalls,
-  keys: LogKeys,
-  { random, prefix, logId, knownCommitted = 0 }: EtcdLogOptions,
-  isGivenUp: () => boolean,
-): Promise<bigint> {
-  const bytes = Buffer.alloc(8)
-  bytes.writeBigUInt64LE(logId ?? (BigInt(random.nextUint32()) << 32n) | BigInt(random.nextUint32()))
-  const { pairs } = await calls.settled(range, { key: keys.id }, isGivenUp)
-  let found: Buffer | undefined = pairs[0]?.value
-  if (found === undefined) {
-    if (knownCommitted > 0) throw new LogCorrupt('there is no log in etcd, but this node has followed one', prefix, 0)
-    const request: TxnRequest = {
-      compares: [{ key: keys.id, target: 'createRevision', is: 'equal', revision: 0 }],
-      success: [{ kind: 'put', key: keys.id, value: bytes }],
-      failure: [{ kind: 'range', key: keys.id }],
-    }
-    const { succeeded, replies } = await calls.settled(txn, request, isGivenUp)
-    found = succeeded ? bytes : pairOf(replies[0])?.value
-  }
-  if (found === undefined || found.length !== 8) throw new LogCorrupt('the log in etcd has no id', prefix, 0)
-  const id = found.readBigUInt64LE()
-  if (logId !== undefined && logId !== id) throw new LogCorrupt('the log in etcd is not the one that this node has followed', prefix, 0)
-  return id
 }

@@ -1,8 +1,13 @@
 /**
  * Records as they gather for the next entries: whole ones in one buffer, behind room for a header; one that is too large for
  * an entry is cut into parts. What comes out is bodies of entries in the order of their records; slots are given when they are sent.
+ *
+ * The running checksum is continued as entries are taken, a whole body at a time: a body of records has the bytes that it is of.
  */
+import { crc32 } from 'node:zlib'
 import type { RecordReference } from '../../engine/mutation/record-buffer.ts'
+import type { RunningChecksum } from '../running-checksum.ts'
+import { checksumFrom, withLength } from '../running-checksum.ts'
 import { ENTRY_BYTES_MAX, ENTRY_HEADER_BYTES, RECORD_LENGTH_BYTES } from './log-entry.ts'
 
 const BODY_BYTES_MAX = ENTRY_BYTES_MAX - ENTRY_HEADER_BYTES
@@ -20,11 +25,16 @@ export interface FormedEntry {
 export class FormingEntries {
   /** Bytes of payloads that wait. */
   pendingBytes = 0
+  /** Of the records that were taken; the first ones of a large record's parts do not count yet. */
+  taken: RunningChecksum = checksumFrom(0)
   readonly #full: (FormedEntry | CutRecord)[] = []
   #bytes = Buffer.allocUnsafe(FIRST_BYTES)
   #fill = ENTRY_HEADER_BYTES
   #firstLsn = 0
   #records = 0
+  /** Continued by the parts of a record that was not taken whole; undefined when there is none. */
+  #partly: number | undefined
+  #notes: ChecksumNote[] = []
 
   get any(): boolean {
     return this.#records > 0 || this.#full.length > 0
@@ -68,10 +78,44 @@ export class FormingEntries {
   take(): FormedEntry | undefined {
     if (this.#full.length === 0) this.#close()
     const first = this.#full[0]
-    if (!(first instanceof CutRecord)) return this.#full.shift() as FormedEntry | undefined
+    if (first === undefined) return undefined
+    if (!(first instanceof CutRecord)) {
+      this.#full.shift()
+      this.#took(first.firstLsn + first.records - 1, crc32(first.bytes.subarray(ENTRY_HEADER_BYTES), this.taken.value))
+      return first
+    }
     const part = first.next()
-    if (first.isDone) this.#full.shift()
+    this.#partly = crc32(part.bytes.subarray(ENTRY_HEADER_BYTES), this.#partly ?? withLength(this.taken.value, first.length))
+    if (first.isDone) {
+      this.#full.shift()
+      this.#took(part.firstLsn, this.#partly)
+    }
     return part
+  }
+
+  /** Whether nothing of a record was taken of which there is more. */
+  get isBetweenRecords(): boolean {
+    return this.#partly === undefined
+  }
+
+  /** Tells the checksum of all records that came up to now, when they have been taken. */
+  note(lsn: number): () => RunningChecksum | undefined {
+    if (this.taken.lsn === lsn) {
+      const { taken } = this
+      return () => taken
+    }
+    // So that an entry ends with the record.
+    this.#close()
+    const note: ChecksumNote = { lsn, checksum: undefined }
+    this.#notes.push(note)
+    return () => note.checksum
+  }
+
+  #took(lsn: number, value: number): void {
+    this.#partly = undefined
+    this.taken = { since: this.taken.since, lsn, value }
+    for (const note of this.#notes) if (note.lsn === lsn) note.checksum = this.taken
+    if (this.#notes.length > 0) this.#notes = this.#notes.filter((note) => note.lsn > lsn)
   }
 
   #close(): void {
@@ -93,8 +137,14 @@ export class FormingEntries {
   }
 }
 
+interface ChecksumNote {
+  readonly lsn: number
+  checksum: RunningChecksum | undefined
+}
+
 /** A record that takes several entries, cut when they are sent: what it refers to is copied then, and not all at once. */
 class CutRecord {
+  readonly length: number
   readonly #lsn: number
   readonly #pieces: readonly Uint8Array[]
   #left: number
@@ -102,6 +152,7 @@ class CutRecord {
   #at = 0
 
   constructor(pieces: readonly Uint8Array[], length: number, lsn: number) {
+    this.length = length
     this.#pieces = pieces
     this.#left = length
     this.#lsn = lsn

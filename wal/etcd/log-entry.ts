@@ -4,6 +4,8 @@
  * the slot, so that an entry of another log or from another slot never passes for the one expected.
  */
 import { crc32 } from 'node:zlib'
+import type { RunningChecksum } from '../running-checksum.ts'
+import { CHECKSUM_BYTES, decodeChecksum, encodeChecksum } from '../running-checksum.ts'
 
 export const ENTRY_HEADER_BYTES = 24
 export const RECORD_LENGTH_BYTES = 4
@@ -47,6 +49,20 @@ export function readEntryHeader(bytes: Buffer, logId: bigint, slot: number): Ent
   const kind = kinds[bytes[1]]
   if (bytes[0] !== VERSION || kind === undefined) throw new EntryDamaged(`slot ${slot} was written by a newer version`)
   return { kind, epoch: bytes.readUIntLE(8, 6), firstLsn: bytes.readUIntLE(14, 6), records: bytes.readUInt32LE(20) }
+}
+
+/** A sign of life, without its header, that tells the running checksum. */
+export function signBytes(checksum: RunningChecksum | undefined): Buffer {
+  if (checksum === undefined) return Buffer.alloc(ENTRY_HEADER_BYTES)
+  const bytes = Buffer.alloc(ENTRY_HEADER_BYTES + CHECKSUM_BYTES)
+  encodeChecksum(checksum, bytes, ENTRY_HEADER_BYTES)
+  return bytes
+}
+
+/** What an entry tells of the running checksum. */
+export function checksumOf({ kind }: EntryHeader, bytes: Buffer): RunningChecksum | undefined {
+  const tells = (kind === 'renewal' || kind === 'release') && bytes.length >= ENTRY_HEADER_BYTES + CHECKSUM_BYTES
+  return tells ? decodeChecksum(bytes, ENTRY_HEADER_BYTES) : undefined
 }
 
 /** LSN of the newest record that is complete with this entry, or, for an earlier part, of that before the record. */
