@@ -1,5 +1,7 @@
 /** The nodes of the shard as this one knows them, itself included: what CLUSTER and SENTINEL tell, which say the same in different words. */
+
 import type { Clock } from '../storage/clock.ts'
+import type { Announced } from './cluster/endpoint.ts'
 import type { Config } from './config/config.ts'
 import type { Peers } from './peers.ts'
 import type { Role, Roles } from './roles.ts'
@@ -9,10 +11,8 @@ import { newestLsn } from './shard/shard.ts'
 /** A node tells of itself some times within a lease; one that has been silent for so many is taken to be down. */
 const leasesUntilDown = 2
 
-export interface ShardNode {
+export interface ShardNode extends Announced {
   readonly id: string
-  readonly host: string
-  readonly port: number
   readonly role: Role
   /** LSN of the newest record that it has. */
   readonly applied: number
@@ -26,7 +26,7 @@ export interface NodesView {
   readonly clock: Clock
   readonly config: Config
   readonly nodeId: string
-  readonly announced: { readonly host: string; readonly port: number }
+  readonly announced: Announced
   readonly roles: Roles
   readonly peers: Peers
   readonly shard: Shard | undefined
@@ -39,20 +39,30 @@ export function nodesOf({ clock, config, nodeId, announced, roles, peers, shard 
   const primaryId = roles.role === 'primary' ? nodeId : primary?.node
   const applied = shard === undefined ? 0 : newestLsn(shard)
   const nodes: ShardNode[] = [{ id: nodeId, ...announced, role: roles.role, applied, silentMs: 0, isSelf: true, isDown: false }]
-  for (const { node, host, port, applied, heardMs } of peers.all) {
+  for (const { node, host, port, hostname, applied, heardMs } of peers.all) {
     if (node === primaryId) continue
     const silentMs = nowMs - heardMs
     const isDown = silentMs > leasesUntilDown * config.values['leader-lease-ms']
-    nodes.push({ id: node, host, port, role: 'replica', applied, silentMs, isSelf: false, isDown })
+    nodes.push({ id: node, host, port, hostname, role: 'replica', applied, silentMs, isSelf: false, isDown })
   }
   nodes.sort((a, b) => (a.id < b.id ? -1 : 1))
   if (roles.role === 'primary') nodes.sort((a, b) => Number(b.isSelf) - Number(a.isSelf))
   else if (primary !== undefined && primary.node !== nodeId) {
-    const { host, port } = primary
+    const { host, port, hostname } = primary
     const told = peers.all.find(({ node }) => node === primary.node)?.applied ?? 0
     const silentMs = roles.heardMs === undefined ? 0 : nowMs - roles.heardMs
     const isDown = !roles.isLinkUp
-    nodes.unshift({ id: primary.node, host, port, role: 'primary', applied: Math.max(told, applied), silentMs, isSelf: false, isDown })
+    nodes.unshift({
+      id: primary.node,
+      host,
+      port,
+      hostname,
+      role: 'primary',
+      applied: Math.max(told, applied),
+      silentMs,
+      isSelf: false,
+      isDown,
+    })
   }
   return nodes
 }

@@ -3,8 +3,10 @@
  * the primary asks by a sign of life. The primary trims the log by it: never below what so many nodes hold in a durable checkpoint as
  * `log-trim-copies` says, and, up to `log-retain-bytes`, not below what the slowest node that lives still needs.
  */
+
 import type { Clock, Timer } from '../storage/clock.ts'
 import type { Members } from '../wal/members.ts'
+import type { Announced } from './cluster/endpoint.ts'
 import type { Config } from './config/config.ts'
 import type { Log } from './logging.ts'
 import type { Role } from './roles.ts'
@@ -26,7 +28,7 @@ export interface PeersHost {
   readonly log: Log
   readonly nodeId: string
   readonly roles: { readonly role: Role; readonly isLinkUp: boolean }
-  readonly announced: { readonly host: string; readonly port: number }
+  readonly announced: Announced
 }
 
 /** Another node, and when it was heard last by this node's monotonic clock. */

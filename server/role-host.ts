@@ -1,6 +1,8 @@
 /** What the part of a node has to do with the rest of the server. */
+
 import type { Clock } from '../storage/clock.ts'
 import type { Client } from './client.ts'
+import type { Announced } from './cluster/endpoint.ts'
 import type { Config } from './config/config.ts'
 import type { Log } from './logging.ts'
 import type { Turn } from './network/turn.ts'
@@ -32,12 +34,16 @@ export interface RoleParts {
 }
 
 /** Where clients and other nodes reach this one. */
-export function announced({ config, port }: Pick<RoleParts, 'config' | 'port'>): { readonly host: string; readonly port: number } {
+export function announced({ config, port }: Pick<RoleParts, 'config' | 'port'>): Announced {
   const { values } = config
   const ofCluster = values['cluster-enabled']
   const own = values.bind.split(' ').find((address) => /^[\w.:]+$/.test(address))
   const host = (ofCluster && values['cluster-announce-ip']) || values['replica-announce-ip'] || own || loopback
-  return { host, port: (ofCluster && values['cluster-announce-port']) || values['replica-announce-port'] || port }
+  return {
+    host,
+    port: (ofCluster && values['cluster-announce-port']) || values['replica-announce-port'] || port,
+    hostname: values['cluster-announce-hostname'],
+  }
 }
 
 const loopback = '127.0.0.1'

@@ -6,6 +6,7 @@
  * A primary that another one has fenced, or whose lease has run out, answers nobody from that moment on: its clients are
  * closed, what it had not committed is dropped with the shard, and the shard that is opened in its place follows.
  */
+
 import { deleteUnfinished, hasUnfinished } from '../engine/commands/unfinished.ts'
 import { RecordUnreadable } from '../engine/mutation/record-unreadable.ts'
 import type { Random } from '../engine/random.ts'
@@ -13,6 +14,7 @@ import type { Clock, Timer } from '../storage/clock.ts'
 import type { Leader } from '../wal/leadership.ts'
 import { HistoryDiffers } from '../wal/running-checksum.ts'
 import { LogTrimmed, TailMoved } from '../wal/transaction-log.ts'
+import type { Announced } from './cluster/endpoint.ts'
 import type { Config } from './config/config.ts'
 import type { Log } from './logging.ts'
 import type { Claim } from './shard/claim.ts'
@@ -46,7 +48,7 @@ export interface RoleHost {
   readonly nodeId: string
   readonly random: Random
   /** Where clients reach this node. */
-  readonly announced: { readonly host: string; readonly port: number }
+  readonly announced: Announced
   /** Another node leads than before, or this one does. */
   ledBy(primary: Claim): void
   /** The primary has given a sign of life. */

@@ -1,7 +1,9 @@
 /** What INFO, MEMORY, LATENCY and the metrics read of the server. They change nothing in it. */
+
 import type { Clock } from '../storage/clock.ts'
 import type { Client } from './client.ts'
 import type { ClientEviction } from './client-eviction.ts'
+import type { Announced } from './cluster/endpoint.ts'
 import type { CommandTable } from './command-table.ts'
 import type { Config } from './config/config.ts'
 import type { Failover } from './failover.ts'
@@ -39,7 +41,7 @@ export interface ServerView {
   readonly runId: string
   readonly nodeId: string
   /** Where clients and other nodes reach this one. */
-  readonly announced: { readonly host: string; readonly port: number }
+  readonly announced: Announced
   readonly roles: Roles
   readonly peers: Peers
   readonly failover: Failover

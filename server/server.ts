@@ -14,6 +14,7 @@ import { Fenced } from '../wal/transaction-log.ts'
 import { Addresses } from './addresses.ts'
 import type { Client } from './client.ts'
 import { ClientEviction } from './client-eviction.ts'
+import type { Announced } from './cluster/endpoint.ts'
 import { SlotCheck } from './cluster/slot-check.ts'
 import type { Command, CommandTable } from './command-table.ts'
 import { allCommands } from './commands/tables.ts'
@@ -146,7 +147,7 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
     this.roles = new Roles(roleHost(this))
     this.peers = new Peers(this)
     this.failover = new Failover(this)
-    this.slotCheck = config.values['cluster-enabled'] ? new SlotCheck(this.roles, () => this.nodeId) : undefined
+    this.slotCheck = config.values['cluster-enabled'] ? new SlotCheck(config, this.roles, () => this.nodeId) : undefined
     this.turn = new Turn(ports.clock)
     this.turn.mayAnswer = (nowMs) => this.roles.mayAnswer(nowMs)
     this.turn.onBegin = () => this.shard?.primary.tick(this.clock.wallMs())
@@ -421,7 +422,7 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
   }
 
   /** Where clients and other nodes reach this one. */
-  get announced(): { readonly host: string; readonly port: number } {
+  get announced(): Announced {
     return announced(this)
   }
 

@@ -9,7 +9,7 @@ export function nodeLine(node: ShardNode, primaryId: string | undefined, epoch: 
   const heard = node.isSelf ? 0 : Math.round(nowWallMs - node.silentMs)
   const link = node.isDown ? 'disconnected' : 'connected'
   const slots = isPrimary ? ` 0-${slotCount - 1}` : ''
-  return `${node.id} ${node.host}:${node.port}@0 ${flags} ${isPrimary ? '-' : (primaryId ?? '-')} 0 ${heard} ${epoch} ${link}${slots}`
+  return `${node.id} ${node.host}:${node.port}@0${node.hostname === '' ? '' : `,${node.hostname}`} ${flags} ${isPrimary ? '-' : (primaryId ?? '-')} 0 ${heard} ${epoch} ${link}${slots}`
 }
 
 export function infoText(nodes: readonly ShardNode[], epoch: number): string {

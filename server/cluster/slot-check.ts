@@ -7,7 +7,9 @@ import type { Arguments } from '../../engine/arguments.ts'
 import { keySlot } from '../../engine/slot.ts'
 import { keysOf } from '../command-keys.ts'
 import type { Command } from '../command-table.ts'
+import type { Config } from '../config/config.ts'
 import type { Roles } from '../roles.ts'
+import { endpointOf } from './endpoint.ts'
 
 const crossSlot = "CROSSSLOT Keys in request don't hash to the same slot"
 const isDown = 'CLUSTERDOWN The cluster is down'
@@ -34,11 +36,13 @@ export interface ScriptSlot {
 }
 
 export class SlotCheck {
+  readonly #config: Config
   readonly #roles: Roles
   readonly #nodeId: () => string
 
   /** `nodeId` is asked when there is one. */
-  constructor(roles: Roles, nodeId: () => string) {
+  constructor(config: Config, roles: Roles, nodeId: () => string) {
+    this.#config = config
     this.#roles = roles
     this.#nodeId = nodeId
   }
@@ -79,7 +83,8 @@ export class SlotCheck {
     if (this.#servesAll || (readOnly && !writes)) return undefined
     const { primary, isLinkUp } = this.#roles
     if (primary === undefined || primary.node === this.#nodeId() || !isLinkUp) return isDown
-    return `MOVED ${slot} ${primary.host}:${primary.port}`
+    const type = this.#config.values['cluster-preferred-endpoint-type']
+    return `MOVED ${slot} ${endpointOf(primary, type)}:${primary.port}`
   }
 }
 

@@ -3,6 +3,8 @@ import { createHash } from 'node:crypto'
 import { noKeys } from '../../engine/command.ts'
 import { keySlot, slotCount } from '../../engine/slot.ts'
 import { infoText, nodeLine } from '../cluster/cluster-texts.ts'
+import type { EndpointType } from '../cluster/endpoint.ts'
+import { endpointOf, networkingMetadata } from '../cluster/endpoint.ts'
 import { eachKeyInSlot } from '../cluster/keys-in-slot.ts'
 import type { ShardNode } from '../nodes.ts'
 import { nodesOf } from '../nodes.ts'
@@ -230,6 +232,10 @@ function failureReports(session: Session): void {
   else reply.error(`ERR Unknown node ${id}`)
 }
 
+function endpointTypeOf({ server }: Session): EndpointType {
+  return server.config.values['cluster-preferred-endpoint-type']
+}
+
 function slots(session: Session): void {
   const { reply } = session
   const all = nodesSeenBy(session)
@@ -243,12 +249,20 @@ function slots(session: Session): void {
   reply.array(2 + serving.length)
   reply.integer(0)
   reply.integer(slotCount - 1)
-  for (const { host, port, id } of serving) {
+  const type = endpointTypeOf(session)
+  for (const node of serving) {
+    const endpoint = endpointOf(node, type)
+    const metadata = networkingMetadata(node, type)
     reply.array(4)
-    reply.text(host)
-    reply.integer(port)
-    reply.text(id)
-    reply.map(0)
+    if (endpoint === '') reply.nil()
+    else reply.text(endpoint)
+    reply.integer(node.port)
+    reply.text(node.id)
+    reply.map(metadata.length)
+    for (const [name, value] of metadata) {
+      reply.text(name)
+      reply.text(value)
+    }
   }
 }
 
@@ -263,8 +277,10 @@ function shards(session: Session): void {
   reply.integer(slotCount - 1)
   reply.text('nodes')
   reply.array(all.length)
-  for (const { id, host, port, role, applied, isDown, isSelf } of all) {
-    reply.map(7)
+  const type = endpointTypeOf(session)
+  for (const node of all) {
+    const { id, host, port, hostname, role, applied, isDown, isSelf } = node
+    reply.map(hostname === '' ? 7 : 8)
     reply.text('id')
     reply.text(id)
     reply.text('port')
@@ -272,7 +288,11 @@ function shards(session: Session): void {
     reply.text('ip')
     reply.text(host)
     reply.text('endpoint')
-    reply.text(host)
+    reply.text(endpointOf(node, type))
+    if (hostname !== '') {
+      reply.text('hostname')
+      reply.text(hostname)
+    }
     reply.text('role')
     reply.text(role === 'primary' ? 'master' : 'replica')
     reply.text('replication-offset')

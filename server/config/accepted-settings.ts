@@ -114,8 +114,6 @@ const replication = {
 
 /** Nodes know of each other by their log, there is one shard, and it has all slots. */
 const cluster = {
-  'cluster-announce-hostname': only('', 'put the name into cluster-announce-ip'),
-  'cluster-preferred-endpoint-type': choice(['ip', 'hostname', 'unknown-endpoint'], 'ip', 'Nodes tell what is announced.', inert),
   'cluster-port': integer(0, 0n, 65535n, 'There is no bus: nodes know of each other by their log.', inertAtStart),
   'cluster-announce-bus-port': integer(0, 0n, 65535n, 'There is no bus.', inert),
   'cluster-announce-tls-port': integer(0, 0n, 65535n, 'Connections are not encrypted.', inert),

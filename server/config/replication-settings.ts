@@ -1,5 +1,20 @@
 /** Settings of a server that shares its log with others: where the log is, how a node leads, and how clients find the one that does. */
-import { choice, int32Max, int64Max, integer, memory, text, yesNo } from './setting.ts'
+import type { Setting } from './setting.ts'
+import { choice, int32Max, int64Max, integer, memory, Refused, text, yesNo } from './setting.ts'
+
+const hostnameLengthMax = 255
+
+function hostname(summary: string): Setting<string> {
+  const kind = text('', summary)
+  return {
+    ...kind,
+    parse: ([word = '']) => {
+      if (word.length > hostnameLengthMax) throw new Refused('Hostnames must be less than 256 characters')
+      if (!/^[A-Za-z0-9.-]*$/.test(word)) throw new Refused('Hostnames may only contain alphanumeric characters, hyphens or dots')
+      return word
+    },
+  }
+}
 
 const atStart = { when: 'start' } as const
 
@@ -59,5 +74,11 @@ export const replicationSettings = {
     atStart,
   ),
   'cluster-announce-ip': text('', 'Address that takes the place of `replica-announce-ip` with `cluster-enabled`.'),
+  'cluster-announce-hostname': hostname('Name of this node that clients of a cluster are told beside its address; empty for none.'),
+  'cluster-preferred-endpoint-type': choice(
+    ['ip', 'hostname', 'unknown-endpoint'],
+    'ip',
+    'Where clients of a cluster are sent: to the announced address, to the announced name, or to the address that they have used.',
+  ),
   'cluster-announce-port': integer(0, 0n, 65535n, 'Port that takes the place of `replica-announce-port` with `cluster-enabled`.'),
 }

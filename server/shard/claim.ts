@@ -4,6 +4,8 @@ export interface Claim {
   readonly node: string
   readonly host: string
   readonly port: number
+  /** For clients of a cluster; empty for none. */
+  readonly hostname: string
   readonly leaseMs: number
   /** Version of the program that will write the records of this epoch. */
   readonly version: string
@@ -17,9 +19,9 @@ export function encodeClaim(claim: Claim): Buffer {
 /** Undefined when it is none that this version can read. */
 export function decodeClaim(bytes: Buffer): Claim | undefined {
   try {
-    const { node, host, port, leaseMs, version } = JSON.parse(bytes.toString()) as Partial<Claim>
+    const { node, host, port, hostname, leaseMs, version } = JSON.parse(bytes.toString()) as Partial<Claim>
     if (typeof node !== 'string' || typeof host !== 'string' || typeof port !== 'number' || typeof leaseMs !== 'number') return undefined
-    return { node, host, port, leaseMs, version: `${version}` }
+    return { node, host, port, hostname: typeof hostname === 'string' ? hostname : '', leaseMs, version: `${version}` }
   } catch {
     return undefined
   }

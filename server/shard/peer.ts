@@ -4,6 +4,8 @@ export interface Peer {
   readonly node: string
   readonly host: string
   readonly port: number
+  /** For clients of a cluster; empty for none. */
+  readonly hostname: string
   /** LSN of the newest record in its keyspace. */
   readonly applied: number
   /** LSN of its last durable checkpoint. */
@@ -21,9 +23,18 @@ export function encodePeer(peer: Peer): Buffer {
 /** Undefined when it is none that this version can read. */
 export function decodePeer(bytes: Buffer): Peer | undefined {
   try {
-    const { node, host, port, applied, checkpoint, version, beat } = JSON.parse(bytes.toString()) as Partial<Peer>
+    const { node, host, port, hostname, applied, checkpoint, version, beat } = JSON.parse(bytes.toString()) as Partial<Peer>
     if (typeof node !== 'string' || typeof host !== 'string' || typeof port !== 'number' || typeof beat !== 'number') return undefined
-    return { node, host, port, applied: Number(applied) || 0, checkpoint: Number(checkpoint) || 0, version: `${version}`, beat }
+    return {
+      node,
+      host,
+      port,
+      hostname: typeof hostname === 'string' ? hostname : '',
+      applied: Number(applied) || 0,
+      checkpoint: Number(checkpoint) || 0,
+      version: `${version}`,
+      beat,
+    }
   } catch {
     return undefined
   }

@@ -13,13 +13,21 @@ function ports(cluster: NodeCluster): number[] {
   return cluster.nodes.flatMap((node) => (node === undefined ? [] : [node.port]))
 }
 
+interface Story {
+  /** Asks for a hand-over of the lead from the node on this port. */
+  readonly handOver: (port: number) => Promise<unknown>
+  /** Whether clients must not notice it. */
+  readonly isSeamless: boolean
+}
+
 /** The primary is killed, comes back, and then the lead is handed over and back. */
-async function story(cluster: NodeCluster, followers: readonly Follower[], handOver: (port: number) => Promise<unknown>): Promise<void> {
+async function story(cluster: NodeCluster, followers: readonly Follower[], { handOver, isSeamless }: Story): Promise<void> {
   await more(followers, 20)
   const killed = await cluster.primary()
   await cluster.kill(killed)
   await more(followers, 20)
   await cluster.startNode(killed)
+  const failed = followers.map(({ failures }) => failures.length)
   for (let round = 0; round < 2; round++) {
     const former = await cluster.primary()
     // Nodes that have just started may not be known yet.
@@ -27,6 +35,8 @@ async function story(cluster: NodeCluster, followers: readonly Follower[], handO
     await cluster.primary(former)
     await more(followers, 20)
   }
+  if (isSeamless)
+    expect(followers.flatMap(({ name, failures }, i) => failures.slice(failed[i]).map((text) => `${name}: ${text}`))).toEqual([])
   for (const follower of followers) await follower.stop()
   const primary = cluster.node(await cluster.primary()).port
   const there = new Set((await ask(primary, 'KEYS', '*')) as string[])
@@ -52,7 +62,7 @@ describeWith([builtMoraine, etcdServer, redisPy], 'clients in Sentinel mode', ()
     async () => {
       await cluster.primary()
       followers = await sentinelFollowers(ports(cluster))
-      await story(cluster, followers, (port) => ask(port, 'SENTINEL', 'FAILOVER', 'mymaster'))
+      await story(cluster, followers, { handOver: (port) => ask(port, 'SENTINEL', 'FAILOVER', 'mymaster'), isSeamless: false })
       followers = []
     },
     storyMs,
@@ -88,10 +98,11 @@ describeWith([builtMoraine, etcdServer, redisPy, redisServer], 'clients of a clu
     async () => {
       await cluster.primary()
       followers = await clusterFollowers(ports(cluster))
-      await story(cluster, followers, async (port) => {
+      const handOver = async (port: number): Promise<unknown> => {
         const replica = ports(cluster).find((each) => each !== port) as number
         return ask(replica, 'CLUSTER', 'FAILOVER')
-      })
+      }
+      await story(cluster, followers, { handOver, isSeamless: true })
       followers = []
     },
     storyMs,
