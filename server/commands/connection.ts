@@ -143,7 +143,7 @@ function hello(session: Session): void {
 }
 
 function replyGreeting(session: Session): void {
-  const { reply } = session
+  const { reply, server } = session
   reply.map(7)
   reply.text('server')
   reply.text('redis')
@@ -156,7 +156,7 @@ function replyGreeting(session: Session): void {
   reply.text('mode')
   reply.text('standalone')
   reply.text('role')
-  reply.text('master')
+  reply.text(server.roles.role === 'primary' ? 'master' : 'replica')
   reply.text('modules')
   reply.array(0)
 }
