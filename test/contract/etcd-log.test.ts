@@ -1,5 +1,5 @@
 /** The log in etcd against a real member: what every log must do, and what a shared one must. */
-import { afterAll, beforeAll } from 'vitest'
+import { afterAll, beforeAll, expect, it } from 'vitest'
 import { realClock } from '../../server/real-clock.ts'
 import type { EtcdEndpoint } from '../../wal/etcd/etcd-endpoint.ts'
 import { EtcdEndpoint as Endpoint } from '../../wal/etcd/etcd-endpoint.ts'
@@ -15,6 +15,8 @@ import { describeWith, etcdServer } from '../needs.ts'
 import { sharedLogSuite } from './shared-log.ts'
 import { transactionLogSuite } from './transaction-log.ts'
 
+/** Less than the pause between two attempts. */
+const oneAttemptMs = 40
 /** A busy machine may take its time. */
 const deadlineMs = 20_000
 
@@ -23,11 +25,19 @@ let logs = 0
 /** Each process has chance of its own. */
 let opens = 0
 
-/** Endpoints that can be made to refuse. */
+/** Endpoints that can be made to refuse, or not to answer so many transactions. */
 class RefusingEndpoints extends EtcdEndpoints {
   refuses = false
+  unanswered = 0
+  /** When the last transaction was sent that reached etcd. */
+  sentMs = 0
 
   override call<Request, Reply>(method: EtcdMethod<Request, Reply>, request: Request, ms?: number): Promise<EtcdOutcome<Reply>> {
+    if ((method as unknown) === txn && this.unanswered > 0) {
+      this.unanswered--
+      return Promise.resolve({ kind: 'ambiguous', code: 4, message: 'told to' })
+    }
+    if ((method as unknown) === txn) this.sentMs = realClock.monotonicMs()
     if (!this.refuses || (method as unknown) !== txn) return super.call(method, request, ms)
     return Promise.resolve({ kind: 'refused', why: 'denied', code: 7, message: 'told to' })
   }
@@ -72,5 +82,21 @@ describeWith([etcdServer], 'the log in etcd', () => {
   sharedLogSuite('etcd', async () => {
     const prefix = `/moraine-test/${++logs}`
     return { open: async () => (await openAt(prefix)).log, stop: async () => undefined }
+  })
+
+  it('counts the lease from the attempt that succeeded, however long etcd had no leader before', async () => {
+    const { log, endpoints: used } = await openAt(`/moraine-test/${++logs}`)
+    used.unanswered = 3
+    await log.claim(0, Buffer.from('test'))
+    expect(log.renewedMs).toBeGreaterThan(used.sentMs - oneAttemptMs)
+    used.unanswered = 3
+    const committed = new Promise((resolve) => {
+      log.onCommitted = resolve
+    })
+    log.append(Buffer.from('record'), 0, 6)
+    log.flush()
+    await committed
+    expect(log.renewedMs).toBeGreaterThan(used.sentMs - oneAttemptMs)
+    await log.close()
   })
 })

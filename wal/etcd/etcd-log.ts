@@ -55,6 +55,8 @@ interface InFlight {
   readonly bytes: number
   /** When it was sent for the first time. */
   readonly sentMs: number
+  /** When the attempt set out that has put it there, as far as that is known: this process led then. */
+  ledMs: number
   isThere: boolean
 }
 
@@ -161,7 +163,8 @@ export class EtcdLog implements TransactionLog, Leadership {
     const value: EpochValue = { epoch: (former?.epoch ?? 0) + 1, nonce, claim, released: undefined }
     const slot = this.#tailSlot + 1
     const request = this.#claimRequest(slot, after, value, pairs[0]?.modRevision ?? 0)
-    const reply = await this.#calls.settled(txn, request, isGivenUp)
+    const attemptsMs: number[] = []
+    const reply = await this.#calls.settled(txn, request, isGivenUp, () => attemptsMs.push(this.#clock.monotonicMs()))
     const found = reply.succeeded ? undefined : pairOf(reply.replies[0])
     // The first of several attempts may have succeeded without our hearing of it.
     const isMine = reply.succeeded || (found !== undefined && decodeEpoch(found.value).nonce === nonce)
@@ -174,7 +177,7 @@ export class EtcdLog implements TransactionLog, Leadership {
     this.#tailSlot = slot
     this.#nextSlot = slot + 1
     this.#released = false
-    this.renewedMs = setOutMs
+    this.renewedMs = (reply.succeeded ? attemptsMs.at(-1) : attemptsMs[0]) as number
   }
 
   renew(): void {
@@ -307,7 +310,8 @@ export class EtcdLog implements TransactionLog, Leadership {
     const slot = this.#nextSlot++
     const header: EntryHeader = { kind, epoch: this.epoch, firstLsn, records }
     sealEntry(bytes, this.logId, slot, header)
-    this.#inFlight.set(slot, { header, bytes: bytes.length, sentMs: this.#clock.monotonicMs(), isThere: false })
+    const sentMs = this.#clock.monotonicMs()
+    this.#inFlight.set(slot, { header, bytes: bytes.length, sentMs, ledMs: sentMs, isThere: false })
     void this.#write(slot, bytes)
   }
 
@@ -315,8 +319,15 @@ export class EtcdLog implements TransactionLog, Leadership {
   async #write(slot: number, bytes: Buffer): Promise<void> {
     try {
       const request = this.#appendRequest(slot, bytes)
-      const { succeeded, replies } = await this.#calls.settled(txn, request, () => this.#failure !== undefined || this.#isClosed)
+      let attemptMs = 0
+      const isGivenUp = (): boolean => this.#failure !== undefined || this.#isClosed
+      const { succeeded, replies } = await this.#calls.settled(txn, request, isGivenUp, () => {
+        attemptMs = this.#clock.monotonicMs()
+      })
       if (this.#failure !== undefined) return
+      const entry = this.#inFlight.get(slot)
+      // However long etcd was without a leader before.
+      if (succeeded && entry !== undefined) entry.ledMs = attemptMs
       // An earlier attempt may have put it there.
       if (succeeded || isSame(replies[0], bytes)) this.#isThere(slot)
       else this.#fail(this.#fenced())
@@ -342,9 +353,9 @@ export class EtcdLog implements TransactionLog, Leadership {
   }
 
   /** The entry is committed. */
-  #book({ header, bytes, sentMs }: InFlight): void {
+  #book({ header, bytes, sentMs, ledMs }: InFlight): void {
     if (header.kind === 'renewal') this.#renewing = false
-    this.renewedMs = Math.max(this.renewedMs, sentMs)
+    this.renewedMs = Math.max(this.renewedMs, ledMs)
     this.#slots.written(bytes)
     this.#pendingBytes = Math.max(0, this.#pendingBytes - bytes)
     const lsn = lastLsnOf(header)
