@@ -1,6 +1,7 @@
 /** Asks many questions, and gives the replies in their order as text. */
-import { RespClient } from '../server/tools/rdb/resp-client.ts'
+
 import type { RespReply } from '../server/resp/reply-reader.ts'
+import { RespClient } from '../server/tools/rdb/resp-client.ts'
 
 /** `replied` gets what was asked as number `i`: an array as its elements, nested or not, a line each. */
 export async function askAll(
