@@ -155,13 +155,14 @@ export class EtcdLog implements TransactionLog, Leadership {
   async claim(after: number, claim: Buffer): Promise<void> {
     if (this.#failure !== undefined || this.#isClosed) throw this.#failure ?? new LogFailed('the log is closed')
     if (after !== this.#tailLsn) throw new TailMoved(`the log ends with record ${this.#tailLsn}, not ${after}`)
+    // What a reading meets from here on, another one's claim for instance, is not what the caller has decided by.
+    const slot = this.#tailSlot + 1
     const setOutMs = this.#clock.monotonicMs()
     const isGivenUp = (): boolean => this.#isClosed || this.#clock.monotonicMs() - setOutMs > CLAIM_MS_MAX
     const { pairs } = await this.#calls.settled(range, { key: this.#keys.epoch }, isGivenUp)
     const former = pairs[0] === undefined ? undefined : decodeEpoch(pairs[0].value)
     const nonce = (BigInt(this.#random.nextUint32()) << 32n) | BigInt(this.#random.nextUint32())
     const value: EpochValue = { epoch: (former?.epoch ?? 0) + 1, nonce, claim, released: undefined }
-    const slot = this.#tailSlot + 1
     const request = this.#claimRequest(slot, after, value, pairs[0]?.modRevision ?? 0)
     const attemptsMs: number[] = []
     const reply = await this.#calls.settled(txn, request, isGivenUp, () => attemptsMs.push(this.#clock.monotonicMs()))
