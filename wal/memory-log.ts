@@ -129,11 +129,14 @@ export class MemoryLog implements TransactionLog, Leadership, Members {
 
   claim(after: number, claim: Buffer): Promise<void> {
     const setOutMs = this.#clock.monotonicMs()
+    // Another one that is heard from here on may answer for a lease.
+    const { signs } = this.#disk
     return new Promise((resolve, reject) => {
       this.#schedule(() => {
         const disk = this.#disk
         if (this.#failure || this.#closed || this.#isDead) return reject(this.#failure ?? new LogFailed('the log is closed'))
         if (disk.committed !== after) return reject(new TailMoved(`the log ends with record ${disk.committed}, not ${after}`))
+        if (disk.signs > signs) return reject(new TailMoved('another process has claimed the log, or lives'))
         this.#lead(after, claim, setOutMs)
         resolve()
       })
