@@ -16,6 +16,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { commitUnderColdReads } from './commit-under-cold-reads.ts'
 import { Context } from './context.ts'
+import { failOver } from './fail-over.ts'
 import { hashes } from './hashes.ts'
 import { largeCollections } from './large-collections.ts'
 import type { Machine } from './machine.ts'
@@ -27,6 +28,7 @@ import { readsBesideDurableWrites } from './reads-beside-durable-writes.ts'
 import type { Question, Result } from './report.ts'
 import { indexOf, pageOf, textOf } from './report.ts'
 import { restart } from './restart.ts'
+import { sharedLog } from './shared-log.ts'
 import { stalls } from './stalls.ts'
 import { throughput } from './throughput.ts'
 import { tier } from './tier.ts'
@@ -47,6 +49,8 @@ const questions: readonly Question[] = [
   commitUnderColdReads,
   restart,
   migration,
+  failOver,
+  sharedLog,
 ]
 const pagesDirectory = fileURLToPath(new URL('../docs/benchmarks', import.meta.url))
 

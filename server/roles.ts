@@ -66,7 +66,7 @@ export interface RoleHost {
 }
 
 export class Roles {
-  role: Role = 'primary'
+  role: Role
   /** The primary as this node knows it; undefined before it has heard of one, and where nodes share nothing. */
   primary: Claim | undefined
   /** Why a replica cannot follow; undefined while it can. */
@@ -89,6 +89,8 @@ export class Roles {
 
   constructor(host: RoleHost) {
     this.#host = host
+    // While the data are loaded nobody has claimed a shared log yet: a client that looks for the primary must not take this node for it.
+    this.role = host.config.values.log === 'local' ? 'primary' : 'replica'
   }
 
   /** Why this node takes no writes; undefined when it does, or may again when those who wait at the gate are let in. */

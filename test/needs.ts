@@ -4,6 +4,7 @@
  */
 import { spawnSync } from 'node:child_process'
 import { describe } from 'vitest'
+import { mayMakeNamespaces } from './faults/zoned-network.ts'
 import { etcdIsInstalled } from './integration/etcd-cluster.ts'
 import { moraineIsBuilt, redisIsInstalled } from './integration/processes.ts'
 
@@ -15,6 +16,7 @@ export interface Need {
 
 export const redisServer: Need = { isMet: redisIsInstalled, otherwise: 'redis-server is not installed' }
 export const etcdServer: Need = { isMet: etcdIsInstalled, otherwise: 'etcd is not installed' }
+export const networkNamespaces: Need = { isMet: mayMakeNamespaces(), otherwise: 'network namespaces are not permitted' }
 export const openssl: Need = { isMet: spawnSync('openssl', ['version']).status === 0, otherwise: 'openssl is not installed' }
 export const redisPy: Need = {
   isMet: spawnSync('/usr/bin/python3', ['-c', 'import redis']).status === 0,

@@ -45,7 +45,7 @@ const worldlyNames =
   /(?<![\w.'"`$/-])(?:(?:process|performance|Date)(?=\.\w|\[|\()|(?:setTimeout|setInterval|setImmediate|queueMicrotask)\b(?![\w'"`:]))|(?<=\bnew )Date\b|\bMath\.random\b/g
 
 /** Programs that try seed after seed. The tests themselves have one. */
-const drawsFreshSeeds = ['test/explore.ts', 'test/simulation/main.ts', 'test/tidy.test.ts']
+const drawsFreshSeeds = ['test/explore.ts', 'test/faults/main.ts', 'test/simulation/main.ts', 'test/tidy.test.ts']
 
 const files = filesBelow()
 const sources = files.filter((path) => rooms.includes(path.split('/')[0]) && /\.(ts|mjs)$/.test(path))

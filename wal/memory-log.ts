@@ -152,11 +152,13 @@ export class MemoryLog implements TransactionLog, Leadership, Members {
 
   claim(after: number, claim: Buffer, checksum?: RunningChecksum): Promise<void> {
     const setOutMs = this.#clock.monotonicMs()
+    // A sign that is heard from here on is of another one, which may answer for a lease.
+    const signs = this.#seenSigns
     return new Promise((resolve, reject) => {
       this.#schedule(() => {
         const disk = this.#disk
         if (this.#failure || this.#closed || this.#isDead) return reject(this.#failure ?? new LogFailed('the log is closed'))
-        if (disk.signs !== this.#seenSigns) return reject(new TailMoved('there was a sign of a leader that was not read'))
+        if (disk.signs !== signs) return reject(new TailMoved('there was a sign of a leader that was not read'))
         if (disk.committed !== after) return reject(new TailMoved(`the log ends with record ${disk.committed}, not ${after}`))
         this.#lead(after, claim, setOutMs, checksum)
         resolve()

@@ -35,7 +35,7 @@ interface KnownData {
 }
 
 /** Who leads the log while its data are moved away. */
-const moverClaim = { node: 'moraine move', host: '', port: 0, version: moraineVersion }
+const moverClaim = { node: 'moraine move', host: '', hostname: '', port: 0, version: moraineVersion }
 
 /** From the directory's own log to the shared one. Rejects with `MoveRefused`, or `LogExists` when there is a shared one already. */
 export async function moveToShared(data: OfflineData, shared: SharedLogs): Promise<Moved> {

@@ -10,7 +10,7 @@ import type { EtcdOutcome } from '../../wal/etcd/etcd-outcome.ts'
 import { txn } from '../../wal/etcd/kv-methods.ts'
 import type { LogPlace } from '../../wal/etcd/made-log.ts'
 import { createEtcdLog, etcdLogExists, LogExists } from '../../wal/etcd/made-log.ts'
-import { Fenced, LogTrimmed } from '../../wal/transaction-log.ts'
+import { Fenced, LogTrimmed, TailMoved } from '../../wal/transaction-log.ts'
 import { chance } from '../chance.ts'
 import type { EtcdCluster } from '../integration/etcd-cluster.ts'
 import { startEtcd } from '../integration/etcd-cluster.ts'
@@ -18,6 +18,8 @@ import { describeWith, etcdServer } from '../needs.ts'
 import { sharedLogSuite } from './shared-log.ts'
 import { appendText, committed, readAll, transactionLogSuite } from './transaction-log.ts'
 
+/** Less than the pause between two attempts. */
+const oneAttemptMs = 40
 /** A busy machine may take its time. */
 const deadlineMs = 20_000
 
@@ -26,11 +28,24 @@ let logs = 0
 /** Each process has chance of its own. */
 let opens = 0
 
-/** Endpoints that can be made to refuse. */
+/** Endpoints that can be made to refuse, or not to answer so many transactions. */
 class RefusingEndpoints extends EtcdEndpoints {
   refuses = false
+  unanswered = 0
+  /** What the next call waits for. */
+  held: Promise<void> | undefined
+  /** When the last transaction was sent that reached etcd. */
+  sentMs = 0
 
   override call<Request, Reply>(method: EtcdMethod<Request, Reply>, request: Request, ms?: number): Promise<EtcdOutcome<Reply>> {
+    const { held } = this
+    this.held = undefined
+    if (held !== undefined) return held.then(() => this.call(method, request, ms))
+    if ((method as unknown) === txn && this.unanswered > 0) {
+      this.unanswered--
+      return Promise.resolve({ kind: 'ambiguous', code: 4, message: 'told to' })
+    }
+    if ((method as unknown) === txn) this.sentMs = realClock.monotonicMs()
     if (!this.refuses || (method as unknown) !== txn) return super.call(method, request, ms)
     return Promise.resolve({ kind: 'refused', why: 'denied', code: 7, message: 'told to' })
   }
@@ -75,6 +90,54 @@ describeWith([etcdServer], 'the log in etcd', () => {
   sharedLogSuite('etcd', async () => {
     const prefix = `/moraine-test/${++logs}`
     return { open: async () => (await openAt(prefix)).log, stop: async () => undefined }
+  })
+
+  it('refuses a claim that was decided on before another one was heard of', async () => {
+    const prefix = `/moraine-test/${++logs}`
+    const former = await openAt(prefix)
+    await former.log.claim(0, Buffer.from('former'))
+    const committed = new Promise((resolve) => {
+      former.log.onCommitted = resolve
+    })
+    former.log.append(Buffer.from('record'), 0, 6)
+    former.log.flush()
+    await committed
+    const first = await openAt(prefix)
+    const late = await openAt(prefix)
+    const reading = late.log.read(0)[Symbol.asyncIterator]()
+    // What is there, and who leads; what comes then is told by a watch.
+    await reading.next()
+    await reading.next()
+    let heard = reading.next()
+    let release = (): void => undefined
+    late.endpoints.held = new Promise((resolve) => {
+      release = resolve
+    })
+    const claimed = late.log.claim(1, Buffer.from('late')).catch((failure: Error) => failure)
+    await first.log.claim(1, Buffer.from('first'))
+    // It hears of the first one's claim while its own is under way.
+    while ((await heard).value?.leader?.epoch !== 2) heard = reading.next()
+    release()
+    expect(await claimed).toBeInstanceOf(TailMoved)
+    await reading.return?.(undefined)
+    former.log.abandon()
+    await Promise.all([first.log.close(), late.log.close()])
+  })
+
+  it('counts the lease from the attempt that succeeded, however long etcd had no leader before', async () => {
+    const { log, endpoints: used } = await openAt(`/moraine-test/${++logs}`)
+    used.unanswered = 3
+    await log.claim(0, Buffer.from('test'))
+    expect(log.renewedMs).toBeGreaterThan(used.sentMs - oneAttemptMs)
+    used.unanswered = 3
+    const committed = new Promise((resolve) => {
+      log.onCommitted = resolve
+    })
+    log.append(Buffer.from('record'), 0, 6)
+    log.flush()
+    await committed
+    expect(log.renewedMs).toBeGreaterThan(used.sentMs - oneAttemptMs)
+    await log.close()
   })
 
   describe('a log in etcd that goes on where another one has ended', () => {

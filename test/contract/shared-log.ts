@@ -46,21 +46,16 @@ export function sharedLogSuite(name: string, make: () => Promise<SharedLogUnderT
       expect(() => appendText(log, 'x')).toThrow(LogFailed)
     })
 
-    it('goes to one of several claimants, each later claim to a higher epoch', async () => {
+    it('goes to one of several claimants', async () => {
       const logs = [await open(), await open(), await open()]
       const outcomes = await Promise.allSettled(logs.map((log, i) => leadershipOf(log).claim(0, claimOf(`claimant ${i}`))))
       const won = outcomes.flatMap(({ status }, i) => (status === 'fulfilled' ? [i] : []))
-      expect(won.length).toBeGreaterThan(0)
+      // Two would both answer, until the first one hears of the second.
+      expect(won).toHaveLength(1)
       for (const outcome of outcomes) if (outcome.status === 'rejected') expect(outcome.reason).toBeInstanceOf(TailMoved)
-      const epochs = won.map((i) => leadershipOf(logs[i]!).epoch)
-      expect(new Set(epochs).size).toBe(epochs.length)
-      // Whoever claimed before the last one is fenced by now.
-      const leader = logs[won[epochs.indexOf(Math.max(...epochs))]!]!
+      const leader = logs[won[0]!]!
       appendText(leader, 'mine')
       await committed(leader, 1)
-      for (const i of won) {
-        if (logs[i] !== leader) await expect(commits(logs[i]!, 'not mine')).rejects.toThrow(Fenced)
-      }
       expect(await readAll(await open(), 0)).toEqual([[1, 'mine']])
     })
 

@@ -137,7 +137,7 @@ export class EtcdMember {
       ...['--listen-client-urls', clientUrl, '--advertise-client-urls', clientUrl, '--listen-metrics-urls', this.#metricsUrl],
       ...['--listen-peer-urls', peerUrls[index], '--initial-advertise-peer-urls', peerUrls[index]],
       ...['--initial-cluster', peerUrls.map((url, i) => `m${i}=${url}`).join(','), '--initial-cluster-token', directory],
-      ...['--snapshot-count', '1000', '--heartbeat-interval', '100', '--election-timeout', '1000'],
+      ...['--snapshot-count', '1000', '--heartbeat-interval', '100', '--election-timeout', '1000', '--pre-vote'],
       // The cheapest comparison of passwords that etcd allows.
       ...['--bcrypt-cost', '4', '--logger', 'zap', '--log-outputs', 'stderr', '--log-level', 'warn'],
       ...(quotaBytes === undefined ? [] : ['--quota-backend-bytes', `${quotaBytes}`]),

@@ -1,7 +1,43 @@
 /** Nodes over a real etcd, with real faults: what was acknowledged is there, once, in order, whatever dies. */
+import { spawn } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { RespConnection } from '../faults/resp-connection.ts'
 import { builtMoraine, describeWith, etcdServer } from '../needs.ts'
 import { ask, ClusterWriter, NodeCluster, pushed } from './node-cluster.ts'
+import { moraineMain, withFreePort } from './processes.ts'
+
+const host = '127.0.0.1'
+
+/** A reply's bytes; empty when nobody listens yet. */
+async function told(port: number, ...words: readonly string[]): Promise<string> {
+  const connection = await RespConnection.open(host, port, 5000).catch(() => undefined)
+  const reply = await connection?.ask([words], 5000)
+  connection?.close()
+  return reply ?? ''
+}
+
+describeWith([builtMoraine], 'a node that waits for its log', () => {
+  it('does not say that it is the primary', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'moraine-waiting-'))
+    await withFreePort(async (port) => {
+      // Nobody listens on port 1, so the log is never there.
+      const flags = ['--port', `${port}`, '--bind', host, '--dir', directory, '--log', 'etcd', '--log-endpoints', `${host}:1`]
+      const node = spawn(process.execPath, [moraineMain, ...flags], { stdio: 'ignore' })
+      try {
+        await expect.poll(() => told(port, 'ROLE'), { timeout: 60_000 }).toMatch(/^\*5\r\n\$5\r\nslave/)
+        expect(await told(port, 'HELLO')).toContain('role\r\n$7\r\nreplica')
+      } finally {
+        const ended = new Promise((resolve) => node.once('exit', resolve))
+        node.kill('SIGKILL')
+        await ended
+        await rm(directory, { recursive: true, force: true })
+      }
+    })
+  })
+})
 
 describeWith([builtMoraine, etcdServer], 'three nodes and three members of etcd', () => {
   let cluster: NodeCluster

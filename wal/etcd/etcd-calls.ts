@@ -35,9 +35,15 @@ export class EtcdCalls {
     this.#clock = clock
   }
 
-  /** Rejects with `EtcdRefused`, or with `EtcdGivenUp` when `isGivenUp` says so. */
-  async settled<Request, Reply>(method: EtcdMethod<Request, Reply>, request: Request, isGivenUp: () => boolean): Promise<Reply> {
+  /** Rejects with `EtcdRefused`, or with `EtcdGivenUp` when `isGivenUp` says so. `onAttempt` is called before each attempt. */
+  async settled<Request, Reply>(
+    method: EtcdMethod<Request, Reply>,
+    request: Request,
+    isGivenUp: () => boolean,
+    onAttempt: () => void = () => undefined,
+  ): Promise<Reply> {
     for (;;) {
+      onAttempt()
       const outcome: EtcdOutcome<Reply> = await this.endpoints.call(method, request)
       if (outcome.kind === 'answered') return outcome.reply
       if (this.#isClosed || isGivenUp()) throw new EtcdGivenUp(`etcd has not answered: ${outcome.message}`)

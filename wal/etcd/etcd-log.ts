@@ -61,6 +61,8 @@ interface InFlight {
   readonly bytes: number
   /** When it was sent for the first time. */
   readonly sentMs: number
+  /** When the attempt set out that has put it there, as far as that is known: this process led then. */
+  ledMs: number
   isThere: boolean
 }
 
@@ -164,15 +166,17 @@ export class EtcdLog implements TransactionLog, Leadership {
   async claim(after: number, claim: Buffer, checksum?: RunningChecksum): Promise<void> {
     if (this.#failure !== undefined || this.#isClosed) throw this.#failure ?? new LogFailed('the log is closed')
     if (after !== this.#tailLsn) throw new TailMoved(`the log ends with record ${this.#tailLsn}, not ${after}`)
+    // What a reading meets from here on, another one's claim for instance, is not what the caller has decided by.
+    const slot = this.#tailSlot + 1
     const setOutMs = this.#clock.monotonicMs()
     const isGivenUp = (): boolean => this.#isClosed || this.#clock.monotonicMs() - setOutMs > CLAIM_MS_MAX
     const { pairs } = await this.#calls.settled(range, { key: this.#keys.epoch }, isGivenUp)
     const former = pairs[0] === undefined ? undefined : decodeEpoch(pairs[0].value)
     const nonce = (BigInt(this.#random.nextUint32()) << 32n) | BigInt(this.#random.nextUint32())
     const value: EpochValue = { epoch: (former?.epoch ?? 0) + 1, nonce, claim, released: undefined }
-    const slot = this.#tailSlot + 1
     const request = this.#claimRequest(slot, after, value, pairs[0]?.modRevision ?? 0)
-    const reply = await this.#calls.settled(txn, request, isGivenUp)
+    const attemptsMs: number[] = []
+    const reply = await this.#calls.settled(txn, request, isGivenUp, () => attemptsMs.push(this.#clock.monotonicMs()))
     const found = reply.succeeded ? undefined : pairOf(reply.replies[0])
     // The first of several attempts may have succeeded without our hearing of it.
     const isMine = reply.succeeded || (found !== undefined && decodeEpoch(found.value).nonce === nonce)
@@ -186,7 +190,7 @@ export class EtcdLog implements TransactionLog, Leadership {
     this.#tailSlot = slot
     this.#nextSlot = slot + 1
     this.#released = false
-    this.renewedMs = setOutMs
+    this.renewedMs = (reply.succeeded ? attemptsMs.at(-1) : attemptsMs[0]) as number
   }
 
   renew(): void {
@@ -358,8 +362,9 @@ export class EtcdLog implements TransactionLog, Leadership {
     const slot = this.#nextSlot++
     const header: EntryHeader = { kind, epoch: this.epoch, firstLsn, records }
     sealEntry(bytes, this.logId, slot, header)
-    this.#sentMs = this.#clock.monotonicMs()
-    this.#inFlight.set(slot, { header, bytes: bytes.length, sentMs: this.#sentMs, isThere: false })
+    const sentMs = this.#clock.monotonicMs()
+    this.#sentMs = sentMs
+    this.#inFlight.set(slot, { header, bytes: bytes.length, sentMs, ledMs: sentMs, isThere: false })
     void this.#write(slot, bytes)
   }
 
@@ -367,8 +372,15 @@ export class EtcdLog implements TransactionLog, Leadership {
   async #write(slot: number, bytes: Buffer): Promise<void> {
     try {
       const request = this.#appendRequest(slot, bytes)
-      const { succeeded, replies } = await this.#calls.settled(txn, request, () => this.#failure !== undefined || this.#isClosed)
+      let attemptMs = 0
+      const isGivenUp = (): boolean => this.#failure !== undefined || this.#isClosed
+      const { succeeded, replies } = await this.#calls.settled(txn, request, isGivenUp, () => {
+        attemptMs = this.#clock.monotonicMs()
+      })
       if (this.#failure !== undefined) return
+      const entry = this.#inFlight.get(slot)
+      // However long etcd was without a leader before.
+      if (succeeded && entry !== undefined) entry.ledMs = attemptMs
       // An earlier attempt may have put it there.
       if (succeeded || isSame(replies[0], bytes)) this.#isThere(slot)
       else this.#fail(this.#fenced())
@@ -394,9 +406,9 @@ export class EtcdLog implements TransactionLog, Leadership {
   }
 
   /** The entry is committed. */
-  #book({ header, bytes, sentMs }: InFlight): void {
+  #book({ header, bytes, sentMs, ledMs }: InFlight): void {
     if (header.kind === 'renewal') this.#renewing = false
-    this.renewedMs = Math.max(this.renewedMs, sentMs)
+    this.renewedMs = Math.max(this.renewedMs, ledMs)
     this.#slots.written(bytes)
     this.#pendingBytes = Math.max(0, this.#pendingBytes - bytes)
     const lsn = lastLsnOf(header)

@@ -3,13 +3,30 @@ import type { ChildProcess } from 'node:child_process'
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 
-export interface EtcdMember {
-  readonly child: ChildProcess
+const host = '127.0.0.1'
+
+/** A member, as a process that can be started again. */
+export class EtcdMember {
   /** Where clients reach it: `host:port`. */
   readonly address: string
-}
+  child: ChildProcess
+  readonly #words: readonly string[]
 
-const host = '127.0.0.1'
+  constructor(address: string, words: readonly string[]) {
+    this.address = address
+    this.#words = words
+    this.child = this.#spawn()
+  }
+
+  /** After its process has ended. */
+  startAgain(): void {
+    this.child = this.#spawn()
+  }
+
+  #spawn(): ChildProcess {
+    return spawn('etcd', this.#words, { stdio: 'ignore' })
+  }
+}
 
 /** `ports`: two for each member. */
 export function startEtcdMembers(directory: string, ports: readonly number[]): EtcdMember[] {
@@ -32,10 +49,12 @@ export function startEtcdMembers(directory: string, ports: readonly number[]): E
       'quota-backend-bytes': `${4 * 1024 ** 3}`,
       'heartbeat-interval': '100',
       'election-timeout': '1000',
+      // A member that comes back does not depose the leader.
+      'pre-vote': 'true',
       'auto-compaction-retention': '0',
       'log-level': 'error',
     }
-    const words = Object.entries(flags).flatMap(([flag, value]) => [`--${flag}`, value])
-    return { child: spawn('etcd', words, { stdio: 'ignore' }), address: `${host}:${client}` }
+    const words = Object.entries(flags).map(([flag, value]) => `--${flag}=${value}`)
+    return new EtcdMember(`${host}:${client}`, words)
   })
 }

@@ -1,0 +1,74 @@
+/** Runs with faults, each on machines of its own: makes them, starts the run on the clients' one, and removes everything, however it ends. */
+import type { ChildProcess } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { nodeOf, ZonedNetwork, zones } from './zoned-network.ts'
+
+const inside = fileURLToPath(new URL('inside.ts', import.meta.url))
+const nodeDiskBytes = 48 * 2 ** 20
+
+export interface ZonedRun {
+  readonly seed: number
+  /** Names of kinds of faults, in their order. */
+  readonly faults: readonly string[]
+  /** A directory for what nodes and members have logged. */
+  readonly logs?: string
+}
+
+export interface Outcome {
+  readonly ok: boolean
+  readonly output: string
+}
+
+export async function runInZones({ seed, faults, logs }: ZonedRun): Promise<Outcome> {
+  const directory = mkdtempSync(join(tmpdir(), 'moraine-faults-'))
+  let network: ZonedNetwork | undefined
+  let child: ChildProcess | undefined
+  const cleanUp = (): void => {
+    child?.kill('SIGKILL')
+    network?.remove()
+    for (const zone of zones) spawnSync('umount', ['-l', join(directory, nodeOf(zone))])
+    rmSync(directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 })
+  }
+  // Also after a failure, and when this process is asked to end.
+  process.once('exit', cleanUp)
+  try {
+    for (const zone of zones) mountDisk(join(directory, nodeOf(zone)))
+    network = ZonedNetwork.make()
+    const words = ['--network', network.name, '--directory', directory, '--seed', `${seed}`, '--faults', faults.join(',')]
+    const program = [
+      process.execPath,
+      '--import',
+      import.meta.resolve('tsx'),
+      inside,
+      ...words,
+      ...(logs === undefined ? [] : ['--logs', logs]),
+    ]
+    child = spawn('ip', ['netns', 'exec', network.namespaceOf('clients'), ...program], { stdio: ['pipe', 'pipe', 'pipe'] })
+    return await outcomeOf(child)
+  } finally {
+    process.off('exit', cleanUp)
+    cleanUp()
+  }
+}
+
+/** A disk of a node, in memory, small enough to be filled. */
+function mountDisk(path: string): void {
+  mkdirSync(path)
+  const { status, stderr } = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${nodeDiskBytes}`, 'moraine-faults', path], {
+    encoding: 'utf8',
+  })
+  if (status !== 0) throw new Error(`mount: ${stderr}`)
+}
+
+function outcomeOf(child: ChildProcess): Promise<Outcome> {
+  return new Promise((resolve, reject) => {
+    let output = ''
+    for (const stream of [child.stdout, child.stderr]) stream?.setEncoding('utf8').on('data', (text: string) => (output += text))
+    child.once('error', reject)
+    child.once('close', (code) => resolve({ ok: code === 0, output }))
+  })
+}
