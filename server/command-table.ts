@@ -27,6 +27,8 @@ export interface Command<Session = never> {
   readonly executesQueue: boolean
   /** PUBLISH and SPUBLISH. */
   readonly publishes: boolean
+  /** A script or function that may write: CLIENT PAUSE WRITE holds it back, whatever it will do. */
+  readonly runsCode: boolean
   /** A client of RESP2 that has subscribed may send it. */
   readonly whileSubscribed: boolean
   readonly noScript: boolean
@@ -46,6 +48,7 @@ export interface Command<Session = never> {
   readonly subcommands: CommandTable<Session> | undefined
 }
 
+const codeRunners = new Set(['eval', 'evalsha', 'fcall'])
 const whileSubscribed = new Set([
   'subscribe',
   'unsubscribe',
@@ -177,6 +180,7 @@ function makeCommand<Session>(
     noMulti: has('no_multi'),
     executesQueue: name === 'exec',
     publishes: has('pubsub') && has('fast'),
+    runsCode: codeRunners.has(name),
     whileSubscribed: whileSubscribed.has(name),
     noScript: has('noscript'),
     whileBusy: has('allow_busy'),

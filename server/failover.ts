@@ -58,7 +58,9 @@ export class Failover {
     let timer: Timer | undefined
     let outcome: 'aborted' | 'late' | 'caught up' = 'caught up'
     const candidates = (): readonly KnownPeer[] => peers.all.filter(({ node }) => to === undefined || node === to.node)
-    const wait = peers.until(() => candidates().some(({ applied }) => applied >= newestLsn(shard)))
+    // Scripts in transactions and the server's own changes go on, so there is no last record: who has this one will soon have the rest, and cannot lead before.
+    const wanted = newestLsn(shard)
+    const wait = peers.until(() => candidates().some(({ applied }) => applied >= wanted))
     const ended = new Promise<void>((resolve) => {
       this.#abort = () => {
         outcome = 'aborted'

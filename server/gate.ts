@@ -150,6 +150,6 @@ export class Gate {
 
   #isPaused(request: GatedRequest): boolean {
     if (this.paused === undefined) return false
-    return this.#pauseMode === 'all' || request.writes || request.publishes
+    return this.#pauseMode === 'all' || request.writes || request.publishes || request.command.runsCode
   }
 }

@@ -392,3 +392,28 @@ describe('the running checksum in the log', () => {
     expect(scene.primaries).toEqual([])
   })
 })
+
+describe('a hand-over while clients go on writing', () => {
+  it('is over within a moment, also when they write by scripts', async () => {
+    const scene = new ClusterScene(16)
+    await scene.start()
+    const former = await scene.primary()
+    await scene.pass(1000)
+    const writers = await Promise.all([1, 2, 3, 4].map(() => scene.client(former)))
+    let isOver = false
+    const writing = writers.map(async (writer, i) => {
+      while (!isOver) {
+        const reply = await writer.ask('EVAL', "redis.call('INCR', KEYS[1]) return redis.call('RPUSH', KEYS[2], KEYS[1])", '2', `c${i}`, 'list')
+        if (!reply.startsWith(':')) return reply
+      }
+      return 'over'
+    })
+    await scene.pass(50)
+    const startMs = scene.loop.nowMs
+    expect(await (await scene.client(former)).ask('FAILOVER')).toBe(ok)
+    await scene.primaryOtherThan(former)
+    expect(scene.loop.nowMs - startMs).toBeLessThan(300)
+    isOver = true
+    for (const reply of await Promise.all(writing)) expect(reply).toContain('READONLY')
+  })
+})
