@@ -2,7 +2,7 @@
  * `npm run bench`: asks each question in turn, prints its prediction, then what was measured, and writes both with charts
  * under docs/benchmarks/.
  *
- *     npm run bench                                  all questions, about 35 minutes, some 24 GB of disk
+ *     npm run bench                                  all questions, about 40 minutes, some 24 GB of disk
  *     npm run bench -- --quick                       small sizes, four minutes; pages only with --out
  *     npm run bench -- --only throughput,restart     some questions
  *     npm run bench -- --out DIRECTORY               pages elsewhere

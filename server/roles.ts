@@ -182,6 +182,8 @@ export class Roles {
     this.#lease = undefined
     host.maintenance.follows = true
     if (this.#shard !== undefined) this.#shard.primary.x.deletesExpired = false
+    // What was not sent must not go now: it would be a sign of life, and keep others from claiming for a lease.
+    this.#shard?.log.leadership?.abandon()
     host.closeClients()
     this.#openAnew()
   }

@@ -449,6 +449,7 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
     const { shard } = this
     if (shard === undefined) return
     const { log, primary } = shard
+    if (!this.roles.mayAnswer(this.clock.monotonicMs())) return
     log.flush()
     if (log.committed > this.turn.committed) this.turn.released(log.committed)
     this.maintenance.turnEnded()

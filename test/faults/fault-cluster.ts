@@ -1,5 +1,5 @@
 /** Three members of etcd and three nodes, one of each in each zone, as processes on the machines of a `ZonedNetwork`. Runs on the clients' machine. */
-import { mkdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
+import { appendFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { moraineMain } from '../integration/processes.ts'
@@ -13,6 +13,7 @@ const etcdPort = 2379
 const etcdPeerPort = 2380
 /** Small, so that it can be filled. */
 const etcdQuotaBytes = 48 * 2 ** 20
+const fillerBytes = 2 ** 20
 const patienceMs = 90_000
 const pollMs = 20
 const askMs = 1000
@@ -56,11 +57,11 @@ export class FaultCluster {
   /** Takes all room that a node's disk has left. Returns what gives it back. */
   fillDisk(zone: number): () => void {
     const file = join(this.dataOf(zone), 'filler')
-    const { bavail, bsize } = statfsSync(this.dataOf(zone))
+    const chunk = Buffer.alloc(fillerBytes, 1)
     try {
-      writeFileSync(file, Buffer.alloc(bavail * bsize, 1))
+      for (;;) appendFileSync(file, chunk)
     } catch {
-      // The node took some of it first.
+      // It is full.
     }
     return () => rmSync(file, { force: true })
   }

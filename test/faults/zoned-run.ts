@@ -8,7 +8,8 @@ import { fileURLToPath } from 'node:url'
 import { nodeOf, ZonedNetwork, zones } from './zoned-network.ts'
 
 const inside = fileURLToPath(new URL('inside.ts', import.meta.url))
-const nodeDiskBytes = 48 * 2 ** 20
+/** Room for checkpoints, and some more that can be filled soon. */
+const nodeDiskBytes = 256 * 2 ** 20
 
 export interface ZonedRun {
   readonly seed: number

@@ -86,6 +86,23 @@ describe('nodes that share a log', () => {
     expect(await again.ask('GET', 'k')).toBe('$11\r\nof the next\r\n')
     expect(await again.ask('SET', 'k', 'x')).toBe(readOnly)
   })
+
+  it('send nothing more to the log when the lease was over before a request was executed, as after a stop', async () => {
+    const scene = new ClusterScene(6)
+    await scene.start()
+    const former = await scene.primary()
+    const client = await scene.client(former)
+    expect(await client.ask('SET', 'k', 'in time')).toBe(ok)
+    const { written } = scene.logDisk
+    const log = former.server!.shard!.log as unknown as { renewedMs: number }
+    log.renewedMs = Number.NEGATIVE_INFINITY
+    client.send('SET', 'k', 'too late')
+    expect(await client.receive()).toBe('closed')
+    // It would be a sign of life: nobody else would claim for another lease.
+    expect(scene.logDisk.written).toBe(written)
+    const reader = await scene.client(await scene.primary())
+    expect(await reader.ask('GET', 'k')).toBe('$7\r\nin time\r\n')
+  })
 })
 
 describe('a planned hand-over', () => {
