@@ -420,7 +420,13 @@ describe('a hand-over while clients go on writing', () => {
     let isOver = false
     const writing = writers.map(async (writer, i) => {
       while (!isOver) {
-        const reply = await writer.ask('EVAL', "redis.call('INCR', KEYS[1]) return redis.call('RPUSH', KEYS[2], KEYS[1])", '2', `c${i}`, 'list')
+        const reply = await writer.ask(
+          'EVAL',
+          "redis.call('INCR', KEYS[1]) return redis.call('RPUSH', KEYS[2], KEYS[1])",
+          '2',
+          `c${i}`,
+          'list',
+        )
         if (!reply.startsWith(':')) return reply
       }
       return 'over'
