@@ -170,12 +170,14 @@ describe('a script', () => {
       await scene.startUnobserved()
       const again = await scene.plainClient()
       const reply = await again.ask('EVAL', "return {redis.call('GET','k'),redis.call('STRLEN','l')}", '0')
-      expect(reply).toBe(hasReplied ? '*2\r\n$1\r\n2\r\n:100\r\n' : '*2\r\n$-1\r\n:0\r\n')
+      // Its reply may have been on its way.
+      const isWhole = hasReplied || reply !== '*2\r\n$-1\r\n:0\r\n'
+      if (isWhole) expect(reply).toBe('*2\r\n$1\r\n2\r\n:100\r\n')
       // A record that takes the LSN of the one that never was is no old news.
-      expect(await again.ask('INCR', 'k')).toBe(hasReplied ? ':3\r\n' : ':1\r\n')
+      expect(await again.ask('INCR', 'k')).toBe(isWhole ? ':3\r\n' : ':1\r\n')
       scene.machine.crash()
       await scene.startUnobserved()
-      expect(await (await scene.plainClient()).ask('GET', 'k')).toBe(hasReplied ? '$1\r\n3\r\n' : '$1\r\n1\r\n')
+      expect(await (await scene.plainClient()).ask('GET', 'k')).toBe(isWhole ? '$1\r\n3\r\n' : '$1\r\n1\r\n')
     }
   })
 
