@@ -144,9 +144,8 @@ export class ShardSwitch {
       this.#serveFrom(opened, true)
     } catch (failure) {
       this.failure = failure as Error
-      server.log.error('The data could not be opened again: nothing is served until DEBUG RELOAD NOSAVE succeeds, or a restart', {
-        error: failure,
-      })
+      const until = server.config.values.log === 'local' ? 'DEBUG RELOAD NOSAVE succeeds, or a restart' : 'the next attempt succeeds'
+      server.log.error(`The data could not be opened again: nothing is served until ${until}`, { error: failure })
       throw failure
     }
   }
