@@ -13,7 +13,8 @@ export interface SharedLogUnderTest {
 
 const claimOf = (text: string): Buffer => Buffer.from(text)
 
-export function sharedLogSuite(name: string, make: () => Promise<SharedLogUnderTest>): void {
+/** `tellsChecksum`: whether it also carries the running checksum and can be removed, as logs that last must. */
+export function sharedLogSuite(name: string, make: () => Promise<SharedLogUnderTest>, { tellsChecksum = true } = {}): void {
   describe(`shared transaction log: ${name}`, () => {
     let under: SharedLogUnderTest
     const opened: TransactionLog[] = []
@@ -234,50 +235,52 @@ export function sharedLogSuite(name: string, make: () => Promise<SharedLogUnderT
       ])
     })
 
-    it('tells readers the running checksum of what was appended, large records and many at once too', async () => {
-      const leader = await lead('first')
-      const follower = await open()
-      const checksum = new HistoryChecksum(0, checksumFrom(0))
-      const meets = (lsn: number): Promise<void> =>
-        until(follower, checksum.lsn, (batch) => {
-          for (const { payload } of batch.records) checksum.add(payload)
-          if (batch.checksum !== undefined) checksum.hear(batch.checksum)
-          return checksum.comparedLsn === lsn
+    if (tellsChecksum) {
+      it('tells readers the running checksum of what was appended, large records and many at once too', async () => {
+        const leader = await lead('first')
+        const follower = await open()
+        const checksum = new HistoryChecksum(0, checksumFrom(0))
+        const meets = (lsn: number): Promise<void> =>
+          until(follower, checksum.lsn, (batch) => {
+            for (const { payload } of batch.records) checksum.add(payload)
+            if (batch.checksum !== undefined) checksum.hear(batch.checksum)
+            return checksum.comparedLsn === lsn
+          })
+        for (let lsn = 1; lsn <= 300; lsn++) appendText(leader, textOf(lsn))
+        const noted = leadershipOf(leader).noteChecksum()
+        const large = Buffer.alloc(300_000, 'L')
+        leader.append(Buffer.from('<>'), 0, 2, [{ at: 1, bytes: large }])
+        appendText(leader, '')
+        await committed(leader, 302)
+        leadershipOf(leader).renew()
+        await meets(302)
+        expect(noted()).toMatchObject({ since: 0, lsn: 300 })
+        // Whoever leads next goes on with it.
+        const { now } = checksum
+        await leadershipOf(leader).release(Buffer.alloc(0))
+        const next = await open()
+        await leadershipOf(next).claim(302, claimOf('second'), now)
+        appendText(next, 'more')
+        await committed(next, 303)
+        leadershipOf(next).renew()
+        const again = new HistoryChecksum(0, checksumFrom(0))
+        await until(await open(), 0, (batch) => {
+          for (const { payload } of batch.records) again.add(payload)
+          if (batch.checksum !== undefined) again.hear(batch.checksum)
+          return again.comparedLsn === 303
         })
-      for (let lsn = 1; lsn <= 300; lsn++) appendText(leader, textOf(lsn))
-      const noted = leadershipOf(leader).noteChecksum()
-      const large = Buffer.alloc(300_000, 'L')
-      leader.append(Buffer.from('<>'), 0, 2, [{ at: 1, bytes: large }])
-      appendText(leader, '')
-      await committed(leader, 302)
-      leadershipOf(leader).renew()
-      await meets(302)
-      expect(noted()).toMatchObject({ since: 0, lsn: 300 })
-      // Whoever leads next goes on with it.
-      const { now } = checksum
-      await leadershipOf(leader).release(Buffer.alloc(0))
-      const next = await open()
-      await leadershipOf(next).claim(302, claimOf('second'), now)
-      appendText(next, 'more')
-      await committed(next, 303)
-      leadershipOf(next).renew()
-      const again = new HistoryChecksum(0, checksumFrom(0))
-      await until(await open(), 0, (batch) => {
-        for (const { payload } of batch.records) again.add(payload)
-        if (batch.checksum !== undefined) again.hear(batch.checksum)
-        return again.comparedLsn === 303
+        expect(again.now).toMatchObject({ since: 0, lsn: 303 })
       })
-      expect(again.now).toMatchObject({ since: 0, lsn: 303 })
-    })
 
-    it('is removed by who leads it, and by nobody else', async () => {
-      const former = await lead('former')
-      await commits(former, 'kept')
-      const next = await lead('next')
-      await expect(leadershipOf(former).end()).rejects.toThrow(Fenced)
-      await commits(next, 'kept too')
-      await leadershipOf(next).end()
-    })
+      it('is removed by who leads it, and by nobody else', async () => {
+        const former = await lead('former')
+        await commits(former, 'kept')
+        const next = await lead('next')
+        await expect(leadershipOf(former).end()).rejects.toThrow(Fenced)
+        await commits(next, 'kept too')
+        await leadershipOf(next).end()
+      })
+    }
 
     it('ends a reading that is given up', async () => {
       const log = await open()

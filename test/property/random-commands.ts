@@ -216,6 +216,8 @@ function isComparable(parts: readonly Part[]): boolean {
   if (name === 'SPOP') return parts.length === 3 && second.length > 0 && parts[2] === '1000'
   if (name === 'XADD') return !parts.some((part) => String(part) === '*')
   if (name === 'EVAL') return isComparable(parts.slice(3))
+  // WITHSCORE came after 7.0.
+  if (name === 'ZRANK' || name === 'ZREVRANK') return parts.length !== 4
   if (name === 'BITFIELD') return !parts.some((part) => /^#?\d{6,9}$|^#?[1-3]\d{9}$/.test(String(part)))
   return true
 }
