@@ -6,13 +6,12 @@ import { simulateCluster, stepsOf } from './cluster.ts'
 const shrinkMsUnlessTold = 60_000
 const linesMax = 300
 
-/** How to replay a run that failed, and the shortest one found that fails as well. `planted` is what was wrong on purpose. */
+/** How to replay a run that failed, and the shortest one found that fails as well. `planted` is what was wrong on purpose; `goesOn` says whether to look for a shorter one. */
 export async function explainCluster(
   failed: ClusterResult,
   planted: Omit<ClusterOptions, 'steps'> = {},
-  shrinkMs = shrinkMsUnlessTold,
+  goesOn: () => boolean = withinTime(shrinkMsUnlessTold),
 ): Promise<string> {
-  const untilMs = performance.now() + shrinkMs
   const { seed } = failed
   let shortest = failed
   const kept = await shrink(
@@ -23,7 +22,7 @@ export async function explainCluster(
       shortest = result
       return steps
     },
-    () => performance.now() < untilMs,
+    goesOn,
   )
   const { told, failure } = shortest
   const lines = told.length > linesMax ? ['…', ...told.slice(-linesMax)] : told
@@ -33,4 +32,9 @@ export async function explainCluster(
     ...lines.map((line) => `  ${line}`),
     `${failure?.message}`,
   ].join('\n')
+}
+
+function withinTime(ms: number): () => boolean {
+  const untilMs = performance.now() + ms
+  return () => performance.now() < untilMs
 }
