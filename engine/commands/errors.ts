@@ -1,4 +1,5 @@
 /** Error replies that several families give: Redis 7.0's texts, to the letter. */
+import type { Arguments } from '../arguments.ts'
 
 export const syntaxError = 'ERR syntax error'
 export const notAnInteger = 'ERR value is not an integer or out of range'
@@ -20,4 +21,11 @@ export function wrongArgumentCount(command: string): string {
 
 export function invalidExpireTime(command: string): string {
   return `ERR invalid expire time in '${command}' command`
+}
+
+/** An argument as Redis shows it in some errors: to its first zero byte, where text in C ends. */
+export function shownInC(args: Arguments, index: number): string {
+  const text = args.string(index, 'latin1')
+  const end = text.indexOf('\0')
+  return end < 0 ? text : text.slice(0, end)
 }

@@ -9,7 +9,7 @@ import { idBytes, opensSequence, parseStreamId, StreamId } from '../types/stream
 import type { EntryCursor } from '../types/stream-node.ts'
 import { deliverEdit, putGroupEdit } from '../types/stream-type.ts'
 import type { StreamWalk } from '../types/stream-walk.ts'
-import { syntaxError } from './errors.ts'
+import { shownInC, syntaxError } from './errors.ts'
 import {
   firstId,
   greatestId,
@@ -81,7 +81,7 @@ const lastId = new StreamId()
 const id = new StreamId()
 
 function noGroup(x: Execution): void {
-  x.reply.error(`NOGROUP No such key '${x.args.string(1, 'latin1')}' or consumer group '${x.args.string(2, 'latin1')}'`)
+  x.reply.error(`NOGROUP No such key '${shownInC(x.args, 1)}' or consumer group '${shownInC(x.args, 2)}'`)
 }
 
 function xclaim(x: Execution): void {

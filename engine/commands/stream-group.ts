@@ -8,7 +8,7 @@ import { streamEvent } from '../messages.ts'
 import { StreamId } from '../types/stream-id.ts'
 import { firstUnit } from '../types/stream-meta.ts'
 import { putGroupEdit, removeConsumerEdit, removeGroupEdit } from '../types/stream-type.ts'
-import { notAnInteger } from './errors.ts'
+import { notAnInteger, shownInC } from './errors.ts'
 import { firstId, putId, putUint64, readAnyId, readStrictId, streamsOf } from './stream-arguments.ts'
 import { createConsumer, findConsumer, findGroup, unknownCount } from './stream-groups.ts'
 import { wantsConsumer, wantsConsumers } from './stream-needs.ts'
@@ -164,7 +164,7 @@ function existing(x: Execution): number {
 }
 
 function noGroup(x: Execution): void {
-  x.reply.error(`NOGROUP No such consumer group '${x.args.string(3, 'latin1')}' for key name '${x.args.string(2, 'latin1')}'`)
+  x.reply.error(`NOGROUP No such consumer group '${shownInC(x.args, 3)}' for key name '${shownInC(x.args, 2)}'`)
 }
 
 const id = new StreamId()

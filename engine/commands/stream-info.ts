@@ -4,7 +4,7 @@ import { keyAt, noKeys } from '../command.ts'
 import type { Execution } from '../execution.ts'
 import { wrongType } from '../execution.ts'
 import { streamType } from '../keyspace/entries.ts'
-import { noSuchKey } from './errors.ts'
+import { noSuchKey, shownInC } from './errors.ts'
 import { consumersOf, groupsOf, replyAbout, replyProgress } from './stream-about.ts'
 import { firstId, greatestId, readCount, replyEntry, streamsOf, walkOf } from './stream-arguments.ts'
 import { findGroup } from './stream-groups.ts'
@@ -101,7 +101,7 @@ function infoConsumers(x: Execution): void {
   if (entry === wrongType) return
   const group = findGroup(x, entry, 3)
   if (group === undefined) {
-    reply.error(`NOGROUP No such consumer group '${args.string(3, 'latin1')}' for key name '${args.string(2, 'latin1')}'`)
+    reply.error(`NOGROUP No such consumer group '${shownInC(args, 3)}' for key name '${shownInC(args, 2)}'`)
     return
   }
   const consumers = consumersOf(x, entry, group.unit)

@@ -8,7 +8,7 @@ import type { PendingCursor } from '../types/stream-group-leaf.ts'
 import { placeName } from '../types/stream-group-leaf.ts'
 import { StreamId } from '../types/stream-id.ts'
 import { acknowledgeEdit } from '../types/stream-type.ts'
-import { syntaxError } from './errors.ts'
+import { shownInC, syntaxError } from './errors.ts'
 import { PendingImage, replyPendingItem, stagePending } from './pending-image.ts'
 import { firstId, putId, readBound, readCount, readStrictId, replyId, streamsOf } from './stream-arguments.ts'
 import { findConsumer, findGroup } from './stream-groups.ts'
@@ -115,7 +115,7 @@ function xpending(x: Execution): void {
   if (entry === wrongType) return
   const group = entry === 0 ? undefined : findGroup(x, entry, 2)
   if (group === undefined) {
-    reply.error(`NOGROUP No such key '${args.string(1, 'latin1')}' or consumer group '${args.string(2, 'latin1')}'`)
+    reply.error(`NOGROUP No such key '${shownInC(args, 1)}' or consumer group '${shownInC(args, 2)}'`)
     return
   }
   if (isSummary) replySummary(x, entry, group.unit)

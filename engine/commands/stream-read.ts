@@ -9,7 +9,7 @@ import { groupLastId } from '../types/stream-group-leaf.ts'
 import { StreamId } from '../types/stream-id.ts'
 import { deliverEdit } from '../types/stream-type.ts'
 import { block, tries } from './blocking.ts'
-import { syntaxError } from './errors.ts'
+import { shownInC, syntaxError } from './errors.ts'
 import { imageOf } from './sliced-tree.ts'
 import { greatestId, putId, putUint64, readCount, readStrictId, replyEntry, replyId, streamsOf, walkOf } from './stream-arguments.ts'
 import { beginDelivery, deliverImage, deliverWalked } from './stream-delivery.ts'
@@ -126,8 +126,8 @@ function readPosition(x: Execution, keyAt: number, entry: number): boolean {
   const { args, reply } = x
   const idAt = keyAt + request.keys
   if (request.group !== 0 && (entry === 0 || findGroup(x, entry, request.group) === undefined)) {
-    const key = args.string(keyAt, 'latin1')
-    reply.error(`NOGROUP No such key '${key}' or consumer group '${args.string(request.group, 'latin1')}' in XREADGROUP with GROUP option`)
+    const key = shownInC(args, keyAt)
+    reply.error(`NOGROUP No such key '${key}' or consumer group '${shownInC(args, request.group)}' in XREADGROUP with GROUP option`)
     return false
   }
   if (args.is(idAt, '$')) {
