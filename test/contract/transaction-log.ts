@@ -182,7 +182,10 @@ export function transactionLogSuite(name: string, make: () => Promise<LogUnderTe
       appendText(log, 'in')
       await committed(log, 1)
       appendText(log, 'not yet')
-      expect(await readAll(log, 0)).toEqual([[1, 'in']])
+      const records = await readAll(log, 0)
+      // A sign of the leader that is under way may take the second one along.
+      expect(records.length).toBeLessThanOrEqual(log.committed)
+      expect(records[0]).toEqual([1, 'in'])
     })
 
     it('keeps every committed record over a close and over a crash, and goes on numbering', async () => {
