@@ -23,7 +23,7 @@ export interface Leadership {
   readonly leader: Leader | undefined
   /** The epoch in which this process appends; 0 unless it has claimed and was not fenced. */
   readonly epoch: number
-  /** Monotonic time at which the newest committed entry of this epoch set out for the first time; -Infinity before. */
+  /** Monotonic time at which the attempt set out that has brought the newest committed entry of this epoch into the log, as far as that is known, or else the first attempt; -Infinity before. */
   readonly renewedMs: number
   /**
    * Makes this process the leader if `after` is the LSN of the last record, nothing has happened in the log that this process has not read, and
