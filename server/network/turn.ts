@@ -33,6 +33,7 @@ export class Turn {
   #flushing: TurnMember[] = []
   #held: TurnMember[] = []
   #scheduled = false
+  #begun = false
   readonly #clock: Clock
   readonly #hooks: (() => void)[] = []
   readonly #afterHooks: (() => void)[] = []
@@ -56,7 +57,8 @@ export class Turn {
 
   /** Work arrives: to be called before any is done. */
   begin(): void {
-    if (this.#scheduled) return
+    if (this.#begun) return
+    this.#begun = true
     this.schedule()
     this.nowMs = this.#clock.monotonicMs()
     this.reachedMs = this.nowMs
@@ -126,6 +128,7 @@ export class Turn {
 
   #end(): void {
     this.#scheduled = false
+    this.#begun = false
     this.nowMs = this.#clock.monotonicMs()
     this.reachedMs = this.nowMs
     for (const hook of this.#hooks) hook()
