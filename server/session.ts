@@ -8,7 +8,7 @@
 import type { Arguments } from '../engine/arguments.ts'
 import type { CommandSpec } from '../engine/command.ts'
 import type { KeyWait } from '../engine/key-wait.ts'
-import type { KeyOfInterest } from '../engine/keyspace/key-interest.ts'
+import type { KeyOfInterest } from '../engine/keyspace/interested-party.ts'
 import type { ReplyWriter } from '../engine/reply-writer.ts'
 import type { Client } from './client.ts'
 import { isRedirection } from './cluster/slot-check.ts'

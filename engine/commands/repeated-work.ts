@@ -6,8 +6,8 @@
  * are given up after some tries; the command then does all in its turn.
  */
 import type { Execution } from '../execution.ts'
+import type { KeyListener } from '../keyspace/interested-party.ts'
 import { expirySet } from '../keyspace/key-change.ts'
-import type { KeyListener } from '../keyspace/key-interest.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
 import { isMemoryRefusal } from '../memory/refusal.ts'
 import type { ColdWants } from '../need.ts'
