@@ -18,10 +18,8 @@ import { CachePrefetch } from './cache-prefetch.ts'
 import { Database } from './database.ts'
 import type { TypeNumber } from './entries.ts'
 import { catalogedFlag, dirtyFlag, Entries, fieldsExpireFlag, ownIntegerFlag, treeForm, valueDirtyFlag } from './entries.ts'
-import { ExpiringList } from './expiring-list.ts'
 import { KeyHash } from './key-hash.ts'
 import type { RefMatcher } from './key-index.ts'
-import { KeyIndex } from './key-index.ts'
 import type { KeyspaceObserver } from './observer.ts'
 import { UncommittedDeletions } from './uncommitted-deletions.ts'
 import { Values } from './values.ts'
@@ -214,29 +212,6 @@ export class Keyspace implements RefMatcher {
     return value
   }
 
-  /**
-   * Gives a value to an entry without a value, as it is: in memory or in the cold store, with its stored copy, its place in the
-   * queue, and how it was used. `from` is left without one.
-   */
-  transferValue(from: number, to: number): void {
-    const { entries } = this
-    const isTree = entries.isTree(from)
-    entries.setTypeAndEncoding(to, entries.type(from), entries.encoding(from))
-    entries.setLength(to, entries.length(from))
-    for (const flag of [valueDirtyFlag, ownIntegerFlag]) {
-      if (entries.flag(from, flag)) entries.setFlag(to, flag)
-      else entries.clearFlag(to, flag)
-    }
-    if (entries.isResident(from)) {
-      const value = entries.value(from)
-      entries.setResident(to, value, this.access.used(entries.access(from)))
-      if (isTree) this.trees.roots.setOwner(value, to)
-      else this.values.setOwner(value, to)
-    } else entries.setCold(to, entries.valueId(from), entries.coldStamp(from))
-    entries.setTypeAndEncoding(from, entries.type(from), 0)
-    entries.setResident(from, 0, 0)
-  }
-
   /** Whether others refer to the bytes of an entry's resident value: it may be replaced or moved, but not changed in place. */
   isReferred(ref: number): boolean {
     const { entries, values } = this
@@ -373,40 +348,6 @@ export class Keyspace implements RefMatcher {
     if (moved !== 0) entries.setTtlPosition(moved, position)
   }
 
-  /** Moves an entry to another slot of its size, so that its run of the arena may become free. */
-  relocateEntry(ref: number): void {
-    const { entries } = this
-    if (this.isDetached(ref)) return
-    const copy = entries.copy(ref, entries.hasTtlRoom(ref))
-    if (this.#isListed(copy)) this.databases[entries.db(ref)].expiring.set(entries.ttlPosition(copy), copy)
-    this.#redirect(ref, copy)
-    // A write-out that is under way will not find the entry any more: it must be told again.
-    this.changed(copy, entries.lsn(copy))
-  }
-
-  /** Moves a resident value to another slot of its size. */
-  relocateValue(value: number): void {
-    const { entries, values } = this
-    if (values.isLeaf(value)) {
-      this.trees.relocate(value)
-      return
-    }
-    const owner = values.owner(value)
-    const room = values.room(value)
-    const moved = values.relocate(value, room, room)
-    entries.setResident(owner, moved, entries.access(owner))
-    this.observer.relocated(value, moved)
-  }
-
-  /** Moves a node or the root block of a tree to another slot of its size. What was dropped is about to be released, and stays. */
-  relocateNode(node: number): void {
-    const { roots } = this.trees
-    const owner = roots.isRoot(node) ? roots.owner(node) : 0
-    if (owner === 0 && roots.isRoot(node)) return
-    const root = this.trees.relocateNode(node)
-    if (root !== 0) this.entries.setResident(owner, root, this.entries.access(owner))
-  }
-
   /** Makes a tree the value of an entry that has none. */
   giveTree(ref: number, root: number, access: number): void {
     const { entries } = this
@@ -417,15 +358,8 @@ export class Keyspace implements RefMatcher {
 
   /** Empties a database at once and hands its former contents over to be released in slices. */
   detach(db: number, lsn: number): Database {
-    const database = this.databases[db]
-    const former = new Database(this.arena)
-    former.index = database.index
-    former.expiring = database.expiring
-    database.index = new KeyIndex(this.arena)
-    database.expiring = new ExpiringList()
-    database.flushedLsn = lsn
     this.#keyStart = -1
-    return former
+    return this.databases[db].detach(lsn)
   }
 
   /** Whether a live entry belongs to a database that was flushed: nobody can find it, and it waits to be released. */
@@ -463,14 +397,16 @@ export class Keyspace implements RefMatcher {
     const { entries } = this
     const copy = entries.copy(ref, true)
     entries.setExpireAt(copy, 0)
-    this.#redirect(ref, copy)
+    this.redirect(ref, copy)
     return copy
   }
 
-  /** Everybody who pointed at `ref` points at `copy`; `ref` is released. */
-  #redirect(ref: number, copy: number): void {
+  /** Everybody who pointed at `ref` points at `copy`, which is its copy in another slot; `ref` is released. */
+  redirect(ref: number, copy: number): void {
     const { entries } = this
-    this.databases[entries.db(ref)].index.replace(this.hashOf(ref), ref, copy)
+    const { index, expiring } = this.databases[entries.db(ref)]
+    if (this.#isListed(copy)) expiring.set(entries.ttlPosition(copy), copy)
+    index.replace(this.hashOf(ref), ref, copy)
     const value = entries.isResident(copy) ? entries.value(copy) : 0
     if (value !== 0) {
       if (entries.isTree(copy)) this.trees.roots.setOwner(value, copy)

@@ -5,6 +5,7 @@ import type { BuiltValue, Dumped } from '../dump/built-value.ts'
 import { ownIntegerFlag, plainString, stringType } from '../keyspace/entries.ts'
 import { expirySet, keyDeleted, keyReplaced, valueMovedAway, valueMovedHere, valuePut } from '../keyspace/key-change.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
+import { transferValue } from '../keyspace/value-transfer.ts'
 import { valueHeaderBytes } from '../keyspace/values.ts'
 import { probeMemory } from '../memory/growth.ts'
 import { usedBytes } from '../memory/packed-bytes.ts'
@@ -62,7 +63,7 @@ export class KeyOperations {
     const expireAt = entries.expireAt(ref)
     const fieldsDue = keyspace.fieldsDue(ref)
     const to = keyspace.insert(db, entries.type(ref), key, ks, ke, expireAt !== 0 || fieldsDue !== 0)
-    keyspace.transferValue(ref, to)
+    transferValue(keyspace, ref, to)
     keyspace.changed(to, this.#current.lsn)
     keyspace.setExpireAt(to, expireAt)
     keyspace.setFieldsDue(to, fieldsDue)
