@@ -155,7 +155,7 @@ export class RepeatedWork<Result> implements StagedWork, KeyListener {
 /** When a key or the first of its fields expires; 0 for never. */
 function firstExpiry(keyspace: Keyspace, entry: number): number {
   const key = keyspace.entries.expireAt(entry)
-  const fields = keyspace.fieldsDue(entry)
+  const fields = keyspace.expiring.fieldsDue(entry)
   return key === 0 || fields === 0 ? key + fields : Math.min(key, fields)
 }
 

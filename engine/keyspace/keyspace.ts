@@ -17,7 +17,8 @@ import { AccessClock } from './access.ts'
 import { CachePrefetch } from './cache-prefetch.ts'
 import { Database } from './database.ts'
 import type { TypeNumber } from './entries.ts'
-import { catalogedFlag, dirtyFlag, Entries, fieldsExpireFlag, ownIntegerFlag, treeForm, valueDirtyFlag } from './entries.ts'
+import { catalogedFlag, dirtyFlag, Entries, ownIntegerFlag, treeForm, valueDirtyFlag } from './entries.ts'
+import { ExpiringEntries } from './expiring-entries.ts'
 import { KeyHash } from './key-hash.ts'
 import type { RefMatcher } from './key-index.ts'
 import type { KeyspaceObserver } from './observer.ts'
@@ -35,6 +36,7 @@ export class Keyspace implements RefMatcher {
   readonly access: AccessClock
   readonly deletions = new UncommittedDeletions()
   readonly databases: readonly Database[]
+  readonly expiring: ExpiringEntries
   /** Physical database of each number that clients use. */
   readonly logical = Uint8Array.from({ length: databaseCount }, (_, i) => i)
   /** LSN of the last SWAPDB. */
@@ -79,6 +81,7 @@ export class Keyspace implements RefMatcher {
     this.arena = new Arena(arenaBytes)
     this.databases = Array.from({ length: databaseCount + 1 }, () => new Database(this.arena))
     this.entries = new Entries(this.arena)
+    this.expiring = new ExpiringEntries(this.entries, this.databases, (ref, copy) => this.redirect(ref, copy))
     this.values = new Values(this.arena)
     this.trees = new TreeLeaves(this.values, this)
     this.access = new AccessClock(random)
@@ -159,8 +162,7 @@ export class Keyspace implements RefMatcher {
     if (lsn !== 0) this.deletions.add(db, hash, lsn)
     if (entries.flag(ref, catalogedFlag)) this.observer.removed(ref, lsn)
     this.databases[db].index.remove(hash, ref)
-    if (entries.expireAt(ref) !== 0) this.databases[db].expiring.keys--
-    if (this.#isListed(ref)) this.#unlist(ref)
+    this.expiring.removed(ref)
     this.dropValue(ref)
     entries.release(ref)
     this.#keyStart = -1
@@ -287,67 +289,6 @@ export class Keyspace implements RefMatcher {
     this.observer.dirtied(ref)
   }
 
-  /** Sets or (0) clears the expiry; returns the entry, which moves when it had no room for one. */
-  setExpireAt(ref: number, expireAt: number): number {
-    const entries = this.entries
-    if (expireAt === 0) {
-      if (entries.expireAt(ref) === 0) return ref
-      this.databases[entries.db(ref)].expiring.keys--
-      entries.setExpireAt(ref, 0)
-      if (!entries.flag(ref, fieldsExpireFlag)) this.#unlist(ref)
-      return ref
-    }
-    const entry = this.#listed(ref)
-    if (entries.expireAt(entry) === 0) this.databases[entries.db(entry)].expiring.keys++
-    entries.setExpireAt(entry, expireAt)
-    return entry
-  }
-
-  /** When the first field of a hash expires, or some time before; 0 if none does. */
-  fieldsDue(ref: number): number {
-    const { entries } = this
-    return entries.flag(ref, fieldsExpireFlag) ? this.databases[entries.db(ref)].expiring.fieldsDue(entries.ttlPosition(ref)) : 0
-  }
-
-  /**
-   * Notes when the first field of a hash expires; 0 for never. It tells when to look, and changes nothing that anybody can see. Returns the entry,
-   * which moves when it had no room for that.
-   */
-  setFieldsDue(ref: number, due: number): number {
-    const { entries } = this
-    if (due === 0 && !entries.flag(ref, fieldsExpireFlag)) return ref
-    const entry = this.#listed(ref)
-    this.databases[entries.db(entry)].expiring.setFieldsDue(entries.ttlPosition(entry), due)
-    if (due !== 0) entries.setFlag(entry, fieldsExpireFlag)
-    else {
-      entries.clearFlag(entry, fieldsExpireFlag)
-      if (entries.expireAt(entry) === 0) this.#unlist(entry)
-    }
-    return entry
-  }
-
-  /** Whether the entry is in its database's list of what expires. */
-  #isListed(ref: number): boolean {
-    return this.entries.expireAt(ref) !== 0 || this.entries.flag(ref, fieldsExpireFlag)
-  }
-
-  /** Puts an entry in the list, with room for what it needs there. Returns the entry. */
-  #listed(ref: number): number {
-    const { entries } = this
-    if (this.#isListed(ref)) return ref
-    const entry = entries.hasTtlRoom(ref) ? ref : this.#moveForTtl(ref)
-    entries.setTtlPosition(entry, this.databases[entries.db(entry)].expiring.push(entry))
-    return entry
-  }
-
-  /** Takes an entry that is in the list out of it. */
-  #unlist(ref: number): void {
-    const { entries } = this
-    const position = entries.ttlPosition(ref)
-    const moved = this.databases[entries.db(ref)].expiring.removeAt(position)
-    if (moved !== 0) entries.setTtlPosition(moved, position)
-  }
-
   /** Makes a tree the value of an entry that has none. */
   giveTree(ref: number, root: number, access: number): void {
     const { entries } = this
@@ -393,20 +334,11 @@ export class Keyspace implements RefMatcher {
     this.observer.treeDropped(root)
   }
 
-  #moveForTtl(ref: number): number {
-    const { entries } = this
-    const copy = entries.copy(ref, true)
-    entries.setExpireAt(copy, 0)
-    this.redirect(ref, copy)
-    return copy
-  }
-
   /** Everybody who pointed at `ref` points at `copy`, which is its copy in another slot; `ref` is released. */
   redirect(ref: number, copy: number): void {
     const { entries } = this
-    const { index, expiring } = this.databases[entries.db(ref)]
-    if (this.#isListed(copy)) expiring.set(entries.ttlPosition(copy), copy)
-    index.replace(this.hashOf(ref), ref, copy)
+    this.expiring.moved(copy)
+    this.databases[entries.db(ref)].index.replace(this.hashOf(ref), ref, copy)
     const value = entries.isResident(copy) ? entries.value(copy) : 0
     if (value !== 0) {
       if (entries.isTree(copy)) this.trees.roots.setOwner(value, copy)
