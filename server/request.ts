@@ -27,9 +27,10 @@ import type { ColdSet } from '../storage/cold-set.ts'
 import type { Tier } from '../storage/tier.ts'
 import type { Command } from './command-table.ts'
 import { outOfMemory } from './dispatch-errors.ts'
-import type { Gate, GatedRequest, GatedState } from './gate.ts'
+import type { Gate, GatedState } from './gate.ts'
 import { timerMsMax } from './gate.ts'
 import { holderOf } from './held-keys.ts'
+import type { RefusableRequest } from './refusals.ts'
 import type { Primary, UnitRequest } from './shard/primary.ts'
 import type { Shard } from './shard/shard.ts'
 import type { StagedWorkQueue } from './staged-work.ts'
@@ -58,20 +59,6 @@ export interface RequestHost {
   readonly shard: Shard | undefined
   /** Told of every value that could not be read. */
   coldReadFailed(failure: Error): void
-}
-
-/** Whose request may have to be refused. */
-export interface RefusableClient {
-  readonly monitoring: boolean
-  /** READONLY. */
-  readonly readOnly: boolean
-}
-
-/** A request that may have to be refused. */
-export interface RefusableRequest extends GatedRequest {
-  readonly args: Arguments
-  /** What EXEC is about to execute as one record; undefined for others. */
-  readonly unit: readonly UnitRequest[] | undefined
 }
 
 /** Whose request it is. */

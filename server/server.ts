@@ -23,8 +23,7 @@ import type { ConfiguredParts } from './config-effects.ts'
 import { applyConfig, engineLimits } from './config-effects.ts'
 import { ShardCopies } from './copy/shard-copies.ts'
 import { startFromCopy } from './copy/start-from-copy.ts'
-import { outOfMemory } from './dispatch-errors.ts'
-import { FailStop, internalError } from './fail-stop.ts'
+import { FailStop } from './fail-stop.ts'
 import { Failover } from './failover.ts'
 import { Gate, timerMsMax } from './gate.ts'
 import { LatencyMonitor } from './latency-monitor.ts'
@@ -39,7 +38,7 @@ import { Peers } from './peers.ts'
 import type { Ports } from './ports.ts'
 import { PubSub } from './pubsub/pubsub.ts'
 import { Rates } from './rates.ts'
-import type { RefusableClient, RefusableRequest } from './request.ts'
+import { closedText, Refusals } from './refusals.ts'
 import { announced, roleHost } from './role-host.ts'
 import { Roles } from './roles.ts'
 import { Saves } from './saves.ts'
@@ -63,7 +62,6 @@ import { ServerStats } from './stats.ts'
 import { ClientTracking } from './tracking/client-tracking.ts'
 import { trackingHost } from './tracking/tracking-host.ts'
 
-const loadingText = 'LOADING Redis is loading the dataset in memory'
 const protectedText =
   'DENIED The server is in protected mode: it has no password, so it takes connections from its own machine only. Set a password (requirepass), or turn protected-mode off if nobody but friends can reach it.'
 
@@ -104,6 +102,7 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
   readonly slotCheck: SlotCheck | undefined
   readonly copies: ShardCopies = new ShardCopies(this)
   readonly failStop: FailStop = new FailStop(this)
+  readonly refusals: Refusals = new Refusals(this)
   readonly scripting: Scripting
   readonly rates: Rates
   readonly startedWallMs: number
@@ -162,8 +161,8 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
     this.gate.messagesWait = (request) => this.pubsub.mustWait(request)
     this.stagedWork = new StagedWorkQueue(ports.clock, () => this.shard)
     this.stagedWork.mayRecord = () => this.maintenance.mayChange && !this.shardSwitch.isRunning && this.#stopping === undefined
-    this.stagedWork.hasRoom = () => !this.gate.memoryShort() && !this.refusesForMemory
-    this.stagedWork.refusesRecords = () => this.writeRefusal !== undefined || this.refusesForMemory
+    this.stagedWork.hasRoom = () => !this.gate.memoryShort() && !this.refusals.forMemory
+    this.stagedWork.refusesRecords = () => this.refusals.ofWrites !== undefined || this.refusals.forMemory
     this.stagedWork.onRecorded = () => this.turn.schedule()
     this.scripting = new Scripting(scriptingHost(this))
     this.turn.afterFlush(() => this.clientEviction.turnEnded())
@@ -218,32 +217,6 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
   stop(): Promise<void> {
     this.#stopping ??= this.#stop()
     return this.#stopping
-  }
-
-  refusal(request: RefusableRequest, queues: boolean, client: RefusableClient): string | undefined {
-    const { command, unit } = request
-    if (this.failStop.failure !== undefined) return internalError
-    if (client.monitoring && (command.isWrite || command.isRead)) return "ERR Replica can't interact with the keyspace"
-    if (this.shard === undefined) return this.#refusalWithoutShard(command)
-    const misplaced = this.slotCheck?.refusal(request, client.readOnly) ?? (request.writes ? this.writeRefusal : undefined)
-    // While the lead goes to another node all requests wait at the gate, and are asked again.
-    if (misplaced !== undefined) return this.failover.state === 'failover-in-progress' ? undefined : misplaced
-    if (!command.whileBusy && this.scripting.busyText !== undefined) return this.scripting.busyText
-    const unitRefusal = unit === undefined ? undefined : this.shard.primary.unitRefusal(unit)
-    if (unitRefusal !== undefined) return unitRefusal
-    const { budget } = this.shard
-    const { trouble } = this.maintenance
-    if (!queues && budget.isShort && request.wantsMemory && trouble.refuses) return trouble.refusal
-    // What is queued for a transaction could not be executed either.
-    if ((queues || request.wantsMemory) && this.refusesForMemory) return outOfMemory
-    return undefined
-  }
-
-  #refusalWithoutShard(command: Command): string | undefined {
-    // While a shard takes another one's place the gate lets nothing through.
-    if (this.shardSwitch.isRunning || (command.whileLoading && needsNoShard(command))) return undefined
-    const { failure } = this.shardSwitch
-    return failure === undefined ? loadingText : `MISCONF ${closedText(failure)}`
   }
 
   /** Bookkeeping after each executed command. */
@@ -480,14 +453,6 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
     for (const session of [...this.sessions.values()]) if (session.connection.heldLsn > 0) session.connection.close()
   }
 
-  get writeRefusal(): string | undefined {
-    return this.logFailure === undefined ? this.roles.writeRefusal : `MISCONF Errors writing to the AOF file: ${this.logFailure.message}`
-  }
-
-  get refusesForMemory(): boolean {
-    return (this.shard as Shard).budget.isExhausted && this.config.values['maxmemory-policy'] === 'noeviction'
-  }
-
   /** Waits for what was appended; where the log is another process's, no longer than its answers may take. */
   async #lastCommit({ log, waiters }: Shard, appended: number): Promise<void> {
     const { leadership } = log
@@ -522,13 +487,4 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
     await this.copies.endAll()
     if (shard !== undefined) await closeShard(shard)
   }
-}
-
-function closedText(failure: Error): string {
-  return `The data could not be opened again: ${failure.message}`
-}
-
-/** EXEC and what looks at keys have to wait for them. */
-function needsNoShard(command: Command): boolean {
-  return command.serves !== undefined && !command.hasKeys && !command.executesQueue
 }

@@ -264,7 +264,7 @@ export class Session implements RequestHandler, RequestOwner, Client {
     const refusal =
       queues && command.noMulti
         ? 'ERR Command not allowed inside a transaction'
-        : (this.server.refusal(inHand, queues, this) ?? this.#refusalToSubscriber(command))
+        : (this.server.refusals.of(inHand, queues, this) ?? this.#refusalToSubscriber(command))
     if (refusal !== undefined) this.#refuse(refusal, command)
     else if (inHand.mustWait(queues)) return 'wait'
     else if (queues) transaction.queue(command, inHand.args, this.reply)
