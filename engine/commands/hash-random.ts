@@ -16,19 +16,16 @@ import type { PackedCursor, VisitPair } from '../types/packed-fields.ts'
 import { readPairAtRank } from '../types/packed-fields.ts'
 import type { ElementList } from './drawn-elements.ts'
 import { DrawnElements } from './drawn-elements.ts'
-import { notAnInteger, syntaxError } from './errors.ts'
+import { outOfRange } from './errors.ts'
 import { eachPair, found } from './hash-fields.ts'
 import { livePairs } from './live-fields.ts'
 import { MemberList } from './member-list.ts'
 import { PairList } from './pair-list.ts'
+import { refusalOfCount } from './random-count.ts'
 import { repeatsMax, walksOver, wantsRandomFields } from './random-needs.ts'
 import type { ElementRenderer } from './random-selection.ts'
-import { selectionOf, stageRandom } from './random-selection.ts'
+import { repliesSelection, selectionOf, stageRandom } from './random-selection.ts'
 
-const countOutOfRange = 'ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807'
-const outOfRange = 'ERR value is out of range'
-const int64Min = -(2n ** 63n)
-const pairsMax = 2n ** 62n - 1n
 /** Tries to draw a field that has not expired before all are looked at. */
 const triesMax = 32
 
@@ -129,7 +126,7 @@ function stageFields(x: Execution): StagedWork | undefined {
   if (args.count < 3) return undefined
   const count = args.bigInteger(2)
   const withValues = args.count === 4 && args.is(3, 'WITHVALUES')
-  if (refusalOf(count, args.count > 3, withValues) !== undefined) return undefined
+  if (refusalOfCount(count, args.count > 3, withValues) !== undefined) return undefined
   return stageRandom(
     x,
     hashType,
@@ -187,7 +184,7 @@ function hrandfieldWithCount(x: Execution): void {
   const { args, reply } = x
   const count = args.bigInteger(2)
   const withValues = args.count === 4 && args.is(3, 'WITHVALUES')
-  const refusal = refusalOf(count, args.count > 3, withValues)
+  const refusal = refusalOfCount(count, args.count > 3, withValues)
   if (refusal !== undefined) {
     reply.error(refusal)
     return
@@ -204,13 +201,6 @@ function hrandfieldWithCount(x: Execution): void {
     } else if (!repliedLiveSample(x, entry, wanted, withValues)) replyLive(x, liveFields(x, entry), wanted, withValues)
   } else if (wanted < 0) replyRepeatable(x, entry, -wanted, withValues)
   else replyDistinct(x, entry, Math.min(wanted, x.keyspace.entries.length(entry)), withValues)
-}
-
-function refusalOf(count: bigint | undefined, hasOptions: boolean, withValues: boolean): string | undefined {
-  if (count === undefined) return notAnInteger
-  if (count === int64Min) return countOutOfRange
-  if (hasOptions && !withValues) return syntaxError
-  return withValues && (count > pairsMax || count < -pairsMax) ? outOfRange : undefined
 }
 
 /**
@@ -291,13 +281,6 @@ function replyDistinct(x: Execution, entry: number, wanted: number, withValues: 
     missing--
     replyPair(x.reply, bytes, pair, withValues)
   })
-}
-
-/** Replies with what was chosen beforehand; false when nothing was. */
-function repliesSelection(x: Execution, entry: number): boolean {
-  const selection = selectionOf(x, entry)
-  selection?.each((bytes) => x.reply.rawShared(bytes))
-  return selection !== undefined
 }
 
 /** The buffer in which `found` then says where the pair is. */

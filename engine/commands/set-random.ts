@@ -16,19 +16,16 @@ import type { VisitMember } from '../types/set-leaf.ts'
 import { memberSizeAt, memberStartAt, visitMembers } from '../types/set-leaf.ts'
 import { removeEdit } from '../types/set-type.ts'
 import type { ElementList } from './drawn-elements.ts'
-import { notAnInteger, notPositive, syntaxError } from './errors.ts'
+import { notPositive, outOfRange, syntaxError } from './errors.ts'
 import { MemberList } from './member-list.ts'
+import { refusalOfCount } from './random-count.ts'
 import { repeatsMax, walksOver, wantsRandomMembers } from './random-needs.ts'
 import { RandomRemoval, stageRandomRemoval } from './random-removal.ts'
 import type { ElementRenderer } from './random-selection.ts'
-import { selectionOf, stageRandom } from './random-selection.ts'
+import { repliesSelection, selectionOf, stageRandom } from './random-selection.ts'
 import { removeMembers } from './set-change.ts'
 import { slicedTree } from './sliced-tree.ts'
 import { removalOf, removeStaged } from './staged-removal.ts'
-
-const countOutOfRange = 'ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807'
-const outOfRange = 'ERR value is out of range'
-const int64Min = -(2n ** 63n)
 
 export const setRandomCommands = {
   SPOP: {
@@ -195,8 +192,9 @@ function srandmember(x: Execution): void {
     return
   }
   const count = args.count === 3 ? args.bigInteger(2) : 1n
-  if (count === undefined || count === int64Min) {
-    reply.error(count === undefined ? notAnInteger : countOutOfRange)
+  const refusal = refusalOfCount(count)
+  if (refusal !== undefined) {
+    reply.error(refusal)
     return
   }
   const entry = x.readType(1, setType)
@@ -210,9 +208,7 @@ function srandmember(x: Execution): void {
   else {
     const distinct = Math.min(wanted, x.keyspace.entries.length(entry))
     reply.array(distinct)
-    const selection = selectionOf(x, entry)
-    if (selection !== undefined) selection.each((bytes) => reply.rawShared(bytes))
-    else eachDistinct(x, entry, distinct, replyTo(x))
+    if (!repliesSelection(x, entry)) eachDistinct(x, entry, distinct, replyTo(x))
   }
 }
 
@@ -231,11 +227,7 @@ function replyRepeatable(x: Execution, entry: number, wanted: number): void {
   const length = keyspace.entries.length(entry)
   const { sets } = x.mutator.types
   reply.array(wanted)
-  const selection = selectionOf(x, entry)
-  if (selection !== undefined) {
-    selection.each((bytes) => reply.rawShared(bytes))
-    return
-  }
+  if (repliesSelection(x, entry)) return
   if (!walksOver(keyspace, entry, wanted)) {
     for (const rank of keyspace.draws.take(args, length, -wanted)) sets.atRank(entry, rank, replyTo(x))
     return

@@ -15,17 +15,14 @@ import type { StagedWork } from '../staged-work.ts'
 import type { VisitScored } from '../types/sorted-set-leaf.ts'
 import { placeMemberAt, placeSizeAt, readScore, visitPlaces } from '../types/sorted-set-leaf.ts'
 import type { ElementList } from './drawn-elements.ts'
-import { notAnInteger, syntaxError } from './errors.ts'
+import { outOfRange } from './errors.ts'
+import { refusalOfCount } from './random-count.ts'
 import { repeatsMax, walksOver, wantsRandomElements } from './random-needs.ts'
 import type { ElementRenderer } from './random-selection.ts'
-import { selectionOf, stageRandom } from './random-selection.ts'
+import { repliesSelection, stageRandom } from './random-selection.ts'
 import { ScoredList } from './scored-list.ts'
 import { replyScored } from './sorted-set-image.ts'
 
-const countOutOfRange = 'ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807'
-const outOfRange = 'ERR value is out of range'
-const int64Min = -(2n ** 63n)
-const scoredMax = 2n ** 62n - 1n
 
 export const sortedSetRandomCommands = {
   ZRANDMEMBER: {
@@ -108,7 +105,7 @@ function stageElements(x: Execution): StagedWork | undefined {
   if (args.count < 3) return undefined
   const count = args.bigInteger(2)
   const withScores = args.count === 4 && args.is(3, 'WITHSCORES')
-  if (refusalOf(count, args.count > 3, withScores) !== undefined) return undefined
+  if (refusalOfCount(count, args.count > 3, withScores) !== undefined) return undefined
   return stageRandom(
     x,
     sortedSetType,
@@ -136,7 +133,7 @@ function zrandmemberWithCount(x: Execution): void {
   const { args, reply } = x
   const count = args.bigInteger(2)
   const withScores = args.count === 4 && args.is(3, 'WITHSCORES')
-  const refusal = refusalOf(count, args.count > 3, withScores)
+  const refusal = refusalOfCount(count, args.count > 3, withScores)
   if (refusal !== undefined) {
     reply.error(refusal)
     return
@@ -147,13 +144,6 @@ function zrandmemberWithCount(x: Execution): void {
   if (entry === 0 || wanted === 0) reply.array(0)
   else if (wanted < 0) replyRepeatable(x, entry, -wanted, withScores)
   else replyDistinct(x, entry, Math.min(wanted, x.keyspace.entries.length(entry)), withScores)
-}
-
-function refusalOf(count: bigint | undefined, hasOptions: boolean, withScores: boolean): string | undefined {
-  if (count === undefined) return notAnInteger
-  if (count === int64Min) return countOutOfRange
-  if (hasOptions && !withScores) return syntaxError
-  return withScores && (count > scoredMax || count < -scoredMax) ? outOfRange : undefined
 }
 
 /** Each element drawn from all of them. */
@@ -197,13 +187,6 @@ function replyDistinct(x: Execution, entry: number, wanted: number, withScores: 
     missing--
     show(bytes, start, end, score)
   })
-}
-
-/** Replies with what was chosen beforehand; false when nothing was. */
-function repliesSelection(x: Execution, entry: number): boolean {
-  const selection = selectionOf(x, entry)
-  selection?.each((bytes) => x.reply.rawShared(bytes))
-  return selection !== undefined
 }
 
 /** Begins the reply; elements with scores are flat in RESP2 and nested in RESP3. */

@@ -1,9 +1,9 @@
 /** DEBUG POPULATE: many strings at once, for tests. Keys that are there stay as they are. */
+import { notPositive } from '../../engine/commands/errors.ts'
 import { outOfMemory } from '../dispatch-errors.ts'
 import type { Session } from '../session.ts'
 
 const keysPerTurn = 500
-const notPositive = 'ERR value is out of range, must be positive'
 
 export function debugPopulate(session: Session): void {
   const { args, reply, server } = session
