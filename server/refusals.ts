@@ -6,7 +6,7 @@ import type { Arguments } from '../engine/arguments.ts'
 import type { SlotCheck } from './cluster/slot-check.ts'
 import type { Command } from './command-table.ts'
 import type { Config } from './config/config.ts'
-import { outOfMemory } from './dispatch-errors.ts'
+import { logFailed, outOfMemory } from './dispatch-errors.ts'
 import type { FailStop } from './fail-stop.ts'
 import { internalError } from './fail-stop.ts'
 import type { Failover } from './failover.ts'
@@ -59,7 +59,7 @@ export class Refusals {
   /** Why commands that write are refused; undefined when they are not. */
   get ofWrites(): string | undefined {
     const { logFailure, roles } = this.#server
-    return logFailure === undefined ? roles.writeRefusal : `MISCONF Errors writing to the AOF file: ${logFailure.message}`
+    return logFailure === undefined ? roles.writeRefusal : logFailed(logFailure)
   }
 
   /** Whether commands that need memory are refused. Only asked when the server has loaded. */
