@@ -13,7 +13,7 @@
  *                        │   ▲
  *                mustWait│   │retry
  *                        ▼   │
- *         stalled, awaitsPause, awaitsMemory, awaitsStagedWork, awaitsCold
+ *         stalled, awaitsPause, awaitsMemory, awaitsFanOut, awaitsStagedWork, awaitsCold
  *
  *     running ── defer, block ──▶ deferred, blocked ── answer ──▶ done, or retry ──▶ running
  *                                 blocked ── serve, at once or when what is cold has been read ──▶ served ──▶ done
