@@ -223,13 +223,6 @@ function readsMuch(x: Execution, entry: number, wanted: number): boolean {
   return (wanted > 0 && walksOver(keyspace, entry, wanted)) || isSliced(x, root, share * Math.abs(wanted))
 }
 
-/** Replies with what was chosen beforehand; false when nothing was. */
-export function repliesSelection(x: Execution, entry: number): boolean {
-  const selection = selectionOf(x, entry)
-  selection?.each((bytes) => x.reply.rawShared(bytes))
-  return selection !== undefined
-}
-
 /** What was chosen and rendered beforehand. */
 export function selectionOf({ staged }: Execution, entry: number): RandomSelection | DrawnElements | undefined {
   if (staged instanceof RandomSelection) return staged.isOf(entry) ? staged : undefined
