@@ -84,7 +84,7 @@ export class FieldExpiryWalk {
     const { keyspace, mutator, now } = x
     const restMs = keyspace.trees.roots.leaves(root) * (this.#hasMetCold ? restMsPerColdLeaf : restMsPerLeaf)
     const due = earlier(this.#nextDue, mutator.types.hashes.walked.due)
-    keyspace.setFieldsDue(entry, due === 0 ? 0 : Math.max(due, Math.ceil(now + restMs)))
+    keyspace.expiring.setFieldsDue(entry, due === 0 ? 0 : Math.max(due, Math.ceil(now + restMs)))
   }
 
   #end({ mutator }: Execution): void {
@@ -98,7 +98,7 @@ export class FieldExpiryWalk {
     const { entries, trees } = keyspace
     for (const each of this.#cold.splice(0)) {
       const entry = each.entry()
-      if (entry === 0 || entries.isResident(entry) || keyspace.fieldsDue(entry) === 0) continue
+      if (entry === 0 || entries.isResident(entry) || keyspace.expiring.fieldsDue(entry) === 0) continue
       wants.value(entry, entries.valueId(entry))
       this.#cold.push(each)
     }
@@ -112,7 +112,7 @@ export class FieldExpiryWalk {
     const { keyspace } = x
     for (const each of this.#cold.splice(0)) {
       const entry = each.entry()
-      const due = entry === 0 ? 0 : keyspace.fieldsDue(entry)
+      const due = entry === 0 ? 0 : keyspace.expiring.fieldsDue(entry)
       if (due !== 0 && due < x.now && keyspace.entries.isResident(entry)) this.due(x, entry)
     }
     this.#isWaiting = false

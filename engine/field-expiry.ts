@@ -71,7 +71,7 @@ export class ExpiredFields implements FieldSource {
 
 /** Whether a hash may hold fields whose time has come. */
 export function mayHoldExpired({ keyspace, now }: Pick<FieldExpirer, 'keyspace' | 'now'>, entry: number): boolean {
-  const due = keyspace.fieldsDue(entry)
+  const due = keyspace.expiring.fieldsDue(entry)
   // Of a large hash that is only when active expiry looks again.
   return due !== 0 && (due < now || keyspace.entries.isTree(entry))
 }
@@ -106,6 +106,6 @@ export function expireInBlob(x: FieldExpirer, entry: number): boolean {
   const expired = new ExpiredFields(x.now)
   visitPairs(values.bytes(value), values.start(value), new PackedCursor(), expired.visit)
   if (deleteExpired(x, entry, expired)) return true
-  x.keyspace.setFieldsDue(entry, expired.nextDue)
+  x.keyspace.expiring.setFieldsDue(entry, expired.nextDue)
   return false
 }

@@ -4,6 +4,10 @@
  * ±(2^53 − 1) of that range; whoever needs the rest asks for a bigint.
  */
 
+export const int64Min = -(2n ** 63n)
+export const int64Max = 2n ** 63n - 1n
+export const uint64Max = 2n ** 64n - 1n
+
 const minus = 0x2d
 const zero = 0x30
 const int64MaxDigits = Buffer.from('9223372036854775807')

@@ -2,14 +2,14 @@
  * What waits to leave a connection: bytes written into chunks of 16 KB from a pool that all connections share (an idle
  * connection holds none), with large values between them by reference. Replies leave in the order they were written.
  *
- * Some replies may leave only when the log has committed up to an LSN. `hold` notes where such a reply begins; nothing from
- * there on leaves earlier, whatever it is. The notes' LSNs increase: a reply that needs an older LSN than one before it
- * waits behind that one anyway.
+ * Some replies may leave only when the log has committed up to an LSN. `hold` notes where such a reply begins (`HeldReplies`);
+ * nothing from there on leaves earlier, whatever it is.
  *
  * Positions are counts of bytes since the connection began. What was taken stays in memory until `settle` says it has left.
  */
 
 import { ChunkPool, chunkBytes } from './chunk-pool.ts'
+import { HeldReplies } from './held-replies.ts'
 import { formatInteger } from './integer.ts'
 import { wordView } from './memory/word-copy.ts'
 
@@ -60,10 +60,7 @@ export class OutputBuffer {
   #pieces: Piece[] = []
   #settling: Buffer[] = []
   #referencedBytes = 0
-  #heldFrom: Float64Array = new Float64Array(4)
-  #heldLsn: Float64Array = new Float64Array(4)
-  #heldFirst = 0
-  #heldCount = 0
+  readonly #held = new HeldReplies()
   #taken = 0
   readonly #pool: ChunkPool
 
@@ -280,58 +277,31 @@ export class OutputBuffer {
 
   /** What was written since `from` may leave only when `committed` reaches `lsn`. */
   hold(lsn: number, from: number): void {
-    const count = this.#heldCount
-    const mask = this.#heldLsn.length - 1
-    if (count > 0 && lsn <= this.#heldLsn[(this.#heldFirst + count - 1) & mask]!) return
-    if (count > mask) {
-      this.#growHeld()
-      this.hold(lsn, from)
-      return
-    }
-    const place = (this.#heldFirst + count) & mask
-    this.#heldFrom[place] = from
-    this.#heldLsn[place] = lsn
-    this.#heldCount = count + 1
-  }
-
-  #growHeld(): void {
-    const size = this.#heldLsn.length
-    const from = new Float64Array(size * 2)
-    const lsn = new Float64Array(size * 2)
-    for (let i = 0; i < this.#heldCount; i++) {
-      from[i] = this.#heldFrom[(this.#heldFirst + i) & (size - 1)]!
-      lsn[i] = this.#heldLsn[(this.#heldFirst + i) & (size - 1)]!
-    }
-    this.#heldFrom = from
-    this.#heldLsn = lsn
-    this.#heldFirst = 0
+    this.#held.add(lsn, from)
   }
 
   /** Whether anything here waits for an LSN beyond those released. */
   get holding(): boolean {
-    return this.#heldCount > 0
+    return this.#held.count > 0
   }
 
   /** LSN that the first held reply waits for; 0 when nothing is held. */
   get heldLsn(): number {
-    return this.#heldCount > 0 ? this.#heldLsn[this.#heldFirst]! : 0
+    return this.#held.lsn
   }
 
   /** Drops the notes that `committed` satisfies. Returns the position up to which bytes may leave. */
   release(committed: number): number {
-    const mask = this.#heldLsn.length - 1
-    while (this.#heldCount > 0 && this.#heldLsn[this.#heldFirst]! <= committed) {
-      this.#heldFirst = (this.#heldFirst + 1) & mask
-      this.#heldCount--
-    }
-    return this.#heldCount > 0 ? this.#heldFrom[this.#heldFirst]! : this.position
+    const held = this.#held
+    held.release(committed)
+    return held.count > 0 ? held.from : this.position
   }
 
   /** Appends to `views` what may leave under `committed`, and counts it as taken. Returns how many bytes that is. */
   takeSendable(committed: number, views: Uint8Array[]): number {
     if (this.#discardFrom >= 0) this.rewindTo(this.#discardFrom)
     const position = this.#base + this.at
-    const limit = this.#heldCount === 0 ? position : Math.min(position, this.release(committed))
+    const limit = this.#held.count === 0 ? position : Math.min(position, this.release(committed))
     const bytes = limit - this.#taken
     if (bytes <= 0) return 0
     if (this.#pieces.length > 0) this.#takePieces(limit, views)
@@ -390,7 +360,7 @@ export class OutputBuffer {
   /** Forgets everything: the connection is gone. Its chunks may still be in the system's hands, so the pool does not get them back. */
   clear(): void {
     this.#discardFrom = -1
-    this.#heldCount = 0
+    this.#held.clear()
     this.#pool.usedBytes -= this.memoryBytes
     this.#referencedBytes = 0
     this.#pieces = []

@@ -1,8 +1,13 @@
-/** What Redis answers to requests that name no command, have the wrong number of arguments, with its quoting and its limits, or get no memory. */
+/** What Redis answers to requests that name no command, have the wrong number of arguments, with its quoting and its limits, or get no memory or no log. */
 import type { Arguments } from '../engine/arguments.ts'
 
 const shownBytesMax = 128
 export const outOfMemory = "OOM command not allowed when used memory > 'maxmemory'."
+
+/** The log's disk has failed: writes are refused. */
+export function logFailed(failure: Error): string {
+  return `MISCONF Errors writing to the AOF file: ${failure.message}`
+}
 
 export function unknownCommand(args: Arguments): string {
   let shown = ''

@@ -1,6 +1,7 @@
 /**
- * Where requests wait that may not run yet, for reasons other than cold values: CLIENT PAUSE, DEBUG SLEEP, and writers
- * while memory is short. Readers pass unless everything is paused. Waiting requests are retried in the order they came.
+ * Where requests wait that may not run yet, for reasons other than cold values: CLIENT PAUSE, DEBUG SLEEP, writers while
+ * memory is short, and who publishes while subscribers have not got their messages. Readers pass unless everything is paused.
+ * Waiting requests are retried in the order they came.
  */
 import type { Clock, Timer } from '../storage/clock.ts'
 import type { Command } from './command-table.ts'

@@ -2,8 +2,10 @@
  * The keys that a blocked request waits for. It keeps its place among those that wait for a key until it ends, however often
  * it is tried in vain, and has each key of a record only once.
  */
+
+import type { Interest, InterestedParty, KeyOfInterest } from '../engine/keyspace/interested-party.ts'
 import { changesDatabase, leavesKey, leavesNoKey } from '../engine/keyspace/key-change.ts'
-import type { Interest, InterestedParty, KeyInterest, KeyOfInterest } from '../engine/keyspace/key-interest.ts'
+import type { KeyInterest } from '../engine/keyspace/key-interest.ts'
 
 export class KeyWaiter implements InterestedParty {
   readonly waits = true

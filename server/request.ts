@@ -13,28 +13,26 @@
  *                        │   ▲
  *                mustWait│   │retry
  *                        ▼   │
- *         stalled, awaitsPause, awaitsMemory, awaitsStagedWork, awaitsCold
+ *         stalled, awaitsPause, awaitsMemory, awaitsFanOut, awaitsStagedWork, awaitsCold
  *
  *     running ── defer, block ──▶ deferred, blocked ── answer ──▶ done, or retry ──▶ running
  *                                 blocked ── serve, at once or when what is cold has been read ──▶ served ──▶ done
  */
 import type { Arguments } from '../engine/arguments.ts'
 import { isMemoryRefusal } from '../engine/memory/refusal.ts'
-import type { ReplyWriter } from '../engine/reply-writer.ts'
 import type { StagedWork } from '../engine/staged-work.ts'
-import type { Clock } from '../storage/clock.ts'
 import type { ColdSet } from '../storage/cold-set.ts'
 import type { Tier } from '../storage/tier.ts'
 import type { Command } from './command-table.ts'
 import { outOfMemory } from './dispatch-errors.ts'
-import type { Gate, GatedRequest, GatedState } from './gate.ts'
+import type { Gate, GatedState } from './gate.ts'
 import { timerMsMax } from './gate.ts'
 import { holderOf } from './held-keys.ts'
+import type { RefusableRequest } from './refusals.ts'
+import type { Answer, Blocking, RequestHost, RequestOwner } from './request-host.ts'
 import type { Primary, UnitRequest } from './shard/primary.ts'
 import type { Shard } from './shard/shard.ts'
-import type { StagedWorkQueue } from './staged-work.ts'
 import { coldOf } from './staged-work.ts'
-import type { Transaction } from './transaction.ts'
 
 export type RequestState =
   | 'done'
@@ -48,59 +46,6 @@ export type RequestState =
   | 'blocked'
   /** It was blocked and has its reply; what follows it comes in the next turn. */
   | 'served'
-
-/** What requests wait for, and where. */
-export interface RequestHost {
-  readonly clock: Clock
-  readonly gate: Gate
-  readonly stagedWork: StagedWorkQueue
-  /** Undefined while loading. */
-  readonly shard: Shard | undefined
-  /** Told of every value that could not be read. */
-  coldReadFailed(failure: Error): void
-}
-
-/** Whose request may have to be refused. */
-export interface RefusableClient {
-  readonly monitoring: boolean
-  /** READONLY. */
-  readonly readOnly: boolean
-}
-
-/** A request that may have to be refused. */
-export interface RefusableRequest extends GatedRequest {
-  readonly args: Arguments
-  /** What EXEC is about to execute as one record; undefined for others. */
-  readonly unit: readonly UnitRequest[] | undefined
-}
-
-/** Whose request it is. */
-export interface RequestOwner {
-  readonly database: number
-  readonly transaction: Transaction
-  /** Where the reply will be written: what is staged of it is as the protocol wants it. */
-  readonly reply: ReplyWriter
-  /** What the request waited for has come: it is tried again. */
-  retry(): void
-  /** `write` writes the reply of a request whose reply is deferred. `ms`: how long that took, if it counts as the command's. */
-  answer(write: () => void, ms: number | undefined): void
-  /** The request cannot be executed, and has ended; the client gets the error. */
-  failed(text: string): void
-  /** A broken invariant was met: it will not go on. */
-  broke(failure: unknown): void
-}
-
-/** Takes what writes the reply. Called in a later turn; does nothing when the request has ended otherwise. */
-export type Answer = (write: () => void) => void
-
-export interface Blocking {
-  /** Takes back what was put down elsewhere so that somebody would answer, or retry the request. Called once, at any end. */
-  readonly release?: () => void
-  /** 0: no limit. */
-  readonly timeoutMs: number
-  /** Writes the reply when the time is over. */
-  readonly timedOut: () => void
-}
 
 const nothing = (): void => undefined
 

@@ -7,6 +7,7 @@ import type { FailStop } from './fail-stop.ts'
 import type { Gate } from './gate.ts'
 import type { Log } from './logging.ts'
 import type { Turn } from './network/turn.ts'
+import type { Refusals } from './refusals.ts'
 import type { ScriptingHost } from './scripting/scripting.ts'
 import type { Maintenance } from './shard/maintenance.ts'
 import type { Primary } from './shard/primary.ts'
@@ -23,8 +24,7 @@ interface Parts {
   readonly shard: Shard | undefined
   readonly maintenance: Maintenance
   readonly failStop: FailStop
-  readonly writeRefusal: string | undefined
-  readonly refusesForMemory: boolean
+  readonly refusals: Refusals
   readonly slotCheck: SlotCheck | undefined
 }
 
@@ -38,11 +38,11 @@ export function scriptingHost(server: Parts): ScriptingHost {
       return server.primary
     },
     get writeRefusal() {
-      return server.writeRefusal
+      return server.refusals.ofWrites
     },
     slotCheck: server.slotCheck,
     get refusesForMemory() {
-      return server.refusesForMemory
+      return server.refusals.forMemory
     },
     get busyThresholdMs() {
       return Number(server.config.values['busy-reply-threshold'])

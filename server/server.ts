@@ -10,7 +10,6 @@ import type { EngineLimits } from '../engine/engine-limits.ts'
 import type { Clock } from '../storage/clock.ts'
 import type { Sizes } from '../storage/sizes.ts'
 import { defaultSizes } from '../storage/sizes.ts'
-import { Fenced } from '../wal/transaction-log.ts'
 import { Addresses } from './addresses.ts'
 import type { Client } from './client.ts'
 import { ClientEviction } from './client-eviction.ts'
@@ -22,9 +21,7 @@ import type { Config } from './config/config.ts'
 import type { ConfiguredParts } from './config-effects.ts'
 import { applyConfig, engineLimits } from './config-effects.ts'
 import { ShardCopies } from './copy/shard-copies.ts'
-import { startFromCopy } from './copy/start-from-copy.ts'
-import { outOfMemory } from './dispatch-errors.ts'
-import { FailStop, internalError } from './fail-stop.ts'
+import { FailStop } from './fail-stop.ts'
 import { Failover } from './failover.ts'
 import { Gate, timerMsMax } from './gate.ts'
 import { LatencyMonitor } from './latency-monitor.ts'
@@ -39,7 +36,7 @@ import { Peers } from './peers.ts'
 import type { Ports } from './ports.ts'
 import { PubSub } from './pubsub/pubsub.ts'
 import { Rates } from './rates.ts'
-import type { RefusableClient, RefusableRequest } from './request.ts'
+import { closedText, Refusals } from './refusals.ts'
 import { announced, roleHost } from './role-host.ts'
 import { Roles } from './roles.ts'
 import { Saves } from './saves.ts'
@@ -49,12 +46,13 @@ import { SentinelEvents } from './sentinel/sentinel-events.ts'
 import type { ObservedServer, ServerObservers } from './server-view.ts'
 import { Session } from './session.ts'
 import type { SessionHost } from './session-host.ts'
-import { Maintenance } from './shard/maintenance.ts'
+import type { Maintenance } from './shard/maintenance.ts'
 import { readOwnValues } from './shard/own-values.ts'
 import type { Primary } from './shard/primary.ts'
 import type { Shard } from './shard/shard.ts'
-import { closeShard, openShard } from './shard/shard.ts'
-import { TooFarBehind } from './shard/too-far-behind.ts'
+import { closeShard } from './shard/shard.ts'
+import { ShardConnection } from './shard-connection.ts'
+import { openServedShard } from './shard-opening.ts'
 import { ShardSwitch } from './shard-switch.ts'
 import { Shutdown } from './shutdown.ts'
 import { Slowlog } from './slowlog.ts'
@@ -63,15 +61,8 @@ import { ServerStats } from './stats.ts'
 import { ClientTracking } from './tracking/client-tracking.ts'
 import { trackingHost } from './tracking/tracking-host.ts'
 
-const loadingText = 'LOADING Redis is loading the dataset in memory'
 const protectedText =
   'DENIED The server is in protected mode: it has no password, so it takes connections from its own machine only. Set a password (requirepass), or turn protected-mode off if nobody but friends can reach it.'
-
-/** Writers wait while so much waits for the log's disk: it is gathered in buffers of at most 4 GiB. */
-const logPendingBytesMax = 1024 ** 3
-/** A log in another process takes less at a time. */
-const sharedLogPendingBytesMax = 64 * 1024 ** 2
-const logPatienceMs = 3000
 
 export class Server implements SessionHost, ObservedServer, ConfiguredParts {
   readonly ports: Ports
@@ -80,6 +71,7 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
   readonly log: Log
   readonly commands: CommandTable<Session> = allCommands()
   readonly limits: EngineLimits
+  readonly sizes: Sizes
   readonly turn: Turn
   readonly listener: Listener
   readonly addresses: Addresses
@@ -104,6 +96,7 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
   readonly slotCheck: SlotCheck | undefined
   readonly copies: ShardCopies = new ShardCopies(this)
   readonly failStop: FailStop = new FailStop(this)
+  readonly refusals: Refusals = new Refusals(this)
   readonly scripting: Scripting
   readonly rates: Rates
   readonly startedWallMs: number
@@ -123,12 +116,12 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
   slowerThanUs = 0
   logFailure: Error | undefined
   readonly #feed = new MonitorFeed()
-  readonly #sizes: Sizes
+  readonly #connection = new ShardConnection(this)
   #stopping: Promise<void> | undefined
 
   constructor(ports: Ports, config: Config, sizes: Sizes = defaultSizes) {
     this.ports = ports
-    this.#sizes = sizes
+    this.sizes = sizes
     this.config = config
     this.clock = ports.clock
     this.log = ports.log
@@ -152,18 +145,18 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
     this.turn.mayAnswer = (nowMs) => this.roles.mayAnswer(nowMs)
     this.turn.onBegin = () => this.shard?.primary.tick(this.clock.wallMs())
     this.tracking = new ClientTracking(trackingHost(this))
-    this.turn.beforeFlush(() => this.#turnEnds())
+    this.turn.beforeFlush(() => this.#connection.turnEnds())
     this.gate = new Gate(ports.clock)
     this.pubsub = new PubSub(ports.clock, this.turn)
     this.sentinelEvents = new SentinelEvents(this)
     this.peers.onLooked = () => this.sentinelEvents.looked()
-    this.pubsub.onWanted = () => this.#tellWanted()
+    this.pubsub.onWanted = () => this.#connection.tellWanted()
     this.pubsub.fanOut.onCaughtUp = () => this.gate.retry()
     this.gate.messagesWait = (request) => this.pubsub.mustWait(request)
     this.stagedWork = new StagedWorkQueue(ports.clock, () => this.shard)
-    this.stagedWork.mayRecord = () => this.maintenance.mayChange && !this.shardSwitch.isRunning && this.#stopping === undefined
-    this.stagedWork.hasRoom = () => !this.gate.memoryShort() && !this.refusesForMemory
-    this.stagedWork.refusesRecords = () => this.writeRefusal !== undefined || this.refusesForMemory
+    this.stagedWork.mayRecord = () => this.maintenance.mayChange && !this.shardSwitch.isRunning && !this.isStopping
+    this.stagedWork.hasRoom = () => !this.gate.memoryShort() && !this.refusals.forMemory
+    this.stagedWork.refusesRecords = () => this.refusals.ofWrites !== undefined || this.refusals.forMemory
     this.stagedWork.onRecorded = () => this.turn.schedule()
     this.scripting = new Scripting(scriptingHost(this))
     this.turn.afterFlush(() => this.clientEviction.turnEnded())
@@ -200,6 +193,15 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
     return (this.shard as Shard).primary
   }
 
+  /** Memory that clients take, in bytes. */
+  get clientBytes(): number {
+    return this.listener.memoryBytes + this.stagedWork.memoryBytes + this.pubsub.bytes + this.tracking.bytes + this.scripting.memoryBytes
+  }
+
+  get isStopping(): boolean {
+    return this.#stopping !== undefined
+  }
+
   get isLoading(): boolean {
     return this.shard === undefined
   }
@@ -218,32 +220,6 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
   stop(): Promise<void> {
     this.#stopping ??= this.#stop()
     return this.#stopping
-  }
-
-  refusal(request: RefusableRequest, queues: boolean, client: RefusableClient): string | undefined {
-    const { command, unit } = request
-    if (this.failStop.failure !== undefined) return internalError
-    if (client.monitoring && (command.isWrite || command.isRead)) return "ERR Replica can't interact with the keyspace"
-    if (this.shard === undefined) return this.#refusalWithoutShard(command)
-    const misplaced = this.slotCheck?.refusal(request, client.readOnly) ?? (request.writes ? this.writeRefusal : undefined)
-    // While the lead goes to another node all requests wait at the gate, and are asked again.
-    if (misplaced !== undefined) return this.failover.state === 'failover-in-progress' ? undefined : misplaced
-    if (!command.whileBusy && this.scripting.busyText !== undefined) return this.scripting.busyText
-    const unitRefusal = unit === undefined ? undefined : this.shard.primary.unitRefusal(unit)
-    if (unitRefusal !== undefined) return unitRefusal
-    const { budget } = this.shard
-    const { trouble } = this.maintenance
-    if (!queues && budget.isShort && request.wantsMemory && trouble.refuses) return trouble.refusal
-    // What is queued for a transaction could not be executed either.
-    if ((queues || request.wantsMemory) && this.refusesForMemory) return outOfMemory
-    return undefined
-  }
-
-  #refusalWithoutShard(command: Command): string | undefined {
-    // While a shard takes another one's place the gate lets nothing through.
-    if (this.shardSwitch.isRunning || (command.whileLoading && needsNoShard(command))) return undefined
-    const { failure } = this.shardSwitch
-    return failure === undefined ? loadingText : `MISCONF ${closedText(failure)}`
   }
 
   /** Bookkeeping after each executed command. */
@@ -341,84 +317,19 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
     this.connectShard(shard)
   }
 
-  /** Opens a shard as the settings say; it does not serve yet. A node that is too far behind its log starts from a copy of another one's data. */
-  async openShard(): Promise<Shard> {
-    for (;;) {
-      try {
-        return await this.#openShard()
-      } catch (failure) {
-        if (!(failure instanceof TooFarBehind) || this.#stopping !== undefined) throw failure
-        const { ports, clock, config } = this
-        const { network, files, progress } = ports
-        const openColdStore = (directory: string, fresh: boolean) => ports.openColdStore(directory, fresh)
-        const target = { network, clock, files, progress, directory: config.values.dir, password: config.values.requirepass, openColdStore }
-        await startFromCopy(target, failure, this.nodeId, clock, this.log)
-      }
-    }
-  }
-
-  #openShard(): Promise<Shard> {
-    // At the start the log is waited for; later, clients should be told.
-    const patience = this.shardSwitch.isRunning ? { patienceMs: logPatienceMs } : {}
-    return openShard({
-      ...patience,
-      ports: this.ports,
-      values: this.config.values,
-      limits: this.limits,
-      clientBytes: () =>
-        this.listener.memoryBytes + this.stagedWork.memoryBytes + this.pubsub.bytes + this.tracking.bytes + this.scripting.memoryBytes,
-      coldReadMs: (ms) => {
-        this.stats.coldReadMs(ms)
-        this.observers.coldRead?.(ms)
-      },
-      sizes: this.#sizes,
-    })
+  /** Opens a shard as the settings say; it does not serve yet. */
+  openShard(): Promise<Shard> {
+    return openServedShard(this)
   }
 
   /** Serves from a shard that is open; its work in the background begins. */
   connectShard(shard: Shard): void {
-    const { log } = shard
-    const former = this.maintenance as Maintenance | undefined
-    this.maintenance = new Maintenance(shard, this.clock, this.config, this.log)
-    if (former !== undefined) this.maintenance.continueFrom(former)
-    this.turn.committed = log.committed
-    shard.tier.onFault = () => this.#tellFault(shard)
-    if (shard.tier.counts.faults > 0) this.#tellFault(shard)
-    shard.primary.onMemoryRefused = ({ name }) => this.log.warn('The system gives no memory for a command; refused', { command: name })
-    log.onCommitted = (committed) => {
-      // The log would take what is thrown here for a failure of its own.
-      try {
-        this.observers.commit?.(log.stats().lastCommitMs)
-        shard.keyspace.committed(committed)
-        shard.waiters.committed(committed)
-        this.turn.released(committed)
-      } catch (failure) {
-        this.failStop.stop(failure)
-      }
-    }
-    log.onFailed = (failure) => {
-      if (failure instanceof Fenced) this.roles.demote(failure.message)
-      else if (this.roles.role === 'primary' && this.#stopping === undefined) this.#logFailed(shard, failure)
-      else shard.waiters.failed(failure)
-    }
-    shard.keyspace.messages.audience = this.pubsub
-    this.tracking.connect(shard.mutator.interest)
-    shard.primary.onMessages = (messages, lsn) => {
-      // What is not committed now never will be.
-      if (this.logFailure === undefined || lsn <= log.committed) this.pubsub.send(messages, lsn)
-    }
-    this.saves.checkpoint = () => this.maintenance.checkpoint()
-    const pendingBytesMax = log.leadership === undefined ? logPendingBytesMax : sharedLogPendingBytesMax
-    this.gate.memoryShort = () => (shard.budget.isShort && !this.maintenance.trouble.refuses) || log.pendingBytes > pendingBytesMax
-    this.maintenance.onBroken = (failure) => this.failStop.stop(failure)
-    this.maintenance.onRoom = () => this.gate.retry()
-    this.maintenance.onAppended = () => this.turn.schedule()
-    shard.primary.tick(this.clock.wallMs())
-    this.maintenance.start()
-    this.shard = shard
-    this.#tellWanted()
-    this.roles.connect(shard)
-    this.peers.connect(shard)
+    this.#connection.connect(shard)
+  }
+
+  /** Serves no more; the maintenance has been stopped. The shard is still open. */
+  disconnectShard(): void {
+    this.#connection.disconnect()
   }
 
   /** Where clients and other nodes reach this one. */
@@ -433,59 +344,9 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
     }
   }
 
-  /** The engine names the events that somebody may hear of. */
-  #tellWanted(): void {
-    if (this.shard !== undefined) this.shard.keyspace.messages.wanted = this.pubsub.wanted
-  }
-
-  /** Serves no more; the maintenance has been stopped. The shard is still open. */
-  disconnectShard(): void {
-    this.peers.disconnect()
-    this.shard = undefined
-    this.gate.memoryShort = () => false
-  }
-
-  #turnEnds(): void {
-    const { shard } = this
-    if (shard === undefined) return
-    const { log, primary } = shard
-    if (!this.roles.mayAnswer(this.clock.monotonicMs())) return
-    log.flush()
-    if (log.committed > this.turn.committed) this.turn.released(log.committed)
-    this.maintenance.turnEnded()
-    primary.tick(this.clock.wallMs())
-  }
-
   /** What the clients wait for may never be true. */
   closeClients(): void {
     for (const session of [...this.sessions.values()]) session.connection.close()
-  }
-
-  /** Once for a shard: `tier_cold_faults` in INFO counts them. */
-  #tellFault({ primary, tier }: Shard): void {
-    tier.onFault = () => undefined
-    const { args } = primary.x
-    this.log.warn('A command needed a cold value for which it had not asked; it was read while everybody waited', {
-      command: primary.isIdle || args.count === 0 ? '' : args.string(0),
-    })
-  }
-
-  #logFailed(shard: Shard, failure: Error): void {
-    this.logFailure = failure
-    shard.waiters.failed(failure)
-    shard.primary.x.deletesExpired = false
-    this.maintenance.logFailed()
-    this.log.error('The log failed: nothing will be acknowledged any more, reads go on', { error: failure })
-    // Whoever waits for a commit would wait for ever; what was written may or may not be there after a restart.
-    for (const session of [...this.sessions.values()]) if (session.connection.heldLsn > 0) session.connection.close()
-  }
-
-  get writeRefusal(): string | undefined {
-    return this.logFailure === undefined ? this.roles.writeRefusal : `MISCONF Errors writing to the AOF file: ${this.logFailure.message}`
-  }
-
-  get refusesForMemory(): boolean {
-    return (this.shard as Shard).budget.isExhausted && this.config.values['maxmemory-policy'] === 'noeviction'
   }
 
   /** Waits for what was appended; where the log is another process's, no longer than its answers may take. */
@@ -522,13 +383,4 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
     await this.copies.endAll()
     if (shard !== undefined) await closeShard(shard)
   }
-}
-
-function closedText(failure: Error): string {
-  return `The data could not be opened again: ${failure.message}`
-}
-
-/** EXEC and what looks at keys have to wait for them. */
-function needsNoShard(command: Command): boolean {
-  return command.serves !== undefined && !command.hasKeys && !command.executesQueue
 }

@@ -6,7 +6,8 @@ import type { Command } from './command-table.ts'
 import type { ShardCopies } from './copy/shard-copies.ts'
 import type { FailStop } from './fail-stop.ts'
 import type { Log } from './logging.ts'
-import type { RefusableClient, RefusableRequest, RequestHost } from './request.ts'
+import type { Refusals } from './refusals.ts'
+import type { RequestHost } from './request-host.ts'
 import type { Scripting } from './scripting/scripting.ts'
 import type { ServerView } from './server-view.ts'
 import type { Primary } from './shard/primary.ts'
@@ -23,16 +24,11 @@ export interface SessionHost extends ServerView, RequestHost {
   readonly failStop: FailStop
   readonly scripting: Scripting
   readonly copies: ShardCopies
-  /** Why commands that write are refused within scripts now; undefined when they are not. */
-  readonly writeRefusal: string | undefined
-  /** Whether commands that need memory are refused now. */
-  readonly refusesForMemory: boolean
+  readonly refusals: Refusals
   /** Only there when the server has loaded. */
   readonly primary: Primary
   /** Commands that take at least so many µs may be for SLOWLOG or LATENCY: the lower of their settings. */
   readonly slowerThanUs: number
-  /** Why a request of a known command may not run, or be queued, now; undefined when it may. */
-  refusal(request: RefusableRequest, queues: boolean, client: RefusableClient): string | undefined
   /** With `cluster-enabled`. */
   readonly slotCheck: SlotCheck | undefined
   /** Bookkeeping after each executed command. */

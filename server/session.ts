@@ -7,18 +7,16 @@
  */
 import type { Arguments } from '../engine/arguments.ts'
 import type { CommandSpec } from '../engine/command.ts'
-import type { KeyWait } from '../engine/key-wait.ts'
-import type { KeyOfInterest } from '../engine/keyspace/key-interest.ts'
 import type { ReplyWriter } from '../engine/reply-writer.ts'
 import type { Client } from './client.ts'
 import { isRedirection } from './cluster/slot-check.ts'
 import type { Command, CommandTable } from './command-table.ts'
 import { unknownCommand, unknownSubcommand, wrongArity } from './dispatch-errors.ts'
-import { KeyWaiter } from './key-waiter.ts'
+import { blockOnKeys } from './key-blocking.ts'
 import type { Connection, RequestHandler, RequestOutcome } from './network/connection.ts'
 import { Subscriptions } from './pubsub/subscriptions.ts'
-import type { RequestOwner } from './request.ts'
 import { Request } from './request.ts'
+import type { RequestOwner } from './request-host.ts'
 import type { PipelinedKeys } from './resp/pipelined-keys.ts'
 import type { SessionHost } from './session-host.ts'
 import type { TrackedClient } from './tracking/tracked-client.ts'
@@ -67,10 +65,10 @@ export class Session implements RequestHandler, RequestOwner, Client {
   readonly redacted: number[] = []
   /** LSN of this client's newest write. */
   lastWriteLsn = 0
+  /** The newest LSN that replies so far have waited for. */
+  heldLsn = 0
   commandsExecuted = 0
   #closeAfter = false
-  /** The newest LSN that replies so far have waited for. */
-  #heldLsn = 0
   readonly #commands: CommandTable<Session>
   /** How often the node's part had changed when the client came. */
   readonly #partAtBegin: number
@@ -89,7 +87,7 @@ export class Session implements RequestHandler, RequestOwner, Client {
 
   request(_connection: Connection, args: Arguments): RequestOutcome {
     try {
-      this.#keepsOrder()
+      this.keepOrder()
       const command = this.#resolve(args)
       if (command === undefined) {
         this.tracked?.commandEnds()
@@ -158,7 +156,7 @@ export class Session implements RequestHandler, RequestOwner, Client {
   }
 
   /** What was published before comes before what a subscriber is answered now. */
-  #keepsOrder(): void {
+  keepOrder(): void {
     if (this.subscribed) this.server.pubsub.fanOut.settle()
   }
 
@@ -166,7 +164,7 @@ export class Session implements RequestHandler, RequestOwner, Client {
   retry(): void {
     const { server } = this
     server.turn.begin()
-    this.#keepsOrder()
+    this.keepOrder()
     const outcome = this.#advance()
     server.shard?.tier.settle()
     this.connection.resume(outcome)
@@ -182,7 +180,7 @@ export class Session implements RequestHandler, RequestOwner, Client {
 
   answer(write: () => void, ms: number | undefined): void {
     this.server.turn.begin()
-    this.#keepsOrder()
+    this.keepOrder()
     write()
     if (ms !== undefined) this.#account(this.inHand.command, this.inHand.args, ms * 1000)
     this.connection.resume(this.#outcome())
@@ -202,7 +200,7 @@ export class Session implements RequestHandler, RequestOwner, Client {
     this.inHand.shardReplaced()
     if (sameLog) return
     this.lastWriteLsn = 0
-    this.#heldLsn = 0
+    this.heldLsn = 0
   }
 
   scriptHasRead(given: Arguments): void {
@@ -264,7 +262,7 @@ export class Session implements RequestHandler, RequestOwner, Client {
     const refusal =
       queues && command.noMulti
         ? 'ERR Command not allowed inside a transaction'
-        : (this.server.refusal(inHand, queues, this) ?? this.#refusalToSubscriber(command))
+        : (this.server.refusals.of(inHand, queues, this) ?? this.#refusalToSubscriber(command))
     if (refusal !== undefined) this.#refuse(refusal, command)
     else if (inHand.mustWait(queues)) return 'wait'
     else if (queues) transaction.queue(command, inHand.args, this.reply)
@@ -292,10 +290,10 @@ export class Session implements RequestHandler, RequestOwner, Client {
     if (command.serves === undefined) {
       const { primary } = server
       primary.x.touches = !this.noTouch
-      primary.heldLsn = this.#heldLsn
+      primary.heldLsn = this.heldLsn
       const lsn = primary.run(command, args, reply, this.database, this.inHand.staged)
       if (lsn !== 0) this.hold(lsn, command.isWrite)
-      if (primary.keyWait !== undefined) this.#waitsForKeys(primary.keyWait)
+      if (primary.keyWait !== undefined) blockOnKeys(this, primary.keyWait)
       if (this.tracked !== undefined && command.isRead && command.hasKeys) tracking.read(this.tracked, command, args)
     } else command.serves(this)
     if (tracking.isActive) tracking.ends()
@@ -319,35 +317,6 @@ export class Session implements RequestHandler, RequestOwner, Client {
     this.args = outerArgs
   }
 
-  /** Blocks the request in hand until one of its keys may have what it wants. */
-  #waitsForKeys({ keys, timeoutMs, timedOut, hearsOfLoss = false, remembers }: KeyWait): void {
-    const { inHand, args, server } = this
-    const { interest } = server.primary.mutator
-    const waiter = new KeyWaiter(interest, hearsOfLoss, (woken) => inHand.serve(() => woken.some((key) => this.#serves(key, remembers))))
-    for (const index of keys) waiter.waitFor(this.database, args.bytes(index))
-    inHand.block({ release: () => waiter.end(), timeoutMs, timedOut: () => timedOut(this.reply) })
-  }
-
-  /** Executes the blocked request again, for one of its keys. False, and nothing replied, when that does not have what it wants. */
-  #serves(key: KeyOfInterest, remembers: unknown): boolean {
-    const { server, inHand, reply } = this
-    const { primary } = server
-    server.turn.begin()
-    this.#keepsOrder()
-    primary.x.touches = !this.noTouch
-    primary.heldLsn = this.#heldLsn
-    primary.x.remembered = remembers
-    primary.keyspace.forgetLookUp()
-    if (server.tracking.isActive) server.tracking.begins(this.tracked, false)
-    const lsn = primary.run(inHand.command, inHand.args, reply, this.database, undefined, key)
-    server.tracking.ends()
-    primary.keyspace.forgetLookUp()
-    if (primary.keyWait !== undefined) return false
-    if (lsn !== 0) this.hold(lsn, inHand.command.isWrite)
-    this.connection.wrote()
-    return true
-  }
-
   #account(command: Command, args: Arguments, us: number, sampled = false): void {
     if (sampled) command.stats.addSample(us)
     else command.stats.add(us)
@@ -363,7 +332,7 @@ export class Session implements RequestHandler, RequestOwner, Client {
       return
     }
     this.connection.hold(lsn)
-    if (lsn > this.#heldLsn) this.#heldLsn = lsn
+    if (lsn > this.heldLsn) this.heldLsn = lsn
     if (written) this.lastWriteLsn = lsn
     this.server.turn.schedule()
   }

@@ -3,8 +3,9 @@
  * the table of interests tells, or has expired. Queued requests keep their arguments.
  */
 import type { Arguments } from '../engine/arguments.ts'
+import type { Interest, InterestedParty, KeyOfInterest } from '../engine/keyspace/interested-party.ts'
 import { changesDatabase, leavesNoKey } from '../engine/keyspace/key-change.ts'
-import type { Interest, InterestedParty, KeyInterest, KeyOfInterest } from '../engine/keyspace/key-interest.ts'
+import type { KeyInterest } from '../engine/keyspace/key-interest.ts'
 import { interestBytes, keyOfInterestBytes } from '../engine/keyspace/key-interest.ts'
 import { isMemoryRefusal } from '../engine/memory/refusal.ts'
 import type { ReplyWriter } from '../engine/reply-writer.ts'

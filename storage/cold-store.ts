@@ -62,3 +62,8 @@ export interface ColdStoreStats {
   /** How often a failure was overcome by opening the database again. */
   readonly reopenings: number
 }
+
+/** What is asked of a store that has been closed fails with this. */
+export function closedError(): Error {
+  return Object.assign(new Error('the cold store is closed'), { code: 'CLOSED' })
+}

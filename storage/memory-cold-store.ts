@@ -8,6 +8,7 @@
 import type { Random } from '../engine/random.ts'
 import type { Clock } from './clock.ts'
 import type { ColdBatch, ColdCopy, ColdPut, ColdReadDone, ColdStore, ColdStoreStats } from './cold-store.ts'
+import { closedError } from './cold-store.ts'
 
 export type ColdOperation = 'read' | 'write' | 'sync'
 
@@ -175,7 +176,7 @@ export class MemoryColdStore implements ColdStore {
 
   /** Waits as long as the operation takes, then does it or throws what a test ordered. Never settles once the disk has crashed. */
   async #perform<T>(operation: ColdOperation, work: () => T, takesRoom = true): Promise<T> {
-    if (this.#closed) throw Object.assign(new Error('the cold store is closed'), { code: 'CLOSED' })
+    if (this.#closed) throw closedError()
     const delayMs = this.#options?.delayMs(operation) ?? 0
     await new Promise<void>((resolve) => {
       if (this.#options === undefined || delayMs === 0) resolve()

@@ -75,7 +75,7 @@ export class KeyspaceRestore implements CatalogVisitor {
     entries.setLsn(ref, row.lsn)
     if ((row.flags & ENTRY_BEFORE_MOVE) !== 0) entries.setFlag(ref, beforeMoveFlag)
     entries.setFlag(ref, keyspace.sharesIntegers ? catalogedFlag : catalogedFlag | ownIntegerFlag)
-    const placed = keyspace.setFieldsDue(keyspace.setExpireAt(ref, expireAt), fieldsDue)
+    const placed = keyspace.expiring.setFieldsDue(keyspace.expiring.setExpireAt(ref, expireAt), fieldsDue)
     if (encoding === treeForm) this.#owners.push(placed)
     if (valueId === 0 && this.#tier.isMovable(entries.value(placed))) this.#movable.push(placed)
   }

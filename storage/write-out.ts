@@ -303,7 +303,7 @@ export class WriteOut implements FrozenVisitor {
     row.flags = flags
     row.lsn = entries.lsn(ref)
     row.expireAt = entries.expireAt(ref)
-    row.fieldsDue = this.#keyspace.fieldsDue(ref)
+    row.fieldsDue = this.#keyspace.expiring.fieldsDue(ref)
     row.length = entries.length(ref)
     row.valueId = id
     row.setKey(this.#keyspace.arena.bytes(ref), keyStart, keyStart + entries.keyLength(ref))

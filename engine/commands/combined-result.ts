@@ -24,7 +24,7 @@ import { MemberList } from './member-list.ts'
 import { ResultImage } from './result-image.ts'
 import { setFormFor } from './set-change.ts'
 import { Growth, sortedSetFormFor } from './sorted-set-change.ts'
-import { unfinishedName } from './unfinished.ts'
+import { findUnfinished, unfinishedName } from './unfinished.ts'
 
 export interface CombinedResult {
   /** Whether its changes are recorded: only in a record of their own, or the command's. */
@@ -143,11 +143,7 @@ export class StoredResult implements CombinedResult {
 
   /** 0 while it is empty. */
   get entry(): number {
-    const { keyspace } = this.#x
-    keyspace.forgetLookUp()
-    const entry = keyspace.find(ownDatabase, this.#name, 0, this.#name.length)
-    keyspace.forgetLookUp()
-    return entry
+    return findUnfinished(this.#x.keyspace, this.#name)
   }
 
   get count(): number {

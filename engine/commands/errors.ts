@@ -3,6 +3,7 @@ import type { Arguments } from '../arguments.ts'
 
 export const syntaxError = 'ERR syntax error'
 export const notAnInteger = 'ERR value is not an integer or out of range'
+export const outOfRange = 'ERR value is out of range'
 export const notPositive = 'ERR value is out of range, must be positive'
 export const notAnInt = 'ERR value is out of range, value must between -2147483648 and 2147483647'
 export const notAFloat = 'ERR value is not a valid float'

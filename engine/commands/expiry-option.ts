@@ -6,6 +6,7 @@
  */
 import type { Arguments } from '../arguments.ts'
 import type { Execution } from '../execution.ts'
+import { int64Max, int64Min } from '../integer.ts'
 import { invalidExpireTime, notAnInteger } from './errors.ts'
 
 /** Latest expiry that is kept, in ms since the epoch. */
@@ -16,9 +17,6 @@ export const invalidExpiry = Number.NEGATIVE_INFINITY
 export type Unit = 1 | 1000
 export const milliseconds: Unit = 1
 export const seconds: Unit = 1000
-
-const int64Max = 2n ** 63n - 1n
-const int64Min = -(2n ** 63n)
 
 /** The numbers tell the options apart; EX to PXAT take an argument. */
 const noOption = 0

@@ -6,7 +6,7 @@ import type { EngineCommand } from '../command.ts'
 import { keyAt } from '../command.ts'
 import type { Execution } from '../execution.ts'
 import { wrongType } from '../execution.ts'
-import { formatInteger, parseBigInteger, parseInteger } from '../integer.ts'
+import { formatInteger, int64Max, int64Min, parseBigInteger, parseInteger } from '../integer.ts'
 import { addLongDoubles, formatLongDouble, longDoubleZero, parseLongDouble } from '../long-double.ts'
 import { hashEvent } from '../messages.ts'
 import type { FieldSource } from '../mutation/field-source.ts'
@@ -18,8 +18,6 @@ import { expireFields, setFields } from './hash-set.ts'
 const notAnIntegerThere = 'ERR hash value is not an integer'
 const notAFloatThere = 'ERR hash value is not a float'
 const infiniteIncrement = 'ERR value is NaN or Infinity'
-const int64Max = 2n ** 63n - 1n
-const int64Min = -(2n ** 63n)
 const digitsMax = 24
 
 const counter = {

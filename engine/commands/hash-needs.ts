@@ -1,16 +1,9 @@
 /** What commands on fields need of a cold hash: of a large one the leaves of the fields they name, of any other the whole. */
 import type { Arguments } from '../arguments.ts'
-import { wantLeaves, wantValue } from '../cold-wants.ts'
+import { wantValue } from '../cold-wants.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
 import type { ColdWants, WantsOf } from '../need.ts'
-import { Separator } from '../tree/separator.ts'
-import { hashEnd } from '../types/hash-leaf.ts'
 import { wantField } from '../types/hash-tree.ts'
-import { readCursor } from './scan-arguments.ts'
-
-/** Leaves that HSCAN fetches in one go. */
-const scanLeavesMax = 8
-const separator = new Separator()
 
 /** The field behind the key; all arguments behind the key; those behind the word FIELDS and a count; every second one. */
 export const wantsField: WantsOf = (keyspace, entry, args, keyIndex, wants) =>
@@ -30,17 +23,6 @@ function wantClause(keyspace: Keyspace, entry: number, args: Arguments, keyIndex
   let first = keyIndex + 1
   while (first < args.count && !args.is(first, 'FIELDS')) first++
   wantFields(keyspace, entry, args, first + 2, args.count - 1, step, wants)
-}
-
-/** The leaves that a scan meets next. */
-export const wantsScan: WantsOf = (keyspace, entry, args, keyIndex, wants) => {
-  const { entries, trees } = keyspace
-  if (!entries.isTree(entry)) {
-    wantValue(keyspace, entry, wants)
-    return
-  }
-  const cursor = readCursor(args, keyIndex + 1)
-  if (cursor >= 0 && cursor < hashEnd) wantLeaves(trees, entries.value(entry), wants, separator.set(cursor), scanLeavesMax)
 }
 
 function wantFields(keyspace: Keyspace, entry: number, args: Arguments, first: number, last: number, step: number, wants: ColdWants): void {

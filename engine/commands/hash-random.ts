@@ -1,6 +1,5 @@
 /**
- * HRANDFIELD: fields at random, each as likely as any other, whatever the hash's form. Few out of many are looked up by
- * rank; many, or some of a small hash, are taken in one walk (Knuth, The Art of Computer Programming 2, 3.4.2, algorithm S).
+ * HRANDFIELD: fields at random, each as likely as any other, whatever the hash's form (`random-replies.ts`), of those that have not expired.
  */
 import type { EngineCommand } from '../command.ts'
 import { keyAt } from '../command.ts'
@@ -16,19 +15,18 @@ import type { PackedCursor, VisitPair } from '../types/packed-fields.ts'
 import { readPairAtRank } from '../types/packed-fields.ts'
 import type { ElementList } from './drawn-elements.ts'
 import { DrawnElements } from './drawn-elements.ts'
-import { notAnInteger, syntaxError } from './errors.ts'
+import { outOfRange } from './errors.ts'
 import { eachPair, found } from './hash-fields.ts'
 import { livePairs } from './live-fields.ts'
 import { MemberList } from './member-list.ts'
 import { PairList } from './pair-list.ts'
+import { refusalOfCount } from './random-count.ts'
 import { repeatsMax, walksOver, wantsRandomFields } from './random-needs.ts'
+import type { RepliedElements } from './random-replies.ts'
+import { replyRandom } from './random-replies.ts'
 import type { ElementRenderer } from './random-selection.ts'
 import { selectionOf, stageRandom } from './random-selection.ts'
 
-const countOutOfRange = 'ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807'
-const outOfRange = 'ERR value is out of range'
-const int64Min = -(2n ** 63n)
-const pairsMax = 2n ** 62n - 1n
 /** Tries to draw a field that has not expired before all are looked at. */
 const triesMax = 32
 
@@ -129,7 +127,7 @@ function stageFields(x: Execution): StagedWork | undefined {
   if (args.count < 3) return undefined
   const count = args.bigInteger(2)
   const withValues = args.count === 4 && args.is(3, 'WITHVALUES')
-  if (refusalOf(count, args.count > 3, withValues) !== undefined) return undefined
+  if (refusalOfCount(count, args.count > 3, withValues) !== undefined) return undefined
   return stageRandom(
     x,
     hashType,
@@ -187,7 +185,7 @@ function hrandfieldWithCount(x: Execution): void {
   const { args, reply } = x
   const count = args.bigInteger(2)
   const withValues = args.count === 4 && args.is(3, 'WITHVALUES')
-  const refusal = refusalOf(count, args.count > 3, withValues)
+  const refusal = refusalOfCount(count, args.count > 3, withValues)
   if (refusal !== undefined) {
     reply.error(refusal)
     return
@@ -202,15 +200,21 @@ function hrandfieldWithCount(x: Execution): void {
       beginPairs(x, drawn.count, withValues)
       drawn.each((bytes) => reply.rawShared(bytes))
     } else if (!repliedLiveSample(x, entry, wanted, withValues)) replyLive(x, liveFields(x, entry), wanted, withValues)
-  } else if (wanted < 0) replyRepeatable(x, entry, -wanted, withValues)
-  else replyDistinct(x, entry, Math.min(wanted, x.keyspace.entries.length(entry)), withValues)
+  } else replyRandom(x, entry, wanted, repliedPairs(x, entry, withValues))
 }
 
-function refusalOf(count: bigint | undefined, hasOptions: boolean, withValues: boolean): string | undefined {
-  if (count === undefined) return notAnInteger
-  if (count === int64Min) return countOutOfRange
-  if (hasOptions && !withValues) return syntaxError
-  return withValues && (count > pairsMax || count < -pairsMax) ? outOfRange : undefined
+function repliedPairs(x: Execution, entry: number, withValues: boolean): RepliedElements {
+  const { reply } = x
+  return {
+    begin: (count) => beginPairs(x, count, withValues),
+    atRank: (rank) => replyPair(reply, pairAtRank(x, entry, rank), found, withValues),
+    walk(isChosen) {
+      eachPair(x, entry, (bytes, pair) => {
+        if (isChosen()) replyPair(reply, bytes, pair, withValues)
+      })
+    },
+    newList: () => new DrawablePairs(x, withValues),
+  }
 }
 
 /**
@@ -236,7 +240,7 @@ function repliedLiveSample(x: Execution, entry: number, wanted: number, withValu
   return true
 }
 
-/** As `replyRepeatable` and, for a positive number, `replyDistinct` of the fields that have not expired. */
+/** As `replyRandom` of the fields that have not expired. */
 function replyLive(x: Execution, live: PairList, wanted: number, withValues: boolean): void {
   if (-wanted > repeatsMax) {
     x.reply.error(outOfRange)
@@ -249,55 +253,6 @@ function replyLive(x: Execution, live: PairList, wanted: number, withValues: boo
     live.read(rank, found)
     replyPair(x.reply, live.buffer(rank), found, withValues)
   }
-}
-
-/** Each field drawn from all of them. */
-function replyRepeatable(x: Execution, entry: number, wanted: number, withValues: boolean): void {
-  if (wanted > repeatsMax) {
-    x.reply.error(outOfRange)
-    return
-  }
-  const { args, keyspace, reply } = x
-  const length = keyspace.entries.length(entry)
-  beginPairs(x, wanted, withValues)
-  if (repliesSelection(x, entry)) return
-  if (!walksOver(keyspace, entry, wanted)) {
-    for (const rank of keyspace.draws.take(args, length, -wanted)) replyPair(reply, pairAtRank(x, entry, rank), found, withValues)
-    return
-  }
-  const pairs = new PairList()
-  eachPair(x, entry, (bytes, pair) => pairs.add(bytes, pair))
-  for (let i = 0; i < wanted; i++) {
-    const drawn = keyspace.draws.below(length)
-    pairs.read(drawn, found)
-    replyPair(x.reply, pairs.buffer(drawn), found, withValues)
-  }
-}
-
-/** No field twice; `wanted` is at most how many there are. */
-function replyDistinct(x: Execution, entry: number, wanted: number, withValues: boolean): void {
-  const { args, keyspace, reply } = x
-  const length = keyspace.entries.length(entry)
-  beginPairs(x, wanted, withValues)
-  if (repliesSelection(x, entry)) return
-  if (!walksOver(keyspace, entry, wanted)) {
-    for (const rank of keyspace.draws.take(args, length, wanted)) replyPair(reply, pairAtRank(x, entry, rank), found, withValues)
-    return
-  }
-  let ahead = length
-  let missing = wanted
-  eachPair(x, entry, (bytes, pair) => {
-    if (keyspace.draws.below(ahead--) >= missing) return
-    missing--
-    replyPair(x.reply, bytes, pair, withValues)
-  })
-}
-
-/** Replies with what was chosen beforehand; false when nothing was. */
-function repliesSelection(x: Execution, entry: number): boolean {
-  const selection = selectionOf(x, entry)
-  selection?.each((bytes) => x.reply.rawShared(bytes))
-  return selection !== undefined
 }
 
 /** The buffer in which `found` then says where the pair is. */

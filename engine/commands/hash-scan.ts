@@ -9,11 +9,11 @@ import { wrongType } from '../execution.ts'
 import { globMatches } from '../glob.ts'
 import type { PackedCursor } from '../types/packed-fields.ts'
 import { eachPair } from './hash-fields.ts'
-import { wantsScan } from './hash-needs.ts'
 import { livePairs } from './live-fields.ts'
 import { PairList } from './pair-list.ts'
 import type { ScanOptions } from './scan-arguments.ts'
 import { invalidCursor, readCursor, readScanOptions } from './scan-arguments.ts'
+import { wantsScan } from './scan-needs.ts'
 
 /** Fields that one call visits at most, whatever its COUNT: a few milliseconds. */
 const visitedMax = 16 * 1024

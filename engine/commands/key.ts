@@ -16,32 +16,36 @@ import { objectCommands } from './object.ts'
 import { scanCommands } from './scan.ts'
 import { stageCopy, stagedCopy } from './stage-copy.ts'
 
+const deletes = {
+  arity: -2,
+  keys: keysFrom(1, 1, 'RM', 'delete'),
+  categories: ['keyspace'],
+  group: 'generic',
+  complexity: 'O(N) where N is the number of keys',
+  syntax: 'key [key ...]',
+  needs: 'none',
+  handler: del,
+} as const
+
+const renames = {
+  arity: 3,
+  categories: ['keyspace'],
+  group: 'generic',
+  since: '1.0.0',
+  complexity: 'O(1)',
+  syntax: 'key newkey',
+  needs: 'none',
+  moves: true,
+} as const
+const source = { first: 1, last: 0, step: 1, flags: ['RW', 'access', 'delete'] } as const
+
 export const keyCommands = {
-  DEL: {
-    arity: -2,
-    flags: ['write'],
-    keys: keysFrom(1, 1, 'RM', 'delete'),
-    categories: ['keyspace'],
-    group: 'generic',
-    since: '1.0.0',
-    complexity: 'O(N) where N is the number of keys',
-    syntax: 'key [key ...]',
-    summary: 'Deletes keys.',
-    needs: 'none',
-    handler: del,
-  },
+  DEL: { ...deletes, flags: ['write'], since: '1.0.0', summary: 'Deletes keys.' },
   UNLINK: {
-    arity: -2,
+    ...deletes,
     flags: ['write', 'fast'],
-    keys: keysFrom(1, 1, 'RM', 'delete'),
-    categories: ['keyspace'],
-    group: 'generic',
     since: '4.0.0',
-    complexity: 'O(N) where N is the number of keys',
-    syntax: 'key [key ...]',
     summary: 'Deletes keys; the same as DEL here, which never takes long.',
-    needs: 'none',
-    handler: del,
   },
   EXISTS: {
     arity: -2,
@@ -83,37 +87,17 @@ export const keyCommands = {
     handler: touch,
   },
   RENAME: {
-    arity: 3,
+    ...renames,
     flags: ['write'],
-    keys: keysEach(
-      { first: 1, last: 0, step: 1, flags: ['RW', 'access', 'delete'] },
-      { first: 2, last: 0, step: 1, flags: ['OW', 'update'] },
-    ),
-    categories: ['keyspace'],
-    group: 'generic',
-    since: '1.0.0',
-    complexity: 'O(1)',
-    syntax: 'key newkey',
+    keys: keysEach(source, { first: 2, last: 0, step: 1, flags: ['OW', 'update'] }),
     summary: 'Gives a key another name.',
-    needs: 'none',
-    moves: true,
     handler: rename,
   },
   RENAMENX: {
-    arity: 3,
+    ...renames,
     flags: ['write', 'fast'],
-    keys: keysEach(
-      { first: 1, last: 0, step: 1, flags: ['RW', 'access', 'delete'] },
-      { first: 2, last: 0, step: 1, flags: ['OW', 'insert'] },
-    ),
-    categories: ['keyspace'],
-    group: 'generic',
-    since: '1.0.0',
-    complexity: 'O(1)',
-    syntax: 'key newkey',
+    keys: keysEach(source, { first: 2, last: 0, step: 1, flags: ['OW', 'insert'] }),
     summary: 'Gives a key another name, unless that exists.',
-    needs: 'none',
-    moves: true,
     handler: renamenx,
   },
   COPY: {

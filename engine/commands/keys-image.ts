@@ -5,7 +5,7 @@
  */
 import type { Execution } from '../execution.ts'
 import { globMatches } from '../glob.ts'
-import type { KeyListener } from '../keyspace/key-interest.ts'
+import type { KeyListener } from '../keyspace/interested-party.ts'
 import { ReplyWriter } from '../reply-writer.ts'
 import type { StagedWork } from '../staged-work.ts'
 import { earlier } from '../types/hash-type.ts'

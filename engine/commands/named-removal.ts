@@ -99,7 +99,7 @@ class NamedFields extends NamedRemoval {
 
   /** Which fields are there depends on the time, too, if some expire. */
   override begin(entry: number): Begun {
-    return this.#keyspace.fieldsDue(entry) === 0 ? 'begun' : 'little'
+    return this.#keyspace.expiring.fieldsDue(entry) === 0 ? 'begun' : 'little'
   }
 
   sizeAt(bytes: Buffer, at: number): number {

@@ -40,7 +40,8 @@ function wantRandom(keyspace: Keyspace, entry: number, args: Arguments, countInd
   const wanted = countIndex < args.count ? Number(args.bigInteger(countIndex) ?? 0n) : 1
   if (wanted === 0 || -wanted > repeatsMax) return
   // Which fields have expired is seen in the command's turn.
-  if (!entries.isTree(entry) || walksOver(keyspace, entry, wanted) || keyspace.fieldsDue(entry) !== 0) wantValue(keyspace, entry, wants)
+  if (!entries.isTree(entry) || walksOver(keyspace, entry, wanted) || keyspace.expiring.fieldsDue(entry) !== 0)
+    wantValue(keyspace, entry, wants)
   else wantRanks(keyspace, entry, keyspace.draws.keep(args, entries.length(entry), wanted), wants)
 }
 

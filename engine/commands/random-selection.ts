@@ -205,7 +205,7 @@ export function stageRandom(
   if (entry === 0 || entries.type(entry) !== type || wanted === 0 || -wanted > repeatsMax) return undefined
   const length = entries.length(entry)
   const shown = wanted < 0 ? -wanted : Math.min(wanted, length)
-  if (!entries.isTree(entry) || keyspace.fieldsDue(entry) !== 0) {
+  if (!entries.isTree(entry) || keyspace.expiring.fieldsDue(entry) !== 0) {
     const visited = walksOver(keyspace, entry, wanted) ? Math.max(shown, length) : shown
     return isLongWalk(x, visited) ? stageDraws(x, type, wanted, newList) : undefined
   }

@@ -6,8 +6,8 @@
  * are given up after some tries; the command then does all in its turn.
  */
 import type { Execution } from '../execution.ts'
+import type { KeyListener } from '../keyspace/interested-party.ts'
 import { expirySet } from '../keyspace/key-change.ts'
-import type { KeyListener } from '../keyspace/key-interest.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
 import { isMemoryRefusal } from '../memory/refusal.ts'
 import type { ColdWants } from '../need.ts'
@@ -155,7 +155,7 @@ export class RepeatedWork<Result> implements StagedWork, KeyListener {
 /** When a key or the first of its fields expires; 0 for never. */
 function firstExpiry(keyspace: Keyspace, entry: number): number {
   const key = keyspace.entries.expireAt(entry)
-  const fields = keyspace.fieldsDue(entry)
+  const fields = keyspace.expiring.fieldsDue(entry)
   return key === 0 || fields === 0 ? key + fields : Math.min(key, fields)
 }
 

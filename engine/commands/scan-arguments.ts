@@ -1,11 +1,11 @@
 /** What SCAN and HSCAN are told: a cursor and options. Texts and rules as in Redis 7.0. */
 import type { Arguments } from '../arguments.ts'
 import type { Execution } from '../execution.ts'
+import { uint64Max } from '../integer.ts'
 import { notAnInteger, syntaxError } from './errors.ts'
 
 export const invalidCursor = 'ERR invalid cursor'
 const defaultCount = 10
-const uint64Max = 2n ** 64n - 1n
 
 export interface ScanOptions {
   count: number

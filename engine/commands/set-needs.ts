@@ -1,15 +1,12 @@
 /** What commands on members need of a cold set: of a large one the leaves of the members they name, of any other the whole. */
 import type { Arguments } from '../arguments.ts'
-import { wantLeaf, wantLeaves, wantValue } from '../cold-wants.ts'
+import { wantLeaf, wantValue } from '../cold-wants.ts'
 import { setType } from '../keyspace/entries.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
 import type { ColdWants, WantsOf } from '../need.ts'
 import { Separator } from '../tree/separator.ts'
-import { fieldHash, hashEnd } from '../types/hash-leaf.ts'
-import { readCursor } from './scan-arguments.ts'
+import { fieldHash } from '../types/hash-leaf.ts'
 
-/** Leaves that SSCAN fetches in one go. */
-const scanLeavesMax = 8
 const separator = new Separator()
 
 /** The member behind the key; all arguments behind the key; for SMOVE, whose member stands behind both keys, the last argument. */
@@ -19,17 +16,6 @@ export const wantsMembers: WantsOf = (keyspace, entry, args, keyIndex, wants) =>
   wantMembers(keyspace, entry, args, keyIndex + 1, args.count - 1, wants)
 export const wantsLastMember: WantsOf = (keyspace, entry, args, _keyIndex, wants) =>
   wantMembers(keyspace, entry, args, args.count - 1, args.count - 1, wants)
-
-/** The leaves that a scan meets next. */
-export const wantsMemberScan: WantsOf = (keyspace, entry, args, keyIndex, wants) => {
-  const { entries, trees } = keyspace
-  if (!entries.isTree(entry)) {
-    wantValue(keyspace, entry, wants)
-    return
-  }
-  const cursor = readCursor(args, keyIndex + 1)
-  if (cursor >= 0 && cursor < hashEnd) wantLeaves(trees, entries.value(entry), wants, separator.set(cursor), scanLeavesMax)
-}
 
 /** The whole set; nothing of a target, which stands in front of the sources. */
 export const wantsSources: WantsOf = (keyspace, entry, _args, keyIndex, wants) => {

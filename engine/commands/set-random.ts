@@ -1,6 +1,5 @@
 /**
- * SPOP and SRANDMEMBER: members at random, each as likely as any other, whatever the set's form. Few out of many are looked up by rank; many, or some
- * of a small set, are taken in one walk (Knuth, The Art of Computer Programming 2, 3.4.2, algorithm S).
+ * SPOP and SRANDMEMBER: members at random, each as likely as any other, whatever the set's form (`random-replies.ts`).
  */
 import type { EngineCommand } from '../command.ts'
 import { keyAt } from '../command.ts'
@@ -16,19 +15,18 @@ import type { VisitMember } from '../types/set-leaf.ts'
 import { memberSizeAt, memberStartAt, visitMembers } from '../types/set-leaf.ts'
 import { removeEdit } from '../types/set-type.ts'
 import type { ElementList } from './drawn-elements.ts'
-import { notAnInteger, notPositive, syntaxError } from './errors.ts'
+import { notPositive, syntaxError } from './errors.ts'
 import { MemberList } from './member-list.ts'
-import { repeatsMax, walksOver, wantsRandomMembers } from './random-needs.ts'
+import { refusalOfCount } from './random-count.ts'
+import { wantsRandomMembers } from './random-needs.ts'
 import { RandomRemoval, stageRandomRemoval } from './random-removal.ts'
+import type { RepliedElements, ShownElements } from './random-replies.ts'
+import { replyRandom, showDistinct } from './random-replies.ts'
 import type { ElementRenderer } from './random-selection.ts'
 import { selectionOf, stageRandom } from './random-selection.ts'
 import { removeMembers } from './set-change.ts'
 import { slicedTree } from './sliced-tree.ts'
 import { removalOf, removeStaged } from './staged-removal.ts'
-
-const countOutOfRange = 'ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807'
-const outOfRange = 'ERR value is out of range'
-const int64Min = -(2n ** 63n)
 
 export const setRandomCommands = {
   SPOP: {
@@ -180,7 +178,10 @@ function pop(x: Execution, entry: number, wanted: number): void {
   const selection = isAll ? selectionOf(x, entry) : undefined
   if (selection !== undefined) selection.each((bytes) => reply.rawShared(bytes))
   const popped = new MemberList()
-  if (selection === undefined) eachDistinct(x, entry, wanted, (bytes, start, end) => popped.add(bytes, start, end))
+  if (selection === undefined) {
+    const add: VisitMember = (bytes, start, end) => popped.add(bytes, start, end)
+    showDistinct(x, entry, wanted, shownMembers(x, entry, add))
+  }
   for (let i = 0; i < popped.count; i++) reply.bulk(popped.buffer, popped.start(i), popped.end(i))
   if (isAll) x.mutator.deleteEntry(entry)
   else removeMembers(x, args.buffer, args.starts[1], args.ends[1], popped)
@@ -195,8 +196,9 @@ function srandmember(x: Execution): void {
     return
   }
   const count = args.count === 3 ? args.bigInteger(2) : 1n
-  if (count === undefined || count === int64Min) {
-    reply.error(count === undefined ? notAnInteger : countOutOfRange)
+  const refusal = refusalOfCount(count)
+  if (refusal !== undefined) {
+    reply.error(refusal)
     return
   }
   const entry = x.readType(1, setType)
@@ -206,62 +208,30 @@ function srandmember(x: Execution): void {
     if (entry === 0) reply.nil()
     else x.mutator.types.sets.atRank(entry, x.keyspace.draws.takeOne(args, x.keyspace.entries.length(entry)), replyTo(x))
   } else if (entry === 0 || wanted === 0) reply.array(0)
-  else if (wanted < 0) replyRepeatable(x, entry, -wanted)
-  else {
-    const distinct = Math.min(wanted, x.keyspace.entries.length(entry))
-    reply.array(distinct)
-    const selection = selectionOf(x, entry)
-    if (selection !== undefined) selection.each((bytes) => reply.rawShared(bytes))
-    else eachDistinct(x, entry, distinct, replyTo(x))
-  }
+  else replyRandom(x, entry, wanted, repliedMembers(x, entry))
 }
 
 function replyTo({ reply }: Execution): VisitMember {
   return (bytes, start, end) => reply.bulk(bytes, start, end)
 }
 
-/** Each member drawn from all of them. */
-function replyRepeatable(x: Execution, entry: number, wanted: number): void {
-  const { reply } = x
-  if (wanted > repeatsMax) {
-    reply.error(outOfRange)
-    return
-  }
-  const { args, keyspace } = x
-  const length = keyspace.entries.length(entry)
+/** The members of a set, visited. */
+function shownMembers(x: Execution, entry: number, visit: VisitMember): ShownElements {
   const { sets } = x.mutator.types
-  reply.array(wanted)
-  const selection = selectionOf(x, entry)
-  if (selection !== undefined) {
-    selection.each((bytes) => reply.rawShared(bytes))
-    return
-  }
-  if (!walksOver(keyspace, entry, wanted)) {
-    for (const rank of keyspace.draws.take(args, length, -wanted)) sets.atRank(entry, rank, replyTo(x))
-    return
-  }
-  const all = new MemberList()
-  sets.each(entry, (bytes, start, end) => all.add(bytes, start, end))
-  for (let i = 0; i < wanted; i++) {
-    const drawn = keyspace.draws.below(length)
-    reply.bulk(all.buffer, all.start(drawn), all.end(drawn))
+  return {
+    atRank: (rank) => sets.atRank(entry, rank, visit),
+    walk(isChosen) {
+      sets.each(entry, (bytes, start, end) => {
+        if (isChosen()) visit(bytes, start, end)
+      })
+    },
   }
 }
 
-/** Visits `wanted` members, at most as many as there are, none twice. */
-function eachDistinct(x: Execution, entry: number, wanted: number, visit: VisitMember): void {
-  const { args, keyspace } = x
-  const length = keyspace.entries.length(entry)
-  const { sets } = x.mutator.types
-  if (!walksOver(keyspace, entry, wanted)) {
-    for (const rank of keyspace.draws.take(args, length, wanted)) sets.atRank(entry, rank, visit)
-    return
+function repliedMembers(x: Execution, entry: number): RepliedElements {
+  return {
+    ...shownMembers(x, entry, replyTo(x)),
+    begin: (count) => x.reply.array(count),
+    newList: () => new DrawableMembers(x),
   }
-  let ahead = length
-  let missing = wanted
-  sets.each(entry, (bytes, start, end) => {
-    if (keyspace.draws.below(ahead--) >= missing) return
-    missing--
-    visit(bytes, start, end)
-  })
 }

@@ -10,7 +10,7 @@ import { globMatches } from '../glob.ts'
 import { setType } from '../keyspace/entries.ts'
 import { MemberList } from './member-list.ts'
 import { invalidCursor, readCursor, readScanOptions } from './scan-arguments.ts'
-import { wantsMemberScan } from './set-needs.ts'
+import { wantsScan } from './scan-needs.ts'
 
 /** Members that one call visits at most, whatever its COUNT: a few milliseconds. */
 const visitedMax = 16 * 1024
@@ -26,7 +26,7 @@ export const setScanCommands = {
     complexity: 'O(COUNT) for every call, O(N) for the whole walk, where N is the number of members',
     syntax: 'key cursor [MATCH pattern] [COUNT count]',
     summary: 'Walks over the members of a set in steps.',
-    needs: wantsMemberScan,
+    needs: wantsScan,
     handler: sscan,
   },
 } as const satisfies Record<string, EngineCommand>

@@ -16,14 +16,13 @@ import { SortedSetTrees } from '../types/sorted-set-tree.ts'
 import { keepsLittle } from '../types/sorted-set-type.ts'
 import { wantKept, wantMember, wantMoved, wantPlace, wantRank, wantRanks, wantRemoval } from '../types/sorted-set-wants.ts'
 import { readCursor } from './scan-arguments.ts'
+import { scanLeavesMax } from './scan-needs.ts'
 import { scoreArgument } from './score-argument.ts'
 import type { Bounds, RankFinder, Span } from './sorted-set-bounds.ts'
 import { lexBounds, scoreBounds } from './sorted-set-bounds.ts'
 import type { FixedOptions } from './sorted-set-options.ts'
 import { rankSpan, readAddFlags, readRangeOptions, slice } from './sorted-set-options.ts'
 
-/** Leaves that ZSCAN fetches in one go. */
-const scanLeavesMax = 8
 const separator = new Separator()
 let known: SortedSetTrees | undefined
 

@@ -1,6 +1,5 @@
 /**
- * ZRANDMEMBER: elements at random, each as likely as any other, whatever the form. Few out of many are looked up by rank; many, or some of a small sorted
- * set, are taken in one walk (Knuth, The Art of Computer Programming 2, 3.4.2, algorithm S).
+ * ZRANDMEMBER: elements at random, each as likely as any other, whatever the form (`random-replies.ts`).
  */
 import type { EngineCommand } from '../command.ts'
 import { keyAt } from '../command.ts'
@@ -15,17 +14,14 @@ import type { StagedWork } from '../staged-work.ts'
 import type { VisitScored } from '../types/sorted-set-leaf.ts'
 import { placeMemberAt, placeSizeAt, readScore, visitPlaces } from '../types/sorted-set-leaf.ts'
 import type { ElementList } from './drawn-elements.ts'
-import { notAnInteger, syntaxError } from './errors.ts'
-import { repeatsMax, walksOver, wantsRandomElements } from './random-needs.ts'
+import { refusalOfCount } from './random-count.ts'
+import { wantsRandomElements } from './random-needs.ts'
+import type { RepliedElements } from './random-replies.ts'
+import { replyRandom } from './random-replies.ts'
 import type { ElementRenderer } from './random-selection.ts'
-import { selectionOf, stageRandom } from './random-selection.ts'
+import { stageRandom } from './random-selection.ts'
 import { ScoredList } from './scored-list.ts'
 import { replyScored } from './sorted-set-image.ts'
-
-const countOutOfRange = 'ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807'
-const outOfRange = 'ERR value is out of range'
-const int64Min = -(2n ** 63n)
-const scoredMax = 2n ** 62n - 1n
 
 export const sortedSetRandomCommands = {
   ZRANDMEMBER: {
@@ -108,7 +104,7 @@ function stageElements(x: Execution): StagedWork | undefined {
   if (args.count < 3) return undefined
   const count = args.bigInteger(2)
   const withScores = args.count === 4 && args.is(3, 'WITHSCORES')
-  if (refusalOf(count, args.count > 3, withScores) !== undefined) return undefined
+  if (refusalOfCount(count, args.count > 3, withScores) !== undefined) return undefined
   return stageRandom(
     x,
     sortedSetType,
@@ -136,7 +132,7 @@ function zrandmemberWithCount(x: Execution): void {
   const { args, reply } = x
   const count = args.bigInteger(2)
   const withScores = args.count === 4 && args.is(3, 'WITHSCORES')
-  const refusal = refusalOf(count, args.count > 3, withScores)
+  const refusal = refusalOfCount(count, args.count > 3, withScores)
   if (refusal !== undefined) {
     reply.error(refusal)
     return
@@ -145,69 +141,22 @@ function zrandmemberWithCount(x: Execution): void {
   if (entry === wrongType) return
   const wanted = Number(count)
   if (entry === 0 || wanted === 0) reply.array(0)
-  else if (wanted < 0) replyRepeatable(x, entry, -wanted, withScores)
-  else replyDistinct(x, entry, Math.min(wanted, x.keyspace.entries.length(entry)), withScores)
+  else replyRandom(x, entry, wanted, repliedElements(x, entry, withScores))
 }
 
-function refusalOf(count: bigint | undefined, hasOptions: boolean, withScores: boolean): string | undefined {
-  if (count === undefined) return notAnInteger
-  if (count === int64Min) return countOutOfRange
-  if (hasOptions && !withScores) return syntaxError
-  return withScores && (count > scoredMax || count < -scoredMax) ? outOfRange : undefined
-}
-
-/** Each element drawn from all of them. */
-function replyRepeatable(x: Execution, entry: number, wanted: number, withScores: boolean): void {
-  if (wanted > repeatsMax) {
-    x.reply.error(outOfRange)
-    return
-  }
-  const { args, keyspace } = x
-  const length = keyspace.entries.length(entry)
+/** Elements with scores are flat in RESP2 and nested in RESP3. */
+function repliedElements(x: Execution, entry: number, withScores: boolean): RepliedElements {
+  const { reply } = x
   const { sortedSets } = x.mutator.types
-  const show = begin(x, wanted, withScores)
-  if (repliesSelection(x, entry)) return
-  if (!walksOver(keyspace, entry, wanted)) {
-    for (const rank of keyspace.draws.take(args, length, -wanted)) sortedSets.visit(entry, rank, 1, false, show)
-    return
+  const show = replyScored(reply, withScores)
+  return {
+    begin: (count) => reply.array(withScores && reply.protocol === 2 ? 2 * count : count),
+    atRank: (rank) => sortedSets.visit(entry, rank, 1, false, show),
+    walk(isChosen) {
+      sortedSets.each(entry, (bytes, start, end, score) => {
+        if (isChosen()) show(bytes, start, end, score)
+      })
+    },
+    newList: () => new DrawableElements(x, withScores),
   }
-  const all = new ScoredList()
-  sortedSets.each(entry, (bytes, start, end, score) => all.add(bytes, start, end, score))
-  for (let i = 0; i < wanted; i++) {
-    const drawn = keyspace.draws.below(length)
-    show(all.members.buffer, all.members.start(drawn), all.members.end(drawn), all.score(drawn))
-  }
-}
-
-/** No element twice; `wanted` is at most how many there are. */
-function replyDistinct(x: Execution, entry: number, wanted: number, withScores: boolean): void {
-  const { args, keyspace } = x
-  const length = keyspace.entries.length(entry)
-  const { sortedSets } = x.mutator.types
-  const show = begin(x, wanted, withScores)
-  if (repliesSelection(x, entry)) return
-  if (!walksOver(keyspace, entry, wanted)) {
-    for (const rank of keyspace.draws.take(args, length, wanted)) sortedSets.visit(entry, rank, 1, false, show)
-    return
-  }
-  let ahead = length
-  let missing = wanted
-  sortedSets.each(entry, (bytes, start, end, score) => {
-    if (keyspace.draws.below(ahead--) >= missing) return
-    missing--
-    show(bytes, start, end, score)
-  })
-}
-
-/** Replies with what was chosen beforehand; false when nothing was. */
-function repliesSelection(x: Execution, entry: number): boolean {
-  const selection = selectionOf(x, entry)
-  selection?.each((bytes) => x.reply.rawShared(bytes))
-  return selection !== undefined
-}
-
-/** Begins the reply; elements with scores are flat in RESP2 and nested in RESP3. */
-function begin({ reply }: Execution, count: number, withScores: boolean): VisitScored {
-  reply.array(withScores && reply.protocol === 2 ? 2 * count : count)
-  return replyScored(reply, withScores)
 }

@@ -116,7 +116,7 @@ export class StagedAddition<Plan extends AdditionPlan = AdditionPlan> implements
     const keyspace = this.#keyspace
     const { entries, trees } = keyspace
     const isTree = entry !== 0 && entries.isTree(entry)
-    const mayBegin = entry === 0 || (entries.type(entry) === this.plan.type && keyspace.fieldsDue(entry) === 0)
+    const mayBegin = entry === 0 || (entries.type(entry) === this.plan.type && keyspace.expiring.fieldsDue(entry) === 0)
     if (this.#tries++ === triesMax || !mayBegin || (entry !== 0 && !isTree && !entries.isResident(entry))) {
       this.#isGivenUp = true
       return

@@ -10,7 +10,7 @@ import type { ColdWants } from '../need.ts'
 import { atTail, becomesTree, pushEdit, wantEnd } from '../types/list-type.ts'
 import { stringElementBytes } from '../types/listpack-size.ts'
 import type { MemberList } from './member-list.ts'
-import { unfinishedName } from './unfinished.ts'
+import { findUnfinished, unfinishedName } from './unfinished.ts'
 
 export class StoredList {
   readonly #x: Execution
@@ -25,11 +25,7 @@ export class StoredList {
 
   /** 0 while it is empty. */
   get entry(): number {
-    const { keyspace } = this.#x
-    keyspace.forgetLookUp()
-    const entry = keyspace.find(ownDatabase, this.#name, 0, this.#name.length)
-    keyspace.forgetLookUp()
-    return entry
+    return findUnfinished(this.#x.keyspace, this.#name)
   }
 
   /** Adds all elements of another list behind its own. The last leaf must be resident. */

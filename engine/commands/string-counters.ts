@@ -6,15 +6,13 @@ import type { EngineCommand } from '../command.ts'
 import { keyAt } from '../command.ts'
 import type { Execution } from '../execution.ts'
 import { wrongType } from '../execution.ts'
-import { formatInteger, isInt64, parseBigInteger, parseInteger } from '../integer.ts'
+import { formatInteger, int64Max, int64Min, isInt64, parseBigInteger, parseInteger } from '../integer.ts'
 import type { LongDouble } from '../long-double.ts'
 import { addLongDoubles, formatLongDouble, longDoubleZero, parseLongDouble } from '../long-double.ts'
 import { stringEvent } from '../messages.ts'
 import { keepTtl } from '../mutation/string-operations.ts'
 import { notAFloat, notAnInteger, wouldBeInfinite, wouldOverflow } from './errors.ts'
 
-const int64Max = 2n ** 63n - 1n
-const int64Min = -(2n ** 63n)
 const decrementWouldOverflow = 'ERR decrement would overflow'
 /** Where a counter's new digits stand until the mutator has copied them. */
 const digits = Buffer.alloc(24)

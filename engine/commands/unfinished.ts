@@ -15,6 +15,14 @@ export function unfinishedName(keyspace: Keyspace): Buffer {
   return Buffer.from(`${String.fromCharCode(mark)}${keyspace.nextCollectionId++}`, 'latin1')
 }
 
+/** The entry of the key with such a name; 0 while there is none. */
+export function findUnfinished(keyspace: Keyspace, name: Buffer): number {
+  keyspace.forgetLookUp()
+  const entry = keyspace.find(ownDatabase, name, 0, name.length)
+  keyspace.forgetLookUp()
+  return entry
+}
+
 /** Gives the collection of one of them to the key that is argument `index`, whatever that held. Returns whether it held something. */
 export function placeUnfinished(x: Execution, entry: number, index: number): boolean {
   const { args, mutator, keyspace, messages } = x

@@ -12,7 +12,7 @@ const dumpedTypes: readonly DumpedType[] = [dumpedHash, dumpedSet, dumpedList, d
 
 /** The row by which the value of an entry is dumped. */
 export function dumpedType(keyspace: Keyspace, entry: number): DumpedType {
-  if (keyspace.fieldsDue(entry) !== 0) return dumpedExpiringHash
+  if (keyspace.expiring.fieldsDue(entry) !== 0) return dumpedExpiringHash
   const type = keyspace.entries.type(entry)
   const row = dumpedTypes.find((each) => each.type === type)
   if (row === undefined) throw new Error(`dump: type ${type} has no row`)

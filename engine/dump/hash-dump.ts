@@ -4,18 +4,17 @@
  */
 import { hashType, leafForm, packedForm, treeForm } from '../keyspace/entries.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
-import { packedHeaderBytes, setUsedBytes, usedBytes, writeEmpty } from '../memory/packed-bytes.ts'
 import { ListpackWriter } from '../rdb/listpack-writer.ts'
 import { hashListpackValue, hashValue, hashWithExpiryValue } from '../rdb/rdb-format.ts'
 import type { RdbElement } from '../rdb/rdb-input.ts'
 import type { RdbOutput } from '../rdb/rdb-output.ts'
 import { NoSink, RefusedValue } from '../rdb/value-sink.ts'
-import { dropTree } from '../tree/drop-tree.ts'
 import { visitElements } from '../types/hash-leaf.ts'
 import { earlier } from '../types/hash-type.ts'
 import type { VisitPair } from '../types/packed-fields.ts'
 import { appendField, fieldFingerprint, findField, PackedCursor, pairBytes, visitPairs } from '../types/packed-fields.ts'
 import type { BuiltValue } from './built-value.ts'
+import { CollectionDraft, refuseTwice } from './collection-draft.ts'
 import type { BuilderParts, DumpedType, ValueBuilder } from './dumped-type.ts'
 
 /** The latest time at which Redis lets a field expire, in ms since the epoch. */
@@ -93,64 +92,45 @@ function eachPair({ entries, values }: Keyspace, entry: number, write: (bytes: B
 /** Fields in one piece as long as they may be, then in a tree, as `commands/hash-set.ts` would have them. */
 class HashBuilder extends NoSink implements ValueBuilder {
   readonly #parts: BuilderParts
-  #bytes = Buffer.allocUnsafe(256)
-  #root = 0
-  #count = 0
-  /** Told of, or -1. */
-  #expected = -1
+  readonly #draft: CollectionDraft
   #isLong = false
   #fieldsDue = 0
 
   constructor(parts: BuilderParts) {
     super()
     this.#parts = parts
-    writeEmpty(this.#bytes, 0)
+    this.#draft = new CollectionDraft(parts)
     if (parts.form === treeForm) this.#plant()
   }
 
   override begin(_kind: string, count: number): void {
-    this.#expected = count
+    this.#draft.expected = count
   }
 
   override field(field: RdbElement, value: RdbElement, expireAt: number): void {
     if (expireAt > fieldExpireAtMax) throw new RefusedValue('a field of a hash that expires later than any can')
-    const limits = this.#parts.limits
+    const { limits } = this.#parts
     if (limits !== undefined) this.#isLong ||= field.length > limits.hashMaxListpackValue || value.length > limits.hashMaxListpackValue
-    if (this.#root === 0 && this.#outgrows(field, value, expireAt)) this.#plant()
-    if (this.#root !== 0) this.#setInTree(field, value, expireAt)
+    if (this.#draft.root === 0 && this.#outgrows(field, value, expireAt)) this.#plant()
+    if (this.#draft.root !== 0) this.#setInTree(field, value, expireAt)
     else this.#append(field, value, expireAt)
-    this.#count++
+    this.#draft.count++
     this.#fieldsDue = earlier(this.#fieldsDue, expireAt)
   }
 
   override end(): void {
-    if (this.#count === 0) throw new RefusedValue('a hash without fields')
-    if (this.#expected >= 0 && this.#expected !== this.#count) throw new RefusedValue('a hash with another number of fields than it says')
+    this.#draft.end('hash', 'fields')
   }
 
   take(): BuiltValue {
-    const { form, seed } = this.#parts
-    const encoding = this.#root !== 0 ? treeForm : form !== 0 ? form : this.#isPacked(this.#count) ? packedForm : leafForm
-    const root = this.#root
-    this.#root = 0
-    const fill = (entry: number, lsn: number): void => this.#fill(entry, encoding, lsn)
-    return { type: hashType, encoding, seed, length: this.#count, root, fill, bytes: usedBytes(this.#bytes, 0), fieldsDue: this.#fieldsDue }
-  }
-
-  #fill(entry: number, encoding: number, lsn: number): void {
-    const { keyspace } = this.#parts
-    const { entries, values } = keyspace
-    const used = usedBytes(this.#bytes, 0)
-    const slot = keyspace.makeValue(entry, used)
-    this.#bytes.copy(values.bytes(slot), values.start(slot), 0, used)
-    entries.setTypeAndEncoding(entry, hashType, encoding)
-    entries.setLength(entry, this.#count)
-    keyspace.valueChanged(entry, lsn)
+    const { form } = this.#parts
+    const { count, used } = this.#draft
+    const encoding = form !== 0 ? form : this.#isPacked(count) ? packedForm : leafForm
+    return { ...this.#draft.take(hashType, encoding, used), fieldsDue: this.#fieldsDue }
   }
 
   release(): void {
-    dropTree(this.#parts.keyspace, this.#root)
-    this.#root = 0
+    this.#draft.release()
   }
 
   #isPacked(count: number): boolean {
@@ -160,41 +140,32 @@ class HashBuilder extends NoSink implements ValueBuilder {
 
   /** Whether the pair is too much for one piece. */
   #outgrows(field: RdbElement, value: RdbElement, expireAt: number): boolean {
-    if (this.#isPacked(this.#count + 1)) return false
-    return usedBytes(this.#bytes, 0) + pairBytes(field.length, value.length, expireAt) > this.#parts.keyspace.trees.leafBytesMax
+    if (this.#isPacked(this.#draft.count + 1)) return false
+    return this.#draft.used + pairBytes(field.length, value.length, expireAt) > this.#parts.keyspace.trees.leafBytesMax
   }
 
   #append(field: RdbElement, value: RdbElement, expireAt: number): void {
-    const used = usedBytes(this.#bytes, 0)
-    const needed = used + pairBytes(field.length, value.length, expireAt)
-    if (needed > this.#bytes.length) {
-      const more = Buffer.allocUnsafe(Math.max(needed, this.#bytes.length * 2))
-      this.#bytes.copy(more, 0, 0, used)
-      this.#bytes = more
-    }
+    const draft = this.#draft
+    draft.reserve(pairBytes(field.length, value.length, expireAt))
     const fingerprint = fieldFingerprint(field.bytes, field.start, field.end)
-    if (findField(this.#bytes, 0, field.bytes, field.start, field.end, fingerprint) >= 0) refuseTwice()
-    appendField(this.#bytes, 0, fingerprint, field.bytes, field.start, field.end, value.bytes, value.start, value.end, expireAt)
+    if (findField(draft.piece, 0, field.bytes, field.start, field.end, fingerprint) >= 0) refuseTwice('field')
+    appendField(draft.piece, 0, fingerprint, field.bytes, field.start, field.end, value.bytes, value.start, value.end, expireAt)
   }
 
   #setInTree(field: RdbElement, value: RdbElement, expireAt: number): void {
     const { trees } = this.#parts.mutator.hashes
     // A tree takes field and value from a buffer each.
-    if (!trees.set(this.#root, field.bytes, field.start, field.end, value.bytes, value.start, value.end, 0, expireAt)) refuseTwice()
+    const { root } = this.#draft
+    if (!trees.set(root, field.bytes, field.start, field.end, value.bytes, value.start, value.end, 0, expireAt)) refuseTwice('field')
   }
 
-  /** Goes on as a tree. Its leaves have no LSN: nothing of them is older than the record that will show them. */
+  /** Goes on as a tree. */
   #plant(): void {
-    const { keyspace, mutator, seed } = this.#parts
-    const root = keyspace.trees.createTree(0, keyspace.nextCollectionId++, seed, packedHeaderBytes, 0)
-    this.#root = root
-    visitPairs(this.#bytes, 0, new PackedCursor(), (bytes, found) => {
-      mutator.hashes.trees.set(root, bytes, found.fieldStart, found.fieldEnd, bytes, found.valueStart, found.valueEnd, 0, found.expireAt)
+    const { trees } = this.#parts.mutator.hashes
+    const piece = this.#draft.plant()
+    const { root } = this.#draft
+    visitPairs(piece, 0, new PackedCursor(), (bytes, found) => {
+      trees.set(root, bytes, found.fieldStart, found.fieldEnd, bytes, found.valueStart, found.valueEnd, 0, found.expireAt)
     })
-    setUsedBytes(this.#bytes, 0, packedHeaderBytes)
   }
-}
-
-function refuseTwice(): never {
-  throw new RefusedValue('a field that is there twice')
 }

@@ -2,13 +2,12 @@
 import { formatDouble } from '../double.ts'
 import { leafForm, packedForm, sortedSetType, treeForm } from '../keyspace/entries.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
-import { packedHeaderBytes, setUsedBytes, usedBytes, writeEmpty } from '../memory/packed-bytes.ts'
+import { packedHeaderBytes, usedBytes } from '../memory/packed-bytes.ts'
 import { ListpackWriter } from '../rdb/listpack-writer.ts'
 import { zsetListpackValue, zsetValue } from '../rdb/rdb-format.ts'
 import type { RdbElement } from '../rdb/rdb-input.ts'
 import type { RdbOutput } from '../rdb/rdb-output.ts'
-import { NoSink, RefusedValue } from '../rdb/value-sink.ts'
-import { dropTree } from '../tree/drop-tree.ts'
+import { NoSink } from '../rdb/value-sink.ts'
 import {
   findInPlaces,
   findPlace,
@@ -24,6 +23,7 @@ import {
 import type { SortedSetTrees } from '../types/sorted-set-tree.ts'
 import { isInOrderOfScore } from '../types/sorted-set-tree.ts'
 import type { BuiltValue } from './built-value.ts'
+import { CollectionDraft, refuseTwice } from './collection-draft.ts'
 import type { BuilderParts, DumpedType, ValueBuilder } from './dumped-type.ts'
 
 const listpack = new ListpackWriter()
@@ -78,76 +78,57 @@ function writeListpack({ entries, values }: Keyspace, entry: number, out: RdbOut
 /** Elements in one piece as long as they may be, then in a tree, as `commands/sorted-set-change.ts` would have them. */
 class SortedSetBuilder extends NoSink implements ValueBuilder {
   readonly #parts: BuilderParts
-  /** Elements that are in no tree, in order of score. */
-  #blob = Buffer.allocUnsafe(512)
-  #root = 0
-  #count = 0
-  #expected = -1
+  /** In its piece the elements are in order of score. */
+  readonly #draft: CollectionDraft
   #bytes = packedHeaderBytes
   #longest = 0
 
   constructor(parts: BuilderParts) {
     super()
     this.#parts = parts
-    writeEmpty(this.#blob, 0)
+    this.#draft = new CollectionDraft(parts)
     if (parts.form === treeForm) this.#plant()
   }
 
   override begin(_kind: string, count: number): void {
-    this.#expected = count
+    this.#draft.expected = count
   }
 
   override scored({ bytes, start, end }: RdbElement, score: number): void {
-    this.#count++
+    this.#draft.count++
     this.#bytes += placeBytes(end - start)
     this.#longest = Math.max(this.#longest, end - start)
-    if (this.#root === 0 && this.#outgrows()) this.#plant()
-    if (this.#root !== 0) {
-      this.#addToTree(score, bytes, start, end)
-      return
-    }
-    this.#addToBlob(score, bytes, start, end)
+    if (this.#draft.root === 0 && this.#outgrows()) this.#plant()
+    if (this.#draft.root !== 0) this.#addToTree(score, bytes, start, end)
+    else this.#addToPiece(score, bytes, start, end)
   }
 
-  #addToBlob(score: number, bytes: Buffer, start: number, end: number): void {
-    if (findInPlaces(this.#blob, 0, bytes, start, end) >= 0) refuseTwice()
-    const place = ~findPlace(this.#blob, 0, score, bytes, start, end)
-    const used = usedBytes(this.#blob, 0)
-    const needed = used + placeBytes(end - start)
-    if (needed > this.#blob.length) {
-      const more = Buffer.allocUnsafe(Math.max(needed, this.#blob.length * 2))
-      this.#blob.copy(more, 0, 0, used)
-      this.#blob = more
-    }
-    if (place < used) this.#blob.copyWithin(place + needed - used, place, used)
-    writePlace(this.#blob, place, score, bytes, start, end)
-    setUsedBytes(this.#blob, 0, needed)
+  #addToPiece(score: number, bytes: Buffer, start: number, end: number): void {
+    const draft = this.#draft
+    if (findInPlaces(draft.piece, 0, bytes, start, end) >= 0) refuseTwice('member')
+    const place = ~findPlace(draft.piece, 0, score, bytes, start, end)
+    draft.open(place, placeBytes(end - start))
+    writePlace(draft.piece, place, score, bytes, start, end)
   }
 
   override end(): void {
-    if (this.#count === 0) throw new RefusedValue('a sorted set without members')
-    if (this.#expected >= 0 && this.#expected !== this.#count) {
-      throw new RefusedValue('a sorted set with another number of members than it says')
-    }
+    this.#draft.end('sorted set', 'members')
   }
 
   take(): BuiltValue {
-    const { form, seed } = this.#parts
-    const root = this.#root
-    const encoding = root !== 0 ? treeForm : form !== 0 ? form : this.#isPacked() ? packedForm : leafForm
-    this.#root = 0
-    const fill = (entry: number, lsn: number): void => this.#fill(entry, encoding, lsn)
-    return { type: sortedSetType, encoding, seed, length: this.#count, root, fill, bytes: this.#bytes }
+    const { form } = this.#parts
+    const encoding = form !== 0 ? form : this.#isPacked() ? packedForm : leafForm
+    if (encoding === packedForm) this.#plusZeros()
+    return this.#draft.take(sortedSetType, encoding, this.#bytes)
   }
 
   release(): void {
-    dropTree(this.#parts.keyspace, this.#root)
-    this.#root = 0
+    this.#draft.release()
   }
 
   #isPacked(): boolean {
     const { limits } = this.#parts
-    return limits !== undefined && this.#count <= limits.zsetMaxListpackEntries && this.#longest <= limits.zsetMaxListpackValue
+    return limits !== undefined && this.#draft.count <= limits.zsetMaxListpackEntries && this.#longest <= limits.zsetMaxListpackValue
   }
 
   /** Whether the elements are too many for one piece. */
@@ -161,39 +142,21 @@ class SortedSetBuilder extends NoSink implements ValueBuilder {
   }
 
   #addToTree(score: number, bytes: Buffer, start: number, end: number): void {
-    if (!this.#trees.set(this.#root, score, bytes, start, end, 0)) refuseTwice()
+    if (!this.#trees.set(this.#draft.root, score, bytes, start, end, 0)) refuseTwice('member')
   }
 
-  /** Goes on as a tree. Its leaves have no LSN: nothing of them is older than the record that will show them. */
+  /** Goes on as a tree. */
   #plant(): void {
-    const { keyspace, seed } = this.#parts
-    this.#root = keyspace.trees.createTree(0, keyspace.nextCollectionId++, seed, packedHeaderBytes, 0)
-    this.#trees.begin(this.#root, 0)
-    visitPlaces(this.#blob, 0, (bytes, start, end, score) => this.#addToTree(score, bytes, start, end))
-    this.#blob = Buffer.alloc(0)
-  }
-
-  #fill(entry: number, form: number, lsn: number): void {
-    if (form === packedForm) this.#plusZeros()
-    const { keyspace } = this.#parts
-    const { entries, values } = keyspace
-    const used = usedBytes(this.#blob, 0)
-    const slot = keyspace.makeValue(entry, used)
-    this.#blob.copy(values.bytes(slot), values.start(slot), 0, used)
-    entries.setTypeAndEncoding(entry, sortedSetType, form)
-    entries.setLength(entry, this.#count)
-    keyspace.valueChanged(entry, lsn)
+    const piece = this.#draft.plant()
+    this.#trees.begin(this.#draft.root, 0)
+    visitPlaces(piece, 0, (bytes, start, end, score) => this.#addToTree(score, bytes, start, end))
   }
 
   /** Redis's small form has no zero with a sign. */
   #plusZeros(): void {
-    const end = usedBytes(this.#blob, 0)
-    for (let at = packedHeaderBytes; at < end; at += placeSizeAt(this.#blob, at)) {
-      if (readScore(this.#blob, at) === 0) writeScore(this.#blob, at, 0)
+    const { piece, used } = this.#draft
+    for (let at = packedHeaderBytes; at < used; at += placeSizeAt(piece, at)) {
+      if (readScore(piece, at) === 0) writeScore(piece, at, 0)
     }
   }
-}
-
-function refuseTwice(): never {
-  throw new RefusedValue('a member that is there twice')
 }

@@ -5,6 +5,7 @@
  */
 import { entryKind, nodeKind } from '../memory/arena.ts'
 import type { Keyspace } from './keyspace.ts'
+import { relocateEntry, relocateNode, relocateValue } from './relocation.ts'
 
 const fullShareMax = 0.7
 const runsPerLook = 512
@@ -32,9 +33,9 @@ export class Compactor {
     for (const ref of refs) {
       if (kind === entryKind ? !entries.isLive(ref) : kind === nodeKind ? !trees.isLiveNode(ref) : !values.isLive(ref)) continue
       this.movedBytes += arena.capacity(ref)
-      if (kind === entryKind) keyspace.relocateEntry(ref)
-      else if (kind === nodeKind) keyspace.relocateNode(ref)
-      else keyspace.relocateValue(ref)
+      if (kind === entryKind) relocateEntry(keyspace, ref)
+      else if (kind === nodeKind) relocateNode(keyspace, ref)
+      else relocateValue(keyspace, ref)
     }
     keyspace.forgetLookUp()
     const freed = arena.endDrain(run)

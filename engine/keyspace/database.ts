@@ -9,8 +9,21 @@ export class Database {
   expiring = new ExpiringList()
   /** LSN of the last FLUSHDB. */
   flushedLsn = 0
+  readonly #arena: Arena
 
   constructor(arena: Arena) {
+    this.#arena = arena
     this.index = new KeyIndex(arena)
+  }
+
+  /** Empties it at once, and gives away its former contents. `lsn` is that of the flush. */
+  detach(lsn: number): Database {
+    const former = new Database(this.#arena)
+    former.index = this.index
+    former.expiring = this.expiring
+    this.index = new KeyIndex(this.#arena)
+    this.expiring = new ExpiringList()
+    this.flushedLsn = lsn
+    return former
   }
 }

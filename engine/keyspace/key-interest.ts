@@ -10,6 +10,9 @@
  * the hash that the keyspace has just computed. The table looks keys up, and changes none.
  */
 import type { RecordReader } from '../mutation/record-reader.ts'
+import type { InterestLink } from './interest-table.ts'
+import { InterestTable, KeyNode } from './interest-table.ts'
+import type { Interest, InterestedParty, KeyListener, KeyOfInterest, RecordListener } from './interested-party.ts'
 import { databaseFlushed, databaseSwapped, dataReloaded, leavesKey } from './key-change.ts'
 import type { Keyspace } from './keyspace.ts'
 import { ownDatabase } from './keyspace.ts'
@@ -17,43 +20,6 @@ import { ownDatabase } from './keyspace.ts'
 /** Measured: what a key and an interest take beside the key's bytes, with their share of the tables. */
 export const keyOfInterestBytes = 300
 export const interestBytes = 72
-
-/** Who is interested in a key. */
-export interface InterestedParty {
-  /** Whether it hears of a change when the record is complete (it may make changes then), not within the change itself. */
-  readonly waits: boolean
-  /** `change` is one of `key-change.ts`. */
-  keyTouched(key: KeyOfInterest, change: number): void
-  /** Hears of an edit of a collection (`types/collection-type.ts`) before it is applied, besides. Only of a party that does not wait. */
-  keyEdited?(key: KeyOfInterest, type: number, edit: number, payload: RecordReader): void
-}
-
-/** Who hears of every key. It hears at once, and copies the bytes that it needs: they may be gone afterwards. */
-export interface KeyListener {
-  /** `database` as clients number it; the key is `key[start, end)`. */
-  keyTouched(database: number, key: Uint8Array, start: number, end: number, change: number): void
-  /** The database was emptied, exchanged or read again: its keys are not told one by one. */
-  databaseTouched(database: number, change: number): void
-}
-
-/** Who listens for good and tells others: client tracking. */
-export interface RecordListener extends KeyListener {
-  /** All that it has heard of is in a record that is complete, and may be known when the log has committed `lsn`. */
-  recorded(lsn: number): void
-}
-
-/** A key in which at least one party is interested. */
-export interface KeyOfInterest {
-  /** As clients number it. */
-  readonly database: number
-  readonly key: Buffer
-}
-
-/** One party's interest in one key, from `register` to `unregister`. */
-export interface Interest {
-  readonly key: KeyOfInterest
-  readonly party: InterestedParty
-}
 
 export class KeyInterest {
   /** 0 while nobody is interested in anything: then nothing has to be told. */
@@ -64,7 +30,7 @@ export class KeyInterest {
   now = 0
   #keyspace: Keyspace
   /** By the database's number. */
-  readonly #tables: readonly KeyTable[]
+  readonly #tables: readonly InterestTable[]
   #listener: RecordListener | undefined
   readonly #others: KeyListener[] = []
   /** Changes of which waiting parties are still to be told, in order. */
@@ -74,7 +40,7 @@ export class KeyInterest {
 
   constructor(keyspace: Keyspace) {
     this.#keyspace = keyspace
-    this.#tables = Array.from(keyspace.logical, (_, database) => new KeyTable(database))
+    this.#tables = Array.from(keyspace.logical, (_, database) => new InterestTable(database))
   }
 
   /** Memory of the interests, in bytes. */
@@ -262,149 +228,11 @@ export class KeyInterest {
   }
 
   /** The table of the number that a physical database has at present. */
-  #tableOf(db: number): KeyTable {
+  #tableOf(db: number): InterestTable {
     const { logical } = this.#keyspace
     let database = 0
     while (logical[database] !== db) database++
     return this.#tables[database]
-  }
-}
-
-/** The keys of interest of one database, by hash. */
-class KeyTable {
-  readonly database: number
-  readonly #firsts = new Map<number, KeyNode>()
-
-  constructor(database: number) {
-    this.database = database
-  }
-
-  get isEmpty(): boolean {
-    return this.#firsts.size === 0
-  }
-
-  find(hash: number, key: Uint8Array, start: number, end: number): KeyNode | undefined {
-    let node = this.#firsts.get(hash | 0)
-    while (node !== undefined && !node.is(key, start, end)) node = node.next
-    return node
-  }
-
-  add(node: KeyNode): void {
-    node.next = this.#firsts.get(node.hash | 0)
-    this.#firsts.set(node.hash | 0, node)
-  }
-
-  remove(node: KeyNode): void {
-    const first = this.#firsts.get(node.hash | 0)
-    if (first === node) {
-      if (node.next === undefined) this.#firsts.delete(node.hash | 0)
-      else this.#firsts.set(node.hash | 0, node.next)
-      return
-    }
-    let before = first
-    while (before !== undefined && before.next !== node) before = before.next
-    if (before !== undefined) before.next = node.next
-  }
-
-  clear(): void {
-    this.#firsts.clear()
-  }
-
-  /** Keys may be removed meanwhile: those that are passed already, the one in hand, or others. */
-  *nodes(): Generator<KeyNode> {
-    for (const first of this.#firsts.values()) for (let node: KeyNode | undefined = first; node !== undefined; node = node.next) yield node
-  }
-}
-
-class KeyNode implements KeyOfInterest {
-  readonly database: number
-  readonly key: Buffer
-  hash: number
-  /** Another key with the same hash. */
-  next: KeyNode | undefined = undefined
-  /** Parties that hear at once, and those that wait. */
-  atOnce: InterestList | undefined = undefined
-  waiting: InterestList | undefined = undefined
-  /** The changes that `drain` has still to tell. */
-  pending = 0
-
-  constructor(database: number, key: Buffer, hash: number) {
-    this.database = database
-    this.key = key
-    this.hash = hash
-  }
-
-  get isIdle(): boolean {
-    return this.atOnce?.first === undefined && this.waiting?.first === undefined
-  }
-
-  is(key: Uint8Array, start: number, end: number): boolean {
-    const own = this.key
-    if (own.length !== end - start) return false
-    for (let i = 0; i < own.length; i++) if (own[i] !== key[start + i]) return false
-    return true
-  }
-
-  listFor(party: InterestedParty): InterestList {
-    if (party.waits) {
-      this.waiting ??= new InterestList()
-      return this.waiting
-    }
-    this.atOnce ??= new InterestList()
-    return this.atOnce
-  }
-}
-
-const never = (): boolean => false
-
-class InterestLink implements Interest {
-  readonly key: KeyNode
-  readonly party: InterestedParty
-  /** Counts those that came to the key before it. */
-  readonly arrival: number
-  previous: InterestLink | undefined
-  next: InterestLink | undefined = undefined
-  hasEnded = false
-
-  constructor(key: KeyNode, party: InterestedParty, arrival: number, previous: InterestLink | undefined) {
-    this.key = key
-    this.party = party
-    this.arrival = arrival
-    this.previous = previous
-  }
-}
-
-/** Interests in the order of their arrival. */
-class InterestList {
-  first: InterestLink | undefined = undefined
-  #last: InterestLink | undefined = undefined
-  #arrivals = 0
-
-  append(key: KeyNode, party: InterestedParty): InterestLink {
-    const link = new InterestLink(key, party, this.#arrivals++, this.#last)
-    if (this.#last === undefined) this.first = link
-    else this.#last.next = link
-    this.#last = link
-    return link
-  }
-
-  /** The link keeps its `next`, for whoever stands at it. */
-  remove(link: InterestLink): void {
-    link.hasEnded = true
-    if (link.previous === undefined) this.first = link.next
-    else link.previous.next = link.next
-    if (link.next === undefined) this.#last = link.previous
-    else link.next.previous = link.previous
-  }
-
-  /** Parties may come and go meanwhile. Those that come are not told; nor are those that are left when `isOver`. */
-  tell(change: number, isOver = never): void {
-    const until = this.#arrivals
-    for (let link = this.first; link !== undefined && link.arrival < until; link = link.next) {
-      if (link.hasEnded) continue
-      link.party.keyTouched(link.key, change)
-      if (isOver()) return
-    }
   }
 }
 

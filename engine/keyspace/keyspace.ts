@@ -17,11 +17,10 @@ import { AccessClock } from './access.ts'
 import { CachePrefetch } from './cache-prefetch.ts'
 import { Database } from './database.ts'
 import type { TypeNumber } from './entries.ts'
-import { catalogedFlag, dirtyFlag, Entries, fieldsExpireFlag, ownIntegerFlag, treeForm, valueDirtyFlag } from './entries.ts'
-import { ExpiringList } from './expiring-list.ts'
+import { catalogedFlag, dirtyFlag, Entries, ownIntegerFlag, treeForm, valueDirtyFlag } from './entries.ts'
+import { ExpiringEntries } from './expiring-entries.ts'
 import { KeyHash } from './key-hash.ts'
 import type { RefMatcher } from './key-index.ts'
-import { KeyIndex } from './key-index.ts'
 import type { KeyspaceObserver } from './observer.ts'
 import { UncommittedDeletions } from './uncommitted-deletions.ts'
 import { Values } from './values.ts'
@@ -37,6 +36,7 @@ export class Keyspace implements RefMatcher {
   readonly access: AccessClock
   readonly deletions = new UncommittedDeletions()
   readonly databases: readonly Database[]
+  readonly expiring: ExpiringEntries
   /** Physical database of each number that clients use. */
   readonly logical = Uint8Array.from({ length: databaseCount }, (_, i) => i)
   /** LSN of the last SWAPDB. */
@@ -81,6 +81,7 @@ export class Keyspace implements RefMatcher {
     this.arena = new Arena(arenaBytes)
     this.databases = Array.from({ length: databaseCount + 1 }, () => new Database(this.arena))
     this.entries = new Entries(this.arena)
+    this.expiring = new ExpiringEntries(this.entries, this.databases, (ref, copy) => this.redirect(ref, copy))
     this.values = new Values(this.arena)
     this.trees = new TreeLeaves(this.values, this)
     this.access = new AccessClock(random)
@@ -161,8 +162,7 @@ export class Keyspace implements RefMatcher {
     if (lsn !== 0) this.deletions.add(db, hash, lsn)
     if (entries.flag(ref, catalogedFlag)) this.observer.removed(ref, lsn)
     this.databases[db].index.remove(hash, ref)
-    if (entries.expireAt(ref) !== 0) this.databases[db].expiring.keys--
-    if (this.#isListed(ref)) this.#unlist(ref)
+    this.expiring.removed(ref)
     this.dropValue(ref)
     entries.release(ref)
     this.#keyStart = -1
@@ -212,29 +212,6 @@ export class Keyspace implements RefMatcher {
     this.entries.setResident(ref, value, access)
     this.observer.resident(value)
     return value
-  }
-
-  /**
-   * Gives a value to an entry without a value, as it is: in memory or in the cold store, with its stored copy, its place in the
-   * queue, and how it was used. `from` is left without one.
-   */
-  transferValue(from: number, to: number): void {
-    const { entries } = this
-    const isTree = entries.isTree(from)
-    entries.setTypeAndEncoding(to, entries.type(from), entries.encoding(from))
-    entries.setLength(to, entries.length(from))
-    for (const flag of [valueDirtyFlag, ownIntegerFlag]) {
-      if (entries.flag(from, flag)) entries.setFlag(to, flag)
-      else entries.clearFlag(to, flag)
-    }
-    if (entries.isResident(from)) {
-      const value = entries.value(from)
-      entries.setResident(to, value, this.access.used(entries.access(from)))
-      if (isTree) this.trees.roots.setOwner(value, to)
-      else this.values.setOwner(value, to)
-    } else entries.setCold(to, entries.valueId(from), entries.coldStamp(from))
-    entries.setTypeAndEncoding(from, entries.type(from), 0)
-    entries.setResident(from, 0, 0)
   }
 
   /** Whether others refer to the bytes of an entry's resident value: it may be replaced or moved, but not changed in place. */
@@ -312,101 +289,6 @@ export class Keyspace implements RefMatcher {
     this.observer.dirtied(ref)
   }
 
-  /** Sets or (0) clears the expiry; returns the entry, which moves when it had no room for one. */
-  setExpireAt(ref: number, expireAt: number): number {
-    const entries = this.entries
-    if (expireAt === 0) {
-      if (entries.expireAt(ref) === 0) return ref
-      this.databases[entries.db(ref)].expiring.keys--
-      entries.setExpireAt(ref, 0)
-      if (!entries.flag(ref, fieldsExpireFlag)) this.#unlist(ref)
-      return ref
-    }
-    const entry = this.#listed(ref)
-    if (entries.expireAt(entry) === 0) this.databases[entries.db(entry)].expiring.keys++
-    entries.setExpireAt(entry, expireAt)
-    return entry
-  }
-
-  /** When the first field of a hash expires, or some time before; 0 if none does. */
-  fieldsDue(ref: number): number {
-    const { entries } = this
-    return entries.flag(ref, fieldsExpireFlag) ? this.databases[entries.db(ref)].expiring.fieldsDue(entries.ttlPosition(ref)) : 0
-  }
-
-  /**
-   * Notes when the first field of a hash expires; 0 for never. It tells when to look, and changes nothing that anybody can see. Returns the entry,
-   * which moves when it had no room for that.
-   */
-  setFieldsDue(ref: number, due: number): number {
-    const { entries } = this
-    if (due === 0 && !entries.flag(ref, fieldsExpireFlag)) return ref
-    const entry = this.#listed(ref)
-    this.databases[entries.db(entry)].expiring.setFieldsDue(entries.ttlPosition(entry), due)
-    if (due !== 0) entries.setFlag(entry, fieldsExpireFlag)
-    else {
-      entries.clearFlag(entry, fieldsExpireFlag)
-      if (entries.expireAt(entry) === 0) this.#unlist(entry)
-    }
-    return entry
-  }
-
-  /** Whether the entry is in its database's list of what expires. */
-  #isListed(ref: number): boolean {
-    return this.entries.expireAt(ref) !== 0 || this.entries.flag(ref, fieldsExpireFlag)
-  }
-
-  /** Puts an entry in the list, with room for what it needs there. Returns the entry. */
-  #listed(ref: number): number {
-    const { entries } = this
-    if (this.#isListed(ref)) return ref
-    const entry = entries.hasTtlRoom(ref) ? ref : this.#moveForTtl(ref)
-    entries.setTtlPosition(entry, this.databases[entries.db(entry)].expiring.push(entry))
-    return entry
-  }
-
-  /** Takes an entry that is in the list out of it. */
-  #unlist(ref: number): void {
-    const { entries } = this
-    const position = entries.ttlPosition(ref)
-    const moved = this.databases[entries.db(ref)].expiring.removeAt(position)
-    if (moved !== 0) entries.setTtlPosition(moved, position)
-  }
-
-  /** Moves an entry to another slot of its size, so that its run of the arena may become free. */
-  relocateEntry(ref: number): void {
-    const { entries } = this
-    if (this.isDetached(ref)) return
-    const copy = entries.copy(ref, entries.hasTtlRoom(ref))
-    if (this.#isListed(copy)) this.databases[entries.db(ref)].expiring.set(entries.ttlPosition(copy), copy)
-    this.#redirect(ref, copy)
-    // A write-out that is under way will not find the entry any more: it must be told again.
-    this.changed(copy, entries.lsn(copy))
-  }
-
-  /** Moves a resident value to another slot of its size. */
-  relocateValue(value: number): void {
-    const { entries, values } = this
-    if (values.isLeaf(value)) {
-      this.trees.relocate(value)
-      return
-    }
-    const owner = values.owner(value)
-    const room = values.room(value)
-    const moved = values.relocate(value, room, room)
-    entries.setResident(owner, moved, entries.access(owner))
-    this.observer.relocated(value, moved)
-  }
-
-  /** Moves a node or the root block of a tree to another slot of its size. What was dropped is about to be released, and stays. */
-  relocateNode(node: number): void {
-    const { roots } = this.trees
-    const owner = roots.isRoot(node) ? roots.owner(node) : 0
-    if (owner === 0 && roots.isRoot(node)) return
-    const root = this.trees.relocateNode(node)
-    if (root !== 0) this.entries.setResident(owner, root, this.entries.access(owner))
-  }
-
   /** Makes a tree the value of an entry that has none. */
   giveTree(ref: number, root: number, access: number): void {
     const { entries } = this
@@ -417,15 +299,8 @@ export class Keyspace implements RefMatcher {
 
   /** Empties a database at once and hands its former contents over to be released in slices. */
   detach(db: number, lsn: number): Database {
-    const database = this.databases[db]
-    const former = new Database(this.arena)
-    former.index = database.index
-    former.expiring = database.expiring
-    database.index = new KeyIndex(this.arena)
-    database.expiring = new ExpiringList()
-    database.flushedLsn = lsn
     this.#keyStart = -1
-    return former
+    return this.databases[db].detach(lsn)
   }
 
   /** Whether a live entry belongs to a database that was flushed: nobody can find it, and it waits to be released. */
@@ -459,17 +334,10 @@ export class Keyspace implements RefMatcher {
     this.observer.treeDropped(root)
   }
 
-  #moveForTtl(ref: number): number {
+  /** Everybody who pointed at `ref` points at `copy`, which is its copy in another slot; `ref` is released. */
+  redirect(ref: number, copy: number): void {
     const { entries } = this
-    const copy = entries.copy(ref, true)
-    entries.setExpireAt(copy, 0)
-    this.#redirect(ref, copy)
-    return copy
-  }
-
-  /** Everybody who pointed at `ref` points at `copy`; `ref` is released. */
-  #redirect(ref: number, copy: number): void {
-    const { entries } = this
+    this.expiring.moved(copy)
     this.databases[entries.db(ref)].index.replace(this.hashOf(ref), ref, copy)
     const value = entries.isResident(copy) ? entries.value(copy) : 0
     if (value !== 0) {

@@ -4,7 +4,7 @@
  * A region is 64 MiB, cut into runs of 64 KiB; a run serves slots of one size class, holding
  * all entries, all values or all tables of indexes.
  * A ref is a 32-bit number: below `largeBase` it counts 8-byte units through the regions; above it names a large block
- * with a buffer of its own. 0 is no ref. An empty run goes back to be used for any class.
+ * with a buffer of its own (`LargeBlocks`). 0 is no ref. An empty run goes back to be used for any class.
  *
  * Access is by `bytes(ref)[at(ref) + n]` or `words(ref)[wordAt(ref) + n]`: no object is made per record.
  * Every slot is aligned to 8 bytes. Only a large block made here begins zeroed: the system does that, page by page as it is
@@ -13,6 +13,7 @@
  * The system may refuse memory: whoever asks it for some then gets a RangeError. A change that must not fail half-way reserves its memory
  * first. The arena's own limit is handled alike: `reserveSlots` and `mustHold` refuse what may exceed it before anything is allocated.
  */
+import { LargeBlocks } from './large-blocks.ts'
 import { memoryRefusal } from './refusal.ts'
 
 const regionBytes = 64 * 1024 * 1024
@@ -52,13 +53,7 @@ export class Arena {
   readonly #bytes: Buffer[] = []
   readonly #words: Uint32Array[] = []
   readonly #halves: Uint16Array[] = []
-  readonly #largeBytes: (Buffer | undefined)[] = []
-  readonly #largeWords: (Uint32Array | undefined)[] = []
-  readonly #largeFree: number[] = []
-  /** Memory that is reserved for large blocks. */
-  readonly #reserved: ArrayBuffer[] = []
-  /** What each large block holds; -1 for one that was released. */
-  readonly #largeKinds: number[] = []
+  readonly #large = new LargeBlocks()
 
   /** Per run: size class + kind * classCount, live slots, never-used watermark, head of the free list (slot + 1), neighbours in its list. */
   #runClass = new Uint16Array(0)
@@ -78,7 +73,6 @@ export class Arena {
   #usedRuns = 0
   /** Bytes of slots that were given out since their run was taken. */
   #touchedTotal = 0
-  #largeTotal = 0
   #liveTotal = 0
   readonly #limitRuns: number
   readonly #emergencyRuns: number
@@ -93,12 +87,12 @@ export class Arena {
    * written to, and each class has one such run at most: a few large collections are not charged for dozens of runs that they have begun.
    */
   get activeBytes(): number {
-    return this.#touchedTotal + this.#largeTotal
+    return this.#touchedTotal + this.#large.totalBytes
   }
 
   /** Bytes in live slots and large blocks. */
   get liveBytes(): number {
-    return this.#liveTotal + this.#largeTotal
+    return this.#liveTotal + this.#large.totalBytes
   }
 
   /** Bytes of runs that were used once and stand empty: resident, but free for anything. */
@@ -136,22 +130,22 @@ export class Arena {
 
   /** Reserves memory for one more slot of `size` bytes, if that is a large block. Throws when the system refuses it. */
   reserveLarge(size: number): void {
-    if (size > slotBytesMax) this.#reserved.push(new ArrayBuffer((size + 7) & ~7))
+    if (size > slotBytesMax) this.#large.reserve(size)
   }
 
   /** Whether memory is reserved for the next slot of `size` bytes. */
   isReserved(size: number): boolean {
-    return this.#reserved.some((memory) => memory.byteLength === ((size + 7) & ~7))
+    return this.#large.isReserved(size)
   }
 
   /** Gives back what was reserved for large blocks and not used. */
   releaseReserved(): void {
-    if (this.#reserved.length > 0) this.#reserved.length = 0
+    this.#large.releaseReserved()
   }
 
   /** A slot of at least `size` bytes, contents arbitrary. Throws when 30 GiB are in use. */
   allocate(size: number, kind: Kind): number {
-    if (size > slotBytesMax) return this.#allocateLarge(size, kind)
+    if (size > slotBytesMax) return largeBase + this.#large.allocate(size, kind)
     const sizeClass = classOfUnits[(size + 7) >>> 3]
     const list = sizeClass + kind * classCount
     let run = this.#partial[list]
@@ -175,7 +169,7 @@ export class Arena {
 
   release(ref: number): void {
     if (ref >= largeBase) {
-      this.#releaseLarge(ref)
+      this.#large.release(ref - largeBase)
       return
     }
     const run = ref >>> 13
@@ -236,13 +230,13 @@ export class Arena {
 
   /** Bytes that the slot can hold. */
   capacity(ref: number): number {
-    if (ref >= largeBase) return (this.#largeBytes[ref - largeBase] as Buffer).length
+    if (ref >= largeBase) return this.#large.bytes(ref - largeBase).length
     return classSizes[this.#runClass[ref >>> 13] % classCount]
   }
 
   /** The buffer that a ref's slot lies in. */
   bytes(ref: number): Buffer {
-    return ref < largeBase ? this.#bytes[ref >>> 23] : (this.#largeBytes[ref - largeBase] as Buffer)
+    return ref < largeBase ? this.#bytes[ref >>> 23] : this.#large.bytes(ref - largeBase)
   }
 
   /** Where in `bytes(ref)` the slot begins. */
@@ -252,7 +246,7 @@ export class Arena {
 
   /** The same memory as 32-bit words. */
   words(ref: number): Uint32Array {
-    return ref < largeBase ? this.#words[ref >>> 23] : (this.#largeWords[ref - largeBase] as Uint32Array)
+    return ref < largeBase ? this.#words[ref >>> 23] : this.#large.words(ref - largeBase)
   }
 
   wordAt(ref: number): number {
@@ -261,7 +255,7 @@ export class Arena {
 
   /** The same memory as 16-bit words. */
   halves(ref: number): Uint16Array {
-    return ref < largeBase ? this.#halves[ref >>> 23] : new Uint16Array((this.#largeWords[ref - largeBase] as Uint32Array).buffer)
+    return ref < largeBase ? this.#halves[ref >>> 23] : new Uint16Array(this.#large.words(ref - largeBase).buffer)
   }
 
   halfAt(ref: number): number {
@@ -275,7 +269,7 @@ export class Arena {
 
   /** Whether a remembered ref still points at the start of a slot of this kind that has been in use, or at a large block. */
   isSlot(ref: number, kind: Kind): boolean {
-    if (ref >= largeBase) return this.#largeKinds[ref - largeBase] === kind
+    if (ref >= largeBase) return this.#large.kind(ref - largeBase) === kind
     const run = ref >>> 13
     if (run >= this.#runCount) return false
     const list = this.#runClass[run]
@@ -354,34 +348,12 @@ export class Arena {
     if (next !== none) this.#runPrevious[next] = previous
   }
 
-  #allocateLarge(size: number, kind: Kind): number {
-    const capacity = (size + 7) & ~7
-    const at = this.#reserved.findIndex((memory) => memory.byteLength === capacity)
-    const memory = at < 0 ? new ArrayBuffer(capacity) : (this.#reserved.splice(at, 1)[0] as ArrayBuffer)
-    return this.adopt(memory, 0, size, kind)
-  }
-
   /**
    * Makes a large block of `size` bytes, whatever its size, of memory that came from elsewhere and is nobody else's:
    * `memory` from `at` on, a multiple of 8, with room for `size` rounded up to one. All of `memory` counts as reserved.
    */
   adopt(memory: ArrayBuffer, at: number, size: number, kind: Kind): number {
-    const capacity = (size + 7) & ~7
-    const id = this.#largeFree.pop() ?? this.#largeBytes.length
-    this.#largeBytes[id] = Buffer.from(memory, at, capacity)
-    this.#largeWords[id] = new Uint32Array(memory, at, capacity / 4)
-    this.#largeKinds[id] = kind
-    this.#largeTotal += memory.byteLength
-    return largeBase + id
-  }
-
-  #releaseLarge(ref: number): void {
-    const id = ref - largeBase
-    this.#largeTotal -= (this.#largeBytes[id] as Buffer).buffer.byteLength
-    this.#largeBytes[id] = undefined
-    this.#largeWords[id] = undefined
-    this.#largeKinds[id] = -1
-    this.#largeFree.push(id)
+    return largeBase + this.#large.adopt(memory, at, size, kind)
   }
 }
 

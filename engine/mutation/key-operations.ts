@@ -5,6 +5,7 @@ import type { BuiltValue, Dumped } from '../dump/built-value.ts'
 import { ownIntegerFlag, plainString, stringType } from '../keyspace/entries.ts'
 import { expirySet, keyDeleted, keyReplaced, valueMovedAway, valueMovedHere, valuePut } from '../keyspace/key-change.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
+import { transferValue } from '../keyspace/value-transfer.ts'
 import { valueHeaderBytes } from '../keyspace/values.ts'
 import { probeMemory } from '../memory/growth.ts'
 import { usedBytes } from '../memory/packed-bytes.ts'
@@ -41,7 +42,7 @@ export class KeyOperations {
     if (!this.#keyspace.entries.hasTtlRoom(ref)) this.#keyspace.arena.mustHold(0)
     if (this.#current.operationOn(expireOp, ref)) this.#current.buffer.u48(expireAt)
     this.#current.changes++
-    const entry = this.#keyspace.setExpireAt(ref, expireAt)
+    const entry = this.#keyspace.expiring.setExpireAt(ref, expireAt)
     this.#keyspace.changed(entry, this.#current.lsn)
     if (this.#current.interest.active !== 0) this.#current.interest.touchedEntry(entry, expirySet)
     return entry
@@ -60,12 +61,12 @@ export class KeyOperations {
     const replaced = keyspace.find(db, key, ks, ke)
     if (replaced !== 0) this.#replace(replaced)
     const expireAt = entries.expireAt(ref)
-    const fieldsDue = keyspace.fieldsDue(ref)
+    const fieldsDue = keyspace.expiring.fieldsDue(ref)
     const to = keyspace.insert(db, entries.type(ref), key, ks, ke, expireAt !== 0 || fieldsDue !== 0)
-    keyspace.transferValue(ref, to)
+    transferValue(keyspace, ref, to)
     keyspace.changed(to, this.#current.lsn)
-    keyspace.setExpireAt(to, expireAt)
-    keyspace.setFieldsDue(to, fieldsDue)
+    keyspace.expiring.setExpireAt(to, expireAt)
+    keyspace.expiring.setFieldsDue(to, fieldsDue)
     if (this.#current.interest.active !== 0) {
       this.#current.interest.touchedEntry(ref, valueMovedAway)
       this.#current.interest.touched(db, key, ks, ke, valueMovedHere)
@@ -88,7 +89,7 @@ export class KeyOperations {
     if (former !== 0) this.#replace(former)
     const type = entries.type(ref)
     const expireAt = entries.expireAt(ref)
-    const fieldsDue = keyspace.fieldsDue(ref)
+    const fieldsDue = keyspace.expiring.fieldsDue(ref)
     let to = keyspace.insert(db, type, key, ks, ke, expireAt !== 0 || fieldsDue !== 0)
     if (entries.isTree(ref)) {
       const root = typeof staged === 'number' ? staged : copyOfTree(keyspace, ref)
@@ -99,7 +100,7 @@ export class KeyOperations {
       entries.setTypeAndEncoding(to, type, entries.encoding(ref))
     }
     entries.setLength(to, entries.length(ref))
-    to = keyspace.setFieldsDue(keyspace.setExpireAt(to, expireAt), fieldsDue)
+    to = keyspace.expiring.setFieldsDue(keyspace.expiring.setExpireAt(to, expireAt), fieldsDue)
     if (entries.isTree(to)) keyspace.changed(to, this.#current.lsn)
     else keyspace.valueChanged(to, this.#current.lsn)
     if (type === stringType && entries.encoding(to) === plainString) entries.setFlag(to, ownIntegerFlag)
@@ -126,7 +127,7 @@ export class KeyOperations {
     if (built.root !== 0) keyspace.giveTree(ref, built.root, access.initial())
     else built.fill(ref, this.#current.lsn)
     entries.setLength(ref, built.length)
-    ref = keyspace.setFieldsDue(keyspace.setExpireAt(ref, expireAt), built.fieldsDue ?? 0)
+    ref = keyspace.expiring.setFieldsDue(keyspace.expiring.setExpireAt(ref, expireAt), built.fieldsDue ?? 0)
     keyspace.changed(ref, this.#current.lsn)
     if (this.#current.interest.active !== 0) this.#current.interest.touched(db, key, ks, ke, valuePut)
     return ref

@@ -55,11 +55,11 @@ export class StringOperations {
     if (ref === 0) ref = keyspace.insert(db, stringType, key, ks, ke, expireAt > 0)
     if (adopts) keyspace.adoptValue(ref, value as Buffer, vs, length)
     else this.#copyValue(ref, value, vs, ve)
-    if (entries.type(ref) === hashType) ref = keyspace.setFieldsDue(ref, 0)
+    if (entries.type(ref) === hashType) ref = keyspace.expiring.setFieldsDue(ref, 0)
     entries.setTypeAndEncoding(ref, stringType, plainString)
     if (isRecordedLast && this.#current.recording) this.#recordValue(entries.value(ref), length)
     entries.setLength(ref, length)
-    if (expireAt !== keepTtl) ref = keyspace.setExpireAt(ref, expireAt)
+    if (expireAt !== keepTtl) ref = keyspace.expiring.setExpireAt(ref, expireAt)
     keyspace.valueChanged(ref, this.#current.lsn)
     if (this.#current.interest.active !== 0) this.#current.interest.touched(db, key, ks, ke, valuePut)
     return ref

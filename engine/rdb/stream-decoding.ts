@@ -4,7 +4,7 @@
  * A listpack begins with a master entry (count, deleted, number of fields, fields, 0); an entry is flags, id less the listpack's,
  * fields if they differ from the master's, values, and the number of elements before. Deleted entries are marked and stay.
  */
-import { parseBigInteger } from '../integer.ts'
+import { parseBigInteger, uint64Max } from '../integer.ts'
 import type { Decoding } from './decoding.ts'
 import { DamagedSequence, Listpack } from './packed-sequence.ts'
 import type { RdbInput } from './rdb-input.ts'
@@ -15,7 +15,6 @@ export const deletedEntry = 1
 export const sameFieldsEntry = 2
 const idBytes = 16
 const zeroId: StreamId = { ms: 0n, seq: 0n }
-const uint64Max = 2n ** 64n - 1n
 /** What an entry counts for besides its bytes, in what is done at a time. */
 const elementBytes = 16
 

@@ -102,7 +102,7 @@ export class HashType implements CollectionType {
     if (keyspace.entries.isTree(entry) && keyspace.trees.roots.id(keyspace.entries.value(entry)) === this.walked.collectionId) {
       this.walked.due = earlier(this.walked.due, due)
     }
-    const placed = keyspace.setFieldsDue(entry, earlier(keyspace.fieldsDue(entry), due))
+    const placed = keyspace.expiring.setFieldsDue(entry, earlier(keyspace.expiring.fieldsDue(entry), due))
     this.#collections.changed(placed, 0, lsn)
     return found
   }

@@ -3,13 +3,12 @@
  * nothing; in bytes 16, big-endian, so that the bytes' order is that of the ids.
  */
 
-import { formatInteger } from '../integer.ts'
+import { formatInteger, uint64Max } from '../integer.ts'
 import { readU32BE, writeU32BE } from '../memory/byte-order.ts'
 
 export const idBytes = 16
 const two32 = 2 ** 32
 const highOfSafe = 2 ** 21
-const uint64Max = (1n << 64n) - 1n
 
 export class StreamId {
   msHigh = 0

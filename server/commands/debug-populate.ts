@@ -1,9 +1,9 @@
 /** DEBUG POPULATE: many strings at once, for tests. Keys that are there stay as they are. */
-import { outOfMemory } from '../dispatch-errors.ts'
+import { notPositive } from '../../engine/commands/errors.ts'
+import { logFailed, outOfMemory } from '../dispatch-errors.ts'
 import type { Session } from '../session.ts'
 
 const keysPerTurn = 500
-const notPositive = 'ERR value is out of range, must be positive'
 
 export function debugPopulate(session: Session): void {
   const { args, reply, server } = session
@@ -35,9 +35,10 @@ export function debugPopulate(session: Session): void {
   const step = (): void => {
     // A server that stops closes its clients before it closes the log.
     if (session.connection.closed) release()
-    else if (server.logFailure !== undefined)
-      end(() => reply.error(`MISCONF Errors writing to the AOF file: ${server.logFailure?.message}`))
-    else if (server.shard?.budget.isExhausted === true) end(() => reply.error(outOfMemory))
+    else if (server.logFailure !== undefined) {
+      const text = logFailed(server.logFailure)
+      end(() => reply.error(text))
+    } else if (server.shard?.budget.isExhausted === true) end(() => reply.error(outOfMemory))
     else if (made < count) {
       if (server.shard?.budget.isShort !== true) {
         make(made, Math.min(made + keysPerTurn, count))

@@ -160,8 +160,8 @@ export function rightsOf({ server }: Session, given: ReadonlySet<string> | undef
   const writes = !given.has('no-writes')
   if (writes && readOnly) return 'ERR Can not execute a script with write flag using *_ro command.'
   const ignoresMemory = given.has('allow-oom')
-  if (writes && server.writeRefusal !== undefined) return server.writeRefusal
-  if (writes && !ignoresMemory && server.refusesForMemory) {
+  if (writes && server.refusals.ofWrites !== undefined) return server.refusals.ofWrites
+  if (writes && !ignoresMemory && server.refusals.forMemory) {
     return "OOM allow-oom flag is not set on the script, can not run it when used memory > 'maxmemory'"
   }
   return { writes, ignoresMemory, crossesSlots: given.has('allow-cross-slot-keys') }

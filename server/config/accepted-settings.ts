@@ -2,8 +2,9 @@
  * Settings of Redis 7.0 that change nothing here. Most are known so that stock configuration files load and tools may
  * read and write them; those that promise something Moraine does not do (`only`) are refused unless they ask for nothing.
  */
+import { int64Max } from '../../engine/integer.ts'
 import { savePoints, watchdogPeriod } from './compound.ts'
-import { choice, int32Max, int64Max, integer, memory, only, text, words, yesNo } from './setting.ts'
+import { choice, int32Max, integer, memory, only, text, words, yesNo } from './setting.ts'
 
 const inert = { effective: false } as const
 const inertAtStart = { when: 'start', effective: false } as const

@@ -1,5 +1,6 @@
 /** Settings of Moraine's own: the tier, the log and its checkpoints, metrics. */
-import { choice, int32Max, int64Max, integer, memory, text, yesNo } from './setting.ts'
+import { int64Max } from '../../engine/integer.ts'
+import { choice, int32Max, integer, memory, text, yesNo } from './setting.ts'
 
 const mib = 1024 * 1024
 const atStart = { when: 'start' } as const

@@ -1,6 +1,7 @@
 /** Settings of a server that shares its log with others: where the log is, how a node leads, and how clients find the one that does. */
+import { int64Max } from '../../engine/integer.ts'
 import type { Setting } from './setting.ts'
-import { choice, int32Max, int64Max, integer, memory, Refused, text, yesNo } from './setting.ts'
+import { choice, int32Max, integer, memory, Refused, text, yesNo } from './setting.ts'
 
 const hostnameLengthMax = 255
 

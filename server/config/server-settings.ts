@@ -1,6 +1,7 @@
 /** Settings that Moraine shares with Redis 7.0 and that mean here what they mean there. One row each; defaults differ only where the summary says so. */
+import { int64Max } from '../../engine/integer.ts'
 import { addresses, eventClasses, outputBufferLimits, percentiles } from './compound.ts'
-import { choice, int32Max, int64Max, integer, memory, memoryOrPercent, permissions, text, uint32Max, yesNo } from './setting.ts'
+import { choice, int32Max, integer, memory, memoryOrPercent, permissions, text, uint32Max, yesNo } from './setting.ts'
 
 const mib = 1024 * 1024
 const atStart = { when: 'start' } as const

@@ -4,6 +4,7 @@
  *
  * A value never changes in place: reading makes a new one, so that a failed CONFIG SET can go back to the old.
  */
+import { int64Max, uint64Max } from '../../engine/integer.ts'
 
 /** `start`: from file and command line only. `protected`: likewise, with the words Redis has for those. */
 export type Mutability = 'runtime' | 'start' | 'protected'
@@ -46,8 +47,6 @@ export class Refused extends Error {
 
 export const int32Max = 2147483647n
 export const uint32Max = 4294967295n
-export const int64Max = 9223372036854775807n
-const uint64Max = 18446744073709551615n
 
 type Kind<T> = Pick<Setting<T>, 'accepts' | 'default' | 'parse' | 'format'> & Partial<Pick<Setting<T>, 'lines' | 'manyWords'>>
 

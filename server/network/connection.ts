@@ -12,8 +12,9 @@ import type { SharedRange } from '../../engine/output-buffer.ts'
 import { OutputBuffer } from '../../engine/output-buffer.ts'
 import { ReplyWriter } from '../../engine/reply-writer.ts'
 import { PipelinedKeys, pipelinedRequestsMax } from '../resp/pipelined-keys.ts'
-import type { ParserLimits } from '../resp/request-parser.ts'
 import { RequestParser } from '../resp/request-parser.ts'
+import type { ConnectionLimits, OutputLimit } from './connection-limits.ts'
+import { OutputWatch } from './connection-limits.ts'
 import type { Pipe, PipeOwner } from './network.ts'
 import type { Turn, TurnMember } from './turn.ts'
 
@@ -30,25 +31,6 @@ export interface RequestHandler {
   goesOn?(): boolean
   /** The client is gone; called once. */
   closed(connection: Connection): void
-}
-
-export interface OutputLimit {
-  /** More bytes than this waiting to leave close the client; 0: no limit. */
-  readonly hardBytes: number
-  /** More than this for `softMs` without a break close the client too; 0: no limit. */
-  readonly softBytes: number
-  readonly softMs: number
-}
-
-/** Limits that all connections share; they may be changed while the server runs. */
-export interface ConnectionLimits extends ParserLimits {
-  /** While this much waits to leave, no further request is parsed: the client does not read, or the log is behind. */
-  outputPauseBytes: number
-  /** What may wait to leave of replies (`client-output-buffer-limit normal`), and for clients that have subscribed (`pubsub`). */
-  output: OutputLimit
-  subscriberOutput: OutputLimit
-  /** Silence after which a client is closed (`timeout`); 0: never. */
-  idleMs: number
 }
 
 /** Counts over all connections since the start. */
@@ -117,8 +99,7 @@ export class Connection implements PipeOwner, TurnMember {
   /** Nothing more is read; the pipe ends when all replies have left. */
   #closing = false
   #closed = false
-  /** When the output first exceeded the soft limit, or -1. */
-  #softSinceMs = -1
+  readonly #outputWatch = new OutputWatch()
 
   constructor(id: number, pipe: Pipe, host: ConnectionHost) {
     this.id = id
@@ -137,10 +118,6 @@ export class Connection implements PipeOwner, TurnMember {
 
   get closed(): boolean {
     return this.#closed
-  }
-
-  get waiting(): boolean {
-    return this.#waiting
   }
 
   get heldLsn(): number {
@@ -362,7 +339,7 @@ export class Connection implements PipeOwner, TurnMember {
     if (this.pipe.pendingBytes === 0 && this.#send(committed)) this.output.settle()
     const pending = this.output.pendingBytes + this.pipe.pendingBytes
     if (this.output.holding) this.#turn.hold(this)
-    if (pending > 0 && this.#exceedsLimit(pending)) {
+    if (pending > 0 && this.#outputWatch.exceeds(this.#outputLimit, pending, this.#turn.nowMs)) {
       this.#overflows()
       return
     }
@@ -384,23 +361,13 @@ export class Connection implements PipeOwner, TurnMember {
     return taken
   }
 
-  #exceedsLimit(pending: number): boolean {
-    const { hardBytes, softBytes, softMs } = this.#outputLimit
-    if (hardBytes > 0 && pending > hardBytes) return true
-    if (softBytes === 0 || pending <= softBytes) {
-      this.#softSinceMs = -1
-      return false
-    }
-    if (this.#softSinceMs < 0) this.#softSinceMs = this.#turn.nowMs
-    return this.#turn.nowMs - this.#softSinceMs > softMs
-  }
-
   /** Called about once a second: closes a client that has been silent, or has not read its replies, for too long. */
   sweep(): void {
     if (this.#closed) return
     const { idleMs } = this.#limits
-    if (this.#exceedsLimit(this.output.pendingBytes + this.pipe.pendingBytes)) this.#overflows()
-    else if (idleMs > 0 && !this.#waiting && !this.subscribed && this.#turn.nowMs - this.lastActiveMs > idleMs) this.close()
+    const { nowMs } = this.#turn
+    if (this.#outputWatch.exceeds(this.#outputLimit, this.output.pendingBytes + this.pipe.pendingBytes, nowMs)) this.#overflows()
+    else if (idleMs > 0 && !this.#waiting && !this.subscribed && nowMs - this.lastActiveMs > idleMs) this.close()
   }
 
   onDrain(): void {

@@ -5,8 +5,9 @@
 import { ChunkPool } from '../../engine/chunk-pool.ts'
 import type { Clock, Timer } from '../../storage/clock.ts'
 import { parserLimits } from '../resp/request-parser.ts'
-import type { ConnectionHost, ConnectionLimits, RequestHandler, TrafficCounts } from './connection.ts'
+import type { ConnectionHost, RequestHandler, TrafficCounts } from './connection.ts'
 import { Connection } from './connection.ts'
+import type { ConnectionLimits } from './connection-limits.ts'
 import type { ListeningPort, ListenOptions, Network, Pipe } from './network.ts'
 import type { Turn } from './turn.ts'
 

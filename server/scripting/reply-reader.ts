@@ -57,10 +57,10 @@ export class ReplyReader {
         this.#field(state, 'big_number')
         return
       case 0x25: // %
-        this.#map(state)
+        this.#keyed(state, 'map')
         return
       case 0x7e: // ~
-        this.#set(state)
+        this.#keyed(state, 'set')
         return
       case 0x3d: // =
         this.#verbatim(state)
@@ -100,7 +100,8 @@ export class ReplyReader {
     }
   }
 
-  #map(state: number): void {
+  /** A table with one field, `name`, whose value is a table: of a map its keys with their values, of a set its members with true. */
+  #keyed(state: number, name: 'map' | 'set'): void {
     const { c } = this.#lua
     const length = this.#integer()
     this.#deeper(state)
@@ -108,24 +109,11 @@ export class ReplyReader {
     c.lua_createtable(state, 0, length)
     for (let i = 0; i < length; i++) {
       this.#value(state)
-      this.#value(state)
+      if (name === 'map') this.#value(state)
+      else c.lua_pushboolean(state, 1)
       c.lua_rawset(state, -3)
     }
-    c.lua_setfield(state, -2, this.#lua.name('map'))
-  }
-
-  #set(state: number): void {
-    const { c } = this.#lua
-    const length = this.#integer()
-    this.#deeper(state)
-    c.lua_createtable(state, 0, 1)
-    c.lua_createtable(state, 0, length)
-    for (let i = 0; i < length; i++) {
-      this.#value(state)
-      c.lua_pushboolean(state, 1)
-      c.lua_rawset(state, -3)
-    }
-    c.lua_setfield(state, -2, this.#lua.name('set'))
+    c.lua_setfield(state, -2, this.#lua.name(name))
   }
 
   #double(state: number): void {

@@ -65,7 +65,7 @@ class KeyCopy implements KeyVisitor {
     if (key.type !== stringType) keyspace.forgetLookUp()
     else if (key.encoding === rawString) mutator.markRaw(entry)
     else if (key.encoding === textString) mutator.setRange(entry, 0, nothing, 0, 0)
-    const placed = keyspace.setFieldsDue(entry, key.fieldsDue)
+    const placed = keyspace.expiring.setFieldsDue(entry, key.fieldsDue)
     if (key.expireAt !== 0) mutator.expire(placed, key.expireAt)
   }
 

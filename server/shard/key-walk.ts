@@ -171,7 +171,7 @@ export class KeyWalk {
       length: entries.length(entry),
       seed,
       expireAt,
-      fieldsDue: this.#keyspace.fieldsDue(entry),
+      fieldsDue: this.#keyspace.expiring.fieldsDue(entry),
     }
   }
 

@@ -73,7 +73,6 @@ const wants: Readonly<Record<string, string>> = {
   wantsMember: 'its leaf',
   wantsMembers: 'its leaves',
   wantsLastMember: 'its leaf',
-  wantsMemberScan: 'read in parts',
   wantsAreas: 'the leaves of the areas that are searched',
   wantsPlacedMembers: 'their leaves',
   wantsTwoScores: 'their leaves',

@@ -8,7 +8,8 @@
  * While no client has asked for tracking, it does not listen, and costs a comparison for a command.
  */
 import type { Arguments } from '../../engine/arguments.ts'
-import type { KeyInterest, KeyListener } from '../../engine/keyspace/key-interest.ts'
+import type { KeyListener } from '../../engine/keyspace/interested-party.ts'
+import type { KeyInterest } from '../../engine/keyspace/key-interest.ts'
 import { isMemoryRefusal } from '../../engine/memory/refusal.ts'
 import type { Random } from '../../engine/random.ts'
 import { keysOf } from '../command-keys.ts'

@@ -51,7 +51,7 @@ function valueAt(keyspace: Keyspace, ref: number): KeyState['value'] {
     const name = bytes.toString('latin1', pair.fieldStart, pair.fieldEnd)
     if (fields.has(name)) throw new Error(`field ${name} is there twice`)
     fields.set(name, expiringText(bytes.toString('latin1', pair.valueStart, pair.valueEnd), pair.expireAt))
-    const due = keyspace.fieldsDue(ref)
+    const due = keyspace.expiring.fieldsDue(ref)
     if (pair.expireAt !== 0 && (due === 0 || due > pair.expireAt)) throw new Error(`field ${name} expires before the hash is looked at`)
   }
   if (entries.isTree(ref)) {

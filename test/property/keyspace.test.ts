@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { Compactor } from '../../engine/keyspace/compactor.ts'
 import { Keyspace } from '../../engine/keyspace/keyspace.ts'
 import { noObserver } from '../../engine/keyspace/observer.ts'
+import { relocateEntry, relocateValue } from '../../engine/keyspace/relocation.ts'
 import { Mutator } from '../../engine/mutation/mutator.ts'
 import { LeafRow } from '../../engine/tree/tree-shape.ts'
 import { Tier } from '../../storage/tier.ts'
@@ -138,7 +139,7 @@ describe('keyspace and mutator', () => {
     expect(leaves.length).toBeGreaterThan(20)
     fixture.mutate({ do: 'delete', db: 0, key: 'first' })
     fixture.mutate({ do: 'hashSet', db: 0, key: 'second', fields: fields.slice(0, 300) })
-    for (const ref of leaves) keyspace.relocateValue(ref)
+    for (const ref of leaves) relocateValue(keyspace, ref)
     fixture.check()
     while (tier.lazyFree.any) tier.lazyFree.step()
     fixture.check()
@@ -151,7 +152,7 @@ describe('keyspace and mutator', () => {
     const flushed = entriesOf(fixture.keyspace, 0)
     expect(flushed.length).toBeGreaterThan(100)
     fixture.mutate({ do: 'flush', db: 0 })
-    for (const ref of flushed) fixture.keyspace.relocateEntry(ref)
+    for (const ref of flushed) relocateEntry(fixture.keyspace, ref)
     for (const ref of flushed) expect(fixture.keyspace.entries.isLive(ref)).toBe(true)
     fixture.mutate({ do: 'put', db: 0, key: 'after', text: 'new', expireAt: 5_000_000_000_000 })
     while (fixture.compactor.step());

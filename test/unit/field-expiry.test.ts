@@ -94,7 +94,7 @@ describe('active expiry of fields', () => {
     }
     const hourLater = execution.now + 3_600_000
     for (const key of ['small', 'large']) {
-      const due = keyspace.fieldsDue(entryOf(engine, key))
+      const due = keyspace.expiring.fieldsDue(entryOf(engine, key))
       expect(due).toBeGreaterThan(execution.now)
       expect(due).toBeLessThanOrEqual(hourLater)
     }

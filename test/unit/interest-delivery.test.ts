@@ -1,7 +1,7 @@
 /** When the primary tells parties that wait for a key: after the record is complete, whoever made it. */
 import { describe, expect, it } from 'vitest'
+import type { InterestedParty } from '../../engine/keyspace/interested-party.ts'
 import { keyExpired, valueMovedHere, valuePut } from '../../engine/keyspace/key-change.ts'
-import type { InterestedParty } from '../../engine/keyspace/key-interest.ts'
 import { Scene } from '../simulation/scene.ts'
 
 async function begin(...keys: readonly string[]) {

@@ -1,7 +1,8 @@
 /** The table of interests behind a real mutator: who hears of which change, when, and in which order. */
 import { describe, expect, it } from 'vitest'
+import type { Interest, InterestedParty, KeyOfInterest } from '../../engine/keyspace/interested-party.ts'
 import * as changes from '../../engine/keyspace/key-change.ts'
-import type { Interest, InterestedParty, KeyInterest, KeyOfInterest } from '../../engine/keyspace/key-interest.ts'
+import type { KeyInterest } from '../../engine/keyspace/key-interest.ts'
 import { Keyspace } from '../../engine/keyspace/keyspace.ts'
 import { noObserver } from '../../engine/keyspace/observer.ts'
 import type { FieldSource } from '../../engine/mutation/field-source.ts'

@@ -2,6 +2,7 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { Compactor } from '../../engine/keyspace/compactor.ts'
 import { packedForm, plainString, rawString, textString, treeForm, valueDirtyFlag } from '../../engine/keyspace/entries.ts'
+import { relocateNode, relocateValue } from '../../engine/keyspace/relocation.ts'
 import { contentsOf } from '../property/keyspace-check.ts'
 import type { LeafState } from './leaves.ts'
 import { leavesOf, storeLeaves } from './leaves.ts'
@@ -222,8 +223,8 @@ describe('a large hash that gets another key', () => {
     engine.hashSet('h', 500, 1000, 'changed')
     const compactor = new Compactor(keyspace)
     while (compactor.step());
-    for (const { ref } of leavesUnder('h')) keyspace.relocateValue(ref)
-    keyspace.relocateNode(engine.slot('h'))
+    for (const { ref } of leavesUnder('h')) relocateValue(keyspace, ref)
+    relocateNode(keyspace, engine.slot('h'))
     engine.check()
     expect(keyspace.trees.removal.releaseSome(replaced, Number.MAX_SAFE_INTEGER)).toBe(true)
     engine.check()

@@ -32,7 +32,7 @@ describe('log records', () => {
     for (const [i, record] of made.entries()) replay.apply(i + 1, record)
     expect(keyspace.size).toBe(5)
     const root = (key: string, db: number): number => keyspace.entries.value(keyspace.find(db, Buffer.from(key), 0, key.length))
-    expect(keyspace.fieldsDue(keyspace.find(3, Buffer.from('h'), 0, 1))).toBe(1_700_000_000_000)
+    expect(keyspace.expiring.fieldsDue(keyspace.find(3, Buffer.from('h'), 0, 1))).toBe(1_700_000_000_000)
     const { roots } = keyspace.trees
     expect([root('g', 0), root('h', 3)].map((each) => [roots.count(each), roots.seed(each)])).toEqual([
       [3, 0xc0ffee],

@@ -7,6 +7,7 @@ import { hasCold } from '../../engine/cold-wants.ts'
 import { Compactor } from '../../engine/keyspace/compactor.ts'
 import { treeForm } from '../../engine/keyspace/entries.ts'
 import { noObserver } from '../../engine/keyspace/observer.ts'
+import { relocateEntry, relocateNode, relocateValue } from '../../engine/keyspace/relocation.ts'
 import { atTail, becomesTree, pushEdit, removeRangeEdit, setEdit } from '../../engine/types/list-type.ts'
 import { catalogGenerations } from '../../storage/catalog-format.ts'
 import { openCatalog } from '../../storage/catalog-reader.ts'
@@ -177,11 +178,11 @@ const changes: readonly (readonly [string, (f: Checkpointed) => void])[] = [
       const { trees } = keyspace
       for (let times = 0; times < 2; times++) {
         const root = f.root('h')
-        for (const { ref } of leavesOf(trees, root)) keyspace.relocateValue(ref)
-        keyspace.relocateNode(trees.roots.top(root))
-        keyspace.relocateNode(root)
+        for (const { ref } of leavesOf(trees, root)) relocateValue(keyspace, ref)
+        relocateNode(keyspace, trees.roots.top(root))
+        relocateNode(keyspace, root)
         f.hashSet('h', 0, 40, `new ${times}`)
-        keyspace.relocateEntry(f.ref('h'))
+        relocateEntry(keyspace, f.ref('h'))
         const compactor = new Compactor(keyspace)
         while (compactor.step());
       }
