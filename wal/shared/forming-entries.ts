@@ -8,22 +8,20 @@ import { crc32 } from 'node:zlib'
 import type { RecordReference } from '../../engine/mutation/record-buffer.ts'
 import type { RunningChecksum } from '../running-checksum.ts'
 import { checksumFrom, withLength } from '../running-checksum.ts'
+import type { EntryHeader, LogEntry } from './log-entry.ts'
 import { ENTRY_BYTES_MAX, ENTRY_HEADER_BYTES, RECORD_LENGTH_BYTES } from './log-entry.ts'
 
 const BODY_BYTES_MAX = ENTRY_BYTES_MAX - ENTRY_HEADER_BYTES
 const FIRST_BYTES = 4096
 
-/** An entry without its header. */
-export interface FormedEntry {
-  /** With room for the header in front. */
+/** An entry that has no epoch yet. */
+interface FormedEntry {
+  readonly header: Omit<EntryHeader, 'epoch'>
   readonly bytes: Buffer
-  readonly kind: 'records' | 'part' | 'lastPart'
-  readonly firstLsn: number
-  readonly records: number
 }
 
 export class FormingEntries {
-  /** Bytes of payloads that wait. */
+  /** Bytes of payloads that wait to be taken. */
   pendingBytes = 0
   /** Of the records that were taken; the first ones of a large record's parts do not count yet. */
   taken: RunningChecksum = checksumFrom(0)
@@ -74,21 +72,29 @@ export class FormingEntries {
     this.#records++
   }
 
-  /** The oldest entry, if there is one. */
-  take(): FormedEntry | undefined {
+  /** The oldest entry, if there is one, as one of an epoch. */
+  take(epoch: number): LogEntry | undefined {
     if (this.#full.length === 0) this.#close()
     const first = this.#full[0]
     if (first === undefined) return undefined
-    if (!(first instanceof CutRecord)) {
+    const { header, bytes } = first instanceof CutRecord ? this.#takePart(first) : this.#takeWhole(first)
+    this.pendingBytes -= bytes.length - ENTRY_HEADER_BYTES - header.records * RECORD_LENGTH_BYTES
+    return { header: { ...header, epoch }, bytes }
+  }
+
+  #takeWhole(entry: FormedEntry): FormedEntry {
+    const { header, bytes } = entry
+    this.#full.shift()
+    this.#took(header.firstLsn + header.records - 1, crc32(bytes.subarray(ENTRY_HEADER_BYTES), this.taken.value))
+    return entry
+  }
+
+  #takePart(record: CutRecord): FormedEntry {
+    const part = record.next()
+    this.#partly = crc32(part.bytes.subarray(ENTRY_HEADER_BYTES), this.#partly ?? withLength(this.taken.value, record.length))
+    if (record.isDone) {
       this.#full.shift()
-      this.#took(first.firstLsn + first.records - 1, crc32(first.bytes.subarray(ENTRY_HEADER_BYTES), this.taken.value))
-      return first
-    }
-    const part = first.next()
-    this.#partly = crc32(part.bytes.subarray(ENTRY_HEADER_BYTES), this.#partly ?? withLength(this.taken.value, first.length))
-    if (first.isDone) {
-      this.#full.shift()
-      this.#took(part.firstLsn, this.#partly)
+      this.#took(part.header.firstLsn, this.#partly)
     }
     return part
   }
@@ -122,7 +128,7 @@ export class FormingEntries {
     if (this.#records === 0) return
     // The buffer is given away: a retry must send the same bytes.
     const bytes = this.#bytes.subarray(0, this.#fill)
-    this.#full.push({ bytes, kind: 'records', firstLsn: this.#firstLsn, records: this.#records })
+    this.#full.push({ header: { kind: 'records', firstLsn: this.#firstLsn, records: this.#records }, bytes })
     this.#bytes = Buffer.allocUnsafe(FIRST_BYTES)
     this.#fill = ENTRY_HEADER_BYTES
     this.#records = 0
@@ -175,7 +181,7 @@ class CutRecord {
       this.#piece++
       this.#at = 0
     }
-    return { bytes, kind: this.isDone ? 'lastPart' : 'part', firstLsn: this.#lsn, records: 0 }
+    return { header: { kind: this.isDone ? 'lastPart' : 'part', firstLsn: this.#lsn, records: 0 }, bytes }
   }
 }
 
