@@ -4,6 +4,7 @@
  */
 import type { EtcdMethod } from './etcd-method.ts'
 import { readRevision, shortRequest } from './etcd-method.ts'
+import { GRPC_PREFIX_BYTES } from './grpc-call.ts'
 import { ProtobufReader, ProtobufWriter } from './protobuf.ts'
 
 /** Bytes of a request besides keys and values, generously: tags, lengths, revisions. */
@@ -156,7 +157,7 @@ function encodeTxn({ compares, success, failure = [] }: TxnRequest): Buffer {
   for (const operation of failure.toReversed()) writer.message(3, () => writeOperation(writer, operation))
   for (const operation of success.toReversed()) writer.message(2, () => writeOperation(writer, operation))
   for (const compare of compares.toReversed()) writer.message(1, () => writeCompare(writer, compare))
-  return writer.finish()
+  return writer.finish(GRPC_PREFIX_BYTES)
 }
 
 function sizeOf(parts: readonly (Compare | Operation)[]): number {

@@ -73,9 +73,10 @@ export class ProtobufWriter {
     return this.#bytes.length - this.#at
   }
 
-  /** The message. The writer must not be used afterwards. */
-  finish(): Buffer {
-    return this.#bytes.subarray(this.#at)
+  /** The message, behind so many bytes of room. The writer must not be used afterwards. */
+  finish(roomBytes = 0): Buffer {
+    this.#reserve(roomBytes)
+    return this.#bytes.subarray(this.#at - roomBytes)
   }
 
   #append(value: Buffer): void {
@@ -97,7 +98,7 @@ export class ProtobufWriter {
 
   #reserve(bytes: number): void {
     if (this.#at >= bytes) return
-    const written = this.finish()
+    const written = this.#bytes.subarray(this.#at)
     const larger = Buffer.allocUnsafe(2 * this.#bytes.length + bytes)
     this.#at = larger.length - written.length
     written.copy(larger, this.#at)
