@@ -89,18 +89,8 @@ export function sharedLogSuite(name: string, make: () => Promise<SharedLogUnderT
       await listening
       clearInterval(renewing)
       leadershipOf(leader).abandon()
-      const reading = until(next, 1, () => false).catch(() => undefined)
-      for (let isWon = false; !isWon; await later()) {
-        isWon = await leadershipOf(next)
-          .claim(1, claimOf('next'))
-          .then(
-            () => true,
-            () => false,
-          )
-      }
+      await claimsAtLast(next, 1, 'next')
       await commits(next, 'of the next')
-      await next.close()
-      await reading
     })
 
     it('fences who led before: what it appends is never committed', async () => {
@@ -243,12 +233,12 @@ export function sharedLogSuite(name: string, make: () => Promise<SharedLogUnderT
       const leader = await lead('first')
       const follower = await open()
       appendText(leader, 'last words')
-      const told = until(follower, 0, (batch) => batch.leader?.released?.toString() === 'successor')
+      const told = until(await open(), 0, (batch) => batch.leader?.released?.toString() === 'successor')
       await leadershipOf(leader).release(Buffer.from('successor'))
       expect(() => appendText(leader, 'too late')).toThrow(LogFailed)
       await told
       expect(leader.committed).toBe(1)
-      await leadershipOf(follower).claim(1, claimOf('second'))
+      await claimsAtLast(follower, 1, 'second')
       expect(leadershipOf(follower).leader?.released).toBeUndefined()
       await commits(follower, 'goes on')
       expect(await readAll(await open(), 0)).toEqual([
@@ -296,9 +286,11 @@ export function sharedLogSuite(name: string, make: () => Promise<SharedLogUnderT
     it('is removed by who leads it, and by nobody else', async () => {
       const former = await lead('former')
       await commits(former, 'kept')
+      await commits(former, 'kept too')
       const next = await lead('next')
       await expect(leadershipOf(former).end()).rejects.toThrow(Fenced)
-      await commits(next, 'kept too')
+      await commits(next, 'of the next')
+      expect((await readAll(await open(), 0)).map(([lsn]) => lsn)).toEqual([1, 2, 3])
       await leadershipOf(next).end()
     })
 
@@ -342,6 +334,28 @@ async function commits(log: TransactionLog, text: string): Promise<void> {
 async function until(log: TransactionLog, after: number, enough: (batch: LogBatch) => boolean): Promise<void> {
   for await (const batch of log.read(after)) if (enough(batch)) return
   throw new Error('the reading ended before')
+}
+
+/** Reads on until it has read everything, and its claim is accepted. */
+async function claimsAtLast(log: TransactionLog, after: number, claim: string): Promise<void> {
+  const enough = new AbortController()
+  const reading = (async () => {
+    for await (const _ of log.read(after, enough.signal)) {
+    }
+  })()
+  for (let isWon = false; !isWon; await later()) {
+    isWon = await leadershipOf(log)
+      .claim(after, claimOf(claim))
+      .then(
+        () => true,
+        (failure) => {
+          if (!(failure instanceof TailMoved)) throw failure
+          return false
+        },
+      )
+  }
+  enough.abort()
+  await reading
 }
 
 /** The next one that has records. */
