@@ -128,6 +128,26 @@ describe('a transaction', () => {
     })
     expect(request.buffer.byteLength).toBeLessThan(value.length + 1024)
   })
+
+  it('is made around a value that has room in front of it, or elsewhere when there is not enough', () => {
+    const memory = Buffer.alloc(1200, 7)
+    const value = memory.subarray(600, 1000).fill(1)
+    const key = Buffer.from('slot')
+    const encoded = (room?: number): Buffer =>
+      txn.encode({
+        compares: [{ key, target: 'createRevision', is: 'equal', revision: 0 }],
+        success: [{ kind: 'put', key, value, room }],
+        failure: [{ kind: 'range', key }],
+      })
+    const copied = encoded()
+    const around = encoded(500)
+    expect(around.buffer).toBe(memory.buffer)
+    expect(encoded(3).buffer).not.toBe(memory.buffer)
+    for (const each of [around, encoded(500), encoded(3)]) {
+      expect(each.subarray(GRPC_PREFIX_BYTES).equals(copied.subarray(GRPC_PREFIX_BYTES))).toBe(true)
+    }
+    expect([...new Set(memory.subarray(0, 100)), ...new Set(value), ...new Set(memory.subarray(1000))]).toEqual([7, 1, 7])
+  })
 })
 
 describe('the end of a prefix', () => {

@@ -77,7 +77,7 @@ export class EtcdEntryStore implements EntryStore {
   async put(slot: number, entry: LogEntry, isGivenUp: () => boolean, released?: Buffer): Promise<number | undefined> {
     sealEntry(entry, this.logId, slot)
     const key = this.#keys.slot(slot)
-    const success: Operation[] = [{ kind: 'put', key, value: entry.bytes }]
+    const success: Operation[] = [{ kind: 'put', key, value: entry.bytes, room: entry.room }]
     if (released !== undefined) {
       success.push({ kind: 'put', key: this.#keys.epoch, value: encodeEpoch({ ...(this.#claimed as EpochValue), released }) })
     }

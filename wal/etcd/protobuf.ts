@@ -26,9 +26,12 @@ export class ProtobufWriter {
   #bytes: Buffer
   #at: number
 
-  /** `bytes` is the expected size of the message; a larger one makes the buffer grow. */
-  constructor(bytes: number) {
-    this.#bytes = Buffer.allocUnsafe(Math.max(64, bytes))
+  /**
+   * `bytes` is the expected size of the message; a larger one makes the buffer grow. Or it is the buffer to write into, from its end on:
+   * a value that lies there already, and is written first, is not copied.
+   */
+  constructor(bytes: number | Buffer) {
+    this.#bytes = typeof bytes === 'number' ? Buffer.allocUnsafe(Math.max(64, bytes)) : bytes
     this.#at = this.#bytes.length
   }
 
@@ -82,7 +85,8 @@ export class ProtobufWriter {
   #append(value: Buffer): void {
     this.#reserve(value.length)
     this.#at -= value.length
-    value.copy(this.#bytes, this.#at)
+    const isThere = value.buffer === this.#bytes.buffer && value.byteOffset === this.#bytes.byteOffset + this.#at
+    if (!isThere) value.copy(this.#bytes, this.#at)
   }
 
   #varint(value: number): void {

@@ -9,8 +9,11 @@ import { CHECKSUM_BYTES, decodeChecksum, encodeChecksum } from '../running-check
 /** Of the room in front of the body. */
 export const ENTRY_HEADER_BYTES = 24
 export const RECORD_LENGTH_BYTES = 4
-/** etcd takes more in one value, but everything about large ones is worse: latency, memory of its members, fail-over. */
-export const ENTRY_BYTES_MAX = 64 * 1024
+/**
+ * etcd takes more in one value, but everything about large ones is worse: latency, memory of its members, fail-over. And so an append
+ * fits into the 65,535 bytes that a stream of HTTP/2 may send before the other side asks for more.
+ */
+export const ENTRY_BYTES_MAX = 63 * 1024
 
 export type EntryKind = 'records' | 'part' | 'lastPart' | 'claim' | 'renewal' | 'release'
 
@@ -27,6 +30,8 @@ export interface LogEntry {
   readonly header: EntryHeader
   /** Room for the header, then the body. */
   readonly bytes: Buffer
+  /** So many bytes in front of `bytes`, in the same memory, are nobody else's: whoever sends the entry may write there what has to go before it. */
+  readonly room?: number
 }
 
 export interface PlacedEntry extends LogEntry {
