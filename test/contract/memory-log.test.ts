@@ -60,6 +60,22 @@ describe('the memory log', () => {
     expect(log.stats().lastCommitMs).toBe(5)
   })
 
+  it('sends a few entries in a turn, and the others in the turns that follow', async () => {
+    const arrivals: (() => void)[] = []
+    const log = leadMemoryLog(new MemoryLogDisk(), { clock: new ManualClock(), schedule: (work) => arrivals.push(work) })
+    for (let i = 0; i < 10; i++) appendText(log, 'x'.repeat(60_000))
+    for (let i = 0; i < 3; i++) log.flush()
+    expect(arrivals).toHaveLength(4)
+    await turn()
+    // The last one may become fuller.
+    expect(arrivals).toHaveLength(9)
+    for (const expected of [9, 10]) {
+      for (const arrive of arrivals.splice(0)) arrive()
+      await turn()
+      expect(log.committed).toBe(expected)
+    }
+  })
+
   it('keeps at a crash some prefix of the records that were on their way, and hears of none', async () => {
     const random = chance(5)
     const kept = new Set<number>()

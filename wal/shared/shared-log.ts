@@ -26,6 +26,8 @@ import { checksumOf, isSign, lastLsnOf, signEntry } from './log-entry.ts'
 
 /** Entries in flight before a further one waits to become full. */
 const PARTLY_FULL_IN_FLIGHT_MAX = 4
+/** Entries that are sent before others get a turn of the event loop: about half a millisecond's worth when they are full. */
+const SENT_PER_TURN_MAX = 4
 /** So often the running checksum is told while there is always something to write. */
 const CHECKSUM_MS = 1000
 /** Records of more bytes are refused: a reader puts the parts together in one buffer. */
@@ -52,6 +54,7 @@ export class SharedLog<Store extends EntryStore = EntryStore> implements Transac
   /** When the running checksum was told last. */
   #toldMs = 0
   #renewing = false
+  #flushesLater = false
   #released = false
   #isClosed = false
   #failure: LogFailed | undefined
@@ -201,10 +204,21 @@ export class SharedLog<Store extends EntryStore = EntryStore> implements Transac
   }
 
   flush(): void {
-    while (this.#failure === undefined && this.#forming.any && this.#mayStart()) {
-      this.#send(this.#forming.take(this.epoch) as LogEntry)
-      this.#signIfDue()
+    for (let sent = 0; !this.#flushesLater && this.#failure === undefined && this.#forming.any && this.#mayStart(); sent++) {
+      if (sent === SENT_PER_TURN_MAX) this.#flushLater()
+      else {
+        this.#send(this.#forming.take(this.epoch) as LogEntry)
+        this.#signIfDue()
+      }
     }
+  }
+
+  #flushLater(): void {
+    this.#flushesLater = true
+    this.#clock.afterTurn(() => {
+      this.#flushesLater = false
+      this.flush()
+    })
   }
 
   async *read(after: number, signal?: AbortSignal): AsyncGenerator<LogBatch> {
