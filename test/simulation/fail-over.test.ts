@@ -88,30 +88,6 @@ describe('nodes that share a log', () => {
     expect(await again.ask('SET', 'k', 'x')).toBe(readOnly)
   })
 
-  it('are led again at once by a primary that the log did not hear for a lease, if nobody else has claimed, but not twice in a row', async () => {
-    const scene = new ClusterScene(18)
-    await scene.start()
-    const primary = await scene.primary()
-    const client = await scene.client(primary)
-    expect(await client.ask('SET', 'k', 'committed')).toBe(ok)
-    await scene.pass(25_000)
-    const holdCommits = (): void => (primary.server!.shard!.log as MemoryLog).store.holdCommits()
-    holdCommits()
-    client.send('SET', 'k', 'never committed')
-    await scene.loop.run(() => scene.primaries.length === 0)
-    const lostMs = scene.loop.nowMs
-    expect(await scene.primary()).toBe(primary)
-    // Others wait for more than a quarter of a lease.
-    expect(scene.loop.nowMs - lostMs).toBeLessThan(400)
-    expect(await client.receive()).toBe('closed')
-    const again = await scene.client(primary)
-    expect(await again.ask('GET', 'k')).toBe('$9\r\ncommitted\r\n')
-    expect(await again.ask('SET', 'k', 'goes on')).toBe(ok)
-    holdCommits()
-    const next = await scene.primaryOtherThan(primary)
-    expect(await (await scene.client(next)).ask('GET', 'k')).toBe('$7\r\ngoes on\r\n')
-  })
-
   it('send nothing more to the log when the lease was over before a request was executed, as after a stop', async () => {
     const scene = new ClusterScene(6)
     await scene.start()
