@@ -28,6 +28,8 @@ import { moraineVersion } from './version.ts'
 const readOnly = "READONLY You can't write against a read only replica."
 const pollsPerLease = 10
 const reopenAfterMs = 1000
+/** Who has led for so long is to be trusted with the lead again. */
+const trustedAfterLeases = 10
 
 /** What a person can do about a replica that cannot follow. */
 function adviceFor(failure: Error): string {
@@ -79,8 +81,9 @@ export class Roles {
   #replica: Replica | undefined
   #timer: Timer | undefined
   #claiming = false
-  /** Has led and does not any more: others should try first. */
-  #failedToLead = false
+  /** Others should try first: it has handed over the lead, has lost it soon after it had begun, or could not claim it. */
+  #yields = false
+  #ledSinceMs = Number.NEGATIVE_INFINITY
   #stopped = false
   /** Resolves when a primary whose shard was opened anew leads again, or cannot. */
   #leadingAgain: { readonly ended: Promise<void>; end(): void } | undefined
@@ -126,7 +129,7 @@ export class Roles {
     if (this.role === 'primary' && this.changes > 0) this.#leadingAgain = pending()
     this.#follow(shard, leadership.leader)
     this.#givesUpLeadingAgain()
-    if (this.#leadingAgain !== undefined) this.#considerClaim()
+    if (this.changes > 0) this.#considerClaim()
   }
 
   /** Resolves when it is known whether this node still has the part that its clients know. */
@@ -176,7 +179,7 @@ export class Roles {
     const host = this.#host
     host.log.warn('This node is no longer the primary', { reason })
     this.role = 'replica'
-    this.#failedToLead = true
+    this.#yields = host.clock.monotonicMs() - this.#ledSinceMs < trustedAfterLeases * host.config.values['leader-lease-ms']
     this.changes++
     this.#lease?.stop()
     this.#lease = undefined
@@ -224,7 +227,7 @@ export class Roles {
     this.#lease = undefined
     this.changes++
     shard.replay.continueFrom(shard.log.committed, checksum())
-    this.#failedToLead = true
+    this.#yields = true
     this.#host.unblockClients()
     this.#host.log.info('This node has handed over the lead', { successor })
     this.#follow(shard, leader)
@@ -309,8 +312,8 @@ export class Roles {
     const waitMs = leaseMs * (claimAfterLeases + this.#patience)
     if (leader === undefined) return silentMs > leaseMs * this.#patience
     const { released } = leader
-    // It was this very process, before it opened its data anew.
-    if (this.primary?.node === nodeId && !this.#failedToLead) return true
+    // It was this node, which answers nobody since: the lease that others would have to wait for is its own.
+    if (this.primary?.node === nodeId && !this.#yields) return true
     if (released === undefined) return silentMs > waitMs
     const successor = released.toString()
     return successor === '' || successor === nodeId || silentMs > leaseMs / 2
@@ -325,7 +328,9 @@ export class Roles {
       // Whoever has moved the tail is alive.
       replica.heardMs = clock.monotonicMs()
       this.#drawPatience()
-      if (!(failure instanceof TailMoved)) log.warn('The leadership could not be claimed', { error: failure as Error })
+      if (failure instanceof TailMoved) return
+      this.#yields = true
+      log.warn('The leadership could not be claimed', { error: failure as Error })
       return
     }
     if (this.#shard !== shard) return
@@ -342,7 +347,8 @@ export class Roles {
     const { log, primary, keyspace } = shard
     const { leadership } = log
     this.role = 'primary'
-    this.#failedToLead = false
+    this.#yields = false
+    this.#ledSinceMs = host.clock.monotonicMs()
     primary.x.deletesExpired = true
     host.maintenance.follows = false
     if (leadership !== undefined) {

@@ -5,7 +5,7 @@ import type { Clock } from '../storage/clock.ts'
 import type { EtcdTls } from '../wal/etcd/etcd-connection.ts'
 import { EtcdEndpoint } from '../wal/etcd/etcd-endpoint.ts'
 import { EtcdEndpoints } from '../wal/etcd/etcd-endpoints.ts'
-import { EtcdLog } from '../wal/etcd/etcd-log.ts'
+import { openEtcdLog } from '../wal/etcd/etcd-log.ts'
 import { EtcdToken } from '../wal/etcd/etcd-token.ts'
 import type { LogPlace } from '../wal/etcd/made-log.ts'
 import { createEtcdLog, etcdLogExists } from '../wal/etcd/made-log.ts'
@@ -19,7 +19,7 @@ const endpointPattern = /^(\[[0-9a-fA-F:]+\]|[\w.-]+):[0-9]{1,5}$/
 /** Waits for etcd for as long as it takes. Throws `ConfigError` when the settings make no sense, `LogCorrupt` when the log is not the one that the data come from. */
 export async function openSharedLog(values: Values, clock: Clock, random: Random, known: KnownLog): Promise<TransactionLog> {
   const { endpoints, prefix } = placeOf(values, clock)
-  return EtcdLog.open({ endpoints, clock, random, prefix, ...known })
+  return openEtcdLog({ endpoints, clock, random, prefix, ...known })
 }
 
 /** Throws as `openSharedLog`. */

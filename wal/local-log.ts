@@ -15,25 +15,25 @@
  * committing: nothing is retried, because after a failed sync the kernel may report pages as clean that never arrived.
  */
 import type { RecordReference } from '../engine/mutation/record-buffer.ts'
-import type { Random } from '../engine/random.ts'
 import type { Clock, Timer } from '../storage/clock.ts'
 import type { FileSystem } from '../storage/file-system.ts'
+import { CommitCounts } from './commit-counts.ts'
 import type { CrashHook } from './crash-points.ts'
 import { GroupBuffer } from './group-buffer.ts'
 import { readRecords } from './log-reader.ts'
+import type { OpenedSegments, SegmentOptions } from './opened-segments.ts'
+import { noCrashPoint, openSegments, SEGMENT_BYTES } from './opened-segments.ts'
+import { QuickWrites } from './quick-writes.ts'
 import { FRAME_HEADER_BYTES, KIND_CLOSED, logSeed, sealFrame } from './record.ts'
-import { recoverLog } from './recovery.ts'
 import { SEGMENT_HEADER_BYTES } from './segment.ts'
-import { beginSegment, SegmentFiles } from './segment-files.ts'
-import { SpareSegments } from './spare-segments.ts'
+import type { SegmentFiles } from './segment-files.ts'
+import type { SpareSegments } from './spare-segments.ts'
 import { TailWaiters } from './tail-waiters.ts'
 import type { LogBatch, LogStats, SyncPolicy, TransactionLog } from './transaction-log.ts'
-import { LogCorrupt, LogFailed } from './transaction-log.ts'
+import { LogFailed } from './transaction-log.ts'
 
-const SEGMENT_BYTES = 64 << 20
 const FRAME_BYTES_MAX = 64 << 10
 const GROUP_BUFFER_BYTES = 256 << 10
-const SPARES_MAX = 4
 /** About a millisecond's worth of checksum. */
 const DIGEST_BYTES = 1 << 20
 const EVERYSEC_MS = 1000
@@ -43,37 +43,14 @@ const RECORD_BYTES_MAX = 2 ** 31 - 1
 const RECORD_SLACK_BYTES = 1 << 20
 /** A group of up to so many bytes may be written by the event loop's own thread: less than half a millisecond's worth. */
 const QUICK_BYTES_MAX = 1 << 20
-/** A quick write that takes longer than this is slow: the system makes writers wait, because the disk is behind, or the processor was wanted. */
-const SLOW_MS = 2
-/** After a slow write the event loop writes none for this many times as long; after each that follows for twice as many times, up to the most. */
-const REST_FACTOR_MIN = 10
-const REST_FACTOR_MAX = 100
-/** After so many quick writes in a row a slow one is again the first. */
-const QUICK_WRITES_TO_TRUST = 64
 
-export interface LocalLogOptions {
-  readonly files: FileSystem
+export interface LocalLogOptions extends SegmentOptions {
   readonly clock: Clock
-  /** Draws the id of a new log. */
-  readonly random: Random
-  /** Holds the segments and nothing else of the log; made when missing. The caller keeps other processes away. */
-  readonly directory: string
   readonly syncPolicy: SyncPolicy
-  /** The id of the log that belongs here; another one is refused. A new log gets this id, or one from `random`. */
-  readonly logId?: bigint
-  /** A record that is known from elsewhere to have been committed: a log that ends before it has lost its end and is refused. */
-  readonly knownCommitted?: number
-  /** Where the LSNs of a new log begin; 1 unless told. */
-  readonly firstLsn?: number
-  /** Size of a segment's file; 64 MiB unless told. A multiple of 4096, at least two pages. */
-  readonly segmentBytes?: number
   /** Bytes of large records that are checksummed without a pause; 1 MiB unless told. */
   readonly digestBytes?: number
   /** `recordBytesMax` of the log; somewhat less than 2 GiB unless told. */
   readonly recordBytesMax?: number
-  /** Told of the progress of opening, in bytes of segments. */
-  readonly onProgress?: (bytesDone: number, bytesTotal: number) => void
-  readonly crashPoint?: CrashHook
 }
 
 export class LocalLog implements TransactionLog {
@@ -103,30 +80,15 @@ export class LocalLog implements TransactionLog {
   /** The commit loop, while it runs. */
   #running: Promise<void> | undefined
   #syncTimer: Timer | undefined
-  /** Before this time the event loop's thread leaves writing to others. */
-  #quickFromMs = Number.NEGATIVE_INFINITY
-  /** For how many times as long it will after the next slow write, and the quick writes since the last one. */
-  #restFactor = REST_FACTOR_MIN
-  #quickWrites = 0
+  readonly #quickWrites = new QuickWrites()
   #failure: LogFailed | undefined
   #closed = false
   readonly #tail = new TailWaiters()
   /** The last record when the log was opened, if a mark of a clean close stands behind it. */
   readonly #closedAt: number | undefined
-  #groups = 0
-  #records = 0
-  #writtenBytes = 0
-  #lastGroupRecords = 0
-  #lastCommitMs = 0
+  readonly #counts = new CommitCounts()
 
-  private constructor(
-    options: LocalLogOptions,
-    logId: bigint,
-    segments: SegmentFiles,
-    spares: SpareSegments,
-    lastLsn: number,
-    closed: boolean,
-  ) {
+  private constructor(options: LocalLogOptions, { logId, segments, spares, lastLsn, closed }: OpenedSegments) {
     this.logId = logId
     this.#files = options.files
     this.#clock = options.clock
@@ -152,35 +114,7 @@ export class LocalLog implements TransactionLog {
    * and offset, for any other damage, a foreign log id, or a newer format.
    */
   static async open(options: LocalLogOptions): Promise<LocalLog> {
-    const { files, directory, segmentBytes = SEGMENT_BYTES, crashPoint = noCrashPoint } = options
-    if (segmentBytes % 4096 !== 0 || segmentBytes < 2 * SEGMENT_HEADER_BYTES) throw new RangeError(`segments of ${segmentBytes} bytes`)
-    await files.makeDirectory(directory)
-    const found = await recoverLog({ files, directory, logId: options.logId, onProgress: options.onProgress, crashPoint })
-    if (found.lastLsn < (options.knownCommitted ?? 0)) {
-      const what = `the log ends with record ${found.lastLsn}, but record ${options.knownCommitted} had been committed`
-      throw new LogCorrupt(what, found.segments.at(-1)?.path ?? directory, found.end)
-    }
-    const logId = found.logId ?? options.logId ?? randomLogId(options.random)
-    const spares = new SpareSegments(files, directory, segmentBytes, SPARES_MAX, crashPoint)
-    await spares.adopt(found.spares)
-    const segmentOptions = { files, directory, logId, segmentBytes, crashPoint }
-    if (found.segments.length > 0) {
-      const list = found.segments.map(({ path, header }) => ({
-        firstLsn: header.firstLsn,
-        path,
-        bytes: header.segmentBytes,
-        readers: 0,
-      }))
-      // Names that the last run gave may be known to this process only.
-      await files.syncDirectory(directory)
-      const active = await files.open(list.at(-1)!.path, { write: true, durable: true })
-      const segments = new SegmentFiles(segmentOptions, spares, list, found.end, active)
-      return new LocalLog(options, logId, segments, spares, found.lastLsn, found.closed)
-    }
-    const firstLsn = options.firstLsn ?? 1
-    const { segment, file } = await beginSegment(segmentOptions, await spares.take(0), firstLsn)
-    const segments = new SegmentFiles(segmentOptions, spares, [segment], SEGMENT_HEADER_BYTES, file)
-    return new LocalLog(options, logId, segments, spares, firstLsn - 1, false)
+    return new LocalLog(options, await openSegments(options))
   }
 
   get appended(): number {
@@ -249,16 +183,8 @@ export class LocalLog implements TransactionLog {
   }
 
   stats(): LogStats {
-    return {
-      segments: this.#segments.count,
-      bytes: this.#segments.bytes,
-      groups: this.#groups,
-      records: this.#records,
-      writtenBytes: this.#writtenBytes,
-      lastGroupRecords: this.#lastGroupRecords,
-      lastCommitMs: this.#lastCommitMs,
-      failed: this.#failure !== undefined,
-    }
+    const { count: segments, bytes } = this.#segments
+    return { segments, bytes, ...this.#counts.figures, failed: this.#failure !== undefined }
   }
 
   async close(): Promise<void> {
@@ -287,7 +213,7 @@ export class LocalLog implements TransactionLog {
   #writeNow(): boolean {
     if (this.#policy === 'always' || this.#forming.diskBytes > QUICK_BYTES_MAX) return false
     const startMs = this.#clock.monotonicMs()
-    if (startMs < this.#quickFromMs) return false
+    if (!this.#quickWrites.mayWrite(startMs)) return false
     const group = this.#forming
     group.vouched = this.#synced
     group.finish()
@@ -303,19 +229,10 @@ export class LocalLog implements TransactionLog {
     this.#forming = this.#flying
     this.#flying = group
     const endMs = this.#clock.monotonicMs()
-    this.#lastCommitMs = endMs - startMs
-    this.#judgeQuickWrite(this.#lastCommitMs, endMs)
+    this.#counts.lastCommitMs = endMs - startMs
+    this.#quickWrites.wrote(endMs - startMs, endMs)
     this.#moveTo(this.#finishGroup())
     return true
-  }
-
-  /** A single slow write is more often a wait for a processor than for the disk; several tell that the disk is behind. */
-  #judgeQuickWrite(tookMs: number, endMs: number): void {
-    if (tookMs > SLOW_MS) {
-      this.#quickFromMs = endMs + tookMs * this.#restFactor
-      this.#restFactor = Math.min(this.#restFactor * 2, REST_FACTOR_MAX)
-      this.#quickWrites = 0
-    } else if (++this.#quickWrites === QUICK_WRITES_TO_TRUST) this.#restFactor = REST_FACTOR_MIN
   }
 
   /** Writes groups one after the other for as long as there are any. Never rejects. */
@@ -363,7 +280,7 @@ export class LocalLog implements TransactionLog {
     // The policy may have become stricter meanwhile, or just before: what was only written has to follow.
     if (this.#policy === 'always' && !this.#segments.isClean) await this.#segments.sync()
     this.#crashPoint('group:written')
-    this.#lastCommitMs = this.#clock.monotonicMs() - startMs
+    this.#counts.lastCommitMs = this.#clock.monotonicMs() - startMs
   }
 
   #turnEnd(): Promise<void> {
@@ -394,10 +311,7 @@ export class LocalLog implements TransactionLog {
   #finishGroup(): number {
     const group = this.#flying
     const { lastLsn } = group
-    this.#groups += 1
-    this.#records += group.records
-    this.#writtenBytes += group.diskBytes
-    this.#lastGroupRecords = group.records
+    this.#counts.committed(group.records, group.diskBytes)
     if (this.#segments.isClean) this.#synced = lastLsn
     else if (this.#policy === 'everysec') this.#scheduleSync()
     group.reset()
@@ -454,10 +368,4 @@ export class LocalLog implements TransactionLog {
     this.#syncTimer?.cancel()
     this.onFailed(this.#failure)
   }
-}
-
-function noCrashPoint(): void {}
-
-function randomLogId(random: Random): bigint {
-  return (BigInt(random.nextUint32()) << 32n) | BigInt(random.nextUint32())
 }

@@ -10,7 +10,10 @@ import type { Leadership } from '../../wal/leadership.ts'
 const safeShare = 0.95
 /** Of a lease: others claim after this. */
 export const claimAfterLeases = 1.25
-/** So often that etcd's election of another leader fits between two of them and the end of the lease. */
+/**
+ * So often that etcd's election of another leader, which takes 1.0 to 1.6 s, fits between the last of them and the end of a lease of 2 s: with
+ * half as many the lease would be over in many an election.
+ */
 const renewalsPerLease = 8
 
 export class Lease {

@@ -4,12 +4,13 @@ import { realClock } from '../../server/real-clock.ts'
 import type { EtcdEndpoint } from '../../wal/etcd/etcd-endpoint.ts'
 import { EtcdEndpoint as Endpoint } from '../../wal/etcd/etcd-endpoint.ts'
 import { EtcdEndpoints } from '../../wal/etcd/etcd-endpoints.ts'
-import { EtcdLog } from '../../wal/etcd/etcd-log.ts'
+import { openEtcdLog } from '../../wal/etcd/etcd-log.ts'
 import type { EtcdMethod } from '../../wal/etcd/etcd-method.ts'
 import type { EtcdOutcome } from '../../wal/etcd/etcd-outcome.ts'
 import { txn } from '../../wal/etcd/kv-methods.ts'
 import type { LogPlace } from '../../wal/etcd/made-log.ts'
 import { createEtcdLog, etcdLogExists, LogExists } from '../../wal/etcd/made-log.ts'
+import type { SharedLog } from '../../wal/shared/shared-log.ts'
 import { Fenced, LogTrimmed, TailMoved } from '../../wal/transaction-log.ts'
 import { chance } from '../chance.ts'
 import type { EtcdCluster } from '../integration/etcd-cluster.ts'
@@ -56,9 +57,9 @@ function endpoints(): RefusingEndpoints {
   return new RefusingEndpoints(all)
 }
 
-async function openAt(prefix: string): Promise<{ readonly log: EtcdLog; readonly endpoints: RefusingEndpoints }> {
+async function openAt(prefix: string): Promise<{ readonly log: SharedLog; readonly endpoints: RefusingEndpoints }> {
   const used = endpoints()
-  return { log: await EtcdLog.open({ endpoints: used, clock: realClock, random: chance(100 + opens++), prefix }), endpoints: used }
+  return { log: await openEtcdLog({ endpoints: used, clock: realClock, random: chance(100 + opens++), prefix }), endpoints: used }
 }
 
 describeWith([etcdServer], 'the log in etcd', () => {
@@ -78,7 +79,7 @@ describeWith([etcdServer], 'the log in etcd', () => {
         await log.claim(log.committed, Buffer.from('test'))
         return log
       },
-      crash: async (log) => (log as EtcdLog).abandon(),
+      crash: async (log) => (log as SharedLog).abandon(),
       failNextGroup: (log) => {
         const used = opened.get(log)
         if (used !== undefined) used.refuses = true

@@ -13,8 +13,7 @@ export interface SharedLogUnderTest {
 
 const claimOf = (text: string): Buffer => Buffer.from(text)
 
-/** `tellsChecksum`: whether it also carries the running checksum and can be removed, as logs that last must. */
-export function sharedLogSuite(name: string, make: () => Promise<SharedLogUnderTest>, { tellsChecksum = true } = {}): void {
+export function sharedLogSuite(name: string, make: () => Promise<SharedLogUnderTest>): void {
   describe(`shared transaction log: ${name}`, () => {
     let under: SharedLogUnderTest
     const opened: TransactionLog[] = []
@@ -79,6 +78,19 @@ export function sharedLogSuite(name: string, make: () => Promise<SharedLogUnderT
       await listening
       clearInterval(renewing)
       await expect(leadershipOf(deaf).claim(1, claimOf('deaf'))).rejects.toThrow(TailMoved)
+    })
+
+    it('goes to who has read what its leader said between the opening and the reading', async () => {
+      const leader = await lead()
+      await commits(leader, 'read')
+      const next = await open()
+      const listening = until(await open(), 1, ({ records }) => records.length === 0)
+      const renewing = setInterval(() => leadershipOf(leader).renew(), 5)
+      await listening
+      clearInterval(renewing)
+      leadershipOf(leader).abandon()
+      await claimsAtLast(next, 1, 'next')
+      await commits(next, 'of the next')
     })
 
     it('fences who led before: what it appends is never committed', async () => {
@@ -221,12 +233,12 @@ export function sharedLogSuite(name: string, make: () => Promise<SharedLogUnderT
       const leader = await lead('first')
       const follower = await open()
       appendText(leader, 'last words')
-      const told = until(follower, 0, (batch) => batch.leader?.released?.toString() === 'successor')
+      const told = until(await open(), 0, (batch) => batch.leader?.released?.toString() === 'successor')
       await leadershipOf(leader).release(Buffer.from('successor'))
       expect(() => appendText(leader, 'too late')).toThrow(LogFailed)
       await told
       expect(leader.committed).toBe(1)
-      await leadershipOf(follower).claim(1, claimOf('second'))
+      await claimsAtLast(follower, 1, 'second')
       expect(leadershipOf(follower).leader?.released).toBeUndefined()
       await commits(follower, 'goes on')
       expect(await readAll(await open(), 0)).toEqual([
@@ -235,52 +247,52 @@ export function sharedLogSuite(name: string, make: () => Promise<SharedLogUnderT
       ])
     })
 
-    if (tellsChecksum) {
-      it('tells readers the running checksum of what was appended, large records and many at once too', async () => {
-        const leader = await lead('first')
-        const follower = await open()
-        const checksum = new HistoryChecksum(0, checksumFrom(0))
-        const meets = (lsn: number): Promise<void> =>
-          until(follower, checksum.lsn, (batch) => {
-            for (const { payload } of batch.records) checksum.add(payload)
-            if (batch.checksum !== undefined) checksum.hear(batch.checksum)
-            return checksum.comparedLsn === lsn
-          })
-        for (let lsn = 1; lsn <= 300; lsn++) appendText(leader, textOf(lsn))
-        const noted = leadershipOf(leader).noteChecksum()
-        const large = Buffer.alloc(300_000, 'L')
-        leader.append(Buffer.from('<>'), 0, 2, [{ at: 1, bytes: large }])
-        appendText(leader, '')
-        await committed(leader, 302)
-        leadershipOf(leader).renew()
-        await meets(302)
-        expect(noted()).toMatchObject({ since: 0, lsn: 300 })
-        // Whoever leads next goes on with it.
-        const { now } = checksum
-        await leadershipOf(leader).release(Buffer.alloc(0))
-        const next = await open()
-        await leadershipOf(next).claim(302, claimOf('second'), now)
-        appendText(next, 'more')
-        await committed(next, 303)
-        leadershipOf(next).renew()
-        const again = new HistoryChecksum(0, checksumFrom(0))
-        await until(await open(), 0, (batch) => {
-          for (const { payload } of batch.records) again.add(payload)
-          if (batch.checksum !== undefined) again.hear(batch.checksum)
-          return again.comparedLsn === 303
+    it('tells readers the running checksum of what was appended, large records and many at once too', async () => {
+      const leader = await lead('first')
+      const follower = await open()
+      const checksum = new HistoryChecksum(0, checksumFrom(0))
+      const meets = (lsn: number): Promise<void> =>
+        until(follower, checksum.lsn, (batch) => {
+          for (const { payload } of batch.records) checksum.add(payload)
+          if (batch.checksum !== undefined) checksum.hear(batch.checksum)
+          return checksum.comparedLsn === lsn
         })
-        expect(again.now).toMatchObject({ since: 0, lsn: 303 })
+      for (let lsn = 1; lsn <= 300; lsn++) appendText(leader, textOf(lsn))
+      const noted = leadershipOf(leader).noteChecksum()
+      const large = Buffer.alloc(300_000, 'L')
+      leader.append(Buffer.from('<>'), 0, 2, [{ at: 1, bytes: large }])
+      appendText(leader, '')
+      await committed(leader, 302)
+      leadershipOf(leader).renew()
+      await meets(302)
+      expect(noted()).toMatchObject({ since: 0, lsn: 300 })
+      // Whoever leads next goes on with it.
+      const { now } = checksum
+      await leadershipOf(leader).release(Buffer.alloc(0))
+      const next = await open()
+      await leadershipOf(next).claim(302, claimOf('second'), now)
+      appendText(next, 'more')
+      await committed(next, 303)
+      leadershipOf(next).renew()
+      const again = new HistoryChecksum(0, checksumFrom(0))
+      await until(await open(), 0, (batch) => {
+        for (const { payload } of batch.records) again.add(payload)
+        if (batch.checksum !== undefined) again.hear(batch.checksum)
+        return again.comparedLsn === 303
       })
+      expect(again.now).toMatchObject({ since: 0, lsn: 303 })
+    })
 
-      it('is removed by who leads it, and by nobody else', async () => {
-        const former = await lead('former')
-        await commits(former, 'kept')
-        const next = await lead('next')
-        await expect(leadershipOf(former).end()).rejects.toThrow(Fenced)
-        await commits(next, 'kept too')
-        await leadershipOf(next).end()
-      })
-    }
+    it('is removed by who leads it, and by nobody else', async () => {
+      const former = await lead('former')
+      await commits(former, 'kept')
+      await commits(former, 'kept too')
+      const next = await lead('next')
+      await expect(leadershipOf(former).end()).rejects.toThrow(Fenced)
+      await commits(next, 'of the next')
+      expect((await readAll(await open(), 0)).map(([lsn]) => lsn)).toEqual([1, 2, 3])
+      await leadershipOf(next).end()
+    })
 
     it('ends a reading that is given up', async () => {
       const log = await open()
@@ -324,11 +336,34 @@ async function until(log: TransactionLog, after: number, enough: (batch: LogBatc
   throw new Error('the reading ended before')
 }
 
+/** Reads on until it has read everything, and its claim is accepted. */
+async function claimsAtLast(log: TransactionLog, after: number, claim: string): Promise<void> {
+  const enough = new AbortController()
+  const reading = (async () => {
+    for await (const _ of log.read(after, enough.signal)) {
+    }
+  })()
+  for (let isWon = false; !isWon; await later()) {
+    isWon = await leadershipOf(log)
+      .claim(after, claimOf(claim))
+      .then(
+        () => true,
+        (failure) => {
+          if (!(failure instanceof TailMoved)) throw failure
+          return false
+        },
+      )
+  }
+  enough.abort()
+  await reading
+}
+
+/** The next one that has records. */
 async function nextBatch(log: TransactionLog, after: number): Promise<LogBatch> {
   let found: LogBatch | undefined
   await until(log, after, (batch) => {
     found = batch
-    return true
+    return batch.records.length > 0
   })
   return found as LogBatch
 }

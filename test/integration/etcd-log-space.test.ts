@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { realClock } from '../../server/real-clock.ts'
 import { EtcdEndpoint } from '../../wal/etcd/etcd-endpoint.ts'
 import { EtcdEndpoints } from '../../wal/etcd/etcd-endpoints.ts'
-import { EtcdLog } from '../../wal/etcd/etcd-log.ts'
+import { openEtcdLog } from '../../wal/etcd/etcd-log.ts'
 import { chance } from '../chance.ts'
 import { committed } from '../contract/transaction-log.ts'
 import { describeWith, etcdServer } from '../needs.ts'
@@ -24,7 +24,7 @@ describeWith([etcdServer], 'a log in an etcd with a quota of 16 MiB', () => {
 
   it('takes several times as much, as long as it is trimmed', async () => {
     const endpoints = new EtcdEndpoints(cluster.addresses.map((address) => new EtcdEndpoint({ address, clock: realClock, deadlineMs })))
-    const log = await EtcdLog.open({ endpoints, clock: realClock, random: chance(11), prefix: '/moraine-test/space' })
+    const log = await openEtcdLog({ endpoints, clock: realClock, random: chance(11), prefix: '/moraine-test/space' })
     await log.claim(0, Buffer.from('test'))
     const record = Buffer.alloc(60_000, 'x')
     let failed: Error | undefined

@@ -19,7 +19,9 @@ import type { Sizes } from '../../storage/sizes.ts'
 import { Tier } from '../../storage/tier.ts'
 import { ValueCodec } from '../../storage/value-codec.ts'
 import { WriteOut } from '../../storage/write-out.ts'
-import { MemoryLog, MemoryLogDisk } from '../../wal/memory-log.ts'
+import type { MemoryLog } from '../../wal/memory-log.ts'
+import { leadMemoryLog } from '../../wal/memory-log.ts'
+import { MemoryLogDisk } from '../../wal/memory-log-disk.ts'
 import { SeededRandom } from '../simulation/seeded-random.ts'
 import { SimulatedDisk } from '../simulation/simulated-disk.ts'
 import type { KeyState } from './keyspace-check.ts'
@@ -119,7 +121,7 @@ export class RecoverableShard {
     )
     await files.makeDirectory('data')
     const restored = await restoreCatalog(files, 'data', keyspace, tier, noProgress)
-    const log = MemoryLog.lead(this.logDisk, { clock: this.#clock, schedule: (work) => this.#later(work) })
+    const log = leadMemoryLog(this.logDisk, { clock: this.#clock, schedule: (work) => this.#later(work) })
     const waiters = new CommitWaiters(log.committed)
     log.onCommitted = (lsn) => {
       waiters.committed(lsn)

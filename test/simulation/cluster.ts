@@ -26,7 +26,7 @@ import { Observer } from './observer.ts'
 import { SeededRandom } from './seeded-random.ts'
 import { LogEngine } from './shared-log-engine.ts'
 import { SimulatedNetwork } from './simulated-network.ts'
-import { SimulatedSharedLog } from './simulated-shared-log.ts'
+import { openSimulatedLog } from './simulated-shared-log.ts'
 import { allKeys, types } from './types.ts'
 import { library, Workload } from './workload.ts'
 
@@ -123,7 +123,7 @@ class ClusterSimulation implements ClientSurroundings {
         sizes,
         diskMsMax: draw.pick([0.1, 1, 5]),
         clockRate: 1 + (draw.below(61) - 30) / 1000,
-        openSharedLog: (clock, known) => SimulatedSharedLog.open(this.#engine, link, clock, known),
+        openSharedLog: (clock, known) => openSimulatedLog(this.#engine, link, clock, known),
         onStarted: (server) => {
           onServer?.(server)
           observer.attach(server)

@@ -1,5 +1,6 @@
 /** Nodes that share a log: one leads, the others follow, and whatever happens to the first nothing acknowledged is lost. */
 import { describe, expect, it } from 'vitest'
+import type { MemoryLog } from '../../wal/memory-log.ts'
 import { ClusterScene } from './cluster-scene.ts'
 
 const ok = '+OK\r\n'
@@ -72,8 +73,8 @@ describe('nodes that share a log', () => {
     const former = await scene.primary()
     const client = await scene.client(former)
     await client.ask('SET', 'k', 'committed')
-    const log = former.server!.shard!.log as unknown as { holdCommits(): void }
-    log.holdCommits()
+    const { store } = former.server!.shard!.log as MemoryLog
+    store.holdCommits()
     client.send('SET', 'k', 'never committed')
     const asked = client.receive()
     const next = await scene.primaryOtherThan(former)

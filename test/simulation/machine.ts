@@ -10,8 +10,8 @@ import type { KnownLog, Ports } from '../../server/ports.ts'
 import { Server } from '../../server/server.ts'
 import { MemoryColdDisk, MemoryColdStore } from '../../storage/memory-cold-store.ts'
 import type { Sizes } from '../../storage/sizes.ts'
-import type { MemoryLogDisk } from '../../wal/memory-log.ts'
-import { MemoryLog } from '../../wal/memory-log.ts'
+import { openMemoryLog } from '../../wal/memory-log.ts'
+import type { MemoryLogDisk } from '../../wal/memory-log-disk.ts'
 import type { TransactionLog } from '../../wal/transaction-log.ts'
 import type { EventLoop, ProcessClock } from './event-loop.ts'
 import type { Observer } from './observer.ts'
@@ -144,7 +144,7 @@ export class Machine {
         const { knownCommitted, logId } = known
         if (sharedLog.committed < knownCommitted) throw new Error('the shared log has lost records')
         if (!sharedLog.exists || (logId !== undefined && logId !== sharedLog.logId)) throw new Error('the shared log is another one')
-        return new MemoryLog(sharedLog, { clock, schedule: (work) => clock.after(this.#delayMs(), work) })
+        return openMemoryLog(sharedLog, { clock, schedule: (work) => clock.after(this.#delayMs(), work) })
       },
       residentBytes: () => 0,
     }

@@ -6,11 +6,14 @@
  * The faults between it and the nodes are those of `log-link.ts`.
  */
 import type { Leader } from '../../wal/leadership.ts'
+import { EntryAssembly } from '../../wal/shared/entry-assembly.ts'
+import type { LogEntry } from '../../wal/shared/log-entry.ts'
+import { signEntry } from '../../wal/shared/log-entry.ts'
 import type { LogRecord } from '../../wal/transaction-log.ts'
 
-export interface LogEntry {
+export interface EngineEntry extends LogEntry {
   readonly leader: Leader
-  /** Records of the entry; none in a claim, a sign of life, or when the lease is given up. */
+  /** The records that are complete with the entry; none in a claim, a sign of life, or when the lease is given up. */
   readonly records: readonly LogRecord[]
   /** LSN of the last record up to here. */
   readonly lastLsn: number
@@ -18,15 +21,19 @@ export interface LogEntry {
   readonly nonce: number
 }
 
-export type Written = 'written' | 'fenced' | 'early'
+/** `there`: it was written before, as was asked for then. */
+export type Written = 'written' | 'there' | 'fenced' | 'early'
 
 export class LogEngine {
-  readonly entries: LogEntry[] = []
+  readonly entries: EngineEntry[] = []
   /** What processes tell of themselves. */
   readonly members = new Map<string, Buffer>()
+  /** Of all entries. */
+  bytes = 0
   /** Claims that have set out. */
   nonces = 0
-  readonly #watching = new Set<(entry: LogEntry) => void>()
+  readonly #assembly = new EntryAssembly(0)
+  readonly #watching = new Set<(entry: EngineEntry) => void>()
 
   get leader(): Leader | undefined {
     return this.entries.at(-1)?.leader
@@ -37,20 +44,19 @@ export class LogEngine {
   }
 
   /** Calls `listener` after each entry. Returns how to end that. */
-  watch(listener: (entry: LogEntry) => void): () => void {
+  watch(listener: (entry: EngineEntry) => void): () => void {
     this.#watching.add(listener)
     return () => this.#watching.delete(listener)
   }
 
   /** Writes the leader's next entry, if `place` entries are before it. */
-  write(place: number, epoch: number, payloads: readonly Buffer[], released?: Buffer): Written {
-    const { leader, lastLsn } = this
+  write(place: number, epoch: number, entry: LogEntry, released?: Buffer): Written {
+    const { leader } = this
     // Of one epoch one process writes, and each place once: what is there is what is asked for.
-    if (this.entries[place]?.leader.epoch === epoch) return 'written'
+    if (this.entries[place]?.leader.epoch === epoch) return 'there'
     if (leader === undefined || leader.epoch !== epoch) return 'fenced'
     if (this.entries.length < place) return 'early'
-    const records = payloads.map((payload, i) => ({ lsn: lastLsn + 1 + i, payload }))
-    this.#add({ leader: released === undefined ? leader : { ...leader, released }, records, lastLsn: lastLsn + records.length, nonce: 0 })
+    this.#add(entry, released === undefined ? leader : { ...leader, released }, 0)
     return 'written'
   }
 
@@ -60,8 +66,16 @@ export class LogEngine {
     if (asked?.nonce === nonce) return asked.leader.epoch
     if (this.entries.length !== read) return undefined
     const epoch = (this.leader?.epoch ?? 0) + 1
-    this.#add({ leader: { epoch, claim, released: undefined }, records: [], lastLsn: this.lastLsn, nonce })
+    this.#add(signEntry('claim', epoch, this.lastLsn + 1), { epoch, claim, released: undefined }, nonce)
     return epoch
+  }
+
+  /** Removes a log that ends with so many entries. Returns whether it is gone. */
+  end(entries: number): boolean {
+    if (this.entries.length > 0 && this.entries.length !== entries) return false
+    this.entries.length = 0
+    this.members.clear()
+    return true
   }
 
   /** The epoch in which a record was written; 0 when it is not there. */
@@ -70,14 +84,18 @@ export class LogEngine {
     let high = this.entries.length
     while (low < high) {
       const middle = (low + high) >>> 1
-      if ((this.entries[middle] as LogEntry).lastLsn < lsn) low = middle + 1
+      if ((this.entries[middle] as EngineEntry).lastLsn < lsn) low = middle + 1
       else high = middle
     }
     return this.entries[low]?.leader.epoch ?? 0
   }
 
-  #add(entry: LogEntry): void {
+  #add({ header, bytes }: LogEntry, leader: Leader, nonce: number): void {
+    const records: LogRecord[] = []
+    this.#assembly.add({ slot: this.entries.length + 1, header, bytes }, records)
+    const entry: EngineEntry = { header, bytes, leader, records, lastLsn: this.#assembly.lsn, nonce }
     this.entries.push(entry)
+    this.bytes += bytes.length
     for (const listener of this.#watching) listener(entry)
   }
 }

@@ -5,6 +5,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { failedOutcome } from '../../wal/etcd/etcd-outcome.ts'
+import { GRPC_PREFIX_BYTES } from '../../wal/etcd/grpc-call.ts'
 import type { RangeReply, RangeRequest } from '../../wal/etcd/kv-methods.ts'
 import { prefixEnd, txn } from '../../wal/etcd/kv-methods.ts'
 import { ProtobufReader, ProtobufUnreadable, ProtobufWriter } from '../../wal/etcd/protobuf.ts'
@@ -113,7 +114,8 @@ describe('the wire format', () => {
 describe('a transaction', () => {
   it('is written as the page about the protocol shows', () => {
     const compare = { key: Buffer.from('ab'), target: 'createRevision', is: 'equal', revision: 0 } as const
-    expect(txn.encode({ compares: [compare], success: [] }).toString('hex')).toBe('0a0a080010011a0261622800')
+    const encoded = txn.encode({ compares: [compare], success: [] })
+    expect(encoded.subarray(GRPC_PREFIX_BYTES).toString('hex')).toBe('0a0a080010011a0261622800')
   })
 
   it('is made in one buffer of the right size', () => {
@@ -125,6 +127,26 @@ describe('a transaction', () => {
       failure: [{ kind: 'range', key }],
     })
     expect(request.buffer.byteLength).toBeLessThan(value.length + 1024)
+  })
+
+  it('is made around a value that has room in front of it, or elsewhere when there is not enough', () => {
+    const memory = Buffer.alloc(1200, 7)
+    const value = memory.subarray(600, 1000).fill(1)
+    const key = Buffer.from('slot')
+    const encoded = (room?: number): Buffer =>
+      txn.encode({
+        compares: [{ key, target: 'createRevision', is: 'equal', revision: 0 }],
+        success: [{ kind: 'put', key, value, room }],
+        failure: [{ kind: 'range', key }],
+      })
+    const copied = encoded()
+    const around = encoded(500)
+    expect(around.buffer).toBe(memory.buffer)
+    expect(encoded(3).buffer).not.toBe(memory.buffer)
+    for (const each of [around, encoded(500), encoded(3)]) {
+      expect(each.subarray(GRPC_PREFIX_BYTES).equals(copied.subarray(GRPC_PREFIX_BYTES))).toBe(true)
+    }
+    expect([...new Set(memory.subarray(0, 100)), ...new Set(value), ...new Set(memory.subarray(1000))]).toEqual([7, 1, 7])
   })
 })
 

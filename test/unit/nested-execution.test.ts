@@ -16,7 +16,8 @@ import { CommandTable } from '../../server/command-table.ts'
 import { engineTables } from '../../server/commands/tables.ts'
 import { Primary } from '../../server/shard/primary.ts'
 import type { Tier } from '../../storage/tier.ts'
-import { MemoryLog, MemoryLogDisk } from '../../wal/memory-log.ts'
+import { leadMemoryLog } from '../../wal/memory-log.ts'
+import { MemoryLogDisk } from '../../wal/memory-log-disk.ts'
 import { contentsOf } from '../property/keyspace-check.ts'
 import { ManualClock } from '../simulation/manual-clock.ts'
 import { SeededRandom } from '../simulation/seeded-random.ts'
@@ -41,7 +42,7 @@ function fixture(outer: (x: Execution, call: (database: number, ...words: string
   const keyspace = new Keyspace(random, noObserver)
   const mutator = new Mutator(keyspace)
   const disk = new MemoryLogDisk()
-  const log = MemoryLog.lead(disk, { clock: new ManualClock() })
+  const log = leadMemoryLog(disk, { clock: new ManualClock() })
   const primary = new Primary({ keyspace, mutator, log, tier: {} as Tier }, random, limits)
   primary.tick(now)
   const row = (handler: (x: Execution) => void): EngineCommand =>

@@ -4,6 +4,7 @@
  */
 import type { EtcdMethod } from './etcd-method.ts'
 import { readRevision, shortRequest } from './etcd-method.ts'
+import { GRPC_PREFIX_BYTES } from './grpc-call.ts'
 import { ProtobufReader, ProtobufWriter } from './protobuf.ts'
 
 /** Bytes of a request besides keys and values, generously: tags, lengths, revisions. */
@@ -52,7 +53,13 @@ export interface Compare {
 }
 
 export type Operation =
-  | { readonly kind: 'put'; readonly key: Buffer; readonly value: Buffer }
+  | {
+      readonly kind: 'put'
+      readonly key: Buffer
+      readonly value: Buffer
+      /** So many bytes in front of the value, in the same memory, may be written to: a transaction that puts nothing else is then sent from there. */
+      readonly room?: number | undefined
+    }
   | ({ readonly kind: 'range' } & RangeRequest)
   | ({ readonly kind: 'deleteRange' } & KeyRange)
 
@@ -152,11 +159,19 @@ export function prefixRange(prefix: Buffer): KeyRange {
 const compareResults = { equal: 0, greater: 1, less: 2, different: 3 } as const
 
 function encodeTxn({ compares, success, failure = [] }: TxnRequest): Buffer {
-  const writer = new ProtobufWriter(sizeOf(compares) + sizeOf(success) + sizeOf(failure))
-  for (const operation of failure.toReversed()) writer.message(3, () => writeOperation(writer, operation))
+  const writer = new ProtobufWriter(placeOf(success) ?? sizeOf(compares) + sizeOf(success) + sizeOf(failure))
+  // What is put comes last, where it may lie already.
   for (const operation of success.toReversed()) writer.message(2, () => writeOperation(writer, operation))
+  for (const operation of failure.toReversed()) writer.message(3, () => writeOperation(writer, operation))
   for (const compare of compares.toReversed()) writer.message(1, () => writeCompare(writer, compare))
-  return writer.finish()
+  return writer.finish(GRPC_PREFIX_BYTES)
+}
+
+/** Where the value lies that is put, with the room in front of it. */
+function placeOf([put, ...others]: readonly Operation[]): Buffer | undefined {
+  if (put?.kind !== 'put' || put.room === undefined || others.length > 0) return undefined
+  const { value, room } = put
+  return Buffer.from(value.buffer, value.byteOffset - room, room + value.length)
 }
 
 function sizeOf(parts: readonly (Compare | Operation)[]): number {

@@ -3,17 +3,18 @@
  * DeleteRange, and etcd forgets their history with Compact, of a time that no reader can be behind. The last slot always
  * stays: by it a reader tells a log that was trimmed from a gap.
  */
+import type { EntryHeader } from '../shared/log-entry.ts'
+import { lastLsnOf } from '../shared/log-entry.ts'
 import { LogTrimmed } from '../transaction-log.ts'
+import { readEntryHeader } from './entry-header.ts'
 import type { EtcdCalls } from './etcd-calls.ts'
 import { compact, deleteRange, prefixRange, range } from './kv-methods.ts'
-import type { EntryHeader } from './log-entry.ts'
-import { lastLsnOf, readEntryHeader } from './log-entry.ts'
 import type { LogKeys } from './log-keys.ts'
 import type { SlotLook } from './slot-search.ts'
 import { findRecord, findTail } from './slot-search.ts'
 
 /** In one call, so that none takes long. */
-const SLOTS_PER_DELETE = 1000
+export const SLOTS_PER_DELETE = 1000
 /** Whoever watches is not behind by so much, or reads anew. */
 const COMPACT_AFTER_MS = 10_000
 const GUESSED_ENTRY_BYTES = 4096

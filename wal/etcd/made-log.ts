@@ -3,11 +3,12 @@
  * record's LSN is. Nobody has claimed it, and nobody can follow it who has not all records before.
  */
 import type { Clock } from '../../storage/clock.ts'
+import { signEntry } from '../shared/log-entry.ts'
+import { sealEntry } from './entry-header.ts'
 import { EtcdCalls } from './etcd-calls.ts'
 import type { EtcdEndpoints } from './etcd-endpoints.ts'
 import type { OperationReply, TxnRequest } from './kv-methods.ts'
 import { range, txn } from './kv-methods.ts'
-import { ENTRY_HEADER_BYTES, sealEntry } from './log-entry.ts'
 import { encodeLogId, readLogId } from './log-id.ts'
 import { LogKeys } from './log-keys.ts'
 
@@ -41,8 +42,9 @@ export async function etcdLogExists({ endpoints, clock, prefix }: LogPlace): Pro
 export async function createEtcdLog({ endpoints, clock, prefix }: LogPlace, logId: bigint, after: number): Promise<void> {
   const calls = new EtcdCalls(endpoints, clock)
   const keys = new LogKeys(prefix)
-  const bytes = Buffer.alloc(ENTRY_HEADER_BYTES)
-  sealEntry(bytes, logId, 1, { kind: 'renewal', epoch: 0, firstLsn: after + 1, records: 0 })
+  const entry = signEntry('renewal', 0, after + 1)
+  sealEntry(entry, logId, 1)
+  const { bytes } = entry
   const key = keys.slot(1)
   try {
     for (let attempt = 0; attempt < attemptsMax; attempt++) {

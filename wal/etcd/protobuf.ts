@@ -26,9 +26,12 @@ export class ProtobufWriter {
   #bytes: Buffer
   #at: number
 
-  /** `bytes` is the expected size of the message; a larger one makes the buffer grow. */
-  constructor(bytes: number) {
-    this.#bytes = Buffer.allocUnsafe(Math.max(64, bytes))
+  /**
+   * `bytes` is the expected size of the message; a larger one makes the buffer grow. Or it is the buffer to write into, from its end on:
+   * a value that lies there already, and is written first, is not copied.
+   */
+  constructor(bytes: number | Buffer) {
+    this.#bytes = typeof bytes === 'number' ? Buffer.allocUnsafe(Math.max(64, bytes)) : bytes
     this.#at = this.#bytes.length
   }
 
@@ -73,15 +76,17 @@ export class ProtobufWriter {
     return this.#bytes.length - this.#at
   }
 
-  /** The message. The writer must not be used afterwards. */
-  finish(): Buffer {
-    return this.#bytes.subarray(this.#at)
+  /** The message, behind so many bytes of room. The writer must not be used afterwards. */
+  finish(roomBytes = 0): Buffer {
+    this.#reserve(roomBytes)
+    return this.#bytes.subarray(this.#at - roomBytes)
   }
 
   #append(value: Buffer): void {
     this.#reserve(value.length)
     this.#at -= value.length
-    value.copy(this.#bytes, this.#at)
+    const isThere = value.buffer === this.#bytes.buffer && value.byteOffset === this.#bytes.byteOffset + this.#at
+    if (!isThere) value.copy(this.#bytes, this.#at)
   }
 
   #varint(value: number): void {
@@ -97,7 +102,7 @@ export class ProtobufWriter {
 
   #reserve(bytes: number): void {
     if (this.#at >= bytes) return
-    const written = this.finish()
+    const written = this.#bytes.subarray(this.#at)
     const larger = Buffer.allocUnsafe(2 * this.#bytes.length + bytes)
     this.#at = larger.length - written.length
     written.copy(larger, this.#at)

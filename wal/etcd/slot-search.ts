@@ -2,8 +2,9 @@
  * Finds places in a log in etcd by looking at single slots: nothing tells them but the slots themselves. All looks are
  * linearizable. A search takes about two looks for each doubling of the number of slots.
  */
-import type { EntryHeader } from './log-entry.ts'
-import { lastLsnOf } from './log-entry.ts'
+import { SLOTS_IN_FLIGHT_MAX } from '../shared/entries-in-flight.ts'
+import type { EntryHeader } from '../shared/log-entry.ts'
+import { reaches } from '../shared/log-entry.ts'
 
 export interface SlotLook {
   /** The lowest slot that is there; undefined when there is none. */
@@ -13,9 +14,6 @@ export interface SlotLook {
   /** Which of the slots `[from, to)` are there, of one moment. */
   present(from: number, to: number): Promise<ReadonlySet<number>>
 }
-
-/** At most so many slots behind an empty one may be taken: a writer sends that many at once. */
-export const SLOTS_IN_FLIGHT_MAX = 16
 
 /** The last slot before the first empty one, from `first` on, which is there. */
 export async function findTail(look: SlotLook, first: number): Promise<number> {
@@ -39,7 +37,7 @@ export async function findTail(look: SlotLook, first: number): Promise<number> {
   return tail
 }
 
-/** The lowest of the slots from `first` to `tail` that has something of a record above `after`; the one after `tail` when none has. */
+/** The lowest of the slots from `first` to `tail` that has something of a record above `after`, its first part; the one after `tail` when none has. */
 export async function findRecord(look: SlotLook, first: number, tail: number, after: number): Promise<number> {
   let low = first
   let high = tail + 1
@@ -51,9 +49,4 @@ export async function findRecord(look: SlotLook, first: number, tail: number, af
     else high = middle
   }
   return low
-}
-
-/** A part of a record counts for the record; so the first one of it is found. */
-function reaches(header: EntryHeader, after: number): boolean {
-  return header.kind === 'part' ? header.firstLsn > after : lastLsnOf(header) > after
 }

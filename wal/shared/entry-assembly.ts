@@ -1,7 +1,7 @@
 /** Makes records of entries that come in the order of their slots. What a former leader left unfinished is dropped when the next one claims. */
 import type { LogRecord } from '../transaction-log.ts'
-import type { EntryHeader } from './log-entry.ts'
-import { ENTRY_HEADER_BYTES, EntryDamaged, lastLsnOf, RECORD_LENGTH_BYTES } from './log-entry.ts'
+import type { PlacedEntry } from './log-entry.ts'
+import { ENTRY_HEADER_BYTES, EntryDamaged, isSign, lastLsnOf, RECORD_LENGTH_BYTES } from './log-entry.ts'
 
 export class EntryAssembly {
   /** LSN of the newest record that has come, or of the one before the first wanted. */
@@ -14,16 +14,16 @@ export class EntryAssembly {
   }
 
   /** Adds the records that are complete with this entry to `into`. Throws `EntryDamaged` when it cannot follow what came before. */
-  add(header: EntryHeader, bytes: Buffer, slot: number, into: LogRecord[]): void {
-    const { kind, firstLsn } = header
-    if (kind === 'records') this.#addRecords(header, bytes, slot, into)
-    else if (kind === 'part' || kind === 'lastPart') this.#addPart(header, bytes, slot, into)
+  add(entry: PlacedEntry, into: LogRecord[]): void {
+    const { slot } = entry
+    const { kind, firstLsn } = entry.header
+    if (kind === 'records') this.#addRecords(entry, into)
+    else if (kind === 'part' || kind === 'lastPart') this.#addPart(entry, into)
     else if (kind === 'claim') this.#parts = []
-    if (kind !== 'claim' && kind !== 'renewal' && kind !== 'release') return
-    if (firstLsn > this.lsn + 1) throw gap(slot, this.lsn, firstLsn)
+    if (isSign(entry.header) && firstLsn > this.lsn + 1) throw gap(slot, this.lsn, firstLsn)
   }
 
-  #addRecords(header: EntryHeader, bytes: Buffer, slot: number, into: LogRecord[]): void {
+  #addRecords({ header, bytes, slot }: PlacedEntry, into: LogRecord[]): void {
     if (header.firstLsn > this.lsn + 1) throw gap(slot, this.lsn, header.firstLsn)
     let at = ENTRY_HEADER_BYTES
     const last = lastLsnOf(header)
@@ -37,7 +37,8 @@ export class EntryAssembly {
     if (last > this.lsn) this.lsn = last
   }
 
-  #addPart({ kind, firstLsn }: EntryHeader, bytes: Buffer, slot: number, into: LogRecord[]): void {
+  #addPart({ header, bytes, slot }: PlacedEntry, into: LogRecord[]): void {
+    const { kind, firstLsn } = header
     if (firstLsn <= this.lsn) return
     if (firstLsn > this.lsn + 1) throw gap(slot, this.lsn, firstLsn)
     if (this.#partsLsn !== firstLsn) this.#parts = []

@@ -8,27 +8,28 @@ import { crc32 } from 'node:zlib'
 import type { RecordReference } from '../../engine/mutation/record-buffer.ts'
 import type { RunningChecksum } from '../running-checksum.ts'
 import { checksumFrom, withLength } from '../running-checksum.ts'
+import type { EntryHeader, LogEntry } from './log-entry.ts'
 import { ENTRY_BYTES_MAX, ENTRY_HEADER_BYTES, RECORD_LENGTH_BYTES } from './log-entry.ts'
 
 const BODY_BYTES_MAX = ENTRY_BYTES_MAX - ENTRY_HEADER_BYTES
 const FIRST_BYTES = 4096
+/** What is around an entry in a request, without its payload: so that it can be sent from where it lies. */
+const ROOM_BYTES = 512
 
-/** An entry without its header. */
-export interface FormedEntry {
-  /** With room for the header in front. */
+/** An entry that has no epoch yet. */
+interface FormedEntry {
+  readonly header: Omit<EntryHeader, 'epoch'>
   readonly bytes: Buffer
-  readonly kind: 'records' | 'part' | 'lastPart'
-  readonly firstLsn: number
-  readonly records: number
+  readonly room: number
 }
 
 export class FormingEntries {
-  /** Bytes of payloads that wait. */
+  /** Bytes of payloads that wait to be taken. */
   pendingBytes = 0
   /** Of the records that were taken; the first ones of a large record's parts do not count yet. */
   taken: RunningChecksum = checksumFrom(0)
   readonly #full: (FormedEntry | CutRecord)[] = []
-  #bytes = Buffer.allocUnsafe(FIRST_BYTES)
+  #bytes = roomy(FIRST_BYTES)
   #fill = ENTRY_HEADER_BYTES
   #firstLsn = 0
   #records = 0
@@ -74,21 +75,29 @@ export class FormingEntries {
     this.#records++
   }
 
-  /** The oldest entry, if there is one. */
-  take(): FormedEntry | undefined {
+  /** The oldest entry, if there is one, as one of an epoch. */
+  take(epoch: number): LogEntry | undefined {
     if (this.#full.length === 0) this.#close()
     const first = this.#full[0]
     if (first === undefined) return undefined
-    if (!(first instanceof CutRecord)) {
+    const { header, bytes, room } = first instanceof CutRecord ? this.#takePart(first) : this.#takeWhole(first)
+    this.pendingBytes -= bytes.length - ENTRY_HEADER_BYTES - header.records * RECORD_LENGTH_BYTES
+    return { header: { ...header, epoch }, bytes, room }
+  }
+
+  #takeWhole(entry: FormedEntry): FormedEntry {
+    const { header, bytes } = entry
+    this.#full.shift()
+    this.#took(header.firstLsn + header.records - 1, crc32(bytes.subarray(ENTRY_HEADER_BYTES), this.taken.value))
+    return entry
+  }
+
+  #takePart(record: CutRecord): FormedEntry {
+    const part = record.next()
+    this.#partly = crc32(part.bytes.subarray(ENTRY_HEADER_BYTES), this.#partly ?? withLength(this.taken.value, record.length))
+    if (record.isDone) {
       this.#full.shift()
-      this.#took(first.firstLsn + first.records - 1, crc32(first.bytes.subarray(ENTRY_HEADER_BYTES), this.taken.value))
-      return first
-    }
-    const part = first.next()
-    this.#partly = crc32(part.bytes.subarray(ENTRY_HEADER_BYTES), this.#partly ?? withLength(this.taken.value, first.length))
-    if (first.isDone) {
-      this.#full.shift()
-      this.#took(part.firstLsn, this.#partly)
+      this.#took(part.header.firstLsn, this.#partly)
     }
     return part
   }
@@ -122,8 +131,9 @@ export class FormingEntries {
     if (this.#records === 0) return
     // The buffer is given away: a retry must send the same bytes.
     const bytes = this.#bytes.subarray(0, this.#fill)
-    this.#full.push({ bytes, kind: 'records', firstLsn: this.#firstLsn, records: this.#records })
-    this.#bytes = Buffer.allocUnsafe(FIRST_BYTES)
+    this.#full.push({ header: { kind: 'records', firstLsn: this.#firstLsn, records: this.#records }, bytes, room: ROOM_BYTES })
+    // The next one will be about as large.
+    this.#bytes = roomy(Math.min(ENTRY_BYTES_MAX, Math.max(FIRST_BYTES, this.#fill + (this.#fill >> 2))))
     this.#fill = ENTRY_HEADER_BYTES
     this.#records = 0
   }
@@ -131,7 +141,7 @@ export class FormingEntries {
   #reserve(bytes: number): void {
     const needed = this.#fill + bytes
     if (needed <= this.#bytes.length) return
-    const grown = Buffer.allocUnsafe(Math.min(ENTRY_BYTES_MAX, Math.max(needed, this.#bytes.length * 4)))
+    const grown = roomy(Math.min(ENTRY_BYTES_MAX, Math.max(needed, this.#bytes.length * 4)))
     this.#bytes.copy(grown, 0, 0, this.#fill)
     this.#bytes = grown
   }
@@ -163,7 +173,7 @@ class CutRecord {
   }
 
   next(): FormedEntry {
-    const bytes = Buffer.allocUnsafe(ENTRY_HEADER_BYTES + Math.min(this.#left, BODY_BYTES_MAX))
+    const bytes = roomy(ENTRY_HEADER_BYTES + Math.min(this.#left, BODY_BYTES_MAX))
     for (let fill = ENTRY_HEADER_BYTES; fill < bytes.length; ) {
       const piece = this.#pieces[this.#piece]
       const count = Math.min(piece.length - this.#at, bytes.length - fill)
@@ -175,8 +185,13 @@ class CutRecord {
       this.#piece++
       this.#at = 0
     }
-    return { bytes, kind: this.isDone ? 'lastPart' : 'part', firstLsn: this.#lsn, records: 0 }
+    return { header: { kind: this.isDone ? 'lastPart' : 'part', firstLsn: this.#lsn, records: 0 }, bytes, room: ROOM_BYTES }
   }
+}
+
+/** So many bytes, with room in front. */
+function roomy(bytes: number): Buffer {
+  return Buffer.allocUnsafe(ROOM_BYTES + bytes).subarray(ROOM_BYTES)
 }
 
 /** A record's bytes in their order, as they lie. */
