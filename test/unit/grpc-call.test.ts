@@ -1,14 +1,17 @@
 /** Calls of gRPC against a server of HTTP/2 in this process, which says what no member of etcd says on demand. */
 
+import { once } from 'node:events'
 import type { Http2Server, ServerHttp2Stream } from 'node:http2'
 import { createServer } from 'node:http2'
 import type { AddressInfo } from 'node:net'
+import { createServer as createTcpServer } from 'node:net'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { realClock } from '../../server/real-clock.ts'
 import { EtcdConnection } from '../../wal/etcd/etcd-connection.ts'
 import { GRPC_PREFIX_BYTES } from '../../wal/etcd/grpc-call.ts'
 import type { GrpcStatus } from '../../wal/etcd/grpc-status.ts'
 import { grpcStatus } from '../../wal/etcd/grpc-status.ts'
+import { ManualClock } from '../simulation/manual-clock.ts'
 
 const patientMs = 30_000
 const headers = { needsLeader: true, token: 'a token' }
@@ -110,6 +113,15 @@ describe('a call', () => {
     expect((await ask('x')).status).toEqual({ code: grpcStatus.UNAVAILABLE, details: 'HTTP status 502' })
   })
 
+  it('goes over a new connection when the numbers of one are used up', async () => {
+    const sessions: unknown[] = []
+    server.on('session', (session) => sessions.push(session))
+    connection = new EtcdConnection(`127.0.0.1:${(server.address() as AddressInfo).port}`, undefined, realClock, 2)
+    serve = (stream) => answers(stream, [framed('an answer')], { 'grpc-status': '0' })
+    for (const text of ['one', 'two', 'three']) expect((await ask(text)).reply).toBe('an answer')
+    expect(sessions).toHaveLength(2)
+  })
+
   it('refuses compressed messages', async () => {
     serve = (stream) => answers(stream, [framed('x', true)], { 'grpc-status': '0' })
     expect((await ask('x')).status.code).toBe(grpcStatus.INTERNAL)
@@ -131,4 +143,27 @@ describe('a call', () => {
     expect((await ask('x')).reply).toBe('and again')
     expect(sessions).toHaveLength(1)
   })
+})
+
+it('a connection that is not made in time is given up, and the next call tries again', async () => {
+  const clock = new ManualClock()
+  let connections = 0
+  const silent = createTcpServer((socket) => {
+    connections++
+    socket.on('error', () => undefined)
+  })
+  await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve))
+  const connection = new EtcdConnection(`127.0.0.1:${(silent.address() as AddressInfo).port}`, { authorities: Buffer.alloc(0) }, clock)
+  for (const tries of [1, 2]) {
+    const accepted = once(silent, 'connection')
+    const ended = new Promise<GrpcStatus>((resolve) => {
+      connection.unary('/service/method', headers, framed('x'), patientMs, resolve)
+    })
+    await accepted
+    clock.advance(5000)
+    expect((await ended).code).toBe(grpcStatus.UNAVAILABLE)
+    expect(connections).toBe(tries)
+  }
+  connection.close()
+  silent.close()
 })

@@ -17,6 +17,10 @@ const WINDOW_BYTES = 1 << 20
 /** A connection that has died without a word ends after so long. etcd takes offence at more than a ping in five seconds. */
 const PING_MS = 6000
 const PONG_MS = 2000
+/** A network that swallows the first packet hears of the connection again after 1, 3, 7 and 15 seconds; a new one is tried sooner. */
+const CONNECT_MS = 2000
+/** HTTP/2 numbers a connection's calls with the odd numbers of 31 bits, and never uses one again. */
+const CALLS_MAX = 2 ** 30 - 2
 
 /** Certificates and keys in PEM format. */
 export interface EtcdTls {
@@ -39,14 +43,21 @@ export class EtcdConnection {
   readonly #url: string
   readonly #secure: SecureContext | undefined
   readonly #clock: Clock
+  readonly #callsMax: number
   readonly #underWay = new Set<GrpcCall>()
   #session: ClientHttp2Session | undefined
+  /** On this session. */
+  #calls = 0
 
-  /** `address`: `host:port`. Connects with the first call. Throws when there is something in `tls` that is no certificate or key. */
-  constructor(address: string, tls: EtcdTls | undefined, clock: Clock) {
+  /**
+   * `address`: `host:port`. Connects with the first call, and again after `callsMax` of them. Throws when there is something in `tls` that is
+   * no certificate or key.
+   */
+  constructor(address: string, tls: EtcdTls | undefined, clock: Clock, callsMax = CALLS_MAX) {
     this.#url = `${tls === undefined ? 'http' : 'https'}://${address}`
     this.#secure = tls && createSecureContext({ ca: tls.authorities, cert: tls.certificate, key: tls.key })
     this.#clock = clock
+    this.#callsMax = callsMax
   }
 
   /** One message there and one back, which is missing when the status is not OK. `request` has room for the prefix in front. */
@@ -78,7 +89,10 @@ export class EtcdConnection {
   }
 
   #begin(path: string, headers: OutgoingHttpHeaders, handlers: GrpcHandlers): GrpcCall {
+    // What is under way then fails as with any connection that breaks, and is tried again.
+    if (this.#calls === this.#callsMax) this.#session?.destroy()
     const stream = this.#connected().request({ ':method': 'POST', ':path': path, ...headers })
+    this.#calls++
     const call = new GrpcCall(stream, {
       onMessage: (message) => handlers.onMessage(message),
       onEnd: (status) => {
@@ -100,10 +114,16 @@ export class EtcdConnection {
       ...(this.#secure && { secureContext: this.#secure }),
     })
     this.#session = session
+    this.#calls = 0
+    const late = this.#clock.after(CONNECT_MS, () => session.destroy())
     const ended = (): void => {
+      late.cancel()
       if (this.#session === session) this.#session = undefined
     }
     session.on('connect', () => {
+      late.cancel()
+      // The word of it comes although the session has been given up meanwhile.
+      if (session.destroyed) return
       session.setLocalWindowSize(WINDOW_BYTES)
       this.#ping(session)
     })
