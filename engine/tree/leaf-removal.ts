@@ -115,7 +115,12 @@ export class LeafRemoval {
         continue
       }
       if (nodes.ref(at.node, at.row) !== 0) this.#slots.leave(root, at)
-      nodes.release(at.node)
+      // What was cut out of a tree may have nodes with a single row above its last leaf.
+      for (let node = at.node; nodes.isNode(node); ) {
+        const above = nodes.parent(node)
+        nodes.release(node)
+        node = above
+      }
       roots.release(root)
       return true
     }
