@@ -56,6 +56,7 @@ export class LeafRemoval {
     const { nodes, roots } = this.#shape
     const root = this.#shape.rootOf(first.node)
     const holders = this.#frozen.of(root)
+    this.#shape.search.directories.drop(root)
     for (const top of cutRange(this.#shape, root, first, last)) {
       const part = roots.create(0, roots.id(root), roots.seed(root))
       roots.setTop(part, top)
@@ -121,6 +122,7 @@ export class LeafRemoval {
         nodes.release(node)
         node = above
       }
+      this.#shape.search.directories.drop(root)
       roots.release(root)
       return true
     }
