@@ -1,12 +1,13 @@
 /**
  * Prefetching for the keys of requests to come: it brings what a few keys' look-ups will read into the processor's caches, in
  * passes over all of them, so that their misses overlap instead of following each other (docs/decisions/0008-cache-prefetch.md).
- * It changes nothing and decides nothing; it remembers the hashes that it computed and a view of the requests' bytes.
+ * It changes nothing and decides nothing; it remembers the hashes that it computed, the leaves that it found and a view of the requests' bytes.
  */
 import type { Arena } from '../memory/arena.ts'
 import { wordView } from '../memory/word-copy.ts'
 import { Separator } from '../tree/separator.ts'
 import type { TreeLeaves } from '../tree/tree-leaves.ts'
+import { prefetchedMax } from '../tree/tree-leaves.ts'
 import { TreePrefetch } from '../tree/tree-prefetch.ts'
 import { fieldHash } from '../types/hash-leaf.ts'
 import { hashType, residentBit, treeForm } from './entries.ts'
@@ -14,7 +15,7 @@ import type { KeyHash } from './key-hash.ts'
 import type { KeyIndex } from './key-index.ts'
 
 /** So many keys are prefetched at most at one time. */
-const keysMax = 64
+const keysMax = prefetchedMax
 /** Of a value no more bytes than these are fetched. */
 const valueBytesMax = 112
 
@@ -38,7 +39,6 @@ export class CachePrefetch {
   readonly #lengths = new Uint32Array(keysMax)
   readonly #trees: TreeLeaves
   readonly #treePrefetch: TreePrefetch
-  readonly #roots = new Uint32Array(keysMax)
   readonly #separators: readonly Separator[] = Array.from({ length: keysMax }, () => new Separator())
   /** Depends on what was read, so that the compiler does not leave the reads out. */
   #seen = 0
@@ -65,7 +65,8 @@ export class CachePrefetch {
       this.#ends[i] = ends[i]
     }
     for (let i = 0; i < count; i++) refs[i] = index.guess(hashes[i])
-    let treeCount = 0
+    const { prefetched } = this.#trees
+    prefetched.begin(buffer)
     for (let i = 0; i < count; i++) {
       const ref = refs[i]
       if (ref === 0) continue
@@ -76,7 +77,7 @@ export class CachePrefetch {
       const isTree = ((first >>> 20) & 15) === treeForm
       refs[i] = (first & residentBit) !== 0 && !isTree ? words[w + 4] : 0
       if (isTree && elements !== undefined && ((first >>> 16) & 15) === hashType) {
-        this.#addField(treeCount++, words[w + 4], buffer, elements.elementStarts[i], elements.elementEnds[i])
+        this.#addField(words[w + 4], buffer, elements.elementStarts[i], elements.elementEnds[i])
       }
       lengths[i] = Math.min(words[w + 1], valueBytesMax)
     }
@@ -87,21 +88,25 @@ export class CachePrefetch {
       const w = arena.wordAt(value)
       this.#seen ^= words[w + 3] ^ words[w + 3 + (lengths[i] >>> 2)]
     }
-    if (treeCount > 1) this.#treePrefetch.fetch(this.#roots, this.#separators, treeCount)
+    if (prefetched.count > 0) this.#treePrefetch.fetch(prefetched, this.#separators)
     if (this.#buffer !== buffer) this.#view = wordView(buffer)
     this.#buffer = buffer
     this.#count = count
     this.#next = 0
   }
 
-  #addField(at: number, root: number, buffer: Uint8Array, start: number, end: number): void {
-    this.#roots[at] = root
-    this.#separators[at].set(fieldHash(buffer, start, end, this.#trees.roots.seed(root)))
+  #addField(root: number, buffer: Uint8Array, start: number, end: number): void {
+    const { prefetched, roots } = this.#trees
+    const seed = roots.seed(root)
+    const hash = fieldHash(buffer, start, end, seed)
+    this.#separators[prefetched.count].set(hash)
+    prefetched.add(root, seed, start, end, hash)
   }
 
   /** The bytes of the keys may change from now on. */
   end(): void {
     this.#count = 0
+    this.#trees.prefetched.clear()
   }
 
   /** A key's hash: the one that was computed by `fetch`, if it was for this range, else a new one. */

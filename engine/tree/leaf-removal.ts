@@ -56,6 +56,7 @@ export class LeafRemoval {
     const { nodes, roots } = this.#shape
     const root = this.#shape.rootOf(first.node)
     const holders = this.#frozen.of(root)
+    this.#shape.search.directories.drop(root)
     for (const top of cutRange(this.#shape, root, first, last)) {
       const part = roots.create(0, roots.id(root), roots.seed(root))
       roots.setTop(part, top)
@@ -115,7 +116,13 @@ export class LeafRemoval {
         continue
       }
       if (nodes.ref(at.node, at.row) !== 0) this.#slots.leave(root, at)
-      nodes.release(at.node)
+      // What was cut out of a tree may have nodes with a single row above its last leaf.
+      for (let node = at.node; nodes.isNode(node); ) {
+        const above = nodes.parent(node)
+        nodes.release(node)
+        node = above
+      }
+      this.#shape.search.directories.drop(root)
       roots.release(root)
       return true
     }

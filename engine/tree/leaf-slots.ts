@@ -36,6 +36,8 @@ export class LeafSlots {
   onFault: (valueId: number) => Buffer = () => {
     throw new Error('tree: a leaf that is needed is cold')
   }
+  /** Counts, from 1 on, what may have changed the bytes of any leaf or where they lie. */
+  changes = 1
   readonly #values: Values
   readonly #nodes: TreeNodes
   readonly #roots: TreeRoots
@@ -80,6 +82,7 @@ export class LeafSlots {
 
   /** Ref of the leaf with room for `needed` bytes in all (0: what it has), to be changed in place. If it has to move, it gets `room`. */
   writable(at: LeafRow, needed: number, room = needed): number {
+    this.changes++
     const from = this.resident(at)
     if (this.#frozen.preserve(at, from)) return this.#anew(at, from, Math.max(room, this.#nodes.bytes(at.node, at.row)), true)
     if (needed <= this.#values.room(from) && !this.#values.isShared(from)) return from
@@ -122,6 +125,7 @@ export class LeafSlots {
 
   /** As `writable` where all that the leaf holds goes: it is empty, with room for `size` bytes, and nothing was copied. */
   emptied(at: LeafRow, size: number): number {
+    this.changes++
     const from = this.resident(at)
     const to = this.#frozen.preserve(at, from)
       ? this.#anew(at, from, size, false)
@@ -189,6 +193,7 @@ export class LeafSlots {
 
   /** Releases the slot of a resident leaf; what its row says then is for the caller. */
   leave(root: number, at: LeafRow): void {
+    this.changes++
     const ref = this.#nodes.ref(at.node, at.row)
     this.#observed.observer.released(ref)
     this.#roots.addResidentBytes(root, -this.#values.arena.capacity(ref))
@@ -198,6 +203,7 @@ export class LeafSlots {
   /** A leaf has moved to slot `to`, unless that is `from`, which took `capacity` bytes. */
   #relocated(at: LeafRow, from: number, capacity: number, to: number): number {
     if (to === from) return to
+    this.changes++
     this.#nodes.setRef(at.node, at.row, to)
     this.#roots.addResidentBytes(this.#shape.rootOf(at.node), this.#values.arena.capacity(to) - capacity)
     this.#observed.observer.relocated(from, to)

@@ -9,7 +9,8 @@ const placeCount = 128
 /** Root, node, row, one that is not used, and the separator. */
 const placeWords = 8
 
-interface Located {
+/** A leaf's row. */
+export interface Located {
   node: number
   row: number
 }

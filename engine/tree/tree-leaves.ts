@@ -13,6 +13,7 @@ import { FrozenTrees } from './frozen-trees.ts'
 import { LeafRemoval } from './leaf-removal.ts'
 import type { ObservedLeaves } from './leaf-slots.ts'
 import { LeafSlots } from './leaf-slots.ts'
+import { PrefetchedElements } from './prefetched-elements.ts'
 import { RemovedSeparators } from './removed-separators.ts'
 import type { Separator } from './separator.ts'
 import { catalogedLeaf, dirtyLeaf, laterLeaf, rowWords, TreeNodes } from './tree-nodes.ts'
@@ -30,6 +31,9 @@ export interface LeafBounds {
   readonly elementsMax?: number
 }
 
+/** Elements that are prefetched at most at one time. */
+export const prefetchedMax = 64
+
 const noBounds: LeafBounds = {}
 
 export class TreeLeaves {
@@ -41,6 +45,7 @@ export class TreeLeaves {
   readonly frozen: FrozenTrees
   readonly slots: LeafSlots
   readonly removal: LeafRemoval
+  readonly prefetched = new PrefetchedElements(prefetchedMax)
   leafBytesMax = leafBytesDefault
   readonly #scratch = new LeafRow()
 
@@ -223,9 +228,11 @@ export class TreeLeaves {
     return separator.compare(this.values.arena.words(into.node), this.nodes.rowAt(into.node, into.row)) === 0
   }
 
-  /** Bytes of memory that a tree takes: resident leaves' slots, about what its nodes take, the root block. */
+  /** Bytes of memory that a tree takes: resident leaves' slots, about what its nodes take, the directory, the root block. */
   memoryBytes(root: number): number {
-    return this.roots.residentBytes(root) + this.roots.leaves(root) * rowWords * 4 + this.values.arena.capacity(root)
+    const { roots, shape, values } = this
+    const directory = shape.search.directories.bytes(root)
+    return roots.residentBytes(root) + roots.leaves(root) * rowWords * 4 + directory + values.arena.capacity(root)
   }
 
   /** Drops the bytes of a resident leaf that has an identical copy in the cold store. False, and nothing done, for a dirty one. */

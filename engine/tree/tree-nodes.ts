@@ -3,8 +3,8 @@
  * one object; no JavaScript object belongs to a node or to a tree.
  *
  * A node, in 32-bit words: 0 parent (a node, or the root block for the top) · 1 rows (16 bits), level (16 bits; 0: the
- * children are leaves) · 2 the parent's row that led here last, a hint · 3 `nodeTag`, 0 once released. Then the rows, of
- * `rowWords` each:
+ * children are leaves) · 2 the parent's row that led here last, a hint (16 bits), slots of the tree's directory that name the node (16
+ * bits) · 3 `nodeTag`, 0 once released. Then the rows, of `rowWords` each:
  *   0–3  separator: the least key of the child's range, most significant word first. It never changes while the row lives
  *   4    ref of the child; 0 for a leaf that is cold
  *   5    elements below
@@ -40,6 +40,8 @@ export class TreeNodes {
   readonly arena: Arena
   /** Counts, from 1 on, changes of where rows of any tree are: while it stays as it is, a row that was found is still there. */
   moves = 1
+  /** Set by the directories. Told of a node that some of their slots name, before it loses rows at its front or to another node, or goes. */
+  forget: (node: number) => void = () => undefined
   readonly #values: Values
 
   constructor(values: Values) {
@@ -63,6 +65,7 @@ export class TreeNodes {
 
   release(node: number): void {
     this.moves++
+    if (this.named(node) > 0) this.forget(node)
     this.arena.words(node)[this.arena.wordAt(node) + 3] = 0
     this.arena.release(node)
   }
@@ -77,6 +80,24 @@ export class TreeNodes {
 
   setParent(node: number, parent: number): void {
     this.arena.words(node)[this.arena.wordAt(node)] = parent
+  }
+
+  /** The root block above a node. */
+  rootOf(node: number): number {
+    let at = node
+    while (this.isNode(at)) at = this.parent(at)
+    return at
+  }
+
+  /** Slots of the tree's directory that name the node. */
+  named(node: number): number {
+    return this.arena.words(node)[this.arena.wordAt(node) + 2] >>> 16
+  }
+
+  setNamed(node: number, slots: number): void {
+    const words = this.arena.words(node)
+    const w = this.arena.wordAt(node) + 2
+    words[w] = (slots << 16) | (words[w] & 0xffff)
   }
 
   level(node: number): number {
@@ -164,10 +185,10 @@ export class TreeNodes {
   rowOfNode(node: number, child: number): number {
     const words = this.arena.words(child)
     const w = this.arena.wordAt(child) + 2
-    const hint = words[w]
+    const hint = words[w] & 0xffff
     if (hint < this.length(node) && this.ref(node, hint) === child) return hint
     const row = this.rowOf(node, child)
-    words[w] = row
+    words[w] = (words[w] & 0xffff0000) | row
     return row
   }
 
@@ -203,6 +224,7 @@ export class TreeNodes {
 
   closeRow(node: number, row: number): void {
     this.moves++
+    if (row === 0 && this.named(node) > 0) this.forget(node)
     const words = this.arena.words(node)
     const w = this.rowAt(node, row)
     words.copyWithin(w, w + rowWords, this.rowAt(node, this.length(node)))
@@ -212,6 +234,7 @@ export class TreeNodes {
   /** Moves the rows from `row` on behind those of another node of the same level, which has room for them. */
   moveRows(from: number, row: number, to: number): void {
     this.moves++
+    if (this.named(from) > 0) this.forget(from)
     const moved = this.length(from) - row
     const at = this.length(to)
     const fromWords = this.arena.words(from)

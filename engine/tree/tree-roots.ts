@@ -4,13 +4,14 @@
  *
  * In 32-bit words: 0 owner (ref of the entry; once dropped, 0) · 1 top node · 2 elements · 3 `rootTag`, 0 once released ·
  * 4 seed of the order · 5, 6 the collection's id in the catalog (lower 32, upper 16 bits) · 7 leaves · 8 cold leaves ·
- * 9 dirty leaves · 10, 11 bytes of resident leaves' slots (lower, upper) · 12 first block of removed separators, 0 for none.
+ * 9 dirty leaves · 10, 11 bytes of resident leaves' slots (lower, upper) · 12 first block of removed separators, 0 for none ·
+ * 13 directory, 0 for none.
  */
 import type { Arena } from '../memory/arena.ts'
 import { nodeKind } from '../memory/arena.ts'
 
 export const rootTag = 2
-const rootWords = 13
+const rootWords = 14
 const two32 = 2 ** 32
 
 export class TreeRoots {
@@ -130,6 +131,14 @@ export class TreeRoots {
 
   setRemoved(root: number, block: number): void {
     this.#set(root, 12, block)
+  }
+
+  directory(root: number): number {
+    return this.#get(root, 13)
+  }
+
+  setDirectory(root: number, table: number): void {
+    this.#set(root, 13, table)
   }
 
   #get(root: number, word: number): number {

@@ -8,8 +8,7 @@
  * Computer Programming 3, 6.2.4.)
  */
 import type { Arena } from '../memory/arena.ts'
-import { LocatedLeaves } from './located-leaves.ts'
-import { RowSearch } from './row-search.ts'
+import { LeafSearch } from './leaf-search.ts'
 import { Separator } from './separator.ts'
 import type { TreeNodes } from './tree-nodes.ts'
 import { rowsMax, rowWords } from './tree-nodes.ts'
@@ -31,8 +30,7 @@ export class TreeShape {
   readonly arena: Arena
   readonly nodes: TreeNodes
   readonly roots: TreeRoots
-  readonly #search = new RowSearch()
-  readonly #located = new LocatedLeaves()
+  readonly search: LeafSearch
   /** Elements before the one that `locateRank` was asked for in its leaf. */
   rankWithin = 0
 
@@ -40,32 +38,12 @@ export class TreeShape {
     this.arena = arena
     this.nodes = nodes
     this.roots = roots
+    this.search = new LeafSearch(nodes, roots)
   }
 
   /** The leaf whose range holds a separator: the last that does not begin behind it. */
   locate(root: number, sought: Separator, into: LeafRow): void {
-    const { arena, nodes } = this
-    if (this.#located.find(nodes.moves, root, sought, into)) return
-    const search = this.#search.begin()
-    let node = this.roots.top(root)
-    for (;;) {
-      const words = arena.words(node)
-      const base = nodes.rowAt(node, 0)
-      const head = words[arena.wordAt(node) + 1]
-      const row = search.row(words, base, head & 0xffff, sought)
-      if (head >>> 16 === 0) {
-        into.node = node
-        into.row = row
-        this.#located.remember(nodes.moves, root, sought, node, row)
-        return
-      }
-      node = words[base + row * rowWords + 4]
-    }
-  }
-
-  /** Where `locate` would find the leaf of a separator: whoever has gone the way already tells. */
-  located(root: number, sought: Separator, node: number, row: number): void {
-    this.#located.remember(this.nodes.moves, root, sought, node, row)
+    this.search.locate(root, sought, into)
   }
 
   /** The leaf with element number `rank` in all, 0 ≤ rank < count; `rankWithin` then tells its number in the leaf. */
@@ -181,9 +159,7 @@ export class TreeShape {
 
   /** The root block above a node. */
   rootOf(node: number): number {
-    let at = node
-    while (this.nodes.isNode(at)) at = this.nodes.parent(at)
-    return at
+    return this.nodes.rootOf(node)
   }
 
   /** Where the range of a leaf begins. */

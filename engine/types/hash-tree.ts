@@ -8,7 +8,7 @@
 
 import { wantLeaf } from '../cold-wants.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
-import { packedHeaderBytes, setUsedBytes, usedBytes } from '../memory/packed-bytes.ts'
+import { packedHeaderBytes, putBytes, sameBytes, setUsedBytes, usedBytes } from '../memory/packed-bytes.ts'
 import type { ColdWants } from '../need.ts'
 import { Separator } from '../tree/separator.ts'
 import type { TreeLeaves } from '../tree/tree-leaves.ts'
@@ -29,6 +29,9 @@ export class HashTrees {
   readonly #at = new LeafRow()
   readonly #separator = new Separator()
   readonly #pair = new PackedCursor()
+  #hash = 0
+  /** The field that `get` found last: a command that looks for one and then changes it searches once. */
+  readonly #found = { root: 0, ref: 0, at: 0, row: new LeafRow(), changes: 0, moves: 0 }
 
   constructor(leaves: TreeLeaves) {
     this.leaves = leaves
@@ -47,23 +50,54 @@ export class HashTrees {
     return root
   }
 
-  /** Finds the leaf of a field; returns the field's hash. */
+  /** Finds the leaf of a field; returns the field's hash. What was prefetched for the request in hand is neither hashed nor looked for again. */
   locate(root: number, field: Uint8Array, fieldStart: number, fieldEnd: number, into: LeafRow): number {
-    const hash = fieldHash(field, fieldStart, fieldEnd, this.leaves.roots.seed(root))
-    this.leaves.shape.locate(root, this.#separator.set(hash), into)
+    const { prefetched, shape, nodes, roots } = this.leaves
+    const seed = roots.seed(root)
+    const known = prefetched.find(seed, field, fieldStart, fieldEnd)
+    const hash = known < 0 ? fieldHash(field, fieldStart, fieldEnd, seed) : prefetched.hashes[known]
+    if (known < 0 || !prefetched.leafOf(known, root, nodes.moves, into)) shape.search.locateSpread(root, this.#separator.set(hash), into)
     return hash
   }
 
   /** The buffer in which `out` then says where the field and its value are; undefined without such a field. Counts a use of the leaf. */
   get(root: number, field: Uint8Array, fieldStart: number, fieldEnd: number, out: PackedCursor): Buffer | undefined {
-    const { values } = this.leaves
-    const hash = this.locate(root, field, fieldStart, fieldEnd, this.#at)
-    const ref = this.leaves.used(this.#at)
+    const { values, slots, nodes } = this.leaves
+    const at = this.#at
+    const hash = this.locate(root, field, fieldStart, fieldEnd, at)
+    const ref = this.leaves.used(at)
     const bytes = values.bytes(ref)
-    const at = findElement(bytes, values.start(ref), hash, field, fieldStart, fieldEnd)
-    if (at < 0) return undefined
-    readElement(bytes, at, out)
+    const found = findElement(bytes, values.start(ref), hash, field, fieldStart, fieldEnd)
+    if (found < 0) return undefined
+    readElement(bytes, found, out)
+    const last = this.#found
+    last.root = root
+    last.ref = ref
+    last.at = found
+    last.row.set(at.node, at.row)
+    last.changes = slots.changes
+    last.moves = nodes.moves
     return bytes
+  }
+
+  /** As `findElement` in the leaf of a field, which `#at` then names, `#hash` being the field's hash. Looks first whether `get` has found the field, and nothing has changed. */
+  #find(root: number, field: Uint8Array, fieldStart: number, fieldEnd: number): number {
+    const { values, slots, nodes } = this.leaves
+    const last = this.#found
+    if (last.root === root && last.changes === slots.changes && last.moves === nodes.moves) {
+      const bytes = values.bytes(last.ref)
+      readElement(bytes, last.at, this.#pair)
+      const length = fieldEnd - fieldStart
+      const start = this.#pair.fieldStart
+      if (this.#pair.fieldEnd - start === length && sameBytes(bytes, start, field, fieldStart, length)) {
+        this.#at.set(last.row.node, last.row.row)
+        this.#hash = hashAt(bytes, last.at)
+        return last.at
+      }
+    }
+    this.#hash = this.locate(root, field, fieldStart, fieldEnd, this.#at)
+    const ref = this.leaves.used(this.#at)
+    return findElement(values.bytes(ref), values.start(ref), this.#hash, field, fieldStart, fieldEnd)
   }
 
   /** The slot of a field's leaf. */
@@ -87,12 +121,13 @@ export class HashTrees {
     const { leaves } = this
     const { values, nodes } = leaves
     const at = this.#at
-    const hash = this.locate(root, field, fieldStart, fieldEnd, at)
     const size = elementBytes(fieldEnd - fieldStart, valueEnd - valueStart, expireAt)
-    let from = leaves.used(at)
+    let found = this.#find(root, field, fieldStart, fieldEnd)
+    const hash = this.#hash
+    let from = leaves.ref(at)
     let fromStart = values.start(from)
-    let found = findElement(values.bytes(from), fromStart, hash, field, fieldStart, fieldEnd)
     const isNew = found < 0
+    if (!isNew && this.#overwrites(at, from, found, value, valueStart, valueEnd, expireAt, lsn)) return false
     if (size > leaves.leafBytesMax && nodes.count(at.node, at.row) > (isNew ? 0 : 1)) {
       if (!isNew) this.#removeElement(at, found - fromStart, lsn)
       this.#isolate(at, hash, lsn)
@@ -118,16 +153,37 @@ export class HashTrees {
     return isNew
   }
 
+  /** Writes a value over one of the same length, with the same expiry, in a leaf that is no block of its own; false, and nothing done, if it is not so. */
+  #overwrites(
+    at: LeafRow,
+    from: number,
+    found: number,
+    value: Uint8Array,
+    valueStart: number,
+    valueEnd: number,
+    expireAt: number,
+    lsn: number,
+  ): boolean {
+    const { leaves } = this
+    const { values } = leaves
+    const pair = this.#pair
+    readElement(values.bytes(from), found, pair)
+    if (pair.valueEnd - pair.valueStart !== valueEnd - valueStart || pair.expireAt !== expireAt || values.arena.isLarge(from)) return false
+    const offset = pair.valueStart - values.start(from)
+    const ref = leaves.slots.writable(at, 0)
+    putBytes(values.bytes(ref), values.start(ref) + offset, value, valueStart, valueEnd)
+    leaves.changed(at, 0, lsn)
+    return true
+  }
+
   /** Deletes a field; true if it was there. */
   delete(root: number, field: Uint8Array, fieldStart: number, fieldEnd: number, lsn: number): boolean {
     const { leaves } = this
     const { values, nodes } = leaves
     const at = this.#at
-    const hash = this.locate(root, field, fieldStart, fieldEnd, at)
-    const from = leaves.used(at)
-    const found = findElement(values.bytes(from), values.start(from), hash, field, fieldStart, fieldEnd)
+    const found = this.#find(root, field, fieldStart, fieldEnd)
     if (found < 0) return false
-    this.#removeElement(at, found - values.start(from), lsn)
+    this.#removeElement(at, found - values.start(leaves.ref(at)), lsn)
     const isSmall = nodes.bytes(at.node, at.row) < leaves.leafBytesMax / 4 && nodes.count(at.node, at.row) < leafFieldsMax / 4
     if (!isSmall || !leaves.join(at, lsn, leafBounds)) leaves.slots.trim(at)
     return true

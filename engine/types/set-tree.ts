@@ -127,7 +127,7 @@ export class SetTrees {
     const { values, shape } = this.leaves
     const separator = this.separatorOf(root, member, start, end)
     if (this.comesInOrder) this.#finger.locate(root, separator, this.#at)
-    else shape.locate(root, separator, this.#at)
+    else shape.search.locateSpread(root, separator, this.#at)
     const ref = this.leaves.used(this.#at)
     return findMember(values.bytes(ref), values.start(ref), separator.words[0], member, start, end)
   }

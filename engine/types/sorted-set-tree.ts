@@ -259,7 +259,7 @@ export class SortedSetTrees {
     const { shape, roots } = this.leaves
     const separator = hashSeparator(fieldHash(member, start, end, roots.seed(root)), this.#separator)
     if (this.comesInOrder) this.#finger.locate(root, separator, into)
-    else shape.locate(root, separator, into)
+    else shape.search.locateSpread(root, separator, into)
     return this.leaves.ref(into) !== 0
   }
 

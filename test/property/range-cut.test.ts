@@ -89,6 +89,9 @@ describe('taking a range of leaves out', () => {
           expect(checked(leaves, root)).toEqual(numbers)
         }
       }
+      leaves.removal.dropped(root)
+      while (!leaves.removal.releaseSome(root, 100));
+      expect(values.arena.liveBytes).toBe(0)
     }
   })
 })
