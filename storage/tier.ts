@@ -131,7 +131,7 @@ export class Tier implements KeyspaceObserver {
 
   /** Whether a value is worth moving: smaller ones stay in memory, and in the catalog. */
   isMovable(value: number): boolean {
-    return this.#keyspace.values.room(value) >= this.settings.valueBytesMin
+    return isWorthMoving(this.#keyspace, value, this.settings)
   }
 
   // What the keyspace reports.
@@ -406,4 +406,9 @@ export class Tier implements KeyspaceObserver {
     if (room === 'none') return false
     return room === 'ample' || this.settings.promote === 'always' || this.residency.isRecent(epoch)
   }
+}
+
+/** Whether a value is not too small to be moved. */
+export function isWorthMoving({ values }: Keyspace, value: number, { valueBytesMin }: TierSettings): boolean {
+  return values.room(value) >= valueBytesMin
 }

@@ -87,9 +87,9 @@ class Checkpointed extends TieredKeyspace {
     keyspace.observer = noObserver
     const reader = await openCatalog(this.files, directory)
     if (reader === undefined) throw new Error('there is no catalog')
-    const restore = new KeyspaceRestore(keyspace, tier, 0)
+    const restore = new KeyspaceRestore(keyspace, (value) => tier.isMovable(value), 0)
     await reader.read(restore)
-    restore.finish()
+    restore.finish(tier)
     keyspace.observer = tier
     checkKeyspace(keyspace)
     for (const ref of entriesOf(keyspace, 0)) {
