@@ -12,11 +12,13 @@
  * refuses that (a failed sync is final for it) it is closed and opened again, and what it had in memory is brought across
  * (level-rescue.ts): whatever fails, a write that has resolved stays readable.
  *
- * At most `readsInFlight` reads, one write and one sync hold a thread of the pool at a time.
+ * At most `readsInFlight` reads, one write and one sync hold a thread of the pool at a time. While reads wait for no disk, a thread of our own
+ * does them (level-thread.ts).
  */
 import { resolve } from 'node:path'
 import { ClassicLevel } from 'classic-level'
 import type { Clock } from './clock.ts'
+import type { TimedReads } from './cold-read-queue.ts'
 import { ColdReadQueue } from './cold-read-queue.ts'
 import type { ColdBatch, ColdCopy, ColdReadDone, ColdStore } from './cold-store.ts'
 import { probeDirectory } from './disk-probe.ts'
@@ -29,6 +31,7 @@ import { bufferBytesMax } from './level-figures.ts'
 import { checkFormat, keyOf } from './level-format.ts'
 import type { LevelColdStoreOptions, LevelColdStoreStats } from './level-options.ts'
 import { LevelRescue } from './level-rescue.ts'
+import { batchIdsMax, LevelThread } from './level-thread.ts'
 import { LevelWatch } from './level-watch.ts'
 import { RecentWrites } from './recent-writes.ts'
 
@@ -61,6 +64,7 @@ export class LevelColdStore implements ColdStore {
   readonly #onReopened: (reason: Error, restored: number) => void
   readonly #queue: ColdReadQueue
   readonly #recent: RecentWrites
+  readonly #thread: LevelThread
   readonly #watch: LevelWatch
   /** Files that may have come to level 0 since the watch was asked last, and bytes written since, of which one may be made. */
   #newFilesMax = LEVEL0_FILES_MAX
@@ -101,13 +105,15 @@ export class LevelColdStore implements ColdStore {
     this.#freeDiskBytes = options.freeDiskBytes ?? freeDiskBytes
     this.#onReopened = options.onReopened ?? (() => undefined)
     this.#recent = new RecentWrites(this.#writeBufferBytes)
-    this.#watch = new LevelWatch(directory)
+    this.#thread = new LevelThread(directory)
+    this.#watch = new LevelWatch(this.#thread)
     this.#queue = new ColdReadQueue({
       job: (ids) => this.#readJob(ids),
       afterTurn: (work) => options.clock.afterTurn(work),
       nowMs: () => options.clock.monotonicMs(),
       jobsMax: options.readsInFlight ?? 3,
       idsPerJobMax: IDS_PER_READ_MAX,
+      quick: { job: (ids) => this.#quickJob(ids), idsPerJobMax: batchIdsMax },
     })
   }
 
@@ -132,7 +138,7 @@ export class LevelColdStore implements ColdStore {
       await store.#openLevel(true)
       await checkFormat(db, directory)
     } catch (failure) {
-      await store.#watch.end()
+      await store.#thread.end()
       await db.close()
       throw failure
     }
@@ -235,7 +241,7 @@ export class LevelColdStore implements ColdStore {
     this.#closed = true
     await this.#lastSync.catch(() => undefined)
     await this.#mending?.catch(() => undefined)
-    await this.#watch.end()
+    await this.#thread.end()
     await this.#db.close()
     openDirectories.delete(resolve(this.#directory))
   }
@@ -261,7 +267,7 @@ export class LevelColdStore implements ColdStore {
     } catch (failure) {
       throw openFailure(this.#directory, failure as LevelError)
     }
-    await this.#watch.open()
+    await this.#thread.open()
   }
 
   readAtOnce(id: number): Buffer | undefined {
@@ -275,6 +281,12 @@ export class LevelColdStore implements ColdStore {
     if (this.#rescue !== undefined) return this.#rescue.read(ids, (others) => this.#db.getMany(others.map(keyOf)))
     if (ids.length === 1) return [await this.#db.get(keyOf(ids[0]!))]
     return this.#db.getMany(ids.map(keyOf))
+  }
+
+  #quickJob(ids: readonly number[]): Promise<TimedReads> | undefined {
+    const reading = this.#rescue === undefined ? this.#thread.read(ids, (others) => this.#db.getMany(others.map(keyOf))) : undefined
+    if (reading !== undefined) this.#readJobs++
+    return reading
   }
 
   async #apply(operations: Operation[]): Promise<void> {
@@ -409,7 +421,7 @@ export class LevelColdStore implements ColdStore {
       await this.#applying
       await probeDirectory(this.#directory)
       this.#rescue ??= await LevelRescue.of(this.#db, this.#recent.lowestId)
-      await this.#watch.close()
+      await this.#thread.close()
       await this.#db.close()
       await this.#openLevel(false)
       restored = await this.#rescue.restore(this.#db, this.#recent.deletes)
