@@ -17,7 +17,6 @@ import { openCatalog } from '../../storage/catalog-reader.ts'
 import { CatalogWriter, removeOlderCatalogs } from '../../storage/catalog-writer.ts'
 import { NodeFileSystem } from '../../storage/node-file-system.ts'
 import { catalogEntry } from '../catalog-entries.ts'
-import { chance } from '../chance.ts'
 import { SeededRandom } from '../simulation/seeded-random.ts'
 import { SimulatedDisk } from '../simulation/simulated-disk.ts'
 
@@ -69,52 +68,6 @@ function writeEntry(writer: CatalogWriter, key: string, valueId: number, inline 
 
 function separator(...words: number[]): Uint32Array {
   return Uint32Array.from({ length: 4 }, (_, i) => words[i] ?? 0)
-}
-
-/** Tells hashes of keys, and checks that each entry comes with its own, and that it was prefetched for. */
-class Hashing extends Recorder {
-  readonly #coming: string[] = []
-  #come = 0
-  prefetched = 0
-
-  hashOf(bytes: Buffer, start: number, end: number): number {
-    return crc32(bytes.subarray(start, end))
-  }
-
-  prefetch(db: number, hash: number): void {
-    this.#coming.push(`${db} ${hash}`)
-    this.prefetched++
-  }
-
-  override entry(entry: CatalogEntry): void {
-    const own = `${entry.db} ${this.hashOf(entry.key, entry.keyStart, entry.keyEnd)}`
-    if (own !== `${entry.db} ${entry.hash}` || own !== this.#coming[this.#come++]) throw new Error(`entry ${own} was not prefetched for`)
-    super.entry(entry)
-  }
-}
-
-/** Lines of entries by their keys. */
-function byKey(lines: readonly string[]): Map<string, string[]> {
-  const groups = new Map<string, string[]>()
-  for (const line of lines) {
-    const [key] = / key \d+ /.exec(line)!
-    const group = groups.get(key)
-    if (group === undefined) groups.set(key, [line])
-    else group.push(line)
-  }
-  return groups
-}
-
-/** Lines of entries between those that they must not overtake, and the other lines in between. */
-function segmentsOf(lines: readonly string[]): { barrier: string; entries: string[]; others: string[] }[] {
-  const segments = [{ barrier: '', entries: [] as string[], others: [] as string[] }]
-  for (const line of lines) {
-    const segment = segments.at(-1)!
-    if (line.startsWith('entry')) segment.entries.push(line)
-    else if (line.startsWith('tombstone') || line.startsWith('databases')) segments.push({ barrier: line, entries: [], others: [] })
-    else segment.others.push(line)
-  }
-  return segments
 }
 
 async function replace(files: SimulatedDisk, path: string, bytes: Uint8Array): Promise<void> {
@@ -191,40 +144,6 @@ describe('catalog', () => {
       checksum: { since: 2, value: 0xfedcba98 },
     })
     expect(reader.end).toMatchObject({ generation: 1, sequence: 2, records: 12, offset: files.contents(catalogPath(DIRECTORY, 1)).length })
-  })
-
-  it('gives a visitor that tells hashes many entries in their order, none on the wrong side of another record, those of one key as they were written', async () => {
-    const files = new SimulatedDisk(new SeededRandom(1))
-    const writer = await CatalogWriter.create(files, DIRECTORY, 1)
-    const random = chance(5)
-    const value = Buffer.alloc(3000, 'v')
-    let entries = 0
-    for (let i = 0; i < 14_000; i++) {
-      const key = Buffer.from(`key ${random.below(3000)}`)
-      const drawn = random.below(12_000)
-      if (i === 6000 || drawn < 2) writer.tombstone(0, i, key, 0, 5)
-      else if (drawn < 3) writer.databases(i, [0, 1], [0, i])
-      else if (drawn < 1000) writer.freed(i)
-      else {
-        const fields = { lsn: i, expireAt: random.once(3) ? 1_700_000_000_000 + i : 0, fieldsDue: i % 3, length: i * 7 }
-        const inline = value.subarray(0, random.below(3000))
-        writer.entry(catalogEntry(key, { ...fields, db: random.below(2), type: 1, valueId: random.once(3) ? 0 : i + 1, inline }))
-        entries++
-      }
-    }
-    await writer.marker(1, 1, 1, entries, 0, LOG_ID)
-    const reader = (await openCatalog(files, DIRECTORY))!
-    const hashing = new Hashing()
-    await reader.read(hashing)
-    expect(hashing.prefetched).toBe(entries)
-    const written = segmentsOf(await linesOf(files))
-    const read = segmentsOf(hashing.lines)
-    expect(written.length).toBeGreaterThan(3)
-    expect(read.map(({ barrier, others }) => [barrier, others])).toEqual(written.map(({ barrier, others }) => [barrier, others]))
-    for (const [i, segment] of read.entries()) {
-      expect(byKey(segment.entries)).toEqual(byKey(written[i]!.entries))
-      if (segment.entries.length > 4096) expect(segment.entries).not.toEqual(written[i]!.entries)
-    }
   })
 
   it('writes the bytes that docs/formats/catalog.md shows', async () => {
