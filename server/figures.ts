@@ -84,7 +84,7 @@ export function valuePlaces({ shard }: ServerView): ValuePlaces {
   const { keyspace, tier } = shard
   const cold = keyspace.coldCount
   const inMemory = keyspace.size - cold
-  const hot = shard.store === undefined ? inMemory : Math.min(inMemory, tier.dirty.length)
+  const hot = shard.store === undefined ? inMemory : Math.min(inMemory, tier.lag.dirty.length)
   const residentBytes = Math.max(0, tier.residency.bytes - tier.residency.count * valueHeaderBytes)
   return { hot, cool: inMemory - hot, cold, residentBytes, diskBytes: shard.store?.stats().diskBytes ?? 0 }
 }

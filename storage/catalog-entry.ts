@@ -20,6 +20,8 @@ export class CatalogEntry {
   length = double
   /** 0 when the value itself is given, in `inline`. */
   valueId = double
+  /** Of the key, where the visitor tells hashes; otherwise -1. */
+  hash = double
   /** The key is `key[keyStart, keyEnd)`. */
   key: Buffer = nothing
   keyStart = 0
@@ -35,6 +37,7 @@ export class CatalogEntry {
     this.fieldsDue = 0
     this.length = 0
     this.valueId = 0
+    this.hash = -1
   }
 
   // V8's write barrier notes each young object that is stored into an old one. Nearly all rows of a block have the same buffers.

@@ -46,14 +46,17 @@ export const BLOCK_MAGIC_BYTES = Buffer.from('MBLK', 'latin1')
 const BLOCK_HAS_MARKER = 1
 
 /**
- * Receives records in the order in which they were written. Bytes are ranges of buffers that are valid only during the
+ * Receives records in the order in which they were written, but for what `hashOf` says. Bytes are ranges of buffers that are valid only during the
  * call. LSNs and ids are integers below 2^48; `expireAt` is in milliseconds since the Unix epoch, 0 for none.
  */
 export interface CatalogVisitor {
-  /** Hints that the next entries have these keys, `bytes[starts[i], ends[i])`, all of one database. The bytes stay as they are until `endPrefetch`. */
-  prefetch?(db: number, bytes: Buffer, starts: Int32Array, ends: Int32Array, count: number): void
-  /** The bytes of the keys may change from now on. */
-  endPrefetch?(): void
+  /**
+   * The hash of a key, an unsigned integer of 32 bits. Given, many entries come together, each with its `hash`, in the order of the hashes' upper
+   * halves; but those of one key in the order in which they were written, and none on another side of a tombstone or of `databases`.
+   */
+  hashOf?(bytes: Buffer, start: number, end: number): number
+  /** Hints that an entry with this hash is about to come. */
+  prefetch?(db: number, hash: number): void
   entry(entry: CatalogEntry): void
   /** The key was deleted at `lsn`. */
   tombstone(db: number, lsn: number, key: Buffer, keyStart: number, keyEnd: number): void

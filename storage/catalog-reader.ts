@@ -26,8 +26,9 @@ import {
   generationSeed,
   readBlockHeader,
 } from './catalog-format.ts'
-import { readMarker, visitRecords } from './catalog-records.ts'
+import { readMarker, visitGathered, visitRecords } from './catalog-records.ts'
 import type { File, FileSystem } from './file-system.ts'
+import { GatheredRows } from './gathered-rows.ts'
 
 const READ_AHEAD_BYTES = 8 << 20
 /** Read per look at a header: small blocks come many to a look. */
@@ -79,10 +80,11 @@ export class CatalogReader {
     this.#pieces = extent.pieces
   }
 
-  /** Delivers the records before the last marker, of this checkpoint and all before it, in order. */
+  /** Delivers the records before the last marker, of this checkpoint and all before it, in order as far as `CatalogVisitor` says. */
   async read(visitor: CatalogVisitor, progress?: CatalogProgress): Promise<void> {
     const seed = generationSeed(this.end.generation)
     const pieces = this.#pieces
+    const rows = new GatheredRows()
     let sequence = 1
     let next = this.#readPiece(0, Buffer.alloc(0))
     let idle: Buffer = Buffer.alloc(0)
@@ -93,7 +95,7 @@ export class CatalogReader {
         // A visitor's failure below must not leave this one unheard.
         next.catch(() => undefined)
       }
-      sequence = this.#visitPiece(piece, pieces[i]!, sequence, seed, visitor)
+      sequence = this.#visitPiece(piece, pieces[i]!, sequence, seed, visitor, rows)
       idle = piece
       progress?.(pieces[i + 1]!, this.end.offset)
     }
@@ -115,7 +117,7 @@ export class CatalogReader {
     return room
   }
 
-  #visitPiece(piece: Buffer, offset: number, firstSequence: number, seed: number, visitor: CatalogVisitor): number {
+  #visitPiece(piece: Buffer, offset: number, firstSequence: number, seed: number, visitor: CatalogVisitor, rows: GatheredRows): number {
     let sequence = firstSequence
     let at = 0
     while (at < piece.length) {
@@ -126,11 +128,12 @@ export class CatalogReader {
       }
       const end = start + header.payloadBytes
       if (crc32(piece.subarray(start, end)) !== header.payloadCrc) throw new CatalogCorrupt('checksum mismatch', this.#path, offset + at)
-      const stop = visitRecords(piece, start, end, visitor)
+      const stop = visitRecords(piece, start, end, visitor, rows)
       if (stop !== end) throw new CatalogCorrupt('unreadable record', this.#path, offset + stop)
       at = end
       sequence++
     }
+    visitGathered(piece, visitor, rows)
     return sequence
   }
 }

@@ -1,6 +1,9 @@
 /**
  * Catalog records from bytes: a loop over a block's payload that calls a visitor and allocates nothing per record.
  * It trusts the checksums for the contents, but never reads outside the payload.
+ *
+ * For a visitor that tells the hashes of keys it only notes where the entries' rows are, and visits them together, in the order of
+ * those hashes: when a record comes that must not overtake them, and when whoever owns the bytes says so (`visitGathered`).
  */
 import { CatalogEntry } from './catalog-entry.ts'
 import type { CatalogMarker, CatalogVisitor } from './catalog-format.ts'
@@ -21,45 +24,31 @@ import {
   RECORD_PLAIN_MARKER,
   RECORD_TOMBSTONE,
 } from './catalog-format.ts'
+import type { GatheredRows } from './gathered-rows.ts'
 
 /** Where the next field is; shared by the functions below, which run one at a time. */
 let cursor = 0
 
 /** The row that was read last. */
 const entry = new CatalogEntry()
-/** So many entries are prefetched at one time; where the keys of the latest ones lie. */
-const PREFETCH_MAX = 32
-const prefetchStarts = new Int32Array(PREFETCH_MAX)
-const prefetchEnds = new Int32Array(PREFETCH_MAX)
+/** So many entries are prefetched at one time. */
+const prefetchMax = 64
 
 /**
  * Visits the records of `bytes[start, end)`; markers are passed over. Returns the offset of a record that it cannot
- * make sense of, or `end`.
+ * make sense of, or `end`. Entries may stay in `rows`, for a visitor that tells hashes: their bytes are needed until they are visited.
  */
-export function visitRecords(bytes: Buffer, start: number, end: number, visitor: CatalogVisitor): number {
-  const stop = visitAll(bytes, start, end, visitor)
-  visitor.endPrefetch?.()
-  entry.clearBytes()
-  return stop
-}
-
-function visitAll(bytes: Buffer, start: number, end: number, visitor: CatalogVisitor): number {
-  /** Up to here the visitor has prefetched. */
-  let prefetched = visitor.prefetch === undefined ? end : start
+export function visitRecords(bytes: Buffer, start: number, end: number, visitor: CatalogVisitor, rows: GatheredRows): number {
   cursor = start
   while (cursor < end) {
     const at = cursor
-    if (at >= prefetched) {
-      prefetched = prefetch(bytes, end, visitor)
-      cursor = at
-    }
     const kind = bytes[cursor++]!
     switch (kind & 0x0f) {
       case RECORD_ENTRY:
-        if (!visitEntry(bytes, end, kind, visitor)) return at
+        if (!takeEntry(bytes, end, kind, visitor, rows)) return at
         break
       case RECORD_TOMBSTONE:
-        if (!visitTombstone(bytes, end, visitor)) return at
+        if (!visitTombstone(bytes, end, visitor, rows)) return at
         break
       case RECORD_COLLECTION:
         visitor.collection(takeU48(bytes), takeVarint(bytes), takeVarint(bytes))
@@ -68,7 +57,7 @@ function visitAll(bytes: Buffer, start: number, end: number, visitor: CatalogVis
         visitor.leaf(takeU48(bytes), takeSeparator(bytes), takeU48(bytes), takeU48(bytes), takeVarint(bytes), takeVarint(bytes))
         break
       case RECORD_DATABASES:
-        visitDatabases(bytes, visitor)
+        visitDatabases(bytes, visitor, rows)
         break
       case RECORD_FREED:
         visitor.freed(takeU48(bytes))
@@ -85,6 +74,28 @@ function visitAll(bytes: Buffer, start: number, end: number, visitor: CatalogVis
     if (!(cursor <= end)) return at
   }
   return end
+}
+
+/** Visits the entries that `rows` has of these bytes. */
+export function visitGathered(bytes: Buffer, visitor: CatalogVisitor, rows: GatheredRows): void {
+  const former = cursor
+  const { count } = rows
+  rows.sort()
+  for (let from = 0; from < count; from += prefetchMax) {
+    const to = Math.min(count, from + prefetchMax)
+    rows.prefetch(bytes, from, to)
+    for (let i = from; i < to; i++) visitor.prefetch?.(bytes[rows.position(i) + 1]!, rows.hash(i))
+    for (let i = from; i < to; i++) {
+      cursor = rows.position(i)
+      entry.hash = rows.hash(i)
+      readEntry(bytes, bytes[cursor++]!)
+      visitor.entry(entry)
+    }
+  }
+  rows.clear()
+  entry.clearBytes()
+  entry.hash = -1
+  cursor = former
 }
 
 /** The marker that ends a payload of a file of this version, or undefined if it does not end in one. */
@@ -104,7 +115,41 @@ export function readMarker(payload: Buffer, version: number): CatalogMarker | un
   }
 }
 
-function visitEntry(bytes: Buffer, end: number, kind: number, visitor: CatalogVisitor): boolean {
+/** Visits an entry, or notes it for later. The cursor is behind the first byte. False when the row does not end before `end`. */
+function takeEntry(bytes: Buffer, end: number, kind: number, visitor: CatalogVisitor, rows: GatheredRows): boolean {
+  const start = cursor
+  skipToKey(bytes, kind)
+  const keyBytes = takeVarint(bytes)
+  const keyStart = cursor
+  cursor += keyBytes
+  if ((kind & ENTRY_INLINE) !== 0) {
+    const inlineBytes = takeVarint(bytes)
+    cursor += inlineBytes
+  }
+  if (!(cursor <= end)) return false
+  if (visitor.hashOf !== undefined) {
+    rows.add(start - 1, visitor.hashOf(bytes, keyStart, keyStart + keyBytes))
+    return true
+  }
+  const next = cursor
+  cursor = start
+  readEntry(bytes, kind)
+  visitor.entry(entry)
+  entry.clearBytes()
+  cursor = next
+  return true
+}
+
+function skipToKey(bytes: Buffer, kind: number): void {
+  cursor += 10
+  if ((kind & ENTRY_EXPIRES) !== 0) takeVarint(bytes)
+  if ((kind & ENTRY_FIELDS_EXPIRE) !== 0) takeVarint(bytes)
+  takeVarint(bytes)
+  if ((kind & ENTRY_INLINE) === 0) cursor += 6
+}
+
+/** The row behind whose first byte the cursor is, which is whole, into `entry`. */
+function readEntry(bytes: Buffer, kind: number): void {
   entry.db = bytes[cursor]!
   entry.type = bytes[cursor + 1]!
   entry.encoding = bytes[cursor + 2]!
@@ -117,67 +162,37 @@ function visitEntry(bytes: Buffer, end: number, kind: number, visitor: CatalogVi
   const isInline = (kind & ENTRY_INLINE) !== 0
   entry.valueId = isInline ? 0 : takeU48(bytes)
   const keyBytes = takeVarint(bytes)
-  const keyStart = cursor
+  entry.setKey(bytes, cursor, cursor + keyBytes)
   cursor += keyBytes
-  entry.setKey(bytes, keyStart, cursor)
-  if (isInline) {
-    const inlineBytes = takeVarint(bytes)
-    const inlineStart = cursor
-    cursor += inlineBytes
-    entry.setInline(bytes, inlineStart, cursor)
-  } else entry.clearInline()
-  if (!(cursor <= end)) return false
-  const next = cursor
-  visitor.entry(entry)
-  cursor = next
-  return true
-}
-
-/** Lets the visitor prefetch for the entries that begin at the cursor, of one database. Returns where others follow. */
-function prefetch(bytes: Buffer, end: number, visitor: CatalogVisitor): number {
-  const db = bytes[cursor + 1]!
-  let count = 0
-  let next = cursor
-  while (count < PREFETCH_MAX && next < end && (bytes[next]! & 0x0f) === RECORD_ENTRY && bytes[next + 1] === db) {
-    const kind = bytes[next]!
-    cursor = next + 11
-    if ((kind & ENTRY_EXPIRES) !== 0) takeVarint(bytes)
-    if ((kind & ENTRY_FIELDS_EXPIRE) !== 0) takeVarint(bytes)
-    takeVarint(bytes)
-    if ((kind & ENTRY_INLINE) === 0) cursor += 6
-    const keyBytes = takeVarint(bytes)
-    const keyStart = cursor
-    cursor += keyBytes
-    if ((kind & ENTRY_INLINE) !== 0) cursor += takeVarint(bytes)
-    // What is damaged is found when it is visited.
-    if (!(cursor <= end)) break
-    prefetchStarts[count] = keyStart
-    prefetchEnds[count] = keyStart + keyBytes
-    count++
-    next = cursor
+  if (!isInline) {
+    entry.clearInline()
+    return
   }
-  if (count > 0) visitor.prefetch?.(db, bytes, prefetchStarts, prefetchEnds, count)
-  return count > 0 ? next : next + 1
+  const inlineBytes = takeVarint(bytes)
+  entry.setInline(bytes, cursor, cursor + inlineBytes)
+  cursor += inlineBytes
 }
 
-function visitTombstone(bytes: Buffer, end: number, visitor: CatalogVisitor): boolean {
+function visitTombstone(bytes: Buffer, end: number, visitor: CatalogVisitor, rows: GatheredRows): boolean {
   const db = bytes[cursor++]!
   const lsn = takeU48(bytes)
   const keyBytes = takeVarint(bytes)
   const keyStart = cursor
   cursor += keyBytes
   if (!(cursor <= end)) return false
+  visitGathered(bytes, visitor, rows)
   visitor.tombstone(db, lsn, bytes, keyStart, cursor)
   return true
 }
 
-function visitDatabases(bytes: Buffer, visitor: CatalogVisitor): void {
+function visitDatabases(bytes: Buffer, visitor: CatalogVisitor, rows: GatheredRows): void {
   const lsn = takeU48(bytes)
   const count = bytes[cursor++]!
   const physical = new Uint8Array(bytes.subarray(cursor, cursor + count))
   cursor += count
   const flushedLsns = new Float64Array(count)
   for (let i = 0; i < count; i++) flushedLsns[i] = takeU48(bytes)
+  visitGathered(bytes, visitor, rows)
   visitor.databases(lsn, physical, flushedLsns)
 }
 

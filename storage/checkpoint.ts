@@ -122,7 +122,7 @@ export class Checkpointer {
       const lsn = this.#log.appended
       const checksum = this.#log.noteChecksum()
       this.#writeOut.recordDeletions()
-      this.#tier.beginCheckpoint(lsn)
+      this.#tier.lag.beginCheckpoint(lsn)
       this.#hasTwoEpochs = true
       // What becomes stale from here on may be what this checkpoint's rows refer to: it stays until the next.
       freed.take(this.#tier.staleIds)
@@ -140,7 +140,7 @@ export class Checkpointer {
       const { nextCollectionId, size } = this.#keyspace
       await this.#catalog.marker(lsn, this.#writeOut.nextValueId, nextCollectionId, size, wallMs, this.#log.id, checksum())
       this.#hasTwoEpochs = false
-      this.#tier.endCheckpoint()
+      this.#tier.lag.endCheckpoint()
       this.#toDelete.take(freed)
       this.lastLsn = lsn
       this.lastWallMs = wallMs
@@ -152,7 +152,7 @@ export class Checkpointer {
       return { lsn, entries: this.#keyspace.size, deleted, durationMs: this.#clock.monotonicMs() - startMs }
     } catch (failure) {
       this.failure = failure as Error
-      this.#tier.endCheckpoint()
+      this.#tier.lag.endCheckpoint()
       this.#tier.staleIds.take(freed)
       throw failure
     }
@@ -176,7 +176,7 @@ export class Checkpointer {
 
   /** Everything that is dirty now, and nothing that becomes so meanwhile. */
   async #writeAll(): Promise<void> {
-    const { dirty, relocatedDirty } = this.#tier
+    const { dirty, relocatedDirty } = this.#tier.lag
     let left = dirty.length
     while (this.#writeOut.isUnderWay || (left > 0 && dirty.length > 0)) {
       left -= await this.#writeOut.step(left, dirty)
@@ -191,11 +191,11 @@ export class Checkpointer {
 
   /** After a checkpoint that failed: what was dirty before it, and what has become so since, become one again. */
   async #joinEpochs(): Promise<void> {
-    const { dirty, relocatedDirty } = this.#tier
+    const { dirty, relocatedDirty } = this.#tier.lag
     // In this order: what gets another slot meanwhile goes to the end of `dirty`.
     for (const queue of [relocatedDirty, dirty]) {
       for (let at = queue.head, looked = 1; at !== queue.tail; at = (at + 1) >>> 0, looked++) {
-        this.#tier.renewEpoch(queue.itemAt(at))
+        this.#tier.lag.renewEpoch(queue.itemAt(at))
         if (looked % entriesPerSlice !== 0) continue
         await new Promise<void>((resolve) => this.#clock.afterTurn(resolve))
         this.#throwIfGivenUp()
@@ -220,7 +220,7 @@ export class Checkpointer {
     this.#catalog = catalog
     this.#writeOut.abandonTrees()
     this.#writeOut.catalog = catalog
-    this.#tier.databasesChanged = false
+    this.#tier.lag.databasesChanged = false
     this.#writeOut.recordDatabases()
     // These may be of keys that are there again, so they come before the rows of those.
     this.#writeOut.recordDeletions()

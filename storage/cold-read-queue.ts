@@ -6,7 +6,7 @@
  *
  * How many reads are worth a job follows from how long they take. Where each waits for a disk they run side by side. Where
  * the page cache has them, waking a thread takes longer than reading, and threads that read get into each other's way: then
- * one job takes many ids, and the next forms while it runs.
+ * one job takes many ids, and the next forms while it runs. If the store has a thread for such times (`quick`), that does the reading.
  *
  * A read never joins one that has started: it might miss a write that finished in between.
  */
@@ -22,17 +22,40 @@ export interface ColdReadQueueOptions {
   readonly nowMs: () => number
   readonly jobsMax: number
   readonly idsPerJobMax: number
+  /** Another way to read, one id after the other, which takes less where no read waits for a disk. */
+  readonly quick?: QuickReads
+}
+
+export interface QuickReads {
+  /** Undefined when it cannot be done this way now. It is asked for one job at a time. */
+  readonly job: (ids: readonly number[]) => Promise<TimedReads> | undefined
+  readonly idsPerJobMax: number
 }
 
 /** A job that is expected to take less than this may take more ids. */
 const worthwhileMs = 0.25
+/** Reads that take longer than this, on average, wait for a disk. */
+const quickMsMax = 0.05
+/** A quick job that has taken longer than this may have met a disk: what has come since need not wait for it. */
+const quickJobMsMax = 2
 /** How fast the estimate follows jobs that were slower; it follows a faster one at once, because a busy event loop makes jobs look slow. */
 const slowerWeight = 0.02
+
+/** What was read, and how long that took where it was done. */
+export interface TimedReads {
+  readonly values: readonly (Buffer | undefined)[]
+  readonly ms: number
+}
 
 interface WaitingRead {
   readonly done: ColdReadDone
   /** Others who asked for the same id. */
   others: ColdReadDone[] | undefined
+}
+
+interface TakenReads {
+  readonly ids: readonly number[]
+  readonly reads: readonly WaitingRead[]
 }
 
 export class ColdReadQueue {
@@ -42,6 +65,8 @@ export class ColdReadQueue {
   readonly #startJobs = () => this.#dispatch()
   #scheduled = false
   #running = 0
+  #runsQuickly = false
+  #quickStartedMs = 0
   #msPerId = Number.POSITIVE_INFINITY
   #paused = false
   #onIdle: () => void = () => undefined
@@ -52,7 +77,7 @@ export class ColdReadQueue {
 
   /** Jobs under way. */
   get running(): number {
-    return this.#running
+    return this.#running + (this.#runsQuickly ? 1 : 0)
   }
 
   /** Ids that wait for a job. */
@@ -83,7 +108,7 @@ export class ColdReadQueue {
   /** Starts no more jobs, and resolves when none runs. Reads may still be asked for: they wait. */
   async pause(): Promise<void> {
     this.#paused = true
-    if (this.#running > 0) {
+    if (this.running > 0) {
       await new Promise<void>((resolve) => {
         this.#onIdle = resolve
       })
@@ -95,12 +120,37 @@ export class ColdReadQueue {
     this.#dispatch()
   }
 
-  /** Spreads what waits evenly over the free jobs, unless a job for so few would take no time worth speaking of. */
   #dispatch(): void {
     this.#scheduled = false
+    if (this.#paused || this.#waiting.size === 0 || this.#takesQuickly()) return
+    this.#spread()
+  }
+
+  /** Lets the quick way have what waits, if reads are quick or there is only one: then it is seen how quick it was. False when others are to take it. */
+  #takesQuickly(): boolean {
+    const { quick, nowMs } = this.#options
+    if (quick === undefined) return false
+    if (this.#msPerId > quickMsMax && (this.#waiting.size > 1 || this.#runsQuickly)) return false
+    if (this.#runsQuickly) return nowMs() - this.#quickStartedMs < quickJobMsMax
+    const taken = this.#take(quick.idsPerJobMax)
+    const reading = quick.job(taken.ids)
+    if (reading === undefined) {
+      this.#putBack(taken)
+      return false
+    }
+    this.#runsQuickly = true
+    this.#quickStartedMs = nowMs()
+    this.#settles(taken, reading, () => {
+      this.#runsQuickly = false
+    })
+    return true
+  }
+
+  /** Spreads what waits evenly over the free jobs, unless a job for so few would take no time worth speaking of. */
+  #spread(): void {
     const { jobsMax, idsPerJobMax } = this.#options
     const worthwhile = Math.min(idsPerJobMax, Math.floor(worthwhileMs / this.#msPerId))
-    while (!this.#paused && this.#waiting.size > 0 && this.#running < jobsMax) {
+    while (this.#waiting.size > 0 && this.#running < jobsMax) {
       if (this.#running > 0 && this.#waiting.size < worthwhile) return
       const share = Math.ceil(this.#waiting.size / (jobsMax - this.#running))
       this.#start(Math.min(Math.max(share, worthwhile), idsPerJobMax))
@@ -108,6 +158,15 @@ export class ColdReadQueue {
   }
 
   #start(count: number): void {
+    const taken = this.#take(count)
+    this.#running++
+    const startMs = this.#options.nowMs()
+    const reading = this.#options.job(taken.ids).then((values) => ({ values, ms: this.#options.nowMs() - startMs }))
+    this.#settles(taken, reading, () => this.#running--)
+  }
+
+  /** The oldest reads that wait, up to `count`. */
+  #take(count: number): TakenReads {
     const ids: number[] = []
     const reads: WaitingRead[] = []
     for (const [id, read] of this.#waiting) {
@@ -115,30 +174,43 @@ export class ColdReadQueue {
       reads.push(read)
       if (ids.length === count) break
     }
-    for (const id of ids) this.#waiting.delete(id)
-    this.#running++
-    const startMs = this.#options.nowMs()
-    this.#options.job(ids).then(
-      (values) => {
-        this.#learn((this.#options.nowMs() - startMs) / ids.length)
+    if (ids.length === this.#waiting.size) this.#waiting.clear()
+    else for (let i = 0; i < ids.length; i++) this.#waiting.delete(ids[i]!)
+    return { ids, reads }
+  }
+
+  /** What was taken waits again, before all others. */
+  #putBack({ ids, reads }: TakenReads): void {
+    const others = [...this.#waiting]
+    this.#waiting.clear()
+    for (let i = 0; i < ids.length; i++) this.#waiting.set(ids[i]!, reads[i]!)
+    for (const [id, read] of others) this.#waiting.set(id, read)
+  }
+
+  /** `ended` counts the job out. */
+  #settles({ ids, reads }: TakenReads, reading: Promise<TimedReads>, ended: () => void): void {
+    reading.then(
+      ({ values, ms }) => {
+        this.#learn(ms / ids.length)
+        ended()
         // The next job starts before these reads' owners go on, which may take a while.
-        this.#ended()
+        this.#goesOn()
         for (let i = 0; i < reads.length; i++) settle(reads[i]!, undefined, values[i])
       },
       (failure: unknown) => {
         if (ids.length > 1) {
-          void this.#runEach(ids, reads)
+          void this.#runEach(ids, reads, ended)
           return
         }
-        this.#ended()
+        ended()
+        this.#goesOn()
         settle(reads[0]!, failure, undefined)
       },
     )
   }
 
-  #ended(): void {
-    this.#running--
-    if (this.#running === 0) this.#onIdle()
+  #goesOn(): void {
+    if (this.running === 0) this.#onIdle()
     this.#dispatch()
   }
 
@@ -148,7 +220,7 @@ export class ColdReadQueue {
   }
 
   /** A failure in a shared job must hit only the reads whose bytes it concerns. */
-  async #runEach(ids: readonly number[], reads: readonly WaitingRead[]): Promise<void> {
+  async #runEach(ids: readonly number[], reads: readonly WaitingRead[], ended: () => void): Promise<void> {
     const values: (Buffer | undefined)[] = []
     const failures: unknown[] = []
     for (const id of ids) {
@@ -159,7 +231,8 @@ export class ColdReadQueue {
       values.push(value)
       failures.push(failure)
     }
-    this.#ended()
+    ended()
+    this.#goesOn()
     for (let i = 0; i < reads.length; i++) settle(reads[i]!, failures[i], values[i])
   }
 }

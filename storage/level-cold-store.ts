@@ -3,10 +3,12 @@
  * value: the bytes as given. The record under id 0 says what the database is (docs/formats/cold-value.md).
  *
  * Here it is opened, read and closed; `LevelWriter` writes, makes durable what was written, and mends failures.
- * At most `readsInFlight` reads, one write and one sync hold a thread of the pool at a time.
+ * At most `readsInFlight` reads, one write and one sync hold a thread of the pool at a time. While reads wait for no disk, a thread of our own
+ * does them (level-thread.ts).
  */
 import { resolve } from 'node:path'
 import { ClassicLevel } from 'classic-level'
+import type { TimedReads } from './cold-read-queue.ts'
 import { ColdReadQueue } from './cold-read-queue.ts'
 import type { ColdBatch, ColdCopy, ColdReadDone, ColdStore } from './cold-store.ts'
 import { closedError } from './cold-store.ts'
@@ -16,6 +18,7 @@ import type { LevelError } from './level-failure.ts'
 import { ColdStoreUnusable, openFailure } from './level-failure.ts'
 import { checkFormat, keyOf } from './level-format.ts'
 import type { LevelColdStoreOptions, LevelColdStoreStats } from './level-options.ts'
+import { batchIdsMax, LevelThread } from './level-thread.ts'
 import { LevelWatch } from './level-watch.ts'
 import { LevelWriter } from './level-writer.ts'
 
@@ -34,6 +37,7 @@ export class LevelColdStore implements ColdStore {
   readonly #cacheBytes: number
   readonly #openTablesMax: number
   readonly #queue: ColdReadQueue
+  readonly #thread: LevelThread
   readonly #watch: LevelWatch
   readonly #writer: LevelWriter
   #closed = false
@@ -49,13 +53,15 @@ export class LevelColdStore implements ColdStore {
     this.#tableBytes = options.tableBytes ?? 32 << 20
     this.#cacheBytes = options.cacheBytes ?? 8 << 20
     this.#openTablesMax = options.openTablesMax ?? 4096
-    this.#watch = new LevelWatch(directory)
+    this.#thread = new LevelThread(directory)
+    this.#watch = new LevelWatch(this.#thread)
     this.#queue = new ColdReadQueue({
       job: (ids) => this.#readJob(ids),
       afterTurn: (work) => options.clock.afterTurn(work),
       nowMs: () => options.clock.monotonicMs(),
       jobsMax: options.readsInFlight ?? 3,
       idsPerJobMax: IDS_PER_READ_MAX,
+      quick: { job: (ids) => this.#quickJob(ids), idsPerJobMax: batchIdsMax },
     })
     this.#writer = new LevelWriter({
       db,
@@ -93,7 +99,7 @@ export class LevelColdStore implements ColdStore {
       await store.#openLevel(true)
       await checkFormat(db, directory)
     } catch (failure) {
-      await store.#watch.end()
+      await store.#thread.end()
       await db.close()
       throw failure
     }
@@ -175,7 +181,7 @@ export class LevelColdStore implements ColdStore {
     if (this.#closed) return
     this.#closed = true
     await this.#writer.close()
-    await this.#watch.end()
+    await this.#thread.end()
     await this.#db.close()
     openDirectories.delete(resolve(this.#directory))
   }
@@ -201,11 +207,11 @@ export class LevelColdStore implements ColdStore {
     } catch (failure) {
       throw openFailure(this.#directory, failure as LevelError)
     }
-    await this.#watch.open()
+    await this.#thread.open()
   }
 
   async #closeLevel(): Promise<void> {
-    await this.#watch.close()
+    await this.#thread.close()
     await this.#db.close()
   }
 
@@ -221,6 +227,12 @@ export class LevelColdStore implements ColdStore {
     if (rescue !== undefined) return rescue.read(ids, (others) => this.#db.getMany(others.map(keyOf)))
     if (ids.length === 1) return [await this.#db.get(keyOf(ids[0]!))]
     return this.#db.getMany(ids.map(keyOf))
+  }
+
+  #quickJob(ids: readonly number[]): Promise<TimedReads> | undefined {
+    const reading = this.#writer.rescue === undefined ? this.#thread.read(ids, (others) => this.#db.getMany(others.map(keyOf))) : undefined
+    if (reading !== undefined) this.#readJobs++
+    return reading
   }
 
   #assertOpen(): void {

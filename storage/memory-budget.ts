@@ -145,7 +145,7 @@ export class MemoryBudget {
       const gained = this.#tier.demoteOne()
       if (gained < 0) {
         if (this.compact()) return true
-        this.stuck = !this.#tier.hasDirty && this.#tier.lazyFree.count === 0
+        this.stuck = !this.#tier.lag.any && this.#tier.lazyFree.count === 0
         return false
       }
       if (gained > 0) demoted++

@@ -15,7 +15,7 @@ import type { Tier } from './tier.ts'
 
 export class KeyspaceRestore implements CatalogVisitor {
   readonly #keyspace: Keyspace
-  readonly #tier: Tier
+  readonly #isMovable: (value: number) => boolean
   /**
    * Root blocks of large collections by their id in the catalog. Only the last row shows what they belong to: a collection keeps its id
    * when it goes to another key.
@@ -33,69 +33,72 @@ export class KeyspaceRestore implements CatalogVisitor {
   /** Entries to come, and the index that was made for that many. */
   readonly #entries: number
   #reserved: KeyIndex | undefined
+  /** Depends on what was prefetched, so that the compiler does not leave the reads out. */
+  #seen = 0
 
-  /** While it runs, the keyspace must have no observer. About `entries` are to come. */
-  constructor(keyspace: Keyspace, tier: Tier, entries: number) {
+  /**
+   * While it runs, the keyspace must have no observer. `isMovable` says whether a value is worth moving to the cold store. About `entries` are
+   * to come.
+   */
+  constructor(keyspace: Keyspace, isMovable: (value: number) => boolean, entries: number) {
     this.#keyspace = keyspace
-    this.#tier = tier
+    this.#isMovable = isMovable
     this.#entries = entries
   }
 
-  prefetch(db: number, bytes: Buffer, starts: Int32Array, ends: Int32Array, count: number): void {
-    const { databases, cachePrefetch } = this.#keyspace
-    const { index } = databases[db]
+  hashOf(bytes: Buffer, start: number, end: number): number {
+    return this.#keyspace.hashOfKey(bytes, start, end)
+  }
+
+  prefetch(db: number, hash: number): void {
+    const { index } = this.#keyspace.databases[db]
     // Nearly always one database holds nearly all keys.
     if (this.#reserved === undefined) {
       index.reserve(this.#entries)
       this.#reserved = index
     }
-    cachePrefetch.fetch(index, bytes, starts, ends, count)
-  }
-
-  endPrefetch(): void {
-    this.#keyspace.cachePrefetch.end()
+    this.#seen ^= index.guess(hash)
   }
 
   entry(row: CatalogEntry): void {
     const keyspace = this.#keyspace
-    const { entries } = keyspace
-    const { db, encoding, expireAt, fieldsDue, valueId, key, keyStart, keyEnd } = row
+    const { db, encoding, expireAt, fieldsDue, valueId, hash, key, keyStart, keyEnd } = row
     const type = row.type as TypeNumber
-    keyspace.forgetLookUp()
-    const former = keyspace.find(db, key, keyStart, keyEnd)
+    const former = keyspace.findHashed(db, hash < 0 ? keyspace.hashOfKey(key, keyStart, keyEnd) : hash, key, keyStart, keyEnd)
     if (former !== 0) keyspace.remove(former, 0)
     const ref = keyspace.insert(db, type, key, keyStart, keyEnd, expireAt !== 0 || fieldsDue !== 0)
-    entries.setTypeAndEncoding(ref, type, encoding)
+    this.#fill(ref, row)
     if (valueId === 0) this.#putInline(ref, row)
-    else {
-      entries.setCold(ref, valueId, 0)
-      if (encoding !== treeForm) keyspace.coldCount++
-    }
-    entries.setLength(ref, row.length)
-    entries.setLsn(ref, row.lsn)
-    if ((row.flags & ENTRY_BEFORE_MOVE) !== 0) entries.setFlag(ref, beforeMoveFlag)
-    entries.setFlag(ref, keyspace.sharesIntegers ? catalogedFlag : catalogedFlag | ownIntegerFlag)
+    else if (encoding !== treeForm) keyspace.coldCount++
+    if (expireAt === 0 && fieldsDue === 0 && encoding !== treeForm && valueId !== 0) return
     const placed = keyspace.expiring.setFieldsDue(keyspace.expiring.setExpireAt(ref, expireAt), fieldsDue)
     if (encoding === treeForm) this.#owners.push(placed)
-    if (valueId === 0 && this.#tier.isMovable(entries.value(placed))) this.#movable.push(placed)
+    if (valueId === 0 && this.#isMovable(keyspace.entries.value(placed))) this.#movable.push(placed)
+  }
+
+  /** All that the row says of the entry itself; its value is cold. */
+  #fill(ref: number, { type, encoding, flags, lsn, length, valueId }: CatalogEntry): void {
+    let flagged = this.#keyspace.sharesIntegers ? catalogedFlag : catalogedFlag | ownIntegerFlag
+    if ((flags & ENTRY_BEFORE_MOVE) !== 0) flagged |= beforeMoveFlag
+    this.#keyspace.entries.fillCold(ref, type as TypeNumber, encoding, length, lsn, valueId, flagged)
   }
 
   /**
    * After the last row: gives back what of the index was made in vain, gives each collection to the entry that has it, and tells the tier of
    * the values that it may move after all, because their keys were to expire soon when they were recorded, or because the setting has changed.
    */
-  finish(): void {
+  finish(tier: Tier): void {
     this.#reserved?.trim()
-    this.#giveTrees()
+    this.#giveTrees(tier)
     const { entries, values } = this.#keyspace
     for (const ref of this.#movable) {
       if (!entries.isLive(ref) || entries.isTree(ref) || !entries.isResident(ref)) continue
       const value = entries.value(ref)
-      if (value === 0 || values.id(value) !== 0 || values.queue(value) !== 0 || !this.#tier.isMovable(value)) continue
-      this.#tier.resident(value)
+      if (value === 0 || values.id(value) !== 0 || values.queue(value) !== 0 || !this.#isMovable(value)) continue
+      tier.resident(value)
       if (entries.flag(ref, dirtyFlag)) continue
       entries.setFlag(ref, dirtyFlag)
-      this.#tier.dirtied(ref)
+      tier.dirtied(ref)
     }
     this.#movable.length = 0
   }
@@ -117,7 +120,7 @@ export class KeyspaceRestore implements CatalogVisitor {
     if (root !== undefined) this.#keyspace.trees.restore(root, this.#separator.take(separator, 0), valueId, lsn, count, bytes)
   }
 
-  #giveTrees(): void {
+  #giveTrees(tier: Tier): void {
     const { entries, trees, access } = this.#keyspace
     for (const ref of this.#owners) {
       if (!entries.isLive(ref) || !entries.isTree(ref) || entries.isResident(ref)) continue
@@ -126,7 +129,7 @@ export class KeyspaceRestore implements CatalogVisitor {
       if (root === undefined) throw new Error(`catalog: collection ${id} is missing`)
       this.#roots.delete(id)
       this.#keyspace.giveTree(ref, root, access.initial())
-      this.#tier.leavesWereCold = true
+      tier.leavesWereCold = true
     }
     for (const root of this.#roots.values()) {
       trees.removal.dropped(root)

@@ -6,13 +6,13 @@
  * It changes no meaning: a value is the same hot, cool or cold. It runs in slices, between requests, never inside one.
  */
 import type { Database } from '../engine/keyspace/database.ts'
-import { catalogedFlag, dirtyFlag, epochFlag, valueDirtyFlag } from '../engine/keyspace/entries.ts'
+import { valueDirtyFlag } from '../engine/keyspace/entries.ts'
 import type { Keyspace } from '../engine/keyspace/keyspace.ts'
 import type { KeyspaceObserver } from '../engine/keyspace/observer.ts'
 import { slotBytesMax } from '../engine/memory/arena.ts'
 import { isMemoryRefusal } from '../engine/memory/refusal.ts'
-import type { FrozenTree } from '../engine/tree/frozen-tree.ts'
 import { LeafRow } from '../engine/tree/tree-shape.ts'
+import { CatalogLag } from './catalog-lag.ts'
 import type { Clock } from './clock.ts'
 import type { ColdReadCounts } from './cold-reader.ts'
 import { ColdReader } from './cold-reader.ts'
@@ -22,9 +22,7 @@ import { ColdStamps } from './cold-stamps.ts'
 import type { ColdStore } from './cold-store.ts'
 import { IdList } from './id-list.ts'
 import { LazyFree } from './lazy-free.ts'
-import { RefQueue } from './ref-queue.ts'
 import { Residency } from './residency.ts'
-import { Tombstones } from './tombstones.ts'
 import type { ValueCodec } from './value-codec.ts'
 
 export type { ColdSet } from './cold-set.ts'
@@ -72,26 +70,12 @@ export class Tier implements KeyspaceObserver {
   }
   readonly settings: TierSettings
   readonly residency: Residency
-  /** Entries that the catalog does not know as they are, in the order in which they became so. */
-  readonly dirty = new RefQueue()
-  /** Dirty entries that were relocated to another slot while a checkpoint was to write them: it must not miss them. */
-  readonly relocatedDirty = new RefQueue()
-  /** Trees that are being written out, a batch at a time, the first at present. */
-  readonly frozen: FrozenTree[] = []
-  /** Deleted keys that the catalog still knows. */
-  readonly tombstones = new Tombstones()
-  /** Deletions that the checkpoint which is under way must not record. */
-  readonly #nextTombstones = new Tombstones()
-  /** Set by the write-out: records an entry in the catalog at once. `isMidRecord`: the log record in hand has changed it. */
-  recordBeforeMove: (entry: number, isMidRecord: boolean) => void = () => undefined
-  #checkpointing = false
-  #checkpointLsn = 0
+  /** What the catalog does not know yet. */
+  readonly lag: CatalogLag
   /** What was cut off and is released in slices. */
   readonly lazyFree: LazyFree
   /** Ids of values in the cold store that became stale since the last checkpoint. */
   staleIds = new IdList()
-  /** Whether databases were flushed or swapped since that was last recorded in the catalog. */
-  databasesChanged = false
   /** A leaf of a tree has been cold since the start. */
   leavesWereCold = false
   /** Set by the owner. Told of a fault. */
@@ -116,10 +100,11 @@ export class Tier implements KeyspaceObserver {
     this.#keyspace = keyspace
     this.#store = store
     this.settings = settings
+    this.lag = new CatalogLag(keyspace)
     this.residency = new Residency(keyspace.values)
     this.#stamps = new ColdStamps(keyspace.access, this.residency.epoch)
     keyspace.coldIdleSeconds = (stamp) => this.#stamps.idleSeconds(stamp)
-    this.lazyFree = new LazyFree(keyspace, (entry) => this.skipFlushed(entry))
+    this.lazyFree = new LazyFree(keyspace, (entry) => this.lag.skipFlushed(entry))
     if (store === undefined) return
     this.#reader = new ColdReader(store, codec, clock, this.counts, coldReadMs)
     this.#reader.onRead = (bytes) => this.residency.ageGhosts(bytes, this.residency.bytes)
@@ -139,27 +124,14 @@ export class Tier implements KeyspaceObserver {
     await this.#reader?.quiet()
   }
 
-  /** Whether the catalog lags behind. */
-  get hasDirty(): boolean {
-    return this.dirty.length > 0 || this.relocatedDirty.length > 0 || this.frozen.length > 0
-  }
-
   /** Memory for the tier's own bookkeeping. */
   get memoryBytes(): number {
-    return (
-      this.residency.memoryBytes +
-      this.#stamps.bytes +
-      this.dirty.bytes +
-      this.relocatedDirty.bytes +
-      this.tombstones.bytes +
-      this.#nextTombstones.bytes +
-      this.staleIds.bytes
-    )
+    return this.residency.memoryBytes + this.#stamps.bytes + this.lag.memoryBytes + this.staleIds.bytes
   }
 
   /** Whether a value is worth moving: smaller ones stay in memory, and in the catalog. */
   isMovable(value: number): boolean {
-    return this.#keyspace.values.room(value) >= this.settings.valueBytesMin
+    return isWorthMoving(this.#keyspace, value, this.settings)
   }
 
   // What the keyspace reports.
@@ -191,85 +163,34 @@ export class Tier implements KeyspaceObserver {
   }
 
   dirtied(entry: number): void {
-    if (this.#store !== undefined) this.dirty.push(entry)
+    if (this.#store !== undefined) this.lag.dirty.push(entry)
   }
 
   dirtyRelocated(entry: number): void {
-    if (this.#store === undefined) return
-    if (this.#checkpointing && this.isDue(entry)) this.relocatedDirty.push(entry)
-    else this.dirty.push(entry)
+    if (this.#store !== undefined) this.lag.relocated(entry)
   }
 
   transferring(entry: number, lsn: number): void {
-    if (!this.#checkpointing || !this.isDue(entry)) return
-    this.recordBeforeMove(entry, this.#keyspace.entries.lsn(entry) === lsn)
+    this.lag.transferring(entry, lsn)
   }
 
   removed(entry: number, lsn: number): void {
-    const isLater = this.#checkpointing && !this.isDue(entry)
-    this.#addTombstone(entry, lsn, isLater ? this.#nextTombstones : this.tombstones)
-  }
-
-  /** An entry of a flushed database will not be written. If the checkpoint which is under way does not record the flush, it must record this deletion. */
-  skipFlushed(entry: number): void {
-    const { entries, databases } = this.#keyspace
-    if (!this.#checkpointing || !this.isDue(entry)) return
-    entries.clearFlag(entry, dirtyFlag)
-    const { flushedLsn } = databases[entries.db(entry)]
-    if (flushedLsn > this.#checkpointLsn && entries.flag(entry, catalogedFlag)) this.#addTombstone(entry, flushedLsn, this.tombstones)
-  }
-
-  #addTombstone(entry: number, lsn: number, tombstones: Tombstones): void {
-    const { entries, arena } = this.#keyspace
-    const start = entries.keyStart(entry)
-    tombstones.add(entries.db(entry), lsn, arena.bytes(entry), start, start + entries.keyLength(entry))
+    this.lag.removed(entry, lsn)
   }
 
   treeDropped(root: number): void {
     // A checkpoint shows it as it was all the same: the log, whose replay begins there, may first copy it or change a part.
-    if (!this.#checkpointing) this.#keyspace.trees.frozen.drop(root)
+    if (!this.lag.isCheckpointing) this.#keyspace.trees.frozen.drop(root)
     this.lazyFree.addTree(root)
   }
 
   flushed(former: Database): void {
-    this.databasesChanged = true
+    this.lag.databasesChanged = true
     this.lazyFree.addDatabase(former)
   }
 
   swapped(): void {
-    this.databasesChanged = true
-  }
-
-  // Checkpoints.
-
-  /** A checkpoint as of `lsn` begins: what is dirty now it writes, and nothing that becomes so from here on. Deletions and flushes have been recorded. */
-  beginCheckpoint(lsn: number): void {
-    this.#keyspace.dirtyEpoch ^= epochFlag
-    this.#checkpointLsn = lsn
-    this.#checkpointing = true
-  }
-
-  /** The checkpoint has its marker, or has failed. */
-  endCheckpoint(): void {
-    this.#checkpointing = false
-    this.tombstones.take(this.#nextTombstones)
-  }
-
-  get isCheckpointing(): boolean {
-    return this.#checkpointing
-  }
-
-  /** Whether an entry may be recorded in the catalog now: it is dirty, and was so when the checkpoint that may be under way began. */
-  isDue(entry: number): boolean {
-    const { entries, dirtyEpoch } = this.#keyspace
-    if (!entries.flag(entry, dirtyFlag)) return false
-    return !this.#checkpointing || entries.flag(entry, epochFlag) !== (dirtyEpoch !== 0)
-  }
-
-  /** An item of a queue counts as if it had become dirty now, if it is. */
-  renewEpoch(entry: number): void {
-    const { entries, dirtyEpoch } = this.#keyspace
-    if (entry !== 0 && entries.isLive(entry) && entries.flag(entry, dirtyFlag)) entries.setDirty(entry, dirtyEpoch)
+    this.lag.databasesChanged = true
   }
 
   // Prefetch.
@@ -485,4 +406,9 @@ export class Tier implements KeyspaceObserver {
     if (room === 'none') return false
     return room === 'ample' || this.settings.promote === 'always' || this.residency.isRecent(epoch)
   }
+}
+
+/** Whether a value is not too small to be moved. */
+export function isWorthMoving({ values }: Keyspace, value: number, { valueBytesMin }: TierSettings): boolean {
+  return values.room(value) >= valueBytesMin
 }

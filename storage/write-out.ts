@@ -2,7 +2,7 @@
  * Writes out what has changed: values to the cold store, and to the catalog where each key's value is. Both the
  * background cooling ahead of memory pressure and the checkpoint are this one thing, so nothing is written twice.
  *
- * It takes entries from the tier's dirty list in order, copies each at one moment (bytes into a batch under a new value
+ * It takes entries from the list of dirty ones in order, copies each at one moment (bytes into a batch under a new value
  * id, metadata into the catalog), and writes the batch once the log has committed everything in it: nothing uncommitted
  * reaches the cold store. A value that has changed before its batch was written stays hot; its copy is stale. A large
  * collection is frozen at one moment and written at leisure (`FrozenTree`).
@@ -18,6 +18,7 @@ import type { FrozenPart, FrozenTree, FrozenVisitor } from '../engine/tree/froze
 import type { Separator } from '../engine/tree/separator.ts'
 import { CatalogEntry } from './catalog-entry.ts'
 import { ENTRY_BEFORE_MOVE } from './catalog-format.ts'
+import type { CatalogLag } from './catalog-lag.ts'
 import type { Clock } from './clock.ts'
 import type { ColdStore } from './cold-store.ts'
 import type { CatalogSink } from './no-catalog.ts'
@@ -53,6 +54,7 @@ export class WriteOut implements FrozenVisitor {
   readonly #keyspace: Keyspace
   readonly #entries: Entries
   readonly #tier: Tier
+  readonly #lag: CatalogLag
   readonly #store: ColdStore
   readonly #codec: ValueCodec
   readonly #clock: Clock
@@ -86,6 +88,7 @@ export class WriteOut implements FrozenVisitor {
     this.#keyspace = options.keyspace
     this.#entries = options.keyspace.entries
     this.#tier = options.tier
+    this.#lag = options.tier.lag
     this.#store = options.store
     this.#codec = options.codec
     this.#clock = options.clock
@@ -94,7 +97,7 @@ export class WriteOut implements FrozenVisitor {
     this.#sizes = options.sizes ?? defaultSizes
     this.#ids = new ValueIds(options.nextValueId, this.#sizes.coldPieceBytes)
     this.#space = Buffer.allocUnsafeSlow(this.#sizes.batchBytes + LARGE_VALUE_BYTES)
-    this.#tier.recordBeforeMove = (entry, isMidRecord) => this.#recordBeforeMove(entry, isMidRecord)
+    this.#lag.recordBeforeMove = (entry, isMidRecord) => this.#recordBeforeMove(entry, isMidRecord)
   }
 
   /** No value in the cold store has this id or a higher one. */
@@ -113,14 +116,14 @@ export class WriteOut implements FrozenVisitor {
 
   /** Whether something that was begun waits for the next step: values that moved, trees that are written in part. */
   get isUnderWay(): boolean {
-    return this.#beforeMoves !== undefined || this.#tier.frozen.length > 0
+    return this.#beforeMoves !== undefined || this.#lag.frozen.length > 0
   }
 
   /**
    * Writes one batch: what is under way, then the head of `queue`, or of one that is not empty. `left` bounds how many entries are looked
    * at; returns how many were. Rejects when a disk fails; nothing is lost then.
    */
-  async step(left: number, queue = this.#tier.dirty.length > 0 ? this.#tier.dirty : this.#tier.relocatedDirty): Promise<number> {
+  async step(left: number, queue = this.#lag.dirty.length > 0 ? this.#lag.dirty : this.#lag.relocatedDirty): Promise<number> {
     const moved = this.#beforeMoves
     this.#beforeMoves = undefined
     if (moved !== undefined && moved.count > 0) await this.#write(moved)
@@ -146,12 +149,12 @@ export class WriteOut implements FrozenVisitor {
    * checkpoint is under way that is only what it must not miss.
    */
   recordDeletions(): void {
-    const tier = this.#tier
-    if (tier.databasesChanged && !tier.isCheckpointing) {
-      tier.databasesChanged = false
+    const lag = this.#lag
+    if (lag.databasesChanged && !lag.isCheckpointing) {
+      lag.databasesChanged = false
       this.recordDatabases()
     }
-    tier.tombstones.drain(this.catalog)
+    lag.tombstones.drain(this.catalog)
   }
 
   recordDatabases(): void {
@@ -170,7 +173,7 @@ export class WriteOut implements FrozenVisitor {
 
   /** Gives up the trees that are written in part: they are to be written again. */
   abandonTrees(): void {
-    for (const tree of this.#tier.frozen.splice(0)) this.#abandon(tree)
+    for (const tree of this.#lag.frozen.splice(0)) this.#abandon(tree)
   }
 
   removed(separator: Separator): void {
@@ -188,7 +191,7 @@ export class WriteOut implements FrozenVisitor {
   }
 
   async #collect(batch: WriteBatch, left: number, queue: RefQueue): Promise<number> {
-    const { frozen } = this.#tier
+    const { frozen } = this.#lag
     let looked = 0
     await wholeRecords(this.#keyspace, this.#clock)
     let until = this.#clock.monotonicMs() + sliceMs
@@ -216,7 +219,7 @@ export class WriteOut implements FrozenVisitor {
     this.#batch = batch
     if (tree.lsn > batch.lsn) batch.lsn = tree.lsn
     if (tree.step(this)) return
-    this.#tier.frozen.shift()
+    this.#lag.frozen.shift()
     this.#finished.push(tree)
   }
 
@@ -234,10 +237,10 @@ export class WriteOut implements FrozenVisitor {
   #take(ref: number, batch: WriteBatch, flags = 0): void {
     const entries = this.#entries
     // What became dirty during a checkpoint is further back in the queue: its slot was another entry's.
-    if (!entries.isLive(ref) || !this.#tier.isDue(ref)) return
+    if (!entries.isLive(ref) || !this.#lag.isDue(ref)) return
     const lsn = entries.lsn(ref)
     if (this.#keyspace.isDetached(ref)) {
-      this.#tier.skipFlushed(ref)
+      this.#lag.skipFlushed(ref)
       return
     }
     if (lsn > batch.lsn) batch.lsn = lsn
@@ -262,7 +265,7 @@ export class WriteOut implements FrozenVisitor {
     const id = trees.roots.id(root)
     this.#recordEntry(ref, id, flags)
     this.catalog.collection(id, trees.roots.leaves(root), trees.roots.seed(root))
-    this.#tier.frozen.push(trees.frozen.freeze(root, this.#entries.lsn(ref), part, (flags & ENTRY_BEFORE_MOVE) !== 0))
+    this.#lag.frozen.push(trees.frozen.freeze(root, this.#entries.lsn(ref), part, (flags & ENTRY_BEFORE_MOVE) !== 0))
   }
 
   #count(bytes: number): void {
@@ -367,8 +370,8 @@ export class WriteOut implements FrozenVisitor {
     const trees = new Set([...this.#finished, ...batch.leaves.map(({ tree }) => tree)])
     this.#finished = []
     for (const tree of trees) {
-      const at = this.#tier.frozen.indexOf(tree)
-      if (at >= 0) this.#tier.frozen.splice(at, 1)
+      const at = this.#lag.frozen.indexOf(tree)
+      if (at >= 0) this.#lag.frozen.splice(at, 1)
       this.#abandon(tree)
     }
   }

@@ -23,6 +23,7 @@ const worldly: Readonly<Record<string, readonly string[]>> = {
   'server/real-clock.ts': ['Date', 'performance', 'setImmediate', 'setTimeout'],
   'server/young-generation.ts': ['setInterval'],
   'storage/directory-lock.ts': ['process'],
+  'storage/level-thread.ts': ['performance'],
   'wal/memory-log.ts': ['queueMicrotask'],
 }
 /** What of the server the files of a part may import. */

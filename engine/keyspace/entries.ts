@@ -14,6 +14,7 @@
  */
 import type { Arena } from '../memory/arena.ts'
 import { entryKind } from '../memory/arena.ts'
+import { byteCopyBytesMax, copyBytes } from '../memory/word-copy.ts'
 import type { AccessClock } from './access.ts'
 
 /** 0 is no type. The numbers are stored. */
@@ -96,8 +97,8 @@ export class Entries {
     }
     if (long) words[w + (withTtl ? 9 : 6)] = length
     const bytes = this.arena.bytes(ref)
-    let at = this.keyStart(ref)
-    if (length <= 32) for (let i = start; i < end; i++) bytes[at++] = key[i]
+    const at = this.keyStart(ref)
+    if (length <= byteCopyBytesMax) copyBytes(key, start, end, bytes, at)
     else bytes.set(key.subarray(start, end), at)
     return ref
   }
@@ -249,8 +250,21 @@ export class Entries {
     const words = this.arena.words(ref)
     const w = this.arena.wordAt(ref)
     words[w] &= ~residentBit
-    words[w + 4] = valueId % two32
+    // Stored modulo 2^32.
+    words[w + 4] = valueId
     words[w + 5] = (((stamp & 0xffff) << 16) | (valueId / two32)) >>> 0
+  }
+
+  /** Fills a new entry that has no ttl yet: the value is cold, and has been so from the start. */
+  fillCold(ref: number, type: TypeNumber, encoding: number, length: number, lsn: number, valueId: number, flags: number): void {
+    const words = this.arena.words(ref)
+    const w = this.arena.wordAt(ref)
+    words[w] = (words[w] & 0xff00ffff) | (type << 16) | (encoding << 20)
+    words[w + 1] = length
+    words[w + 2] = lsn
+    words[w + 3] = (words[w + 3] & 0xffff0000) | (lsn / two32) | flags
+    words[w + 4] = valueId
+    words[w + 5] = valueId / two32
   }
 
   /** A cold entry's value id. */

@@ -108,15 +108,23 @@ export class Keyspace implements RefMatcher {
   /** The entry of a key, expired or not; 0 when there is none. */
   find(db: number, key: Uint8Array, start: number, end: number): number {
     if (start === this.#keyStart && key === this.#key && end === this.#keyEnd && db === this.#keyDb) return this.#keyRef
+    return this.findHashed(db, this.cachePrefetch.hashOf(key, start, end), key, start, end)
+  }
+
+  /** As `find`, of a key whose hash is known. */
+  findHashed(db: number, hash: number, key: Uint8Array, start: number, end: number): number {
     this.#key = key
     this.#keyStart = start
     this.#keyEnd = end
     this.#keyDb = db
-    const hash = this.cachePrefetch.hashOf(key, start, end)
     this.#keyHash = hash
-    const ref = this.databases[db].index.probe(hash, this)
-    this.#keyRef = ref
-    return ref
+    this.#keyRef = this.databases[db].index.probe(hash, this)
+    return this.#keyRef
+  }
+
+  /** By which a key is found. */
+  hashOfKey(key: Uint8Array, start: number, end: number): number {
+    return this.#hash.of(key, start, end)
   }
 
   /** Forgets the remembered look-up: its bytes may have changed. Called when a new request begins. */

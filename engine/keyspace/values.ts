@@ -159,7 +159,8 @@ export class Values {
   setId(ref: number, id: number): void {
     const words = this.arena.words(ref)
     const w = this.arena.wordAt(ref)
-    words[w + 2] = id % two32
+    // Stored modulo 2^32.
+    words[w + 2] = id
     words[w + 3] = (words[w + 3] & 0xffff0000) | (id / two32)
   }
 

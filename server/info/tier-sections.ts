@@ -16,7 +16,7 @@ export function* tieringSection(server: ServerView): Generator<InfoLine> {
   yield ['tier_resident_bytes', places.residentBytes]
   yield ['tier_disk_bytes', places.diskBytes]
   yield ['tier_level0_files', shard.store?.stats().level0Files ?? 0]
-  yield ['tier_dirty_entries', tier.dirty.length]
+  yield ['tier_dirty_entries', tier.lag.dirty.length]
   yield ['tier_writeout_in_flight_bytes', shard.writeOut?.inFlightBytes ?? 0]
   yield ['tier_cooled_values', shard.writeOut?.counts.values ?? 0]
   yield ['tier_demotions', counts.demotions]

@@ -110,7 +110,7 @@ function registerTier(metrics: Metrics, server: ObservedServer, ofShard: OfShard
     moraine_tier_demoted_total: ofShard(({ tier }) => tier.counts.demotions),
     moraine_tier_promoted_total: ofShard(({ tier }) => tier.counts.promotions),
     moraine_tier_throttled_total: () => server.gate.throttled,
-    moraine_tier_dirty_entries: ofShard(({ tier }) => tier.dirty.length),
+    moraine_tier_dirty_entries: ofShard(({ tier }) => tier.lag.dirty.length),
     moraine_tier_disk_bytes: ofShard(({ store }) => store?.stats().diskBytes ?? 0),
     moraine_tier_level0_files: ofShard(({ store }) => store?.stats().level0Files ?? 0),
     moraine_tier_write_failed: () => (server.maintenance.trouble.failure === undefined ? 0 : 1),

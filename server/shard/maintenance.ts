@@ -288,16 +288,16 @@ export class Maintenance {
   #coolingIsDue(): boolean {
     const { budget, tier, checkpointer } = this.#shard
     if (this.#clock.monotonicMs() < this.#coolAgainAtMs) return false
-    if (tier.tombstones.bytes > tombstoneBytesMax) return true
+    if (tier.lag.tombstones.bytes > tombstoneBytesMax) return true
     // A failure that a checkpoint will not find to be over.
     if (this.trouble.failure !== undefined && checkpointer === undefined) return true
-    return tier.settings.demotes && tier.hasDirty && budget.wantsCooling
+    return tier.settings.demotes && tier.lag.any && budget.wantsCooling
   }
 
   async #cool(): Promise<void> {
     const { checkpointer, writeOut, store, tier } = this.#shard
     try {
-      if (tier.hasDirty) await writeOut?.step(entriesPerStep)
+      if (tier.lag.any) await writeOut?.step(entriesPerStep)
       else await store?.sync()
       if (checkpointer === undefined) {
         await writeOut?.deleteStaleValues()

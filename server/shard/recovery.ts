@@ -26,19 +26,22 @@ export interface Restored {
   readonly marker: CatalogMarker
   readonly end: CatalogPosition
   readonly freedIds: IdList
+  /** Tells the tier what it is to know of the values that were restored. To be called before anything else happens to the keyspace. */
+  finish(tier: Tier): void
 }
 
-/** Loads the newest catalog into an empty keyspace; undefined when there is none. */
+/** Loads the newest catalog into an empty keyspace; undefined when there is none. `isMovable` is as in `KeyspaceRestore`. */
 export async function restoreCatalog(
   files: FileSystem,
   directory: string,
   keyspace: Keyspace,
-  tier: Tier,
+  isMovable: (value: number) => boolean,
   progress: StartProgress,
 ): Promise<Restored | undefined> {
   const reader = await openCatalog(files, directory)
   if (reader === undefined) return undefined
-  const restore = new KeyspaceRestore(keyspace, tier, Math.min(reader.marker.entryCount, reader.end.records))
+  const { marker, end } = reader
+  const restore = new KeyspaceRestore(keyspace, isMovable, Math.min(marker.entryCount, end.records))
   let shown: ReturnType<StartProgress> | undefined
   try {
     await reader.read(restore, (done, total) => {
@@ -49,9 +52,8 @@ export async function restoreCatalog(
     await reader.close()
   }
   shown?.finish()
-  restore.finish()
-  keyspace.nextCollectionId = reader.marker.nextCollectionId
-  return { marker: reader.marker, end: reader.end, freedIds: restore.freedIds }
+  keyspace.nextCollectionId = marker.nextCollectionId
+  return { marker, end, freedIds: restore.freedIds, finish: (tier) => restore.finish(tier) }
 }
 
 /** Applies the log's records to the shard, in order: at the start, and for as long as another process leads. */

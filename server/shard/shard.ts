@@ -15,7 +15,7 @@ import { MemoryBudget } from '../../storage/memory-budget.ts'
 import { noCatalog } from '../../storage/no-catalog.ts'
 import type { Sizes } from '../../storage/sizes.ts'
 import { defaultSizes } from '../../storage/sizes.ts'
-import { Tier } from '../../storage/tier.ts'
+import { isWorthMoving, Tier } from '../../storage/tier.ts'
 import { ValueCodec } from '../../storage/value-codec.ts'
 import { WriteOut } from '../../storage/write-out.ts'
 import { LocalLog } from '../../wal/local-log.ts'
@@ -88,10 +88,16 @@ async function openState(options: ShardOptions, opened: Close[]): Promise<ShardS
   const codec = new ValueCodec({
     compressMinBytes: values['tier-compression'] === 'none' ? Number.POSITIVE_INFINITY : Number(values['tier-compression-min-size']),
   })
-  const store = usesStore ? await ports.openColdStore(`${directory}/cold`, !durable) : undefined
-  opened.push(() => store?.close())
-  const tier = new Tier(keyspace, store, codec, clock, tierSettings(values), coldReadMs)
-  const restored = durable ? await restoreCatalog(files, directory, keyspace, tier, progress) : undefined
+  const settings = tierSettings(values)
+  const isMovable = (value: number): boolean => isWorthMoving(keyspace, value, settings)
+  // The store is opened by other threads while this one reads the catalog.
+  const opening = usesStore ? ports.openColdStore(`${directory}/cold`, !durable) : Promise.resolve(undefined)
+  opened.push(async () => (await opening.catch(() => undefined))?.close())
+  const restoring = durable ? restoreCatalog(files, directory, keyspace, isMovable, progress) : Promise.resolve(undefined)
+  opened.push(async () => void (await restoring.catch(() => undefined)))
+  const [store, restored] = await Promise.all([opening, restoring])
+  const tier = new Tier(keyspace, store, codec, clock, settings, coldReadMs)
+  restored?.finish(tier)
   const log = durable ? await openLog(options, restored?.marker.logId, restored?.marker.checkpointLsn ?? 0) : new NoLog()
   opened.push(() => log.close())
   await requireContinuity(log, restored?.marker.checkpointLsn ?? 0)

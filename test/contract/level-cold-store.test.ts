@@ -53,11 +53,13 @@ describe('LevelColdStore', () => {
     const store = await open(freshDirectory())
     await store.write({ puts: puts(1, 200, 10), deletes: [] })
     await Promise.all(Array.from({ length: 192 }, (_, i) => store.read((i % 96) + 1)))
-    expect(store.stats().readJobs).toBe(6)
-    await Promise.all([store.read(1), store.read(2), store.read(3)])
+    // Three in the pool at first; the rest there too, or, where those were quick, in one go.
     const { readJobs } = store.stats()
-    expect(readJobs).toBeGreaterThanOrEqual(7)
-    expect(readJobs).toBeLessThanOrEqual(9)
+    expect(readJobs).toBeGreaterThanOrEqual(4)
+    expect(readJobs).toBeLessThanOrEqual(6)
+    await Promise.all([store.read(1), store.read(2), store.read(3)])
+    expect(store.stats().readJobs - readJobs).toBeGreaterThanOrEqual(1)
+    expect(store.stats().readJobs - readJobs).toBeLessThanOrEqual(3)
     await store.close()
   })
 

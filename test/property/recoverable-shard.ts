@@ -120,7 +120,8 @@ export class RecoverableShard {
       () => undefined,
     )
     await files.makeDirectory('data')
-    const restored = await restoreCatalog(files, 'data', keyspace, tier, noProgress)
+    const restored = await restoreCatalog(files, 'data', keyspace, (value) => tier.isMovable(value), noProgress)
+    restored?.finish(tier)
     const log = leadMemoryLog(this.logDisk, { clock: this.#clock, schedule: (work) => this.#later(work) })
     const waiters = new CommitWaiters(log.committed)
     log.onCommitted = (lsn) => {

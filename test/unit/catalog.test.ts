@@ -70,27 +70,6 @@ function separator(...words: number[]): Uint32Array {
   return Uint32Array.from({ length: 4 }, (_, i) => words[i] ?? 0)
 }
 
-/** Compares the keys that it prefetches with those of the entries that come. */
-class PrefetchChecker extends Recorder {
-  readonly #coming: string[] = []
-  prefetched = 0
-
-  prefetch(db: number, bytes: Buffer, starts: Int32Array, ends: Int32Array, count: number): void {
-    expect(this.#coming).toEqual([])
-    for (let i = 0; i < count; i++) this.#coming.push(`${db} ${bytes.toString('latin1', starts[i], ends[i])}`)
-    this.prefetched += count
-  }
-
-  endPrefetch(): void {
-    expect(this.#coming).toEqual([])
-  }
-
-  override entry(entry: CatalogEntry): void {
-    expect(`${entry.db} ${keyOf(entry)}`).toBe(this.#coming.shift())
-    super.entry(entry)
-  }
-}
-
 async function replace(files: SimulatedDisk, path: string, bytes: Uint8Array): Promise<void> {
   const file = await files.open(path, { write: true, create: true })
   await file.truncate(0)
@@ -165,35 +144,6 @@ describe('catalog', () => {
       checksum: { since: 2, value: 0xfedcba98 },
     })
     expect(reader.end).toMatchObject({ generation: 1, sequence: 2, records: 12, offset: files.contents(catalogPath(DIRECTORY, 1)).length })
-  })
-
-  it('prefetches for all entries before they come, in order', async () => {
-    const files = new SimulatedDisk(new SeededRandom(1))
-    const writer = await CatalogWriter.create(files, DIRECTORY, 1)
-    const random = new SeededRandom(4)
-    const value = Buffer.alloc(300, 'v')
-    let entries = 0
-    for (let i = 0; i < 3000; i++) {
-      const key = Buffer.from(`key ${i}`.padEnd(5 + (random.nextUint32() % 300), '.'))
-      const chance = random.nextUint32() % 20
-      if (chance === 0) writer.tombstone(0, i, key, 0, 5)
-      else if (chance === 1) writer.freed(i)
-      else {
-        const expireAt = chance < 6 ? 1_700_000_000_000 + i : 0
-        const inline = value.subarray(0, i % 300)
-        const valueId = chance < 9 ? 0 : i + 1
-        writer.entry(
-          catalogEntry(key, { db: chance === 2 ? 1 : 0, type: 1, lsn: i, expireAt, fieldsDue: i % 3, length: i * 7, valueId, inline }),
-        )
-        entries++
-      }
-    }
-    await writer.marker(1, 1, 1, entries, 0, LOG_ID)
-    const reader = (await openCatalog(files, DIRECTORY))!
-    const checker = new PrefetchChecker()
-    await reader.read(checker)
-    expect(checker.prefetched).toBe(entries)
-    expect(checker.lines).toEqual(await linesOf(files))
   })
 
   it('writes the bytes that docs/formats/catalog.md shows', async () => {

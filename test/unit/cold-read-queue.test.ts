@@ -172,3 +172,143 @@ describe('ColdReadQueue', () => {
     await queue.pause()
   })
 })
+
+describe('ColdReadQueue with a quick way', () => {
+  /** Both kinds of jobs end when the test says so; a quick one says itself how long it took. */
+  function queues() {
+    const pool: Job[] = []
+    const quick: (Job & { took(ms: number): void })[] = []
+    const state = { nowMs: 0, available: true }
+    let turn: (() => void)[] = []
+    const valuesOf = (ids: readonly number[]) => ids.map((id) => Buffer.from(`${id}`))
+    const queue = new ColdReadQueue({
+      jobsMax: 3,
+      idsPerJobMax: 4,
+      nowMs: () => state.nowMs,
+      afterTurn: (work) => void turn.push(work),
+      job: (ids) =>
+        new Promise((resolve, reject) => {
+          pool.push({ ids, finish: () => resolve(valuesOf(ids)), fail: (message) => reject(new Error(message)) })
+        }),
+      quick: {
+        idsPerJobMax: 8,
+        job: (ids) => {
+          if (!state.available) return undefined
+          return new Promise((resolve, reject) => {
+            const took = (ms: number): void => resolve({ values: valuesOf(ids), ms })
+            quick.push({ ids, took, finish: () => took(0.01), fail: (message) => reject(new Error(message)) })
+          })
+        },
+      },
+    })
+    const endTurn = () => {
+      const works = turn
+      turn = []
+      for (const work of works) work()
+    }
+    const read = (...ids: number[]) => Promise.all(ids.map((id) => queue.read(id))).then((values) => values.map(String))
+    /** Lets it see how long a read takes. */
+    const learn = async (ms: number) => {
+      const reading = read(1000)
+      endTurn()
+      quick.pop()!.took(ms)
+      await reading
+    }
+    return { queue, pool, quick, state, endTurn, read, learn }
+  }
+
+  it('takes it for a single read, and for many once reads were quick', async () => {
+    const f = queues()
+    const many = f.read(1, 2, 3)
+    f.endTurn()
+    expect([f.pool.map((job) => job.ids), f.quick]).toEqual([[[1], [2], [3]], []])
+    f.state.nowMs = 30
+    for (const job of f.pool.splice(0)) job.finish()
+    expect(await many).toEqual(['1', '2', '3'])
+    await f.learn(0.01)
+    const quick = f.read(4, 5, 6, 7, 8, 9, 10, 11, 12)
+    f.endTurn()
+    expect([f.pool, f.quick.map((job) => job.ids)]).toEqual([[], [[4, 5, 6, 7, 8, 9, 10, 11]]])
+    expect([f.queue.running, f.queue.waiting]).toEqual([1, 1])
+    f.quick[0]!.finish()
+    while (f.quick.length < 2) await new Promise((resolve) => setImmediate(resolve))
+    f.quick[1]!.finish()
+    expect(await quick).toEqual(['4', '5', '6', '7', '8', '9', '10', '11', '12'])
+    expect([f.queue.running, f.queue.waiting]).toEqual([0, 0])
+  })
+
+  it('leaves it when reads have become slow', async () => {
+    const f = queues()
+    await f.learn(0.01)
+    for (let i = 0; i < 10; i++) await f.learn(5)
+    const reading = f.read(1, 2, 3)
+    f.endTurn()
+    expect([f.pool.map((job) => job.ids), f.quick]).toEqual([[[1], [2], [3]], []])
+    for (const job of f.pool) job.finish()
+    await reading
+  })
+
+  it('does not let others wait behind a job that has met a disk', async () => {
+    const f = queues()
+    await f.learn(0.01)
+    const slow = f.read(1, 2)
+    f.endTurn()
+    const early = f.read(3, 4)
+    f.endTurn()
+    expect([f.pool, f.quick.length]).toEqual([[], 1])
+    f.state.nowMs += 10
+    const late = f.read(5)
+    f.endTurn()
+    expect(f.pool.flatMap((job) => job.ids)).toEqual([3, 4, 5])
+    for (const job of f.pool) job.finish()
+    expect([await early, await late]).toEqual([['3', '4'], ['5']])
+    f.quick[0]!.finish()
+    expect(await slow).toEqual(['1', '2'])
+  })
+
+  it('keeps the order where it cannot be had', async () => {
+    const f = queues()
+    await f.learn(0.01)
+    f.state.available = false
+    const reading = f.read(1, 2, 3, 4, 5)
+    f.endTurn()
+    expect(f.pool.map((job) => job.ids)).toEqual([[1, 2, 3, 4]])
+    f.pool[0]!.finish()
+    while (f.pool.length < 2) await new Promise((resolve) => setImmediate(resolve))
+    f.pool[1]!.finish()
+    expect(await reading).toEqual(['1', '2', '3', '4', '5'])
+  })
+
+  it('reads each id of a job that has failed by itself', async () => {
+    const f = queues()
+    await f.learn(0.01)
+    const settled = Promise.allSettled([f.queue.read(1), f.queue.read(2)])
+    f.endTurn()
+    f.quick[0]!.fail('some block is damaged')
+    while (f.pool.length < 1) await new Promise((resolve) => setImmediate(resolve))
+    f.pool[0]!.finish()
+    while (f.pool.length < 2) await new Promise((resolve) => setImmediate(resolve))
+    f.pool[1]!.fail('block 2 is damaged')
+    const [one, two] = await settled
+    expect(one).toMatchObject({ status: 'fulfilled', value: Buffer.from('1') })
+    expect(two).toMatchObject({ status: 'rejected', reason: { message: 'block 2 is damaged' } })
+    expect(f.queue.running).toBe(0)
+  })
+
+  it('pauses only once its jobs are done, too', async () => {
+    const f = queues()
+    await f.learn(0.01)
+    const reading = f.read(1)
+    f.endTurn()
+    let paused = false
+    const pausing = f.queue.pause().then(() => {
+      paused = true
+    })
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(paused).toBe(false)
+    f.quick[0]!.finish()
+    await reading
+    await pausing
+    f.queue.resume()
+  })
+})

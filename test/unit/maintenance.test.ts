@@ -221,7 +221,7 @@ describe('the memory budget', () => {
     let fixedMib = 100
     const { clock, tier, budget, writeOut, put } = fixture(64 * mib, true, 'noeviction', () => fixedMib * mib)
     for (let key = 0; key < 4000; key++) put(`k${key}`, 3000, 0)
-    while (tier.hasDirty) await Promise.race([writeOut.step(500), turning(clock)])
+    while (tier.lag.any) await Promise.race([writeOut.step(500), turning(clock)])
     const valuesMib = () => {
       budget.measure()
       while (budget.makeRoom());

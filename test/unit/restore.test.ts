@@ -4,6 +4,8 @@ import { treeForm } from '../../engine/keyspace/entries.ts'
 import { Keyspace } from '../../engine/keyspace/keyspace.ts'
 import { noObserver } from '../../engine/keyspace/observer.ts'
 import { Separator } from '../../engine/tree/separator.ts'
+import { openCatalog } from '../../storage/catalog-reader.ts'
+import { CatalogWriter } from '../../storage/catalog-writer.ts'
 import { MemoryColdStore } from '../../storage/memory-cold-store.ts'
 import { KeyspaceRestore } from '../../storage/restore.ts'
 import { Tier } from '../../storage/tier.ts'
@@ -12,6 +14,7 @@ import { catalogEntry } from '../catalog-entries.ts'
 import { chance } from '../chance.ts'
 import { checkKeyspace } from '../property/keyspace-check.ts'
 import { ManualClock } from '../simulation/manual-clock.ts'
+import { SimulatedDisk } from '../simulation/simulated-disk.ts'
 import { leavesOf } from './leaves.ts'
 
 const seed = 0xc0ffee
@@ -23,7 +26,7 @@ beforeEach(() => {
   keyspace = new Keyspace(chance(1), noObserver)
   const settings = { demotes: true, valueBytesMin: 64, promote: 'second', ttlMinMs: 0 } as const
   tier = new Tier(keyspace, new MemoryColdStore(), new ValueCodec(), new ManualClock(), settings, () => undefined)
-  restore = new KeyspaceRestore(keyspace, tier, 0)
+  restore = new KeyspaceRestore(keyspace, (value) => tier.isMovable(value), 0)
 })
 
 /** Rows by what they say. */
@@ -63,7 +66,7 @@ const rows = {
 
 function restored(...all: readonly (() => void)[]): void {
   for (const row of all) row()
-  restore.finish()
+  restore.finish(tier)
   checkKeyspace(keyspace)
 }
 
@@ -191,7 +194,7 @@ describe('a large collection', () => {
 
   it('that an entry names and that has no row is damage', () => {
     rows.hash('h', 1, 30, 77)()
-    expect(() => restore.finish()).toThrow('catalog: collection 77 is missing')
+    expect(() => restore.finish(tier)).toThrow('catalog: collection 77 is missing')
   })
 
   it('has as many levels as its leaves need, in whichever order they are recorded', () => {
@@ -207,5 +210,51 @@ describe('a large collection', () => {
     const { trees, entries } = keyspace
     const root = entries.value(find('h'))
     expect([trees.roots.count(root), trees.nodes.level(trees.roots.top(root))]).toEqual([count, 2])
+  })
+})
+
+describe('rows in great number', () => {
+  it('make the keyspace that they make one after the other', async () => {
+    const random = chance(6)
+    const disk = new SimulatedDisk(chance(7))
+    const writer = await CatalogWriter.create(disk, '/data', 1)
+    /** Per key, what its last row says. */
+    let model = new Map<string, { lsn: number; valueId: number; expireAt: number }>()
+    for (let lsn = 1; lsn <= 14_000; lsn++) {
+      const name = `key ${random.below(3000)}`
+      const drawn = lsn === 7000 ? 0 : random.below(10_000)
+      if (drawn === 0) {
+        model = new Map()
+        const flushed = new Array<number>(16).fill(0)
+        flushed[0] = lsn
+        writer.databases(0, keyspace.logical, flushed)
+      } else if (drawn < 5) {
+        model.delete(name)
+        writer.tombstone(0, lsn, Buffer.from(name), 0, name.length)
+      } else {
+        const row = { lsn, valueId: random.once(9) ? 0 : lsn + 2 ** 33, expireAt: random.once(9) ? 2_000_000_000_000 + lsn : 0 }
+        model.set(name, row)
+        const inline = Buffer.from(`value ${lsn}`)
+        writer.entry(catalogEntry(name, { ...row, type: 1, length: inline.length, inline }))
+      }
+    }
+    await writer.marker(1, 1, 1, model.size, 0, Buffer.alloc(8))
+    await writer.close()
+    const reader = (await openCatalog(disk, '/data'))!
+    await reader.read(restore)
+    await reader.close()
+    restore.finish(tier)
+    checkKeyspace(keyspace)
+    expect(keyspace.size).toBe(model.size)
+    const { entries, values } = keyspace
+    const shown = [...model.keys()].map((name) => {
+      const ref = find(name)
+      const row = { lsn: entries.lsn(ref), expireAt: entries.expireAt(ref) }
+      if (!entries.isResident(ref)) return [name, { ...row, valueId: entries.valueId(ref) }]
+      const start = values.start(entries.value(ref))
+      expect(values.bytes(entries.value(ref)).toString('latin1', start, start + entries.length(ref))).toBe(`value ${row.lsn}`)
+      return [name, { ...row, valueId: 0 }]
+    })
+    expect(new Map(shown as [string, object][])).toEqual(model)
   })
 })

@@ -124,7 +124,7 @@ export class TieredKeyspace {
 
   /** Writes out everything and makes all that may be so cold. */
   async cool(): Promise<void> {
-    while (this.tier.hasDirty) await this.writeOut.step(100)
+    while (this.tier.lag.any) await this.writeOut.step(100)
     while (this.tier.demoteOne() > 0);
   }
 

@@ -88,9 +88,9 @@ class Checkpointed extends TieredKeyspace {
     keyspace.observer = noObserver
     const reader = await openCatalog(this.files, directory)
     if (reader === undefined) throw new Error('there is no catalog')
-    const restore = new KeyspaceRestore(keyspace, tier, 0)
+    const restore = new KeyspaceRestore(keyspace, (value) => tier.isMovable(value), 0)
     await reader.read(restore)
-    restore.finish()
+    restore.finish(tier)
     keyspace.observer = tier
     checkKeyspace(keyspace)
     for (const ref of entriesOf(keyspace, 0)) {
@@ -277,7 +277,7 @@ describe('a large hash that is frozen again while its leaves are in the batch in
     let turns = 0
     f.clock.afterTurn = (work) => {
       if (++turns === 3) {
-        expect(f.tier.frozen.length).toBe(0)
+        expect(f.tier.lag.frozen.length).toBe(0)
         f.hashSet('h', 0, 1, 'changed')
       }
       queueMicrotask(work)
@@ -313,7 +313,7 @@ describe('a catalog that is begun anew', () => {
     f.hashSet('h', 0, 50, 'new')
     await f.writeOut.step(1)
     await f.writeOut.step(0)
-    expect(f.tier.frozen.length).toBe(1)
+    expect(f.tier.lag.frozen.length).toBe(1)
     const now = f.contents
     await f.checkpoint()
     expect(await catalogGenerations(f.files, directory)).toEqual([2])
@@ -352,7 +352,7 @@ describe('a large hash whose turn in a checkpoint is yet to come', () => {
         f.hashSet('last', 0, 50, 'changed')
         await f.writeOut.step(1)
         await f.writeOut.step(0)
-        expect(f.tier.frozen.length).toBe(1)
+        expect(f.tier.lag.frozen.length).toBe(1)
         f.hashSet('last', 10, 12, 'changed')
       },
     ],
