@@ -23,11 +23,12 @@ import type { CollectionEdit, CollectionType } from './collection-type.ts'
 import type { Collections } from './collections.ts'
 import { StreamAppend } from './stream-append.ts'
 import { StreamEntries } from './stream-entries.ts'
+import { acknowledgedBytes, PendingChanges } from './pending-changes.ts'
 import { deliveryBytes } from './stream-group-leaf.ts'
 import { StreamGroups } from './stream-groups.ts'
 import { idBytes, StreamId } from './stream-id.ts'
 import { EntryFields } from './stream-node.ts'
-import { acknowledgedBytes, StreamPending } from './stream-pending.ts'
+import { StreamPending } from './stream-pending.ts'
 import { StreamRemoval } from './stream-removal.ts'
 
 export const appendEdit = 1
@@ -54,6 +55,7 @@ export class StreamType implements CollectionType {
   readonly entries: StreamEntries
   readonly groups: StreamGroups
   readonly pending: StreamPending
+  readonly pendingChanges: PendingChanges
   readonly appending: StreamAppend
   readonly #removal: StreamRemoval
   readonly #collections: Collections
@@ -66,7 +68,8 @@ export class StreamType implements CollectionType {
     this.appending = new StreamAppend(this.entries)
     this.#removal = new StreamRemoval(this.entries)
     this.pending = new StreamPending(collections.keyspace.trees)
-    this.groups = new StreamGroups(collections.keyspace.trees, this.pending)
+    this.pendingChanges = new PendingChanges(this.pending)
+    this.groups = new StreamGroups(collections.keyspace.trees, this.pendingChanges)
     const edit = (apply: Apply, wants: Wants, creates = false): CollectionEdit => ({ creates, apply, wants })
     this.edits = [
       undefined,
@@ -239,7 +242,7 @@ export class StreamType implements CollectionType {
     const from = payload.at
     payload.at += count * deliveryBytes
     if (payload.at > payload.end) throw new Error('record ends too early')
-    this.pending.putAll(root, group, consumer, payload.bytes, from, count, lsn)
+    this.pendingChanges.putAll(root, group, consumer, payload.bytes, from, count, lsn)
     this.#collections.changed(entry, 0, lsn)
     return count
   }
@@ -252,7 +255,7 @@ export class StreamType implements CollectionType {
     const from = payload.at
     payload.at += count * acknowledgedBytes
     if (payload.at > payload.end) throw new Error('record ends too early')
-    const acknowledged = this.pending.acknowledgeAll(root, group, payload.bytes, from, count, lsn)
+    const acknowledged = this.pendingChanges.acknowledgeAll(root, group, payload.bytes, from, count, lsn)
     this.#collections.changed(entry, 0, lsn)
     return acknowledged
   }
