@@ -21,9 +21,10 @@ import type { RecordReader } from '../mutation/record-reader.ts'
 import type { ColdWants } from '../need.ts'
 import type { CollectionEdit, CollectionType } from './collection-type.ts'
 import type { Collections } from './collections.ts'
+import { acknowledgedBytes, PendingChanges } from './pending-changes.ts'
+import type { PendingExchange } from './pending-exchange.ts'
 import { StreamAppend } from './stream-append.ts'
 import { StreamEntries } from './stream-entries.ts'
-import { acknowledgedBytes, PendingChanges } from './pending-changes.ts'
 import { deliveryBytes } from './stream-group-leaf.ts'
 import { StreamGroups } from './stream-groups.ts'
 import { idBytes, StreamId } from './stream-id.ts'
@@ -61,6 +62,9 @@ export class StreamType implements CollectionType {
   readonly #collections: Collections
   readonly #fields = new EntryFields()
   readonly #id = new StreamId()
+  /** What the edits in hand make of all that is pending, if that was made beforehand; undefined once it is in its place. */
+  #exchange: PendingExchange | undefined
+  #isExchanging = false
 
   constructor(collections: Collections) {
     this.#collections = collections
@@ -125,6 +129,27 @@ export class StreamType implements CollectionType {
   rootOf(entry: number): number {
     const { entries } = this.#collections.keyspace
     return entries.isTree(entry) ? entries.value(entry) : 0
+  }
+
+  /** Makes edits that deliver and acknowledge what an exchange has: it is put in its place with the first of them. */
+  withExchange(exchange: PendingExchange, edits: () => void): void {
+    exchange.reserve()
+    this.#exchange = exchange
+    this.#isExchanging = true
+    try {
+      edits()
+    } finally {
+      this.#exchange?.release()
+      this.#exchange = undefined
+      this.#isExchanging = false
+    }
+  }
+
+  /** Whether what is pending in a stream changes, or has changed, by an exchange. */
+  #exchanges(root: number, lsn: number): boolean {
+    this.#exchange?.apply(root, lsn)
+    this.#exchange = undefined
+    return this.#isExchanging
   }
 
   #root(entry: number): number {
@@ -216,9 +241,11 @@ export class StreamType implements CollectionType {
     payload.range()
     const root = this.rootOf(entry)
     if (root === 0) return 0
+    const exchanged = this.#exchange?.removed ?? 0
+    this.#exchanges(root, lsn)
     const pending = this.groups.removeConsumer(root, group, payload.bytes, payload.start, payload.stop, lsn)
     this.#collections.changed(entry, 0, lsn)
-    return Math.max(pending, 0)
+    return exchanged + Math.max(pending, 0)
   }
 
   #deliver(entry: number, payload: RecordReader, lsn: number): number {
@@ -242,7 +269,7 @@ export class StreamType implements CollectionType {
     const from = payload.at
     payload.at += count * deliveryBytes
     if (payload.at > payload.end) throw new Error('record ends too early')
-    this.pendingChanges.putAll(root, group, consumer, payload.bytes, from, count, lsn)
+    if (!this.#exchanges(root, lsn)) this.pendingChanges.putAll(root, group, consumer, payload.bytes, from, count, lsn)
     this.#collections.changed(entry, 0, lsn)
     return count
   }
@@ -255,7 +282,8 @@ export class StreamType implements CollectionType {
     const from = payload.at
     payload.at += count * acknowledgedBytes
     if (payload.at > payload.end) throw new Error('record ends too early')
-    const acknowledged = this.pendingChanges.acknowledgeAll(root, group, payload.bytes, from, count, lsn)
+    const isExchanged = this.#exchanges(root, lsn)
+    const acknowledged = isExchanged ? count : this.pendingChanges.acknowledgeAll(root, group, payload.bytes, from, count, lsn)
     this.#collections.changed(entry, 0, lsn)
     return acknowledged
   }
