@@ -7,6 +7,7 @@ import { LeafRow } from '../tree/tree-shape.ts'
 const labelWords = 4
 /** Leaves in a row are so far apart that there is room for 2^40 between two of them, and for 2^63 in a row. */
 const rowStepBits = 64n
+const wordMax = 2 ** 32 - 1
 const middle = 1n << 127n
 
 export class ListLabels {
@@ -28,6 +29,14 @@ export class ListLabels {
     if (isLast && left === 0n) return labelBetween(middle - 2n, middle, labelWords, atEnd, into)
     const right = isLast ? -1n : labelOf(shape.separator(next, into), labelWords)
     return labelBetween(left, right, labelWords, atEnd, into, isLast || left === 0n ? rowStepBits : undefined)
+  }
+
+  /** The label of another leaf in the row, behind that of the one that was put at the end, or with −1 in front. */
+  step(label: Separator, by: 1 | -1): void {
+    const { words } = label
+    const high = words[1] + by
+    words[1] = high
+    if (high < 0 || high > wordMax) words[0] += by
   }
 
   /** Whether so many leaves, and one more, find labels at an end of a tree. */

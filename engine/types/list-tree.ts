@@ -191,29 +191,35 @@ export class ListTrees implements LeafLayout {
     const at = this.#at
     const from = new LeafRow()
     if (!this.labels.haveRoom(root, leaves.roots.leaves(made), atTail)) return false
+    const label = this.#separator
     if (atTail) {
       shape.last(root, at)
       shape.first(made, from)
-      do {
-        if (nodes.count(from.node, from.row) > 0 && this.labels.behind(at, true, this.#separator))
-          leaves.moveIn(at, this.#separator, from, lsn)
-      } while (shape.next(from))
-      return true
+    } else {
+      this.#clearFirst(root, lsn)
+      shape.last(made, from)
     }
-    shape.first(root, at)
-    const held = nodes.count(at.node, at.row)
-    if (held > 0 && this.labels.behind(at, false, this.#separator)) {
-      // The first leaf stays the first: what it holds goes to a new one behind it.
-      leaves.slots.writable(at, 0)
-      leaves.cut(at, packedHeaderBytes, held, this.#separator, lsn)
-    }
-    shape.last(made, from)
+    let isFirst = true
     do {
-      shape.first(root, at)
-      if (nodes.count(from.node, from.row) > 0 && this.labels.behind(at, false, this.#separator))
-        leaves.moveIn(at, this.#separator, from, lsn)
-    } while (shape.previous(from))
+      if (nodes.count(from.node, from.row) === 0) continue
+      if (!atTail) shape.first(root, at)
+      if (isFirst) this.labels.behind(at, atTail, label)
+      else this.labels.step(label, atTail ? 1 : -1)
+      isFirst = false
+      leaves.moveIn(at, label, from, lsn)
+    } while (atTail ? shape.next(from) : shape.previous(from))
     return true
+  }
+
+  /** The first leaf stays the first: what it holds goes to a new one behind it. */
+  #clearFirst(root: number, lsn: number): void {
+    const { leaves } = this
+    const at = this.#at
+    leaves.shape.first(root, at)
+    const held = leaves.nodes.count(at.node, at.row)
+    if (held === 0 || !this.labels.behind(at, false, this.#separator)) return
+    leaves.slots.writable(at, 0)
+    leaves.cut(at, packedHeaderBytes, held, this.#separator, lsn)
   }
 
   /** How many of the next `count` ranges fit into a leaf with `held` elements in `used` bytes, one at least if it is empty. Sets `#runBytes`. */
