@@ -12,7 +12,7 @@ it.each([1, -1] as const)('lie one step apart, also where a word overflows: %i',
     [7, 5, 1, 2],
     [7, 0xffffffff, 0xffffffff, 0xffffffff],
   ] as const) {
-    const label = new Separator().set(...words)
+    const label = new Separator().set(words[0], words[1], words[2], words[3])
     const before = labelOf(label, 4)
     labels.step(label, by)
     expect(labelOf(label, 4)).toBe(before + (BigInt(by) << 64n))

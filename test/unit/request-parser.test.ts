@@ -332,7 +332,7 @@ describe('RequestParser', () => {
       while (parser.next() === 'request') requests.push([parser.args.string(1), parser.args.string(2)])
       parser.retain(false)
     }
-    const longest = Math.max(...copy.mock.calls.map(([, , start = 0, end = 0]) => end - start))
+    const longest = Math.max(...copy.mock.calls.map(([, , start, end]) => Number(end ?? 0) - Number(start ?? 0)))
     copy.mockRestore()
     expect(requests).toEqual([words])
     expect(longest).toBeLessThan(5000)
