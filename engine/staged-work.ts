@@ -27,8 +27,8 @@ export interface StagedWork {
    * or answers false, what the command needs says its row.
    */
   eachCold?(wants: ColdWants): boolean
-  /** The entry whose value should stay as it is until the work is done, 0 for none: if it changes, what was done is done anew. */
-  holds?(): number
+  /** Whether the value of an entry should stay as it is until the work is done: if it changes, what was done is done anew. */
+  holds?(entry: number): boolean
 }
 
 /** From this length on a value is worked on in slices: about a millisecond's worth. */

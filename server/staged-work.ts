@@ -91,7 +91,7 @@ export class StagedWorkQueue {
 
   /** The job that wants the value of an entry left alone. */
   holderOf(entry: number): StagedJob | undefined {
-    for (const job of this.#all) if (job.work.holds?.() === entry) return job
+    for (const job of this.#all) if (job.work.holds?.(entry) === true) return job
     return undefined
   }
 

@@ -24,16 +24,31 @@ import {
 import { readElementAt } from '../types/list-walk.ts'
 import { ListpackElement } from '../types/listpack-element.ts'
 import { stringElementBytes } from '../types/listpack-size.ts'
+import { StagedPush } from './staged-push.ts'
 
 /** Pushes the arguments from `from` on, in their order, to the list under the key that is argument `key`; `entry` is its entry, 0 for none. */
 export function pushArguments(x: Execution, entry: number, key: number, from: number, tail: boolean): void {
   const { args, mutator } = x
+  if (x.staged instanceof StagedPush && pushStaged(x, entry, key, x.staged)) return
   const payload = mutator.payload()
   payload.byte((tail ? atTail : 0) | (isTree(x, entry) ? 0 : formFlag(x, entry, elementsBytes(args, from))))
   payload.varint(args.count - from)
   for (let i = from; i < args.count; i++) payload.range(args.buffer, args.starts[i], args.ends[i])
   x.edit(mutator.types.lists, pushEdit, key)
   x.notify(listEvent, tail ? 'rpush' : 'lpush', key)
+}
+
+/** Pushes what was made beforehand; false if it was not. */
+function pushStaged(x: Execution, entry: number, key: number, staged: StagedPush): boolean {
+  const { args, mutator, db } = x
+  const { lists } = mutator.types
+  const made = staged.take()
+  if (made === 0) return false
+  const { payload, tail } = staged
+  payload.bytes[0] = (tail ? atTail : 0) | (isTree(x, entry) ? 0 : becomesTree)
+  lists.withLeaves(made, () => mutator.edit(lists, pushEdit, db, args.buffer, args.starts[key], args.ends[key], payload))
+  x.notify(listEvent, tail ? 'rpush' : 'lpush', key)
+  return true
 }
 
 /** Bytes that the arguments from `from` on take as elements. */

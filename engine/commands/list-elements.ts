@@ -5,6 +5,7 @@ import { sharedBytesMin } from '../reply-writer.ts'
 import { readElementAt, slotOfElement, visitBackwards, visitRuns } from '../types/list-walk.ts'
 import { ListpackElement, shortTextLength } from '../types/listpack-element.ts'
 import { popElements } from './list-edits.ts'
+import { imageOf } from './sliced-tree.ts'
 
 /** The element that was read last. */
 export const element = new ListpackElement()
@@ -63,7 +64,9 @@ function replyRun(reply: ReplyWriter, bytes: Buffer, position: number, count: nu
 
 /** Replies with the elements that go, and takes them from the list under the key that is argument `key`. */
 export function popWithReply(x: Execution, entry: number, key: number, count: number, tail: boolean): void {
-  replyElements(x, entry, tail ? x.keyspace.entries.length(entry) - 1 : 0, count, tail)
+  const image = imageOf(x, entry)
+  if (image !== undefined && image.count() === count) image.each((bytes) => x.reply.rawShared(bytes))
+  else replyElements(x, entry, tail ? x.keyspace.entries.length(entry) - 1 : 0, count, tail)
   popElements(x, entry, key, count, tail)
 }
 

@@ -4,11 +4,13 @@ import { keysCounted, keysEach } from '../command.ts'
 import type { Execution } from '../execution.ts'
 import { wrongType } from '../execution.ts'
 import { listType } from '../keyspace/entries.ts'
+import type { StagedWork } from '../staged-work.ts'
 import { readElementAt } from '../types/list-walk.ts'
 import { findAwaited, tries } from './blocking.ts'
 import { syntaxError } from './errors.ts'
 import { popElements, pushElement } from './list-edits.ts'
 import { element, endOf, popWithReply, replyElement } from './list-elements.ts'
+import { stagePop } from './list-image.ts'
 import { wantsMoved, wantsPopped, wantsRotated } from './list-needs.ts'
 import { readLongFrom } from './long-argument.ts'
 
@@ -55,6 +57,7 @@ export const listMoveCommands = {
     syntax: 'numkeys key [key ...] <LEFT | RIGHT> [COUNT count]',
     summary: 'Takes elements from the first list that has any.',
     needs: wantsPopped,
+    stages: stagePopped,
     handler: lmpop,
   },
 } as const satisfies Record<string, EngineCommand>
@@ -96,6 +99,19 @@ function lmpop(x: Execution): void {
   const asked = readPop(x, 1)
   if (asked === undefined) return
   if (!popsFirst(x, asked, false)) x.reply.nilArray()
+}
+
+/** What is staged of LMPOP that asks for many elements. */
+function stagePopped(x: Execution): StagedWork | undefined {
+  const { args, keyspace, db } = x
+  const keys = args.integer(1)
+  const where = keys + 2
+  if (!(keys > 0 && where + 2 < args.count && args.is(where + 1, 'COUNT'))) return undefined
+  for (let key = 2; key < where; key++) {
+    if (keyspace.find(db, args.buffer, args.starts[key], args.ends[key]) === 0) continue
+    return stagePop(x, key, args.integer(where + 2), endOf(x, where) === 1)
+  }
+  return undefined
 }
 
 /** What LMPOP and BLMPOP ask for. */

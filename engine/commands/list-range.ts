@@ -4,16 +4,13 @@ import { keyAt } from '../command.ts'
 import type { Execution } from '../execution.ts'
 import { wrongType } from '../execution.ts'
 import { listType } from '../keyspace/entries.ts'
-import type { Values } from '../keyspace/values.ts'
 import { genericEvent, listEvent } from '../messages.ts'
-import { ReplyWriter } from '../reply-writer.ts'
 import type { StagedWork } from '../staged-work.ts'
-import type { LeafRenderer, SpanOf } from '../tree/tree-image.ts'
+import type { SpanOf } from '../tree/tree-image.ts'
 import { TreeImage } from '../tree/tree-image.ts'
-import type { VisitElement } from '../types/list-leaf.ts'
-import { visitSome } from '../types/list-leaf.ts'
 import { keepElements } from './list-edits.ts'
 import { replyElements } from './list-elements.ts'
+import { ElementRenderer } from './list-image.ts'
 import { wantsElements, wantsTrimmed } from './list-needs.ts'
 import { readLong } from './long-argument.ts'
 import { isSliced, partBytesOf, slicedTree } from './sliced-tree.ts'
@@ -65,28 +62,6 @@ function lrange(x: Execution): void {
   else replyElements(x, entry, from, count, false)
 }
 
-/** Writes elements into a buffer of its own as they will be replied. */
-class ElementRenderer implements LeafRenderer {
-  readonly #values: Values
-  readonly #reply = new ReplyWriter()
-  readonly #visit: VisitElement = (bytes, start, end) => {
-    this.#reply.bulk(bytes, start, end)
-    return true
-  }
-
-  constructor(values: Values) {
-    this.#values = values
-  }
-
-  leaf(ref: number, from = 0, count = Number.POSITIVE_INFINITY): void {
-    visitSome(this.#values.bytes(ref), this.#values.start(ref), from, count, this.#visit)
-  }
-
-  take(): Buffer {
-    return this.#reply.output.takeAll()
-  }
-}
-
 /** A long range of a large list is rendered in slices. */
 function stageRange(x: Execution): StagedWork | undefined {
   const { keyspace, args } = x
@@ -99,7 +74,7 @@ function stageRange(x: Execution): StagedWork | undefined {
   const root = keyspace.entries.value(entry)
   const span = spanOf(root)
   if (span === undefined || !isSliced(x, root, span.end - span.first)) return undefined
-  return new TreeImage(keyspace, entry, new ElementRenderer(keyspace.values), partBytesOf(x), spanOf)
+  return new TreeImage(keyspace, entry, new ElementRenderer(keyspace.values, false), partBytesOf(x), spanOf)
 }
 
 function ltrim(x: Execution): void {

@@ -4,16 +4,19 @@ import { keyAt } from '../command.ts'
 import type { Execution } from '../execution.ts'
 import { wrongType } from '../execution.ts'
 import { listType } from '../keyspace/entries.ts'
+import type { StagedWork } from '../staged-work.ts'
 import { noSuchKey, wrongArgumentCount } from './errors.ts'
 import { blockingListCommands } from './list-blocking.ts'
 import { pushArguments, setElement } from './list-edits.ts'
 import { popWithReply, replyElement } from './list-elements.ts'
+import { stagePop } from './list-image.ts'
 import { listMoveCommands } from './list-move.ts'
 import { wantsHead, wantsHeads, wantsIndex, wantsTail, wantsTails } from './list-needs.ts'
 import { listRangeCommands } from './list-range.ts'
 import { listSearchCommands } from './list-search.ts'
 import { readLong, readLongFrom } from './long-argument.ts'
 import { peek } from './look-up.ts'
+import { stagePush } from './staged-push.ts'
 
 const list = { categories: ['list'], group: 'list' } as const
 const push = {
@@ -35,12 +38,26 @@ const pop = {
 } as const
 
 export const listCommands = {
-  LPUSH: { ...push, since: '1.0.0', summary: 'Puts elements at the head of a list.', needs: wantsHead, handler: lpush },
-  RPUSH: { ...push, since: '1.0.0', summary: 'Puts elements at the tail of a list.', needs: wantsTail, handler: rpush },
-  LPUSHX: { ...push, since: '2.2.0', summary: 'Puts elements at the head of a list if it exists.', needs: wantsHead, handler: lpushx },
-  RPUSHX: { ...push, since: '2.2.0', summary: 'Puts elements at the tail of a list if it exists.', needs: wantsTail, handler: rpushx },
-  LPOP: { ...pop, summary: 'Takes elements from the head of a list.', needs: wantsHeads, handler: lpop },
-  RPOP: { ...pop, summary: 'Takes elements from the tail of a list.', needs: wantsTails, handler: rpop },
+  LPUSH: { ...push, stages: stageHeads, since: '1.0.0', summary: 'Puts elements at the head of a list.', needs: wantsHead, handler: lpush },
+  RPUSH: { ...push, stages: stageTails, since: '1.0.0', summary: 'Puts elements at the tail of a list.', needs: wantsTail, handler: rpush },
+  LPUSHX: {
+    ...push,
+    stages: stageHeads,
+    since: '2.2.0',
+    summary: 'Puts elements at the head of a list if it exists.',
+    needs: wantsHead,
+    handler: lpushx,
+  },
+  RPUSHX: {
+    ...push,
+    stages: stageTails,
+    since: '2.2.0',
+    summary: 'Puts elements at the tail of a list if it exists.',
+    needs: wantsTail,
+    handler: rpushx,
+  },
+  LPOP: { ...pop, stages: stageLeftPop, summary: 'Takes elements from the head of a list.', needs: wantsHeads, handler: lpop },
+  RPOP: { ...pop, stages: stageRightPop, summary: 'Takes elements from the tail of a list.', needs: wantsTails, handler: rpop },
   LLEN: {
     ...list,
     arity: 2,
@@ -82,6 +99,22 @@ export const listCommands = {
   ...listMoveCommands,
   ...blockingListCommands,
 } as const satisfies Record<string, EngineCommand>
+
+function stageHeads(x: Execution): StagedWork | undefined {
+  return stagePush(x, false)
+}
+
+function stageTails(x: Execution): StagedWork | undefined {
+  return stagePush(x, true)
+}
+
+function stageLeftPop(x: Execution): StagedWork | undefined {
+  return x.args.count === 3 ? stagePop(x, 1, x.args.integer(2), false) : undefined
+}
+
+function stageRightPop(x: Execution): StagedWork | undefined {
+  return x.args.count === 3 ? stagePop(x, 1, x.args.integer(2), true) : undefined
+}
 
 function lpush(x: Execution): void {
   pushes(x, false, false)

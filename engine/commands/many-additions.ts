@@ -18,12 +18,15 @@ import { isLongAddition, StagedAddition } from './staged-addition.ts'
 
 /** Elements that are added at a time. */
 const atOnce = 128
+/** In a payload, before all elements, and beside the bytes of each: its length, or score. */
+const headBytesMax = 16
+const besideBytesMax = 8
 
 /** Additions that the arguments from a place on name, in groups of the same size. */
 abstract class NamedAdditions implements AdditionPlan {
   abstract readonly type: TypeNumber
   readonly packedMax: number
-  readonly elements = new RecordBuffer(Number.POSITIVE_INFINITY)
+  readonly elements: RecordBuffer
   count = 0
   added = 0
   protected readonly args: Arguments
@@ -34,6 +37,8 @@ abstract class NamedAdditions implements AdditionPlan {
   /** The arguments stay the request's. */
   constructor(args: Arguments, first: number, step: number, packedMax: number) {
     this.args = args
+    const bytes = args.ends[args.count - 1] - args.starts[first]
+    this.elements = new RecordBuffer(Number.POSITIVE_INFINITY, headBytesMax + bytes + (args.count - first) * besideBytesMax)
     this.packedMax = packedMax
     this.#first = first
     this.#step = step
@@ -41,7 +46,7 @@ abstract class NamedAdditions implements AdditionPlan {
   }
 
   beginWithCopy(): void {
-    this.elements.clear()
+    this.elements.end = 0
     this.count = 0
     this.added = 0
     this.#next = this.#first

@@ -34,6 +34,7 @@ const triesMax = 8
 
 export class RepeatedWork<Result> implements StagedWork, KeyListener {
   readonly isRecorded: boolean
+  readonly holds?: (entry: number) => boolean
   /** What it came to; undefined until then, and when it is of no use. */
   result: Result | undefined
   readonly #x: Execution
@@ -51,8 +52,16 @@ export class RepeatedWork<Result> implements StagedWork, KeyListener {
   /** Of the newest change that the result may reveal. */
   #lsn = 0
 
-  constructor(x: Execution, isRecorded: boolean, isRead: IsRead, make: (work: RepeatedWork<Result>) => Making<Result>) {
+  /** `holds`: whether it wants an entry left alone meanwhile, if that is worth asking (`StagedWork.holds`). */
+  constructor(
+    x: Execution,
+    isRecorded: boolean,
+    isRead: IsRead,
+    make: (work: RepeatedWork<Result>) => Making<Result>,
+    holds?: (entry: number) => boolean,
+  ) {
     this.#x = x
+    if (holds !== undefined) this.holds = (entry) => !this.#isGivenUp && holds(entry)
     this.#database = x.database
     this.isRecorded = isRecorded
     this.#isRead = isRead

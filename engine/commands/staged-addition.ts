@@ -8,7 +8,8 @@ import { sortedSetType, treeForm } from '../keyspace/entries.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
 import { packedHeaderBytes } from '../memory/packed-bytes.ts'
 import { isMemoryRefusal } from '../memory/refusal.ts'
-import { RecordBuffer } from '../mutation/record-buffer.ts'
+import type { RecordBuffer } from '../mutation/record-buffer.ts'
+import { longVarintBytes } from '../mutation/record-buffer.ts'
 import type { ColdWants } from '../need.ts'
 import type { StagedWork } from '../staged-work.ts'
 import { slicedValueBytes } from '../staged-work.ts'
@@ -22,7 +23,7 @@ export interface AdditionPlan {
   readonly type: TypeNumber
   /** A collection with so few elements, or fewer, may have to be in one piece. */
   readonly packedMax: number
-  /** Changes so far, as the record has them, and their number. */
+  /** Changes so far, as the record has them, behind room for what comes before; their number. Its memory is as much as it may take. */
   readonly elements: RecordBuffer
   readonly count: number
   /** Elements that are new. */
@@ -49,8 +50,6 @@ export function isLongAddition({ limits }: Execution, type: TypeNumber, count: n
 
 export class StagedAddition<Plan extends AdditionPlan = AdditionPlan> implements StagedWork {
   readonly plan: Plan
-  /** What the record says, once all are in. */
-  readonly payload = new RecordBuffer(Number.POSITIVE_INFINITY)
   readonly #keyspace: Keyspace
   readonly #db: number
   readonly #key: Buffer
@@ -59,6 +58,7 @@ export class StagedAddition<Plan extends AdditionPlan = AdditionPlan> implements
   /** Of the last change to what the key held when this began, −1 if there was no key. */
   #lsn = 0
   #seed = 0
+  #countAt = 0
   #hasBegun = false
   #isNew = false
   #copy: TreeRest | undefined
@@ -79,7 +79,12 @@ export class StagedAddition<Plan extends AdditionPlan = AdditionPlan> implements
   }
 
   get memoryBytes(): number {
-    return this.plan.elements.bytes.length + this.payload.bytes.length
+    return this.plan.elements.bytes.length
+  }
+
+  /** What the record says, once all are in. */
+  get payload(): RecordBuffer {
+    return this.plan.elements
   }
 
   #find(): number {
@@ -127,11 +132,21 @@ export class StagedAddition<Plan extends AdditionPlan = AdditionPlan> implements
     if (isTree) {
       this.#copy = new TreeRest(keyspace, entries.value(entry), { orderMask: this.plan.type === sortedSetType ? scoreRange : 0 })
       this.plan.beginWithCopy()
+      this.#writeHead()
       return
     }
     this.#seed = this.#nextSeed()
     this.#root = trees.createTree(0, keyspace.nextCollectionId++, this.#seed, packedHeaderBytes, 0)
     this.plan.begin(this.#root, entry)
+    this.#writeHead()
+  }
+
+  /** Form, seed, and room for the number of elements. */
+  #writeHead(): void {
+    const { elements } = this.plan
+    elements.byte(this.#isNew ? treeForm : 0)
+    if (this.#isNew) elements.u32(this.#seed)
+    this.#countAt = elements.reserve(longVarintBytes)
   }
 
   #goOnCopying(copy: TreeRest, entry: number): void {
@@ -152,12 +167,7 @@ export class StagedAddition<Plan extends AdditionPlan = AdditionPlan> implements
       this.#isGivenUp = true
       return
     }
-    const { payload } = this
-    payload.clear()
-    payload.byte(this.#isNew ? treeForm : 0)
-    if (this.#isNew) payload.u32(this.#seed)
-    payload.varint(plan.count)
-    payload.raw(plan.elements.bytes, 0, plan.elements.end)
+    plan.elements.longVarintAt(this.#countAt, plan.count)
     this.#isComplete = true
   }
 
@@ -169,8 +179,8 @@ export class StagedAddition<Plan extends AdditionPlan = AdditionPlan> implements
     return true
   }
 
-  holds(): number {
-    return this.#isGivenUp ? 0 : this.#find()
+  holds(entry: number): boolean {
+    return !this.#isGivenUp && this.#find() === entry
   }
 
   /** Whether it has what the value of `entry`, 0 for a missing key, comes to. */

@@ -136,8 +136,8 @@ export class StagedRemoval<Plan extends RemovalPlan = RemovalPlan> implements St
     return true
   }
 
-  holds(): number {
-    return this.#isGivenUp ? 0 : this.#handle.find()
+  holds(entry: number): boolean {
+    return !this.#isGivenUp && this.#handle.find() === entry
   }
 
   /** Whether what stays of the value of `entry` is there. */

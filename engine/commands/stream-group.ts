@@ -8,8 +8,10 @@ import { streamEvent } from '../messages.ts'
 import { StreamId } from '../types/stream-id.ts'
 import { firstUnit } from '../types/stream-meta.ts'
 import { putGroupEdit, removeConsumerEdit, removeGroupEdit } from '../types/stream-type.ts'
+import { stageConsumerRemoval } from './consumer-removal-work.ts'
 import { notAnInteger, shownInC } from './errors.ts'
 import { firstId, putId, putUint64, readAnyId, readStrictId, streamsOf } from './stream-arguments.ts'
+import { madeChange } from './stream-change.ts'
 import { createConsumer, findConsumer, findGroup, unknownCount } from './stream-groups.ts'
 import { wantsConsumer, wantsConsumers } from './stream-needs.ts'
 
@@ -57,6 +59,7 @@ export const streamGroupCommands = {
     syntax: 'key group consumer',
     summary: 'Removes a consumer of a group, with what is pending for it.',
     needs: wantsConsumer,
+    stages: stageConsumerRemoval,
     handler: deleteConsumer,
   },
   'XGROUP DESTROY': {
@@ -264,11 +267,14 @@ function deleteConsumer(x: Execution): void {
     x.reply.integer(0)
     return
   }
+  const change = madeChange(x)
   const { args } = x
   const payload = x.mutator.payload()
   payload.u32(unit)
   payload.u32(consumer)
   payload.range(args.buffer, args.starts[4], args.ends[4])
-  x.reply.integer(x.edit(streamsOf(x), removeConsumerEdit, 2))
+  const edit = (): void => x.reply.integer(x.edit(streamsOf(x), removeConsumerEdit, 2))
+  if (change === undefined) edit()
+  else streamsOf(x).withExchange(change.exchange, edit)
   x.notify(streamEvent, 'xgroup-delconsumer', 2)
 }

@@ -77,7 +77,7 @@ export function distanceFromFirst(x: Execution, entry: number, id: StreamId): bi
   return toFirst === 0 ? added - length + 1n : unknownCount
 }
 
-/** Counts what a group reads, entry by entry, as far as that can be told. One instance serves all requests. */
+/** Counts what a group reads, entry by entry, as far as that can be told. */
 export class ReadCounter {
   #x!: Execution
   #entry = 0
@@ -94,6 +94,11 @@ export class ReadCounter {
     this.#more = 0
     for (let i = 0; i < 8; i++) this.#known[i] = place.bytes[place.at + readOffset + i]
     this.#mayMiss = hasTombstones(x, entry, undefined, undefined)
+  }
+
+  /** The stream's entry has moved, perhaps. */
+  resume(entry: number): void {
+    this.#entry = entry
   }
 
   add(id: StreamId): void {

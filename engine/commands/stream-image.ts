@@ -20,7 +20,8 @@ import { EntryCursor, entriesAt } from '../types/stream-node.ts'
 import { areNear, entriesBefore, entriesIn, entriesUpTo } from '../types/stream-ranks.ts'
 import { isSliced, partBytesOf, slicedTree } from './sliced-tree.ts'
 import { greatestId, parseBound, replyEntry, streamsOf } from './stream-arguments.ts'
-import { readOptions, wantsDelivered, wantsGroupRead, wantsRead } from './stream-needs.ts'
+import { isLongChange } from './stream-change.ts'
+import { readOptions, wantsRead } from './stream-needs.ts'
 
 /** Writes entries of nodes into a buffer of its own as they will be replied. */
 class EntryRenderer implements LeafRenderer {
@@ -177,33 +178,14 @@ export function stageRead(x: Execution): StagedWork | undefined {
   })
 }
 
-/** What is staged of XREADGROUP. */
-export function stageGroupRead(x: Execution): StagedWork | undefined {
-  const { keyspace, args } = x
-  const { firstKey, keys, count } = readOptions(args, 1)
-  let at = 1
-  while (at < args.count && !args.is(at, 'GROUP')) at++
-  if (firstKey + 2 * keys !== args.count || at + 2 >= firstKey || Number.isNaN(count)) return undefined
-  const name = Buffer.from(args.bytes(at + 1))
-  const images: TreeImage[] = []
-  for (let key = firstKey; key < firstKey + keys; key++) {
-    for (let other = firstKey; other < key; other++) if (args.same(other, key)) return undefined
-    const image = args.is(key + keys, '>') ? stageDelivery(x, key, name, count) : undefined
-    if (image !== undefined) images.push(image)
-  }
-  if (images.length === 0) return undefined
-  const kept = args.keep()
-  return imagesOf(x, images, firstKey, keys, (wantsAll, entry, key, wants) => {
-    if (wantsAll) wantsGroupRead(keyspace, entry, kept, key, wants)
-    else wantsDelivered(keyspace, entry, kept, key, wants)
-  })
-}
-
 /** What is staged of the entries that a group has not delivered, of the stream that is argument `key`; undefined if they are few. */
-function stageDelivery(x: Execution, key: number, name: Buffer, count: number): TreeImage | undefined {
+export function stageDelivery(x: Execution, key: number, name: Buffer, count: number): TreeImage | undefined {
   const { keyspace } = x
   const entry = slicedTree(x, key)
-  if (entry === 0 || keyspace.entries.type(entry) !== streamType || !isSliced(x, keyspace.entries.value(entry), count)) return undefined
+  if (entry === 0 || keyspace.entries.type(entry) !== streamType) return undefined
+  // Entries may be so small that it is their number that makes them many.
+  const isMuch = (more: number): boolean => isLongChange(x, more) || isSliced(x, keyspace.entries.value(entry), more)
+  if (!isMuch(count)) return undefined
   const { trees } = keyspace
   const { groups } = streamsOf(x)
   const behind = new StreamId()
@@ -216,7 +198,7 @@ function stageDelivery(x: Execution, key: number, name: Buffer, count: number): 
     return first < 0 ? undefined : { first, end: Math.min(end, first + count) }
   }
   const span = spanOf(keyspace.entries.value(entry))
-  if (span !== undefined && !isSliced(x, keyspace.entries.value(entry), span.end - span.first)) return undefined
+  if (span !== undefined && !isMuch(span.end - span.first)) return undefined
   return new TreeImage(keyspace, entry, new DeliveryRenderer(keyspace.values), partBytesOf(x), spanOf)
 }
 
@@ -224,7 +206,7 @@ function stageDelivery(x: Execution, key: number, name: Buffer, count: number): 
 type WantsOfStream = (wantsAll: boolean, entry: number, key: number, wants: ColdWants) => void
 
 /** Images of some of the streams whose keys are the `keys` arguments from `firstKey` on. */
-function imagesOf(x: Execution, images: readonly TreeImage[], firstKey: number, keys: number, wantsOf: WantsOfStream): ImageSet {
+export function imagesOf(x: Execution, images: readonly TreeImage[], firstKey: number, keys: number, wantsOf: WantsOfStream): ImageSet {
   const { keyspace, db } = x
   const args = x.args.keep()
   const set: ImageSet = new ImageSet(images, (wants) => wantRest(keyspace, db, args, firstKey, keys, set, wantsOf, wants))

@@ -8,9 +8,11 @@ import type { PendingCursor } from '../types/stream-group-leaf.ts'
 import { placeName } from '../types/stream-group-leaf.ts'
 import { StreamId } from '../types/stream-id.ts'
 import { acknowledgeEdit } from '../types/stream-type.ts'
+import { stageAcknowledgement } from './acknowledge-work.ts'
 import { shownInC, syntaxError } from './errors.ts'
 import { PendingImage, replyPendingItem, stagePending } from './pending-image.ts'
 import { firstId, putId, readBound, readCount, readStrictId, replyId, streamsOf } from './stream-arguments.ts'
+import { madeChange, makeChange } from './stream-change.ts'
 import { findConsumer, findGroup } from './stream-groups.ts'
 import { wantsAcknowledged, wantsPending } from './stream-needs.ts'
 
@@ -26,6 +28,7 @@ export const streamPendingCommands = {
     syntax: 'key group id [id ...]',
     summary: 'Acknowledges entries that a group has delivered, and returns how many were pending.',
     needs: wantsAcknowledged,
+    stages: stageAcknowledgement,
     handler: xack,
   },
   XPENDING: {
@@ -49,6 +52,11 @@ function xack(x: Execution): void {
   const group = entry === 0 ? undefined : findGroup(x, entry, 2)
   if (group === undefined) {
     reply.integer(0)
+    return
+  }
+  const change = madeChange(x)
+  if (change !== undefined) {
+    reply.integer(makeChange(x, 1, change))
     return
   }
   const { pending } = streamsOf(x)

@@ -9,12 +9,15 @@ import { groupLastId } from '../types/stream-group-leaf.ts'
 import { StreamId } from '../types/stream-id.ts'
 import { deliverEdit } from '../types/stream-type.ts'
 import { block, tries } from './blocking.ts'
+import { GroupRead, stageGroupRead } from './delivery-work.ts'
 import { shownInC, syntaxError } from './errors.ts'
 import { imageOf } from './sliced-tree.ts'
 import { greatestId, putId, putUint64, readCount, readStrictId, replyEntry, replyId, streamsOf, walkOf } from './stream-arguments.ts'
+import type { StreamChange } from './stream-change.ts'
+import { makeChange } from './stream-change.ts'
 import { beginDelivery, deliverImage, deliverWalked } from './stream-delivery.ts'
 import { createConsumer, findConsumer, findGroup } from './stream-groups.ts'
-import { stageGroupRead, stageRead } from './stream-image.ts'
+import { stageRead } from './stream-image.ts'
 import { wantsGroupRead, wantsRead } from './stream-needs.ts'
 
 function behindStreams(startsAt: number): KeySpec {
@@ -259,23 +262,36 @@ function xreadgroup(x: Execution): void {
   if (!readRequest(x, true)) return
   const positions = readPositions(x)
   if (positions === undefined) return
+  const staged = x.staged instanceof GroupRead ? x.staged : undefined
   serve(x, positions, (keyAt, entry, position) => {
     const group = findGroup(x, entry, request.group)
     if (group === undefined) return false
     const { unit } = group
     beginDelivery(x, entry, group)
     if (position.compare(greatestId) !== 0) {
+      const again = staged?.changeAt(keyAt)
       beginStream(x, keyAt)
+      if (again !== undefined) {
+        consumerFor(x, keyAt, entry, unit)
+        replyChange(x, keyAt, again)
+        return true
+      }
       replyHistory(x, keyAt, entry, unit, consumerFor(x, keyAt, entry, unit), position)
       return true
     }
     groupLastId(group, after)
-    const image = imageOf(x, entry)
-    if (image === undefined ? !walksBehind(x, entry, after) : image.count() === 0) return false
+    const change = staged?.changeAt(keyAt)
+    const image = change === undefined ? staged?.images.of(entry) : undefined
+    const count = change?.shownCount ?? image?.count()
+    if (count === undefined ? !walksBehind(x, entry, after) : count === 0) return false
     beginStream(x, keyAt)
     const found = findConsumer(x, entry, unit, request.group + 1)
     const consumer = found === 0 ? consumerFor(x, keyAt, entry, unit) : found
     const to = { keyAt, groupAt: request.group, entry, group: unit, consumer, noAck: request.noAck }
+    if (change !== undefined) {
+      replyChange(x, keyAt, change)
+      return true
+    }
     if (image !== undefined) {
       deliverImage(x, to, image)
       return true
@@ -285,6 +301,13 @@ function xreadgroup(x: Execution): void {
     deliverWalked(x, to, request.count)
     return true
   })
+}
+
+/** Replies with entries that were delivered beforehand, and makes them pending. */
+function replyChange(x: Execution, keyAt: number, change: StreamChange): void {
+  x.reply.array(change.shownCount)
+  for (const part of change.replies) x.reply.rawShared(part)
+  makeChange(x, keyAt, change)
 }
 
 /** The unit of the consumer that the request names, made if there is none. */

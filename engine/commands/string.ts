@@ -14,12 +14,13 @@ import type { Keyspace } from '../keyspace/keyspace.ts'
 import { expiredEvent, genericEvent, stringEvent } from '../messages.ts'
 import { keepTtl } from '../mutation/string-operations.ts'
 import type { ColdWants } from '../need.ts'
-import { syntaxError, wrongArgumentCount } from './errors.ts'
+import { syntaxError } from './errors.ts'
 import { expireEntry } from './expire.ts'
 import type { Unit } from './expiry-option.ts'
 import { ExpiryOption, invalidExpiry, milliseconds, positiveExpireAt, seconds } from './expiry-option.ts'
 import { lcsCommands } from './lcs.ts'
 import { stringCounterCommands } from './string-counters.ts'
+import { stringPairsCommands } from './string-pairs.ts'
 import { stringRangeCommands } from './string-ranges.ts'
 
 const expiry = new ExpiryOption()
@@ -150,32 +151,7 @@ export const stringCommands = {
     summary: 'Returns the string values of several keys.',
     handler: mget,
   },
-  MSET: {
-    arity: -3,
-    flags: ['write', 'denyoom'],
-    keys: keysFrom(1, 2, 'OW', 'update'),
-    categories: ['string'],
-    group: 'string',
-    since: '1.0.1',
-    complexity: 'O(N) where N is the number of keys',
-    syntax: 'key value [key value ...]',
-    summary: 'Sets several keys at once.',
-    needs: 'none',
-    handler: mset,
-  },
-  MSETNX: {
-    arity: -3,
-    flags: ['write', 'denyoom'],
-    keys: keysFrom(1, 2, 'OW', 'insert'),
-    categories: ['string'],
-    group: 'string',
-    since: '1.0.1',
-    complexity: 'O(N) where N is the number of keys',
-    syntax: 'key value [key value ...]',
-    summary: 'Sets several keys at once, unless one of them exists.',
-    needs: 'none',
-    handler: msetnx,
-  },
+  ...stringPairsCommands,
   ...stringCounterCommands,
   ...stringRangeCommands,
   ...lcsCommands,
@@ -357,39 +333,5 @@ function mget(x: Execution): void {
     const entry = x.read(i)
     if (entry === 0 || entries.type(entry) !== stringType) reply.nil()
     else x.replyString(entry)
-  }
-}
-
-function mset(x: Execution): void {
-  if (!hasPairs(x, 'mset')) return
-  storePairs(x)
-  x.reply.ok()
-}
-
-function msetnx(x: Execution): void {
-  if (!hasPairs(x, 'msetnx')) return
-  for (let i = 1; i < x.args.count; i += 2) {
-    if (x.find(i) !== 0) {
-      x.reply.integer(0)
-      return
-    }
-  }
-  storePairs(x)
-  x.reply.integer(1)
-}
-
-function hasPairs(x: Execution, command: string): boolean {
-  if (x.args.count % 2 === 1) return true
-  x.reply.error(wrongArgumentCount(command))
-  return false
-}
-
-function storePairs(x: Execution): void {
-  const { args } = x
-  // All keys change or none: memory that the system may refuse is reserved before the first one does.
-  for (let i = 2; i < args.count; i += 2) if (i !== args.donated) x.mutator.reserveNewString(args.length(i))
-  for (let i = 1; i < args.count; i += 2) {
-    x.putString(i, args.buffer, args.starts[i + 1], args.ends[i + 1], 0)
-    x.notify(stringEvent, 'set', i)
   }
 }

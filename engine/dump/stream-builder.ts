@@ -157,11 +157,11 @@ export class StreamBuilder extends NoSink implements ValueBuilder {
 
   override pending(id: RdbStreamId, deliveredMs: number, deliveries: number): void {
     const group = this.#group as Unit
-    const { pending } = this.#parts.mutator.types.streams
+    const { pending, pendingChanges } = this.#parts.mutator.types.streams
     this.#idOf(id, this.#id)
     if (!pending.find(this.#root, group.unit, this.#id)) this.#unclaimed++
     this.#word.writeBigUInt64BE(BigInt(deliveries), 0)
-    pending.put(this.#root, group.unit, noUnit, this.#id, timeOf(deliveredMs), this.#word, 0, 0)
+    pendingChanges.put(this.#root, group.unit, noUnit, this.#id, timeOf(deliveredMs), this.#word, 0, 0)
   }
 
   override consumer(name: RdbElement, seenMs: number): void {
@@ -173,13 +173,13 @@ export class StreamBuilder extends NoSink implements ValueBuilder {
 
   override consumerPending(id: RdbStreamId): void {
     const group = this.#group as Unit
-    const { pending } = this.#parts.mutator.types.streams
+    const { pending, pendingChanges } = this.#parts.mutator.types.streams
     this.#idOf(id, this.#id)
     const isFound = this.#consumer !== undefined && pending.find(this.#root, group.unit, this.#id)
     const { found } = pending
     if (!isFound || found.consumer !== noUnit) throw new RefusedValue('a pending entry that its group does not know')
     this.#word.writeBigUInt64BE(found.deliveries, 0)
-    pending.put(this.#root, group.unit, (this.#consumer as Unit).unit, this.#id, found.deliveredAt, this.#word, 0, 0)
+    pendingChanges.put(this.#root, group.unit, (this.#consumer as Unit).unit, this.#id, found.deliveredAt, this.#word, 0, 0)
     this.#unclaimed--
   }
 

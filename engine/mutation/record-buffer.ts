@@ -13,6 +13,9 @@ const keptBytes = 1024 * 1024
 /** Buffers do not grow by doubling beyond this: none can have more than 4 GiB. */
 const doubledBytesMax = 2 ** 32 - 1
 
+/** Up to 2^35 − 1. */
+export const longVarintBytes = 5
+
 /** Bytes of a record that lie elsewhere, and stay as they are until the record is committed. */
 export interface RecordReference {
   /** Where in the record's own bytes they are to be inserted. */
@@ -63,6 +66,16 @@ export class RecordBuffer {
       rest = Math.floor(rest / 0x80)
     }
     this.bytes[this.end++] = rest
+  }
+
+  /** Writes a varint of `longVarintBytes`, whatever its value, to where room was reserved for it: of what follows it only comes to be known later how much it is. */
+  longVarintAt(at: number, value: number): void {
+    let rest = value
+    for (let i = at; i < at + longVarintBytes - 1; i++) {
+      this.bytes[i] = (rest % 0x80) | 0x80
+      rest = Math.floor(rest / 0x80)
+    }
+    this.bytes[at + longVarintBytes - 1] = rest
   }
 
   u32(value: number): void {

@@ -28,8 +28,13 @@ export class ImageSet implements StagedWork {
     const next = this.#images[this.#made]
     if (next?.eachCold(wants) === true) return true
     for (const image of this.#images) image.eachCold(wants)
-    this.#wantRest(wants)
+    this.wantRest(wants)
     return true
+  }
+
+  /** Names what is cold and the command needs beside the images. */
+  wantRest(wants: ColdWants): void {
+    this.#wantRest(wants)
   }
 
   /** The image of the value of `entry`, if there is one. */

@@ -144,6 +144,33 @@ export class TreeLeaves {
   }
 
   /**
+   * Moves a resident, dirty leaf of a tree that nobody has seen yet behind `at`, which then names it, where its range begins at `separator`. Its bytes stay where they
+   * are; its former row is one without a leaf, and goes when that tree is dropped. Memory for a row must be there.
+   */
+  moveIn(at: LeafRow, separator: Separator, from: LeafRow, lsn: number): void {
+    const { nodes, roots, shape, values } = this
+    const former = shape.rootOf(from.node)
+    const ref = nodes.ref(from.node, from.row)
+    const capacity = values.arena.capacity(ref)
+    nodes.setRef(from.node, from.row, 0)
+    nodes.clearFlag(from.node, from.row, dirtyLeaf)
+    roots.addDirty(former, -1)
+    roots.addCold(former, 1)
+    roots.addResidentBytes(former, -capacity)
+    const root = shape.rootOf(at.node)
+    shape.insertBehind(at, separator)
+    nodes.setRef(at.node, at.row, ref)
+    nodes.setBytes(at.node, at.row, nodes.bytes(from.node, from.row))
+    nodes.setFlag(at.node, at.row, dirtyLeaf)
+    values.setOwner(ref, at.node)
+    roots.addLeaves(root, 1)
+    roots.addDirty(root, 1)
+    roots.addResidentBytes(root, capacity)
+    this.#setLsn(at, lsn)
+    shape.addCount(at, nodes.count(from.node, from.row))
+  }
+
+  /**
    * Cuts a writable leaf at an offset of its blob: the bytes from there on, `count` elements, become a new leaf whose range
    * begins at `separator`. `at` then names the new leaf.
    */

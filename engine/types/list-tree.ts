@@ -8,25 +8,22 @@
 import { valueHeaderBytes } from '../keyspace/values.ts'
 import { packedHeaderBytes, setUsedBytes, usedBytes, writeEmpty } from '../memory/packed-bytes.ts'
 import type { RecordReader } from '../mutation/record-reader.ts'
-import { labelBetween, labelOf } from '../tree/order-label.ts'
 import { Separator } from '../tree/separator.ts'
 import type { LeafLayout } from '../tree/tree-elements.ts'
 import { TreeElements } from '../tree/tree-elements.ts'
 import type { TreeLeaves } from '../tree/tree-leaves.ts'
 import { LeafRow } from '../tree/tree-shape.ts'
+import { ListLabels } from './list-labels.ts'
 import { positionBehind, positionOf } from './list-leaf.ts'
-import { elementBytesAt, writeElement } from './listpack-element.ts'
+import { elementBytesAt, longTextElementBytes, longTextHeadBytes, writeElement, writeHollowText } from './listpack-element.ts'
 import { stringElementBytes } from './listpack-size.ts'
 
-const labelWords = 4
-/** Leaves in a row are so far apart that there is room for 2^40 between two of them, and for 2^63 in a row. */
-const rowStepBits = 64n
-const middle = 1n << 127n
 /** Fewer elements go leaf by leaf. */
 const rangeElementsMin = 16
 
 export class ListTrees implements LeafLayout {
   readonly leaves: TreeLeaves
+  readonly labels: ListLabels
   readonly joinMask = 0
   readonly #elements: TreeElements
   readonly #at = new LeafRow()
@@ -40,6 +37,7 @@ export class ListTrees implements LeafLayout {
 
   constructor(leaves: TreeLeaves) {
     this.leaves = leaves
+    this.labels = new ListLabels(leaves.shape)
     this.#elements = new TreeElements(leaves, this)
   }
 
@@ -49,7 +47,7 @@ export class ListTrees implements LeafLayout {
 
   cutBetween(_bytes: Buffer, _before: number, at: number, row: LeafRow, into: Separator): boolean {
     // Others are likely to come in at the same place: the room for labels is left there.
-    return this.#labelBehind(row, at <= this.#writtenAt, into)
+    return this.labels.behind(row, at <= this.#writtenAt, into)
   }
 
   /** Puts the elements of a small list, which is left as it is, into a tree that is empty. */
@@ -83,7 +81,7 @@ export class ListTrees implements LeafLayout {
         const size = positionBehind(values.bytes(held), start + first, run) - start - first
         shape.last(root, at)
         if (nodes.count(at.node, at.row) > 0 && nodes.bytes(at.node, at.row) + size > leaves.leafBytesMax) {
-          if (this.#labelBehind(at, true, this.#separator)) leaves.create(at, this.#separator, packedHeaderBytes, lsn)
+          if (this.labels.behind(at, true, this.#separator)) leaves.create(at, this.#separator, packedHeaderBytes, lsn)
         }
         const position = this.#elements.resize(at, nodes.bytes(at.node, at.row), 0, size)
         const begin = values.start(held) + first
@@ -106,7 +104,7 @@ export class ListTrees implements LeafLayout {
       let run = this.#runThatFits(payload, left, used, nodes.count(at.node, at.row))
       if (run === 0) {
         // Without a label for a new leaf the last one grows.
-        if (this.#labelBehind(at, true, this.#separator)) {
+        if (this.labels.behind(at, true, this.#separator)) {
           run = this.#runThatFits(payload, left, packedHeaderBytes, 0)
           leaves.follow(at, this.#separator, packedHeaderBytes + this.#runBytes, lsn)
         } else {
@@ -125,6 +123,30 @@ export class ListTrees implements LeafLayout {
     }
   }
 
+  /** Puts a long text at the end, in a leaf of its own, of a tree that nobody sees: its bytes are for the caller to write, piece by piece (`writeLast`). */
+  appendHollow(root: number, length: number, lsn: number): void {
+    const { leaves } = this
+    const at = this.#at
+    const size = longTextElementBytes(length)
+    leaves.shape.last(root, at)
+    if (leaves.nodes.count(at.node, at.row) > 0 && this.labels.behind(at, true, this.#separator)) {
+      leaves.follow(at, this.#separator, packedHeaderBytes + size, lsn)
+    }
+    const position = this.#elements.extend(at, size)
+    writeHollowText(leaves.values.bytes(leaves.ref(at)), position, length)
+    leaves.changed(at, 1, lsn)
+  }
+
+  /** Writes bytes of the long text that was put at the end last, from number `offset` of them on. */
+  writeLast(root: number, offset: number, from: Uint8Array, start: number, end: number): void {
+    const { leaves } = this
+    const at = this.#at
+    leaves.shape.last(root, at)
+    const ref = leaves.ref(at)
+    const bytes = leaves.values.bytes(ref)
+    bytes.set(from.subarray(start, end), leaves.values.start(ref) + packedHeaderBytes + longTextHeadBytes + offset)
+  }
+
   /** Puts the next `count` ranges of a payload in front of everything, one after the other: the last one comes first. */
   prepend(root: number, payload: RecordReader, count: number, lsn: number): void {
     const { leaves } = this
@@ -137,7 +159,7 @@ export class ListTrees implements LeafLayout {
       let run = this.#runThatFits(payload, left, used, held)
       if (run === 0) {
         // The first leaf stays the first: what it holds goes to a new one behind it.
-        if (this.#labelBehind(at, false, this.#separator)) {
+        if (this.labels.behind(at, false, this.#separator)) {
           leaves.slots.writable(at, 0)
           leaves.cut(at, packedHeaderBytes, held, this.#separator, lsn)
           continue
@@ -157,6 +179,47 @@ export class ListTrees implements LeafLayout {
       leaves.changed(at, run, lsn)
       left -= run
     }
+  }
+
+  /**
+   * Puts the leaves of another tree with elements, which nobody has seen, at the end of a tree, or in front. They move, and no element is looked at. In front the
+   * first leaf must be resident. False, and nothing done, when there is no room for their labels.
+   */
+  join(root: number, made: number, atTail: boolean, lsn: number): boolean {
+    const { leaves } = this
+    const { shape, nodes } = leaves
+    const at = this.#at
+    const from = new LeafRow()
+    if (!this.labels.haveRoom(root, leaves.roots.leaves(made), atTail)) return false
+    const label = this.#separator
+    if (atTail) {
+      shape.last(root, at)
+      shape.first(made, from)
+    } else {
+      this.#clearFirst(root, lsn)
+      shape.last(made, from)
+    }
+    let isFirst = true
+    do {
+      if (nodes.count(from.node, from.row) === 0) continue
+      if (!atTail) shape.first(root, at)
+      if (isFirst) this.labels.behind(at, atTail, label)
+      else this.labels.step(label, atTail ? 1 : -1)
+      isFirst = false
+      leaves.moveIn(at, label, from, lsn)
+    } while (atTail ? shape.next(from) : shape.previous(from))
+    return true
+  }
+
+  /** The first leaf stays the first: what it holds goes to a new one behind it. */
+  #clearFirst(root: number, lsn: number): void {
+    const { leaves } = this
+    const at = this.#at
+    leaves.shape.first(root, at)
+    const held = leaves.nodes.count(at.node, at.row)
+    if (held === 0 || !this.labels.behind(at, false, this.#separator)) return
+    leaves.slots.writable(at, 0)
+    leaves.cut(at, packedHeaderBytes, held, this.#separator, lsn)
   }
 
   /** How many of the next `count` ranges fit into a leaf with `held` elements in `used` bytes, one at least if it is empty. Sets `#runBytes`. */
@@ -327,17 +390,5 @@ export class ListTrees implements LeafLayout {
     const ref = leaves.used(into)
     const start = leaves.values.start(ref)
     return positionOf(leaves.values.bytes(ref), start, leaves.shape.rankWithin, leaves.nodes.count(into.node, into.row)) - start
-  }
-
-  /** A label between a leaf's and the next one's; false when there is none left. */
-  #labelBehind(at: LeafRow, atEnd: boolean, into: Separator): boolean {
-    const { shape } = this.leaves
-    const left = labelOf(shape.separator(at, into), labelWords)
-    const next = this.#next.set(at.node, at.row)
-    const isLast = !shape.next(next)
-    // The second leaf of all has as much room before it as behind it.
-    if (isLast && left === 0n) return labelBetween(middle - 2n, middle, labelWords, atEnd, into)
-    const right = isLast ? -1n : labelOf(shape.separator(next, into), labelWords)
-    return labelBetween(left, right, labelWords, atEnd, into, isLast || left === 0n ? rowStepBits : undefined)
   }
 }

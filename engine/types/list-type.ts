@@ -8,6 +8,7 @@ import type { Keyspace } from '../keyspace/keyspace.ts'
 import { packedHeaderBytes, sameBytes } from '../memory/packed-bytes.ts'
 import type { RecordReader } from '../mutation/record-reader.ts'
 import type { ColdWants } from '../need.ts'
+import { dropTree } from '../tree/drop-tree.ts'
 import { leafBytesDefault } from '../tree/tree-leaves.ts'
 import { LeafRow } from '../tree/tree-shape.ts'
 import type { CollectionEdit, CollectionType } from './collection-type.ts'
@@ -43,6 +44,8 @@ export class ListType implements CollectionType {
   readonly trees: ListTrees
   readonly edits: readonly (CollectionEdit | undefined)[]
   readonly #collections: Collections
+  /** Root block of the tree with what is about to be pushed; 0 if none was made. */
+  #made = 0
 
   constructor(collections: Collections) {
     const { keyspace } = collections
@@ -72,6 +75,17 @@ export class ListType implements CollectionType {
     this.edits = edits
   }
 
+  /** Pushes elements of which leaves were made beforehand, in a tree that nobody has seen; the payload of the edit says which they are. */
+  withLeaves(made: number, push: () => number): number {
+    this.#made = made
+    try {
+      return push()
+    } finally {
+      dropTree(this.#collections.keyspace, this.#made)
+      this.#made = 0
+    }
+  }
+
   /** flags u8, count varint, count × element range. Returns how many. */
   #push(entry: number, payload: RecordReader, lsn: number): number {
     const collections = this.#collections
@@ -81,7 +95,10 @@ export class ListType implements CollectionType {
     this.#formed(entry, flags, lsn)
     const { entries } = collections.keyspace
     const isTree = entries.isTree(entry)
+    const made = this.#made
+    this.#made = 0
     if (!isTree) this.#pushInBlob(entry, (flags & atTail) !== 0, payload, count)
+    else if (made !== 0 && this.trees.join(entries.value(entry), made, (flags & atTail) !== 0, lsn)) dropTree(collections.keyspace, made)
     else if ((flags & atTail) !== 0) this.trees.append(entries.value(entry), payload, count, lsn)
     else this.trees.prepend(entries.value(entry), payload, count, lsn)
     collections.changed(entry, count, lsn)

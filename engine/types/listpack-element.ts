@@ -105,6 +105,23 @@ export function writeBigIntegerElement(bytes: Buffer, at: number, value: bigint)
   return writeBackLength(bytes, at, bytes.writeBigInt64LE(value, at + 1))
 }
 
+/** A text of this length or a longer one, which is no integer whatever its bytes are. */
+export const longTextBytes = 4096
+/** In front of a long text's bytes. */
+export const longTextHeadBytes = 5
+
+/** Bytes of the element that is a long text. */
+export function longTextElementBytes(length: number): number {
+  return withBackLength(longTextHeadBytes + length)
+}
+
+/** As `writeElement`, of a long text whose bytes are still to be written, behind its head. */
+export function writeHollowText(bytes: Buffer, at: number, length: number): void {
+  bytes[at] = text32
+  writeU32LE(bytes, at + 1, length)
+  writeBackLength(bytes, at, at + longTextHeadBytes + length)
+}
+
 /** Of the element that begins at `at` and has its bytes up to `behind`. Returns the offset behind. */
 function writeBackLength(bytes: Uint8Array, at: number, behind: number): number {
   let body = behind - at

@@ -13,11 +13,11 @@ import { TreeElements } from '../tree/tree-elements.ts'
 import type { TreeLeaves } from '../tree/tree-leaves.ts'
 import { LeafRow } from '../tree/tree-shape.ts'
 import { fieldHash } from './hash-leaf.ts'
+import type { PendingChanges } from './pending-changes.ts'
 import type { NamedPlace } from './stream-group-leaf.ts'
 import { consumerKind, consumerNameOffset, groupKind, groupNameOffset, pendingLayout, placeName, unitAt } from './stream-group-leaf.ts'
 import type { StreamId } from './stream-id.ts'
 import { idBytes } from './stream-id.ts'
-import type { StreamPending } from './stream-pending.ts'
 import { consumersUnit, firstOfUnit, groupBit, groupsUnit } from './stream-separator.ts'
 
 export class StreamGroups {
@@ -25,14 +25,14 @@ export class StreamGroups {
   /** The group and the consumer that were found last: valid until something changes. */
   readonly group: NamedPlace = { bytes: Buffer.alloc(0), at: 0, unit: 0 }
   readonly consumer: NamedPlace = { bytes: Buffer.alloc(0), at: 0, unit: 0 }
-  readonly #pending: StreamPending
+  readonly #pending: PendingChanges
   readonly #elements: TreeElements
   readonly #ofGroups: LeafFinger
   readonly #ofConsumers: LeafFinger
   readonly #at = new LeafRow()
   readonly #separator = new Separator()
 
-  constructor(leaves: TreeLeaves, pending: StreamPending) {
+  constructor(leaves: TreeLeaves, pending: PendingChanges) {
     this.leaves = leaves
     this.#pending = pending
     this.#ofGroups = new LeafFinger(leaves)

@@ -21,13 +21,15 @@ import type { RecordReader } from '../mutation/record-reader.ts'
 import type { ColdWants } from '../need.ts'
 import type { CollectionEdit, CollectionType } from './collection-type.ts'
 import type { Collections } from './collections.ts'
+import { acknowledgedBytes, PendingChanges } from './pending-changes.ts'
+import type { PendingExchange } from './pending-exchange.ts'
 import { StreamAppend } from './stream-append.ts'
 import { StreamEntries } from './stream-entries.ts'
 import { deliveryBytes } from './stream-group-leaf.ts'
 import { StreamGroups } from './stream-groups.ts'
 import { idBytes, StreamId } from './stream-id.ts'
 import { EntryFields } from './stream-node.ts'
-import { acknowledgedBytes, StreamPending } from './stream-pending.ts'
+import { StreamPending } from './stream-pending.ts'
 import { StreamRemoval } from './stream-removal.ts'
 
 export const appendEdit = 1
@@ -54,11 +56,15 @@ export class StreamType implements CollectionType {
   readonly entries: StreamEntries
   readonly groups: StreamGroups
   readonly pending: StreamPending
+  readonly pendingChanges: PendingChanges
   readonly appending: StreamAppend
   readonly #removal: StreamRemoval
   readonly #collections: Collections
   readonly #fields = new EntryFields()
   readonly #id = new StreamId()
+  /** What the edits in hand make of all that is pending, if that was made beforehand; undefined once it is in its place. */
+  #exchange: PendingExchange | undefined
+  #isExchanging = false
 
   constructor(collections: Collections) {
     this.#collections = collections
@@ -66,7 +72,8 @@ export class StreamType implements CollectionType {
     this.appending = new StreamAppend(this.entries)
     this.#removal = new StreamRemoval(this.entries)
     this.pending = new StreamPending(collections.keyspace.trees)
-    this.groups = new StreamGroups(collections.keyspace.trees, this.pending)
+    this.pendingChanges = new PendingChanges(this.pending)
+    this.groups = new StreamGroups(collections.keyspace.trees, this.pendingChanges)
     const edit = (apply: Apply, wants: Wants, creates = false): CollectionEdit => ({ creates, apply, wants })
     this.edits = [
       undefined,
@@ -122,6 +129,27 @@ export class StreamType implements CollectionType {
   rootOf(entry: number): number {
     const { entries } = this.#collections.keyspace
     return entries.isTree(entry) ? entries.value(entry) : 0
+  }
+
+  /** Makes edits that deliver and acknowledge what an exchange has: it is put in its place with the first of them. */
+  withExchange(exchange: PendingExchange, edits: () => void): void {
+    exchange.reserve()
+    this.#exchange = exchange
+    this.#isExchanging = true
+    try {
+      edits()
+    } finally {
+      this.#exchange?.release()
+      this.#exchange = undefined
+      this.#isExchanging = false
+    }
+  }
+
+  /** Whether what is pending in a stream changes, or has changed, by an exchange. */
+  #exchanges(root: number, lsn: number): boolean {
+    this.#exchange?.apply(root, lsn)
+    this.#exchange = undefined
+    return this.#isExchanging
   }
 
   #root(entry: number): number {
@@ -213,9 +241,11 @@ export class StreamType implements CollectionType {
     payload.range()
     const root = this.rootOf(entry)
     if (root === 0) return 0
+    const exchanged = this.#exchange?.removed ?? 0
+    this.#exchanges(root, lsn)
     const pending = this.groups.removeConsumer(root, group, payload.bytes, payload.start, payload.stop, lsn)
     this.#collections.changed(entry, 0, lsn)
-    return Math.max(pending, 0)
+    return exchanged + Math.max(pending, 0)
   }
 
   #deliver(entry: number, payload: RecordReader, lsn: number): number {
@@ -239,7 +269,7 @@ export class StreamType implements CollectionType {
     const from = payload.at
     payload.at += count * deliveryBytes
     if (payload.at > payload.end) throw new Error('record ends too early')
-    this.pending.putAll(root, group, consumer, payload.bytes, from, count, lsn)
+    if (!this.#exchanges(root, lsn)) this.pendingChanges.putAll(root, group, consumer, payload.bytes, from, count, lsn)
     this.#collections.changed(entry, 0, lsn)
     return count
   }
@@ -252,7 +282,8 @@ export class StreamType implements CollectionType {
     const from = payload.at
     payload.at += count * acknowledgedBytes
     if (payload.at > payload.end) throw new Error('record ends too early')
-    const acknowledged = this.pending.acknowledgeAll(root, group, payload.bytes, from, count, lsn)
+    const isExchanged = this.#exchanges(root, lsn)
+    const acknowledged = isExchanged ? count : this.pendingChanges.acknowledgeAll(root, group, payload.bytes, from, count, lsn)
     this.#collections.changed(entry, 0, lsn)
     return acknowledged
   }

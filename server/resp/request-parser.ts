@@ -50,6 +50,8 @@ const reserveFactor = 4
 /** Room behind a large argument for those that follow: this share of its length, within a limit. */
 const followersShare = 1 / 16
 const followersBytesMax = 64 * 1024
+/** While a large argument arrives behind another one, so many bytes of that are moved for each that comes. */
+const movedPerByte = 8
 
 const star = 0x2a
 const dollar = 0x24
@@ -84,6 +86,10 @@ export class RequestParser {
   #lacksMemory = false
   /** While `#buffer` is laid out for a large argument: how much of it counts as used. */
   #largeBytes = 0
+  /** Where the first `#toMove` bytes of the buffer lie that have yet to be moved there, but for `#moved`. */
+  #former: Buffer = nothing
+  #moved = 0
+  #toMove = 0
   /** Which argument that is. */
   #largeIndex = 0
   /** Memory that the request found last owns, 0 if the parser owns it. */
@@ -349,6 +355,7 @@ export class RequestParser {
     if (this.#bulk >= this.#largeBulkBytes) this.#layOut(this.#end - this.#at + end - start)
     const taken = Math.min(end - start, this.#buffer.length - this.#end)
     bytes.copy(this.#buffer, this.#end, start, start + taken)
+    this.#moveSome(taken * movedPerByte)
     this.#end += taken
     this.#largeBytes += taken
     this.#pool.usedBytes += taken
@@ -373,18 +380,22 @@ export class RequestParser {
     const followers = this.#left === 1 ? 0 : Math.min(this.#bulk * followersShare, followersBytesMax)
     // Up to seven bytes behind the value belong to its slot, whose size is a multiple of eight.
     const whole = this.#bulk + 8 + Math.floor(followers)
-    const isWhole = arrived >= this.#largeBulkBytes * reserveFactor || 4 * arrived >= whole
     const isNew = this.#largeBytes === 0
     const head = this.#at - this.#start
+    const isBehindLarge = !isNew && head >= this.#largeBulkBytes * reserveFactor
+    const isWhole = arrived >= this.#largeBulkBytes * reserveFactor || 4 * arrived >= whole || (isBehindLarge && whole <= head)
     const at = isNew ? (head + valueHeaderBytes + 7) & ~7 : this.#at
     const room = isWhole ? whole : 4 * arrived
     if (!isNew && Math.min(at + arrived, at + whole) <= this.#buffer.length) return
     const target = Buffer.allocUnsafeSlow(at + room)
-    this.#buffer.copy(target, 0, this.#start, this.#at)
-    this.#buffer.copy(target, at, this.#at, this.#end)
+    this.#moveSome(Number.POSITIVE_INFINITY)
+    const former = this.#buffer
+    if (!isBehindLarge) former.copy(target, 0, this.#start, this.#at)
+    former.copy(target, at, this.#at, this.#end)
     this.args.move(target, -this.#start)
     const end = at + this.#end - this.#at
     this.#giveBack()
+    if (isBehindLarge) this.#beginMove(former, at)
     this.#buffer = target
     this.#own = true
     this.#start = 0
@@ -396,8 +407,31 @@ export class RequestParser {
     this.#pool.usedBytes += end
   }
 
+  /** Goes on moving what lies in front of a large argument, and is large itself, to where that arrives: in one go it would take longer than a turn may. */
+  #moveSome(bytes: number): void {
+    if (this.#moved === this.#toMove) return
+    const end = Math.min(this.#toMove, this.#moved + bytes)
+    this.#former.copy(this.#buffer, this.#moved, this.#moved, end)
+    this.#moved = end
+    if (end === this.#toMove) this.#endMove()
+  }
+
+  #beginMove(former: Buffer, bytes: number): void {
+    this.#former = former
+    this.#toMove = bytes
+    this.#pool.usedBytes += bytes
+  }
+
+  #endMove(): void {
+    this.#pool.usedBytes -= this.#toMove
+    this.#former = nothing
+    this.#moved = 0
+    this.#toMove = 0
+  }
+
   /** The request is complete: it owns the buffer from now on, and what follows it moves elsewhere. */
   #donateBuffer(): void {
+    this.#moveSome(Number.POSITIVE_INFINITY)
     const { args } = this
     const from = this.#buffer
     const rest = this.#end - this.#at
@@ -431,6 +465,7 @@ export class RequestParser {
   /** Moves what is still needed to the beginning of `target`, which may be the present buffer. */
   #moveTo(target: Buffer): void {
     const by = -this.#start
+    this.#moveSome(Number.POSITIVE_INFINITY)
     this.#buffer.copy(target, 0, this.#start, this.#end)
     if (target !== this.#buffer) {
       this.#giveBack()
@@ -445,6 +480,7 @@ export class RequestParser {
   }
 
   #giveBack(): void {
+    this.#endMove()
     if (this.#largeBytes > 0) {
       this.#pool.usedBytes -= this.#largeBytes
       this.#largeBytes = 0

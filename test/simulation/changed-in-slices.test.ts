@@ -1,4 +1,4 @@
-/** Removals and additions of many elements that are made in slices: crashes, clients that write the same key meanwhile, clients that are closed, a log that is replayed. */
+/** Removals and additions of many elements, and changes of what many entries of a stream have pending, that are made in slices: crashes, clients that write the same key meanwhile, clients that are closed, a log that is replayed. */
 import { describe, expect, it } from 'vitest'
 import type { PlainClient } from './scene.ts'
 import { Scene } from './scene.ts'
@@ -6,6 +6,9 @@ import { Scene } from './scene.ts'
 const config = { 'tier-min-value-size': 0n, 'log-segment-bytes': 8192 } as const
 const sizes = { treeLeafBytes: 200, slicedValueBytes: 10 * 512, batchEntries: 2 }
 const members = 400
+/** Of the stream, and those that are pending. */
+const entries = 90
+const delivered = 60
 /** Operations of the disk between the crashes that are tried. */
 const operationsApart = 3
 
@@ -17,53 +20,71 @@ async function sceneWith(seed: number): Promise<{ scene: Scene; client: PlainCli
   await client.ask('SADD', 's', ...numbers.map((i) => `m${i}`))
   await client.ask('ZADD', 'z', ...numbers.flatMap((i) => [`${i}`, `m${i}`]))
   await client.ask('HSET', 'h', ...numbers.flatMap((i) => [`m${i}`, `value ${i}`]))
+  await client.ask('RPUSH', 'l', ...numbers.map((i) => `element ${i}`))
+  client.sendTogether(...Array.from({ length: entries }, (_, i) => ['XADD', 'x', `${i + 1}-1`, 'field', `value ${i}`]))
+  for (let i = 0; i < entries; i++) await client.receive()
+  await client.ask('XGROUP', 'CREATE', 'x', 'g', '0')
+  await client.ask('XREADGROUP', 'GROUP', 'g', 'alice', 'COUNT', `${delivered}`, 'STREAMS', 'x', '>')
   return { scene, client }
 }
 
 const gone = Array.from({ length: 150 }, (_, i) => `m${i + 100}`)
-const cards: Readonly<Record<string, string>> = { s: 'SCARD', z: 'ZCARD', h: 'HLEN' }
-
 const come = Array.from({ length: 150 }, (_, i) => `new${i}`)
-const left = members - gone.length
-const more = members + come.length
+const ids = Array.from({ length: 30 }, (_, i) => `${i + 11}-1`)
 
-/** What is asked, and how many elements there are then. */
-const requests: readonly (readonly [words: readonly string[], after: number])[] = [
-  [['SREM', 's', ...gone], left],
-  [['ZREM', 'z', ...gone], left],
-  [['HDEL', 'h', ...gone], left],
-  [['ZREMRANGEBYSCORE', 'z', '100', '249'], left],
-  [['ZPOPMIN', 'z', '150'], left],
-  [['SPOP', 's', '150'], left],
-  [['SADD', 's', ...come], more],
-  [['ZADD', 'z', ...come.flatMap((name, i) => [`${i * 2}`, name])], more],
-  [['HSET', 'h', ...come.flatMap((name) => [name, 'value'])], more],
+type Words = readonly string[]
+
+/** What is asked; what tells how many elements there are, or entries pending; how many there are before and after. */
+const requests: readonly (readonly [words: Words, tells: Words, before: number, after: number])[] = [
+  [['SREM', 's', ...gone], ['SCARD', 's'], members, members - 150],
+  [['ZREM', 'z', ...gone], ['ZCARD', 'z'], members, members - 150],
+  [['HDEL', 'h', ...gone], ['HLEN', 'h'], members, members - 150],
+  [['ZREMRANGEBYSCORE', 'z', '100', '249'], ['ZCARD', 'z'], members, members - 150],
+  [['ZPOPMIN', 'z', '150'], ['ZCARD', 'z'], members, members - 150],
+  [['SPOP', 's', '150'], ['SCARD', 's'], members, members - 150],
+  [['SADD', 's', ...come], ['SCARD', 's'], members, members + 150],
+  [['ZADD', 'z', ...come.flatMap((name, i) => [`${i * 2}`, name])], ['ZCARD', 'z'], members, members + 150],
+  [['HSET', 'h', ...come.flatMap((name) => [name, 'value'])], ['HLEN', 'h'], members, members + 150],
+  [['RPUSH', 'l', ...come], ['LLEN', 'l'], members, members + 150],
+  [['LPUSH', 'l', ...come, 'x'.repeat(9000)], ['LLEN', 'l'], members, members + 151],
+  [['RPUSH', 'new', ...come], ['LLEN', 'new'], 0, 150],
+  [['RPOP', 'l', '250'], ['LLEN', 'l'], members, members - 250],
+  [['XREADGROUP', 'GROUP', 'g', 'bob', 'STREAMS', 'x', '>'], ['XPENDING', 'x', 'g'], delivered, entries],
+  [['XACK', 'x', 'g', ...ids], ['XPENDING', 'x', 'g'], delivered, delivered - ids.length],
+  [['XCLAIM', 'x', 'g', 'bob', '0', ...ids], ['XPENDING', 'x', 'g', '-', '+', '100', 'bob'], 0, ids.length],
+  [['XAUTOCLAIM', 'x', 'g', 'bob', '0', '-', 'COUNT', '40'], ['XPENDING', 'x', 'g', '-', '+', '100', 'bob'], 0, 40],
+  [['XGROUP', 'DELCONSUMER', 'x', 'g', 'alice'], ['XPENDING', 'x', 'g'], delivered, 0],
 ]
 
-describe.each(requests.map(([words, after]) => ({ name: words[0], words, after })))('$name', ({ words, after }) => {
-  const key = words[1] as string
-  const card = cards[key] as string
+/** What a reply tells: an integer that it is, or begins with, or how many items it has. */
+function numberIn(reply: string): number {
+  return Number((/^(?:\*4\r\n)?:(\d+)/.exec(reply) ?? /^\*(\d+)/.exec(reply))?.[1])
+}
 
-  it('leaves the collection as it was or as it will be, whenever the power goes', async () => {
-    for (let operations = 1; ; operations += operationsApart) {
-      const { scene, client } = await sceneWith(operations)
-      const { machine } = scene
-      if (operations % 2 === 0) await scene.checkpoint()
-      machine.disk.crashAt(machine.disk.operations + operations)
-      client.send(...words)
-      if (operations % 3 === 0) scene.server.maintenance.checkpoint().catch(() => undefined)
-      await scene.loop.run(() => machine.isOff || client.hasReply)
-      const isAcknowledged = !machine.isOff
-      machine.crash()
-      await scene.startUnobserved()
-      const again = await scene.plainClient()
-      const found = await again.ask(card, key)
-      expect([`:${members}\r\n`, `:${after}\r\n`]).toContain(found)
-      if (isAcknowledged) expect(found).toBe(`:${after}\r\n`)
-      if (isAcknowledged) break
-    }
-  })
-})
+describe.each(requests.map(([words, tells, before, after]) => ({ name: `${words[0]} ${words[1]}`, words, tells, before, after })))(
+  '$name',
+  ({ words, tells, before, after }) => {
+    it('leaves the collection as it was or as it will be, whenever the power goes', async () => {
+      for (let operations = 1; ; operations += operationsApart) {
+        const { scene, client } = await sceneWith(operations)
+        const { machine } = scene
+        if (operations % 2 === 0) await scene.checkpoint()
+        machine.disk.crashAt(machine.disk.operations + operations)
+        client.send(...words)
+        if (operations % 3 === 0) scene.server.maintenance.checkpoint().catch(() => undefined)
+        await scene.loop.run(() => machine.isOff || client.hasReply)
+        const isAcknowledged = !machine.isOff
+        machine.crash()
+        await scene.startUnobserved()
+        const again = await scene.plainClient()
+        const found = numberIn(await again.ask(...tells))
+        expect([before, after]).toContain(found)
+        if (isAcknowledged) expect(found).toBe(after)
+        if (isAcknowledged) break
+      }
+    })
+  },
+)
 
 /** Counts how often a request finds that it has to wait for staged work of another one. */
 function countWaits({ server }: Scene): () => number {
@@ -147,5 +168,41 @@ describe('a removal in slices', () => {
     goOn()
     expect(await client.receive()).toBe(':150\r\n')
     expect(await client.ask('ZRANGE', 'z', '99', '100')).toMatch(/m98\r\n\$4\r\nm249\r\n$/)
+  })
+})
+
+describe('what waits for a list or a stream', () => {
+  it('is woken once by a push in slices, and gets the first element', async () => {
+    const { scene, client } = await sceneWith(4)
+    const [first, second] = [await scene.plainClient(), await scene.plainClient()]
+    first.send('BLPOP', 'new', '0')
+    second.send('BLMPOP', '0', '1', 'new', 'RIGHT', 'COUNT', '2')
+    await scene.pass(20)
+    expect(await client.ask('RPUSH', 'new', ...come)).toBe(':150\r\n')
+    expect(await first.receive()).toBe('*2\r\n$3\r\nnew\r\n$4\r\nnew0\r\n')
+    expect(await second.receive()).toBe('*2\r\n$3\r\nnew\r\n*2\r\n$6\r\nnew149\r\n$6\r\nnew148\r\n')
+    expect(await client.ask('LLEN', 'new')).toBe(':147\r\n')
+  })
+
+  it('is served while a change of the stream is made, which then begins anew', async () => {
+    const { scene, client } = await sceneWith(5)
+    const [reader, writer, third] = [await scene.plainClient(), await scene.plainClient(), await scene.plainClient()]
+    await client.ask('XREADGROUP', 'GROUP', 'g', 'alice', 'STREAMS', 'x', '>')
+    reader.send('XREADGROUP', 'GROUP', 'g', 'bob', 'BLOCK', '0', 'STREAMS', 'x', '>')
+    await scene.pass(20)
+    const waits = countWaits(scene)
+    const goOn = stopAtOnce(scene)
+    client.send('XACK', 'x', 'g', ...ids)
+    await scene.pass(20)
+    // It names the key and waits; a script that does not name it does not.
+    writer.send('XADD', 'x', '1000-1', 'field', 'written')
+    await scene.pass(20)
+    expect([waits(), writer.hasReply, reader.hasReply]).toEqual([1, false, false])
+    expect(await third.ask('EVAL', "return redis.call('XADD', 'x', '999-1', 'field', 'by a script')", '0')).toBe('$5\r\n999-1\r\n')
+    expect(await reader.receive()).toContain('999-1')
+    goOn()
+    expect(await client.receive()).toBe(`:${ids.length}\r\n`)
+    expect(await writer.receive()).toBe('$6\r\n1000-1\r\n')
+    expect(numberIn(await client.ask('XPENDING', 'x', 'g'))).toBe(entries - ids.length + 1)
   })
 })

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { ChunkPool, chunkBytes } from '../../engine/chunk-pool.ts'
 import { RequestParser } from '../../server/resp/request-parser.ts'
 import { chance } from '../chance.ts'
@@ -319,5 +319,22 @@ describe('RequestParser', () => {
     expect(requests).toBe(2)
     expect(copied).toBeLessThan(3 * request.length)
     expect(parser.memoryBytes).toBeLessThan(1000)
+  })
+
+  it('moves a large argument little by little while another one arrives behind it', () => {
+    const parser = new RequestParser(new ChunkPool(), { bulkBytesMax: 1 << 29, queryBytesMax: 1 << 30, largeBulkBytes: 100 })
+    const words = ['x', 'y'].map((letter) => letter.repeat(40_000))
+    const bytes = Buffer.from(`*3\r\n$4\r\nMSET\r\n${words.map((word) => `$${word.length}\r\n${word}\r\n`).join('')}`)
+    const copy = vi.spyOn(Buffer.prototype, 'copy')
+    const requests: string[][] = []
+    for (let at = 0; at < bytes.length; at += 100) {
+      parser.feed(bytes, at, Math.min(bytes.length, at + 100))
+      while (parser.next() === 'request') requests.push([parser.args.string(1), parser.args.string(2)])
+      parser.retain(false)
+    }
+    const longest = Math.max(...copy.mock.calls.map(([, , start, end]) => Number(end ?? 0) - Number(start ?? 0)))
+    copy.mockRestore()
+    expect(requests).toEqual([words])
+    expect(longest).toBeLessThan(5000)
   })
 })

@@ -1,10 +1,10 @@
 /** What is asked of a whole large stream, in slices: XREADGROUP without COUNT, XINFO STREAM FULL COUNT 0. */
 import { beforeEach, describe, expect, it } from 'vitest'
+import { GroupRead } from '../../engine/commands/delivery-work.ts'
 import { RepeatedWork } from '../../engine/commands/repeated-work.ts'
 import { streamCommands } from '../../engine/commands/stream.ts'
 import { Replay } from '../../engine/mutation/replay.ts'
 import type { StagedWork } from '../../engine/staged-work.ts'
-import { ImageSet } from '../../engine/tree/image-set.ts'
 import { testSeed } from '../chance.ts'
 import { formatInline } from '../commands/notation.ts'
 import { ColdEngine } from '../property/cold-engine.ts'
@@ -45,7 +45,7 @@ describe('XREADGROUP of all that a group has not read', () => {
   it('renders the entries in slices, of which others may read some meanwhile', async () => {
     cold.freeze(1)
     const staged = cold.session.stage(...words)
-    expect(staged).toBeInstanceOf(ImageSet)
+    expect(staged).toBeInstanceOf(GroupRead)
     const other = ['XREADGROUP', 'GROUP', 'g', 'other', 'COUNT', '40', 'STREAMS', 's', '>']
     const made = await steps(cold, staged, async (step) => {
       if (step !== 5) return
