@@ -200,6 +200,10 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
     return (this.shard as Shard).primary
   }
 
+  get isStopping(): boolean {
+    return this.#stopping !== undefined
+  }
+
   get isLoading(): boolean {
     return this.shard === undefined
   }
