@@ -29,6 +29,29 @@ describe('a planned hand-over', () => {
     expect(await client.ask('ROLE')).toContain(`$5\r\nslave\r\n$5\r\n${target.name}\r\n`)
   })
 
+  it('is not disturbed by keys that expire while the log takes it', async () => {
+    for (let delayMs = 0; delayMs < 100; delayMs += 10) {
+      const scene = new ClusterScene(28)
+      await scene.start()
+      const former = await scene.primary()
+      const client = await scene.client(former)
+      await scene.pass(1000)
+      const { roles } = former.server!
+      const handOver = roles.handOver.bind(roles)
+      roles.handOver = (successor) => {
+        // The log takes its time: all keys expire meanwhile, and the server looks for them ten times a second.
+        for (const machine of scene.machines) machine.diskMsMax = 200
+        scene.loop.wallSkewMs += 10_000
+        return handOver(successor)
+      }
+      for (let i = 0; i < 20; i++) await client.ask('SET', `k${i}`, 'v', 'PX', '5000')
+      await scene.pass(delayMs)
+      expect(await client.ask('FAILOVER')).toBe(ok)
+      await scene.primaryOtherThan(former)
+      expect(former.server!.failStop.failure).toBeUndefined()
+    }
+  })
+
   it('is what a primary does that stops', async () => {
     const scene = new ClusterScene(5)
     await scene.start()
