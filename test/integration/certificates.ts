@@ -1,4 +1,4 @@
-/** Certificates for tests, made with openssl: an authority, and by it a server and a client. */
+/** Certificates for tests, made with openssl: an authority, and by it a server and a client. They carry no name of a user: etcd's JSON gateway refuses those. */
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 
@@ -31,7 +31,7 @@ export function makeCertificates(directory: string, addresses: readonly string[]
 
 function request(directory: string, name: string, flags: readonly string[]): CertificateFiles {
   const files = { certificate: join(directory, `${name}.crt`), key: join(directory, `${name}.key`) }
-  const subject = ['-subj', `/CN=${name}`, '-days', '2', '-keyout', files.key, '-out', files.certificate]
+  const subject = ['-subj', `/O=${name}`, '-days', '2', '-keyout', files.key, '-out', files.certificate]
   const { status, stderr } = spawnSync('openssl', ['req', '-x509', ...newKey, ...subject, ...flags])
   if (status !== 0) throw new Error(`openssl: ${stderr}`)
   return files
