@@ -220,7 +220,8 @@ export class Roles {
     if (shard === undefined || leadership === undefined || this.role !== 'primary') throw new Error('this node leads no shared log')
     const { leader } = leadership
     const checksum = leadership.noteChecksum()
-    // No answer may leave any more that others could contradict.
+    // No answer may leave any more that others could contradict, and nothing be appended, by the server itself neither.
+    this.#host.maintenance.follows = true
     await leadership.release(Buffer.from(successor))
     if (this.#shard !== shard) return
     this.#lease?.stop()

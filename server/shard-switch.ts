@@ -30,6 +30,7 @@ interface ShardOwner {
   readonly stagedWork: StagedWorkQueue
   readonly sessions: ReadonlyMap<number, Client>
   readonly shard: Shard | undefined
+  readonly isStopping: boolean
   readonly maintenance: Maintenance
   readonly logFailure: Error | undefined
   /** Opens a shard as the settings say; it does not serve yet. */
@@ -119,6 +120,8 @@ export class ShardSwitch {
     return this.#run(async () => {
       const server = this.#server
       const { shard } = server
+      // Who stops it closes what is open.
+      if (server.isStopping) return
       if (shard === undefined) {
         await this.#openAgain(undefined, () => undefined)
         return

@@ -155,8 +155,9 @@ export class Maintenance {
 
   /** Resolves when a checkpoint that begins after this call is durable. */
   checkpoint(): Promise<CheckpointResult> {
-    if (this.#shard.checkpointer === undefined) return Promise.reject(new Error('there is no log'))
-    if (this.#stopped) return Promise.reject(new Error('the server is stopping'))
+    const { checkpointer } = this.#shard
+    if (checkpointer === undefined) return Promise.reject(new Error('there is no log'))
+    if (this.#stopped || checkpointer.isGivenUp) return Promise.reject(new Error('the server is stopping'))
     return new Promise((resolve, reject) => {
       this.#wanted.push({ resolve, reject })
       this.#startNextJob()
@@ -277,6 +278,8 @@ export class Maintenance {
   /** Starts the next checkpoint or write-out, if one is due and none is under way. */
   #startNextJob(): void {
     if (this.#busy !== undefined || this.#stopped || this.#shard.writeOut === undefined) return
+    // It would reject at once, and be due again.
+    if (this.#shard.checkpointer?.isGivenUp === true) return
     const job = this.#checkpointIsDue() ? this.#runCheckpoint() : this.#coolingIsDue() ? this.#cool() : undefined
     if (job === undefined) return
     this.#busy = job.finally(() => {

@@ -23,6 +23,7 @@ import { hasLocalLog } from '../../wal/local-log-files.ts'
 import { NoLog } from '../../wal/no-log.ts'
 import { checksumFrom, HistoryChecksum } from '../../wal/running-checksum.ts'
 import type { TransactionLog } from '../../wal/transaction-log.ts'
+import { LogTrimmed } from '../../wal/transaction-log.ts'
 import type { Values } from '../config/settings.ts'
 import type { KnownLog, Ports } from '../ports.ts'
 import { CommitWaiters } from './commit-waiters.ts'
@@ -128,7 +129,10 @@ async function openState(options: ShardOptions, opened: Close[]): Promise<ShardS
     }
   }
   const replay = new LogReplay(keyspace, mutator, tier, restored?.marker.checkpointLsn ?? 0, checksumOf(log, restored))
-  const recoveredRecords = await replay.run(log, clock, progress, makeRoom)
+  const recoveredRecords = await replay.run(log, clock, progress, makeRoom).catch(async (failure: Error) => {
+    // Others do not know yet that this node needs what they trim.
+    throw failure instanceof LogTrimmed && log.leadership !== undefined ? await tooFarBehind(log, replay.applied, failure.first) : failure
+  })
   const checkpointer =
     catalog !== undefined && writeOut !== undefined && store !== undefined
       ? new Checkpointer({
@@ -199,9 +203,13 @@ export function budgetSettings(values: Values): MemoryBudget['settings'] {
 }
 
 /** Where nodes share a log, it may have been trimmed beyond what this one has. */
-async function requireContinuity({ first, leadership, members }: TransactionLog, applied: number): Promise<void> {
-  if (leadership === undefined || first <= applied + 1) return
-  throw new TooFarBehind(applied, first, (await members?.all()) ?? new Map(), leadership.leader)
+async function requireContinuity(log: TransactionLog, applied: number): Promise<void> {
+  const { first, leadership } = log
+  if (leadership !== undefined && first > applied + 1) throw await tooFarBehind(log, applied, first)
+}
+
+async function tooFarBehind({ leadership, members }: TransactionLog, applied: number, first: number): Promise<TooFarBehind> {
+  return new TooFarBehind(applied, first, (await members?.all()) ?? new Map(), leadership?.leader)
 }
 
 async function openLog(

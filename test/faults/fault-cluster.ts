@@ -2,15 +2,17 @@
 import { appendFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
+import { makeCertificates } from '../integration/certificates.ts'
 import { moraineMain } from '../integration/processes.ts'
+import { EtcdAccess, etcdPort } from './etcd-access.ts'
 import { RespConnection } from './resp-connection.ts'
-import type { ZonedNetwork } from './zoned-network.ts'
+import type { Machine, ZonedNetwork } from './zoned-network.ts'
 import { addressOf, etcdOf, nodeOf, zones } from './zoned-network.ts'
 import { ZonedProcess } from './zoned-process.ts'
 
 export const nodePort = 6379
-const etcdPort = 2379
 const etcdPeerPort = 2380
+const etcdMetricsPort = 2381
 /** Small, so that it can be filled. */
 const etcdQuotaBytes = 48 * 2 ** 20
 const fillerBytes = 2 ** 20
@@ -30,17 +32,28 @@ export class FaultCluster {
   readonly nodes: readonly ZonedProcess[]
   readonly members: readonly ZonedProcess[]
   readonly #directory: string
+  readonly #etcd: EtcdAccess
 
-  constructor(network: ZonedNetwork, directory: string) {
+  /** `isSecured`: etcd demands TLS, certificates and a password. */
+  constructor(network: ZonedNetwork, directory: string, isSecured: boolean) {
     this.network = network
     this.#directory = directory
-    this.members = zones.map((zone) => new ZonedProcess(network, etcdOf(zone), ['etcd', ...etcdFlags(zone, directory)]))
+    this.#etcd = new EtcdAccess(
+      isSecured
+        ? makeCertificates(
+            directory,
+            zones.map((zone) => addressOf(etcdOf(zone))),
+          )
+        : undefined,
+    )
+    this.members = zones.map((zone) => new ZonedProcess(network, etcdOf(zone), ['etcd', ...this.#etcdFlags(zone)]))
     this.nodes = zones.map((zone) => new ZonedProcess(network, nodeOf(zone), [process.execPath, moraineMain, ...this.#nodeFlags(zone)]))
   }
 
   async start(): Promise<void> {
     for (const member of this.members) member.start()
     await this.areMembersHealthy()
+    await this.#etcd.begin(addressOf(etcdOf(0)))
     for (const node of this.nodes) node.start()
     await this.areNodesThere()
   }
@@ -49,14 +62,14 @@ export class FaultCluster {
     await Promise.all([...this.nodes, ...this.members].map((each) => each.kill()))
   }
 
-  /** Where a node keeps its data. */
-  dataOf(zone: number): string {
-    return join(this.#directory, nodeOf(zone))
+  /** Where a node or a member of etcd keeps its data. */
+  dataOf(machine: Machine): string {
+    return join(this.#directory, machine)
   }
 
-  /** Takes all room that a node's disk has left. Returns what gives it back. */
-  fillDisk(zone: number): () => void {
-    const file = join(this.dataOf(zone), 'filler')
+  /** Takes all room that a machine's disk has left. Returns what gives it back. */
+  fillDisk(machine: Machine): () => void {
+    const file = join(this.dataOf(machine), 'filler')
     const chunk = Buffer.alloc(fillerBytes, 1)
     try {
       for (;;) appendFileSync(file, chunk)
@@ -103,10 +116,8 @@ export class FaultCluster {
   }
 
   /** A call to etcd through its JSON gateway. */
-  async etcdCall(zone: number, path: string, body: object): Promise<Record<string, unknown>> {
-    const url = `http://${addressOf(etcdOf(zone))}:${etcdPort}/v3/${path}`
-    const response = await fetch(url, { method: 'POST', body: JSON.stringify(body), signal: AbortSignal.timeout(10_000) })
-    return { ok: response.ok, ...((await response.json()) as object) }
+  etcdCall(zone: number, path: string, body: object): Promise<Readonly<Record<string, unknown>>> {
+    return this.#etcd.call(addressOf(etcdOf(zone)), path, body)
   }
 
   /** When each node has begun to lead, as it has logged it. */
@@ -138,7 +149,7 @@ export class FaultCluster {
 
   async #page(zone: number, path: string): Promise<string> {
     try {
-      const response = await fetch(`http://${addressOf(etcdOf(zone))}:${etcdPort}${path}`, { signal: AbortSignal.timeout(askMs) })
+      const response = await fetch(`http://${addressOf(etcdOf(zone))}:${etcdMetricsPort}${path}`, { signal: AbortSignal.timeout(askMs) })
       return await response.text()
     } catch {
       return ''
@@ -150,37 +161,42 @@ export class FaultCluster {
     const flags = {
       bind: address,
       port: `${nodePort}`,
-      dir: this.dataOf(zone),
+      dir: this.dataOf(nodeOf(zone)),
       log: 'etcd',
       'log-endpoints': zones.map((other) => `${addressOf(etcdOf(other))}:${etcdPort}`).join(','),
       'replica-announce-ip': address,
       'protected-mode': 'no',
       'enable-debug-command': 'yes',
+      ...this.#etcd.nodeFlags,
     }
     return Object.entries(flags).flatMap(([flag, value]) => [`--${flag}`, value])
   }
-}
 
-function etcdFlags(zone: number, directory: string): string[] {
-  const address = addressOf(etcdOf(zone))
-  const flags = {
-    name: etcdOf(zone),
-    'data-dir': join(directory, etcdOf(zone)),
-    'listen-client-urls': `http://${address}:${etcdPort}`,
-    'advertise-client-urls': `http://${address}:${etcdPort}`,
-    'listen-peer-urls': `http://${address}:${etcdPeerPort}`,
-    'initial-advertise-peer-urls': `http://${address}:${etcdPeerPort}`,
-    'initial-cluster': zones.map((other) => `${etcdOf(other)}=http://${addressOf(etcdOf(other))}:${etcdPeerPort}`).join(','),
-    'snapshot-count': '1000',
-    'quota-backend-bytes': `${etcdQuotaBytes}`,
-    'heartbeat-interval': '100',
-    'election-timeout': '1000',
-    'pre-vote': 'true',
-    logger: 'zap',
-    'log-outputs': 'stderr',
-    'log-level': 'warn',
+  #etcdFlags(zone: number): string[] {
+    const address = addressOf(etcdOf(zone))
+    const clientUrl = this.#etcd.urlOf(address)
+    const peerUrl = `http://${address}:${etcdPeerPort}`
+    const flags = {
+      name: etcdOf(zone),
+      'data-dir': this.dataOf(etcdOf(zone)),
+      'listen-client-urls': clientUrl,
+      'advertise-client-urls': clientUrl,
+      'listen-metrics-urls': `http://${address}:${etcdMetricsPort}`,
+      'listen-peer-urls': peerUrl,
+      'initial-advertise-peer-urls': peerUrl,
+      'initial-cluster': zones.map((other) => `${etcdOf(other)}=http://${addressOf(etcdOf(other))}:${etcdPeerPort}`).join(','),
+      'snapshot-count': '1000',
+      'quota-backend-bytes': `${etcdQuotaBytes}`,
+      'heartbeat-interval': '100',
+      'election-timeout': '1000',
+      'pre-vote': 'true',
+      logger: 'zap',
+      'log-outputs': 'stderr',
+      'log-level': 'warn',
+      ...this.#etcd.memberFlags,
+    }
+    return Object.entries(flags).map(([flag, value]) => `--${flag}=${value}`)
   }
-  return Object.entries(flags).map(([flag, value]) => `--${flag}=${value}`)
 }
 
 async function until(is: () => Promise<boolean>, otherwise: string): Promise<void> {

@@ -10,6 +10,8 @@ export interface FaultKind {
   readonly name: string
   /** For how long it lasts, in ms: between these. */
   readonly lastsMs: readonly [from: number, to: number]
+  /** Members of etcd need disks of their own. */
+  readonly fillsEtcdDisk?: boolean
   begin(cluster: FaultCluster): Promise<Mend>
 }
 
@@ -103,9 +105,24 @@ export const faultKinds: readonly FaultKind[] = [
     lastsMs: [1500, 2500],
     async begin(cluster) {
       const primary = await cluster.primary()
-      const free = cluster.fillDisk(primary)
+      const free = cluster.fillDisk(nodeOf(primary))
       await cluster.ask(primary, 'BGSAVE')
       return free
+    },
+  },
+  {
+    name: "fill the disk of etcd's leader",
+    lastsMs: [2000, 4000],
+    fillsEtcdDisk: true,
+    async begin(cluster) {
+      const leader = await cluster.etcdLeader()
+      const free = cluster.fillDisk(etcdOf(leader))
+      return () => {
+        free()
+        const member = cluster.members[leader]
+        // It ends when it cannot write.
+        if (member?.hasEnded) member.start()
+      }
     },
   },
   { name: 'fill etcd', lastsMs: [500, 4000], begin: fillEtcd },

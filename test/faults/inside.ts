@@ -24,13 +24,14 @@ const { values } = parseArgs({
     directory: { type: 'string' },
     seed: { type: 'string' },
     faults: { type: 'string' },
+    secured: { type: 'boolean' },
     logs: { type: 'string' },
   },
 })
-const { network = '', directory = '', seed = '0', faults = '', logs } = values
+const { network = '', directory = '', seed = '0', faults = '', secured = false, logs } = values
 
 async function main(): Promise<number> {
-  const cluster = new FaultCluster(new ZonedNetwork(network), directory)
+  const cluster = new FaultCluster(new ZonedNetwork(network), directory, secured)
   process.stdin.resume().on('end', () => process.exit(2))
   try {
     await cluster.start()

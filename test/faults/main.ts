@@ -6,6 +6,7 @@
  *     npm run faults -- --runs 50 --seed 7        fifty runs, with the seeds 7 to 56
  *     npm run faults -- --runs 1 --seed 12        one of them again
  *     npm run faults -- --only 'fill etcd'        one kind
+ *     npm run faults -- --secured                 etcd demands TLS, certificates and a password
  *     npm run faults -- --logs DIRECTORY          keeps what nodes and members have logged
  *
  * The seed says which faults happen, when, and for how long; what they meet is up to the processes.
@@ -20,7 +21,13 @@ import { runInZones } from './zoned-run.ts'
 
 async function main(): Promise<number> {
   const { values } = parseArgs({
-    options: { runs: { type: 'string' }, seed: { type: 'string' }, only: { type: 'string' }, logs: { type: 'string' } },
+    options: {
+      runs: { type: 'string' },
+      seed: { type: 'string' },
+      only: { type: 'string' },
+      secured: { type: 'boolean' },
+      logs: { type: 'string' },
+    },
   })
   if (!etcdIsInstalled) throw new Error('There is nothing to run: etcd is not installed.')
   if (!mayMakeNamespaces())
@@ -36,11 +43,17 @@ async function main(): Promise<number> {
     const random = new SeededRandom(seed)
     const faults = [kinds[seed % kinds.length], random.pick(kinds)].map((kind) => kind?.name as string)
     const startedMs = performance.now()
-    const { ok, output } = await runInZones({ seed, faults, ...(values.logs === undefined ? {} : { logs: join(values.logs, `${seed}`) }) })
+    const { ok, output } = await runInZones({
+      seed,
+      faults,
+      isSecured: values.secured === true,
+      ...(values.logs === undefined ? {} : { logs: join(values.logs, `${seed}`) }),
+    })
     console.log(`seed ${seed}: ${ok ? 'ok' : 'FAILED'}, ${Math.round((performance.now() - startedMs) / 1000)} s\n${output.trimEnd()}`)
     if (ok) continue
     failed.push(seed)
-    console.log(`replay: npm run faults -- --runs 1 --seed ${seed}${values.only === undefined ? '' : ` --only "${values.only}"`}`)
+    const options = `${values.only === undefined ? '' : ` --only "${values.only}"`}${values.secured ? ' --secured' : ''}`
+    console.log(`replay: npm run faults -- --runs 1 --seed ${seed}${options}`)
   }
   console.log(`${runs} runs with ${2 * runs} faults, ${failed.length} failed${failed.length === 0 ? '' : `: seeds ${failed.join(', ')}`}`)
   return failed.length === 0 ? 0 : 1

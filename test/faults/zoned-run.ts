@@ -5,16 +5,22 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { nodeOf, ZonedNetwork, zones } from './zoned-network.ts'
+import { faultKinds } from './fault-kinds.ts'
+import type { Machine } from './zoned-network.ts'
+import { etcdOf, nodeOf, ZonedNetwork, zones } from './zoned-network.ts'
 
 const inside = fileURLToPath(new URL('inside.ts', import.meta.url))
 /** Room for checkpoints, and some more that can be filled soon. */
 const nodeDiskBytes = 256 * 2 ** 20
+/** Room for two files of 64 MiB that etcd makes for its log ahead of need, its database, and some more. */
+const etcdDiskBytes = 224 * 2 ** 20
 
 export interface ZonedRun {
   readonly seed: number
   /** Names of kinds of faults, in their order. */
   readonly faults: readonly string[]
+  /** Whether etcd demands TLS, certificates and a password. */
+  readonly isSecured?: boolean
   /** A directory for what nodes and members have logged. */
   readonly logs?: string
 }
@@ -24,20 +30,21 @@ export interface Outcome {
   readonly output: string
 }
 
-export async function runInZones({ seed, faults, logs }: ZonedRun): Promise<Outcome> {
+export async function runInZones({ seed, faults, isSecured = false, logs }: ZonedRun): Promise<Outcome> {
   const directory = mkdtempSync(join(tmpdir(), 'moraine-faults-'))
+  const disks = disksFor(faults)
   let network: ZonedNetwork | undefined
   let child: ChildProcess | undefined
   const cleanUp = (): void => {
     child?.kill('SIGKILL')
     network?.remove()
-    for (const zone of zones) spawnSync('umount', ['-l', join(directory, nodeOf(zone))])
+    for (const machine of disks.keys()) spawnSync('umount', ['-l', join(directory, machine)])
     rmSync(directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 })
   }
   // Also after a failure, and when this process is asked to end.
   process.once('exit', cleanUp)
   try {
-    for (const zone of zones) mountDisk(join(directory, nodeOf(zone)))
+    for (const [machine, bytes] of disks) mountDisk(join(directory, machine), bytes)
     network = ZonedNetwork.make()
     const words = ['--network', network.name, '--directory', directory, '--seed', `${seed}`, '--faults', faults.join(',')]
     const program = [
@@ -46,6 +53,7 @@ export async function runInZones({ seed, faults, logs }: ZonedRun): Promise<Outc
       import.meta.resolve('tsx'),
       inside,
       ...words,
+      ...(isSecured ? ['--secured'] : []),
       ...(logs === undefined ? [] : ['--logs', logs]),
     ]
     child = spawn('ip', ['netns', 'exec', network.namespaceOf('clients'), ...program], { stdio: ['pipe', 'pipe', 'pipe'] })
@@ -56,10 +64,19 @@ export async function runInZones({ seed, faults, logs }: ZonedRun): Promise<Outc
   }
 }
 
-/** A disk of a node, in memory, small enough to be filled. */
-function mountDisk(path: string): void {
-  mkdirSync(path)
-  const { status, stderr } = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${nodeDiskBytes}`, 'moraine-faults', path], {
+/** The machines with disks of their own, and how large these are. */
+function disksFor(faults: readonly string[]): ReadonlyMap<Machine, number> {
+  const fillsEtcdDisk = faultKinds.some((kind) => kind.fillsEtcdDisk === true && faults.includes(kind.name))
+  return new Map([
+    ...zones.map((zone) => [nodeOf(zone), nodeDiskBytes] as const),
+    ...(fillsEtcdDisk ? zones.map((zone) => [etcdOf(zone), etcdDiskBytes] as const) : []),
+  ])
+}
+
+/** A disk in memory, small enough to be filled. */
+function mountDisk(path: string, bytes: number): void {
+  mkdirSync(path, { mode: 0o700 })
+  const { status, stderr } = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${bytes},mode=700`, 'moraine-faults', path], {
     encoding: 'utf8',
   })
   if (status !== 0) throw new Error(`mount: ${stderr}`)

@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { builtMoraine, describeWith, etcdServer, redisPy, redisServer } from '../needs.ts'
-import type { Follower } from './followers.ts'
+import type { Follower, StartFollowers } from './followers.ts'
 import { clusterFollowers, more, sentinelFollowers } from './followers.ts'
 import { ask, NodeCluster } from './node-cluster.ts'
 
@@ -14,14 +14,17 @@ function ports(cluster: NodeCluster): number[] {
 }
 
 interface Story {
+  readonly follow: StartFollowers
+  /** Settings of the nodes. */
+  readonly flags: readonly string[]
   /** Asks for a hand-over of the lead from the node on this port. */
-  readonly handOver: (port: number) => Promise<unknown>
+  readonly handOver: (cluster: NodeCluster, port: number) => Promise<unknown>
   /** Whether clients must not notice it. */
   readonly isSeamless: boolean
 }
 
 /** The primary is killed, comes back, and then the lead is handed over and back. */
-async function story(cluster: NodeCluster, followers: readonly Follower[], { handOver, isSeamless }: Story): Promise<void> {
+async function follow(cluster: NodeCluster, followers: readonly Follower[], { handOver, isSeamless }: Story): Promise<void> {
   await more(followers, 20)
   const killed = await cluster.primary()
   await cluster.kill(killed)
@@ -31,7 +34,9 @@ async function story(cluster: NodeCluster, followers: readonly Follower[], { han
   for (let round = 0; round < 2; round++) {
     const former = await cluster.primary()
     // Nodes that have just started may not be known yet.
-    await expect.poll(() => handOver(cluster.node(former).port).catch((failure: Error) => failure.message), { timeout: 30_000 }).toBe('OK')
+    await expect
+      .poll(() => handOver(cluster, cluster.node(former).port).catch((failure: Error) => failure.message), { timeout: 30_000 })
+      .toBe('OK')
     await cluster.primary(former)
     await more(followers, 20)
   }
@@ -46,29 +51,42 @@ async function story(cluster: NodeCluster, followers: readonly Follower[], { han
   }
 }
 
-describeWith([builtMoraine, etcdServer, redisPy], 'clients in Sentinel mode', () => {
-  let cluster: NodeCluster
+/** Nodes for the tests of a block, of which the first is the story. */
+function nodesWith(story: Story): { readonly cluster: NodeCluster } {
+  const made = {} as { cluster: NodeCluster }
   let followers: Follower[] = []
   beforeAll(async () => {
-    cluster = await NodeCluster.start()
+    made.cluster = await NodeCluster.start(...story.flags)
   }, startMs)
   afterAll(async () => {
     for (const follower of followers) await follower.stop()
-    await cluster?.stop()
+    await (made.cluster as NodeCluster | undefined)?.stop()
   })
 
   it(
     'follow the lead when the primary is killed, and when it is handed over',
     async () => {
+      const { cluster } = made
       await cluster.primary()
-      followers = await sentinelFollowers(ports(cluster))
-      await story(cluster, followers, { handOver: (port) => ask(port, 'SENTINEL', 'FAILOVER', 'mymaster'), isSeamless: false })
+      followers = await story.follow(ports(cluster))
+      await follow(cluster, followers, story)
       followers = []
     },
     storyMs,
   )
+  return made
+}
+
+describeWith([builtMoraine, etcdServer, redisPy], 'clients in Sentinel mode', () => {
+  const nodes = nodesWith({
+    follow: sentinelFollowers,
+    flags: [],
+    handOver: (_cluster, port) => ask(port, 'SENTINEL', 'FAILOVER', 'mymaster'),
+    isSeamless: false,
+  })
 
   it('hear of the same primary from every node', async () => {
+    const { cluster } = nodes
     const primary = cluster.node(await cluster.primary()).port
     for (const port of ports(cluster)) {
       await expect
@@ -83,32 +101,15 @@ describeWith([builtMoraine, etcdServer, redisPy], 'clients in Sentinel mode', ()
 })
 
 describeWith([builtMoraine, etcdServer, redisPy, redisServer], 'clients of a cluster', () => {
-  let cluster: NodeCluster
-  let followers: Follower[] = []
-  beforeAll(async () => {
-    cluster = await NodeCluster.start('--cluster-enabled', 'yes')
-  }, startMs)
-  afterAll(async () => {
-    for (const follower of followers) await follower.stop()
-    await cluster?.stop()
+  const nodes = nodesWith({
+    follow: clusterFollowers,
+    flags: ['--cluster-enabled', 'yes'],
+    handOver: (cluster, port) => ask(ports(cluster).find((each) => each !== port) as number, 'CLUSTER', 'FAILOVER'),
+    isSeamless: true,
   })
 
-  it(
-    'follow the lead when the primary is killed, and when it is handed over',
-    async () => {
-      await cluster.primary()
-      followers = await clusterFollowers(ports(cluster))
-      const handOver = async (port: number): Promise<unknown> => {
-        const replica = ports(cluster).find((each) => each !== port) as number
-        return ask(replica, 'CLUSTER', 'FAILOVER')
-      }
-      await story(cluster, followers, { handOver, isSeamless: true })
-      followers = []
-    },
-    storyMs,
-  )
-
   it('are sent to the primary by a replica: redis-cli -c', async () => {
+    const { cluster } = nodes
     const primary = cluster.node(await cluster.primary()).port
     const replica = ports(cluster).find((port) => port !== primary) as number
     const cli = (...words: readonly string[]): string =>

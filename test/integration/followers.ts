@@ -5,6 +5,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { Cluster, Redis } from 'ioredis'
 import { createCluster, createSentinel } from 'redis'
 
+const host = '127.0.0.1'
 const retryMs = 20
 const pollMs = 10
 const patienceMs = 60_000
@@ -31,58 +32,58 @@ export async function more(followers: readonly Follower[], count: number): Promi
   }
 }
 
-export async function sentinelFollowers(ports: readonly number[]): Promise<Follower[]> {
-  const sentinels = ports.map((port) => ({ host: '127.0.0.1', port }))
-  const ioredis = new Redis({ sentinels, name: 'mymaster', failoverDetector: true, sentinelRetryStrategy: () => retryMs })
-  // Without a detector it looks for the primary when its connection has ended.
-  const plain = new Redis({ sentinels, name: 'mymaster', sentinelRetryStrategy: () => retryMs, commandTimeout: 5000 })
+/** What a follower needs of its library. */
+interface Client {
+  set(key: string, value: string): Promise<unknown>
+  /** Ends the connections at once. */
+  end(): unknown
+}
+
+/** What the clients of node-redis have in common. */
+interface NodeRedis {
+  on(event: 'error', listener: () => void): unknown
+  connect(): Promise<unknown>
+  set(key: string, value: string): Promise<unknown>
+  destroy(): unknown
+}
+
+/** Starts followers of each library, for the nodes on these ports. */
+export type StartFollowers = (ports: readonly number[]) => Promise<Follower[]>
+
+export const sentinelFollowers: StartFollowers = async (ports) => {
+  const sentinels = ports.map((port) => ({ host, port }))
+  const options = { sentinels, name: 'mymaster', sentinelRetryStrategy: () => retryMs }
   const nodeRedis = createSentinel({ name: 'mymaster', sentinelRootNodes: sentinels, maxCommandRediscovers: 16 })
-  nodeRedis.on('error', () => undefined)
-  for (const client of [ioredis, plain]) client.on('error', () => undefined)
-  await nodeRedis.connect()
   return [
-    following(
-      'ioredis',
-      (key, value) => ioredis.set(key, value),
-      () => ioredis.disconnect(),
-    ),
-    following(
-      'ioredis without a detector',
-      (key, value) => plain.set(key, value),
-      () => plain.disconnect(),
-    ),
-    following(
-      'node-redis',
-      (key, value) => nodeRedis.set(key, value),
-      () => nodeRedis.destroy(),
-    ),
+    following('ioredis', ofIoredis(new Redis({ ...options, failoverDetector: true }))),
+    // Without a detector it looks for the primary when its connection has ended.
+    following('ioredis without a detector', ofIoredis(new Redis({ ...options, commandTimeout: 5000 }))),
+    following('node-redis', await ofNodeRedis(nodeRedis)),
     python('sentinel', 'redis-py', ports),
   ]
 }
 
-export async function clusterFollowers(ports: readonly number[]): Promise<Follower[]> {
-  const nodes = ports.map((port) => ({ host: '127.0.0.1', port }))
-  const ioredis = new Cluster(nodes, { clusterRetryStrategy: () => retryMs })
-  ioredis.on('error', () => undefined)
-  const nodeRedis = createCluster({ rootNodes: nodes.map((socket) => ({ socket })) })
-  nodeRedis.on('error', () => undefined)
-  await nodeRedis.connect()
+export const clusterFollowers: StartFollowers = async (ports) => {
+  const nodes = ports.map((port) => ({ host, port }))
   return [
-    following(
-      'ioredis',
-      (key, value) => ioredis.set(key, value),
-      () => ioredis.disconnect(),
-    ),
-    following(
-      'node-redis',
-      (key, value) => nodeRedis.set(key, value),
-      () => nodeRedis.destroy(),
-    ),
+    following('ioredis', ofIoredis(new Cluster(nodes, { clusterRetryStrategy: () => retryMs }))),
+    following('node-redis', await ofNodeRedis(createCluster({ rootNodes: nodes.map((socket) => ({ socket })) }))),
     python('cluster', 'redis-py', ports),
   ]
 }
 
-function following(name: string, set: (key: string, value: string) => Promise<unknown>, end: () => unknown): Follower {
+function ofIoredis(client: Redis | Cluster): Client {
+  client.on('error', () => undefined)
+  return { set: (key, value) => client.set(key, value), end: () => client.disconnect() }
+}
+
+async function ofNodeRedis(client: NodeRedis): Promise<Client> {
+  client.on('error', () => undefined)
+  await client.connect()
+  return { set: (key, value) => client.set(key, value), end: () => client.destroy() }
+}
+
+function following(name: string, { set, end }: Client): Follower {
   const acknowledged: number[] = []
   const failures: string[] = []
   let stopping = false

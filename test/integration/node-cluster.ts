@@ -10,7 +10,7 @@ import { Redis } from 'ioredis'
 import type { EtcdCluster } from './etcd-cluster.ts'
 import { startEtcd } from './etcd-cluster.ts'
 import type { ServerProcess } from './processes.ts'
-import { startMoraine } from './processes.ts'
+import { startMoraineWith } from './processes.ts'
 
 const pollMs = 10
 const patienceMs = 60_000
@@ -45,9 +45,10 @@ export class NodeCluster {
     await node.stop('SIGTERM')
   }
 
-  async startNode(index: number): Promise<ServerProcess> {
+  /** `environment`: variables besides this process's own. */
+  async startNode(index: number, environment: Readonly<Record<string, string>> = {}): Promise<ServerProcess> {
     const shared = ['--log', 'etcd', '--log-endpoints', this.etcd.addresses.join(',')]
-    const node = await startMoraine('--dir', this.directory(index), ...shared, ...this.#flags)
+    const node = await startMoraineWith(environment, '--dir', this.directory(index), ...shared, ...this.#flags)
     this.nodes[index] = node
     return node
   }

@@ -2,15 +2,13 @@
 import { shrink } from '../sessions.ts'
 import type { ClusterOptions, ClusterResult } from './cluster.ts'
 import { simulateCluster, stepsOf } from './cluster.ts'
-
-const shrinkMsUnlessTold = 60_000
-const linesMax = 300
+import { describeRun, withinTime } from './told-run.ts'
 
 /** How to replay a run that failed, and the shortest one found that fails as well. `planted` is what was wrong on purpose; `goesOn` says whether to look for a shorter one. */
 export async function explainCluster(
   failed: ClusterResult,
   planted: Omit<ClusterOptions, 'steps'> = {},
-  goesOn: () => boolean = withinTime(shrinkMsUnlessTold),
+  goesOn: () => boolean = withinTime(),
 ): Promise<string> {
   const { seed } = failed
   let shortest = failed
@@ -24,17 +22,5 @@ export async function explainCluster(
     },
     goesOn,
   )
-  const { told, failure } = shortest
-  const lines = told.length > linesMax ? ['…', ...told.slice(-linesMax)] : told
-  return [
-    `the same again: npm run simulate -- --cluster --seed ${seed} --runs 1`,
-    `The shortest run found that fails has ${kept.length} steps:`,
-    ...lines.map((line) => `  ${line}`),
-    `${failure?.message}`,
-  ].join('\n')
-}
-
-function withinTime(ms: number): () => boolean {
-  const untilMs = performance.now() + ms
-  return () => performance.now() < untilMs
+  return describeRun(`--cluster --seed ${seed}`, `${kept.length} steps`, shortest)
 }

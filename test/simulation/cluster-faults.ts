@@ -1,8 +1,10 @@
 /** What befalls a cluster in the simulation. Each fault ends by itself, as scheduled, or when all of them are ended. */
+import { port } from './cluster-client.ts'
 import type { Draw } from './draw.ts'
 import type { EventLoop } from './event-loop.ts'
 import type { LogLink } from './log-link.ts'
 import type { Machine } from './machine.ts'
+import type { Operator } from './operator.ts'
 import type { SimulatedNetwork } from './simulated-network.ts'
 
 export interface ClusterNode {
@@ -10,6 +12,8 @@ export interface ClusterNode {
   readonly link: LogLink
   /** Has power, and was told to start. */
   isUp: boolean
+  /** Of the newer version. */
+  isNewer: boolean
 }
 
 export interface FaultSurroundings {
@@ -19,6 +23,9 @@ export interface FaultSurroundings {
   readonly leaseMs: number
   readonly linkMsMax: number
   readonly clientNames: readonly string[]
+  readonly operator: Operator
+  /** Whether nodes are upgraded. Some then stop at what newer ones write, and there is less of everything else. */
+  readonly upgrades: boolean
   /** Nothing expires: the wall clock of each node may say what it likes. Otherwise they go forward, together. */
   readonly isTimeless: boolean
   /** The only kinds of faults; all unless told. */
@@ -32,6 +39,8 @@ export class ClusterFaults {
   readonly counts: Record<string, number> = {}
   readonly #around: FaultSurroundings
   readonly #faults: Readonly<Record<string, Fault>>
+  /** How often all of them were ended. */
+  #ended = 0
 
   constructor(around: FaultSurroundings) {
     this.#around = around
@@ -42,7 +51,8 @@ export class ClusterFaults {
       outage: (draw) => this.#cut(draw, around.nodes),
       slow: (draw, node) => this.#slow(draw, node),
       partition: (draw, node) => this.#partition(draw, node),
-      shutdown: (draw, node) => this.#shutDown(draw, node),
+      shutdown: (draw, node) => this.#shutDown(draw, node, () => undefined),
+      failover: (draw, node) => this.#failover(draw, node),
       wallClock: (draw, { machine }) => {
         if (around.isTimeless) machine.clock.wallSkewMs += draw.pick([-3_600_000, -5000, 5000, 3_600_000])
         else around.loop.wallSkewMs += draw.pick([200, 5000, 3_600_000])
@@ -63,23 +73,30 @@ export class ClusterFaults {
           machine.diskMsMax = undefined
         })
       },
+      ...(around.upgrades ? { upgrade: (draw: Draw) => this.#upgrade(draw) } : {}),
     }
   }
 
   /** Lets one thing go wrong, mostly with the primary. */
   begin(draw: Draw): void {
     const { nodes } = this.#around
-    const primary = nodes.find(({ machine }) => machine.server?.roles.role === 'primary')
+    const primary = nodes.find(leads)
     const node = primary !== undefined && draw.once(2) ? primary : draw.pick(nodes)
     const name = draw.pick(this.#around.kinds ?? Object.keys(this.#faults))
     this.#around.tell(`${name} of ${node.machine.name}`)
-    this.counts[name] = (this.counts[name] ?? 0) + 1
+    this.count(name)
     this.#faults[name]?.(draw, node)
   }
 
-  /** Everything works again, and every node is started. */
+  count(name: string): void {
+    this.counts[name] = (this.counts[name] ?? 0) + 1
+  }
+
+  /** Everything works again, every node is started, and an upgrade that was begun is finished. */
   end(): void {
-    const { network, nodes, clientNames, linkMsMax } = this.#around
+    const { network, nodes, linkMsMax } = this.#around
+    this.#ended++
+    const isUpgrading = nodes.some(({ isNewer }) => isNewer)
     for (const node of nodes) {
       const { machine, link } = node
       link.heal()
@@ -88,7 +105,11 @@ export class ClusterFaults {
       machine.disk.limitFreeBytes(Number.POSITIVE_INFINITY)
       machine.diskMsMax = undefined
       machine.clock.wallSkewMs = 0
-      for (const client of clientNames) network.heal(client, machine.name)
+      for (const other of this.#othersThan(machine)) network.heal(other, machine.name)
+      if (isUpgrading && !node.isNewer) {
+        node.isNewer = true
+        this.#loseProcess(node)
+      }
       this.start(node)
     }
   }
@@ -106,19 +127,56 @@ export class ClusterFaults {
   }
 
   #crash(draw: Draw, node: ClusterNode): void {
-    node.isUp = false
-    node.machine.crash()
+    this.#loseProcess(node)
     this.#later(draw, () => this.start(node))
   }
 
-  #shutDown(draw: Draw, node: ClusterNode): void {
+  #loseProcess(node: ClusterNode): void {
+    node.isUp = false
+    node.machine.crash()
+  }
+
+  #shutDown(draw: Draw, node: ClusterNode, before: () => void): void {
     const { server, clock } = node.machine
     if (server === undefined) return
     // A process ends whether everything could be closed or not.
     const ended = (): void => {
-      if (clock.alive) this.#crash(draw, node)
+      if (!clock.alive) return
+      before()
+      this.#crash(draw, node)
     }
     server.stop().then(ended, ended)
+  }
+
+  /** Replicas first, as one should; now and then in any order. */
+  #upgrade(draw: Draw): void {
+    const older = this.#around.nodes.filter(({ isNewer }) => !isNewer)
+    const replicas = older.filter((node) => !leads(node))
+    if (older.length === 0) return
+    const node = draw.pick(replicas.length === 0 || draw.once(6) ? older : replicas)
+    const upgrade = (): void => {
+      node.isNewer = true
+    }
+    if (node.machine.server !== undefined && draw.once(2)) {
+      this.#shutDown(draw, node, upgrade)
+      return
+    }
+    upgrade()
+    this.#crash(draw, node)
+  }
+
+  /** An operator asks for a planned hand-over, of the primary mostly, and may change its mind. */
+  #failover(draw: Draw, { machine }: ClusterNode): void {
+    const { operator, nodes, leaseMs, loop } = this.#around
+    const target = ['TO', draw.pick(nodes).machine.name, `${port}`]
+    const timeout = ['TIMEOUT', `${1 + draw.below(leaseMs * 2)}`]
+    const options = draw.pick([[], [], target, timeout, [...target, ...timeout], [...target, 'FORCE', ...timeout]])
+    operator.command(machine.name, ['FAILOVER', ...options])
+    if (!draw.once(4)) return
+    const ended = this.#ended
+    loop.schedule(draw.below(60), () => {
+      if (ended === this.#ended) operator.command(machine.name, ['FAILOVER', 'ABORT'])
+    })
   }
 
   #stop(draw: Draw, { machine }: ClusterNode): void {
@@ -143,11 +201,21 @@ export class ClusterFaults {
   }
 
   #partition(draw: Draw, { machine }: ClusterNode): void {
-    const { network, clientNames } = this.#around
-    for (const client of clientNames) {
+    const { network } = this.#around
+    for (const other of this.#othersThan(machine)) {
       if (!draw.once(2)) continue
-      network.partition(client, machine.name)
-      this.#later(draw, () => network.heal(client, machine.name))
+      network.partition(other, machine.name)
+      this.#later(draw, () => network.heal(other, machine.name))
     }
   }
+
+  /** Clients and other nodes, which fetch copies from each other. */
+  #othersThan({ name }: Machine): string[] {
+    const { clientNames, nodes } = this.#around
+    return [...clientNames, ...nodes.map(({ machine }) => machine.name).filter((other) => other !== name)]
+  }
+}
+
+function leads({ machine }: ClusterNode): boolean {
+  return machine.server?.roles.role === 'primary'
 }

@@ -24,7 +24,8 @@ describe('nodes that share a log', () => {
         total[name] = (total[name] ?? 0) + count
     }
     expect(total.epochs).toBeGreaterThan(2 * runs)
-    for (const name of ['crash', 'stop', 'cut', 'outage', 'slow', 'partition', 'reopen']) expect(total[name]).toBeGreaterThan(0)
+    for (const name of ['crash', 'stop', 'cut', 'outage', 'slow', 'partition', 'reopen', 'failover', 'trim'])
+      expect(total[name]).toBeGreaterThan(0)
   })
 
   it('do the same for the same seed', async () => {
@@ -58,6 +59,9 @@ function onShard(change: (server: Server) => void): (server: Server) => void {
     }
   }
 }
+
+/** Faults by which nodes fall behind a log that is trimmed meanwhile. */
+const behind = ['crash', 'stop', 'cut', 'checkpoint']
 
 describe('the simulation of a cluster finds', () => {
   it('a primary that does not watch its lease', async () => {
@@ -117,6 +121,57 @@ describe('the simulation of a cluster finds', () => {
     expect(await found({ onServer })).toMatch(
       /hold different data|missing|expected|has shown|no order|is not in the list|cannot start|not /,
     )
+  })
+
+  it('a primary that trims what is in no checkpoint', async () => {
+    const onServer = onShard(({ shard }) => {
+      const { log } = shard!
+      const trim = log.trim.bind(log)
+      log.trim = () => trim(log.committed)
+    })
+    expect(await found({ onServer })).toMatch(/the log is trimmed up to record \d+, which \d nodes have in a checkpoint/)
+  })
+
+  it('a copy that leaves out a value', async () => {
+    const onServer = ({ copies }: Server): void => {
+      const values = copies.values.bind(copies)
+      copies.values = async (id) => (await values(id)).slice(1)
+    }
+    expect(await found({ onServer, faults: behind })).toMatch(/cold value|value \d+|missing/)
+  })
+
+  it('a primary that answers after it has handed over the lead', async () => {
+    const onServer = (server: Server): void => {
+      server.roles.handOver = async (successor) => server.shard!.log.leadership!.release(Buffer.from(successor))
+    }
+    expect(await found({ onServer, faults: ['failover'] })).toMatch(
+      /answers as the primary|no order of the operations|is not led from here/,
+    )
+  })
+
+  it('a hand-over to nobody, which takes a part of a lease', async () => {
+    const onServer = ({ roles }: Server): void => {
+      const handOver = roles.handOver.bind(roles)
+      roles.handOver = () => handOver('nobody')
+    }
+    expect(await found({ onServer, faults: ['failover'] })).toMatch(/a planned hand-over has taken \d+ ms/)
+  })
+
+  it('a node of the older version that passes over what it does not know', async () => {
+    const onServer = onShard(({ shard }) => {
+      const replay = shard!.replay
+      const apply = replay.apply.bind(replay)
+      replay.apply = (record) => {
+        try {
+          return apply(record)
+        } catch {
+          replay.applied = record.lsn
+          return undefined
+        }
+      }
+    })
+    const failure = await found({ onServer, faults: ['upgrade', 'checkpoint', 'crash'] })
+    expect(failure).toMatch(/hold different data|missing|expected|has shown|no order|is not in the list|not /)
   })
 
   it('and tells it with few steps', async () => {

@@ -51,6 +51,26 @@ export class EventLoop {
     return new ProcessClock(this, rate)
   }
 
+  /** Lets so much time pass. */
+  async pass(ms: number): Promise<void> {
+    let isOver = false
+    this.schedule(ms, () => {
+      isOver = true
+    })
+    await this.run(() => isOver)
+  }
+
+  /** Lets time pass until a promise is settled, and returns what came of it. */
+  async settled<T>(promise: Promise<T>): Promise<T> {
+    let isSettled = false
+    const settle = (): void => {
+      isSettled = true
+    }
+    promise.then(settle, settle)
+    await this.run(() => isSettled)
+    return promise
+  }
+
   /** Runs events until `done` says so. Rejects when nothing is left to happen, or after `limitMs` of simulated time. */
   async run(done: () => boolean, limitMs = 120_000): Promise<void> {
     const until = this.nowMs + limitMs

@@ -2,9 +2,7 @@
 import { shrink } from '../sessions.ts'
 import type { Life, RunResult, SimulationOptions } from './simulator.ts'
 import { livesOf, simulate } from './simulator.ts'
-
-const shrinkMsUnlessTold = 60_000
-const linesMax = 300
+import { describeRun, withinTime } from './told-run.ts'
 
 /** One step of one of the run's lives. */
 interface Place {
@@ -12,14 +10,12 @@ interface Place {
   readonly step: number
 }
 
-/** How to replay a run that failed, and the shortest one that fails as well. `onServer` is the run's own. */
+/** How to replay a run that failed, and the shortest one found that fails as well. `onServer` is the run's own; `goesOn` says whether to look for a shorter one. */
 export async function explain(
   failed: RunResult,
   onServer?: SimulationOptions['onServer'],
-  shrinkMs: number = shrinkMsUnlessTold,
+  goesOn: () => boolean = withinTime(),
 ): Promise<string> {
-  const untilMs = performance.now() + shrinkMs
-  const mayGoOn = (): boolean => performance.now() < untilMs
   const { seed } = failed
   let shortest = failed
   const fails = async <T>(items: readonly T[], lives: readonly Life[]): Promise<readonly T[] | undefined> => {
@@ -28,17 +24,10 @@ export async function explain(
     shortest = result
     return items
   }
-  const lives = await shrink(livesOf(seed), (some) => fails(some, some), mayGoOn)
+  const lives = await shrink(livesOf(seed), (some) => fails(some, some), goesOn)
   const places = lives.flatMap((life) => life.steps.map((step) => ({ life, step })))
-  const kept = await shrink(places, (some) => fails(some, withSteps(lives, some)), mayGoOn)
-  const { told, failure } = shortest
-  const lines = told.length > linesMax ? ['…', ...told.slice(-linesMax)] : told
-  return [
-    `the same again: npm run simulate -- --seed ${seed} --runs 1`,
-    `The shortest run found that fails has ${lives.length} lives and ${kept.length} steps of clients:`,
-    ...lines.map((line) => `  ${line}`),
-    `${failure?.message}`,
-  ].join('\n')
+  const kept = await shrink(places, (some) => fails(some, withSteps(lives, some)), goesOn)
+  return describeRun(`--seed ${seed}`, `${lives.length} lives and ${kept.length} steps of clients`, shortest)
 }
 
 function withSteps(lives: readonly Life[], places: readonly Place[]): Life[] {

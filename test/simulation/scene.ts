@@ -99,23 +99,12 @@ export class Scene {
     await this.settled(this.server.maintenance.checkpoint())
   }
 
-  /** Lets time pass until a promise is settled, and returns what came of it. */
-  async settled<T>(promise: Promise<T>): Promise<T> {
-    let isSettled = false
-    const settle = (): void => {
-      isSettled = true
-    }
-    promise.then(settle, settle)
-    await this.loop.run(() => isSettled)
-    return promise
+  settled<T>(promise: Promise<T>): Promise<T> {
+    return this.loop.settled(promise)
   }
 
-  async pass(ms: number): Promise<void> {
-    let isOver = false
-    this.loop.schedule(ms, () => {
-      isOver = true
-    })
-    await this.loop.run(() => isOver)
+  pass(ms: number): Promise<void> {
+    return this.loop.pass(ms)
   }
 }
 

@@ -1,7 +1,8 @@
 /**
- * What nodes share: a log engine that never forgets, such as a cluster of etcd with a quorum, seen from outside. It has entries with dense
+ * What nodes share: a log engine that loses nothing, such as a cluster of etcd with a quorum, seen from outside. It has entries with dense
  * numbers. Each is written by a leader, in its epoch and at the place that the leader names, so whoever asks again because it has heard no
- * answer writes nothing twice; or it is a claim, by who has read every entry before it.
+ * answer writes nothing twice; or it is a claim, by who has read every entry before it. The head of the log goes when a leader trims it: nobody
+ * reads it any more, but the engine remembers it, for those who judge a run.
  *
  * The faults between it and the nodes are those of `log-link.ts`.
  */
@@ -32,6 +33,10 @@ export class LogEngine {
   bytes = 0
   /** Claims that have set out. */
   nonces = 0
+  /** LSN of the oldest record that can be read. */
+  first = 1
+  /** Set by the owner. Called before the records up to one are trimmed. */
+  onTrim: (upTo: number) => void = () => undefined
   readonly #assembly = new EntryAssembly(0)
   readonly #watching = new Set<(entry: EngineEntry) => void>()
 
@@ -78,8 +83,22 @@ export class LogEngine {
     return true
   }
 
+  /** Trims the entries that have no record above `upTo`. Returns which record is the first one now. */
+  trim(upTo: number): number {
+    const first = this.#entryOf(upTo + 1)?.records[0]?.lsn ?? Math.min(upTo, this.lastLsn) + 1
+    if (first > this.first) {
+      this.onTrim(first - 1)
+      this.first = first
+    }
+    return this.first
+  }
+
   /** The epoch in which a record was written; 0 when it is not there. */
   epochOf(lsn: number): number {
+    return this.#entryOf(lsn)?.leader.epoch ?? 0
+  }
+
+  #entryOf(lsn: number): EngineEntry | undefined {
     let low = 0
     let high = this.entries.length
     while (low < high) {
@@ -87,7 +106,7 @@ export class LogEngine {
       if ((this.entries[middle] as EngineEntry).lastLsn < lsn) low = middle + 1
       else high = middle
     }
-    return this.entries[low]?.leader.epoch ?? 0
+    return this.entries[low]
   }
 
   #add({ header, bytes }: LogEntry, leader: Leader, nonce: number): void {

@@ -9,15 +9,16 @@
  */
 import { Config } from '../../server/config/config.ts'
 import type { Server } from '../../server/server.ts'
-import type { Sizes } from '../../storage/sizes.ts'
-import { defaultSizes } from '../../storage/sizes.ts'
 import { databases } from './draw.ts'
 import { EventLoop } from './event-loop.ts'
+import { Journal } from './journal.ts'
 import { Machine } from './machine.ts'
 import { Observer } from './observer.ts'
 import { SeededRandom } from './seeded-random.ts'
 import { SimulatedClient } from './simulated-client.ts'
 import { SimulatedNetwork } from './simulated-network.ts'
+import type { Policy } from './simulator-settings.ts'
+import { drawSizes, drawValues } from './simulator-settings.ts'
 import { allKeys, types } from './types.ts'
 import { library, Workload } from './workload.ts'
 
@@ -46,8 +47,6 @@ export interface RunResult {
 /** Keep the streams of one seed apart, and away from those of its neighbours. */
 const worldStream = 0x9e3779b1
 const settingsStream = 0x3c6ef372
-
-type Policy = 'always' | 'everysec' | 'no'
 
 /** From one start of the server to the next: what clients do meanwhile, and how it ends. */
 export interface Life {
@@ -91,7 +90,7 @@ export async function simulate(seed: number, options: SimulationOptions = {}): P
 class Simulation {
   readonly #seed: number
   readonly #options: SimulationOptions
-  readonly #told: string[] = []
+  readonly #journal = new Journal()
   readonly #loop = new EventLoop()
   readonly #observer = new Observer()
   readonly #workload: Workload
@@ -101,7 +100,6 @@ class Simulation {
   #clients: SimulatedClient[] = []
   /** No reply seen by a client depends on a later record. */
   #seenLsn = 0
-  #trace = 0x811c9dc5
   #crashes = 0
   #crashesInRecovery = 0
   #checkpoints = 0
@@ -121,14 +119,14 @@ class Simulation {
       pieceBytesMax: draw.pick([50, 20_000]),
     })
     this.#policy = draw.pick<Policy>(['always', 'always', 'always', 'everysec', 'no'])
-    const values = this.#values()
+    const values = drawValues(draw, this.#policy)
     this.#machine = new Machine({
       loop: this.#loop,
       random,
       network: this.#network,
       observer: this.#observer,
       config: () => new Config(values),
-      sizes: this.#sizes(),
+      sizes: drawSizes(draw),
       diskMsMax: draw.pick([0.1, 1, 5]),
     })
   }
@@ -148,8 +146,8 @@ class Simulation {
       demotions: this.#demotions,
       served,
       repeated,
-      trace: this.#trace,
-      told: this.#told,
+      trace: this.#journal.trace,
+      told: this.#journal.told,
     }
   }
 
@@ -169,54 +167,12 @@ class Simulation {
     }
   }
 
-  #values(): Partial<Config['values']> {
-    const { draw } = this.#workload
-    return {
-      dir: '/data',
-      bind: '*',
-      appendfsync: this.#policy,
-      maxmemory: 1n << 40n,
-      'tier-cool-start-percent': 0,
-      'tier-drop-percent': draw.pick([0, 0, 100]),
-      'tier-min-value-size': draw.pick([0, 32, 200]),
-      'tier-promote': draw.pick(['second', 'always', 'never']),
-      'tier-compression-min-size': draw.pick([16, 256]),
-      'hash-max-listpack-entries': 1 + draw.below(12),
-      'hash-max-listpack-value': draw.pick([8, 64]),
-      'set-max-intset-entries': draw.pick([3, 512]),
-      'zset-max-listpack-entries': 1 + draw.below(12),
-      'list-max-listpack-size': draw.pick([3, -2]),
-      'stream-node-max-entries': draw.pick([3, 10, 100]),
-      'log-segment-bytes': draw.pick([8192, 16384, 65536]),
-      'checkpoint-log-bytes': draw.pick([2000, 20_000, 10_000_000]),
-      'checkpoint-interval-seconds': 0,
-    } as unknown as Partial<Config['values']>
-  }
-
-  #sizes(): Sizes {
-    const { draw } = this.#workload
-    if (draw.once(8)) return defaultSizes
-    return {
-      arenaBytes: undefined,
-      recordBytesMax: undefined,
-      largeValueBytes: draw.pick([20, 100, 1000, undefined]),
-      slicedValueBytes: draw.pick([20, 500, undefined]),
-      digestBytes: draw.pick([7, 100, 4096]),
-      treeLeafBytes: draw.pick([64, 200, 600]),
-      batchBytes: draw.pick([100, 1000, 100_000]),
-      batchEntries: draw.pick([1, 3, 4096]),
-      coldPieceBytes: draw.pick([100, 300, 2000, 1_000_000]),
-      catalogRecordsMin: draw.pick([1, 60, 400]),
-      deletesPerBatch: draw.pick([1, 5, 1000]),
-    }
-  }
-
   /** At some operation of one of the disks: soon, which is during recovery, or later. */
   #planCrash(): void {
     const { draw } = this.#workload
     const operations = 1 + draw.below(draw.pick([10, 60, 400, 1500]))
     const isCold = draw.once(5)
-    this.#tell(`power will fail at operation ${operations} of the ${isCold ? 'cold store' : 'disk'}`)
+    this.#journal.tell(`power will fail at operation ${operations} of the ${isCold ? 'cold store' : 'disk'}`)
     if (isCold) this.#machine.coldCrashIn = operations
     else this.#machine.disk.crashAt(this.#machine.disk.operations + operations)
   }
@@ -227,7 +183,7 @@ class Simulation {
     await machine.start()
     if (machine.failure !== undefined) throw machine.failure
     if (machine.server === undefined) {
-      this.#tell('power fails during recovery')
+      this.#journal.tell('power fails during recovery')
       this.#crashesInRecovery++
       this.#crash()
       return false
@@ -236,7 +192,7 @@ class Simulation {
     if (this.#policy === 'always' && log.appended < this.#seenLsn) {
       throw new Error(`replies of record ${this.#seenLsn} were seen, but the log ends with ${log.appended}`)
     }
-    this.#tell(`the server has recovered to record ${log.appended}`)
+    this.#journal.tell(`the server has recovered to record ${log.appended}`)
     this.#observer.recovered(log.appended)
     this.#options.onServer?.(machine.server)
     this.#observer.attach(machine.server)
@@ -295,7 +251,7 @@ class Simulation {
       const at = (first + Math.max(0, free())) % clients.length
       const client = clients[at] as SimulatedClient
       for (const words of this.#workload.next()) {
-        this.#tell(`client ${at}: ${words.join(' ')}`)
+        this.#journal.tell(`client ${at}: ${words.join(' ')}`)
         client.send(words)
       }
       this.#disturb()
@@ -312,7 +268,7 @@ class Simulation {
     const { server } = this.#machine
     if (server === undefined || this.#machine.isOff) return
     if (draw.once(25)) {
-      this.#tell('checkpoint')
+      this.#journal.tell('checkpoint')
       server.maintenance.checkpoint().then(
         () => this.#checkpoints++,
         () => undefined,
@@ -347,7 +303,7 @@ class Simulation {
   }
 
   #crash(): void {
-    this.#tell('power is lost')
+    this.#journal.tell('power is lost')
     this.#requireQuiet()
     this.#crashes++
     this.#machine.crash()
@@ -389,7 +345,7 @@ class Simulation {
   }
 
   #seen(words: readonly string[], raw: string, lsn: number): void {
-    this.#mix(`${this.#loop.nowMs} ${words[0]} ${raw}`)
+    this.#journal.seen(`${this.#loop.nowMs} ${words[0]} ${raw}`)
     if (lsn > this.#seenLsn) this.#seenLsn = lsn
     const committed = this.#observer.log?.committed ?? 0
     if (lsn > committed) throw new Error(`${words.join(' ').slice(0, 100)} reveals record ${lsn} while ${committed} is committed`)
@@ -408,13 +364,5 @@ class Simulation {
     this.#demotions += counts.demotions
     counts.coldReads = 0
     counts.demotions = 0
-  }
-
-  #tell(line: string): void {
-    this.#told.push(line.length > 200 ? `${line.slice(0, 200)}… (${line.length} characters)` : line)
-  }
-
-  #mix(text: string): void {
-    for (let i = 0; i < text.length; i++) this.#trace = Math.imul(this.#trace ^ text.charCodeAt(i), 0x01000193) >>> 0
   }
 }

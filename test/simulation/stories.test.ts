@@ -176,6 +176,22 @@ describe('cold values', () => {
     for (let i = 0; i < 40; i++) await again.ask('GET', `k${i}`)
   })
 
+  it('that come to a waiting client by SWAPDB are read until it has all that it needs', async () => {
+    const scene = new Scene(1, { config: { ...cold, 'zset-max-listpack-entries': 1 }, sizes: { treeLeafBytes: 64 } })
+    await scene.start()
+    const client = await scene.client()
+    await client.ask('SELECT', '1')
+    await client.ask('ZADD', 'z', ...Array.from({ length: 80 }, (_, i) => [`${i}`, `<${i}>..........`]).flat())
+    await scene.checkpoint()
+    await scene.pass(300)
+    const waiting = await scene.client()
+    waiting.send('BZMPOP', '0', '1', 'z', 'MIN', 'COUNT', '40')
+    await scene.pass(10)
+    await client.ask('SWAPDB', '0', '1')
+    await scene.loop.run(() => waiting.raw.waiting.length === 0 || waiting.raw.failure !== undefined)
+    expect(waiting.raw.failure).toBeUndefined()
+  })
+
   it('are not needed by the fields of an emptied leaf', async () => {
     for (let seed = 1; seed <= 20; seed++) {
       const scene = new Scene(seed, { config: { ...cold, 'hash-max-listpack-entries': 1 }, sizes: { treeLeafBytes: 64 } })

@@ -1,0 +1,97 @@
+/** How etcd is reached in a run: openly, or with TLS, certificates of both sides, and as a user with a password. */
+import { readFileSync } from 'node:fs'
+import { request } from 'node:https'
+import type { TestCertificates } from '../integration/certificates.ts'
+
+export const etcdPort = 2379
+const user = 'root'
+const password = 'zones and faults'
+const callMs = 10_000
+
+type Flags = Readonly<Record<string, string>>
+type Answer = Readonly<Record<string, unknown>> & { readonly ok: boolean }
+
+export class EtcdAccess {
+  readonly #certificates: TestCertificates | undefined
+
+  /** With `certificates` everything is secured. */
+  constructor(certificates: TestCertificates | undefined) {
+    this.#certificates = certificates
+  }
+
+  urlOf(address: string): string {
+    return `${this.#certificates === undefined ? 'http' : 'https'}://${address}:${etcdPort}`
+  }
+
+  /** What a member is started with. */
+  get memberFlags(): Flags {
+    if (this.#certificates === undefined) return {}
+    const { authority, server } = this.#certificates
+    return {
+      'client-cert-auth': 'true',
+      'trusted-ca-file': authority,
+      'cert-file': server.certificate,
+      'key-file': server.key,
+      'bcrypt-cost': '4',
+    }
+  }
+
+  /** What a node of Moraine is started with. */
+  get nodeFlags(): Flags {
+    if (this.#certificates === undefined) return {}
+    const { authority, client } = this.#certificates
+    return {
+      'log-tls-ca-file': authority,
+      'log-tls-cert-file': client.certificate,
+      'log-tls-key-file': client.key,
+      'log-user': user,
+      'log-password': password,
+    }
+  }
+
+  /** Demands of clients that they authenticate from now on, if that is wanted. */
+  async begin(address: string): Promise<void> {
+    if (this.#certificates === undefined) return
+    await this.#demand(address, 'auth/user/add', { name: user, password })
+    await this.#demand(address, 'auth/role/add', { name: user })
+    await this.#demand(address, 'auth/user/grant', { user, role: user })
+    await this.#demand(address, 'auth/enable', {})
+  }
+
+  /** A call through the JSON gateway. */
+  async call(address: string, path: string, body: object): Promise<Answer> {
+    if (this.#certificates === undefined) return this.#post(address, path, body)
+    // A member that was started again knows no token of before.
+    const { token } = await this.#demand(address, 'auth/authenticate', { name: user, password })
+    return this.#post(address, path, body, `${token}`)
+  }
+
+  async #demand(address: string, path: string, body: object): Promise<Answer> {
+    const answer = await this.#post(address, path, body)
+    if (!answer.ok) throw new Error(`etcd: ${path}: ${JSON.stringify(answer)}`)
+    return answer
+  }
+
+  async #post(address: string, path: string, body: object, token?: string): Promise<Answer> {
+    const url = `${this.urlOf(address)}/v3/${path}`
+    if (this.#certificates !== undefined) return this.#postSecured(url, JSON.stringify(body), token)
+    const response = await fetch(url, { method: 'POST', body: JSON.stringify(body), signal: AbortSignal.timeout(callMs) })
+    return { ...((await response.json()) as object), ok: response.ok }
+  }
+
+  #postSecured(url: string, body: string, token: string | undefined): Promise<Answer> {
+    const { authority, client } = this.#certificates as TestCertificates
+    const [ca, cert, key] = [authority, client.certificate, client.key].map((path) => readFileSync(path))
+    const headers = token === undefined ? {} : { Authorization: token }
+    return new Promise((resolve, reject) => {
+      const sent = request(url, { method: 'POST', headers, ca, cert, key, signal: AbortSignal.timeout(callMs) }, (response) => {
+        let text = ''
+        response.setEncoding('utf8').on('data', (piece: string) => (text += piece))
+        response.on('end', () => resolve({ ...(JSON.parse(text) as object), ok: response.statusCode === 200 }))
+        response.on('error', reject)
+      })
+      sent.on('error', reject)
+      sent.end(body)
+    })
+  }
+}

@@ -1,0 +1,90 @@
+/**
+ * What a node may meet in the log that it shares, and `openSimulatedLog` leaves out: the head of the log goes when a primary trims it, and a
+ * node of a newer version writes records of a kind that older ones do not know.
+ */
+import { recordVersion } from '../../engine/mutation/operations.ts'
+import type { KnownLog } from '../../server/ports.ts'
+import type { LogBatch, LogRecord, TransactionLog } from '../../wal/transaction-log.ts'
+import { LogTrimmed } from '../../wal/transaction-log.ts'
+import type { ProcessClock } from './event-loop.ts'
+import type { LogLink } from './log-link.ts'
+import type { LogEngine } from './shared-log-engine.ts'
+import { openSimulatedLog } from './simulated-shared-log.ts'
+
+/** The newer version's own kind is a record of the next version, with what this version has in it. */
+const newKind = recordVersion + 1
+/** Of so many records that a newer node writes one is of the new kind: the others are read by everybody. */
+const newKindEvery = 5
+/** Who trims waits so long for an answer. */
+const trimMs = 500
+
+/** The log as a process has it. `isNewer`: of the newer version. */
+export async function openNodeLog(
+  engine: LogEngine,
+  link: LogLink,
+  clock: ProcessClock,
+  known: KnownLog,
+  isNewer: boolean,
+): Promise<TransactionLog> {
+  const log = trimmable(await openSimulatedLog(engine, link, clock, known), engine, link, clock)
+  return isNewer ? newer(log) : log
+}
+
+/** Whether a node of the older version stops at this record. */
+export function isOfNewKind({ payload }: LogRecord): boolean {
+  return payload[0] === newKind
+}
+
+function trimmable(log: TransactionLog, engine: LogEngine, link: LogLink, clock: ProcessClock): TransactionLog {
+  // A node knows what the log began with when it was opened, and what it has trimmed itself since.
+  let { first } = engine
+  Object.defineProperty(log, 'first', { get: () => first })
+  const read = log.read.bind(log)
+  log.read = (after, signal) => readUntrimmed(engine, read(after, signal))
+  log.trim = (upTo) =>
+    new Promise((resolve, reject) => {
+      link.ask(
+        clock,
+        () => engine.trim(upTo),
+        (now) => {
+          first = now
+          resolve()
+        },
+      )
+      clock.after(trimMs, () => reject(new Error('the log does not answer')))
+    })
+  return log
+}
+
+async function* readUntrimmed(engine: LogEngine, batches: AsyncIterable<LogBatch>): AsyncGenerator<LogBatch> {
+  for await (const batch of batches) {
+    const next = batch.records[0]?.lsn
+    if (next !== undefined && next < engine.first) throw new LogTrimmed(next, engine.first)
+    yield batch
+  }
+}
+
+function newer(log: TransactionLog): TransactionLog {
+  const append = log.append.bind(log)
+  log.append = (payload, start, end, references) => {
+    if ((log.appended + 1) % newKindEvery !== 0) return append(payload, start, end, references)
+    payload[start] = newKind
+    const lsn = append(payload, start, end, references)
+    payload[start] = recordVersion
+    return lsn
+  }
+  const read = log.read.bind(log)
+  log.read = (after, signal) => readNewer(read(after, signal))
+  return log
+}
+
+async function* readNewer(batches: AsyncIterable<LogBatch>): AsyncGenerator<LogBatch> {
+  for await (const batch of batches) yield { ...batch, records: batch.records.map(asKnown) }
+}
+
+function asKnown(record: LogRecord): LogRecord {
+  if (!isOfNewKind(record)) return record
+  const payload = Buffer.from(record.payload)
+  payload[0] = recordVersion
+  return { ...record, payload }
+}
