@@ -21,6 +21,7 @@ import { allCommands } from './commands/tables.ts'
 import type { Config } from './config/config.ts'
 import type { ConfiguredParts } from './config-effects.ts'
 import { applyConfig, engineLimits } from './config-effects.ts'
+import { RdbTransfers } from './copy/rdb-transfers.ts'
 import { ShardCopies } from './copy/shard-copies.ts'
 import { startFromCopy } from './copy/start-from-copy.ts'
 import { outOfMemory } from './dispatch-errors.ts'
@@ -103,6 +104,7 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
   /** With `cluster-enabled`. */
   readonly slotCheck: SlotCheck | undefined
   readonly copies: ShardCopies = new ShardCopies(this)
+  readonly transfers: RdbTransfers = new RdbTransfers(this)
   readonly failStop: FailStop = new FailStop(this)
   readonly scripting: Scripting
   readonly rates: Rates
@@ -366,7 +368,12 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
       values: this.config.values,
       limits: this.limits,
       clientBytes: () =>
-        this.listener.memoryBytes + this.stagedWork.memoryBytes + this.pubsub.bytes + this.tracking.bytes + this.scripting.memoryBytes,
+        this.listener.memoryBytes +
+        this.stagedWork.memoryBytes +
+        this.pubsub.bytes +
+        this.tracking.bytes +
+        this.scripting.memoryBytes +
+        this.transfers.memoryBytes,
       coldReadMs: (ms) => {
         this.stats.coldReadMs(ms)
         this.observers.coldRead?.(ms)
@@ -519,6 +526,7 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
     this.stagedWork.halt()
     this.gate.close()
     await this.listener.close()
+    await this.transfers.endAll()
     await this.copies.endAll()
     if (shard !== undefined) await closeShard(shard)
   }

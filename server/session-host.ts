@@ -3,6 +3,7 @@ import type { Arguments } from '../engine/arguments.ts'
 import type { Client } from './client.ts'
 import type { SlotCheck } from './cluster/slot-check.ts'
 import type { Command } from './command-table.ts'
+import type { RdbTransfers } from './copy/rdb-transfers.ts'
 import type { ShardCopies } from './copy/shard-copies.ts'
 import type { FailStop } from './fail-stop.ts'
 import type { Log } from './logging.ts'
@@ -23,6 +24,7 @@ export interface SessionHost extends ServerView, RequestHost {
   readonly failStop: FailStop
   readonly scripting: Scripting
   readonly copies: ShardCopies
+  readonly transfers: RdbTransfers
   /** Why commands that write are refused within scripts now; undefined when they are not. */
   readonly writeRefusal: string | undefined
   /** Whether commands that need memory are refused now. */

@@ -17,6 +17,7 @@ import { unknownCommand, unknownSubcommand, wrongArity } from './dispatch-errors
 import { KeyWaiter } from './key-waiter.ts'
 import type { Connection, RequestHandler, RequestOutcome } from './network/connection.ts'
 import { Subscriptions } from './pubsub/subscriptions.ts'
+import { ReplicaWishes } from './replica-wishes.ts'
 import type { RequestOwner } from './request.ts'
 import { Request } from './request.ts'
 import type { PipelinedKeys } from './resp/pipelined-keys.ts'
@@ -42,6 +43,7 @@ export class Session implements RequestHandler, RequestOwner, Client {
   reply: ReplyWriter
   readonly transaction = new Transaction<Session>()
   readonly subscriptions = new Subscriptions()
+  readonly replica = new ReplicaWishes()
   /** The request that the client waits for. */
   readonly inHand: Request<Session>
   /** Of the command that is being executed: in EXEC not those of the request. */
@@ -134,6 +136,7 @@ export class Session implements RequestHandler, RequestOwner, Client {
 
   get flags(): string {
     let flags = ''
+    if (this.connection.isReplica) flags += 'S'
     if (this.monitoring) flags += 'O'
     if (this.subscribed) flags += 'P'
     if (this.transaction.open) flags += 'x'

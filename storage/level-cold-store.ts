@@ -191,7 +191,7 @@ export class LevelColdStore implements ColdStore {
 
   copy(): ColdCopy {
     this.#assertOpen()
-    return new LevelCopy(this.#db)
+    return new LevelCopy(this.#db, this.#clock)
   }
 
   async clearFrom(id: number): Promise<void> {
