@@ -117,6 +117,25 @@ describe('SYNC', () => {
     }
   })
 
+  it('has all of a transaction or nothing, also when the checkpoint met its keys at different times', async () => {
+    const { scene, client } = await begin(10, { 'tier-cool-start-percent': 70 })
+    const pairs = 200
+    const value = (n: number) => `${n} ${'v'.repeat(200)}`
+    // All of the first keys are written out before the second ones.
+    for (const name of ['a', 'b']) for (let i = 0; i < pairs; i++) await client.ask('SET', `key${name}${i}`, value(0))
+    const receiver = await RdbReceiver.connect(scene)
+    await receiver.prepare('eof')
+    receiver.send('SYNC')
+    for (let n = 1; !receiver.closed; n++) {
+      const pair = (n * 7) % pairs
+      client.sendTogether(['MULTI'], ...['a', 'b'].map((name) => ['SET', `key${name}${pair}`, value(n)]), ['EXEC'])
+      for (let replies = 0; replies < 4; replies++) await client.receive()
+    }
+    const { keys } = contentOf(receiver.rdb())
+    for (let i = 0; i < pairs; i++) expect(keys.get(`0 keya${i}`)).toBe(keys.get(`0 keyb${i}`))
+    expect([...keys.values()].some((each) => each !== keys.get('0 keya199'))).toBe(true)
+  })
+
   it('waits for a client that does not read, holds little for it, and closes it in the end', async () => {
     const { scene, client } = await begin(3, { 'repl-timeout': 5 })
     for (let i = 0; i < 40; i++) await client.ask('SET', `key${i}`, 'v'.repeat(60_000))
