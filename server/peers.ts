@@ -209,7 +209,7 @@ export class Peers {
       copies: values['log-trim-copies'],
       isOverBudget: shard.log.stats().bytes > Number(values['log-retain-bytes']),
     })
-    if (upTo >= shard.log.first) await shard.log.trim(upTo)
+    if (upTo >= shard.log.first) await shard.log.trim(shard.logHolds.limit(upTo))
   }
 }
 

@@ -23,6 +23,9 @@ export interface ProgressOptions {
   readonly terminal?: NodeJS.WritableStream | undefined
 }
 
+/** Shows nothing. */
+export const noProgress: StartProgress = () => ({ update: () => undefined, finish: () => undefined })
+
 const lineIntervalMs = 2000
 
 export function progressTo(options: ProgressOptions): StartProgress {

@@ -167,9 +167,12 @@ export class Request<Session = never> implements RefusableRequest {
     this.#fetch(tier, cold, this.#admitted)
   }
 
-  /** The reply comes later, when the server is done with it. `counted`: the time until then is the command's. */
-  defer(time: 'counted' | 'uncounted'): Answer {
-    this.#waits('deferred', nothing)
+  /**
+   * The reply comes later, when the server is done with it. `counted`: the time until then is the command's. `release` is called once, at any end: nobody
+   * wants the reply any more.
+   */
+  defer(time: 'counted' | 'uncounted', release = nothing): Answer {
+    this.#waits('deferred', release)
     return this.#answer(time === 'counted' ? this.#host.clock.monotonicMs() : -1)
   }
 

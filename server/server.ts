@@ -20,6 +20,7 @@ import { allCommands } from './commands/tables.ts'
 import type { Config } from './config/config.ts'
 import type { ConfiguredParts } from './config-effects.ts'
 import { applyConfig, engineLimits } from './config-effects.ts'
+import { RdbTransfers } from './copy/rdb-transfers.ts'
 import { ShardCopies } from './copy/shard-copies.ts'
 import { FailStop } from './fail-stop.ts'
 import { Failover } from './failover.ts'
@@ -95,6 +96,7 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
   /** With `cluster-enabled`. */
   readonly slotCheck: SlotCheck | undefined
   readonly copies: ShardCopies = new ShardCopies(this)
+  readonly transfers: RdbTransfers = new RdbTransfers(this)
   readonly failStop: FailStop = new FailStop(this)
   readonly refusals: Refusals = new Refusals(this)
   readonly scripting: Scripting
@@ -195,7 +197,14 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
 
   /** Memory that clients take, in bytes. */
   get clientBytes(): number {
-    return this.listener.memoryBytes + this.stagedWork.memoryBytes + this.pubsub.bytes + this.tracking.bytes + this.scripting.memoryBytes
+    return (
+      this.listener.memoryBytes +
+      this.stagedWork.memoryBytes +
+      this.pubsub.bytes +
+      this.tracking.bytes +
+      this.scripting.memoryBytes +
+      this.transfers.memoryBytes
+    )
   }
 
   get isStopping(): boolean {
@@ -380,6 +389,7 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
     this.stagedWork.halt()
     this.gate.close()
     await this.listener.close()
+    await this.transfers.endAll()
     await this.copies.endAll()
     if (shard !== undefined) await closeShard(shard)
   }

@@ -3,6 +3,7 @@ import type { Arguments } from '../engine/arguments.ts'
 import type { Client } from './client.ts'
 import type { SlotCheck } from './cluster/slot-check.ts'
 import type { Command } from './command-table.ts'
+import type { RdbTransfers } from './copy/rdb-transfers.ts'
 import type { ShardCopies } from './copy/shard-copies.ts'
 import type { FailStop } from './fail-stop.ts'
 import type { Log } from './logging.ts'
@@ -25,6 +26,7 @@ export interface SessionHost extends ServerView, RequestHost {
   readonly scripting: Scripting
   readonly copies: ShardCopies
   readonly refusals: Refusals
+  readonly transfers: RdbTransfers
   /** Only there when the server has loaded. */
   readonly primary: Primary
   /** Commands that take at least so many µs may be for SLOWLOG or LATENCY: the lower of their settings. */

@@ -15,6 +15,7 @@ import { unknownCommand, unknownSubcommand, wrongArity } from './dispatch-errors
 import { blockOnKeys } from './key-blocking.ts'
 import type { Connection, RequestHandler, RequestOutcome } from './network/connection.ts'
 import { Subscriptions } from './pubsub/subscriptions.ts'
+import { ReplicaWishes } from './replica-wishes.ts'
 import { Request } from './request.ts'
 import type { RequestOwner } from './request-host.ts'
 import type { PipelinedKeys } from './resp/pipelined-keys.ts'
@@ -40,6 +41,7 @@ export class Session implements RequestHandler, RequestOwner, Client {
   reply: ReplyWriter
   readonly transaction = new Transaction<Session>()
   readonly subscriptions = new Subscriptions()
+  readonly replica = new ReplicaWishes()
   /** The request that the client waits for. */
   readonly inHand: Request<Session>
   /** Of the command that is being executed: in EXEC not those of the request. */
@@ -132,6 +134,7 @@ export class Session implements RequestHandler, RequestOwner, Client {
 
   get flags(): string {
     let flags = ''
+    if (this.connection.isReplica) flags += 'S'
     if (this.monitoring) flags += 'O'
     if (this.subscribed) flags += 'P'
     if (this.transaction.open) flags += 'x'

@@ -49,6 +49,7 @@ interface ShardOwner {
   }
   /** Copies of the shard for other nodes. */
   readonly copies: { endAll(): Promise<void> }
+  readonly transfers: { endAll(): Promise<void> }
 }
 
 export class ShardSwitch {
@@ -129,6 +130,7 @@ export class ShardSwitch {
       if (shard !== former) return
       await server.maintenance.stop(reason)
       await server.roles.disconnect()
+      await server.transfers.endAll()
       await server.copies.endAll()
       await shard.tier.quiet()
       await new Promise<void>((resolve) => server.clock.afterTurn(resolve))
@@ -210,6 +212,7 @@ export class ShardSwitch {
     const { clock, maintenance } = this.#server
     await maintenance.stop(reason)
     await this.#server.roles.disconnect()
+    await this.#server.transfers.endAll()
     await this.#server.copies.endAll()
     await tier.quiet()
     // Those who waited for the last reads take them in this turn.

@@ -35,6 +35,9 @@ const READ_AHEAD_BYTES = 8 << 20
 const HEADER_WINDOW_BYTES = 16 << 10
 const SEARCH_BYTES = 1 << 20
 
+/** What is needed of a file to read it. */
+export type CatalogFile = Pick<File, 'read' | 'size' | 'close'>
+
 /** Called after each piece that was read, with bytes of the file. */
 export type CatalogProgress = (bytesDone: number, bytesTotal: number) => void
 
@@ -52,8 +55,8 @@ export async function openCatalog(files: FileSystem, directory: string): Promise
     const path = catalogPath(directory, generation)
     const file = await files.open(path, { write: false })
     try {
-      const extent = await findExtent(file, path, generation)
-      if (extent !== undefined) return new CatalogReader(file, path, extent)
+      const reader = await readCatalogFile(file, path, generation)
+      if (reader !== undefined) return reader
     } catch (failure) {
       await file.close()
       throw failure
@@ -63,16 +66,22 @@ export async function openCatalog(files: FileSystem, directory: string): Promise
   return undefined
 }
 
+/** As `openCatalog`, of one file that is open, and closed by who reads it. */
+export async function readCatalogFile(file: CatalogFile, path: string, generation: number): Promise<CatalogReader | undefined> {
+  const extent = await findExtent(file, path, generation)
+  return extent === undefined ? undefined : new CatalogReader(file, path, extent)
+}
+
 export class CatalogReader {
   /** The last marker of the file. */
   readonly marker: CatalogMarker
   /** Where to go on appending. */
   readonly end: CatalogPosition
-  readonly #file: File
+  readonly #file: CatalogFile
   readonly #path: string
   readonly #pieces: readonly number[]
 
-  constructor(file: File, path: string, extent: Extent) {
+  constructor(file: CatalogFile, path: string, extent: Extent) {
     this.#file = file
     this.#path = path
     this.marker = extent.marker
@@ -80,8 +89,8 @@ export class CatalogReader {
     this.#pieces = extent.pieces
   }
 
-  /** Delivers the records before the last marker, of this checkpoint and all before it, in order as far as `CatalogVisitor` says. */
-  async read(visitor: CatalogVisitor, progress?: CatalogProgress): Promise<void> {
+  /** Delivers the records before the last marker, of this checkpoint and all before it, in order as far as `CatalogVisitor` says. What `pause` answers is awaited between blocks. */
+  async read(visitor: CatalogVisitor, progress?: CatalogProgress, pause?: () => Promise<void> | undefined): Promise<void> {
     const seed = generationSeed(this.end.generation)
     const pieces = this.#pieces
     const rows = new GatheredRows()
@@ -95,7 +104,15 @@ export class CatalogReader {
         // A visitor's failure below must not leave this one unheard.
         next.catch(() => undefined)
       }
-      sequence = this.#visitPiece(piece, pieces[i]!, sequence, seed, visitor, rows)
+      for (let at = 0; at < piece.length; sequence++) {
+        at = this.#visitBlock(piece, at, pieces[i]!, sequence, seed, visitor, rows)
+        if (pause === undefined) continue
+        // The rows of a whole piece would take too long for a step.
+        visitGathered(piece, visitor, rows)
+        const waiting = pause()
+        if (waiting !== undefined) await waiting
+      }
+      visitGathered(piece, visitor, rows)
       idle = piece
       progress?.(pieces[i + 1]!, this.end.offset)
     }
@@ -117,24 +134,26 @@ export class CatalogReader {
     return room
   }
 
-  #visitPiece(piece: Buffer, offset: number, firstSequence: number, seed: number, visitor: CatalogVisitor, rows: GatheredRows): number {
-    let sequence = firstSequence
-    let at = 0
-    while (at < piece.length) {
-      const header = readBlockHeader(piece, at, seed)
-      const start = at + BLOCK_HEADER_BYTES
-      if (header === undefined || header.sequence !== sequence || start + header.payloadBytes > piece.length) {
-        throw new CatalogCorrupt('damaged block header', this.#path, offset + at)
-      }
-      const end = start + header.payloadBytes
-      if (crc32(piece.subarray(start, end)) !== header.payloadCrc) throw new CatalogCorrupt('checksum mismatch', this.#path, offset + at)
-      const stop = visitRecords(piece, start, end, visitor, rows)
-      if (stop !== end) throw new CatalogCorrupt('unreadable record', this.#path, offset + stop)
-      at = end
-      sequence++
+  /** Delivers the records of the block that begins at `at` of a piece, which begins at `offset` of the file. Returns where it ends in the piece. */
+  #visitBlock(
+    piece: Buffer,
+    at: number,
+    offset: number,
+    sequence: number,
+    seed: number,
+    visitor: CatalogVisitor,
+    rows: GatheredRows,
+  ): number {
+    const header = readBlockHeader(piece, at, seed)
+    const start = at + BLOCK_HEADER_BYTES
+    if (header === undefined || header.sequence !== sequence || start + header.payloadBytes > piece.length) {
+      throw new CatalogCorrupt('damaged block header', this.#path, offset + at)
     }
-    visitGathered(piece, visitor, rows)
-    return sequence
+    const end = start + header.payloadBytes
+    if (crc32(piece.subarray(start, end)) !== header.payloadCrc) throw new CatalogCorrupt('checksum mismatch', this.#path, offset + at)
+    const stop = visitRecords(piece, start, end, visitor, rows)
+    if (stop !== end) throw new CatalogCorrupt('unreadable record', this.#path, offset + stop)
+    return end
   }
 }
 
@@ -144,7 +163,7 @@ interface MarkerCandidate {
   readonly records: number
 }
 
-async function findExtent(file: File, path: string, generation: number): Promise<Extent | undefined> {
+async function findExtent(file: CatalogFile, path: string, generation: number): Promise<Extent | undefined> {
   const size = await file.size()
   const seed = generationSeed(generation)
   const version = fileHeaderVersion(await readAt(file, 0, FILE_HEADER_BYTES), generation)
@@ -168,7 +187,7 @@ async function findExtent(file: File, path: string, generation: number): Promise
 }
 
 /** Follows the blocks' headers from the first on. Returns the offset at which none follows. */
-async function walkHeaders(file: File, size: number, seed: number, offsets: number[], markers: MarkerCandidate[]): Promise<number> {
+async function walkHeaders(file: CatalogFile, size: number, seed: number, offsets: number[], markers: MarkerCandidate[]): Promise<number> {
   let at = FILE_HEADER_BYTES
   let window: Buffer = Buffer.alloc(0)
   let windowAt = 0
@@ -190,14 +209,14 @@ async function walkHeaders(file: File, size: number, seed: number, offsets: numb
   return at
 }
 
-async function markerOf(file: File, candidate: MarkerCandidate, version: number): Promise<CatalogMarker | undefined> {
+async function markerOf(file: CatalogFile, candidate: MarkerCandidate, version: number): Promise<CatalogMarker | undefined> {
   const { payloadBytes, payloadCrc } = candidate.header
   const payload = await readAt(file, candidate.offset + BLOCK_HEADER_BYTES, payloadBytes)
   return payload.length === payloadBytes && crc32(payload) === payloadCrc ? readMarker(payload, version) : undefined
 }
 
 /** Whether a whole block with a marker, numbered `sequence` or later, stands anywhere in `[from, size)`. */
-async function hasMarkerBehind(file: File, from: number, size: number, seed: number, sequence: number): Promise<boolean> {
+async function hasMarkerBehind(file: CatalogFile, from: number, size: number, seed: number, sequence: number): Promise<boolean> {
   for (let windowAt = from; windowAt < size; windowAt += SEARCH_BYTES) {
     const window = await readAt(file, windowAt, SEARCH_BYTES + BLOCK_HEADER_BYTES)
     for (let at = window.indexOf(BLOCK_MAGIC_BYTES); at >= 0; at = window.indexOf(BLOCK_MAGIC_BYTES, at + 1)) {
@@ -226,7 +245,7 @@ function piecesOf(offsets: readonly number[], end: number): number[] {
   return pieces
 }
 
-async function readAt(file: File, offset: number, bytes: number): Promise<Buffer> {
+async function readAt(file: CatalogFile, offset: number, bytes: number): Promise<Buffer> {
   const buffer = Buffer.allocUnsafe(bytes)
   return buffer.subarray(0, await file.read(buffer, offset))
 }

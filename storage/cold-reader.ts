@@ -3,7 +3,7 @@
  * are passed to callbacks, without a promise.
  */
 import type { Clock } from './clock.ts'
-import type { ColdReadDone, ColdStore } from './cold-store.ts'
+import type { ColdReadDone, ColdValues } from './cold-store.ts'
 import { isHead, readPieces, readPiecesAtOnce } from './pieced-values.ts'
 import type { ValueCodec } from './value-codec.ts'
 import { decodedLength, LARGE_VALUE_BYTES } from './value-codec.ts'
@@ -20,7 +20,7 @@ export interface ColdReadCounts {
 export class ColdReader {
   /** Set by the owner. Told of the bytes of each value that was read. */
   onRead: (bytes: number) => void = () => undefined
-  readonly #store: ColdStore
+  readonly #store: ColdValues
   readonly #codec: ValueCodec
   readonly #clock: Clock
   readonly #counts: ColdReadCounts
@@ -31,7 +31,7 @@ export class ColdReader {
   /** Memory of values read in pieces, which the keyspace may adopt; whether it has done so before. */
   readonly #adoptable = new WeakMap<ArrayBufferLike, boolean>()
 
-  constructor(store: ColdStore, codec: ValueCodec, clock: Clock, counts: ColdReadCounts, tookMs: (ms: number) => void) {
+  constructor(store: ColdValues, codec: ValueCodec, clock: Clock, counts: ColdReadCounts, tookMs: (ms: number) => void) {
     this.#store = store
     this.#codec = codec
     this.#clock = clock

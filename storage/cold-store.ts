@@ -5,15 +5,7 @@
  * Ids are never reused: an overwrite is a put of a new id and a later delete of the old one, so that a durable
  * checkpoint never sees a value change under it. Ids are positive integers below 2^48.
  */
-export interface ColdStore {
-  /** The stored bytes, or undefined when the id is unknown. */
-  read(id: number): Promise<Buffer | undefined>
-  /** As `read`, for many at a time: no promise is made. `done` is called once, later. */
-  readTo(id: number, done: ColdReadDone): void
-  /** As `read`, while everybody waits. Throws when it cannot. */
-  readAtOnce(id: number): Buffer | undefined
-  /** As `read`, for several ids in one piece of work; results in the order of `ids`. */
-  readMany(ids: readonly number[]): Promise<(Buffer | undefined)[]>
+export interface ColdStore extends ColdValues {
   /**
    * Applies puts and deletes atomically. Not durable before a later `sync` resolves; but readable from when it resolves for
    * as long as the process lives, whatever fails. One call at a time (the caller awaits).
@@ -29,8 +21,20 @@ export interface ColdStore {
   close(): Promise<void>
 }
 
-/** Everything that was stored at one moment, to be read once. It costs disk space while it is open. */
-export interface ColdCopy {
+/** What can be read. */
+export interface ColdValues {
+  /** The stored bytes, or undefined when the id is unknown. */
+  read(id: number): Promise<Buffer | undefined>
+  /** As `read`, for many at a time: no promise is made. `done` is called once, later. */
+  readTo(id: number, done: ColdReadDone): void
+  /** As `read`, while everybody waits. Throws when it cannot. */
+  readAtOnce(id: number): Buffer | undefined
+  /** As `read`, for several ids in one piece of work; results in the order of `ids`. */
+  readMany(ids: readonly number[]): Promise<(Buffer | undefined)[]>
+}
+
+/** Everything that was stored at one moment, to be read by id, or once from the first to the last. It costs disk space while it is open. */
+export interface ColdCopy extends ColdValues {
   /** The next values in the order of their ids: as many as fit into `bytesMax`, but at least one; none at the end. Rejects when the store had to be opened again meanwhile. */
   next(bytesMax: number): Promise<ColdPut[]>
   close(): Promise<void>

@@ -8,6 +8,7 @@
  */
 import { resolve } from 'node:path'
 import { ClassicLevel } from 'classic-level'
+import type { Clock } from './clock.ts'
 import type { TimedReads } from './cold-read-queue.ts'
 import { ColdReadQueue } from './cold-read-queue.ts'
 import type { ColdBatch, ColdCopy, ColdReadDone, ColdStore } from './cold-store.ts'
@@ -33,6 +34,7 @@ export class LevelColdStore implements ColdStore {
   readonly #db: ClassicLevel<Buffer, Buffer>
   readonly #directory: string
   readonly #writeBufferBytes: number
+  readonly #clock: Clock
   readonly #tableBytes: number
   readonly #cacheBytes: number
   readonly #openTablesMax: number
@@ -50,6 +52,7 @@ export class LevelColdStore implements ColdStore {
     this.#db = db
     this.#directory = directory
     this.#writeBufferBytes = options.writeBufferBytes ?? 64 << 20
+    this.#clock = options.clock
     this.#tableBytes = options.tableBytes ?? 32 << 20
     this.#cacheBytes = options.cacheBytes ?? 8 << 20
     this.#openTablesMax = options.openTablesMax ?? 4096
@@ -140,7 +143,7 @@ export class LevelColdStore implements ColdStore {
 
   copy(): ColdCopy {
     this.#assertOpen()
-    return new LevelCopy(this.#db)
+    return new LevelCopy(this.#db, this.#clock)
   }
 
   async clearFrom(id: number): Promise<void> {

@@ -125,6 +125,14 @@ export class MemoryBudget {
     return used < this.#mark((this.settings.dropPercent + this.settings.throttlePercent) / 2) ? 'some' : 'none'
   }
 
+  /** Whether so many bytes more have a place beside what cannot be moved to disk: where values would still keep their share. */
+  hasPlaceFor(bytes: number): boolean {
+    if (!this.limited) return true
+    const { maxmemoryBytes } = this.settings
+    if (!this.#tier.settings.demotes || !this.hasDisk) return this.usedBytes + bytes <= maxmemoryBytes
+    return this.#fixedBytes + bytes <= maxmemoryBytes * (1 + overdraftShare) + valuesOverdraftBytes
+  }
+
   /** Drops cool values for about a millisecond, until there is room. Returns whether there is work left that can be done. */
   makeRoom(): boolean {
     this.measure()

@@ -167,7 +167,17 @@ export class MemoryColdStore implements ColdStore {
         }
         return left.splice(0, count)
       })
-    return { next, close: async () => undefined }
+    const contents = new Map(this.#disk.contents)
+    const readMany = (ids: readonly number[]): Promise<(Buffer | undefined)[]> =>
+      this.#perform('read', () => ids.map((id) => copied(contents.get(id))))
+    const read = async (id: number): Promise<Buffer | undefined> => (await readMany([id]))[0]
+    const readTo = (id: number, done: ColdReadDone): void => {
+      read(id).then(
+        (bytes) => done(undefined, bytes),
+        (failure: unknown) => done(failure, undefined),
+      )
+    }
+    return { next, read, readTo, readMany, readAtOnce: (id) => copied(contents.get(id)), close: async () => undefined }
   }
 
   async close(): Promise<void> {

@@ -8,7 +8,7 @@
  */
 import { crc32 } from 'node:zlib'
 import { valueHeaderBytes } from '../engine/keyspace/values.ts'
-import type { ColdPut, ColdStore } from './cold-store.ts'
+import type { ColdPut, ColdStore, ColdValues } from './cold-store.ts'
 import type { ValueCodec } from './value-codec.ts'
 import { ColdValueCorrupt, decodedLength, LARGE_VALUE_BYTES } from './value-codec.ts'
 
@@ -98,7 +98,7 @@ export function isHead(stored: Buffer): boolean {
  * Reads the value whose head is `head`, piece by piece. The result lies so that the keyspace can adopt its memory
  * (`Values.adopt`). Rejects when a piece is missing or damaged.
  */
-export async function readPieces(store: ColdStore, codec: ValueCodec, id: number, head: Buffer): Promise<Buffer> {
+export async function readPieces(store: ColdValues, codec: ValueCodec, id: number, head: Buffer): Promise<Buffer> {
   const { pieces, length } = decodeHead(id, head)
   const memory = Buffer.allocUnsafeSlow(valueHeaderBytes + Math.ceil(length / 8) * 8)
   const value = memory.subarray(valueHeaderBytes, valueHeaderBytes + length)
@@ -116,7 +116,7 @@ export async function readPieces(store: ColdStore, codec: ValueCodec, id: number
 }
 
 /** As `readPieces`, while everybody waits. */
-export function readPiecesAtOnce(store: ColdStore, codec: ValueCodec, id: number, head: Buffer): Buffer {
+export function readPiecesAtOnce(store: ColdValues, codec: ValueCodec, id: number, head: Buffer): Buffer {
   const { pieces, length } = decodeHead(id, head)
   const parts: Buffer[] = []
   for (let piece = 1; piece <= pieces; piece++) {

@@ -13,6 +13,9 @@ import { ENTRY_BEFORE_MOVE } from './catalog-format.ts'
 import { IdList } from './id-list.ts'
 import type { Tier } from './tier.ts'
 
+/** Entries and rows that a step of `finish` goes over. */
+const perStep = 1024
+
 export class KeyspaceRestore implements CatalogVisitor {
   readonly #keyspace: Keyspace
   readonly #isMovable: (value: number) => boolean
@@ -88,10 +91,16 @@ export class KeyspaceRestore implements CatalogVisitor {
    * the values that it may move after all, because their keys were to expire soon when they were recorded, or because the setting has changed.
    */
   finish(tier: Tier): void {
+    for (const finishing = this.finishing(tier); finishing.next().done !== true; );
+  }
+
+  /** As `finish`, which it is when it has ended, in steps of a fraction of a millisecond. */
+  *finishing(tier: Tier): Generator<void> {
     this.#reserved?.trim()
-    this.#giveTrees(tier)
+    yield* this.#giveTrees(tier)
     const { entries, values } = this.#keyspace
-    for (const ref of this.#movable) {
+    for (const [i, ref] of this.#movable.entries()) {
+      if (i % perStep === 0) yield
       if (!entries.isLive(ref) || entries.isTree(ref) || !entries.isResident(ref)) continue
       const value = entries.value(ref)
       if (value === 0 || values.id(value) !== 0 || values.queue(value) !== 0 || !this.#isMovable(value)) continue
@@ -120,9 +129,10 @@ export class KeyspaceRestore implements CatalogVisitor {
     if (root !== undefined) this.#keyspace.trees.restore(root, this.#separator.take(separator, 0), valueId, lsn, count, bytes)
   }
 
-  #giveTrees(tier: Tier): void {
+  *#giveTrees(tier: Tier): Generator<void> {
     const { entries, trees, access } = this.#keyspace
-    for (const ref of this.#owners) {
+    for (const [i, ref] of this.#owners.entries()) {
+      if (i % perStep === 0) yield
       if (!entries.isLive(ref) || !entries.isTree(ref) || entries.isResident(ref)) continue
       const id = entries.valueId(ref)
       const root = this.#roots.get(id)
@@ -133,9 +143,8 @@ export class KeyspaceRestore implements CatalogVisitor {
     }
     for (const root of this.#roots.values()) {
       trees.removal.dropped(root)
-      while (!trees.removal.releaseSome(root, Number.MAX_SAFE_INTEGER)) {
-        // Nothing of it is in memory: only rows go.
-      }
+      // Nothing of it is in memory: only rows go.
+      while (!trees.removal.releaseSome(root, perStep)) yield
     }
     this.#owners.length = 0
     this.#roots.clear()

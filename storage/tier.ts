@@ -19,7 +19,7 @@ import { ColdReader } from './cold-reader.ts'
 import type { ColdItem, ColdLeaf } from './cold-set.ts'
 import { ColdSet } from './cold-set.ts'
 import { ColdStamps } from './cold-stamps.ts'
-import type { ColdStore } from './cold-store.ts'
+import type { ColdValues } from './cold-store.ts'
 import { IdList } from './id-list.ts'
 import { LazyFree } from './lazy-free.ts'
 import { Residency } from './residency.ts'
@@ -83,7 +83,7 @@ export class Tier implements KeyspaceObserver {
   /** Says how much room there is for values to come back. */
   room: () => Room = () => 'ample'
   readonly #keyspace: Keyspace
-  readonly #store: ColdStore | undefined
+  readonly #store: ColdValues | undefined
   readonly #reader: ColdReader | undefined
   readonly #stamps: ColdStamps
   /** Entries whose value was admitted for the request in hand, with the epoch at which each was last seen. */
@@ -91,7 +91,7 @@ export class Tier implements KeyspaceObserver {
 
   constructor(
     keyspace: Keyspace,
-    store: ColdStore | undefined,
+    store: ColdValues | undefined,
     codec: ValueCodec,
     clock: Clock,
     settings: TierSettings,

@@ -8,10 +8,15 @@ export const footerBytes = 2 + crcBytes
 /** Goes on from the checksum of the value with the version's; returns the footer. */
 export function footerAfter(crc: Crc64): Buffer {
   const footer = Buffer.alloc(footerBytes)
-  footer.writeUInt16LE(rdbVersion, 0)
-  crc.update(footer, 0, 2)
-  crc.write(footer, 2)
+  writeFooter(crc, footer, 0)
   return footer
+}
+
+/** As `footerAfter`, to `into` from `at` on. */
+export function writeFooter(crc: Crc64, into: Buffer, at: number): void {
+  into.writeUInt16LE(rdbVersion, at)
+  crc.update(into, at, at + 2)
+  crc.write(into, at + 2)
 }
 
 /** Whether a dump, `bytes[start, end)`, is long enough and of a version that can be read. */

@@ -18,7 +18,7 @@ import { dumpedType } from './dumped-types.ts'
 import { TreeDump, writeElements } from './tree-dump.ts'
 
 /** Bytes of leaves in one part: most of their strings are compressed. */
-const partBytesMax = 16 * 1024
+export const partBytesMax = 16 * 1024
 
 /** The work on an entry whose value is large; undefined for others. */
 export function dumpWork(keyspace: Keyspace, entry: number, largeBytes = slicedValueBytes): DumpWork | undefined {
@@ -47,7 +47,7 @@ export function writeDump(keyspace: Keyspace, entry: number): RdbOutput {
 }
 
 /** Writes RDB's type number and the value of an entry, which is in memory. */
-function writeValue(keyspace: Keyspace, entry: number, out: RdbOutput): void {
+export function writeValue(keyspace: Keyspace, entry: number, out: RdbOutput): void {
   const { entries, values } = keyspace
   const value = entries.value(entry)
   if (entries.type(entry) === stringType) {

@@ -7,13 +7,13 @@ import { TreeHandle } from '../keyspace/value-handle.ts'
 import type { ColdWants } from '../need.ts'
 import { Crc64 } from '../rdb/crc64.ts'
 import { RdbOutput } from '../rdb/rdb-output.ts'
-import type { LeafRenderer, SpanOf } from '../tree/tree-image.ts'
-import { TreeImage } from '../tree/tree-image.ts'
 import { LeafRow } from '../tree/tree-shape.ts'
 import type { Dump, DumpWork } from './dump-pieces.ts'
 import { dumpOf } from './dump-pieces.ts'
+import { DumpedRun } from './dumped-run.ts'
 import type { DumpedType, RankRange } from './dumped-type.ts'
 import { dumpedType } from './dumped-types.ts'
+import { TreeTail } from './tree-tail.ts'
 
 /** Writes the elements of a tree, whose leaves are resident. */
 export function writeElements(row: DumpedType, keyspace: Keyspace, entry: number, out: RdbOutput): void {
@@ -31,176 +31,14 @@ export function writeElements(row: DumpedType, keyspace: Keyspace, entry: number
   } while (left > 0 && trees.shape.next(at))
 }
 
-/** What is taken of the output at a time, whose checksum may be computed later. */
-interface WrittenPart {
-  /** The image knows the part by its first piece. */
-  readonly pieces: readonly Buffer[]
-  /** Of this part and all before it, once it has been computed. */
-  readonly crc: Crc64
-}
-
-/** Leaves as RDB, part by part. */
-class PartRenderer implements LeafRenderer {
-  readonly out = new RdbOutput()
-  readonly parts: WrittenPart[] = []
-  readonly #keyspace: Keyspace
-  readonly #write: (ref: number, out: RdbOutput) => void
-  readonly #running = new Crc64()
-  /** The first part whose checksum is not known, the piece and the offset that come next. */
-  #part = 0
-  #piece = 0
-  #offset = 0
-
-  constructor(keyspace: Keyspace, write: (ref: number, out: RdbOutput) => void) {
-    this.#keyspace = keyspace
-    this.#write = write
-  }
-
-  leaf(ref: number, _from = 0, count = 1): void {
-    // A leaf without elements may be of another kind.
-    if (count === 0) return
-    const { values, arena } = this.#keyspace
-    // A large block stays as it is while somebody refers to it.
-    if (arena.isLarge(ref)) {
-      values.share(ref)
-      this.out.refersTo = values.bytes(ref)
-    }
-    this.#write(ref, this.out)
-    this.out.refersTo = undefined
-  }
-
-  take(): Buffer {
-    const pieces = this.out.takePieces()
-    this.parts.push({ pieces, crc: new Crc64() })
-    return pieces[0]
-  }
-
-  /** Goes on with the checksums for `bytesMax` bytes; false when all are known. */
-  sum(bytesMax: number): boolean {
-    for (let left = bytesMax; this.#part < this.parts.length; ) {
-      const { pieces, crc } = this.parts[this.#part]
-      const piece = pieces[this.#piece]
-      const until = Math.min(piece.length, this.#offset + left)
-      this.#running.update(piece, this.#offset, until)
-      left -= until - this.#offset
-      this.#offset = until
-      if (until === piece.length) {
-        this.#offset = 0
-        this.#piece++
-      }
-      if (this.#piece === pieces.length) {
-        crc.set(this.#running)
-        this.#piece = 0
-        this.#part++
-      }
-      if (left <= 0) return this.#part < this.parts.length
-    }
-    return false
-  }
-}
-
-/** The image of a run of leaves, and how to put it into a dump. */
-class DumpedRun {
-  readonly image: TreeImage
-  readonly #renderer: PartRenderer
-  readonly #sliceBytes: number
-
-  constructor(
-    keyspace: Keyspace,
-    entry: number,
-    write: (ref: number, out: RdbOutput) => void,
-    spanOf: SpanOf | undefined,
-    partBytes: number,
-    sliceBytes: number,
-  ) {
-    this.#renderer = new PartRenderer(keyspace, write)
-    this.#sliceBytes = sliceBytes
-    this.image = new TreeImage(keyspace, entry, this.#renderer, partBytes, spanOf)
-  }
-
-  step(): boolean {
-    if (this.#renderer.sum(this.#sliceBytes)) return true
-    return this.image.step() || this.#renderer.sum(0)
-  }
-
-  /** Adds the run as it is now. */
-  addTo(pieces: Buffer[], crc: Crc64): void {
-    const { parts } = this.#renderer
-    const sum = new PartSum(this.#renderer, parts.length, crc)
-    this.image.each((first) => sum.add(first, pieces))
-    sum.settle()
-  }
-}
-
-/** Goes on with a checksum over parts: over a run of them at once, of which the sums up to each are known. */
-class PartSum {
-  readonly #parts: readonly WrittenPart[]
-  /** Parts from here on were written after the image was complete. */
-  readonly #staged: number
-  readonly #crc: Crc64
-  #next: number
-  /** The run of parts that was not counted yet: from the first to before the last. */
-  #from = 0
-  #to = 0
-  #runBytes = 0
-
-  constructor(renderer: PartRenderer, staged: number, crc: Crc64) {
-    renderer.sum(Number.POSITIVE_INFINITY)
-    this.#parts = renderer.parts
-    this.#staged = staged
-    this.#next = staged
-    this.#crc = crc
-  }
-
-  add(first: Buffer, into: Buffer[]): void {
-    const at = this.#indexOf(first)
-    const { pieces } = this.#parts[at]
-    into.push(...pieces)
-    if (at !== this.#to || at >= this.#staged) this.settle()
-    if (at >= this.#staged) {
-      for (const piece of pieces) this.#crc.update(piece, 0, piece.length)
-      return
-    }
-    if (this.#runBytes === 0) this.#from = at
-    this.#to = at + 1
-    for (const piece of pieces) this.#runBytes += piece.length
-  }
-
-  #indexOf(first: Buffer): number {
-    if (this.#to < this.#staged && this.#parts[this.#to].pieces[0] === first) return this.#to
-    // What is rendered now comes last.
-    if (this.#next < this.#parts.length && this.#parts[this.#next].pieces[0] === first) return this.#next++
-    const at = this.#parts.findIndex((part, i) => i >= this.#to && part.pieces[0] === first)
-    if (at < 0) throw new Error('dump: a part that nobody has written')
-    return at
-  }
-
-  /** Counts the run. */
-  settle(): void {
-    if (this.#runBytes === 0) return
-    // What comes before a part is in the sum up to it; taken out, the run's own is left.
-    const run = new Crc64()
-    if (this.#from > 0) run.set(this.#parts[this.#from - 1].crc)
-    run.append(this.#parts[this.#to - 1].crc, this.#runBytes)
-    this.#crc.append(run, this.#runBytes)
-    this.#runBytes = 0
-  }
-}
-
 export class TreeDump implements DumpWork {
   readonly #keyspace: Keyspace
   readonly #handle: TreeHandle
   readonly #row: DumpedType
-  readonly #partBytes: number
-  readonly #sliceBytes: number
   /** Missing where there are no elements. */
   readonly #elements: DumpedRun | undefined
-  readonly #runs = new Map<number, DumpedRun>()
-  /** What is being written. */
-  #current: DumpedRun | undefined
-  /** Runs up to this number have been looked for. */
-  #lookedUpTo = 0
-  #isComplete = false
+  readonly #tail: TreeTail
+  #areElementsDone = false
 
   /** Of an entry whose value is a tree. */
   constructor(keyspace: Keyspace, entry: number, partBytes: number, sliceBytes: number) {
@@ -208,57 +46,27 @@ export class TreeDump implements DumpWork {
     this.#keyspace = keyspace
     this.#handle = new TreeHandle(keyspace, entry)
     this.#row = row
-    this.#partBytes = partBytes
-    this.#sliceBytes = sliceBytes
+    this.#tail = new TreeTail(keyspace, entry, row, partBytes, sliceBytes)
     const range = row.elements?.(keyspace, entry)
     if (range !== undefined && range.first >= range.end) return
     const spanOf = row.elements === undefined ? undefined : () => row.elements?.(keyspace, this.#handle.find()) as RankRange
-    this.#elements = this.#run(entry, (ref, out) => row.leaf(keyspace, ref, out), spanOf)
-    this.#current = this.#elements
-  }
-
-  #run(entry: number, write: (ref: number, out: RdbOutput) => void, spanOf?: SpanOf): DumpedRun {
-    return new DumpedRun(this.#keyspace, entry, write, spanOf, this.#partBytes, this.#sliceBytes)
+    this.#elements = new DumpedRun(keyspace, entry, (ref, out) => row.leaf(keyspace, ref, out), spanOf, partBytes, sliceBytes)
   }
 
   get memoryBytes(): number {
-    let bytes = this.#elements?.image.memoryBytes ?? 0
-    for (const { image } of this.#runs.values()) bytes += image.memoryBytes
-    return bytes
+    return (this.#elements?.image.memoryBytes ?? 0) + this.#tail.memoryBytes
   }
 
   step(): boolean {
-    if (this.#current?.step() !== true) this.#current = this.#nextRun()
-    return !this.#isComplete
-  }
-
-  #nextRun(): DumpedRun | undefined {
-    const { runs } = this.#row
-    const entry = this.#handle.find()
-    const keyspace = this.#keyspace
-    const { trees } = keyspace
-    const root = entry === 0 ? 0 : keyspace.entries.value(entry)
-    const leavesMin = Math.max(2, this.#partBytes / trees.leafBytesMax)
-    const found = root === 0 || runs === undefined ? 0 : runs.next(keyspace, root, this.#lookedUpTo, leavesMin)
-    this.#isComplete = found === 0
-    this.#lookedUpTo = Math.abs(found)
-    if (found <= 0 || runs === undefined) return undefined
-    const spanOf = (): RankRange => runs.range(keyspace, this.#handle.root(), found)
-    const run = this.#run(entry, (ref, out) => runs.leaf(keyspace, ref, found, out), spanOf)
-    this.#runs.set(found, run)
-    return run
+    if (!this.#areElementsDone && this.#elements?.step() === true) return true
+    this.#areElementsDone = true
+    return this.#tail.step()
   }
 
   eachCold(wants: ColdWants): boolean {
-    const root = this.#handle.root()
-    if (root === 0) return false
-    if (!this.#isComplete) {
-      this.#current?.image.eachCold(wants)
-      return true
-    }
-    this.#elements?.image.eachCold(wants)
-    for (const { image } of this.#runs.values()) image.eachCold(wants)
-    this.#row.runs?.want(this.#keyspace, root, (run) => this.#runs.has(run), wants)
+    if (this.#handle.root() === 0) return false
+    if (!this.#areElementsDone || this.#tail.isComplete) this.#elements?.image.eachCold(wants)
+    if (this.#areElementsDone) this.#tail.eachCold(wants)
     return true
   }
 
@@ -278,12 +86,9 @@ export class TreeDump implements DumpWork {
     if (this.#elements === undefined) writeElements(row, keyspace, entry, out)
     flush()
     this.#elements?.addTo(pieces, crc)
-    row.tail?.(keyspace, entry, out, (number) => {
-      const run = this.#runs.get(number)
-      if (run === undefined) return false
+    this.#tail.write(entry, out, (run) => {
       flush()
       run.addTo(pieces, crc)
-      return true
     })
     flush()
     return dumpOf(pieces, crc)

@@ -59,6 +59,8 @@ export const beforeMoveFlag = 1 << 25
 export const ownIntegerFlag = 1 << 26
 /** Of a hash: fields of it may expire. The database's list of what expires knows when. */
 export const fieldsExpireFlag = 1 << 28
+/** Of an entry of a copy that nobody changes: a walk over all of them has met it. */
+export const metFlag = 1 << 29
 
 /** The fifth bit of the database's number stands in bit 27 of word 3. */
 const ownDatabaseShift = 23

@@ -61,7 +61,8 @@ export class RdbElement {
   end = 0
   /** What it is, if it was kept as an integer that is safe in a JS number; otherwise NaN. */
   integer = Number.NaN
-  readonly #digits = Buffer.allocUnsafe(integerBytesMax)
+  /** Made for the first integer: most elements never are one. */
+  #digits: Buffer | undefined
 
   get length(): number {
     return this.end - this.start
@@ -75,17 +76,21 @@ export class RdbElement {
   }
 
   setInteger(value: number): void {
+    this.#digits ??= Buffer.allocUnsafe(integerBytesMax)
     this.set(this.#digits, 0, formatInteger(this.#digits, 0, value))
     this.integer = value
   }
 
   setBigInteger(value: bigint): void {
+    this.#digits ??= Buffer.allocUnsafe(integerBytesMax)
     this.set(this.#digits, 0, this.#digits.write(value.toString(), 'latin1'))
   }
 
   /** A copy. */
   toBuffer(): Buffer {
-    return Buffer.from(this.bytes.subarray(this.start, this.end))
+    const copy = Buffer.allocUnsafe(this.length)
+    this.bytes.copy(copy, 0, this.start, this.end)
+    return copy
   }
 }
 
@@ -109,7 +114,7 @@ export class RdbInput {
   /** Compressed strings from this length on are unpacked a part at a time: `RdbUnpacking` is thrown where one comes, until `unpack` has done it. */
   slicedStringBytes = Number.POSITIVE_INFINITY
   /** Those of the element that is being read, by where they begin. */
-  readonly #unpacked = new Map<number, Unpacked>()
+  #unpacked: Map<number, Unpacked> | undefined
   #unpacks: Unpacked | undefined
   /** Where what is being read began, for those who tell of damage. */
   #from = 0
@@ -254,10 +259,11 @@ export class RdbInput {
   }
 
   #unpackedFrom(start: number, packed: number, length: number): Buffer {
-    const known = this.#unpacked.get(start)
+    const known = this.#unpacked?.get(start)
     if (known !== undefined) return known.bytes
     const bytes = Buffer.allocUnsafeSlow(length)
     this.#unpacks = { bytes, unpacking: new LzfUnpacking(this.bytes, start, start + packed, bytes, 0, length) }
+    this.#unpacked ??= new Map()
     this.#unpacked.set(start, this.#unpacks)
     throw unpackingDue
   }
@@ -270,7 +276,7 @@ export class RdbInput {
   /** Bytes of strings that were unpacked a part at a time and are still needed. */
   get unpackedBytes(): number {
     let bytes = 0
-    for (const unpacked of this.#unpacked.values()) bytes += unpacked.bytes.length
+    if (this.#unpacked !== undefined) for (const unpacked of this.#unpacked.values()) bytes += unpacked.bytes.length
     return bytes
   }
 
@@ -285,6 +291,6 @@ export class RdbInput {
 
   /** An element has been read: what was unpacked for it is not needed any more. */
   elementRead(): void {
-    if (this.#unpacked.size > 0) this.#unpacked.clear()
+    this.#unpacked = undefined
   }
 }

@@ -42,6 +42,11 @@ export class RdbOutput {
     return taken
   }
 
+  /** Whether there are strings that were referred to since the last call of `takePieces`. */
+  get hasPieces(): boolean {
+    return this.#pieces.length > 0
+  }
+
   /** As `take` where strings may have been referred to: one piece at least. */
   takePieces(): readonly Buffer[] {
     const pieces = this.#pieces

@@ -45,6 +45,7 @@ import { scriptingCommands } from './scripting.ts'
 import { sentinelCommands } from './sentinel.ts'
 import { shardCopyCommands } from './shard-copy.ts'
 import { slowlogCommands } from './slowlog.ts'
+import { synchronizationCommands } from './synchronization.ts'
 import { transactionCommands } from './transactions.ts'
 import { waitingCommands } from './waiting.ts'
 
@@ -89,6 +90,7 @@ export const sessionTables = {
   ...memoryCommands,
   ...shardCopyCommands,
   ...slowlogCommands,
+  ...synchronizationCommands,
   ...latencyCommands,
   ...savingCommands,
   ...waitingCommands,

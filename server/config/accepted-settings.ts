@@ -30,7 +30,6 @@ const persistence = {
   'auto-aof-rewrite-min-size': memory(64 * mib, 0n, int64Max, 'The log is not rewritten: checkpoints trim it.', inert),
   'no-appendfsync-on-rewrite': yesNo(false, 'The log is not rewritten.', inert),
   'stop-writes-on-bgsave-error': yesNo(true, 'Writes stop when the log fails, always.', inert),
-  rdbcompression: yesNo(true, 'See `tier-compression`.', inert),
   rdbchecksum: yesNo(true, 'Everything on disk has checksums.', inertAtStart),
   'rdb-del-sync-files': yesNo(false, 'There are no such files.', inert),
   'rdb-save-incremental-fsync': yesNo(true, 'There are no snapshots.', inert),
@@ -108,7 +107,6 @@ const replication = {
   'repl-disable-tcp-nodelay': yesNo(false, 'Replicas follow the log, not a connection to the primary.', inert),
   'repl-backlog-size': memory(mib, 1n, int64Max, 'Replicas follow the log, not a connection to the primary.', inert),
   'repl-backlog-ttl': integer(3600, 0n, int64Max, 'Replicas follow the log, not a connection to the primary.', inert),
-  'repl-timeout': integer(60, 1n, int32Max, 'Replicas follow the log, not a connection to the primary.', inert),
   'min-replicas-to-write': integer(0, 0n, 0n, 'Replicas follow the log, not a connection to the primary.', inert),
   'min-replicas-max-lag': integer(10, 0n, int32Max, 'Replicas follow the log, not a connection to the primary.', inert),
 }

@@ -16,6 +16,13 @@ export const networkSettings = {
   unixsocket: text('', 'Path of a Unix socket to listen on; empty for none.', atStart),
   unixsocketperm: permissions(0, "Permissions of the Unix socket; 0 leaves the process's own.", atStart),
   timeout: integer(0, 0n, int32Max, 'Seconds after which an idle client is closed; 0 for never.'),
+  'repl-timeout': integer(
+    60,
+    1n,
+    int32Max,
+    'Seconds after which a client is closed that has asked for an RDB with SYNC and does not read it.',
+  ),
+  rdbcompression: yesNo(true, 'Compress strings in the RDB that SYNC sends.'),
   'tcp-keepalive': integer(300, 0n, int32Max, 'Seconds between probes of a silent connection; 0 for none.'),
   'protected-mode': yesNo(true, 'Without a password, accept connections from this machine only.'),
   maxclients: integer(10000, 1n, uint32Max, 'Connections at one time; further ones are told so and closed.'),

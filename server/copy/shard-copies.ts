@@ -1,7 +1,7 @@
 /**
- * Copies of this node's shard, for nodes that cannot follow the log from where they are. A copy is the last checkpoint as it
- * is on disk: the catalog's file up to its marker, and the values that are in the cold store just after it. Whoever fetches
- * it asks for one piece after the other, so a slow one holds nobody up; one that has been silent for a minute is dropped.
+ * Copies of this node's shard: for nodes that cannot follow the log from where they are, for backups, and for RDB (`rdb-transfers.ts`). A copy
+ * is the last checkpoint as it is on disk: the catalog's file up to its marker, and the values that are in the cold store just after it. Another
+ * node asks for one piece after the other, so a slow one holds nobody up; one that has been silent for a minute is dropped.
  */
 
 import { catalogPath } from '../../storage/catalog-format.ts'
@@ -35,10 +35,18 @@ export interface CopyHead {
   readonly valueBytes: number
 }
 
-interface Copy {
+/** A checkpoint as it is on disk, for as long as it is open. */
+export interface KeptCheckpoint {
+  readonly generation: number
+  readonly lsn: number
   readonly catalog: File
   readonly catalogBytes: number
   readonly values: ColdCopy
+  close(): Promise<void>
+}
+
+interface Copy {
+  readonly kept: KeptCheckpoint
   timer: Timer | undefined
 }
 
@@ -51,38 +59,43 @@ export class ShardCopies {
     this.#host = host
   }
 
-  /** How many are being fetched. */
-  get count(): number {
-    return this.#copies.size
-  }
-
-  /** Makes a checkpoint and a copy of it. Rejects when there is no log, when too many are being made, or a disk fails. */
-  async begin(): Promise<CopyHead> {
+  /** Makes a checkpoint and keeps it. Rejects when there is no log or a disk fails. */
+  async keep(): Promise<KeptCheckpoint> {
     const { maintenance, ports, config } = this.#host
-    if (this.#copies.size >= copiesMax) throw new Error('too many copies are being made')
     const { lsn } = await maintenance.checkpoint()
     const { shard } = this.#host
     if (shard?.checkpointer === undefined || shard.store === undefined) throw new Error('the data are being opened anew')
     const { generation, bytes } = shard.checkpointer.catalogFile
     // At once: the next checkpoint deletes values that this one refers to.
     const values = shard.store.copy()
-    const valueBytes = shard.store.stats().diskBytes
     try {
       const catalog = await ports.files.open(catalogPath(config.values.dir, generation), { write: false })
-      const copy: Copy = { catalog, catalogBytes: bytes, values, timer: undefined }
-      const id = ++this.#newest
-      this.#copies.set(id, copy)
-      this.#used(id, copy)
-      return { id, generation, lsn, catalogBytes: bytes, valueBytes }
+      const close = async (): Promise<void> => {
+        await values.close()
+        await catalog.close()
+      }
+      return { generation, lsn, catalog, catalogBytes: bytes, values, close }
     } catch (failure) {
       await values.close()
       throw failure
     }
   }
 
+  /** A checkpoint to be fetched. Rejects as `keep`, and when too many are being fetched. */
+  async begin(): Promise<CopyHead> {
+    if (this.#copies.size >= copiesMax) throw new Error('too many copies are being made')
+    const kept = await this.keep()
+    const copy: Copy = { kept, timer: undefined }
+    const id = ++this.#newest
+    this.#copies.set(id, copy)
+    this.#used(id, copy)
+    const { generation, lsn, catalogBytes } = kept
+    return { id, generation, lsn, catalogBytes, valueBytes: this.#host.shard?.store?.stats().diskBytes ?? 0 }
+  }
+
   /** The catalog's bytes from `offset` on, at most a piece; none at the end. Rejects when there is no such copy. */
   async catalog(id: number, offset: number): Promise<Buffer> {
-    const { catalog, catalogBytes } = this.#copy(id)
+    const { catalog, catalogBytes } = this.#copy(id).kept
     const bytes = Buffer.allocUnsafe(Math.max(0, Math.min(pieceBytesMax, catalogBytes - offset)))
     const read = bytes.length === 0 ? 0 : await catalog.read(bytes, offset)
     return bytes.subarray(0, read)
@@ -90,7 +103,7 @@ export class ShardCopies {
 
   /** The next values; none at the end. */
   async values(id: number): Promise<ColdPut[]> {
-    return this.#copy(id).values.next(pieceBytesMax)
+    return this.#copy(id).kept.values.next(pieceBytesMax)
   }
 
   /** The copy has been fetched, or is not wanted any more. False when there is none. */
@@ -99,8 +112,7 @@ export class ShardCopies {
     if (copy === undefined) return false
     this.#copies.delete(id)
     copy.timer?.cancel()
-    await copy.values.close()
-    await copy.catalog.close()
+    await copy.kept.close()
     return true
   }
 

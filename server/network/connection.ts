@@ -63,6 +63,7 @@ const sliceMs = 1
 /** Fewer bytes than this hold one request, or little more. */
 const prefetchBytesMin = 128
 
+const noLimit: OutputLimit = { hardBytes: 0, softBytes: 0, softMs: 0 }
 const views: Uint8Array[] = []
 const keys = new PipelinedKeys()
 
@@ -79,6 +80,10 @@ export class Connection implements PipeOwner, TurnMember {
   held = false
   /** Its client has subscribed: it may be silent, and other limits hold for what waits to leave. */
   subscribed = false
+  /** Its client is sent a copy of the data, at its own pace: it may be silent, and no limits hold for what waits to leave. */
+  isReplica = false
+  /** Who waits until little waits to leave, and how little. */
+  #roomWaiter: { readonly bytes: number; readonly wake: () => void } | undefined
   readonly #host: ConnectionHost
   readonly #turn: Turn
   readonly #parser: RequestParser
@@ -183,7 +188,35 @@ export class Connection implements PipeOwner, TurnMember {
     else this.#turn.mark(this)
   }
 
+  /** Sends bytes that are no reply, and do not change any more. */
+  send(bytes: Buffer): void {
+    if (this.#closed || this.#closing) return
+    this.output.share(bytes, 0, bytes.length)
+    this.#turn.mark(this)
+  }
+
+  /** Bytes that wait to leave. */
+  get leavingBytes(): number {
+    return this.output.pendingBytes + this.pipe.pendingBytes
+  }
+
+  /** Resolves when at most `bytes` wait to leave, or the connection is closed. One at a time waits. */
+  async room(bytes: number): Promise<void> {
+    if (this.#closed || this.leavingBytes <= bytes) return
+    await new Promise<void>((wake) => {
+      this.#roomWaiter = { bytes, wake }
+    })
+  }
+
+  #hasRoom(pending: number): void {
+    const waiter = this.#roomWaiter
+    if (waiter === undefined || pending > waiter.bytes) return
+    this.#roomWaiter = undefined
+    waiter.wake()
+  }
+
   get #outputLimit(): OutputLimit {
+    if (this.isReplica) return noLimit
     return this.subscribed ? this.#limits.subscriberOutput : this.#limits.output
   }
 
@@ -339,6 +372,7 @@ export class Connection implements PipeOwner, TurnMember {
     if (this.pipe.pendingBytes === 0 && this.#send(committed)) this.output.settle()
     const pending = this.output.pendingBytes + this.pipe.pendingBytes
     if (this.output.holding) this.#turn.hold(this)
+    this.#hasRoom(pending)
     if (pending > 0 && this.#outputWatch.exceeds(this.#outputLimit, pending, this.#turn.nowMs)) {
       this.#overflows()
       return
@@ -393,6 +427,7 @@ export class Connection implements PipeOwner, TurnMember {
     this.#waiting = false
     this.#parser.close()
     this.output.clear()
+    this.#hasRoom(0)
     this.#host.left(this)
     this.#handler.closed(this)
   }

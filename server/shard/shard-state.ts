@@ -13,6 +13,7 @@ import type { ValueCodec } from '../../storage/value-codec.ts'
 import type { WriteOut } from '../../storage/write-out.ts'
 import type { TransactionLog } from '../../wal/transaction-log.ts'
 import type { CommitWaiters } from './commit-waiters.ts'
+import type { LogHolds } from './log-holds.ts'
 import type { LogReplay } from './recovery.ts'
 
 export interface ShardState {
@@ -21,6 +22,8 @@ export interface ShardState {
   readonly tier: Tier
   /** Knows how far it has come: `appended`, `committed`. */
   readonly log: TransactionLog
+  /** Who still has to read old records of it. */
+  readonly logHolds: LogHolds
   /** Knows how far the keyspace has come with what others have appended. */
   readonly replay: LogReplay
   readonly waiters: CommitWaiters

@@ -27,6 +27,7 @@ import { LogTrimmed } from '../../wal/transaction-log.ts'
 import type { Values } from '../config/settings.ts'
 import type { KnownLog, Ports } from '../ports.ts'
 import { CommitWaiters } from './commit-waiters.ts'
+import { LogHolds } from './log-holds.ts'
 import { lastOwnRecord } from './own-log.ts'
 import { Primary } from './primary.ts'
 import type { Restored } from './recovery.ts'
@@ -133,6 +134,7 @@ async function openState(options: ShardOptions, opened: Close[]): Promise<ShardS
     // Others do not know yet that this node needs what they trim.
     throw failure instanceof LogTrimmed && log.leadership !== undefined ? await tooFarBehind(log, replay.applied, failure.first) : failure
   })
+  const logHolds = new LogHolds()
   const checkpointer =
     catalog !== undefined && writeOut !== undefined && store !== undefined
       ? new Checkpointer({
@@ -145,12 +147,12 @@ async function openState(options: ShardOptions, opened: Close[]): Promise<ShardS
           directory,
           clock,
           lastLsn: restored?.marker.checkpointLsn ?? 0,
-          log: checkpointLog(log, replay, waiters),
+          log: checkpointLog(log, replay, waiters, logHolds),
           sizes,
         })
       : undefined
   const recovered = { recoveredRecords, recoveredBytes: replay.bytes, recoveryMs: clock.monotonicMs() - startMs }
-  return { keyspace, mutator, tier, log, replay, waiters, budget, codec, store, writeOut, checkpointer, makeRoom, ...recovered }
+  return { keyspace, mutator, tier, log, logHolds, replay, waiters, budget, codec, store, writeOut, checkpointer, makeRoom, ...recovered }
 }
 
 function openCatalogWriter(files: Ports['files'], directory: string, restored: Restored | undefined): Promise<CatalogWriter> {
@@ -253,6 +255,7 @@ function checkpointLog(
   log: TransactionLog,
   replay: LogReplay,
   waiters: CommitWaiters,
+  logHolds: LogHolds,
 ): ConstructorParameters<typeof Checkpointer>[0]['log'] {
   const id = Buffer.alloc(8)
   id.writeBigUInt64LE(log.logId)
@@ -273,7 +276,7 @@ function checkpointLog(
     },
     sync: () => log.sync(),
     // Where others read the log, they may need what this node does not.
-    trim: async (upTo) => (log.leadership === undefined ? log.trim(upTo) : undefined),
+    trim: async (upTo) => (log.leadership === undefined ? log.trim(logHolds.limit(upTo)) : undefined),
   }
 }
 

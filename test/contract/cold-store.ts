@@ -108,6 +108,29 @@ export function describeColdStore(name: string, under: ColdStoreUnderTest): void
       await store.close()
     })
 
+    it('copies what is stored at one moment, to be read by id whatever is written later', async () => {
+      const store = await under.fresh()
+      await store.write({ puts: Array.from({ length: 40 }, (_, i) => put(i + 1, `${i + 1}`)), deletes: [] })
+      const copy = store.copy()
+      await store.write({ puts: [put(41, 'later')], deletes: [3, 4] })
+      const wanted = [
+        // A run, with a gap and what is not there.
+        [1, 2, 3, 4, 6, 7, 8, 9, 10, 41],
+        [30, 3, 20, 99],
+        [40],
+      ]
+      for (const ids of wanted) {
+        const expected = ids.map((id) => (id <= 40 ? `${id}` : undefined))
+        expect((await copy.readMany(ids)).map((bytes) => bytes?.toString())).toEqual(expected)
+        expect(ids.map((id) => copy.readAtOnce(id)?.toString())).toEqual(expected)
+      }
+      expect((await copy.read(4))?.toString()).toBe('4')
+      expect(await new Promise((resolve) => copy.readTo(4, (_, bytes) => resolve(bytes?.toString())))).toBe('4')
+      expect((await copy.next(1e6)).length).toBe(40)
+      await copy.close()
+      await store.close()
+    })
+
     it('deletes, and takes the deletion of an unknown id', async () => {
       const store = await under.fresh()
       await store.write({ puts: [put(1, 'one'), put(2, 'two')], deletes: [] })

@@ -71,10 +71,14 @@ export class Scene {
     if (this.machine.failure !== undefined) throw this.machine.failure
   }
 
+  /** A connection of a client, not yet started. */
+  pipe(): Promise<Pipe> {
+    return this.settled(this.#network.host('client').connect({ host: 'server', port: this.server.port }))
+  }
+
   /** A client that takes every reply as it is. */
   async plainClient(): Promise<PlainClient> {
-    const connecting = this.#network.host('client').connect({ host: 'server', port: this.server.port })
-    return new PlainClient(this, await this.settled(connecting))
+    return new PlainClient(this, await this.pipe())
   }
 
   /** Cuts the power and starts again. */

@@ -2,7 +2,7 @@
  * Loads an RDB into a running server: each value as RESTORE, as it lies in the RDB; a very large collection as the commands that make it. The
  * server decodes what it is sent. A value that it refuses is decoded here, too, to say where in the file it is damaged. Memory does not grow with the file.
  */
-import { footerAfter, footerBytes } from '../../../engine/dump/dump-footer.ts'
+import { footerBytes, writeFooter } from '../../../engine/dump/dump-footer.ts'
 import { Crc64 } from '../../../engine/rdb/crc64.ts'
 import { stringValue } from '../../../engine/rdb/rdb-format.ts'
 import type { RdbElement } from '../../../engine/rdb/rdb-input.ts'
@@ -14,11 +14,14 @@ import { NoSink } from '../../../engine/rdb/value-sink.ts'
 import { skipValue } from '../../../engine/rdb/value-skip.ts'
 import type { RdbSource } from './rdb-source.ts'
 import { RdbWindow } from './rdb-source.ts'
-import type { RequestPart, RespClient } from './resp-client.ts'
+import type { ByteRange, RequestPart, RespClient } from './resp-client.ts'
 import { ValueCommands } from './value-commands.ts'
 
 /** A collection that takes more is loaded by commands. */
 export const restoredBytesMax = 32 * 1024 * 1024
+
+/** Dumps that are under way share memory of this size. */
+const slabBytes = 1024 * 1024
 
 const restoreWord = Buffer.from('RESTORE')
 const replaceWord = Buffer.from('REPLACE')
@@ -50,6 +53,8 @@ export class Importer {
   readonly #reader: RdbReader
   readonly #crc = new Crc64()
   readonly #bytesMax: number
+  #slab = Buffer.alloc(0)
+  #slabEnd = 0
   #db = 0
   #failure: Error | undefined
 
@@ -99,10 +104,10 @@ export class Importer {
         return true
       } else if (part.part === 'key') {
         this.#select(part)
-        const raw = this.#valueInWindow(part) ?? (await this.#rawValue(part))
+        const start = this.#valueInWindow(part) ?? (await this.#valueStart(part))
         this.figures.keys++
-        if (raw === undefined) await this.#asCommands(part)
-        else this.#restore(part, raw)
+        if (start === undefined) await this.#asCommands(part)
+        else this.#restore(part, start)
       }
     }
   }
@@ -113,13 +118,13 @@ export class Importer {
     this.#db = key.db
   }
 
-  /** The bytes of a value that is in the window as a whole; undefined, and nothing read, if it is not. */
-  #valueInWindow({ type }: RdbKey): Buffer | undefined {
+  /** Where a value begins in the window, which ends where the input then is; undefined, and nothing read, if it is not there as a whole. */
+  #valueInWindow({ type }: RdbKey): number | undefined {
     const { input } = this.#window
     const start = input.at
     try {
       skipValue(input, type)
-      if (type === stringValue || input.at - start <= this.#bytesMax) return input.bytes.subarray(start, input.at)
+      if (type === stringValue || input.at - start <= this.#bytesMax) return start
     } catch (failure) {
       if (!isShortage(failure)) throw failure
     }
@@ -127,8 +132,8 @@ export class Importer {
     return undefined
   }
 
-  /** The bytes of a value, type included, when all of it has been decoded; undefined if it is too large, and nothing has been read of it. */
-  async #rawValue({ type }: RdbKey): Promise<Buffer | undefined> {
+  /** As `valueInWindow`, when all of the value has been decoded; undefined if it is too large, and nothing has been read of it. */
+  async #valueStart({ type }: RdbKey): Promise<number | undefined> {
     const { input } = this.#window
     const bytesMax = type === stringValue ? Number.POSITIVE_INFINITY : this.#bytesMax
     let start = input.at
@@ -150,28 +155,50 @@ export class Importer {
       input.at = start
       return undefined
     }
-    return input.bytes.subarray(start, input.at)
+    return start
   }
 
-  #restore(key: RdbKey, raw: Buffer): void {
-    const value = Buffer.allocUnsafe(1 + raw.length + footerBytes)
-    value[0] = key.type
-    raw.copy(value, 1)
-    this.#crc.reset()
-    this.#crc.update(value, 0, 1 + raw.length)
-    footerAfter(this.#crc).copy(value, 1 + raw.length)
+  /** The value is in the window from `from` on, up to where the input is. */
+  #restore(key: RdbKey, from: number): void {
+    const { input } = this.#window
+    const value = this.#dump(key.type, from)
     const request: RequestPart[] = [restoreWord, key.key, key.expireAt, value, replaceWord, absoluteWord]
     if (key.idleSeconds >= 0) request.push('IDLETIME', key.idleSeconds)
     else if (key.frequency >= 0) request.push('FREQ', key.frequency)
-    const offset = this.#window.input.offset - raw.length
+    const offset = input.base + from
     this.#post(request, key, (answer) => this.#isEmpty(key.type, value, offset) || refusalOf(key, answer))
   }
 
+  /** A dump of what is in the window from `from` on, in memory that stays until its request has been answered. */
+  #dump(type: number, from: number): ByteRange {
+    const { input } = this.#window
+    const length = input.at - from
+    const bytes = this.#roomFor(1 + length + footerBytes)
+    const start = this.#slabEnd
+    const end = start + 1 + length
+    bytes[start] = type
+    input.bytes.copy(bytes, start + 1, from, input.at)
+    this.#crc.reset()
+    this.#crc.update(bytes, start, end)
+    writeFooter(this.#crc, bytes, end)
+    this.#slabEnd = end + footerBytes
+    return { bytes, start, end: this.#slabEnd }
+  }
+
+  /** Memory with room for so many bytes from `slabEnd` on: values share it. */
+  #roomFor(bytes: number): Buffer {
+    if (this.#slab.length - this.#slabEnd < bytes) {
+      this.#slab = Buffer.allocUnsafeSlow(Math.max(slabBytes, bytes))
+      this.#slabEnd = 0
+    }
+    return this.#slab
+  }
+
   /** Whether a refused value, of which `value` is what was sent, is one without elements. Throws where it is damaged. */
-  #isEmpty(type: number, value: Buffer, offset: number): boolean {
+  #isEmpty(type: number, { bytes, start, end }: ByteRange, offset: number): boolean {
     const counter = new ElementCounter()
-    const input = new RdbInput(value, 1, value.length - footerBytes)
-    input.base = offset - 1
+    const input = new RdbInput(bytes as Buffer, start + 1, end - footerBytes)
+    input.base = offset - start - 1
     const decoder = new ValueDecoder(input, type, counter)
     while (decoder.step(Number.POSITIVE_INFINITY));
     if (counter.count === 0) this.figures.empty++

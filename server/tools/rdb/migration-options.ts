@@ -7,9 +7,9 @@ export const migrationHelp = `Usage: moraine import dump.rdb [--dir DIRECTORY | 
        moraine export dump.rdb [--dir DIRECTORY | --from HOST:PORT] [--name value ...]
 
 import loads the keys of an RDB file of Redis 2.8 to 7.4 into a data directory (./data) that no server uses, or into a
-running server, and replaces keys that exist. With --from it takes them from a running Redis, as a replica would; with
---follow it goes on with what is written there, until it is interrupted.
-export writes an RDB file that redis-server 7.0 loads. Of a running server each key is as it was when it was read.
+running server, and replaces keys that exist. With --from it takes them from a running Redis or Moraine, as a replica
+would; with --follow it goes on with what is written there (to Redis), until it is interrupted.
+export writes an RDB file that redis-server 7.0 loads. Of a running server it has all keys as of one moment.
 Addresses may be redis://USER:PASSWORD@HOST:PORT. Other names are settings of the server that serves the directory.`
 
 export class UsageError extends Error {

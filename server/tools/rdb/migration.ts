@@ -1,9 +1,9 @@
 /** `moraine import` and `moraine export`: what they do in which order, with a bar, and what they say in the end. */
+import type { FileHandle } from 'node:fs/promises'
 import { open, rename, rm } from 'node:fs/promises'
 import { createLog } from '../../logging.ts'
 import { progressTo } from '../../progress.ts'
 import { realClock } from '../../real-clock.ts'
-import { Exporter } from './exporter.ts'
 import { follow } from './follow.ts'
 import { Importer } from './importer.ts'
 import { startLocalServer } from './local-server.ts'
@@ -13,8 +13,6 @@ import { FileSource } from './rdb-source.ts'
 import { ReplicaSource } from './replica-source.ts'
 import type { Address } from './resp-client.ts'
 import { RespClient } from './resp-client.ts'
-
-const exportConnections = 8
 
 const terminal = process.stdout.isTTY === true
 const log = createLog({ level: 'notice', file: '', terminal })
@@ -56,7 +54,7 @@ async function withServer(
 async function runImport(options: MigrationOptions): Promise<void> {
   const { file, from, to } = options
   // The file is looked at first: a server that is started for nothing leaves a directory.
-  const source = file !== undefined ? await FileSource.open(file) : await ReplicaSource.open(from as Address)
+  const source = file !== undefined ? await FileSource.open(file) : await ReplicaSource.open(from as Address, options.follow)
   try {
     await withServer(to, options, async (address) => {
       const target = await RespClient.open(address)
@@ -93,13 +91,13 @@ async function load(source: FileSource | ReplicaSource, target: RespClient, opti
 async function runExport(options: MigrationOptions): Promise<void> {
   const file = options.file as string
   await withServer(options.from, options, async (address) => {
-    const clients = await Promise.all(Array.from({ length: exportConnections }, () => RespClient.open(address)))
+    const source = await ReplicaSource.open(address, false)
     // A file by this name is there when it is complete, and not before.
     const temporary = `${file}.part`
     try {
       const into = await open(temporary, 'w')
       try {
-        await save(clients, async (bytes) => void (await into.write(bytes)), options.from !== undefined)
+        await save(source, into)
         await into.sync()
       } finally {
         await into.close()
@@ -109,19 +107,19 @@ async function runExport(options: MigrationOptions): Promise<void> {
       await rm(temporary, { force: true })
       throw failure
     } finally {
-      for (const client of clients) client.close()
+      await source.close()
     }
   })
 }
 
-async function save(clients: readonly RespClient[], write: (bytes: Buffer) => Promise<void>, isShared: boolean): Promise<void> {
-  let bar: ReturnType<typeof progress> | undefined
-  const onProgress = (keys: number, total: number): void => {
-    bar ??= progress('export', total, 'keys')
-    bar.update(keys)
+async function save(source: ReplicaSource, into: FileHandle): Promise<void> {
+  const bar = progress('export', source.totalBytes ?? 0, 'bytes')
+  let bytes = 0
+  for await (const piece of source.pieces()) {
+    await into.writeFile(piece)
+    bytes += piece.length
+    bar.update(bytes)
   }
-  const nowSeconds = Math.floor(realClock.wallMs() / 1000)
-  const figures = await new Exporter({ clients, write, onProgress, nowSeconds, isShared }).run()
-  bar?.finish()
-  log.info('Exported', { ...figures })
+  bar.finish()
+  log.info('Exported', { bytes })
 }

@@ -10,6 +10,7 @@ import { openSocket } from './resp-client.ts'
 const markBytes = 40
 const lf = 0x0a
 const pauseBytes = 8 * 1024 * 1024
+const pieceBytesMax = 256 * 1024
 
 /** The bytes of a connection, awaited. */
 class SocketBytes {
@@ -45,23 +46,41 @@ class SocketBytes {
     this.#bytes += bytes.length
   }
 
-  /** Up to `length` bytes, at least one; 0 at the end. */
-  async read(into: Buffer, at: number, length: number): Promise<number> {
+  /** Waits for bytes; false at the end. */
+  async #any(): Promise<boolean> {
     while (this.#bytes === 0) {
       if (this.#failure !== undefined) throw this.#failure
-      if (this.#ended) return 0
+      if (this.#ended) return false
       await new Promise<void>((resolve) => {
         this.#wake = resolve
       })
     }
+    return true
+  }
+
+  /** What has come, as it came; undefined at the end. */
+  async next(): Promise<Buffer | undefined> {
+    if (!(await this.#any())) return undefined
+    const first = this.#chunks.shift() as Buffer
+    this.#took(first.length)
+    return first
+  }
+
+  /** Up to `length` bytes, at least one; 0 at the end. */
+  async read(into: Buffer, at: number, length: number): Promise<number> {
+    if (!(await this.#any())) return 0
     const first = this.#chunks[0] as Buffer
     const count = Math.min(length, first.length)
     first.copy(into, at, 0, count)
     if (count === first.length) this.#chunks.shift()
     else this.#chunks[0] = first.subarray(count)
+    this.#took(count)
+    return count
+  }
+
+  #took(count: number): void {
     this.#bytes -= count
     if (this.#bytes < pauseBytes / 2 && this.#socket.isPaused()) this.#socket.resume()
-    return count
   }
 
   /** A line without its end. Empty lines, by which a server shows that it is alive, are passed over. */
@@ -98,10 +117,11 @@ export class ReplicaSource implements RdbSource {
     this.#bytes = new SocketBytes(socket)
   }
 
-  static async open(address: Address): Promise<ReplicaSource> {
+  /** `follows`: the stream of changes is wanted, too. */
+  static async open(address: Address, follows: boolean): Promise<ReplicaSource> {
     const source = new ReplicaSource(await openSocket(address))
     try {
-      await source.#begin(address)
+      await source.#begin(address, follows)
     } catch (failure) {
       source.#socket.destroy()
       throw failure
@@ -109,18 +129,21 @@ export class ReplicaSource implements RdbSource {
     return source
   }
 
-  async #begin({ user, password }: Address): Promise<void> {
+  async #begin({ user, password }: Address, follows: boolean): Promise<void> {
     if (password !== undefined) await this.#ask('AUTH', ...(user === undefined ? [] : [user]), password)
     await this.#ask('PING')
     // A server before 2.8 knows neither of these; one before 4 no abilities.
     await this.#offer('REPLCONF', 'listening-port', '0')
     await this.#offer('REPLCONF', 'capa', 'eof', 'capa', 'psync2')
+    // Known from 7.0 on; others send changes that nobody reads.
+    if (!follows) await this.#offer('REPLCONF', 'rdb-only', '1')
     const answer = await this.#offer('PSYNC', '?', '-1')
     if (answer.startsWith('-NOMASTERLINK') || answer.startsWith('-LOADING')) throw new Error(answer.slice(1))
     if (answer.startsWith('+FULLRESYNC')) this.offset = Number(answer.split(' ')[2] ?? 0)
     else if (answer.startsWith('-')) this.#send('SYNC')
     else throw new Error(`the server answers PSYNC with ${answer}`)
     const header = await this.#bytes.line()
+    if (header.startsWith('-')) throw new Error(`the server sends no RDB: ${header.slice(1)}`)
     if (header.startsWith('$EOF:')) {
       this.#mark = header.slice(5)
       return
@@ -128,6 +151,32 @@ export class ReplicaSource implements RdbSource {
     if (!/^\$\d+$/.test(header)) throw new Error(`the server sends no RDB: ${header}`)
     this.totalBytes = Number(header.slice(1))
     this.#left = this.totalBytes
+  }
+
+  /** All of the RDB as it comes, where nobody looks into it. */
+  async *pieces(): AsyncGenerator<Buffer> {
+    if (this.#mark === undefined) {
+      for (let piece = await this.#pieceOf(this.#left); piece.length > 0; piece = await this.#pieceOf(this.#left)) yield piece
+      if (this.#left > 0) throw new Error('the server closed the connection before the end of the RDB')
+      return
+    }
+    const mark = Buffer.from(this.#mark, 'latin1')
+    // Nothing follows the mark before it was answered, so it is what comes last.
+    let end = Buffer.alloc(0)
+    while (!end.equals(mark)) {
+      const next = await this.#bytes.next()
+      if (next === undefined) throw new Error('the server closed the connection before the end of the RDB')
+      const bytes = Buffer.concat([end, next])
+      end = bytes.subarray(Math.max(0, bytes.length - markBytes))
+      if (bytes.length > end.length) yield bytes.subarray(0, bytes.length - end.length)
+    }
+    this.#mark = undefined
+  }
+
+  async #pieceOf(length: number): Promise<Buffer> {
+    const piece = Buffer.allocUnsafe(Math.min(length, pieceBytesMax))
+    const count = await this.read(piece, 0, piece.length)
+    return piece.subarray(0, count)
   }
 
   async read(into: Buffer, at: number, length: number): Promise<number> {

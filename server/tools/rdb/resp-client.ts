@@ -9,7 +9,14 @@ import { putBytes } from '../../../engine/memory/packed-bytes.ts'
 import type { RespReply } from '../../resp/reply-reader.ts'
 import { RespReader } from '../../resp/reply-reader.ts'
 
-export type RequestPart = string | Uint8Array | number
+/** Bytes that are somewhere in others. */
+export interface ByteRange {
+  readonly bytes: Uint8Array
+  readonly start: number
+  readonly end: number
+}
+
+export type RequestPart = string | Uint8Array | number | ByteRange
 
 /** Bytes and requests that may be under way without a reply. */
 const pendingBytesMax = 8 * 1024 * 1024
@@ -125,13 +132,10 @@ export class RespClient {
     const before = this.#end
     this.#line(star, parts.length)
     for (const part of parts) {
-      const value = typeof part === 'number' ? String(part) : part
-      const length = typeof value === 'string' ? Buffer.byteLength(value) : value.length
-      this.#line(dollar, length)
-      this.#room(length + 2)
-      if (typeof value === 'string') this.#bytes.write(value, this.#end)
-      else putBytes(this.#bytes, this.#end, value, 0, length)
-      this.#end += length
+      if (typeof part === 'string') this.#text(part)
+      else if (typeof part === 'number') this.#text(String(part))
+      else if (part instanceof Uint8Array) this.#range(part, 0, part.length)
+      else this.#range(part.bytes, part.start, part.end)
       this.#lineEnd()
     }
     const written = this.#end - before
@@ -141,6 +145,20 @@ export class RespClient {
       setImmediate(() => this.#flush())
     }
     return written
+  }
+
+  #text(text: string): void {
+    const length = Buffer.byteLength(text)
+    this.#line(dollar, length)
+    this.#room(length + 2)
+    this.#end += this.#bytes.write(text, this.#end)
+  }
+
+  #range(bytes: Uint8Array, start: number, end: number): void {
+    this.#line(dollar, end - start)
+    this.#room(end - start + 2)
+    putBytes(this.#bytes, this.#end, bytes, start, end)
+    this.#end += end - start
   }
 
   #line(kind: number, value: number): void {

@@ -49,12 +49,14 @@ await check('--scan, --bigkeys, --memkeys, --latency', () => {
   isTrue(/^\d/.test(cli('--latency', '--raw', '-i', '0.1')))
 })
 
-await check('--rdb fetches a dump', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'redis-cli-'))
-  const { out, status } = run(['--rdb', join(folder, 'dump.rdb')])
-  const start = status === 0 ? readFileSync(join(folder, 'dump.rdb')).subarray(0, 5).toString() : out
-  rmSync(folder, { recursive: true })
-  equal(start, 'REDIS')
+await check('--rdb and --functions-rdb fetch a dump', () => {
+  for (const option of ['--rdb', '--functions-rdb']) {
+    const folder = mkdtempSync(join(tmpdir(), 'redis-cli-'))
+    const { out, status } = run([option, join(folder, 'dump.rdb')])
+    const start = status === 0 ? readFileSync(join(folder, 'dump.rdb')).subarray(0, 5).toString() : out
+    rmSync(folder, { recursive: true })
+    equal(start, 'REDIS')
+  }
 })
 
 await check('MONITOR and SUBSCRIBE go on', async () => {
