@@ -1,7 +1,8 @@
 /** How etcd is reached in a run: openly, or with TLS, certificates of both sides, and as a user with a password. */
 import { readFileSync } from 'node:fs'
-import { request } from 'node:https'
 import type { TestCertificates } from '../integration/certificates.ts'
+import type { HttpRequest } from '../integration/http-exchange.ts'
+import { httpExchange } from '../integration/http-exchange.ts'
 
 export const etcdPort = 2379
 const user = 'root'
@@ -13,10 +14,14 @@ type Answer = Readonly<Record<string, unknown>> & { readonly ok: boolean }
 
 export class EtcdAccess {
   readonly #certificates: TestCertificates | undefined
+  readonly #tls: HttpRequest['tls']
 
   /** With `certificates` everything is secured. */
   constructor(certificates: TestCertificates | undefined) {
     this.#certificates = certificates
+    if (certificates === undefined) return
+    const { authority, client } = certificates
+    this.#tls = { ca: readFileSync(authority), cert: readFileSync(client.certificate), key: readFileSync(client.key) }
   }
 
   urlOf(address: string): string {
@@ -73,25 +78,13 @@ export class EtcdAccess {
   }
 
   async #post(address: string, path: string, body: object, token?: string): Promise<Answer> {
-    const url = `${this.urlOf(address)}/v3/${path}`
-    if (this.#certificates !== undefined) return this.#postSecured(url, JSON.stringify(body), token)
-    const response = await fetch(url, { method: 'POST', body: JSON.stringify(body), signal: AbortSignal.timeout(callMs) })
-    return { ...((await response.json()) as object), ok: response.ok }
-  }
-
-  #postSecured(url: string, body: string, token: string | undefined): Promise<Answer> {
-    const { authority, client } = this.#certificates as TestCertificates
-    const [ca, cert, key] = [authority, client.certificate, client.key].map((path) => readFileSync(path))
     const headers = token === undefined ? {} : { Authorization: token }
-    return new Promise((resolve, reject) => {
-      const sent = request(url, { method: 'POST', headers, ca, cert, key, signal: AbortSignal.timeout(callMs) }, (response) => {
-        let text = ''
-        response.setEncoding('utf8').on('data', (piece: string) => (text += piece))
-        response.on('end', () => resolve({ ...(JSON.parse(text) as object), ok: response.statusCode === 200 }))
-        response.on('error', reject)
-      })
-      sent.on('error', reject)
-      sent.end(body)
+    const { status, text } = await httpExchange(`${this.urlOf(address)}/v3/${path}`, {
+      timeoutMs: callMs,
+      body: JSON.stringify(body),
+      headers,
+      tls: this.#tls,
     })
+    return { ...(JSON.parse(text) as object), ok: status === 200 }
   }
 }

@@ -3,6 +3,7 @@ import { appendFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { makeCertificates } from '../integration/certificates.ts'
+import { httpExchange } from '../integration/http-exchange.ts'
 import { moraineMain } from '../integration/processes.ts'
 import { EtcdAccess, etcdPort } from './etcd-access.ts'
 import { RespConnection } from './resp-connection.ts'
@@ -147,13 +148,12 @@ export class FaultCluster {
     return found
   }
 
-  async #page(zone: number, path: string): Promise<string> {
-    try {
-      const response = await fetch(`http://${addressOf(etcdOf(zone))}:${etcdMetricsPort}${path}`, { signal: AbortSignal.timeout(askMs) })
-      return await response.text()
-    } catch {
-      return ''
-    }
+  #page(zone: number, path: string): Promise<string> {
+    const url = `http://${addressOf(etcdOf(zone))}:${etcdMetricsPort}${path}`
+    return httpExchange(url, { timeoutMs: askMs }).then(
+      ({ text }) => text,
+      () => '',
+    )
   }
 
   #nodeFlags(zone: number): string[] {

@@ -13,6 +13,7 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { TestCertificates } from './certificates.ts'
 import { makeCertificates } from './certificates.ts'
+import { httpExchange } from './http-exchange.ts'
 import { withFreePorts } from './processes.ts'
 
 const program = 'etcd'
@@ -195,13 +196,11 @@ export class EtcdMember {
   }
 
   /** A page that the member serves for whoever watches over it; empty when it does not answer. */
-  async #page(path: string): Promise<string> {
-    try {
-      const response = await fetch(this.#metricsUrl + path, { signal: AbortSignal.timeout(pageTimeoutMs) })
-      return await response.text()
-    } catch {
-      return ''
-    }
+  #page(path: string): Promise<string> {
+    return httpExchange(this.#metricsUrl + path, { timeoutMs: pageTimeoutMs }).then(
+      ({ text }) => text,
+      () => '',
+    )
   }
 }
 
