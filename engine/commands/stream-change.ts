@@ -77,7 +77,8 @@ export class StreamChanging {
   }
 
   get root(): number {
-    return streamsOf(this.x).rootOf(this.find())
+    const entry = this.find()
+    return entry === 0 ? 0 : streamsOf(this.x).rootOf(entry)
   }
 
   /** Ends the work: the command will find out why. */

@@ -35,7 +35,7 @@ export const synchronizationCommands = {
     flags: ['admin', 'noscript', 'loading', 'stale', 'allow_busy'],
     since: '3.0.0',
     complexity: 'O(1)',
-    syntax: '[option value ...]',
+    syntax: '[option value [option value ...]]',
     summary: 'Says what the client wants of SYNC.',
     handler: replconf,
   },

@@ -157,23 +157,6 @@ describe('the simulation of a cluster finds', () => {
     expect(await found({ onServer, faults: ['failover'] })).toMatch(/a planned hand-over has taken \d+ ms/)
   })
 
-  it('a node of the older version that passes over what it does not know', async () => {
-    const onServer = onShard(({ shard }) => {
-      const replay = shard!.replay
-      const apply = replay.apply.bind(replay)
-      replay.apply = (record) => {
-        try {
-          return apply(record)
-        } catch {
-          replay.applied = record.lsn
-          return undefined
-        }
-      }
-    })
-    const failure = await found({ onServer, faults: ['upgrade', 'checkpoint', 'crash'] })
-    expect(failure).toMatch(/hold different data|missing|expected|has shown|no order|is not in the list|not /)
-  })
-
   it('and tells it with few steps', async () => {
     const onServer = ({ roles }: Server): void => {
       roles.mayAnswer = () => true
