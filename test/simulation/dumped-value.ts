@@ -93,7 +93,16 @@ class ValueGatherer extends NoSink {
   }
 }
 
-/** Without fields that have expired, which may be there or not. */
+/** When the pending entries of a stream's groups were delivered, in milliseconds since 1970, by group and id. */
+export function deliveriesOf({ kind, value }: DumpedValue): Map<string, number> {
+  if (kind !== 'stream') return new Map()
+  const { groups } = value as Extract<Item, { kind: 'stream' }>['value']
+  return new Map(
+    [...groups].flatMap(([name, { pending }]) => [...pending].map(([id, each]) => [`${name} ${id}`, each.deliveredAt] as const)),
+  )
+}
+
+/** Without fields that have expired, which may be there or not, and without times of delivery. */
 export function linesOf({ kind, value }: DumpedValue, nowMs: number): string[] {
   if (kind === 'hash') {
     const living = [...(value as ReadonlyMap<string, Field>)].filter(([, { expireAt }]) => expireAt === 0 || expireAt >= nowMs)
@@ -116,7 +125,7 @@ function groupLines(name: string, { lastId, consumers, pending }: Group): string
   return [
     `${name} ${lastId}`,
     ...[...consumers].map((each) => `${name} consumer ${each}`),
-    ...[...pending].map(([id, { consumer, deliveredAt, deliveries }]) => `${name} ${id} ${consumer} ${deliveredAt} ${deliveries}`),
+    ...[...pending].map(([id, { consumer, deliveries }]) => `${name} ${id} ${consumer} ${deliveries}`),
   ]
 }
 

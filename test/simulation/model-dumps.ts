@@ -2,8 +2,8 @@
 import { engineTables } from '../../server/commands/tables.ts'
 import { InProcessEngine } from '../commands/in-process.ts'
 import type { Draw } from './draw.ts'
-import { linesOf, valueOfDump } from './dumped-value.ts'
-import { bulks, difference, nil, ok } from './model-replies.ts'
+import { deliveriesOf, linesOf, valueOfDump } from './dumped-value.ts'
+import { bulks, difference, nil, ok, slicedMsMax } from './model-replies.ts'
 import type { Family } from './model-type.ts'
 
 const numbers = (count: number): string[] => Array.from({ length: count }, (_, i) => `${i}`)
@@ -59,11 +59,13 @@ export const dumpCommands: Family = {
       if (item === undefined) return nil
       const { nowMs } = model
       const expected = linesOf(item, nowMs)
+      const deliveredAt = deliveriesOf(item)
       return (raw) => {
         const [dump] = bulks(`*1\r\n${raw}`)
         if (dump === undefined || dump === '') return 'no dump'
         const found = valueOfDump(Buffer.from(dump, 'latin1'))
-        return found.kind === item.kind ? difference(linesOf(found, nowMs), expected) : `a ${found.kind} instead of a ${item.kind}`
+        if (found.kind !== item.kind) return `a ${found.kind} instead of a ${item.kind}`
+        return difference(linesOf(found, nowMs), expected) ?? differentTimes(deliveriesOf(found), deliveredAt)
       }
     },
     restore: (model, db, [key, ttl, dump, replace]) => {
@@ -73,4 +75,13 @@ export const dumpCommands: Family = {
       return ok
     },
   },
+}
+
+/** What is wrong with times of delivery; entries may have been delivered in slices. */
+function differentTimes(found: ReadonlyMap<string, number>, expected: ReadonlyMap<string, number>): string | undefined {
+  for (const [entry, at] of expected) {
+    const told = found.get(entry) ?? 0
+    if (Math.abs(told - at) > slicedMsMax) return `${entry} delivered at ${told}, expected about ${at}`
+  }
+  return undefined
 }

@@ -64,6 +64,9 @@ export function decoded(raw: string): { readonly items: readonly Reply[] } {
   return reply !== undefined && 'items' in reply ? reply : { items: [] }
 }
 
+/** What is made in slices counts times as of its beginning; nothing in the simulation takes longer than this. */
+export const slicedMsMax = 1000
+
 /** What is wrong with a reply; undefined when nothing is. */
 export function wrongWith(raw: string, expected: Expected): string | undefined {
   if (typeof expected === 'function') return expected(raw)

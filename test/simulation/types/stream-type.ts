@@ -2,7 +2,7 @@
 import type { Draw } from '../draw.ts'
 import type { Group, Model, Pending, Stream } from '../model.ts'
 import type { Expected, Handler, Judge } from '../model-replies.ts'
-import { array, blocks, bulk, decoded, integer, itemsOf, list, nilArray, noSuchKey, ok, wrongType } from '../model-replies.ts'
+import { array, blocks, bulk, decoded, integer, itemsOf, list, nilArray, noSuchKey, ok, slicedMsMax, wrongType } from '../model-replies.ts'
 import type { ModelType } from '../model-type.ts'
 import { on } from '../model-type.ts'
 
@@ -12,8 +12,6 @@ const groups = ['g', 'h']
 const consumers = ['alice', 'bob', 'carol']
 const empty: Stream = { entries: new Map(), lastId: '0-0', groups: new Map() }
 const countMax = '1000000'
-/** Longer than any reply of the simulation is made. */
-const slicedMsMax = 1000
 
 const tooSmall = '-ERR The ID specified in XADD is equal or smaller than the target stream top item\r\n'
 const missingKey =
