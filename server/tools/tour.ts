@@ -17,7 +17,7 @@ import { openCities } from './real-data/cities.ts'
 import type { DataEntry } from './real-data/entry.ts'
 import type { WordNet } from './real-data/wordnet.ts'
 import { glossCount, openWordNet, relationCount, wordCount } from './real-data/wordnet.ts'
-import type { ArrivalsChecked } from './tour/arrivals.ts'
+import type { Acknowledged, ArrivalsChecked } from './tour/arrivals.ts'
 import { checkArrivals, startGazetteers } from './tour/arrivals.ts'
 import type { ServerProcess } from './tour/server-process.ts'
 import { startServer } from './tour/server-process.ts'
@@ -70,7 +70,7 @@ async function tour(wordNet: WordNet, cities: Cities, directory: string, servers
   await showTiers(first.port, dictionary.acknowledged)
 
   heading('The cities of the world, each a transaction over four types, and a kill -9 in the middle')
-  const { written, underLoad, done } = await loadAndKill(first, cities)
+  const { written, underLoad, acknowledged } = await loadAndKill(first, cities)
   say(`Killed process ${first.pid} without warning: no file was closed, no buffer written.`)
   rows([
     ['acknowledged before', `${count(dictionary.acknowledged.length)} of the dictionary, ${count(written.acknowledged.length)} cities`],
@@ -102,7 +102,7 @@ async function tour(wordNet: WordNet, cities: Cities, directory: string, servers
   ])
 
   heading('The stream, its consumer group and the leaderboard')
-  const arrivals = await checkArrivals(second.port, done, written.acknowledged.length + unknown.whole)
+  const arrivals = await checkArrivals(second.port, acknowledged, written.acknowledged.length + unknown.whole)
   await showCities(second.port, 8.23, 46.8, 60)
   await showWord(second.port, 'persistence')
   return verdict({ promised: promised.length, checked, unknown, arrivals, underLoad })
@@ -162,8 +162,8 @@ async function load(server: ServerProcess, name: string, source: Generator<DataE
 interface Killed {
   readonly written: Written
   readonly underLoad: boolean
-  /** Stream entries that a worker was told are done. */
-  readonly done: ReadonlySet<string>
+  /** What workers have acknowledged of the stream. */
+  readonly acknowledged: Acknowledged
 }
 
 /** Loads cities until the server is killed, which happens at a moment that nobody has prepared for. */
@@ -182,7 +182,7 @@ async function loadAndKill(server: ServerProcess, cities: Cities): Promise<Kille
   await gazetteers.stop()
   if (written.refusal !== undefined) throw written.refusal
   await server.ended
-  return { written, underLoad: written.unanswered.length > 0, done: gazetteers.done }
+  return { written, underLoad: written.unanswered.length > 0, acknowledged: gazetteers }
 }
 
 main().then(
