@@ -86,6 +86,15 @@ export class EtcdCluster {
     await Promise.all(this.members.filter(({ isRunning }) => isRunning).map((member) => member.isHealthy()))
   }
 
+  /** Has all members run again, and waits until they are healthy. */
+  async heal(): Promise<void> {
+    for (const member of this.members) {
+      member.continue()
+      if (!member.isRunning) member.start()
+    }
+    await this.isHealthy()
+  }
+
   /** The member that leads, once there is one. */
   async leader(): Promise<EtcdMember> {
     const deadline = performance.now() + healthTimeoutMs
