@@ -3,11 +3,11 @@
  * becomes of calls while members fail is in `etcd-faults.test.ts`.
  */
 import { readFileSync } from 'node:fs'
+import { status as codes } from '@grpc/grpc-js'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { alarms, defragment, disarm, status } from '../../wal/etcd/cluster-methods.ts'
 import type { EtcdEndpoint } from '../../wal/etcd/etcd-endpoint.ts'
 import { EtcdToken } from '../../wal/etcd/etcd-token.ts'
-import { grpcStatus as codes } from '../../wal/etcd/grpc-status.ts'
 import { compact, deleteRange, prefixRange, range, txn } from '../../wal/etcd/kv-methods.ts'
 import { RangePages } from '../../wal/etcd/range-pages.ts'
 import { describeWith, etcdServer, openssl } from '../needs.ts'

@@ -2,11 +2,11 @@
  * The client of etcd and a cluster of three members: who they are, a change of their leader, and what becomes of calls while
  * members are killed, stopped or not there.
  */
+import { status as codes } from '@grpc/grpc-js'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { alarms, members, moveLeader, status } from '../../wal/etcd/cluster-methods.ts'
 import type { EtcdEndpoint } from '../../wal/etcd/etcd-endpoint.ts'
 import { EtcdEndpoints } from '../../wal/etcd/etcd-endpoints.ts'
-import { grpcStatus as codes } from '../../wal/etcd/grpc-status.ts'
 import { prefixRange, range, txn } from '../../wal/etcd/kv-methods.ts'
 import { describeWith, etcdServer } from '../needs.ts'
 import { answer, closeEndpoints, open, patientMs, put, putSlot, replyOf, until, Watching } from './etcd-calls.ts'

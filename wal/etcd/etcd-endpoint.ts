@@ -6,6 +6,7 @@
  * A connection on which nothing is answered for some seconds is replaced by a new one. The network may have forgotten it, or
  * TCP may be in one of its longer and longer pauses, and the member may have been reachable again for a while.
  */
+import { Metadata, status } from '@grpc/grpc-js'
 import type { Clock } from '../../storage/clock.ts'
 import { authenticate } from './cluster-methods.ts'
 import type { EtcdTls } from './etcd-connection.ts'
@@ -15,9 +16,7 @@ import type { Ambiguous, EtcdOutcome, Refused } from './etcd-outcome.ts'
 import { answered, failedOutcome } from './etcd-outcome.ts'
 import type { EtcdToken } from './etcd-token.ts'
 import type { WatchHandlers, WatchRequest } from './etcd-watch.ts'
-import { EtcdWatch, watchPath } from './etcd-watch.ts'
-import { grpcStatus } from './grpc-status.ts'
-import { ProtobufUnreadable } from './protobuf.ts'
+import { decodeWatchResponse, EtcdWatch, watchPath } from './etcd-watch.ts'
 
 /** A call that a follower has passed on to a dying leader gets no answer at all, so waiting is short. */
 const DEADLINE_MS = 500
@@ -55,7 +54,7 @@ export class EtcdEndpoint {
     this.#clock = clock
     this.#token = token
     this.#deadlineMs = deadlineMs
-    this.#connect = () => new EtcdConnection(address, tls, clock)
+    this.#connect = () => new EtcdConnection(address, tls)
     this.#connection = this.#connect()
   }
 
@@ -117,13 +116,13 @@ export class EtcdEndpoint {
     if (this.#isClosed) return Promise.resolve(closed)
     const bytes = method.encode(request)
     const connection = this.#connection
-    const headers = { needsLeader: method.needsLeader, token }
+    const options = { deadline: this.#clock.wallMs() + deadlineMs }
     this.#unansweredSinceMs ??= this.#clock.monotonicMs()
     return new Promise((resolve) => {
-      connection.unary(method.path, headers, bytes, deadlineMs, (status, reply) => {
-        if (status.code === grpcStatus.DEADLINE_EXCEEDED) this.#unanswered(connection)
+      connection.unary(method.path, bytes, method.decode, metadataOf(method.needsLeader, token), options, (failure, reply) => {
+        if (failure?.code === status.DEADLINE_EXCEEDED) this.#unanswered(connection)
         else this.#unansweredSinceMs = undefined
-        resolve(status.code === grpcStatus.OK ? readReply(method, reply) : failedOutcome(status))
+        resolve(failure === null ? answered(reply as Reply) : failedOutcome(failure))
       })
     })
   }
@@ -139,7 +138,7 @@ export class EtcdEndpoint {
 
   #startWatch(watch: EtcdWatch, token: string | undefined, onRefused: () => void): void {
     if (this.#isClosed) watch.end(closed)
-    else watch.start((handlers) => this.#connection.stream(watchPath, { needsLeader: true, token }, handlers), onRefused)
+    else watch.start(this.#connection.stream(watchPath, decodeWatchResponse, metadataOf(true, token)), onRefused)
   }
 
   async #startWatchAsUser(watch: EtcdWatch, token: EtcdToken): Promise<void> {
@@ -149,13 +148,12 @@ export class EtcdEndpoint {
   }
 }
 
-const closed: Ambiguous = { kind: 'ambiguous', code: grpcStatus.UNAVAILABLE, message: 'the connection has been closed here' }
+const closed: Ambiguous = { kind: 'ambiguous', code: status.UNAVAILABLE, message: 'the connection has been closed here' }
 
-function readReply<Request, Reply>(method: EtcdMethod<Request, Reply>, bytes: Buffer): EtcdOutcome<Reply> {
-  try {
-    return answered(method.decode(bytes))
-  } catch (failure) {
-    if (!(failure instanceof ProtobufUnreadable)) throw failure
-    return { kind: 'ambiguous', code: grpcStatus.INTERNAL, message: failure.message }
-  }
+/** The names are those that etcd's own client uses. */
+function metadataOf(needsLeader: boolean, token: string | undefined): Metadata {
+  const metadata = new Metadata()
+  if (needsLeader) metadata.set('hasleader', 'true')
+  if (token !== undefined) metadata.set('token', token)
+  return metadata
 }

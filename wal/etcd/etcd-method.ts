@@ -4,7 +4,6 @@
  * (https://etcd.io/docs/v3.4/dev-guide/api_reference_v3/), and only those fields that are used are here
  * (`docs/formats/etcd-protocol.md`).
  */
-import { GRPC_PREFIX_BYTES } from './grpc-call.ts'
 import type { ProtobufReader } from './protobuf.ts'
 import { ProtobufWriter } from './protobuf.ts'
 
@@ -15,7 +14,6 @@ export interface EtcdMethod<Request, Reply> {
    * instead of letting the call wait for its deadline.
    */
   readonly needsLeader: boolean
-  /** The message, with room for gRPC's prefix in front. */
   encode(request: Request): Buffer
   /** Throws `ProtobufUnreadable`. Bytes in the reply are part of `bytes`. */
   decode(bytes: Buffer): Reply
@@ -33,12 +31,12 @@ export function readRevision(header: ProtobufReader): number {
 
 /** The request of a call that says nothing. */
 export function emptyRequest(): Buffer {
-  return Buffer.alloc(GRPC_PREFIX_BYTES)
+  return Buffer.alloc(0)
 }
 
 /** A message with the fields that `write` writes, expected to be short. */
 export function shortRequest(write: (writer: ProtobufWriter) => void): Buffer {
   const writer = new ProtobufWriter(64)
   write(writer)
-  return writer.finish(GRPC_PREFIX_BYTES)
+  return writer.finish()
 }

@@ -3,8 +3,8 @@
  * passes, a connection that breaks, a leader that changes, leaves open whether it did. Who has sent a change must then read
  * what is there, or send the same change again under a guard.
  */
-import type { GrpcStatus } from './grpc-status.ts'
-import { grpcStatus } from './grpc-status.ts'
+import type { ServiceError } from '@grpc/grpc-js'
+import { status } from '@grpc/grpc-js'
 
 export type EtcdOutcome<Reply> = Answered<Reply> | Refused | Ambiguous
 
@@ -35,14 +35,14 @@ export type RefusalReason = 'noSpace' | 'compacted' | 'tooLarge' | 'tooManyReque
 
 /** Codes with which etcd refuses. Unavailable is none of them: etcd says that too when it has given up waiting for a change to be applied. */
 const refusalCodes: readonly number[] = [
-  grpcStatus.INVALID_ARGUMENT,
-  grpcStatus.NOT_FOUND,
-  grpcStatus.ALREADY_EXISTS,
-  grpcStatus.PERMISSION_DENIED,
-  grpcStatus.RESOURCE_EXHAUSTED,
-  grpcStatus.FAILED_PRECONDITION,
-  grpcStatus.OUT_OF_RANGE,
-  grpcStatus.UNAUTHENTICATED,
+  status.INVALID_ARGUMENT,
+  status.NOT_FOUND,
+  status.ALREADY_EXISTS,
+  status.PERMISSION_DENIED,
+  status.RESOURCE_EXHAUSTED,
+  status.FAILED_PRECONDITION,
+  status.OUT_OF_RANGE,
+  status.UNAUTHENTICATED,
 ]
 
 /**
@@ -71,7 +71,7 @@ export function answered<Reply>(reply: Reply): Answered<Reply> {
 }
 
 /** What a call that failed means. */
-export function failedOutcome({ code, details }: GrpcStatus): Refused | Ambiguous {
+export function failedOutcome({ code, details }: Pick<ServiceError, 'code' | 'details'>): Refused | Ambiguous {
   const isRefusal = refusalCodes.includes(code) && refusalMessages.some((beginning) => details.startsWith(beginning))
   if (!isRefusal) return { kind: 'ambiguous', code, message: details }
   return { kind: 'refused', why: reasonOf(details), code, message: details }

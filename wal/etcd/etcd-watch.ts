@@ -9,14 +9,14 @@
  * A progress message is a sign of life and no more: in etcd 3.4.23 and others a requested one may overtake events that it
  * claims to be past (https://github.com/etcd-io/etcd/issues/15220).
  */
+import type { ClientDuplexStream, ServiceError } from '@grpc/grpc-js'
+import { status } from '@grpc/grpc-js'
 import { readRevision, shortRequest } from './etcd-method.ts'
 import type { Ambiguous, Refused } from './etcd-outcome.ts'
 import { failedOutcome, reasonOf } from './etcd-outcome.ts'
-import type { GrpcCall, GrpcHandlers } from './grpc-call.ts'
-import { grpcStatus } from './grpc-status.ts'
 import type { KeyRange, KeyValue } from './kv-methods.ts'
 import { readKeyValue, writeKeyRange } from './kv-methods.ts'
-import { ProtobufReader, ProtobufUnreadable } from './protobuf.ts'
+import { ProtobufReader } from './protobuf.ts'
 
 export const watchPath = '/etcdserverpb.Watch/Watch'
 
@@ -64,10 +64,12 @@ export interface WatchResponse {
   readonly events: readonly WatchEvent[]
 }
 
+export type WatchStream = ClientDuplexStream<Buffer, WatchResponse>
+
 export class EtcdWatch {
   readonly #request: WatchRequest
   readonly #handlers: WatchHandlers
-  #call: GrpcCall | undefined
+  #stream: WatchStream | undefined
   #onRefused: () => void = () => undefined
   #fragments: WatchEvent[] = []
   #isPaused = false
@@ -78,20 +80,20 @@ export class EtcdWatch {
     this.#handlers = handlers
   }
 
-  /** Begins with a call of its own, which `begin` makes. `onRefused` hears first when the member refuses the watch. */
-  start(begin: (handlers: GrpcHandlers) => GrpcCall, onRefused: () => void): void {
-    if (this.#isOver) return
+  /** Begins on a stream, which belongs to the watch from now on. `onRefused` hears first when the member refuses the watch. */
+  start(stream: WatchStream, onRefused: () => void): void {
+    this.#stream = stream
     this.#onRefused = onRefused
-    const call = begin({
-      onMessage: (message) => this.#read(message),
-      onEnd: ({ code, details }) => {
-        // Nothing but a failure ends a watch.
-        this.end(failedOutcome({ code: code === grpcStatus.OK ? grpcStatus.UNAVAILABLE : code, details }))
-      },
-    })
-    this.#call = call
-    if (this.#isPaused) call.pause()
-    call.send(encodeCreate(this.#request), false)
+    // A stream that is cancelled says so as an error, also when nobody wants to know any more.
+    stream.on('error', (failure: ServiceError) => this.end(failedOutcome(failure)))
+    stream.on('end', () => this.end({ kind: 'ambiguous', code: status.UNAVAILABLE, message: 'the member has ended the watch' }))
+    if (this.#isOver) {
+      stream.cancel()
+      return
+    }
+    stream.on('data', (response: WatchResponse) => this.#take(response))
+    if (this.#isPaused) stream.pause()
+    stream.write(encodeCreate(this.#request))
   }
 
   /** Ends the watch as `end` says. Nothing happens when it has ended already. */
@@ -104,36 +106,24 @@ export class EtcdWatch {
   /** Lets nothing more be called until `resume`; a few responses are buffered, the others wait at the member. */
   pause(): void {
     this.#isPaused = true
-    this.#call?.pause()
+    this.#stream?.pause()
   }
 
   resume(): void {
     this.#isPaused = false
-    this.#call?.resume()
+    this.#stream?.resume()
   }
 
   /** Asks for a progress message, which shows that member and connection live. */
   requestProgress(): void {
-    if (!this.#isOver) this.#call?.send(encodeProgress(), false)
+    if (!this.#isOver) this.#stream?.write(encodeProgress())
   }
 
   /** No handler is called after this. */
   close(): void {
     this.#isOver = true
     this.#fragments = []
-    this.#call?.cancel({ code: grpcStatus.CANCELLED, details: 'nobody watches any more' })
-  }
-
-  #read(message: Buffer): void {
-    let response: WatchResponse
-    try {
-      response = decodeWatchResponse(message)
-    } catch (failure) {
-      if (!(failure instanceof ProtobufUnreadable)) throw failure
-      this.end({ kind: 'ambiguous', code: grpcStatus.INTERNAL, message: failure.message })
-      return
-    }
-    this.#take(response)
+    this.#stream?.cancel()
   }
 
   #take(response: WatchResponse): void {
@@ -159,7 +149,7 @@ export class EtcdWatch {
       return
     }
     this.#onRefused()
-    this.end({ kind: 'refused', why: reasonOf(cancelReason), code: grpcStatus.CANCELLED, message: cancelReason })
+    this.end({ kind: 'refused', why: reasonOf(cancelReason), code: status.CANCELLED, message: cancelReason })
   }
 }
 

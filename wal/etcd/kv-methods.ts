@@ -4,7 +4,6 @@
  */
 import type { EtcdMethod } from './etcd-method.ts'
 import { readRevision, shortRequest } from './etcd-method.ts'
-import { GRPC_PREFIX_BYTES } from './grpc-call.ts'
 import { ProtobufReader, ProtobufWriter } from './protobuf.ts'
 
 /** Bytes of a request besides keys and values, generously: tags, lengths, revisions. */
@@ -57,7 +56,7 @@ export type Operation =
       readonly kind: 'put'
       readonly key: Buffer
       readonly value: Buffer
-      /** So many bytes in front of the value, in the same memory, may be written to: a transaction that puts nothing else is then sent from there. */
+      /** So many bytes in front of the value, in the same memory, may be written to: a transaction that puts nothing else is then written there. */
       readonly room?: number | undefined
     }
   | ({ readonly kind: 'range' } & RangeRequest)
@@ -164,7 +163,7 @@ function encodeTxn({ compares, success, failure = [] }: TxnRequest): Buffer {
   for (const operation of success.toReversed()) writer.message(2, () => writeOperation(writer, operation))
   for (const operation of failure.toReversed()) writer.message(3, () => writeOperation(writer, operation))
   for (const compare of compares.toReversed()) writer.message(1, () => writeCompare(writer, compare))
-  return writer.finish(GRPC_PREFIX_BYTES)
+  return writer.finish()
 }
 
 /** Where the value lies that is put, with the room in front of it. */

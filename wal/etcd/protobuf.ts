@@ -76,10 +76,9 @@ export class ProtobufWriter {
     return this.#bytes.length - this.#at
   }
 
-  /** The message, behind so many bytes of room. The writer must not be used afterwards. */
-  finish(roomBytes = 0): Buffer {
-    this.#reserve(roomBytes)
-    return this.#bytes.subarray(this.#at - roomBytes)
+  /** The message. The writer must not be used afterwards. */
+  finish(): Buffer {
+    return this.#bytes.subarray(this.#at)
   }
 
   #append(value: Buffer): void {
