@@ -25,7 +25,8 @@ export const shardCopyCommands = {
     ...admin,
     arity: 2,
     syntax: '',
-    summary: "Makes a checkpoint and a copy of it; returns the copy's number, generation, LSN, and the bytes of its catalog and values.",
+    summary:
+      "Makes a checkpoint and a copy of it; returns the copy's number, generation, LSN, the bytes of its catalog and values, and the LSN of the newest record that may be in it.",
     handler: begin,
   },
   'SHARDCOPY CATALOG': {
@@ -36,6 +37,14 @@ export const shardCopyCommands = {
     handler: catalog,
   },
   'SHARDCOPY END': { ...admin, arity: 3, syntax: 'copy', summary: 'Ends a copy.', handler: end },
+  'SHARDCOPY LOG': {
+    ...admin,
+    arity: 3,
+    syntax: 'copy',
+    summary:
+      'Returns the next records of the log behind the checkpoint with their LSNs, up to the newest that may be in the copy; none at the end.',
+    handler: log,
+  },
   'SHARDCOPY VALUES': {
     ...admin,
     arity: 3,
@@ -47,9 +56,9 @@ export const shardCopyCommands = {
 
 function begin(session: Session): void {
   const { reply, server } = session
-  answerLater(session, server.copies.begin(), ({ id, generation, lsn, catalogBytes, valueBytes }) => {
-    reply.array(5)
-    for (const number of [id, generation, lsn, catalogBytes, valueBytes]) reply.integer(number)
+  answerLater(session, server.copies.begin(), ({ id, generation, lsn, catalogBytes, valueBytes, endLsn }) => {
+    reply.array(6)
+    for (const number of [id, generation, lsn, catalogBytes, valueBytes, endLsn]) reply.integer(number)
   })
 }
 
@@ -67,6 +76,17 @@ function values(session: Session): void {
     for (const { id, bytes } of puts) {
       reply.integer(id)
       reply.bulkShared(bytes, 0, bytes.length)
+    }
+  })
+}
+
+function log(session: Session): void {
+  const { args, reply, server } = session
+  answerLater(session, server.copies.log(args.integer(2)), (records) => {
+    reply.array(records.length * 2)
+    for (const { lsn, payload } of records) {
+      reply.integer(lsn)
+      reply.bulkShared(payload, 0, payload.length)
     }
   })
 }

@@ -72,9 +72,8 @@ export class CopiedShard {
 
   /** Rejects when the checkpoint or the log cannot be read, and with `CopyAbandoned`. */
   async fill(): Promise<void> {
-    const { log, logHolds, budget, keyspace: original } = this.#shard
+    const { log, budget, keyspace: original } = this.#shard
     const { generation, lsn, catalog, catalogBytes } = this.#kept
-    const release = logHolds.hold(lsn)
     try {
       if (!budget.hasPlaceFor(catalogBytes + original.size * keyBytes)) throw new CopyAbandoned('there is no memory for a copy of all keys')
       await this.#restore(bounded(catalog, catalogBytes), generation)
@@ -83,7 +82,7 @@ export class CopiedShard {
       this.lsn = replay.applied
       this.wallMs = this.#clock.wallMs()
     } finally {
-      release()
+      this.#kept.releaseLog()
     }
   }
 

@@ -7,6 +7,7 @@ import { openCatalog } from '../../storage/catalog-reader.ts'
 import type { Clock } from '../../storage/clock.ts'
 import type { ColdPut, ColdStore } from '../../storage/cold-store.ts'
 import type { FileSystem } from '../../storage/file-system.ts'
+import type { LogRecord } from '../../wal/transaction-log.ts'
 import type { Network } from '../network/network.ts'
 import type { StartProgress } from '../progress.ts'
 import type { RespReply } from '../resp/reply-reader.ts'
@@ -32,8 +33,14 @@ export class CopyRefused extends Error {
   override readonly name = 'CopyRefused'
 }
 
-/** Returns the LSN of the checkpoint that was copied. Rejects when the other node or a disk fails, and when what came makes no sense. */
-export async function fetchCopy(target: CopyTarget, host: string, port: number): Promise<number> {
+/** Makes a log of what the copy's checkpoint, of this LSN, has behind it. */
+export type TakesLog = (logId: bigint, lsn: number, records: AsyncIterable<LogRecord>) => Promise<void>
+
+/**
+ * Returns the LSN of the checkpoint that was copied; or, with the log behind it given to `takesLog`, of the last record. Rejects when the
+ * other node or a disk fails, and when what came makes no sense.
+ */
+export async function fetchCopy(target: CopyTarget, host: string, port: number, takesLog?: TakesLog): Promise<number> {
   const connection = await NodeConnection.open(target.network, target.clock, host, port, answerMsMax)
   try {
     if (target.password !== '') await connection.ask('AUTH', target.password)
@@ -41,9 +48,10 @@ export async function fetchCopy(target: CopyTarget, host: string, port: number):
     await removeCatalogs(target)
     await fetchValues(target, connection, head)
     await fetchCatalog(target, connection, head)
-    await requireMarker(target, head)
+    const logId = await requireMarker(target, head)
+    if (takesLog !== undefined) await takesLog(logId, head.lsn, recordsOf(connection, head))
     await connection.ask('SHARDCOPY', 'END', `${head.id}`)
-    return head.lsn
+    return takesLog === undefined ? head.lsn : head.endLsn
   } finally {
     connection.close()
   }
@@ -51,10 +59,11 @@ export async function fetchCopy(target: CopyTarget, host: string, port: number):
 
 function headOf(reply: RespReply): CopyHead {
   const numbers = Array.isArray(reply) ? reply.map(Number) : []
-  const [id, generation, lsn, catalogBytes, valueBytes] = numbers
+  // A node of an earlier version tells no end.
+  const [id, generation, lsn, catalogBytes, valueBytes, endLsn = lsn] = numbers
   if (numbers.length < 5 || numbers.some((number) => !Number.isSafeInteger(number) || number < 0))
     throw new CopyRefused('the other node answers with no copy')
-  return { id, generation, lsn, catalogBytes, valueBytes } as CopyHead
+  return { id, generation, lsn, catalogBytes, valueBytes, endLsn } as CopyHead
 }
 
 /** From here on the directory has no data. */
@@ -97,12 +106,12 @@ function putsOf(reply: RespReply): ColdPut[] {
   return puts
 }
 
-/** The catalog is whole and ends with the checkpoint that was promised. */
-async function requireMarker(target: CopyTarget, { generation, lsn }: CopyHead): Promise<void> {
+/** The catalog is whole and ends with the checkpoint that was promised. Returns which log it belongs to. */
+async function requireMarker(target: CopyTarget, { generation, lsn }: CopyHead): Promise<bigint> {
   const { files, directory } = target
   const reader = await openCatalog(files, directory).catch(() => undefined)
   await reader?.close()
-  if (reader?.marker.checkpointLsn === lsn && reader.end.generation === generation) return
+  if (reader?.marker.checkpointLsn === lsn && reader.end.generation === generation) return reader.marker.logId.readBigUInt64LE()
   await removeCatalogs(target)
   throw new CopyRefused('the catalog that came is damaged or has been cut short')
 }
@@ -130,4 +139,18 @@ async function fetchCatalog(target: CopyTarget, connection: NodeConnection, head
   await files.rename(path, catalogPath(directory, head.generation))
   await files.syncDirectory(directory)
   shown.finish()
+}
+
+/** The records from the checkpoint's on, without gaps, to the copy's end. */
+async function* recordsOf(connection: NodeConnection, { id, lsn, endLsn }: CopyHead): AsyncGenerator<LogRecord> {
+  for (let next = lsn + 1; next <= endLsn; ) {
+    const reply = await connection.ask('SHARDCOPY', 'LOG', `${id}`)
+    const parts = Array.isArray(reply) ? reply : []
+    if (parts.length === 0) throw new CopyRefused('the log of the copy is cut short')
+    for (let i = 0; i < parts.length; i += 2, next++) {
+      const payload = parts[i + 1]
+      if (Number(parts[i]) !== next || !Buffer.isBuffer(payload)) throw new CopyRefused('the log of the copy has a gap')
+      yield { lsn: next, payload }
+    }
+  }
 }

@@ -1,20 +1,44 @@
 /** The log in a data directory, seen from outside of the shard: made when data come from elsewhere, looked at when they are to be used with another log. */
 import { LocalLog } from '../../wal/local-log.ts'
+import type { LogRecord } from '../../wal/transaction-log.ts'
 import type { Ports } from '../ports.ts'
 
 type LogPorts = Pick<Ports, 'files' | 'clock' | 'random'>
 
-/** Makes an empty log that goes on behind the record `after`. */
+/** Bytes that may wait to be written. */
+const pendingBytesMax = 1024 * 1024
+
+/** Makes a log that goes on behind the record `after`, with these records in it. */
 export async function createLocalLog(
   { files, clock, random }: LogPorts,
   dataDirectory: string,
   logId: bigint,
   after: number,
   segmentBytes: number,
+  records?: AsyncIterable<LogRecord>,
 ): Promise<void> {
   const directory = `${dataDirectory}/log`
   const log = await LocalLog.open({ files, clock, random, directory, syncPolicy: 'always', logId, firstLsn: after + 1, segmentBytes })
-  await log.close()
+  try {
+    for await (const { payload } of records ?? []) {
+      log.append(payload, 0, payload.length)
+      if (log.pendingBytes < pendingBytesMax) continue
+      await allCommitted(log)
+    }
+  } finally {
+    await log.close()
+  }
+}
+
+function allCommitted(log: LocalLog): Promise<void> {
+  return new Promise((resolve, reject) => {
+    log.onFailed = reject
+    log.onCommitted = (committed) => {
+      if (committed === log.appended) resolve()
+      else log.flush()
+    }
+    log.flush()
+  })
 }
 
 /** LSN of the last record; of the one before the first in a log without any. */

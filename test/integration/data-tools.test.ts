@@ -4,6 +4,7 @@ import { mkdtemp, open, readdir, rm, stat } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { describeWith, etcdServer } from '../needs.ts'
 import { ask, ClusterWriter, NodeCluster, pushed } from './node-cluster.ts'
@@ -45,6 +46,17 @@ async function fill(node: ServerProcess): Promise<void> {
   await ask(node.port, 'EVAL', "for i = 1, 3000 do redis.call('ZADD', 'scores', i, 'member ' .. i) end", '0')
 }
 
+/** How many transactions the pairs have seen, and which pair is not whole. */
+const comparePairs = `
+local total, strange = 0, ''
+for at = 0, tonumber(ARGV[1]) - 1 do
+  local left, right = redis.call('GET', 'left:' .. at), redis.call('LINDEX', 'right:' .. at, -1)
+  if left ~= right then strange = strange .. at .. ' ' end
+  total = total + redis.call('LLEN', 'right:' .. at)
+end
+if total ~= tonumber(redis.call('GET', 'transactions') or 0) then strange = strange .. 'transactions' end
+return {total, strange}`
+
 describe('a backup of a node with a log of its own', () => {
   let node: ServerProcess
 
@@ -70,6 +82,30 @@ describe('a backup of a node with a log of its own', () => {
     const again = await startMoraine('--dir', directory)
     expect(await ask(again.port, 'GET', 'new')).toBe('x')
     await again.stop('SIGTERM')
+  })
+
+  it('has each transaction whole or not at all, that ran while it was made', async () => {
+    const directory = join(root, 'beside-writes')
+    const pairs = 5000
+    const writer = new Redis({ port: node.port, host: '127.0.0.1' })
+    let isOver = false
+    let n = 0
+    const write = async (): Promise<void> => {
+      while (!isOver) {
+        const at = (++n * 7919) % pairs
+        await writer.multi().set(`left:${at}`, n).rpush(`right:${at}`, n).incr('transactions').exec()
+      }
+    }
+    const writing = Promise.all(Array.from({ length: 20 }, write))
+    await expectDone(moraine('backup', '--from', `127.0.0.1:${node.port}`, directory))
+    isOver = true
+    await writing
+    writer.disconnect()
+    const restored = await startMoraine('--dir', directory)
+    const [total, strange] = (await ask(restored.port, 'EVAL', comparePairs, '0', `${pairs}`)) as [number, string]
+    await restored.stop('SIGTERM')
+    expect(total).toBeGreaterThan(0)
+    expect(strange).toBe('')
   })
 
   it('is found to be damaged when a byte of a value, or of the catalog, has changed', async () => {

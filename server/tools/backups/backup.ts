@@ -1,16 +1,15 @@
 /**
- * A backup of a running node: a copy of its shard as of a checkpoint, in a directory that can be served. It gets its name when it is
- * whole, so what has the name is a backup. An empty log of its own belongs to it, which goes on behind the checkpoint.
+ * A backup of a running node: a copy of its shard, in a directory that can be served. It gets its name when it is whole, so what has the
+ * name is a backup. A log of its own belongs to it, with the records behind the checkpoint that make the copy one of a single moment.
  */
 import { rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { openCatalog } from '../../../storage/catalog-reader.ts'
 import type { NodeAddress } from '../../copy/choose-replica.ts'
 import { fetchCopy } from '../../copy/fetch-copy.ts'
 import type { Ports } from '../../ports.ts'
 import { createLocalLog } from '../../shard/own-log.ts'
 
-/** The log is empty: one that a server begins is as large as the settings say. */
+/** The log is short: segments that a server begins are as large as the settings say. */
 const segmentBytes = 1024 * 1024
 
 class BackupRefused extends Error {
@@ -24,11 +23,9 @@ export async function makeBackup(ports: Ports, source: NodeAddress, password: st
   const partial = `${directory}.part`
   await rm(partial, { recursive: true, force: true })
   try {
-    const lsn = await fetchCopy({ ...ports, directory: partial, password }, source.host, source.port)
-    const reader = await openCatalog(files, partial)
-    await reader?.close()
-    if (reader === undefined) throw new BackupRefused('the copy has no catalog')
-    await createLocalLog(ports, partial, reader.marker.logId.readBigUInt64LE(), lsn, segmentBytes)
+    const lsn = await fetchCopy({ ...ports, directory: partial, password }, source.host, source.port, (logId, after, records) =>
+      createLocalLog(ports, partial, logId, after, segmentBytes, records),
+    )
     await files.syncDirectory(partial)
     await rename(partial, directory)
     await files.syncDirectory(dirname(directory))
