@@ -12,8 +12,8 @@ export interface ClusterNode {
   readonly link: LogLink
   /** Has power, and was told to start. */
   isUp: boolean
-  /** Of the newer version. */
-  isNewer: boolean
+  /** Of its program (`node-log.ts`). */
+  version: number
 }
 
 export interface FaultSurroundings {
@@ -96,7 +96,7 @@ export class ClusterFaults {
   end(): void {
     const { network, nodes, linkMsMax } = this.#around
     this.#ended++
-    const isUpgrading = nodes.some(({ isNewer }) => isNewer)
+    const newest = Math.max(...nodes.map(({ version }) => version))
     for (const node of nodes) {
       const { machine, link } = node
       link.heal()
@@ -106,8 +106,8 @@ export class ClusterFaults {
       machine.diskMsMax = undefined
       machine.clock.wallSkewMs = 0
       for (const other of this.#othersThan(machine)) network.heal(other, machine.name)
-      if (isUpgrading && !node.isNewer) {
-        node.isNewer = true
+      if (node.version < newest) {
+        node.version = newest
         this.#loseProcess(node)
       }
       this.start(node)
@@ -148,20 +148,35 @@ export class ClusterFaults {
     server.stop().then(ended, ended)
   }
 
-  /** Replicas first, as one should; now and then in any order. */
+  /**
+   * One node more gets the newest version, or the first one a still newer one. Replicas first, as one should, now and then in any order. The primary hands
+   * over the lead first, as one should, or not: then it follows for a while who writes what it does not know.
+   */
   #upgrade(draw: Draw): void {
-    const older = this.#around.nodes.filter(({ isNewer }) => !isNewer)
+    const { nodes, operator } = this.#around
+    const versions = nodes.map(({ version }) => version)
+    const newest = Math.max(...versions)
+    const next = Math.min(...versions) < newest ? newest : newest + 1
+    const older = nodes.filter(({ version }) => version < next)
     const replicas = older.filter((node) => !leads(node))
-    if (older.length === 0) return
     const node = draw.pick(replicas.length === 0 || draw.once(6) ? older : replicas)
-    const upgrade = (): void => {
-      node.isNewer = true
+    if (leads(node) && draw.once(2)) {
+      operator.command(node.machine.name, ['FAILOVER'])
+      this.#later(draw, () => {
+        if (node.version < next) this.#replaceProgram(draw, node, next)
+      })
+    } else this.#replaceProgram(draw, node, next)
+  }
+
+  #replaceProgram(draw: Draw, node: ClusterNode, version: number): void {
+    const replace = (): void => {
+      node.version = Math.max(node.version, version)
     }
     if (node.machine.server !== undefined && draw.once(2)) {
-      this.#shutDown(draw, node, upgrade)
+      this.#shutDown(draw, node, replace)
       return
     }
-    upgrade()
+    replace()
     this.#crash(draw, node)
   }
 

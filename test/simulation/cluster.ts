@@ -27,7 +27,7 @@ import { EventLoop } from './event-loop.ts'
 import { Journal } from './journal.ts'
 import { LogLink } from './log-link.ts'
 import { Machine } from './machine.ts'
-import { isOfNewKind, openNodeLog } from './node-log.ts'
+import { openNodeLog, versionOf } from './node-log.ts'
 import { Observer } from './observer.ts'
 import { Operator } from './operator.ts'
 import { SeededRandom } from './seeded-random.ts'
@@ -106,8 +106,8 @@ class ClusterSimulation implements ClientSurroundings, QuietCluster {
   readonly #journal = new Journal()
   /** Of each node's newest checkpoint, as far as it was seen. */
   readonly #checkpoints = new Map<Machine, number>()
-  /** A record that only newer nodes know is in the log. */
-  #needsNewer = false
+  /** Nodes of this version know all that is in the log. */
+  #neededVersion = 0
   #failure: Error | undefined
 
   constructor(seed: number, { onServer, onEngine, faults: kinds }: ClusterOptions) {
@@ -120,7 +120,7 @@ class ClusterSimulation implements ClientSurroundings, QuietCluster {
     this.isTimeless = settings.isTimeless
     this.history = new ClusterHistory(this.engine)
     this.engine.watch(({ records }) => {
-      this.#needsNewer ||= records.some(isOfNewKind)
+      this.#neededVersion = Math.max(this.#neededVersion, ...records.map(versionOf))
     })
     this.engine.onTrim = (upTo) => this.#trims(upTo, settings.trimCopies)
     const { loop } = this
@@ -132,6 +132,7 @@ class ClusterSimulation implements ClientSurroundings, QuietCluster {
     const readerNames = ['reader0', 'reader1']
     this.#faults = new ClusterFaults({
       ...settings,
+      upgrades: settings.upgrades || kinds?.includes('upgrade') === true,
       loop,
       kinds,
       network: this.network,
@@ -161,7 +162,7 @@ class ClusterSimulation implements ClientSurroundings, QuietCluster {
       sizes,
       diskMsMax: draw.pick([0.1, 1, 5]),
       clockRate: 1 + (draw.below(61) - 30) / 1000,
-      openSharedLog: (clock, known) => openNodeLog(engine, link, clock, known, node.isNewer),
+      openSharedLog: (clock, known) => openNodeLog(engine, link, clock, known, node.version),
       onStarted: (server) => {
         onServer?.(server)
         observer.attach(server)
@@ -169,7 +170,7 @@ class ClusterSimulation implements ClientSurroundings, QuietCluster {
         this.#countCopies(server)
       },
     })
-    const node: ClusterNode = { machine, link, isUp: false, isNewer: false }
+    const node: ClusterNode = { machine, link, isUp: false, version: 0 }
     this.#observers.set(machine, observer)
     return node
   }
@@ -283,14 +284,14 @@ class ClusterSimulation implements ClientSurroundings, QuietCluster {
   }
 
   get isUpgrading(): boolean {
-    return this.#nodes.some(({ isNewer }) => isNewer) && this.#nodes.some(({ isNewer }) => !isNewer)
+    return this.#nodes.some(({ version }) => version !== this.#nodes[0]!.version)
   }
 
   endFaults(): void {
     this.#tell('calm')
-    for (const { machine, isNewer } of this.#nodes) {
+    for (const { machine } of this.#nodes) {
       const stopped = machine.failure ?? machine.server?.roles.failure
-      if (!isNewer && stopped instanceof RecordUnreadable) this.#faults.count('unreadable')
+      if (stopped instanceof RecordUnreadable) this.#faults.count('unreadable')
     }
     this.#faults.end()
   }
@@ -340,7 +341,7 @@ class ClusterSimulation implements ClientSurroundings, QuietCluster {
     if (this.#failure !== undefined) throw this.#failure
     for (const { failure } of this.clients) if (failure !== undefined) throw failure
     for (const { failure } of this.#readers) if (failure !== undefined) throw failure
-    for (const { machine, isUp, isNewer } of this.#nodes) if (isUp) this.#requireSound(machine, !isNewer && this.#needsNewer)
+    for (const { machine, isUp, version } of this.#nodes) if (isUp) this.#requireSound(machine, version < this.#neededVersion)
   }
 
   /** `isOutdated`: it may have met a record that it does not know. */
@@ -349,7 +350,7 @@ class ClusterSimulation implements ClientSurroundings, QuietCluster {
     if (failure !== undefined && !(isOutdated && failure instanceof RecordUnreadable))
       throw new Error(`${name} cannot start: ${failure.message}`, { cause: failure })
     if (server?.failStop.failure !== undefined) throw new Error(`${name} has stopped itself`, { cause: server.failStop.failure })
-    const tolerated = this.#needsNewer ? versionFailures : failures
+    const tolerated = this.#neededVersion > 0 ? versionFailures : failures
     const error = log.errors.find((text) => !tolerated.test(text))
     if (error !== undefined) throw new Error(`${name} has logged an error: ${error}`)
     const checkpoint = server?.shard?.checkpointer?.lastLsn ?? 0

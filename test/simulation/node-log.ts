@@ -1,6 +1,9 @@
 /**
  * What a node may meet in the log that it shares, and `openSimulatedLog` leaves out: the head of the log goes when a primary trims it, and a
  * node of a newer version writes records of a kind that older ones do not know.
+ *
+ * Version 0 is the present one. A later one has a record kind of its own, a record of a later version with what the present one has in it, and knows
+ * the kinds of those before it.
  */
 import { recordVersion } from '../../engine/mutation/operations.ts'
 import type { KnownLog } from '../../server/ports.ts'
@@ -11,28 +14,26 @@ import type { LogLink } from './log-link.ts'
 import type { LogEngine } from './shared-log-engine.ts'
 import { openSimulatedLog } from './simulated-shared-log.ts'
 
-/** The newer version's own kind is a record of the next version, with what this version has in it. */
-const newKind = recordVersion + 1
-/** Of so many records that a newer node writes one is of the new kind: the others are read by everybody. */
+/** Of so many records that a newer node writes one is of its own kind: the others are read by everybody. */
 const newKindEvery = 5
 /** Who trims waits so long for an answer. */
 const trimMs = 500
 
-/** The log as a process has it. `isNewer`: of the newer version. */
+/** The log as a process of that version has it. */
 export async function openNodeLog(
   engine: LogEngine,
   link: LogLink,
   clock: ProcessClock,
   known: KnownLog,
-  isNewer: boolean,
+  version: number,
 ): Promise<TransactionLog> {
   const log = trimmable(await openSimulatedLog(engine, link, clock, known), engine, link, clock)
-  return isNewer ? newer(log) : log
+  return version > 0 ? newer(log, version) : log
 }
 
-/** Whether a node of the older version stops at this record. */
-export function isOfNewKind({ payload }: LogRecord): boolean {
-  return payload[0] === newKind
+/** From which version on nodes know the record. */
+export function versionOf({ payload }: LogRecord): number {
+  return payload[0]! - recordVersion
 }
 
 function trimmable(log: TransactionLog, engine: LogEngine, link: LogLink, clock: ProcessClock): TransactionLog {
@@ -64,27 +65,30 @@ async function* readUntrimmed(engine: LogEngine, batches: AsyncIterable<LogBatch
   }
 }
 
-function newer(log: TransactionLog): TransactionLog {
+function newer(log: TransactionLog, version: number): TransactionLog {
   const append = log.append.bind(log)
   log.append = (payload, start, end, references) => {
     if ((log.appended + 1) % newKindEvery !== 0) return append(payload, start, end, references)
-    payload[start] = newKind
+    payload[start] = recordVersion + version
     const lsn = append(payload, start, end, references)
     payload[start] = recordVersion
     return lsn
   }
   const read = log.read.bind(log)
-  log.read = (after, signal) => readNewer(read(after, signal))
+  log.read = (after, signal) => readNewer(read(after, signal), version)
   return log
 }
 
 /** The leader's checksum is one of the bytes in the log, and not of what a record is taken for here: it is not compared. */
-async function* readNewer(batches: AsyncIterable<LogBatch>): AsyncGenerator<LogBatch> {
-  for await (const batch of batches) yield { ...batch, records: batch.records.map(asKnown), checksum: undefined }
+async function* readNewer(batches: AsyncIterable<LogBatch>, version: number): AsyncGenerator<LogBatch> {
+  for await (const batch of batches) {
+    yield { ...batch, records: batch.records.map((record) => asKnown(record, version)), checksum: undefined }
+  }
 }
 
-function asKnown(record: LogRecord): LogRecord {
-  if (!isOfNewKind(record)) return record
+function asKnown(record: LogRecord, version: number): LogRecord {
+  const from = versionOf(record)
+  if (from === 0 || from > version) return record
   const payload = Buffer.from(record.payload)
   payload[0] = recordVersion
   return { ...record, payload }
