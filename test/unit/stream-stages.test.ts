@@ -100,6 +100,21 @@ describe('a change of what is pending, in slices', () => {
     const full = ['XINFO', 'STREAM', 's', 'FULL', 'COUNT', '0']
     expect(formatInline(await cold.ask(...full))).toBe(formatInline(await plain.ask(...full)))
   })
+
+  it('is given up when the key gets another stream with such a group', async () => {
+    const staged = cold.session.stage(...words) as GroupRead
+    await steps(cold, staged, async (step) => {
+      if (step !== 3) return
+      for (const engine of [cold, plain]) {
+        await engine.ask('DEL', 's')
+        await engine.ask('XADD', 's', '7-7', 'f', 'of another stream')
+        await engine.ask('XGROUP', 'CREATE', 's', 'g', '0')
+      }
+    })
+    expect(staged.changeAt(keyAt)).toBeUndefined()
+    expect(formatInline(await cold.askStaged(staged, ...words))).toBe(formatInline(await plain.ask(...words)))
+    staged.release()
+  })
 })
 
 it('XREADGROUP wants where entries are pending that are delivered again, behind many that are gone', async () => {
