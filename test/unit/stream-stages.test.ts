@@ -115,6 +115,19 @@ describe('a change of what is pending, in slices', () => {
     expect(formatInline(await cold.askStaged(staged, ...words))).toBe(formatInline(await plain.ask(...words)))
     staged.release()
   })
+
+  it.each([1, 2, 3, 5])('ends with the stream, which is told after step %d when to expire', async (last) => {
+    await cold.ask(...words)
+    const acknowledges = ['XACK', 's', 'g', ...Array.from({ length: 500 }, (_, i) => `${i + 1}-1`)]
+    const staged = cold.session.stage(...acknowledges)
+    await steps(cold, staged, async (step) => {
+      if (step !== last) return
+      await cold.ask('PEXPIRE', 's', '5')
+      cold.engine.advance(6)
+    })
+    expect(formatInline(await cold.askStaged(staged as StagedWork, ...acknowledges))).toBe(':0')
+    staged?.release?.()
+  })
 })
 
 it('XREADGROUP wants where entries are pending that are delivered again, behind many that are gone', async () => {
