@@ -5,9 +5,8 @@
  * Every change of state is made here. A request that waits has put itself down somewhere (at the gate, with the staged work,
  * in a cold read, for an event) and keeps how to take that back; it does so whenever a wait ends, whatever ends it: what it
  * waited for, a refusal, a failure, another shard, or that its client has left. Staged work that is not, or not yet, for the try
- * at hand is released with it; what the request itself has got is released at its end.
- *
- * What is thrown when it goes on in a later turn is a broken invariant, and its owner is told.
+ * at hand is released with it; what the request itself has got is released at its end. What is thrown when it goes on in a later turn is a
+ * broken invariant, and its owner is told.
  *
  *     done ── begin ──▶ running ── end ──▶ done
  *                        │   ▲
@@ -117,6 +116,10 @@ export class Request<Session = never> implements RefusableRequest {
   get wantsMemory(): boolean {
     const { command } = this
     return command.denyOom || (command.executesQueue && this.#owner.transaction.wantsMemory)
+  }
+
+  get holdsMemory(): boolean {
+    return this.staged !== undefined || this.#admitted !== undefined
   }
 
   get unit(): readonly UnitRequest[] | undefined {
