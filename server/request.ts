@@ -5,8 +5,8 @@
  * Every change of state is made here. A request that waits has put itself down somewhere (at the gate, with the staged work,
  * in a cold read, for an event) and keeps how to take that back; it does so whenever a wait ends, whatever ends it: what it
  * waited for, a refusal, a failure, another shard, or that its client has left. Staged work that is not, or not yet, for the try
- * at hand is released with it; what the request itself has got is released at its end. What is thrown when it goes on in a later turn is a
- * broken invariant, and its owner is told.
+ * at hand is released with it; what the request itself has got is released at its end, or when it blocks. What is thrown when it goes on in
+ * a later turn is a broken invariant, and its owner is told.
  *
  *     done ── begin ──▶ running ── end ──▶ done
  *                        │   ▲
@@ -181,6 +181,7 @@ export class Request<Session = never> implements RefusableRequest {
 
   /** The reply comes when others, or time, bring it. */
   block({ release = nothing, timeoutMs, timedOut }: Blocking): Answer {
+    this.#releaseStaged()
     this.#waits('blocked', release)
     const answer = this.#answer(-1)
     this.#blocking = { answer, timedOut }

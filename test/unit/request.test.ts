@@ -211,6 +211,19 @@ describe('a request', () => {
     request.end()
   })
 
+  it('gives up what was made for it when it blocks: nobody knows for how long', async () => {
+    const { needed, request, begin } = fixture()
+    const work = new Work(3)
+    needed.work = work
+    begin(copy)
+    await turns()
+    expect([request.mustWait(false), work.released]).toEqual([false, 0])
+    request.block({ timeoutMs: 0, timedOut: () => undefined })
+    expect([request.state, request.staged, work.released]).toEqual(['blocked', undefined, 1])
+    request.end()
+    expect(work.released).toBe(1)
+  })
+
   it('gives staged work up when its client leaves', async () => {
     const { needed, stagedWork, request, begin, events } = fixture()
     const work = new Work(1e9)
