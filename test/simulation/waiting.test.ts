@@ -21,6 +21,7 @@ describe('a client that needs memory', () => {
     other.send('SET', 'k', 'v')
     await scene.pass(5000)
     expect(other.hasReply).toBe(true)
+    expect(scene.server.primary.keyspace.hasPlaceFor(2 ** 40)).toBe(false)
   })
 
   it('keeps what was read for it, though it is more than there is room for', async () => {
