@@ -136,6 +136,18 @@ describe('SYNC', () => {
     expect([...keys.values()].some((each) => each !== keys.get('0 keya199'))).toBe(true)
   })
 
+  it('has the length that it says, whatever is set between counting it and sending it', async () => {
+    const { scene, client } = await begin(11)
+    for (let i = 0; i < 10; i++) await client.ask('SET', `key${i}`, 'v'.repeat(5000))
+    const receiver = await RdbReceiver.connect(scene)
+    await receiver.prepare()
+    let looks = 0
+    Object.defineProperty(scene.server.config.values, 'rdbcompression', { configurable: true, get: () => looks++ % 2 === 0 })
+    receiver.send('SYNC')
+    await receiver.end()
+    expect(contentOf(receiver.rdb()).keys.size).toBe(10)
+  })
+
   it('waits for a client that does not read, holds little for it, and closes it in the end', async () => {
     const { scene, client } = await begin(3, { 'repl-timeout': 5 })
     for (let i = 0; i < 40; i++) await client.ask('SET', `key${i}`, 'v'.repeat(60_000))
