@@ -1,5 +1,6 @@
 /** The RDB that SYNC sends, on a simulated server: of one moment, whatever is written meanwhile; to slow clients, to some who leave, to replicas that get none. */
 import { describe, expect, it, vi } from 'vitest'
+import { CopiedShard } from '../../server/copy/copied-shard.ts'
 import { chance, testRuns } from '../chance.ts'
 import { notesOf } from '../property/dump-model.ts'
 import { dumpedKinds, randomValue } from '../property/dump-values.ts'
@@ -146,6 +147,20 @@ describe('SYNC', () => {
     receiver.send('SYNC')
     await receiver.end()
     expect(contentOf(receiver.rdb()).keys.size).toBe(10)
+  })
+
+  it('looks after each long string whether others have waited for long enough', async () => {
+    const { scene, client } = await begin(12)
+    const strings = 30
+    for (let i = 0; i < strings; i++) await client.ask('SET', `key${i}`, 'v'.repeat(20_000))
+    const pause = vi.spyOn(CopiedShard.prototype, 'pause')
+    const receiver = await RdbReceiver.connect(scene)
+    await receiver.prepare('eof')
+    receiver.send('SYNC')
+    await receiver.end()
+    expect(contentOf(receiver.rdb()).keys.size).toBe(strings)
+    expect(pause.mock.calls.length).toBeGreaterThanOrEqual(strings)
+    pause.mockRestore()
   })
 
   it('waits for a client that does not read, holds little for it, and closes it in the end', async () => {
