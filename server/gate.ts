@@ -21,6 +21,8 @@ export interface GatedRequest {
   readonly writes: boolean
   /** Whether it may need memory that it does not give back. */
   readonly wantsMemory: boolean
+  /** Whether it has what was made or read for it: that is given back when it has run, so if it waited for memory it might wait for itself. */
+  readonly holdsMemory: boolean
   /** Whether it publishes; for EXEC, whether anything that was queued does. */
   readonly publishes: boolean
   retry(): void
@@ -71,7 +73,7 @@ export class Gate {
   #obstacle(request: GatedRequest): GatedState | undefined {
     if (this.#stalledUntilMs !== 0 || this.#holds > 0) return 'stalled'
     if (this.#pausedUntilMs !== 0 && this.#isPaused(request)) return 'awaitsPause'
-    if (this.memoryShort() && request.wantsMemory) return 'awaitsMemory'
+    if (request.wantsMemory && !request.holdsMemory && this.memoryShort()) return 'awaitsMemory'
     return this.messagesWait(request) ? 'awaitsFanOut' : undefined
   }
 

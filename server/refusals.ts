@@ -84,8 +84,8 @@ export class Refusals {
     if (unitRefusal !== undefined) return unitRefusal
     const { trouble } = server.maintenance
     if (!queues && shard.budget.isShort && request.wantsMemory && trouble.refuses) return trouble.refusal
-    // What is queued for a transaction could not be executed either.
-    if ((queues || request.wantsMemory) && this.forMemory) return outOfMemory
+    // What is queued for a transaction could not be executed either. What has been made for a request is no reason to refuse it.
+    if ((queues || (request.wantsMemory && !request.holdsMemory)) && this.forMemory) return outOfMemory
     return undefined
   }
 

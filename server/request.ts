@@ -5,9 +5,8 @@
  * Every change of state is made here. A request that waits has put itself down somewhere (at the gate, with the staged work,
  * in a cold read, for an event) and keeps how to take that back; it does so whenever a wait ends, whatever ends it: what it
  * waited for, a refusal, a failure, another shard, or that its client has left. Staged work that is not, or not yet, for the try
- * at hand is released with it; what the request itself has got is released at its end.
- *
- * What is thrown when it goes on in a later turn is a broken invariant, and its owner is told.
+ * at hand is released with it; what the request itself has got is released at its end, or when it blocks. What is thrown when it goes on in
+ * a later turn is a broken invariant, and its owner is told.
  *
  *     done ── begin ──▶ running ── end ──▶ done
  *                        │   ▲
@@ -119,6 +118,10 @@ export class Request<Session = never> implements RefusableRequest {
     return command.denyOom || (command.executesQueue && this.#owner.transaction.wantsMemory)
   }
 
+  get holdsMemory(): boolean {
+    return this.staged !== undefined || this.#admitted !== undefined
+  }
+
   get unit(): readonly UnitRequest[] | undefined {
     const { transaction } = this.#owner
     return this.command.executesQueue && !transaction.failed ? transaction.queued : undefined
@@ -178,6 +181,7 @@ export class Request<Session = never> implements RefusableRequest {
 
   /** The reply comes when others, or time, bring it. */
   block({ release = nothing, timeoutMs, timedOut }: Blocking): Answer {
+    this.#releaseStaged()
     this.#waits('blocked', release)
     const answer = this.#answer(-1)
     this.#blocking = { answer, timedOut }

@@ -155,6 +155,8 @@ function* delivering(changing: StreamChanging, groupAt: number, image: TreeImage
   const { groups, entries } = streamsOf(x)
   const group = yield* changing.group(groupAt)
   if (group === 0) return yield* changing.givenUp()
+  // While the entries were rendered the key may have got another stream.
+  if (!image.shows(changing.find())) return yield* changing.givenUp()
   const consumer = yield* changing.consumer(group, groupAt + 1)
   yield (wants) => {
     image.eachCold(wants)

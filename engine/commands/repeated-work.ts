@@ -76,7 +76,19 @@ export class RepeatedWork<Result> implements StagedWork, KeyListener {
   }
 
   keyTouched(database: number, key: Uint8Array, start: number, end: number, change: number): void {
-    if (!this.#isStale && change !== expirySet && database === this.#database && this.#isRead(key, start, end)) this.#isStale = true
+    if (this.#isStale || database !== this.#database || !this.#isRead(key, start, end)) return
+    if (change === expirySet) this.#noteExpiry(key, start, end)
+    else this.#isStale = true
+  }
+
+  /** A key that was read is still what it was, but may be gone earlier. */
+  #noteExpiry(key: Uint8Array, start: number, end: number): void {
+    const { keyspace } = this.#x
+    keyspace.forgetLookUp()
+    const entry = keyspace.find(keyspace.logical[this.#database], key, start, end)
+    keyspace.forgetLookUp()
+    const expireAt = entry === 0 ? 0 : firstExpiry(keyspace, entry)
+    if (expireAt !== 0) this.#expireAt = Math.min(this.#expireAt, expireAt)
   }
 
   databaseTouched(database: number): void {

@@ -15,6 +15,7 @@ import type { StagedWork } from '../staged-work.ts'
 import { slicedValueBytes } from '../staged-work.ts'
 import { dropTree } from '../tree/drop-tree.ts'
 import { TreeRest } from '../tree/tree-rest.ts'
+import { copyBytesOf } from '../tree/tree-size.ts'
 import type { CollectionType } from '../types/collection-type.ts'
 import { scoreRange } from '../types/score-separator.ts'
 
@@ -122,7 +123,8 @@ export class StagedAddition<Plan extends AdditionPlan = AdditionPlan> implements
     const { entries, trees } = keyspace
     const isTree = entry !== 0 && entries.isTree(entry)
     const mayBegin = entry === 0 || (entries.type(entry) === this.plan.type && keyspace.expiring.fieldsDue(entry) === 0)
-    if (this.#tries++ === triesMax || !mayBegin || (entry !== 0 && !isTree && !entries.isResident(entry))) {
+    const hasPlace = !isTree || keyspace.hasPlaceFor(copyBytesOf(trees, entries.value(entry)))
+    if (this.#tries++ === triesMax || !mayBegin || !hasPlace || (entry !== 0 && !isTree && !entries.isResident(entry))) {
       this.#isGivenUp = true
       return
     }

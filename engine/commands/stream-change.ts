@@ -49,7 +49,7 @@ export interface StreamChange {
 /** A change that is being made. */
 export class StreamChanging {
   readonly x: Execution
-  /** Stays the request's. */
+  /** Stay the request's: between two slices they may move to another buffer, as more of their client arrives. */
   readonly args: Arguments
   readonly rows = new PendingRows()
   readonly replies: Buffer[] = []
@@ -103,27 +103,27 @@ export class StreamChanging {
   /** The unit of the group that is argument `index`, 0 without. */
   *group(index: number): Slices<number> {
     const { groups, entries } = streamsOf(this.x)
-    const { buffer, starts, ends } = this.args
+    const { args } = this
     const want = (root: number, wants: ColdWants): void => {
       entries.wantMeta(root, wants)
-      groups.wantGroup(root, buffer, starts[index], ends[index], wants)
+      groups.wantGroup(root, args.buffer, args.starts[index], args.ends[index], wants)
     }
     this.#wanted.push(want)
     yield* this.wanting(want)
-    return this.root !== 0 && groups.findGroup(this.root, buffer, starts[index], ends[index]) ? groups.group.unit : 0
+    return this.root !== 0 && groups.findGroup(this.root, args.buffer, args.starts[index], args.ends[index]) ? groups.group.unit : 0
   }
 
   /** The unit that the consumer has which is argument `index`, or is going to have. */
   *consumer(group: number, index: number): Slices<number> {
     const { groups, entries } = streamsOf(this.x)
-    const { buffer, starts, ends } = this.args
+    const { args } = this
     const want = (root: number, wants: ColdWants): void => {
       entries.wantMeta(root, wants)
-      groups.wantConsumer(root, group, buffer, starts[index], ends[index], wants)
+      groups.wantConsumer(root, group, args.buffer, args.starts[index], args.ends[index], wants)
     }
     this.#wanted.push(want)
     yield* this.wanting(want)
-    if (groups.findConsumer(this.root, group, buffer, starts[index], ends[index])) return groups.consumer.unit
+    if (groups.findConsumer(this.root, group, args.buffer, args.starts[index], args.ends[index])) return groups.consumer.unit
     return entries.meta(this.find()).nextUnit
   }
 

@@ -4,6 +4,11 @@ import { LeafRow } from './tree-shape.ts'
 
 const at = new LeafRow()
 
+/** About how many bytes a copy of a tree takes in memory. A cold leaf counts as if it was full. */
+export function copyBytesOf({ roots, leafBytesMax }: TreeLeaves, root: number): number {
+  return roots.residentBytes(root) + roots.coldLeaves(root) * leafBytesMax
+}
+
 /** Whether the leaves of a tree have about `bytes` together. Many leaves count as if each was as full as it may be; of few the bytes are known. */
 export function isTreeOf({ roots, nodes, shape, leafBytesMax }: TreeLeaves, root: number, bytes: number): boolean {
   if (roots.leaves(root) * leafBytesMax >= bytes) return true

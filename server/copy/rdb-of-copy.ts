@@ -32,8 +32,9 @@ const leavesAtOnce = 64
 const largeStringBytes = 1024 * 1024
 /** Leaves that cannot go are met so often before it is left at that. */
 const hotMet = 64
-/** The pause is asked for after so many keys. */
+/** The pause is asked for after so many keys, and after each string of so many bytes: compressing takes its time. */
 const keysPerLook = 8
+const longStringBytes = 16 * 1024
 
 export interface RdbContents {
   readonly keys: boolean
@@ -105,7 +106,7 @@ export class RdbOfCopy {
         if (!this.#write(entry, read < 0 ? undefined : batch.set.values[read]))
           yield* this.#large(entry, read < 0 ? undefined : batch.set.values[read])
         if (out.end >= rdbPieceBytes) yield* this.#take()
-        const pause = i % keysPerLook === 0 ? this.#copied.pause() : undefined
+        const pause = i % keysPerLook === 0 || this.#isLong(entry) ? this.#copied.pause() : undefined
         if (pause !== undefined) await pause
       }
       tier.settle()
@@ -172,6 +173,11 @@ export class RdbOfCopy {
       blobs.values.push(set.values[place])
     }
     tier.admit(blobs)
+  }
+
+  #isLong(entry: number): boolean {
+    const { entries } = this.#copied.keyspace
+    return entries.type(entry) === stringType && entries.length(entry) >= longStringBytes
   }
 
   #enters(entry: number): void {

@@ -82,6 +82,8 @@ export class RdbTransfer {
   readonly #host: TransferHost
   readonly #connection: Connection
   readonly #wishes: RdbWishes
+  /** As the setting was when it was asked for: what is written twice has to be the same. */
+  readonly #compresses: boolean
   #copied: CopiedShard | undefined
   #isWanted = true
   #newlines: Timer | undefined
@@ -90,6 +92,7 @@ export class RdbTransfer {
     this.#host = host
     this.#connection = connection
     this.#wishes = wishes
+    this.#compresses = host.config.values.rdbcompression
     this.#sendNewlines()
     this.done = before.then(() => this.#run()).finally(() => this.#newlines?.cancel())
   }
@@ -129,8 +132,7 @@ export class RdbTransfer {
   }
 
   #piecesOf(copied: CopiedShard): AsyncGenerator<Buffer> {
-    const { clock, config } = this.#host
-    return new RdbOfCopy(copied, clock, this.#wishes, config.values.rdbcompression).pieces()
+    return new RdbOfCopy(copied, this.#host.clock, this.#wishes, this.#compresses).pieces()
   }
 
   async #lengthOf(copied: CopiedShard): Promise<number> {

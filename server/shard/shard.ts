@@ -124,6 +124,7 @@ async function openState(options: ShardOptions, opened: Close[]): Promise<ShardS
     return clientBytes() + mutator.interest.bytes + log.pendingBytes + (durable ? logBytes : 0) + (writeOut?.memoryBytes ?? 0)
   })
   tier.room = () => budget.room()
+  keyspace.hasPlaceFor = (bytes) => budget.hasPlaceFor(bytes)
   const makeRoom = async (): Promise<void> => {
     while (budget.makeRoom() || (budget.isShort && (await (writeOut as WriteOut).step(4096)) > 0)) {
       await new Promise<void>((resolve) => clock.afterTurn(resolve))

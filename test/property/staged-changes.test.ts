@@ -316,6 +316,28 @@ describe('changes of many elements in slices', () => {
     expect(changedBefore()).toBe(0)
     staged.release()
   })
+
+  it('make no copy of what has no place beside itself: the elements are put in one by one', () => {
+    const engine = new InProcessEngine(tables)
+    const session = engine.connect()
+    const names = Array.from({ length: 10_000 }, (_, i) => `member ${i}`)
+    session.ask('SADD', 'k', ...names.slice(0, 5000))
+    const asked: number[] = []
+    engine.keyspace.hasPlaceFor = (bytes) => {
+      asked.push(bytes)
+      return false
+    }
+    const words = ['SADD', 'k', ...names]
+    const staged = session.stage(...words)
+    if (!(staged instanceof StagedAddition)) throw new Error('nothing was staged')
+    const before = engine.keyspace.arena.liveBytes
+    while (staged.step());
+    expect(engine.keyspace.arena.liveBytes).toBe(before)
+    expect(asked).toHaveLength(1)
+    expect(asked[0]).toBeGreaterThan(50_000)
+    expect(formatInline(session.askStaged(staged, ...words))).toBe(':5000')
+    staged.release()
+  })
 })
 
 /** Counts changes of leaves from now on. */

@@ -1,5 +1,6 @@
 /** The RDB that SYNC sends, on a simulated server: of one moment, whatever is written meanwhile; to slow clients, to some who leave, to replicas that get none. */
 import { describe, expect, it, vi } from 'vitest'
+import { CopiedShard } from '../../server/copy/copied-shard.ts'
 import { chance, testRuns } from '../chance.ts'
 import { notesOf } from '../property/dump-model.ts'
 import { dumpedKinds, randomValue } from '../property/dump-values.ts'
@@ -134,6 +135,32 @@ describe('SYNC', () => {
     const { keys } = contentOf(receiver.rdb())
     for (let i = 0; i < pairs; i++) expect(keys.get(`0 keya${i}`)).toBe(keys.get(`0 keyb${i}`))
     expect([...keys.values()].some((each) => each !== keys.get('0 keya199'))).toBe(true)
+  })
+
+  it('has the length that it says, whatever is set between counting it and sending it', async () => {
+    const { scene, client } = await begin(11)
+    for (let i = 0; i < 10; i++) await client.ask('SET', `key${i}`, 'v'.repeat(5000))
+    const receiver = await RdbReceiver.connect(scene)
+    await receiver.prepare()
+    let looks = 0
+    Object.defineProperty(scene.server.config.values, 'rdbcompression', { configurable: true, get: () => looks++ % 2 === 0 })
+    receiver.send('SYNC')
+    await receiver.end()
+    expect(contentOf(receiver.rdb()).keys.size).toBe(10)
+  })
+
+  it('looks after each long string whether others have waited for long enough', async () => {
+    const { scene, client } = await begin(12)
+    const strings = 30
+    for (let i = 0; i < strings; i++) await client.ask('SET', `key${i}`, 'v'.repeat(20_000))
+    const pause = vi.spyOn(CopiedShard.prototype, 'pause')
+    const receiver = await RdbReceiver.connect(scene)
+    await receiver.prepare('eof')
+    receiver.send('SYNC')
+    await receiver.end()
+    expect(contentOf(receiver.rdb()).keys.size).toBe(strings)
+    expect(pause.mock.calls.length).toBeGreaterThanOrEqual(strings)
+    pause.mockRestore()
   })
 
   it('waits for a client that does not read, holds little for it, and closes it in the end', async () => {

@@ -1,5 +1,5 @@
 /** Clients that wait while others act: what they get in the end, and that nobody's wait gets into another one's record. */
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { Scene } from './scene.ts'
 
 async function twoClients(config: Record<string, unknown> = {}, diskMsMax = 1) {
@@ -8,6 +8,47 @@ async function twoClients(config: Record<string, unknown> = {}, diskMsMax = 1) {
   const [one, other] = [await scene.plainClient(), await scene.plainClient()]
   return { scene, one, other, log: scene.server.primary.log }
 }
+
+describe('a client that needs memory', () => {
+  const fields = Array.from({ length: 6000 }, (_, i) => [`field:${i}`, `<${i}>${'x'.repeat(200)}`])
+
+  it('does not wait for what was made for itself, however large it is', async () => {
+    const { scene, one, other } = await twoClients({ maxmemory: 4n << 20n })
+    one.send('HSET', 'h', ...fields.flat())
+    await scene.pass(5000)
+    expect(one.hasReply).toBe(true)
+    expect(await one.receive()).toBe(`:${fields.length}\r\n`)
+    other.send('SET', 'k', 'v')
+    await scene.pass(5000)
+    expect(other.hasReply).toBe(true)
+    expect(scene.server.primary.keyspace.hasPlaceFor(2 ** 40)).toBe(false)
+  })
+
+  it('keeps what was read for it, though it is more than there is room for', async () => {
+    const { scene, one } = await twoClients({ maxmemory: 4n << 20n })
+    for (let i = 0; i < fields.length; i += 1000) await one.ask('HSET', 'h', ...fields.slice(i, i + 1000).flat())
+    for (let i = 0; i < 600; i++) await one.ask('SET', `k${i}`, 'x'.repeat(2000))
+    const { trees, entries } = scene.server.primary.keyspace
+    const entry = scene.server.primary.keyspace.find(0, Buffer.from('h'), 0, 1)
+    expect(trees.roots.coldLeaves(entries.value(entry))).toBeGreaterThan(200)
+    one.send('HSET', 'h', ...fields.filter((_, i) => i % 6 === 0).flatMap(([name]) => [name as string, 'new']))
+    await scene.pass(5000)
+    expect(one.hasReply).toBe(true)
+    expect(await one.receive()).toBe(':0\r\n')
+    expect(await one.ask('HGET', 'h', 'field:12')).toBe('$3\r\nnew\r\n')
+  })
+
+  it('is not refused for what was made for itself, when there is not enough for others', async () => {
+    const { scene, one } = await twoClients({ 'tier-enabled': false })
+    const { budget } = scene.server.shard as NonNullable<typeof scene.server.shard>
+    one.send('HSET', 'h', ...fields.flat())
+    await scene.loop.run(() => scene.server.stagedWork.count > 0)
+    const exhausted = vi.spyOn(budget, 'isExhausted', 'get').mockReturnValue(true)
+    expect(await one.receive()).toBe(`:${fields.length}\r\n`)
+    expect(await one.ask('SET', 'k', 'v')).toMatch(/^-OOM /)
+    exhausted.mockRestore()
+  })
+})
 
 describe('a client that waits', () => {
   it('gets no answer that was meant for a wait of its own that is over', async () => {

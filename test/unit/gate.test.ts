@@ -13,6 +13,7 @@ function fixture() {
     command: { name } as Command,
     writes,
     wantsMemory,
+    holdsMemory: false,
     publishes: false,
     retry: () => retried.push(name),
   })
@@ -33,6 +34,15 @@ describe('the gate', () => {
     short = false
     gate.retry()
     expect([retried, gate.waiting, gate.admit(set('e'))]).toEqual([['a', 'd'], 0, undefined])
+  })
+
+  it('lets a writer pass that already has what was made for it: nothing else would give that back', () => {
+    const { gate, set } = fixture()
+    gate.memoryShort = () => true
+    expect(gate.admit({ ...set('a'), holdsMemory: true })).toBeUndefined()
+    gate.pause(100, 'write')
+    expect(gate.admit({ ...set('a'), holdsMemory: true })).toBe('awaitsPause')
+    gate.close()
   })
 
   it('pauses writers, or all, until the time has come', () => {

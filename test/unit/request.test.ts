@@ -187,6 +187,43 @@ describe('a request', () => {
     expect([request.staged, work.released]).toEqual([undefined, 1])
   })
 
+  it('waits for no memory when it has what was made or read for it, which nothing else would give back', async () => {
+    const { gate, needed, request, begin } = fixture()
+    let isShort = false
+    gate.memoryShort = () => isShort
+    const work = new Work(3)
+    needed.work = work
+    begin(command('hset', { isWrite: true, denyOom: true, stages: () => undefined }))
+    isShort = true
+    await turns()
+    expect([request.staged === work, request.mustWait(false)]).toEqual([true, false])
+    request.end()
+    isShort = false
+    needed.cold = new ColdRead()
+    begin(set)
+    isShort = true
+    needed.cold.end()
+    await turns()
+    // What comes next is the next cold read.
+    expect([request.mustWait(false), request.state]).toEqual([true, 'awaitsCold'])
+    request.end()
+    expect([begin(set), request.state]).toEqual([true, 'awaitsMemory'])
+    request.end()
+  })
+
+  it('gives up what was made for it when it blocks: nobody knows for how long', async () => {
+    const { needed, request, begin } = fixture()
+    const work = new Work(3)
+    needed.work = work
+    begin(copy)
+    await turns()
+    expect([request.mustWait(false), work.released]).toEqual([false, 0])
+    request.block({ timeoutMs: 0, timedOut: () => undefined })
+    expect([request.state, request.staged, work.released]).toEqual(['blocked', undefined, 1])
+    request.end()
+    expect(work.released).toBe(1)
+  })
+
   it('gives staged work up when its client leaves', async () => {
     const { needed, stagedWork, request, begin, events } = fixture()
     const work = new Work(1e9)

@@ -1,6 +1,7 @@
-/** What is asked of a whole large stream, in slices: XREADGROUP without COUNT, XINFO STREAM FULL COUNT 0. */
+/** What is asked of a whole large stream, in slices: XREADGROUP without COUNT, XACK of many ids, XINFO STREAM FULL COUNT 0. */
 import { beforeEach, describe, expect, it } from 'vitest'
 import { GroupRead } from '../../engine/commands/delivery-work.ts'
+import { keyCommands } from '../../engine/commands/key.ts'
 import { RepeatedWork } from '../../engine/commands/repeated-work.ts'
 import { streamCommands } from '../../engine/commands/stream.ts'
 import { Replay } from '../../engine/mutation/replay.ts'
@@ -12,7 +13,7 @@ import { ColdEngine } from '../property/cold-engine.ts'
 const entryCount = 600
 
 async function begin(): Promise<ColdEngine> {
-  const cold = new ColdEngine(streamCommands, testSeed)
+  const cold = new ColdEngine({ ...keyCommands, ...streamCommands }, testSeed)
   cold.random.once = () => false
   cold.engine.keyspace.trees.leafBytesMax = 256
   Object.assign(cold.engine.execution.limits, { slicedValueBytes: 512, streamNodeMaxEntries: 7 })
@@ -77,6 +78,55 @@ describe('XREADGROUP of all that a group has not read', () => {
     expect(await show(cold)).toEqual(expected)
     expect(await show(replayed)).toEqual(expected)
     for (const id of ['51-1', '300-1', `${entryCount}-1`]) expect(formatInline(await cold.ask('XACK', 's', 'g', id))).toBe(':1')
+  })
+})
+
+describe('a change of what is pending, in slices', () => {
+  const words = ['XREADGROUP', 'GROUP', 'g', 'c', 'STREAMS', 's', '>']
+  const keyAt = 5
+
+  it('finds its group and its consumer wherever the request has moved to', async () => {
+    for (const engine of [cold, plain]) await engine.ask(...words.slice(0, 4), 'COUNT', '5', ...words.slice(4))
+    const staged = cold.session.stage(...words) as GroupRead
+    const { args } = cold.engine.execution
+    await steps(cold, staged, async () => {
+      const { buffer } = args
+      const by = 8
+      args.move(Buffer.concat([Buffer.alloc(by), buffer]), by)
+      buffer.fill('?')
+    })
+    expect(staged.changeAt(keyAt)).toBeDefined()
+    expect(formatInline(await cold.askStaged(staged, ...words))).toBe(formatInline(await plain.ask(...words)))
+    const full = ['XINFO', 'STREAM', 's', 'FULL', 'COUNT', '0']
+    expect(formatInline(await cold.ask(...full))).toBe(formatInline(await plain.ask(...full)))
+  })
+
+  it('is given up when the key gets another stream with such a group', async () => {
+    const staged = cold.session.stage(...words) as GroupRead
+    await steps(cold, staged, async (step) => {
+      if (step !== 3) return
+      for (const engine of [cold, plain]) {
+        await engine.ask('DEL', 's')
+        await engine.ask('XADD', 's', '7-7', 'f', 'of another stream')
+        await engine.ask('XGROUP', 'CREATE', 's', 'g', '0')
+      }
+    })
+    expect(staged.changeAt(keyAt)).toBeUndefined()
+    expect(formatInline(await cold.askStaged(staged, ...words))).toBe(formatInline(await plain.ask(...words)))
+    staged.release()
+  })
+
+  it.each([1, 2, 3, 5])('ends with the stream, which is told after step %d when to expire', async (last) => {
+    await cold.ask(...words)
+    const acknowledges = ['XACK', 's', 'g', ...Array.from({ length: 500 }, (_, i) => `${i + 1}-1`)]
+    const staged = cold.session.stage(...acknowledges)
+    await steps(cold, staged, async (step) => {
+      if (step !== last) return
+      await cold.ask('PEXPIRE', 's', '5')
+      cold.engine.advance(6)
+    })
+    expect(formatInline(await cold.askStaged(staged as StagedWork, ...acknowledges))).toBe(':0')
+    staged?.release?.()
   })
 })
 
