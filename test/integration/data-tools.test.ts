@@ -202,9 +202,10 @@ describeWith([etcdServer], 'nodes that share a log', () => {
     expect(await ask(alone.port, 'DEBUG', 'DIGEST')).toBe(digest)
     await ask(alone.port, 'RPUSH', 'pushed', 'alone')
     await alone.stop('SIGKILL')
+    const first = [0, 1, 2].find((index) => cluster.directory(index) === directory)!
+    await expect(cluster.startNode(first)).rejects.toThrow('has a log of its own')
     await expectDone(moraine('move', '--dir', directory, '--to', 'etcd', ...settings()))
     expect(await moraine('move', '--dir', directory, '--to', 'etcd', ...settings())).toMatchObject({ code: 0 })
-    const first = [0, 1, 2].find((index) => cluster.directory(index) === directory)!
     await cluster.startNode(first)
     for (const index of [0, 1, 2]) if (index !== first) await cluster.startNode(index)
     await cluster.areEqual()
