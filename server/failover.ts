@@ -4,6 +4,7 @@
  * are tried again afterwards, and refused by what is a replica by then, so nobody gets an answer that another node contradicts.
  */
 import type { Clock, Timer } from '../storage/clock.ts'
+import type { Config } from './config/config.ts'
 import type { Gate } from './gate.ts'
 import { timerMsMax } from './gate.ts'
 import type { Log } from './logging.ts'
@@ -16,14 +17,16 @@ import { newestLsn } from './shard/shard.ts'
 const stopMsMax = 1000
 /** How long everybody waits for a script to end. */
 const idleMsMax = 1000
-/** How long requests are held back until the successor has claimed, and how often that is looked for. */
-const claimMsMax = 500
+/** How long a primary that stops waits for its successor, so that it can tell its clients where to go. */
+const stopClaimMsMax = 500
+/** How often it is looked whether the successor has claimed. */
 const claimPollMs = 2
 
 export type FailoverState = 'no-failover' | 'waiting-for-sync' | 'failover-in-progress'
 
 export interface FailoverHost {
   readonly clock: Clock
+  readonly config: Config
   readonly gate: Gate
   readonly log: Log
   readonly nodeId: string
@@ -38,6 +41,8 @@ export interface FailoverOptions {
   /** Milliseconds after which it is given up, or the target gets the lead although it is behind (`forced`); 0 for no limit. */
   readonly timeoutMs: number
   readonly forced: boolean
+  /** How long requests are held back until another node leads; a lease unless told. When the successor has not claimed by half of one, others may. */
+  readonly claimMsMax?: number
 }
 
 export class Failover {
@@ -50,8 +55,8 @@ export class Failover {
   }
 
   /** Resolves to whether another node has been given the lead. Never rejects. */
-  async begin({ to, timeoutMs, forced }: FailoverOptions): Promise<boolean> {
-    const { clock, gate, log, peers, shard } = this.#host
+  async begin({ to, timeoutMs, forced, claimMsMax }: FailoverOptions): Promise<boolean> {
+    const { clock, config, gate, log, peers, shard } = this.#host
     if (shard === undefined || this.state !== 'no-failover') return false
     this.state = 'waiting-for-sync'
     gate.pause(timerMsMax, 'write')
@@ -78,7 +83,7 @@ export class Failover {
     timer?.cancel()
     const successor = candidates().toSorted((a, b) => b.applied - a.applied)[0]
     const goesOn = successor !== undefined && (outcome === 'caught up' || (outcome === 'late' && forced))
-    const done = goesOn && (await this.#handOver(successor.node))
+    const done = goesOn && (await this.#handOver(successor.node, claimMsMax ?? config.values['leader-lease-ms']))
     if (!done) log.warn('The lead was not handed over', { reason: outcome })
     this.state = 'no-failover'
     gate.unpause()
@@ -96,7 +101,7 @@ export class Failover {
   async beforeStop(): Promise<void> {
     const { roles, peers, shard } = this.#host
     if (shard?.log.leadership === undefined || roles.role !== 'primary' || peers.all.length === 0) return
-    await this.begin({ timeoutMs: stopMsMax, forced: true })
+    await this.begin({ timeoutMs: stopMsMax, forced: true, claimMsMax: stopClaimMsMax })
   }
 
   /** A script that is suspended has a record in the making. */
@@ -110,7 +115,7 @@ export class Failover {
   }
 
   /** Requests that were held back can then be told where to go. */
-  async #untilOtherLeads(): Promise<void> {
+  async #untilOtherLeads(claimMsMax: number): Promise<void> {
     const { clock, roles, nodeId } = this.#host
     const until = clock.monotonicMs() + claimMsMax
     while (roles.role === 'replica' && roles.primary?.node === nodeId && clock.monotonicMs() < until) {
@@ -118,14 +123,14 @@ export class Failover {
     }
   }
 
-  async #handOver(successor: string): Promise<boolean> {
+  async #handOver(successor: string, claimMsMax: number): Promise<boolean> {
     const { gate, log, roles } = this.#host
     this.state = 'failover-in-progress'
     const release = gate.hold()
     try {
       await this.#untilIdle()
       await roles.handOver(successor)
-      await this.#untilOtherLeads()
+      await this.#untilOtherLeads(claimMsMax)
       return true
     } catch (failure) {
       log.warn('The lead could not be handed over', { error: failure as Error })

@@ -28,7 +28,7 @@ import type { Values } from '../config/settings.ts'
 import type { KnownLog, Ports } from '../ports.ts'
 import { CommitWaiters } from './commit-waiters.ts'
 import { LogHolds } from './log-holds.ts'
-import { lastOwnRecord } from './own-log.ts'
+import { lastOwnRecord, ownRecordsAreIn } from './own-log.ts'
 import { Primary } from './primary.ts'
 import type { Restored } from './recovery.ts'
 import { LogReplay, restoreCatalog } from './recovery.ts'
@@ -221,8 +221,10 @@ async function openLog(
   knownCommitted: number,
 ): Promise<TransactionLog> {
   const known = { knownCommitted, ...(logId === undefined ? {} : { logId: logId.readBigUInt64LE() }) }
-  if (values.log !== 'local') await requireNoOwnRecords(ports, values.dir, known)
-  if (values.log !== 'local') return ports.openSharedLog({ ...known, ...(patienceMs === undefined ? {} : { patienceMs }) })
+  if (values.log !== 'local') {
+    const open = (): Promise<TransactionLog> => ports.openSharedLog({ ...known, ...(patienceMs === undefined ? {} : { patienceMs }) })
+    return openWithoutOwnRecords(ports, values.dir, known, open)
+  }
   const progress = { shown: undefined as ReturnType<Ports['progress']> | undefined }
   return LocalLog.open({
     files: ports.files,
@@ -242,11 +244,19 @@ async function openLog(
   })
 }
 
-/** A directory that was used with a log of its own may hold changes that the shared one does not have. */
-async function requireNoOwnRecords(ports: Ports, directory: string, { logId, knownCommitted }: KnownLog): Promise<void> {
-  if (!(await hasLocalLog(ports.files, `${directory}/log`))) return
+/** A directory that was used with a log of its own may hold changes that the shared one does not have. Those of a backup it has. */
+async function openWithoutOwnRecords(
+  ports: Ports,
+  directory: string,
+  { logId, knownCommitted }: KnownLog,
+  open: () => Promise<TransactionLog>,
+): Promise<TransactionLog> {
+  if (!(await hasLocalLog(ports.files, `${directory}/log`))) return open()
   const last = await lastOwnRecord(ports, directory, logId)
-  if (last <= knownCommitted) return
+  if (last <= knownCommitted) return open()
+  const shared = logId === undefined ? undefined : await open().catch(() => undefined)
+  if (shared !== undefined && (await ownRecordsAreIn(ports, directory, logId, knownCommitted, shared))) return shared
+  await shared?.close()
   throw new Error(
     `${directory} has a log of its own, up to record ${last}, that is not in the shared one: 'moraine move --to etcd' moves it`,
   )

@@ -6,8 +6,8 @@ import { encodeRequest, formatInline } from './notation.ts'
 import { RespDecoder } from './resp-decoder.ts'
 import type { Product, Received, Target } from './transcript.ts'
 
-/** Generous: a busy machine may let a server wait for seconds. Three attempts fit into a test's time. */
-const replyTimeoutMs = 15_000
+/** Generous: a busy machine may let a server wait for seconds. Several attempts fit into a test's time. */
+const replyTimeoutMs = 60_000
 const pollMs = 2
 
 export class SocketTarget implements Target {

@@ -26,9 +26,9 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { encode, encodeRequest, format, formatInline, parseReplies, splitArguments } from './notation.ts'
 import type { Decoded, Reply } from './resp-decoder.ts'
 
-const untilTimeoutMs = 15_000
+const untilTimeoutMs = 60_000
 const slowMs = 400
-const attemptsMax = 3
+const attemptsMax = 6
 
 export type Product = 'redis' | 'moraine'
 export type Received = Decoded | 'closed'

@@ -65,7 +65,7 @@ async function openAt(prefix: string): Promise<{ readonly log: SharedLog; readon
 describeWith([etcdServer], 'the log in etcd', () => {
   beforeAll(async () => {
     cluster = await startEtcd()
-  }, 120_000)
+  })
 
   afterAll(() => cluster?.stop())
 

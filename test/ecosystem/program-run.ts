@@ -40,7 +40,7 @@ const probes: Readonly<Record<string, readonly string[]>> = {
 const tools: Readonly<Record<string, string>> = { 'redis-cli.mjs': 'redis-cli', 'redis-benchmark.mjs': 'redis-benchmark' }
 
 /** A program that hangs is ended after this. */
-const limitMs = 150_000
+const limitMs = 540_000
 
 export const programsFolder = join(import.meta.dirname, 'programs')
 

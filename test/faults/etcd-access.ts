@@ -1,5 +1,6 @@
 /** How etcd is reached in a run: openly, or with TLS, certificates of both sides, and as a user with a password. */
 import { readFileSync } from 'node:fs'
+import { setTimeout as pause } from 'node:timers/promises'
 import type { TestCertificates } from '../integration/certificates.ts'
 import type { HttpRequest } from '../integration/http-exchange.ts'
 import { httpExchange } from '../integration/http-exchange.ts'
@@ -8,6 +9,10 @@ export const etcdPort = 2379
 const user = 'root'
 const password = 'zones and faults'
 const callMs = 10_000
+const patienceMs = 90_000
+const pauseMs = 100
+/** What etcd says of a change that it has made already; once it demands a user, also that there is none. */
+const madeBefore = /already exists|user name is empty/
 
 type Flags = Readonly<Record<string, string>>
 type Answer = Readonly<Record<string, unknown>> & { readonly ok: boolean }
@@ -57,10 +62,10 @@ export class EtcdAccess {
   /** Demands of clients that they authenticate from now on, if that is wanted. */
   async begin(address: string): Promise<void> {
     if (this.#certificates === undefined) return
-    await this.#demand(address, 'auth/user/add', { name: user, password })
-    await this.#demand(address, 'auth/role/add', { name: user })
-    await this.#demand(address, 'auth/user/grant', { user, role: user })
-    await this.#demand(address, 'auth/enable', {})
+    await this.#insist(address, 'auth/user/add', { name: user, password })
+    await this.#insist(address, 'auth/role/add', { name: user })
+    await this.#insist(address, 'auth/user/grant', { user, role: user })
+    await this.#insist(address, 'auth/enable', {})
   }
 
   /** A call through the JSON gateway. */
@@ -69,6 +74,17 @@ export class EtcdAccess {
     // A member that was started again knows no token of before.
     const { token } = await this.#demand(address, 'auth/authenticate', { name: user, password })
     return this.#post(address, path, body, `${token}`)
+  }
+
+  /** A change of users, again and again while etcd has no leader. An attempt before may have made it. */
+  async #insist(address: string, path: string, body: object): Promise<void> {
+    const untilMs = performance.now() + patienceMs
+    for (;;) {
+      const answer = await this.#demand(address, path, body).catch((failure: Error) => failure)
+      if (!(answer instanceof Error) || madeBefore.test(answer.message)) return
+      if (performance.now() > untilMs) throw answer
+      await pause(pauseMs)
+    }
   }
 
   async #demand(address: string, path: string, body: object): Promise<Answer> {

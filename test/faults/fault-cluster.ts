@@ -90,9 +90,14 @@ export class FaultCluster {
     return this.#first(async (zone) => /^etcd_server_is_leader 1$/m.test(await this.#page(zone, '/metrics')), 'etcd has no leader')
   }
 
+  /** A member that has ended is started again, as a supervisor would: etcd ends when it cannot write, in its own time. */
   async areMembersHealthy(): Promise<void> {
-    for (const zone of zones)
-      await until(async () => (await this.#page(zone, '/health')).includes('"health":"true"'), `etcd ${zone} is not healthy`)
+    for (const [zone, member] of this.members.entries()) {
+      await until(async () => {
+        if (member.hasEnded) member.start()
+        return (await this.#page(zone, '/health')).includes('"health":"true"')
+      }, `etcd ${zone} is not healthy`)
+    }
   }
 
   async areNodesThere(): Promise<void> {

@@ -115,14 +115,8 @@ export const faultKinds: readonly FaultKind[] = [
     lastsMs: [2000, 4000],
     fillsEtcdDisk: true,
     async begin(cluster) {
-      const leader = await cluster.etcdLeader()
-      const free = cluster.fillDisk(etcdOf(leader))
-      return () => {
-        free()
-        const member = cluster.members[leader]
-        // It ends when it cannot write.
-        if (member?.hasEnded) member.start()
-      }
+      // It ends when it cannot write, and is started again when there is room.
+      return cluster.fillDisk(etcdOf(await cluster.etcdLeader()))
     },
   },
   { name: 'fill etcd', lastsMs: [500, 4000], begin: fillEtcd },

@@ -1,13 +1,13 @@
 /** Clients of the usual libraries, in Sentinel and in cluster mode, find the new primary by themselves, and what was acknowledged to them is there. */
 import { spawnSync } from 'node:child_process'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
 import { builtMoraine, describeWith, etcdServer, redisPy, redisServer } from '../needs.ts'
 import type { Follower, StartFollowers } from './followers.ts'
 import { clusterFollowers, more, sentinelFollowers } from './followers.ts'
 import { ask, NodeCluster } from './node-cluster.ts'
 
-const startMs = 120_000
-const storyMs = 180_000
+/** A primary that a busy machine holds up must not lose the lead while clients must not notice anything. */
+const longLease = ['--leader-lease-ms', '8000']
 
 function ports(cluster: NodeCluster): number[] {
   return cluster.nodes.flatMap((node) => (node === undefined ? [] : [node.port]))
@@ -32,19 +32,13 @@ async function follow(cluster: NodeCluster, followers: readonly Follower[], { ha
   await cluster.startNode(killed)
   const failed = followers.map(({ failures }) => failures.length)
   for (let round = 0; round < 2; round++) {
-    const former = await cluster.primary()
-    // Nodes that have just started may not be known yet.
-    await expect
-      .poll(() => handOver(cluster, cluster.node(former).port).catch((failure: Error) => failure.message), { timeout: 30_000 })
-      .toBe('OK')
-    await cluster.primary(former)
+    await cluster.handOver((former) => handOver(cluster, cluster.node(former).port))
     await more(followers, 20)
   }
   if (isSeamless)
     expect(followers.flatMap(({ name, failures }, i) => failures.slice(failed[i]).map((text) => `${name}: ${text}`))).toEqual([])
   for (const follower of followers) await follower.stop()
-  const primary = cluster.node(await cluster.primary()).port
-  const there = new Set((await ask(primary, 'KEYS', '*')) as string[])
+  const there = new Set((await cluster.askPrimary('KEYS', '*')) as string[])
   for (const { name, acknowledged } of followers) {
     expect(acknowledged.length).toBeGreaterThanOrEqual(80)
     expect(acknowledged.filter((n) => !there.has(`${name}:${n}`))).toEqual([])
@@ -57,23 +51,19 @@ function nodesWith(story: Story): { readonly cluster: NodeCluster } {
   let followers: Follower[] = []
   beforeAll(async () => {
     made.cluster = await NodeCluster.start(...story.flags)
-  }, startMs)
-  afterAll(async () => {
-    for (const follower of followers) await follower.stop()
-    await (made.cluster as NodeCluster | undefined)?.stop()
   })
+  afterEach(async () => {
+    for (const follower of followers.splice(0)) await follower.stop()
+    await made.cluster.heal()
+  })
+  afterAll(() => (made.cluster as NodeCluster | undefined)?.stop())
 
-  it(
-    'follow the lead when the primary is killed, and when it is handed over',
-    async () => {
-      const { cluster } = made
-      await cluster.primary()
-      followers = await story.follow(ports(cluster))
-      await follow(cluster, followers, story)
-      followers = []
-    },
-    storyMs,
-  )
+  it('follow the lead when the primary is killed, and when it is handed over', async () => {
+    const { cluster } = made
+    await cluster.primary()
+    followers = await story.follow(ports(cluster))
+    await follow(cluster, followers, story)
+  })
   return made
 }
 
@@ -87,15 +77,14 @@ describeWith([builtMoraine, etcdServer, redisPy], 'clients in Sentinel mode', ()
 
   it('hear of the same primary from every node', async () => {
     const { cluster } = nodes
-    const primary = cluster.node(await cluster.primary()).port
     for (const port of ports(cluster)) {
-      await expect
-        .poll(() => ask(port, 'SENTINEL', 'GET-MASTER-ADDR-BY-NAME', 'mymaster'), { timeout: 30_000 })
-        .toEqual(['127.0.0.1', `${primary}`])
-      await expect
-        .poll(async () => ((await ask(port, 'SENTINEL', 'SENTINELS', 'mymaster')) as unknown[]).length, { timeout: 30_000 })
-        .toBe(2)
-      expect(await ask(port, 'SENTINEL', 'CKQUORUM', 'mymaster')).toMatch(/^OK \d usable Sentinels/)
+      const tellsWhoLeads = async (): Promise<boolean> => {
+        const address = await ask(port, 'SENTINEL', 'GET-MASTER-ADDR-BY-NAME', 'mymaster')
+        return `${address}` === `127.0.0.1,${cluster.node(await cluster.primary()).port}`
+      }
+      await expect.poll(tellsWhoLeads).toBe(true)
+      await expect.poll(async () => ((await ask(port, 'SENTINEL', 'SENTINELS', 'mymaster')) as unknown[]).length).toBe(2)
+      await expect.poll(() => ask(port, 'SENTINEL', 'CKQUORUM', 'mymaster')).toMatch(/^OK \d usable Sentinels/)
     }
   })
 })
@@ -103,7 +92,7 @@ describeWith([builtMoraine, etcdServer, redisPy], 'clients in Sentinel mode', ()
 describeWith([builtMoraine, etcdServer, redisPy, redisServer], 'clients of a cluster', () => {
   const nodes = nodesWith({
     follow: clusterFollowers,
-    flags: ['--cluster-enabled', 'yes'],
+    flags: ['--cluster-enabled', 'yes', ...longLease],
     handOver: (cluster, port) => ask(ports(cluster).find((each) => each !== port) as number, 'CLUSTER', 'FAILOVER'),
     isSeamless: true,
   })

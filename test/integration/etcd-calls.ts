@@ -9,6 +9,7 @@ import type { TxnRequest } from '../../wal/etcd/kv-methods.ts'
 
 /** A busy machine may take its time; the tests of deadlines say their own. */
 export const patientMs = 20_000
+const foreverMs = 120_000
 
 const opened: EtcdEndpoint[] = []
 
@@ -32,8 +33,13 @@ export function replyOf<Reply>(outcome: EtcdOutcome<Reply>): Reply {
   return outcome.reply
 }
 
+/** Rejects after a time that says that it will never be true, so that nothing goes on behind the back of the tests that follow. */
 export async function until(isTrue: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await isTrue())) await new Promise((resolve) => setTimeout(resolve, 5))
+  const deadline = performance.now() + foreverMs
+  while (!(await isTrue())) {
+    if (performance.now() > deadline) throw new Error(`never: ${isTrue}`)
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
 }
 
 export function put(key: string, value: Buffer | string): TxnRequest {

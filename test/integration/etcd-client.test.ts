@@ -297,6 +297,17 @@ describeWith([etcdServer], 'a member with users', () => {
     expect(await as(undefined).call(range, request)).toMatchObject({ kind: 'refused', why: 'badToken' })
   })
 
+  it('may take as long for a token as for a call', async () => {
+    const [member] = cluster.members
+    const endpoint = as(root())
+    member.stop()
+    const outcome = endpoint.call(range, { key: Buffer.from('slow') })
+    // Longer than a token is waited for where calls have little time.
+    await new Promise((resolve) => setTimeout(resolve, 3500))
+    member.continue()
+    expect(await outcome).toMatchObject({ kind: 'answered' })
+  })
+
   it('gets a new token when it refuses one', async () => {
     const endpoint = as(root())
     await answer(endpoint, txn, put('token', '1'))

@@ -19,14 +19,17 @@ import { withFreePorts } from './processes.ts'
 const program = 'etcd'
 export const etcdIsInstalled = spawnSync(program, ['--version']).status === 0
 
-const healthTimeoutMs = 60_000
+const healthTimeoutMs = 120_000
 const healthIntervalMs = 20
-/** A stopped member takes connections and does not answer. */
-const pageTimeoutMs = 1000
+/** One that is busy may take its time. */
+const pageTimeoutMs = 10_000
+const electionMsUnlessTold = 1000
 const outputBytesMax = 20_000
 
 export interface EtcdClusterOptions {
   readonly size?: 1 | 3
+  /** After so long without a word of the leader its followers elect another one; a second unless told. */
+  readonly electionMs?: number
   /** The most bytes that a member's database may take before an alarm is raised. */
   readonly quotaBytes?: number
   /** Whether clients must come with TLS and a certificate. */
@@ -133,7 +136,7 @@ export class EtcdMember {
     index: number,
     ports: readonly MemberPorts[],
     directory: string,
-    { quotaBytes }: EtcdClusterOptions,
+    { electionMs = electionMsUnlessTold, quotaBytes }: EtcdClusterOptions,
     certificates: TestCertificates | undefined,
   ) {
     const peerUrls = ports.map(({ peer }) => `http://127.0.0.1:${peer}`)
@@ -147,7 +150,7 @@ export class EtcdMember {
       ...['--listen-client-urls', clientUrl, '--advertise-client-urls', clientUrl, '--listen-metrics-urls', this.#metricsUrl],
       ...['--listen-peer-urls', peerUrls[index], '--initial-advertise-peer-urls', peerUrls[index]],
       ...['--initial-cluster', peerUrls.map((url, i) => `m${i}=${url}`).join(','), '--initial-cluster-token', directory],
-      ...['--snapshot-count', '1000', '--heartbeat-interval', '100', '--election-timeout', '1000', '--pre-vote'],
+      ...['--snapshot-count', '1000', '--heartbeat-interval', '100', '--election-timeout', `${electionMs}`, '--pre-vote'],
       // The cheapest comparison of passwords that etcd allows.
       ...['--bcrypt-cost', '4', '--logger', 'zap', '--log-outputs', 'stderr', '--log-level', 'warn'],
       ...(quotaBytes === undefined ? [] : ['--quota-backend-bytes', `${quotaBytes}`]),

@@ -18,7 +18,7 @@ describeWith([etcdServer], 'a log in an etcd with a quota of 16 MiB', () => {
 
   beforeAll(async () => {
     cluster = await startEtcd({ quotaBytes: 16 * mib })
-  }, 120_000)
+  })
 
   afterAll(() => cluster?.stop())
 
@@ -38,5 +38,5 @@ describeWith([etcdServer], 'a log in an etcd with a quota of 16 MiB', () => {
     }
     expect(log.first).toBeGreaterThan(600)
     await log.close()
-  }, 180_000)
+  })
 })

@@ -12,16 +12,18 @@ from redis.cluster import ClusterNode, RedisCluster
 from redis.sentinel import Sentinel
 
 mode, prefix, *ports = sys.argv[1:]
+# In seconds. A node that is killed closes its connections; one that a busy machine holds up must not be taken for dead.
+patience = 20
 # The library logs every redirection as an exception.
 logging.disable()
 
 
 def connect():
     if mode == 'sentinel':
-        sentinel = Sentinel([('127.0.0.1', int(port)) for port in ports], socket_timeout=1)
-        return sentinel.master_for('mymaster', socket_timeout=1)
+        sentinel = Sentinel([('127.0.0.1', int(port)) for port in ports], socket_timeout=patience)
+        return sentinel.master_for('mymaster', socket_timeout=patience)
     nodes = [ClusterNode('127.0.0.1', int(port)) for port in ports]
-    return RedisCluster(startup_nodes=nodes, socket_timeout=1)
+    return RedisCluster(startup_nodes=nodes, socket_timeout=patience)
 
 
 ended = threading.Event()

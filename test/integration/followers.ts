@@ -8,7 +8,7 @@ import { createCluster, createSentinel } from 'redis'
 const host = '127.0.0.1'
 const retryMs = 20
 const pollMs = 10
-const patienceMs = 60_000
+const patienceMs = 120_000
 const script = new URL('./follow.py', import.meta.url).pathname
 
 export interface Follower {
@@ -17,6 +17,7 @@ export interface Follower {
   readonly acknowledged: readonly number[]
   /** What its writes failed with, the latest last. */
   readonly failures: readonly string[]
+  /** May be called again. */
   stop(): Promise<void>
 }
 
@@ -99,16 +100,17 @@ function following(name: string, { set, end }: Client): Follower {
     }
   }
   const running = run()
-  return {
-    name,
-    acknowledged,
-    failures,
-    async stop() {
-      stopping = true
-      await Promise.race([running, pause(patienceMs, undefined, { ref: false })])
-      end()
-    },
+  const ending = async (): Promise<void> => {
+    stopping = true
+    await Promise.race([running, pause(patienceMs, undefined, { ref: false })])
+    end()
   }
+  let ended: Promise<void> | undefined
+  const stop = (): Promise<void> => {
+    ended ??= ending()
+    return ended
+  }
+  return { name, acknowledged, failures, stop }
 }
 
 function python(mode: string, name: string, ports: readonly number[]): Follower {

@@ -8,6 +8,8 @@ import { connect, createServer } from 'node:net'
 export class ForgetfulProxy {
   /** `host:port`. */
   readonly address: string
+  /** How many it has taken since the start. */
+  connections = 0
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
   #generation = 0
@@ -38,6 +40,7 @@ export class ForgetfulProxy {
   }
 
   #join(near: Socket, far: Socket): void {
+    this.connections++
     const generation = this.#generation
     for (const [from, to] of [
       [near, far],

@@ -13,11 +13,18 @@ import type { ServerProcess } from './processes.ts'
 import { startMoraineWith } from './processes.ts'
 
 const pollMs = 10
-const patienceMs = 60_000
+/** Longer than anything takes on a machine that has other things to do. */
+const patienceMs = 120_000
+/** A node that has been stopped takes connections and does not answer: whoever looks for the primary, or writes to it, looks elsewhere then. */
+const impatienceMs = 2000
+const handOverMs = 20_000
+const transactionMs = 20_000
 
 export class NodeCluster {
   readonly etcd: EtcdCluster
   readonly nodes: (ServerProcess | undefined)[] = []
+  /** Those that have not been stopped. */
+  readonly writers = new Set<ClusterWriter>()
   readonly #root: string
   readonly #flags: readonly string[]
 
@@ -30,7 +37,12 @@ export class NodeCluster {
   static async start(...flags: readonly string[]): Promise<NodeCluster> {
     const etcd = await startEtcd({ size: 3 })
     const cluster = new NodeCluster(etcd, await mkdtemp(join(tmpdir(), 'moraine-nodes-')), flags)
-    for (let i = 0; i < 3; i++) await cluster.startNode(i)
+    try {
+      for (let i = 0; i < 3; i++) await cluster.startNode(i)
+    } catch (failure) {
+      await cluster.stop()
+      throw failure
+    }
     return cluster
   }
 
@@ -53,12 +65,19 @@ export class NodeCluster {
     return node
   }
 
+  /** Has all run that was started, and no writer, whatever a test has left to the next one. */
+  async heal(): Promise<void> {
+    const stopped = [...this.writers].map((writer) => writer.stop())
+    for (const node of this.nodes) if (node !== undefined) signal(node, 'SIGCONT')
+    await this.etcd.heal()
+    for (const [i, node] of this.nodes.entries()) if (node === undefined) await this.startNode(i)
+    await Promise.all(stopped)
+  }
+
   async stop(): Promise<void> {
-    for (const node of this.nodes) {
-      if (node === undefined) continue
-      signal(node, 'SIGCONT')
-      await node.stop()
-    }
+    const stopped = [...this.writers].map((writer) => writer.stop())
+    for (const node of this.nodes) await node?.stop()
+    await Promise.all(stopped)
     await this.etcd.stop()
     await rm(this.#root, { recursive: true, force: true })
   }
@@ -67,10 +86,53 @@ export class NodeCluster {
   async primary(except = -1): Promise<number> {
     const until = performance.now() + patienceMs
     for (;;) {
-      for (const [i, node] of this.nodes.entries()) {
-        if (node !== undefined && i !== except && (await roleOf(node.port)) === 'master') return i
-      }
+      const found = await this.primaryNow(except)
+      if (found !== undefined) return found
       if (performance.now() > until) throw new Error('there is no primary')
+      await pause(pollMs)
+    }
+  }
+
+  /** The same if there is one now: the first that says so, for a node that has been stopped says nothing for long. */
+  primaryNow(except = -1): Promise<number | undefined> {
+    const asked = this.nodes.map(async (node, i) => {
+      if (node === undefined || i === except || (await roleOf(node.port)) !== 'master') throw new Error('it is not')
+      return i
+    })
+    return Promise.any(asked).catch(() => undefined)
+  }
+
+  /**
+   * The primary's reply to a request that may happen twice. The lead may change between looking for the primary and asking it, so it tells its
+   * part in the same transaction, and another one is asked when it was none.
+   */
+  async askPrimary(...words: readonly string[]): Promise<unknown> {
+    const until = performance.now() + patienceMs
+    for (;;) {
+      const { port } = this.node(await this.primary())
+      const replies = await inTransaction(port, ['ROLE'], words).catch((failure: Error) => failure)
+      if (!(replies instanceof Error) && (replies[0] as unknown[])[0] === 'master') return replies[1]
+      if (performance.now() > until) throw new Error(`no primary answers: ${replies}`)
+      await pause(pollMs)
+    }
+  }
+
+  /**
+   * Has the primary hand over the lead, and returns who leads then. `request` asks for it, given the primary: it is repeated as long as nodes that
+   * have just started are not known, and when the answer was lost.
+   */
+  async handOver(request: (former: number) => Promise<unknown>): Promise<number> {
+    const until = performance.now() + patienceMs
+    for (let former = await this.primary(); ; former = await this.primary()) {
+      const answer = await request(former).catch((failure: Error) => failure.message)
+      // The log may refuse it, and the former one goes on.
+      const untilNext = performance.now() + handOverMs
+      while (answer === 'OK' && performance.now() < untilNext) {
+        const next = await this.primaryNow(former)
+        if (next !== undefined) return next
+        await pause(pollMs)
+      }
+      if (performance.now() > until) throw new Error(`the lead is not handed over: ${answer}`)
       await pause(pollMs)
     }
   }
@@ -93,7 +155,9 @@ export class NodeCluster {
   async areEqual(): Promise<void> {
     const until = performance.now() + patienceMs
     for (;;) {
-      const digests = await Promise.all(this.nodes.flatMap((node) => (node === undefined ? [] : [ask(node.port, 'DEBUG', 'DIGEST')])))
+      const digests = await Promise.all(
+        this.nodes.flatMap((node, i) => (node === undefined ? [] : [ask(node.port, 'DEBUG', 'DIGEST').catch(() => `none of node ${i}`)])),
+      )
       if (new Set(digests).size === 1) return
       if (performance.now() > until) throw new Error(`nodes differ: ${digests.join(', ')}`)
       await pause(100)
@@ -114,12 +178,14 @@ export class ClusterWriter {
 
   constructor(cluster: NodeCluster) {
     this.#cluster = cluster
+    cluster.writers.add(this)
     this.#running = this.#run()
   }
 
   async stop(): Promise<void> {
     this.#stopping = true
     await this.#running
+    this.#cluster.writers.delete(this)
   }
 
   /** Resolves when so many more have been acknowledged. */
@@ -134,10 +200,13 @@ export class ClusterWriter {
 
   async #run(): Promise<void> {
     while (!this.#stopping) {
-      const index = await this.#cluster.primary().catch(() => undefined)
+      const index = await this.#cluster.primaryNow()
       const node = index === undefined ? undefined : this.#cluster.nodes[index]
-      if (node === undefined) continue
-      const client = connect(node.port)
+      if (node === undefined) {
+        await pause(pollMs)
+        continue
+      }
+      const client = connect(node.port, impatienceMs)
       try {
         while (!this.#stopping) await this.#write(client)
       } catch {
@@ -159,34 +228,47 @@ export class ClusterWriter {
 
 /** What is in the list that the writer pushes to, as the primary shows it. */
 export async function pushed(cluster: NodeCluster): Promise<number[]> {
-  const client = connect(cluster.node(await cluster.primary()).port)
-  try {
-    return (await client.lrange('pushed', 0, -1)).map(Number)
-  } finally {
-    client.disconnect()
-  }
+  return ((await cluster.askPrimary('LRANGE', 'pushed', '0', '-1')) as string[]).map(Number)
 }
 
-export async function ask(port: number, ...words: readonly string[]): Promise<unknown> {
-  const client = connect(port)
-  try {
-    return await client.call(words[0] as string, ...words.slice(1))
-  } finally {
-    client.disconnect()
-  }
+export function ask(port: number, ...words: readonly string[]): Promise<unknown> {
+  return asking(port, patienceMs, (client) => client.call(words[0] as string, ...words.slice(1)))
+}
+
+/** The replies to requests of one transaction. */
+function inTransaction(port: number, ...requests: readonly (readonly string[])[]): Promise<unknown[]> {
+  return asking(port, transactionMs, async (client) => {
+    const replies = (await client.multi(requests.map((words) => ['call', ...words])).exec()) ?? []
+    for (const [failure] of replies) if (failure !== null) throw failure
+    return replies.map(([, reply]) => reply)
+  })
 }
 
 async function roleOf(port: number): Promise<string> {
-  const reply = await ask(port, 'ROLE').catch(() => undefined)
+  const reply = await asking(port, impatienceMs, (client) => client.call('ROLE')).catch(() => undefined)
   return Array.isArray(reply) ? `${reply[0]}` : 'gone'
 }
 
-function connect(port: number): Redis {
-  const client = new Redis({ port, host: '127.0.0.1', maxRetriesPerRequest: 0, retryStrategy: () => null, commandTimeout: 2000 })
+async function asking<T>(port: number, withinMs: number, request: (client: Redis) => Promise<T>): Promise<T> {
+  const client = connect(port, withinMs)
+  try {
+    return await request(client)
+  } finally {
+    client.disconnect()
+  }
+}
+
+function connect(port: number, withinMs: number): Redis {
+  const client = new Redis({ port, host: '127.0.0.1', maxRetriesPerRequest: 0, retryStrategy: () => null, commandTimeout: withinMs })
   client.on('error', () => undefined)
   return client
 }
 
+/** A process that is gone hears nothing. */
 function signal({ pid }: ServerProcess, name: NodeJS.Signals): void {
-  process.kill(pid, name)
+  try {
+    process.kill(pid, name)
+  } catch (failure) {
+    if ((failure as NodeJS.ErrnoException).code !== 'ESRCH') throw failure
+  }
 }

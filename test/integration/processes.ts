@@ -20,7 +20,7 @@ export interface ServerProcess {
   readonly ready: Readonly<Record<string, unknown>>
   /** What it has printed: the first lines until it was ready, the latest after that. */
   readonly lines: readonly string[]
-  /** Resolves when the process has ended, with its exit code; null when a signal ended it. */
+  /** Resolves when the process has ended and all that it printed is in `lines`, with its exit code; null when a signal ended it. */
   readonly exited: Promise<number | null>
   /** Ends the process (SIGKILL by default) and removes the directory. */
   stop(signal?: NodeJS.Signals): Promise<void>
@@ -31,7 +31,7 @@ export const moraineIsBuilt = existsSync(moraineMain)
 const redisServer = 'redis-server'
 export const redisIsInstalled = spawnSync(redisServer, ['--version']).status === 0
 
-const startTimeoutMs = 45_000
+const startTimeoutMs = 100_000
 const portAttemptsMax = 5
 const linesMax = 200
 
@@ -127,7 +127,7 @@ function running(
   return {
     ready,
     lines,
-    exited: child.exitCode !== null ? Promise.resolve(child.exitCode) : new Promise((resolve) => child.once('exit', resolve)),
+    exited: new Promise((resolve) => child.once('close', resolve)),
     port,
     pid: child.pid as number,
     directory,
@@ -153,7 +153,8 @@ function readyLine(child: ChildProcess, output: string[], port: (line: string) =
       reject(new Error(`${child.spawnfile}: ${reason}\n${output.join('\n')}`))
     }
     child.once('error', (error) => fail(error.message))
-    child.once('exit', (code, signal) => fail(`ended with ${code ?? signal}`))
+    // By then all output has been read; at 'exit' the last lines may still be on their way.
+    child.once('close', (code, signal) => fail(`ended with ${code ?? signal}`))
     for (const stream of [child.stdout, child.stderr]) {
       if (stream === null) continue
       createInterface({ input: stream }).on('line', (line) => {

@@ -178,6 +178,7 @@ describeWith([builtMoraine], 'session commands', () => {
       expect(await client.run('DEBUG SLEEP 0')).toContain('DEBUG command not allowed.')
       await client.run('SET k v')
       expect(await client.run('SHUTDOWN')).toBe('closed')
+      expect(await first.exited).toBe(0)
       await first.stop()
       const second = await startMoraine('--dir', directory)
       try {
@@ -199,6 +200,7 @@ describeWith([builtMoraine], 'session commands', () => {
       await client.run('SET k v')
       expect(await client.run('SAVE')).toContain('the server keeps no log')
       expect(await client.run('SHUTDOWN')).toBe('closed')
+      expect(await volatile.exited).toBe(0)
     } finally {
       await volatile.stop()
     }

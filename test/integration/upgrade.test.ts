@@ -9,16 +9,15 @@ import { ask, ClusterWriter, NodeCluster, pushed } from './node-cluster.ts'
 
 const newer = { NODE_OPTIONS: `--import=${new URL('./newer-moraine.mjs', import.meta.url).href}` }
 const newerVersion = '99.0.0'
-const startMs = 120_000
-const storyMs = 300_000
-const pollMs = { timeout: 60_000 }
+/** A primary that a busy machine holds up stays the primary: who leads is told by the test. */
+const longLease = ['--leader-lease-ms', '8000']
 
 describeWith([builtMoraine, etcdServer], 'an upgrade of three nodes', () => {
   let cluster: NodeCluster
 
   beforeEach(async () => {
-    cluster = await NodeCluster.start()
-  }, startMs)
+    cluster = await NodeCluster.start(...longLease)
+  })
 
   afterEach(() => cluster?.stop())
 
@@ -32,13 +31,10 @@ describeWith([builtMoraine, etcdServer], 'an upgrade of three nodes', () => {
     expect(await told(index, 'server')).toContain(`moraine_version:${newerVersion}`)
   }
 
-  /** Hands the lead over from one node to another; those that have just started may not be known yet. */
-  async function handOver(from: number, to: number): Promise<void> {
+  /** Hands the lead over to a node. */
+  async function handOver(to: number): Promise<void> {
     const target = `${cluster.node(to).port}`
-    const { port } = cluster.node(from)
-    const hand = (): Promise<unknown> => ask(port, 'FAILOVER', 'TO', '127.0.0.1', target).catch((failure: Error) => failure.message)
-    await expect.poll(hand, pollMs).toBe('OK')
-    expect(await cluster.primary(from)).toBe(to)
+    expect(await cluster.handOver((from) => ask(cluster.node(from).port, 'FAILOVER', 'TO', '127.0.0.1', target))).toBe(to)
   }
 
   /** A record that only the newer version knows, made by the primary. */
@@ -50,7 +46,7 @@ describeWith([builtMoraine, etcdServer], 'an upgrade of three nodes', () => {
 
   /** Waits until a node has stopped at what it does not know, and requires that it says so, and goes on showing what it has. */
   async function requireStopped(index: number): Promise<void> {
-    await expect.poll(() => cluster.node(index).lines.join('\n'), pollMs).toMatch(/can follow no longer.*upgrade this node/)
+    await expect.poll(() => cluster.node(index).lines.join('\n')).toMatch(/can follow no longer.*upgrade this node/)
     expect(cluster.node(index).lines.join('\n')).toContain('written by a newer Moraine')
     expect(await told(index, 'replication')).toMatch(/role:slave[\s\S]*master_link_status:down/)
     expect(await ask(cluster.node(index).port, 'GET', 'k')).toBe('old')
@@ -64,57 +60,49 @@ describeWith([builtMoraine, etcdServer], 'an upgrade of three nodes', () => {
     for (const node of cluster.nodes) expect(await ask(node!.port, 'GET', 'k')).toBe('old and new')
   }
 
-  it(
-    'replicas first, then the lead is handed over, then the former primary, loses nothing and keeps nobody waiting',
-    async () => {
-      const writer = new ClusterWriter(cluster)
+  it('replicas first, then the lead is handed over, then the former primary, loses nothing and keeps nobody waiting', async () => {
+    const writer = new ClusterWriter(cluster)
+    await writer.more(50)
+    const former = await cluster.primary()
+    const replicas = [0, 1, 2].filter((index) => index !== former)
+    for (const replica of replicas) {
+      await upgrade(replica)
       await writer.more(50)
-      const former = await cluster.primary()
-      const replicas = [0, 1, 2].filter((index) => index !== former)
-      for (const replica of replicas) {
-        await upgrade(replica)
-        await writer.more(50)
-        expect(await cluster.primary()).toBe(former)
-      }
-      await handOver(former, replicas[0] as number)
-      await writer.more(50)
-      await writeUnknown()
-      await requireStopped(former)
-      await writer.more(50)
-      await upgrade(former)
-      await writer.more(50)
-      await requireAll(writer)
-    },
-    storyMs,
-  )
+      expect(await cluster.primary()).toBe(former)
+    }
+    await handOver(replicas[0] as number)
+    await writer.more(50)
+    await writeUnknown()
+    await requireStopped(former)
+    await writer.more(50)
+    await upgrade(former)
+    await writer.more(50)
+    await requireAll(writer)
+  })
 
-  it(
-    'primary first stops the replicas, which say why, do not lead, and go on when they are upgraded, too',
-    async () => {
-      const writer = new ClusterWriter(cluster)
-      await writer.more(50)
-      const first = await cluster.primary()
-      const others = [0, 1, 2].filter((index) => index !== first) as [number, number]
-      await upgrade(first)
-      await handOver(await cluster.primary(), first)
-      await writer.more(50)
-      await writeUnknown()
-      for (const index of others) await requireStopped(index)
-      await writer.more(50)
-      await cluster.kill(first)
-      // Started again it meets the record at once.
-      await cluster.end(others[0])
-      await expect(cluster.startNode(others[0])).rejects.toThrow('written by a newer Moraine')
-      expect(await told(others[1], 'replication')).toContain('role:slave')
-      for (const index of others) {
-        if (index === others[1]) await cluster.end(index)
-        await cluster.startNode(index, newer)
-      }
-      await writer.more(50)
-      expect(others).toContain(await cluster.primary())
-      await cluster.startNode(first, newer)
-      await requireAll(writer)
-    },
-    storyMs,
-  )
+  it('primary first stops the replicas, which say why, do not lead, and go on when they are upgraded, too', async () => {
+    const writer = new ClusterWriter(cluster)
+    await writer.more(50)
+    const first = await cluster.primary()
+    const others = [0, 1, 2].filter((index) => index !== first) as [number, number]
+    await upgrade(first)
+    await handOver(first)
+    await writer.more(50)
+    await writeUnknown()
+    for (const index of others) await requireStopped(index)
+    await writer.more(50)
+    await cluster.kill(first)
+    // Started again it meets the record at once.
+    await cluster.end(others[0])
+    await expect(cluster.startNode(others[0])).rejects.toThrow('written by a newer Moraine')
+    expect(await told(others[1], 'replication')).toContain('role:slave')
+    for (const index of others) {
+      if (index === others[1]) await cluster.end(index)
+      await cluster.startNode(index, newer)
+    }
+    await writer.more(50)
+    expect(others).toContain(await cluster.primary())
+    await cluster.startNode(first, newer)
+    await requireAll(writer)
+  })
 })

@@ -134,11 +134,11 @@ describeWith([redisServer, builtMoraine], 'random scripts beside redis-server', 
     expect(replies[1], script).toBe(replies[0])
   }
 
-  it('libraries and values', { timeout: 120_000 }, async () => {
+  it('libraries and values', async () => {
     for (let i = 0; i < 1500 * scale; i++) await compare(libraryScript())
   })
 
-  it('commands and their errors', { timeout: 120_000 }, async () => {
+  it('commands and their errors', async () => {
     for (let i = 0; i < 600 * scale; i++) await compare(commandScript())
   })
 })

@@ -96,6 +96,22 @@ describe('nodes in cluster mode', () => {
     expect(await (await scene.client(target)).ask('SET', 'foo', 'v')).toBe(ok)
   })
 
+  it('hold requests back until the successor leads, also when its claim takes long', async () => {
+    const scene = await started(41)
+    const former = await scene.primary()
+    const target = scene.replicas[1]!
+    const writer = await scene.client(former)
+    const leadership = target.server!.shard!.log.leadership!
+    const claim = leadership.claim.bind(leadership)
+    leadership.claim = async (...words) => {
+      await new Promise<void>((resolve) => target.clock.after(900, resolve))
+      return claim(...words)
+    }
+    expect(await (await scene.client(former)).ask('FAILOVER', 'TO', target.name, `${target.server!.port}`)).toBe(ok)
+    expect(await writer.ask('SET', 'foo', 'v')).toBe(movedTo(target))
+    expect(await scene.primary()).toBe(target)
+  })
+
   it('tell what they announce to clients of a cluster', async () => {
     const scene = new ClusterScene(39, { config: { 'cluster-enabled': true, 'cluster-announce-ip': 'public', 'cluster-announce-port': 7 } })
     await scene.start()

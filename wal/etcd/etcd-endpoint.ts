@@ -20,7 +20,7 @@ import { decodeWatchResponse, EtcdWatch, watchPath } from './etcd-watch.ts'
 
 /** A call that a follower has passed on to a dying leader gets no answer at all, so waiting is short. */
 const DEADLINE_MS = 500
-/** etcd makes the comparison of passwords slow on purpose. */
+/** etcd makes the comparison of passwords slow on purpose. Calls that have longer leave the same time to it. */
 const AUTHENTICATE_DEADLINE_MS = 3000
 /** A connection is replaced when a call has got no answer and none has come since the first such call, for so long. */
 const SILENCE_MS = 2000
@@ -104,7 +104,8 @@ export class EtcdEndpoint {
   }
 
   #tokenText(token: EtcdToken): Promise<string | Refused | Ambiguous> {
-    return token.get((user) => this.#attempt(authenticate, user, AUTHENTICATE_DEADLINE_MS, undefined))
+    const deadlineMs = Math.max(AUTHENTICATE_DEADLINE_MS, this.#deadlineMs)
+    return token.get((user) => this.#attempt(authenticate, user, deadlineMs, undefined))
   }
 
   #attempt<Request, Reply>(

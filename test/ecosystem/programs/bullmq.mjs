@@ -58,10 +58,13 @@ await check('priorities, delays, retries with backoff, progress, deduplication',
       return 'done'
     })
     equal(await delayed.waitUntilFinished(events), 'done')
+    const { timestamp, processedOn } = await queue.getJob(delayed.id)
+    isTrue(processedOn - timestamp >= 2000, `the delay was ${processedOn - timestamp} ms`)
     equal(await retried.waitUntilFinished(events), 'done')
     await until(async () => (await queue.getFailedCount()) === 1)
     equal((await queue.getJob(hopeless.id)).failedReason, 'never')
-    equal(order.slice(0, 3), [1, 2, 3])
+    // Its time may have come before the first of them, on a machine that takes its time.
+    equal(order.filter((priority) => priority !== 'delayed').slice(0, 3), [1, 2, 3])
     equal((await progress).data, 50)
     equal(order.length, 6)
   }),
@@ -92,10 +95,12 @@ await check('a flow: the parent has its children’s results', () =>
 await check('a rate limit of 5 a 300 ms', () =>
   using('limited', async (queue, events, work) => {
     const jobs = await queue.addBulk(Array.from({ length: 12 }, (_, n) => ({ name: 'j', data: { n } })))
-    const times = []
-    work(async () => times.push(Date.now()), { limiter: { max: 5, duration: 300 }, concurrency: 10 })
+    work(async () => 1, { limiter: { max: 5, duration: 300 }, concurrency: 10 })
     await Promise.all(jobs.map((job) => job.waitUntilFinished(events)))
-    isTrue(times[11] - times[0] >= 500, `12 jobs took ${times[11] - times[0]} ms`)
+    // From before the first was fetched to after the last was: what lies between the worker and its jobs makes it longer only.
+    const done = await queue.getCompleted(0, -1)
+    const ms = Math.max(...done.map(({ finishedOn }) => finishedOn)) - Math.min(...done.map(({ processedOn }) => processedOn))
+    isTrue(ms >= 500, `12 jobs took ${ms} ms`)
   }),
 )
 
@@ -133,12 +138,13 @@ await check('workers killed with -9: no job is lost', () =>
     const jobs = 100
     await queue.addBulk(Array.from({ length: jobs }, (_, n) => ({ name: 'j', data: { n } })))
     for (const most of [25, 60]) {
-      const worker = fork(join(import.meta.dirname, 'bullmq-worker.mjs'), [`${port}`, 'killed'])
+      // Then it is in the middle of jobs, however long it takes to kill it.
+      const left = most - (await queue.getCompletedCount())
+      const worker = fork(join(import.meta.dirname, 'bullmq-worker.mjs'), [`${port}`, 'killed', `${left}`])
       const ended = new Promise((resolve) => worker.once('exit', (_, signal) => resolve(signal)))
-      await until(async () => (await queue.getCompletedCount()) >= most)
+      await until(async () => (await queue.getCompletedCount()) >= most && (await queue.getActiveCount()) > 0)
       worker.kill('SIGKILL')
       equal(await ended, 'SIGKILL')
-      isTrue((await queue.getCompletedCount()) < jobs, 'it was killed too late')
     }
     const last = fork(join(import.meta.dirname, 'bullmq-worker.mjs'), [`${port}`, 'killed'])
     await until(async () => (await queue.getCompletedCount()) === jobs)

@@ -105,7 +105,7 @@ def _():
     inside = []
 
     def turn():
-        with client.lock("lock", timeout=30, sleep=0.01):
+        with client.lock("lock", timeout=60, sleep=0.01):
             inside.append(1)
             equal(len(inside), 1)
             inside.pop()
@@ -113,9 +113,9 @@ def _():
     threads = [threading.Thread(target=turn) for _ in range(10)]
     [thread.start() for thread in threads]
     [thread.join() for thread in threads]
-    lock = client.lock("lock", timeout=5)
+    lock = client.lock("lock", timeout=60)
     equal(lock.acquire(), True)
-    equal(lock.extend(10), True)
+    equal(lock.extend(60), True)
     equal(client.lock("lock").acquire(blocking=False), False)
     lock.release()
 
@@ -126,14 +126,14 @@ def _():
     with client.pubsub(ignore_subscribe_messages=True) as subscriber:
         subscriber.subscribe("c")
         subscriber.psubscribe("__keyevent@0__:*")
-        subscriber.get_message(timeout=10)
-        subscriber.get_message(timeout=10)
+        subscriber.get_message(timeout=30)
+        subscriber.get_message(timeout=30)
         client.publish("c", "hello")
         client.zadd("noted", {"a": 1})
         client.zrem("noted", "a")
         got = []
         while len(got) < 4:
-            message = subscriber.get_message(timeout=10)
+            message = subscriber.get_message(timeout=30)
             assert message is not None, got
             got.append((message["channel"], message["data"]))
         equal(got, [("c", "hello"), ("__keyevent@0__:zadd", "noted"), ("__keyevent@0__:zrem", "noted"), ("__keyevent@0__:del", "noted")])
