@@ -1,9 +1,6 @@
 import { defineConfig } from 'vitest/config'
-import { testScale } from './test/chance.ts'
+import { testTimeoutMs } from './test/chance.ts'
 import { SummaryReporter } from './test/summary-reporter.ts'
-
-/** Several times what any test takes on a slow machine: a limit only for what hangs. Random tests take longer as they make more runs. */
-const timeoutMs = 180_000 * Math.max(1, testScale)
 
 /** A file for the results, for programs to read. */
 const report = process.env.MORAINE_TEST_REPORT
@@ -13,8 +10,8 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     reporters: ['default', new SummaryReporter(), ...(report === undefined ? [] : [['json', { outputFile: report }] as const])],
     setupFiles: ['test/setup.ts'],
-    testTimeout: timeoutMs,
-    hookTimeout: timeoutMs,
+    testTimeout: testTimeoutMs,
+    hookTimeout: testTimeoutMs,
     maxWorkers: 2,
     pool: 'forks',
   },
