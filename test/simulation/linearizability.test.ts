@@ -216,7 +216,11 @@ describe('the checker of histories of a string', () => {
 describe('the checker of histories of a list', () => {
   const elementsOf = ({ reply = '' }: Operation<ListRequest>): string[] => reply.split(' ').filter((each) => each !== '')
 
-  function listHistory(random: SeededRandom, count: number, unknownShare = 0.02): { operations: Mutable<Operation<ListRequest>>[]; final: string[] } {
+  function listHistory(
+    random: SeededRandom,
+    count: number,
+    unknownShare = 0.02,
+  ): { operations: Mutable<Operation<ListRequest>>[]; final: string[] } {
     const list: string[] = []
     const histories = new Histories<ListRequest>(
       random,
