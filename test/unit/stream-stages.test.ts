@@ -114,3 +114,24 @@ describe('XINFO STREAM FULL of a large stream', () => {
     staged?.release?.()
   })
 })
+
+describe('XPENDING of a consumer', () => {
+  it('shows what the one has who is called so in the end, when the former one was deleted meanwhile', async () => {
+    const words = ['XPENDING', 's', 'g', '-', '+', '400', 'd']
+    const read = (consumer: string, count: number) => ['XREADGROUP', 'GROUP', 'g', consumer, 'COUNT', `${count}`, 'STREAMS', 's', '>']
+    for (const engine of [cold, plain]) for (const consumer of ['c', 'd']) await engine.ask(...read(consumer, 200))
+    cold.freeze(1)
+    const staged = cold.session.stage(...words)
+    await steps(cold, staged, async (step) => {
+      if (step !== 3) return
+      for (const engine of [cold, plain]) {
+        await engine.ask('XGROUP', 'DELCONSUMER', 's', 'g', 'd')
+        await engine.ask(...read('d', 50))
+      }
+      cold.freeze(1)
+    })
+    const expected = formatInline(await plain.ask(...words))
+    expect(expected.match(/"d"/g)).toHaveLength(50)
+    expect(formatInline(await cold.askStaged(staged as StagedWork, ...words))).toBe(expected)
+  })
+})
