@@ -135,3 +135,27 @@ describe('XPENDING of a consumer', () => {
     expect(formatInline(await cold.askStaged(staged as StagedWork, ...words))).toBe(expected)
   })
 })
+
+describe('XPENDING of a whole group', () => {
+  it.each(['XACK', 'DELCONSUMER', 'XDEL and XCLAIM'])(
+    'asks for the leaves of the first and the last entry, when %s has emptied others',
+    async (way) => {
+      const consumers = Array.from({ length: 20 }, (_, i) => `c${i}`)
+      const ask = async (...words: string[]): Promise<void> => {
+        for (const engine of [cold, plain]) await engine.ask(...words)
+      }
+      for (const name of consumers) await ask('XREADGROUP', 'GROUP', 'g', name, 'COUNT', '20', 'STREAMS', 's', '>')
+      for (const [i, name] of [...consumers.entries()].reverse()) {
+        const ids = Array.from({ length: 20 }, (_, j) => `${i * 20 + j + 1}-1`)
+        if (way === 'DELCONSUMER') await ask('XGROUP', 'DELCONSUMER', 's', 'g', name)
+        else if (way === 'XACK') await ask('XACK', 's', 'g', ...ids)
+        else {
+          await ask('XDEL', 's', ...ids)
+          await ask('XCLAIM', 's', 'g', 'other', '0', ...ids)
+        }
+        cold.freeze(1)
+        expect(formatInline(await cold.ask('XPENDING', 's', 'g'))).toBe(formatInline(await plain.ask('XPENDING', 's', 'g')))
+      }
+    },
+  )
+})
