@@ -27,7 +27,7 @@ export async function openNodeLog(
   isNewer: boolean,
 ): Promise<TransactionLog> {
   const log = trimmable(await openSimulatedLog(engine, link, clock, known), engine, link, clock)
-  return isNewer ? newer(log) : log
+  return isNewer ? newer(log) : older(log, engine)
 }
 
 /** Whether a node of the older version stops at this record. */
@@ -62,6 +62,19 @@ async function* readUntrimmed(engine: LogEngine, batches: AsyncIterable<LogBatch
     if (next !== undefined && next < engine.first) throw new LogTrimmed(next, engine.first)
     yield batch
   }
+}
+
+/** Once there are records of the new kind a newer leader's checksum is of what it takes them for, and a node may have them by a copy: it compares no more. */
+function older(log: TransactionLog, engine: LogEngine): TransactionLog {
+  let isUpgrading = engine.entries.some(({ records }) => records.some(isOfNewKind))
+  engine.watch(({ records }) => {
+    isUpgrading ||= records.some(isOfNewKind)
+  })
+  const read = log.read.bind(log)
+  log.read = async function* (after, signal) {
+    for await (const batch of read(after, signal)) yield isUpgrading ? { ...batch, checksum: undefined } : batch
+  }
+  return log
 }
 
 function newer(log: TransactionLog): TransactionLog {
