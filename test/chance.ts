@@ -15,6 +15,9 @@ export const testSeed: number = wholeNumber('MORAINE_TEST_SEED') ?? committedSee
 /** How many times more than usual a random test runs; may be a fraction. */
 export const testScale: number = scale()
 
+/** Several times what any test takes on a slow machine: a limit only for what hangs. Random tests take longer as they make more runs. */
+export const testTimeoutMs: number = 600_000 * Math.max(1, testScale)
+
 /** As many runs as the scale makes of `runs`. */
 export function testRuns(runs: number): number {
   return Math.max(1, Math.ceil(runs * testScale))

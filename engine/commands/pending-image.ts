@@ -104,6 +104,8 @@ export class PendingImage implements StagedWork {
   readonly #range: PendingRange
   readonly #now: number
   #unit = 0
+  /** Of the consumer that is asked for; 0 for all. */
+  #consumerUnit = 0
   #image: TreeImage | undefined
 
   constructor(x: Execution, entry: number, group: Buffer, consumer: Buffer | undefined, range: PendingRange) {
@@ -123,7 +125,7 @@ export class PendingImage implements StagedWork {
   step(): boolean {
     const root = this.#handle.root()
     if (root === 0 || !this.#isKnown(root)) return root !== 0
-    if (this.#image !== undefined) return this.#findsGroup(root) === this.#unit && this.#image.step()
+    if (this.#image !== undefined) return this.#findsSame(root) && this.#image.step()
     this.#unit = this.#findsGroup(root)
     this.#image = this.#unit === 0 ? undefined : this.#begin(root)
     return this.#image !== undefined
@@ -136,11 +138,9 @@ export class PendingImage implements StagedWork {
     const { groups } = this.#streams
     const { from, to, count, minIdle } = this.#range
     const group = this.#unit
-    let consumer = 0
-    if (this.#consumer !== undefined) {
-      if (!groups.findConsumer(root, group, this.#consumer, 0, this.#consumer.length)) return undefined
-      consumer = groups.consumer.unit
-    }
+    const consumer = this.#findsConsumer(root)
+    if (consumer === 0 && this.#consumer !== undefined) return undefined
+    this.#consumerUnit = consumer
     const isFiltered = consumer !== 0 || minIdle > 0
     const spanOf: SpanOf = (tree, wants) => {
       const first = pendingBefore(trees, tree, group, from, pendingBytes, wants)
@@ -170,7 +170,7 @@ export class PendingImage implements StagedWork {
     if (unit > 0) groups.wantConsumers(root, unit, wants)
     if (!this.#isKnown(root)) return true
     if (this.#image === undefined) return this.#unit === 0 && unit > 0
-    return unit === this.#unit && this.#image.eachCold(wants)
+    return this.#findsSame(root) && this.#image.eachCold(wants)
   }
 
   /** The unit of the group; 0 if there is none, or nobody knows yet. */
@@ -178,6 +178,19 @@ export class PendingImage implements StagedWork {
     const { groups } = this.#streams
     const { length } = this.#group
     return groups.knowsGroup(root, this.#group, 0, length) && groups.findGroup(root, this.#group, 0, length) ? groups.group.unit : 0
+  }
+
+  /** The unit of the consumer that is asked for; 0 if there is none, or all are asked for. The consumers of the group are known. */
+  #findsConsumer(root: number): number {
+    const consumer = this.#consumer
+    const { groups } = this.#streams
+    return consumer !== undefined && groups.findConsumer(root, this.#unit, consumer, 0, consumer.length) ? groups.consumer.unit : 0
+  }
+
+  /** Whether group and consumer are those of the image: others of their names may have been made since. */
+  #findsSame(root: number): boolean {
+    if (this.#unit === 0 || this.#findsGroup(root) !== this.#unit) return false
+    return this.#streams.groups.knowsConsumers(root, this.#unit) && this.#findsConsumer(root) === this.#consumerUnit
   }
 
   /** Whether the names of the group and of its consumers are there. */
@@ -188,7 +201,7 @@ export class PendingImage implements StagedWork {
   }
 
   shows(entry: number, group: number): boolean {
-    return this.#image !== undefined && group === this.#unit && this.#image.shows(entry)
+    return this.#image !== undefined && group === this.#unit && this.#findsSame(this.#streams.rootOf(entry)) && this.#image.shows(entry)
   }
 
   /** Replies with up to `count` items. */

@@ -163,7 +163,19 @@ export class StreamPending {
   /** Wants the first and the last that a unit has pending. */
   wantEdges(root: number, unit: number, wants: ColdWants): void {
     this.wantFrom(root, unit, scratch.setMin(), 1, wants)
-    this.want(root, unit, scratch.setMax(), wants)
+    const at = new LeafRow()
+    if (this.#locateLast(root, unit, at) && this.leaves.ref(at) === 0) wantRow(this.leaves, root, at, wants)
+  }
+
+  /** Puts `at` on the last leaf of a unit that has something in it: those behind it may be empty. False if there is none. */
+  #locateLast(root: number, unit: number, at: LeafRow): boolean {
+    const { nodes, shape } = this.leaves
+    shape.locate(root, pendingSeparator(unit, scratch.setMax(), this.#separator), at)
+    while (unitAt(this.leaves, at) === unit) {
+      if (nodes.count(at.node, at.row) > 0) return true
+      if (!shape.previous(at)) return false
+    }
+    return false
   }
 
   /** As `each` and `eachOwn`, up to what is cold; ids only, up to `count`. Of a group each with the unit of its consumer, else 0. */
@@ -195,15 +207,11 @@ export class StreamPending {
   last(root: number, unit: number, isGroup: boolean, into: StreamId): boolean {
     const { leaves } = this
     const at = this.#at
-    leaves.shape.locate(root, pendingSeparator(unit, scratch.setMax(), this.#separator), at)
-    do {
-      if (unitAt(this.leaves, at) !== unit) return false
-    } while (leaves.nodes.count(at.node, at.row) === 0 && leaves.shape.previous(at))
+    if (!this.#locateLast(root, unit, at)) return false
     const ref = leaves.used(at)
     const bytes = leaves.values.bytes(ref)
     const start = leaves.values.start(ref)
     const used = usedBytes(bytes, start)
-    if (used === packedHeaderBytes) return false
     into.read(bytes, start + used - (isGroup ? pendingBytes : ownBytes) + 1)
     return true
   }

@@ -51,12 +51,22 @@ function randomShape(random: SeededRandom, center: Place, unitMeters: number): S
 
 const plain = (reply: Reply): unknown => ('items' in reply ? reply.items.map(plain) : 'text' in reply ? reply.text.toString() : undefined)
 
+/** Redis's, in meters. */
+const earthRadius = 6372797.560856
+
 /**
- * The last of four decimals may be one more or less, once in tens of thousands: the sine and its inverse of the C library and of
- * V8 differ in their last bit now and then.
+ * How far two calculations of a distance in meters may be apart: the sine and its inverse of the C library and of V8 differ in their last bits
+ * now and then. Of places that lie opposite each other on the earth the inverse of the sine makes much of a little: its slope is one divided by
+ * the cosine of half the angle between them.
  */
-function isSame(distance: number, theirs: unknown): boolean {
-  return Math.abs(distance - Number(theirs)) < 0.5001e-4 + 4 * Number.EPSILON * distance
+function errorMeters(meters: number): number {
+  const slope = 1 / Math.max(Math.cos(meters / (2 * earthRadius)), Math.sqrt(Number.EPSILON))
+  return 16 * Number.EPSILON * earthRadius * slope
+}
+
+/** Whether a distance in a unit is the one that Redis has told, whose last of four decimals may be one more or less where both are about in the middle. */
+function isSame(distance: number, theirs: unknown, unitMeters = 1): boolean {
+  return Math.abs(distance - Number(theirs)) < 0.5001e-4 + errorMeters(distance * unitMeters) / unitMeters
 }
 
 function trimmed(number: number): string {
@@ -137,7 +147,7 @@ describeWith([redisServer], "places beside redis-server's", () => {
         text,
       ).toEqual(theirs.map(([name]) => name))
       expect(
-        found.filter(([, distance], j) => !isSame(distance, theirs[j][1])),
+        found.filter(([, distance], j) => !isSame(distance, theirs[j][1], unitMeters)),
         text,
       ).toEqual([])
       count += found.length

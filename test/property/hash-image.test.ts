@@ -30,7 +30,7 @@ class Reading {
   async step(random: SeededRandom): Promise<void> {
     this.#cold.random = random
     if (this.#staged === undefined) {
-      if (random.once(60)) this.#begin(1 + random.below(6000))
+      if (random.once(20)) this.#begin(1 + random.below(6000))
       else await this.#change(random)
       return
     }

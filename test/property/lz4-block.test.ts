@@ -3,8 +3,9 @@ import fc from 'fast-check'
 import { compressSync } from 'lz4-napi'
 import { expect, it } from 'vitest'
 import { decompressBlock } from '../../storage/lz4-block.ts'
+import { testRuns } from '../chance.ts'
 
-const runs = Math.ceil(300 * Number(process.env.MORAINE_TEST_SCALE ?? 1))
+const runs = testRuns(300)
 /** The compressor writes the length in front of the block. */
 const lengthBytes = 4
 

@@ -204,10 +204,21 @@ function malformed(parts: readonly Part[], at: number, how: 'drop' | 'add' | 'sw
   return parts.map((part, place) => (place === index ? extra : part))
 }
 
+/** Where a request tells a time from now on, beside the words EX and PX. */
+const timeArguments: Readonly<Record<string, number>> = { EXPIRE: 2, PEXPIRE: 2, SETEX: 2, PSETEX: 2, XCLAIM: 4, XAUTOCLAIM: 4 }
+
+/** Whether a request tells a time that comes while the session runs, when one of the servers has come to it and the other has not. */
+function comesSoon(name: string, parts: readonly Part[]): boolean {
+  const isSoon = (at: number): boolean => /^[1-9]\d{0,2}$/.test(String(parts[at] ?? ''))
+  if (name === 'SET' || name === 'GETEX') return parts.some((part, at) => /^[EP]X$/i.test(String(part)) && isSoon(at + 1))
+  return isSoon(timeArguments[name] ?? parts.length)
+}
+
 /** A malformed request must not become one that differs by nature: random, huge, or ending the run. */
 function isComparable(parts: readonly Part[]): boolean {
   const name = String(parts[0]).toUpperCase()
   const second = String(parts[1] ?? '').toUpperCase()
+  if (comesSoon(name, parts)) return false
   if (name === 'COMMAND') return second.startsWith('GETKEYS') || second === 'NOSUCH' || (second === '' && parts.length > 1)
   if (name === 'CONFIG' || name === 'OBJECT') return !['IDLETIME', 'HELP', 'SET', 'GET'].includes(second)
   if (name === 'SETRANGE') return !/^\d{5,8}$/.test(String(parts[2]))

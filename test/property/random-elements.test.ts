@@ -50,10 +50,10 @@ describe.each(Object.entries(commands) as [Command, string][])('%s of a large co
   })
 
   it('many: in slices, of one moment', async () => {
-    const staged = await runSession({ steps: testRuns(40) }, async (steps, tell) => {
+    const changed = await runSession({ steps: testRuns(40) }, async (steps, tell) => {
       const cold = await begin(300)
       const names = new Set(Array.from({ length: 300 }, (_, i) => `e${i}`))
-      let chosen = 0
+      let changes = 0
       for (const random of steps) {
         cold.random = random
         cold.engine.execution.limits.slicedValueBytes = 500 + random.below(2000)
@@ -62,33 +62,33 @@ describe.each(Object.entries(commands) as [Command, string][])('%s of a large co
         if (random.once(2)) cold.freeze(random.pick([0.3, 1]))
         tell(words.join(' '))
         const work = cold.session.stage(...words)
-        expect(work instanceof RandomSelection || work === undefined).toBe(true)
-        for (let goesOn = work !== undefined; goesOn; ) {
+        if (!(work instanceof RandomSelection)) throw new Error('nothing was staged')
+        for (let goesOn = true; goesOn; ) {
           if (random.once(20)) {
             const gone = random.pick([...names])
             names.delete(gone)
-            names.add(`n${chosen}`)
-            tell(`  ${gone} becomes n${chosen}`)
+            names.add(`n${changes}`)
+            tell(`  ${gone} becomes n${changes}`)
             await cold.ask(key === 's' ? 'SREM' : key === 'z' ? 'ZREM' : 'HDEL', key, gone)
             await cold.ask(
               ...(key === 's' ? ['SADD', key] : key === 'z' ? ['ZADD', key, '3'] : ['HSET', key]),
-              `n${chosen}`,
+              `n${changes}`,
               ...(key === 'h' ? ['v'] : []),
             )
-            chosen++
+            changes++
           }
-          while (work !== undefined && (await cold.fetchFor(work)) > 0);
-          goesOn = work?.step() === true
+          while ((await cold.fetchFor(work)) > 0);
+          goesOn = work.step()
         }
-        chosen++
-        const found = texts(work === undefined ? await cold.ask(...words) : await cold.askStaged(work, ...words))
+        const found = texts(await cold.askStaged(work, ...words))
         expect(found.length).toBe(count < 0 ? -count : Math.min(count, 300))
         if (count > 0) expect(new Set(found).size).toBe(found.length)
         expect(found.filter((each) => !names.has(each))).toEqual([])
       }
-      return chosen
+      return changes
     })
-    expect(staged).toBeGreaterThan(testRuns(40))
+    // A change about once in twenty slices, of which the longest selections have a hundred.
+    expect(changed).toBeGreaterThan(0)
   })
 })
 
@@ -201,7 +201,7 @@ describe('SPOP of a large set that is cold', () => {
       while ((await cold.fetchFor(work)) > 0);
       goesOn = work.step()
     }
-    expect(slices).toBeGreaterThan(3)
+    expect(slices).toBeGreaterThan(1)
     const before = cold.tier.counts.coldReads
     const gone = texts(await cold.askStaged(work, 'SPOP', 's', '300'))
     expect([new Set(gone).size, cold.tier.counts.coldReads - before]).toEqual([300, 0])

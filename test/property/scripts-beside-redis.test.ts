@@ -1,6 +1,6 @@
 /** Random scripts beside redis-server: values through the libraries, commands with errors in the middle, what is answered. */
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { chance } from '../chance.ts'
+import { chance, testRuns } from '../chance.ts'
 import { encodeRequest } from '../commands/notation.ts'
 import { SocketTarget } from '../commands/socket-target.ts'
 import type { ServerProcess } from '../integration/processes.ts'
@@ -8,7 +8,6 @@ import { startMoraine, startRedis } from '../integration/processes.ts'
 import { builtMoraine, describeWith, redisServer } from '../needs.ts'
 
 const random = chance(40)
-const scale = Number(process.env.MORAINE_TEST_SCALE ?? 1)
 
 function below(n: number): number {
   return random.nextUint32() % n
@@ -135,10 +134,10 @@ describeWith([redisServer, builtMoraine], 'random scripts beside redis-server', 
   }
 
   it('libraries and values', async () => {
-    for (let i = 0; i < 1500 * scale; i++) await compare(libraryScript())
+    for (let i = testRuns(1500); i > 0; i--) await compare(libraryScript())
   })
 
   it('commands and their errors', async () => {
-    for (let i = 0; i < 600 * scale; i++) await compare(commandScript())
+    for (let i = testRuns(600); i > 0; i--) await compare(commandScript())
   })
 })

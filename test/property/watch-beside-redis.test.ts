@@ -66,6 +66,6 @@ describeWith([redisServer, builtMoraine], 'WATCH beside redis-server', () => {
     })
     await fc.assert(property, { numRuns: runs })
     // The sessions are worth something only if both happen often.
-    expect(Math.min(moraine.executed, moraine.refused)).toBeGreaterThan(runs / 2)
+    expect(Math.min(moraine.executed, moraine.refused)).toBeGreaterThan(runs / 5)
   })
 })

@@ -10,25 +10,29 @@ function miscountAfterAppend(server: Server): void {
   const { primary } = server
   const run = primary.run.bind(primary)
   let appended = false
-  primary.run = (command, args, reply, database) => {
+  primary.run = (command, args, reply, ...rest) => {
     if (args.is(0, 'APPEND')) appended = true
-    if (!appended || !args.is(0, 'STRLEN')) return run(command, args, reply, database)
+    if (!appended || !args.is(0, 'STRLEN')) return run(command, args, reply, ...rest)
     reply.integer(1_000_000)
     return 0
   }
 }
 
+function requestsOf({ told }: RunResult): number {
+  return told.filter((line) => line.startsWith('client')).length
+}
+
+/** The first run that fails, and not with its first requests. */
 async function firstFailure(onServer: (server: Server) => void): Promise<RunResult> {
   for (let seed = testSeed; ; seed++) {
     const result = await simulate(seed, { onServer })
-    if (result.failure !== undefined) return result
+    if (result.failure !== undefined && requestsOf(result) > 4) return result
   }
 }
 
 describe('the explanation of a simulation that failed', () => {
   it('has a handful of steps', async () => {
     const failed = await firstFailure(miscountAfterAppend)
-    expect(failed.told.filter((line) => line.startsWith('client')).length).toBeGreaterThan(4)
     const text = await explain(failed, miscountAfterAppend, () => true)
     expect(text).toContain(`npm run simulate -- --seed ${failed.seed} --runs 1`)
     const [, lives, steps] = /has (\d+) lives and (\d+) steps/.exec(text) ?? []

@@ -28,7 +28,7 @@ export async function openNodeLog(
   version: number,
 ): Promise<TransactionLog> {
   const log = trimmable(await openSimulatedLog(engine, link, clock, known), engine, link, clock)
-  return version > 0 ? newer(log, version) : log
+  return version > 0 ? newer(log, version) : present(log, engine)
 }
 
 /** From which version on nodes know the record. */
@@ -63,6 +63,23 @@ async function* readUntrimmed(engine: LogEngine, batches: AsyncIterable<LogBatch
     if (next !== undefined && next < engine.first) throw new LogTrimmed(next, engine.first)
     yield batch
   }
+}
+
+/** Once there are records of a newer kind the leader's checksum is of what it takes them for, and a node may have them by a copy: it compares no more. */
+function present(log: TransactionLog, engine: LogEngine): TransactionLog {
+  let hasNewer = engine.entries.some(({ records }) => records.some(isNewer))
+  engine.watch(({ records }) => {
+    hasNewer ||= records.some(isNewer)
+  })
+  const read = log.read.bind(log)
+  log.read = async function* (after, signal) {
+    for await (const batch of read(after, signal)) yield hasNewer ? { ...batch, checksum: undefined } : batch
+  }
+  return log
+}
+
+function isNewer(record: LogRecord): boolean {
+  return versionOf(record) > 0
 }
 
 function newer(log: TransactionLog, version: number): TransactionLog {

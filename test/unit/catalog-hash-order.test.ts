@@ -91,7 +91,7 @@ describe('a visitor that tells hashes', () => {
     for (let i = 0; i < 14_000; i++) {
       const key = Buffer.from(`key ${random.below(3000)}`)
       const drawn = random.below(12_000)
-      if (i === 6000 || drawn < 2) writer.tombstone(0, i, key, 0, 5)
+      if (i === 500 || i === 1000 || i === 6000 || drawn < 2) writer.tombstone(0, i, key, 0, 5)
       else if (drawn < 3) writer.databases(i, [0, 1], [0, i])
       else if (drawn < 1000) writer.freed(i)
       else {

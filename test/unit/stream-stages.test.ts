@@ -164,3 +164,48 @@ describe('XINFO STREAM FULL of a large stream', () => {
     staged?.release?.()
   })
 })
+
+describe('XPENDING of a consumer', () => {
+  it('shows what the one has who is called so in the end, when the former one was deleted meanwhile', async () => {
+    const words = ['XPENDING', 's', 'g', '-', '+', '400', 'd']
+    const read = (consumer: string, count: number) => ['XREADGROUP', 'GROUP', 'g', consumer, 'COUNT', `${count}`, 'STREAMS', 's', '>']
+    for (const engine of [cold, plain]) for (const consumer of ['c', 'd']) await engine.ask(...read(consumer, 200))
+    cold.freeze(1)
+    const staged = cold.session.stage(...words)
+    await steps(cold, staged, async (step) => {
+      if (step !== 3) return
+      for (const engine of [cold, plain]) {
+        await engine.ask('XGROUP', 'DELCONSUMER', 's', 'g', 'd')
+        await engine.ask(...read('d', 50))
+      }
+      cold.freeze(1)
+    })
+    const expected = formatInline(await plain.ask(...words))
+    expect(expected.match(/"d"/g)).toHaveLength(50)
+    expect(formatInline(await cold.askStaged(staged as StagedWork, ...words))).toBe(expected)
+  })
+})
+
+describe('XPENDING of a whole group', () => {
+  it.each(['XACK', 'DELCONSUMER', 'XDEL and XCLAIM'])(
+    'asks for the leaves of the first and the last entry, when %s has emptied others',
+    async (way) => {
+      const consumers = Array.from({ length: 20 }, (_, i) => `c${i}`)
+      const ask = async (...words: string[]): Promise<void> => {
+        for (const engine of [cold, plain]) await engine.ask(...words)
+      }
+      for (const name of consumers) await ask('XREADGROUP', 'GROUP', 'g', name, 'COUNT', '20', 'STREAMS', 's', '>')
+      for (const [i, name] of [...consumers.entries()].reverse()) {
+        const ids = Array.from({ length: 20 }, (_, j) => `${i * 20 + j + 1}-1`)
+        if (way === 'DELCONSUMER') await ask('XGROUP', 'DELCONSUMER', 's', 'g', name)
+        else if (way === 'XACK') await ask('XACK', 's', 'g', ...ids)
+        else {
+          await ask('XDEL', 's', ...ids)
+          await ask('XCLAIM', 's', 'g', 'other', '0', ...ids)
+        }
+        cold.freeze(1)
+        expect(formatInline(await cold.ask('XPENDING', 's', 'g'))).toBe(formatInline(await plain.ask('XPENDING', 's', 'g')))
+      }
+    },
+  )
+})
