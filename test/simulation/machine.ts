@@ -15,6 +15,7 @@ import type { MemoryLogDisk } from '../../wal/memory-log-disk.ts'
 import type { TransactionLog } from '../../wal/transaction-log.ts'
 import type { EventLoop, ProcessClock } from './event-loop.ts'
 import type { Observer } from './observer.ts'
+import './one-thread.ts'
 import { SimulatedDisk } from './simulated-disk.ts'
 import type { SimulatedNetwork } from './simulated-network.ts'
 
