@@ -27,6 +27,7 @@ export interface RoleParts {
   readonly maintenance: Maintenance
   readonly turn: Turn
   readonly shardSwitch: ShardSwitch
+  readonly isStopping: boolean
   readonly scripting: { drop(): void }
   readonly sessions: ReadonlyMap<number, Client>
   restoreLibraries(shard: Shard): Promise<void>
@@ -61,6 +62,9 @@ export function roleHost(server: RoleParts): RoleHost {
     signed: () => server.peers.signed(),
     get maintenance() {
       return server.maintenance
+    },
+    get isStopping() {
+      return server.isStopping
     },
     get announced() {
       return announced(server)

@@ -51,6 +51,8 @@ export interface RoleHost {
   readonly random: Random
   /** Where clients reach this node. */
   readonly announced: Announced
+  /** The process is about to end: nothing is opened any more. */
+  readonly isStopping: boolean
   /** Another node leads than before, or this one does. */
   ledBy(primary: Claim): void
   /** The primary has given a sign of life. */
@@ -199,10 +201,11 @@ export class Roles {
 
   /** Until it succeeds: the log may be out of reach, which is why this node does not lead any more. */
   #openAnew(): void {
-    const { clock, log, dropUncommitted } = this.#host
+    const host = this.#host
+    const { clock, log } = host
     if (this.#stopped) return
-    dropUncommitted().catch((failure: Error) => {
-      if (this.#stopped) return
+    host.dropUncommitted().catch((failure: Error) => {
+      if (this.#stopped || host.isStopping) return
       log.error('The shard could not be opened again; it will be tried again', { error: failure })
       clock.after(reopenAfterMs, () => {
         if (!this.#stopped) this.#openAnew()

@@ -150,7 +150,8 @@ export class ShardSwitch {
     } catch (failure) {
       this.failure = failure as Error
       const until = server.config.values.log === 'local' ? 'DEBUG RELOAD NOSAVE succeeds, or a restart' : 'the next attempt succeeds'
-      server.log.error(`The data could not be opened again: nothing is served until ${until}`, { error: failure })
+      // Who stops opens nothing more, and says so here.
+      if (!server.isStopping) server.log.error(`The data could not be opened again: nothing is served until ${until}`, { error: failure })
       throw failure
     }
   }
