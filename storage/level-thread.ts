@@ -193,8 +193,7 @@ export class LevelThread {
   }
 
   async #answer(ids: readonly number[], others: OtherReads): Promise<TimedReads> {
-    const { async: isLater, value: later } = Atomics.waitAsync(this.#control, stateWord, asked)
-    if (isLater) await later
+    await this.#answered()
     const { values, left } = takeValues(this.#batch, ids.length)
     const ms = this.#batch.figures[1]!
     Atomics.store(this.#control, stateWord, idle)
@@ -206,6 +205,18 @@ export class LevelThread {
       for (const [i, at] of left.entries()) values[at] = found[i]
     }
     return { values, ms }
+  }
+
+  /**
+   * Resolves when the batch has been read. Who is woken looks again: the thread may be held up between its answer and its notice of it, and that
+   * notice then comes while the next batch is under way.
+   */
+  async #answered(): Promise<void> {
+    for (;;) {
+      const { async: isLater, value: later } = Atomics.waitAsync(this.#control, stateWord, asked)
+      if (!isLater) return
+      await later
+    }
   }
 
   #send(question: Question): Promise<Answer> {

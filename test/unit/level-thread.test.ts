@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ClassicLevel } from 'classic-level'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { keyOf } from '../../storage/level-format.ts'
 import { batchIdsMax, LevelThread } from '../../storage/level-thread.ts'
 
@@ -23,6 +23,7 @@ beforeEach(async () => {
 })
 
 afterEach(async () => {
+  vi.restoreAllMocks()
   await thread.end()
   await db.close()
   await rm(directory, { recursive: true, force: true })
@@ -52,6 +53,19 @@ describe('LevelThread', () => {
     await db.del(keyOf(1))
     expect(await read(2, 1)).toEqual(['two', undefined])
     expect(left).toEqual([])
+  })
+
+  it('takes the late notice of an earlier batch for no answer to the present one', async () => {
+    for (const id of [1, 2, 3, 4]) await put(id, `value ${id}`)
+    expect(await read(1, 2)).toEqual(['value 1', 'value 2'])
+    // The thread sleeps on for a moment, and whoever waits for it is woken at once.
+    const { notify } = Atomics
+    vi.spyOn(Atomics, 'notify').mockImplementationOnce((words, index) => {
+      setTimeout(() => notify(words, index), 20)
+      return 0
+    })
+    vi.spyOn(Atomics, 'waitAsync').mockReturnValueOnce({ async: true, value: Promise.resolve('ok') })
+    expect(await read(3, 4)).toEqual(['value 3', 'value 4'])
   })
 
   it('gives values memory of their own', async () => {
