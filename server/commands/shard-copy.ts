@@ -1,5 +1,6 @@
 /** SHARDCOPY: what one node asks another for when it needs a copy of its data. Not for clients. */
 import { noKeys } from '../../engine/command.ts'
+import type { ReplyWriter } from '../../engine/reply-writer.ts'
 import type { Session, SessionCommand } from '../session.ts'
 import { container, notAnInteger } from './requests.ts'
 
@@ -73,10 +74,7 @@ function values(session: Session): void {
   const { args, reply, server } = session
   answerLater(session, server.copies.values(args.integer(2)), (puts) => {
     reply.array(puts.length * 2)
-    for (const { id, bytes } of puts) {
-      reply.integer(id)
-      reply.bulkShared(bytes, 0, bytes.length)
-    }
+    for (const { id, bytes } of puts) replyNumbered(reply, id, bytes)
   })
 }
 
@@ -84,11 +82,13 @@ function log(session: Session): void {
   const { args, reply, server } = session
   answerLater(session, server.copies.log(args.integer(2)), (records) => {
     reply.array(records.length * 2)
-    for (const { lsn, payload } of records) {
-      reply.integer(lsn)
-      reply.bulkShared(payload, 0, payload.length)
-    }
+    for (const { lsn, payload } of records) replyNumbered(reply, lsn, payload)
   })
+}
+
+function replyNumbered(reply: ReplyWriter, number: number, bytes: Buffer): void {
+  reply.integer(number)
+  reply.bulkShared(bytes, 0, bytes.length)
 }
 
 function end(session: Session): void {

@@ -86,8 +86,11 @@ export class ShardCopies {
       const catalog = await ports.files.open(catalogPath(config.values.dir, generation), { write: false })
       const close = async (): Promise<void> => {
         releaseLog()
-        await values.close()
-        await catalog.close()
+        try {
+          await values.close()
+        } finally {
+          await catalog.close()
+        }
       }
       return { generation, lsn, catalog, catalogBytes: bytes, values, endLsn, releaseLog, close }
     } catch (failure) {
