@@ -9,7 +9,6 @@ import type { Ports } from './ports.ts'
 import { progressTo } from './progress.ts'
 import { realClock } from './real-clock.ts'
 import { SystemRandom } from './real-random.ts'
-import { openSharedLog } from './shared-log.ts'
 
 /** Progress is drawn on `terminal`, if there is one. */
 export function realPorts(values: Values, log: Log, terminal: NodeJS.WritableStream | undefined): Ports {
@@ -22,7 +21,8 @@ export function realPorts(values: Values, log: Log, terminal: NodeJS.WritableStr
     log,
     progress: progressTo({ clock: realClock, log, terminal }),
     openColdStore: (directory, fresh) => openColdStore(directory, fresh, values, log),
-    openSharedLog: (known) => openSharedLog(values, realClock, random, known),
+    // Loaded by those who have such a log alone: what speaks to etcd is a tenth of what a start loads.
+    openSharedLog: async (known) => (await import('./shared-log.ts')).openSharedLog(values, realClock, random, known),
     residentBytes: () => process.memoryUsage.rss(),
   }
 }

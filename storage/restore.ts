@@ -36,6 +36,8 @@ export class KeyspaceRestore implements CatalogVisitor {
   /** Entries to come, and the index that was made for that many. */
   readonly #entries: number
   #reserved: KeyIndex | undefined
+  /** The hash that was prefetched last. */
+  #prefetched = 0
   /** Depends on what was prefetched, so that the compiler does not leave the reads out. */
   #seen = 0
 
@@ -60,7 +62,8 @@ export class KeyspaceRestore implements CatalogVisitor {
       index.reserve(this.#entries)
       this.#reserved = index
     }
-    this.#seen ^= index.guess(hash)
+    this.#seen ^= index.prefetch(this.#prefetched, hash)
+    this.#prefetched = hash
   }
 
   entry(row: CatalogEntry): void {
