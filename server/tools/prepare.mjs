@@ -1,20 +1,21 @@
 /**
- * Makes `npm start` and `npm test` work on a fresh clone: installs dependencies and compiles, each only when what it
+ * Makes `npm start` and `npm test` work on a fresh clone: installs dependencies and builds, each only when what it
  * would make is missing or older than what it is made from. Plain JavaScript without dependencies, because it runs
  * before there are any. Says nothing when there is nothing to do.
  *
  *     node server/tools/prepare.mjs          install if needed
- *     node server/tools/prepare.mjs build    and compile if needed
+ *     node server/tools/prepare.mjs build    and build if needed
  */
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..')
 const rooms = ['engine', 'storage', 'wal', 'server']
 const installed = join(root, 'node_modules', '.package-lock.json')
-const built = join(root, 'dist', '.built')
+const dist = join(root, 'dist')
+const built = join(dist, '.built')
 
 /** Modification time in milliseconds; 0 when there is no such file. */
 function changedMs(path) {
@@ -59,19 +60,16 @@ function install() {
 function build() {
   const sources = Math.max(
     ...rooms.map((room) => newestBelow(join(root, room))),
-    ...['tsconfig.json', 'tsconfig.build.json', 'package.json'].map((file) => changedMs(join(root, file))),
+    ...['package.json', 'package-lock.json'].map((file) => changedMs(join(root, file))),
   )
   if (changedMs(built) > sources) return
-  console.log('prepare: compiling (tsc -p tsconfig.build.json)')
-  rmSync(built, { force: true })
+  rmSync(dist, { recursive: true, force: true })
   const started = new Date()
-  const compiler = join(root, 'node_modules', '.bin', 'tsc')
-  if (!run(compiler, ['-p', 'tsconfig.build.json'])) fail('the sources do not compile')
-  mkdirSync(dirname(built), { recursive: true })
+  if (!run(process.execPath, [join(root, 'server', 'tools', 'build.mjs'), join(dist, 'server')])) fail('the sources cannot be built')
   writeFileSync(built, '')
-  // The time the compiler started: what was edited while it ran is newer and will be compiled next time.
+  // The time it started: what was edited meanwhile is newer and will be built next time.
   utimesSync(built, started, started)
-  console.log(`prepare: compiled in ${((Date.now() - started.getTime()) / 1000).toFixed(1)} s`)
+  console.log(`prepare: built in ${((Date.now() - started.getTime()) / 1000).toFixed(1)} s`)
 }
 
 /** npm leaves the stamp's time alone when nothing changed; without a new one each start would install again. */

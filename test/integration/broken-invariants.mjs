@@ -2,7 +2,7 @@
  * Loaded before the built server (`node --import`): spoils commands that hardly anybody needs, to see what an exception that
  * nobody foresaw does. GETSET changes its key and throws; STRLEN throws from a timer, LCS from a promise, after its reply.
  */
-const root = new URL('../../dist/engine/commands/', import.meta.url)
+const root = new URL('engine/commands/', process.env.MORAINE_TEST_PROGRAM)
 const { stringCommands } = await import(new URL('string.js', root).href)
 const { stringRangeCommands } = await import(new URL('string-ranges.js', root).href)
 const { lcsCommands } = await import(new URL('lcs.js', root).href)

@@ -244,7 +244,7 @@ describe.skipIf(!moraineIsBuilt || library === undefined)('a disk that fails', (
   async function startFaulty(more: readonly string[]): Promise<ServerProcess> {
     return withFreePort((port) => {
       metricsPort = port
-      return startMoraineWith(faults.environment, ...flags(), '--metrics-port', `${port}`, ...more)
+      return startMoraineWith(faults, ...flags(), '--metrics-port', `${port}`, ...more)
     })
   }
 
@@ -413,7 +413,7 @@ describe.skipIf(!moraineIsBuilt || library === undefined)('a disk that fails', (
       { call: 'sync', path: catalog },
     ] as const) {
       faults.order({ ...rule, times: -1 })
-      await expect(startMoraineWith(faults.environment, ...flags()), `${rule.call} ${rule.path}`).rejects.toThrow(
+      await expect(startMoraineWith(faults, ...flags()), `${rule.call} ${rule.path}`).rejects.toThrow(
         /Moraine cannot start: .*(EIO|Input\/output error)/,
       )
     }

@@ -3,17 +3,26 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
-import { afterEach, beforeEach, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
 import { failStopExitCode, internalError } from '../../server/fail-stop.ts'
 import { builtMoraine, describeWith } from '../needs.ts'
 import type { ServerProcess } from './processes.ts'
 import { startMoraine, startMoraineWith } from './processes.ts'
+import type { ProgramVariant } from './program-variant.ts'
+import { programVariant } from './program-variant.ts'
 
-const preload = new URL('./broken-invariants.mjs', import.meta.url).href
+const spoilt = ['engine/commands/string', 'engine/commands/string-ranges', 'engine/commands/lcs']
 
 describeWith([builtMoraine], 'a process that meets a broken invariant', () => {
+  let broken: ProgramVariant
   let directory: string
   let server: ServerProcess | undefined
+
+  beforeAll(async () => {
+    broken = await programVariant(new URL('./broken-invariants.mjs', import.meta.url), spoilt)
+  })
+
+  afterAll(() => broken?.remove())
 
   beforeEach(async () => {
     directory = await mkdtemp(join(tmpdir(), 'moraine-fail-stop-'))
@@ -36,7 +45,7 @@ describeWith([builtMoraine], 'a process that meets a broken invariant', () => {
     ['in a promise', ['LCS', 'k', 'l'], 0],
   ] as const) {
     it(`${where} ends with a code of its own and starts again with all that was acknowledged`, async () => {
-      server = await startMoraineWith({ NODE_OPTIONS: `--import=${preload}` }, '--dir', directory)
+      server = await startMoraineWith(broken, '--dir', directory)
       const writer = client()
       for (let i = 0; i < 100; i++) await writer.set(`k${i}`, `${i}`)
       const [name, ...rest] = words

@@ -15,7 +15,7 @@ fs.readFileSync = (path, ...options) => {
 }
 syncBuiltinESMExports()
 
-const root = new URL('../../dist/engine/mutation/', import.meta.url)
+const root = new URL('engine/mutation/', process.env.MORAINE_TEST_PROGRAM)
 const { appendOp, recordVersion } = await import(new URL('operations.js', root).href)
 const { CurrentRecord } = await import(new URL('current-record.js', root).href)
 const { Replay } = await import(new URL('replay.js', root).href)

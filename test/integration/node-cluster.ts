@@ -9,7 +9,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import type { EtcdCluster } from './etcd-cluster.ts'
 import { startEtcd } from './etcd-cluster.ts'
-import type { ServerProcess } from './processes.ts'
+import type { Program, ServerProcess } from './processes.ts'
 import { startMoraineWith } from './processes.ts'
 
 const pollMs = 10
@@ -57,10 +57,9 @@ export class NodeCluster {
     await node.stop('SIGTERM')
   }
 
-  /** `environment`: variables besides this process's own. */
-  async startNode(index: number, environment: Readonly<Record<string, string>> = {}): Promise<ServerProcess> {
+  async startNode(index: number, program: Program = { environment: {} }): Promise<ServerProcess> {
     const shared = ['--log', 'etcd', '--log-endpoints', this.etcd.addresses.join(',')]
-    const node = await startMoraineWith(environment, '--dir', this.directory(index), ...shared, ...this.#flags)
+    const node = await startMoraineWith(program, '--dir', this.directory(index), ...shared, ...this.#flags)
     this.nodes[index] = node
     return node
   }

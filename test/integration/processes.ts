@@ -93,10 +93,16 @@ export function startMoraineWithin(addressKib: number, ...flags: readonly string
   return startBuilt(['bash', '-c', `ulimit -v ${addressKib}; exec "$0" "$@"`, process.execPath, moraineMain], flags)
 }
 
-/** As `startMoraine`, with variables of the environment besides this process's own. */
-export function startMoraineWith(environment: Readonly<Record<string, string>>, ...flags: readonly string[]): Promise<ServerProcess> {
+/** How Moraine is started: variables of the environment besides this process's own, and what is run, `moraineMain` unless told. */
+export interface Program {
+  readonly environment: Readonly<Record<string, string>>
+  readonly main?: string
+}
+
+/** As `startMoraine`. */
+export function startMoraineWith({ environment, main }: Program, ...flags: readonly string[]): Promise<ServerProcess> {
   const words = Object.entries(environment).map(([name, value]) => `${name}=${value}`)
-  return startBuilt(['env', ...words, process.execPath, moraineMain], flags)
+  return startBuilt(['env', ...words, process.execPath, main ?? moraineMain], flags)
 }
 
 async function startBuilt(program: readonly [string, ...string[]], flags: readonly string[]): Promise<ServerProcess> {

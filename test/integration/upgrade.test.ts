@@ -3,17 +3,26 @@
  * (`newer-moraine.mjs`). Replicas are upgraded first and nothing stands still; in the other order the older ones stop, say why, and go on
  * when they are upgraded, too.
  */
-import { afterEach, beforeEach, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
 import { builtMoraine, describeWith, etcdServer } from '../needs.ts'
 import { ask, ClusterWriter, NodeCluster, pushed } from './node-cluster.ts'
+import type { ProgramVariant } from './program-variant.ts'
+import { programVariant } from './program-variant.ts'
 
-const newer = { NODE_OPTIONS: `--import=${new URL('./newer-moraine.mjs', import.meta.url).href}` }
+const changed = ['engine/mutation/operations', 'engine/mutation/current-record', 'engine/mutation/replay']
 const newerVersion = '99.0.0'
 /** A primary that a busy machine holds up stays the primary: who leads is told by the test. */
 const longLease = ['--leader-lease-ms', '8000']
 
 describeWith([builtMoraine, etcdServer], 'an upgrade of three nodes', () => {
+  let newer: ProgramVariant
   let cluster: NodeCluster
+
+  beforeAll(async () => {
+    newer = await programVariant(new URL('./newer-moraine.mjs', import.meta.url), changed)
+  })
+
+  afterAll(() => newer?.remove())
 
   beforeEach(async () => {
     cluster = await NodeCluster.start(...longLease)
