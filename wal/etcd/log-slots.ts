@@ -28,6 +28,8 @@ export class LogSlots implements SlotLook {
   /** When the log was opened. */
   tailSlot = 0
   tailLsn = 0
+  /** Whether the last slot had a part of a record that was not complete there. */
+  endsWithin = false
   readonly #calls: EtcdCalls
   readonly #keys: LogKeys
   /** Revisions that were new at these times. */
@@ -55,6 +57,7 @@ export class LogSlots implements SlotLook {
     slots.tailSlot = await findTail(slots, slots.firstSlot)
     const header = await slots.header(slots.tailSlot)
     if (header !== undefined) slots.tailLsn = lastLsnOf(header)
+    slots.endsWithin = header?.kind === 'part'
     slots.#isGivenUp = never
     return slots
   }
