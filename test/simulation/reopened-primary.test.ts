@@ -72,6 +72,19 @@ describe('a primary whose data are opened anew', () => {
     expect(await (await scene.client(await scene.primary())).ask('GET', 'k')).toBe('$1\r\nv\r\n')
   })
 
+  it('has lost nothing when all of them are committed, and its lease runs out before they are closed', async () => {
+    const scene = new ClusterScene(23)
+    await scene.start()
+    const former = await scene.primary()
+    expect(await (await scene.client(former)).ask('SET', 'k', 'v')).toBe(ok)
+    const outcome = reopened(former)
+    former.server!.roles.demote('told to')
+    expect(await scene.settled(outcome)).toBe('opened')
+    await scene.pass(1000)
+    expect(former.log.errors).toEqual([])
+    expect(await (await scene.client(await scene.primary())).ask('GET', 'k')).toBe('$1\r\nv\r\n')
+  })
+
   it('lets no answer leave that was on its way when its process was stopped, once another one leads', async () => {
     const scene = new ClusterScene(24)
     await scene.start()
