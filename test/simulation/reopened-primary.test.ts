@@ -20,6 +20,25 @@ function reopened({ server }: Machine): Promise<string> {
   )
 }
 
+describe('a primary whose shared log refuses an entry', () => {
+  it('gives up the lead, says why, and can lead again when the log takes entries', async () => {
+    const scene = new ClusterScene(27, { nodes: 1 })
+    await scene.start()
+    const node = await scene.primary()
+    const client = await scene.client(node)
+    expect(await client.ask('SET', 'k', 'v')).toBe(ok)
+    logOf(node).store.failNext(new Error('etcd refuses: permission denied'))
+    client.send('SET', 'k', 'refused')
+    await scene.loop.run(() => node.server!.roles.role === 'replica')
+    expect(node.log.errors).toEqual([expect.stringContaining('permission denied')])
+    await scene.primary()
+    const again = await scene.client(node)
+    expect(await again.ask('GET', 'k')).toBe('$1\r\nv\r\n')
+    expect(await again.ask('SET', 'k', 'taken')).toBe(ok)
+    expect(node.server!.trouble).toBeUndefined()
+  })
+})
+
 describe('a primary whose data are opened anew', () => {
   it('waits for a commit no longer than until another one leads', async () => {
     const scene = new ClusterScene(21)

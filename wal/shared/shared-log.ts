@@ -169,11 +169,8 @@ export class SharedLog<Store extends EntryStore = EntryStore> implements Transac
     if (this.#failure !== undefined) throw this.#failure
     const slot = this.#tailSlot + 1
     const entry = signEntry('release', this.epoch, this.#appended + 1, this.#forming.taken)
-    const ledMs = await this.store.put(slot, entry, () => this.#isGivenUp, successor)
-    if (ledMs === undefined) {
-      this.#fail(fenced())
-      throw fenced()
-    }
+    const ledMs = await this.#put(slot, entry, successor)
+    if (ledMs === undefined) throw this.#failure ?? new LogFailed('the log is closed')
     this.#leader = { ...leader, released: successor }
     this.#tailSlot = slot
     this.#endsWithin = false
@@ -306,13 +303,19 @@ export class SharedLog<Store extends EntryStore = EntryStore> implements Transac
 
   /** Never rejects. */
   async #write(slot: number, entry: LogEntry): Promise<void> {
+    const ledMs = await this.#put(slot, entry)
+    if (ledMs !== undefined) this.#isThere(slot, ledMs)
+  }
+
+  /** As the store does, and undefined, too, when the log has failed, or does with this: nobody knows then what became of the entry. Never rejects. */
+  async #put(slot: number, entry: LogEntry, released?: Buffer): Promise<number | undefined> {
     try {
-      const ledMs = await this.store.put(slot, entry, () => this.#isGivenUp)
-      if (this.#failure !== undefined) return
+      const ledMs = await this.store.put(slot, entry, () => this.#isGivenUp, released)
       if (ledMs === undefined) this.#fail(fenced())
-      else this.#isThere(slot, ledMs)
+      return this.#failure === undefined ? ledMs : undefined
     } catch (failure) {
       if (!this.#isClosed) this.#fail(new LogFailed(`the log can commit no more: ${(failure as Error).message}`, { cause: failure }))
+      return undefined
     }
   }
 
