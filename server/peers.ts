@@ -149,7 +149,8 @@ export class Peers {
   async #tell(shard: Shard, members: Members): Promise<void> {
     if (this.#telling) return
     const { nodeId, announced, clock } = this.#host
-    const applied = newestLsn(shard)
+    // What a primary has appended and not committed may become another one's record under the same number.
+    const applied = Math.min(newestLsn(shard), shard.log.committed)
     this.#telling = true
     this.#toldMs = clock.monotonicMs()
     this.#beat++

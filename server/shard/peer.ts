@@ -6,7 +6,7 @@ export interface Peer {
   readonly port: number
   /** For clients of a cluster; empty for none. */
   readonly hostname: string
-  /** LSN of the newest record in its keyspace. */
+  /** LSN of the newest committed record in its keyspace. */
   readonly applied: number
   /** LSN of its last durable checkpoint. */
   readonly checkpoint: number

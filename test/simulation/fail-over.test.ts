@@ -149,6 +149,24 @@ describe('nodes know of each other', () => {
     expect(await replica.ask('WAIT', '1', '0')).toContain('-ERR WAIT cannot be used with replica instances.')
   })
 
+  it('so that WAIT does not count one for a record that it had made itself and never committed', async () => {
+    const scene = new ClusterScene(31)
+    await scene.start()
+    const former = await scene.primary()
+    expect(await (await scene.client(former)).ask('SET', 'k', 'committed')).toBe(ok)
+    await scene.caughtUp()
+    const log = former.server!.shard!.log as MemoryLog
+    log.store.holdCommits()
+    ;(await scene.client(former)).send('SET', 'k', 'never committed')
+    // It tells the others of itself meanwhile.
+    await scene.pass(1000)
+    former.crash()
+    const next = await scene.primaryOtherThan(former)
+    const client = await scene.client(next)
+    while (next.server!.shard!.log.committed < log.appended) expect(await client.ask('SET', 'k', 'acknowledged')).toBe(ok)
+    expect(await client.ask('WAIT', '2', '3000')).toBe(':1\r\n')
+  })
+
   it('so that the log is trimmed as far as all who live have checkpoints, and no further', async () => {
     const scene = new ClusterScene(8)
     await scene.start()
