@@ -154,7 +154,8 @@ export class Peers {
     this.#telling = true
     this.#toldMs = clock.monotonicMs()
     this.#beat++
-    const checkpoint = shard.checkpointer?.lastLsn ?? 0
+    // Whoever fetches a copy from this node will need the log behind it, and cannot say so yet.
+    const checkpoint = shard.logHolds.limit(shard.checkpointer?.lastLsn ?? 0)
     const about: Peer = { node: nodeId, ...announced, applied, checkpoint, version: moraineVersion, beat: this.#beat }
     try {
       await members.announce(nodeId, encodePeer(about))

@@ -8,7 +8,7 @@ export interface Peer {
   readonly hostname: string
   /** LSN of the newest committed record in its keyspace. */
   readonly applied: number
-  /** LSN of its last durable checkpoint. */
+  /** LSN of its last durable checkpoint, or of an older one that is being copied from it. */
   readonly checkpoint: number
   readonly version: string
   /** Grows with each telling, so that a node that has nothing new to tell is known to live. */
