@@ -108,7 +108,7 @@ async function openState(options: ShardOptions, opened: Close[]): Promise<ShardS
   if (restored !== undefined) tier.staleIds = restored.freedIds
   keyspace.observer = tier
   tier.handleFaults()
-  const waiters = new CommitWaiters(log.committed)
+  const waiters = new CommitWaiters(log)
   // Until somebody serves from the shard, who has others to tell as well.
   log.onCommitted = (committed) => {
     keyspace.committed(committed)
