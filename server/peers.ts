@@ -149,11 +149,13 @@ export class Peers {
   async #tell(shard: Shard, members: Members): Promise<void> {
     if (this.#telling) return
     const { nodeId, announced, clock } = this.#host
-    const applied = newestLsn(shard)
+    // What a primary has appended and not committed may become another one's record under the same number.
+    const applied = Math.min(newestLsn(shard), shard.log.committed)
     this.#telling = true
     this.#toldMs = clock.monotonicMs()
     this.#beat++
-    const checkpoint = shard.checkpointer?.lastLsn ?? 0
+    // Whoever fetches a copy from this node will need the log behind it, and cannot say so yet.
+    const checkpoint = shard.logHolds.limit(shard.checkpointer?.lastLsn ?? 0)
     const about: Peer = { node: nodeId, ...announced, applied, checkpoint, version: moraineVersion, beat: this.#beat }
     try {
       await members.announce(nodeId, encodePeer(about))

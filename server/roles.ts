@@ -342,7 +342,15 @@ export class Roles {
     this.#timer?.cancel()
     this.#replica = undefined
     await replica.stop()
-    await this.#host.restoreLibraries(shard)
+    try {
+      await this.#host.restoreLibraries(shard)
+    } catch (failure) {
+      if (this.#shard !== shard) return
+      this.#yields = true
+      log.error('The functions cannot be read: this node gives up the lead that it has claimed', { error: failure as Error })
+      this.#openAnew()
+      return
+    }
     if (this.#shard === shard) this.#lead(shard)
   }
 

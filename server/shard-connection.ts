@@ -128,9 +128,15 @@ export class ShardConnection {
       }
     }
     log.onFailed = (failure) => {
+      const leads = server.roles.role === 'primary' && !server.isStopping
       if (failure instanceof Fenced) server.roles.demote(failure.message)
-      else if (server.roles.role === 'primary' && !server.isStopping) this.#logFailed(shard, failure)
-      else shard.waiters.failed(failure)
+      else if (!leads) shard.waiters.failed(failure)
+      else if (log.leadership === undefined) this.#logFailed(shard, failure)
+      else {
+        // Another node may be luckier, and so may this one when it has opened the log again.
+        server.log.error('The log that nodes share has failed: this node leads no longer', { error: failure })
+        server.roles.demote(failure.message)
+      }
     }
   }
 

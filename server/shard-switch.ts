@@ -8,7 +8,7 @@
  */
 import type { KeyInterest } from '../engine/keyspace/key-interest.ts'
 import type { Clock } from '../storage/clock.ts'
-import { Fenced, LogFailed } from '../wal/transaction-log.ts'
+import { LogFailed } from '../wal/transaction-log.ts'
 import type { Client } from './client.ts'
 import type { Config } from './config/config.ts'
 import type { Gate } from './gate.ts'
@@ -235,10 +235,10 @@ export class ShardSwitch {
   }
 }
 
-/** Closes a shard of which everything is committed. That another node has claimed the log since is no failure. */
+/** Closes a shard of which everything is committed. That it leads a shared log no longer, or cannot reach it, is no failure then. */
 function closeSettled(shard: Shard): Promise<void> {
   return closeShard(shard).catch((failure) => {
-    if (!(failure instanceof Fenced)) throw failure
+    if (shard.log.leadership === undefined || !(failure instanceof LogFailed)) throw failure
   })
 }
 

@@ -40,7 +40,8 @@ export class MemoryLogDisk {
   readonly #sent = new Map<LogEntry, number>()
 
   get end(): LogEnd {
-    return { tailSlot: this.#tailSlot, tailLsn: this.committed, leader: this.leader }
+    const endsWithin = this.#entries.get(this.#tailSlot)?.header.kind === 'part'
+    return { tailSlot: this.#tailSlot, tailLsn: this.committed, endsWithin, leader: this.leader }
   }
 
   /** Payloads of the records from `first` on, those included that are on their way. */

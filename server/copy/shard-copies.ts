@@ -17,6 +17,8 @@ import type { Shard } from '../shard/shard.ts'
 export const pieceBytesMax = 1024 * 1024
 const silentMsMax = 60_000
 const copiesMax = 4
+/** Whoever has fetched a copy opens it, and tells the others how far it is, in such a time. */
+const openingMsMax = 60_000
 
 export interface CopiesHost {
   readonly clock: Clock
@@ -56,6 +58,8 @@ export interface KeptCheckpoint {
 
 interface Copy {
   readonly kept: KeptCheckpoint
+  /** Lets go of the log behind the checkpoint. */
+  readonly releaseLog: () => void
   readonly records: AsyncIterator<LogBatch>
   /** Up to this record they have been given away. */
   given: number
@@ -110,7 +114,8 @@ export class ShardCopies {
       throw new Error('the data are being opened anew')
     }
     const { generation, lsn, catalogBytes, endLsn } = kept
-    const copy: Copy = { kept, records: shard.log.read(lsn)[Symbol.asyncIterator](), given: lsn, timer: undefined }
+    const records = shard.log.read(lsn)[Symbol.asyncIterator]()
+    const copy: Copy = { kept, releaseLog: shard.logHolds.hold(lsn), records, given: lsn, timer: undefined }
     const id = ++this.#newest
     this.#copies.set(id, copy)
     this.#used(id, copy)
@@ -150,6 +155,7 @@ export class ShardCopies {
     if (copy === undefined) return false
     this.#copies.delete(id)
     copy.timer?.cancel()
+    this.#host.clock.after(openingMsMax, copy.releaseLog)
     // It may be at work on what nobody waits for any more.
     void copy.records.return?.().catch(() => undefined)
     await copy.kept.close()

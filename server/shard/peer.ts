@@ -6,9 +6,9 @@ export interface Peer {
   readonly port: number
   /** For clients of a cluster; empty for none. */
   readonly hostname: string
-  /** LSN of the newest record in its keyspace. */
+  /** LSN of the newest committed record in its keyspace. */
   readonly applied: number
-  /** LSN of its last durable checkpoint. */
+  /** LSN of its last durable checkpoint, or of an older one that is being copied from it. */
   readonly checkpoint: number
   readonly version: string
   /** Grows with each telling, so that a node that has nothing new to tell is known to live. */

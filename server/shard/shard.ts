@@ -108,7 +108,7 @@ async function openState(options: ShardOptions, opened: Close[]): Promise<ShardS
   if (restored !== undefined) tier.staleIds = restored.freedIds
   keyspace.observer = tier
   tier.handleFaults()
-  const waiters = new CommitWaiters(log.committed)
+  const waiters = new CommitWaiters(log)
   // Until somebody serves from the shard, who has others to tell as well.
   log.onCommitted = (committed) => {
     keyspace.committed(committed)
@@ -244,7 +244,7 @@ async function openLog(
   })
 }
 
-/** A directory that was used with a log of its own may hold changes that the shared one does not have. Those of a backup it has. */
+/** A directory that was used with a log of its own may hold changes that the shared one does not have. Those of a backup it has. Rejects when it has not, or nobody knows. */
 async function openWithoutOwnRecords(
   ports: Ports,
   directory: string,
@@ -254,12 +254,18 @@ async function openWithoutOwnRecords(
   if (!(await hasLocalLog(ports.files, `${directory}/log`))) return open()
   const last = await lastOwnRecord(ports, directory, logId)
   if (last <= knownCommitted) return open()
-  const shared = logId === undefined ? undefined : await open().catch(() => undefined)
-  if (shared !== undefined && (await ownRecordsAreIn(ports, directory, logId, knownCommitted, shared))) return shared
-  await shared?.close()
-  throw new Error(
-    `${directory} has a log of its own, up to record ${last}, that is not in the shared one: 'moraine move --to etcd' moves it`,
-  )
+  const text = `${directory} has a log of its own, up to record ${last}, that is not in the shared one: 'moraine move --to etcd' moves it`
+  if (logId === undefined) throw new Error(text)
+  const shared = await open().catch((cause: Error) => {
+    throw new Error(`${text}. Or is it there? The shared one could not be opened: ${cause.message}`, { cause })
+  })
+  const areIn = await ownRecordsAreIn(ports, directory, logId, knownCommitted, shared).catch(async (failure: Error) => {
+    await shared.close()
+    throw failure
+  })
+  if (areIn) return shared
+  await shared.close()
+  throw new Error(text)
 }
 
 function checkpointLog(

@@ -35,10 +35,13 @@ class RefusingEndpoints extends EtcdEndpoints {
   unanswered = 0
   /** What the next call waits for. */
   held: Promise<void> | undefined
+  /** Waited for by each call, before it is made. */
+  before: () => Promise<void> = () => Promise.resolve()
   /** When the last transaction was sent that reached etcd. */
   sentMs = 0
 
-  override call<Request, Reply>(method: EtcdMethod<Request, Reply>, request: Request, ms?: number): Promise<EtcdOutcome<Reply>> {
+  override async call<Request, Reply>(method: EtcdMethod<Request, Reply>, request: Request, ms?: number): Promise<EtcdOutcome<Reply>> {
+    await this.before()
     const { held } = this
     this.held = undefined
     if (held !== undefined) return held.then(() => this.call(method, request, ms))
@@ -123,6 +126,38 @@ describeWith([etcdServer], 'the log in etcd', () => {
     await reading.return?.(undefined)
     former.log.abandon()
     await Promise.all([first.log.close(), late.log.close()])
+  })
+
+  it('is opened and read as it is whenever it is trimmed meanwhile', async () => {
+    const prefix = `/moraine-test/${++logs}`
+    const { log } = await openAt(prefix)
+    await log.claim(0, Buffer.from('leader'))
+    let upTo = 0
+    let callsUntilTrim = 0
+    const open = async (): Promise<SharedLog> => {
+      const used = endpoints()
+      used.before = async () => {
+        if (--callsUntilTrim === 0) await log.trim(upTo)
+      }
+      const random = chance(100 + opens++)
+      return openEtcdLog({ endpoints: used, clock: realClock, random, prefix, knownCommitted: log.committed })
+    }
+    for (let calls = 2; calls <= 8; calls++) {
+      for (let i = 0; i < 80; i++) await committed(log, appendText(log, 'x'))
+      upTo = log.committed - 43
+      callsUntilTrim = calls
+      const reader = await open()
+      expect(reader.committed).toBe(log.committed)
+      upTo = log.committed - 3
+      callsUntilTrim = calls
+      for await (const { records } of reader.read(upTo)) {
+        if (records.length === 0) continue
+        expect(records[0]?.lsn).toBe(upTo + 1)
+        break
+      }
+      await reader.close()
+    }
+    await log.close()
   })
 
   it('counts the lease from the attempt that succeeded, however long etcd had no leader before', async () => {

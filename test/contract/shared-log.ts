@@ -197,6 +197,26 @@ export function sharedLogSuite(name: string, make: () => Promise<SharedLogUnderT
       expect(lengths).toEqual([5, 700_000, 11])
     })
 
+    it('gives a large record whole to who opens the log while its parts come', async () => {
+      const leader = await lead()
+      await commits(leader, 'small')
+      const large = Buffer.from(Array.from({ length: 3_000_000 }, (_, i) => i % 251))
+      leader.append(large, 0, large.length)
+      const written = committed(leader, 2)
+      const followers: TransactionLog[] = []
+      while (leader.committed < 2 && followers.length < 20) {
+        followers.push(await open())
+        await Promise.resolve()
+      }
+      await written
+      for (const follower of followers) {
+        const { committed: after } = follower
+        if (after === 2) continue
+        const { records } = await nextBatch(follower, after)
+        expect(records.at(-1)?.payload.equals(large)).toBe(true)
+      }
+    })
+
     it('tells readers that the leader lives, and who it is', async () => {
       const follower = await open()
       const first = until(follower, 0, ({ leader }) => leader?.claim.toString() === 'first')

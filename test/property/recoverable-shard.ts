@@ -123,7 +123,7 @@ export class RecoverableShard {
     const restored = await restoreCatalog(files, 'data', keyspace, (value) => tier.isMovable(value), noProgress)
     restored?.finish(tier)
     const log = leadMemoryLog(this.logDisk, { clock: this.#clock, schedule: (work) => this.#later(work) })
-    const waiters = new CommitWaiters(log.committed)
+    const waiters = new CommitWaiters(log)
     log.onCommitted = (lsn) => {
       waiters.committed(lsn)
       this.keyspace.committed(lsn)

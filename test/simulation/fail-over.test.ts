@@ -1,5 +1,5 @@
 /** Nodes that share a log: one leads, the others follow, and whatever happens to the first nothing acknowledged is lost. */
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import type { MemoryLog } from '../../wal/memory-log.ts'
 import { ClusterScene } from './cluster-scene.ts'
 
@@ -107,6 +107,24 @@ describe('nodes that share a log', () => {
 })
 
 describe('nodes know of each other', () => {
+  it('do not have a primary that cannot read its functions: it lets another one lead, and can lead when it has them', async () => {
+    const scene = new ClusterScene(30, { nodes: 2 })
+    await scene.start()
+    const former = await scene.primary()
+    expect(await (await scene.client(former)).ask('SET', 'k', 'v')).toBe(ok)
+    await scene.caughtUp()
+    const next = scene.replicas[0]!
+    vi.spyOn(next.server!, 'restoreLibraries').mockRejectedValueOnce(new Error('a value is unreadable'))
+    former.crash()
+    await scene.loop.run(() => next.log.errors.length > 0)
+    expect(next.log.errors).toEqual([expect.stringContaining('a value is unreadable')])
+    expect(next.server!.roles.role).toBe('replica')
+    expect(await scene.primary()).toBe(next)
+    const client = await scene.client(next)
+    expect(await client.ask('GET', 'k')).toBe('$1\r\nv\r\n')
+    expect(await client.ask('SET', 'k', 'w')).toBe(ok)
+  })
+
   it('so that WAIT counts replicas, and INFO and ROLE name them', async () => {
     const scene = new ClusterScene(7)
     await scene.start()
@@ -129,6 +147,24 @@ describe('nodes know of each other', () => {
     expect(ofReplica).toContain(`master_host:${primary.name}`)
     expect(ofReplica).toContain('master_link_status:up')
     expect(await replica.ask('WAIT', '1', '0')).toContain('-ERR WAIT cannot be used with replica instances.')
+  })
+
+  it('so that WAIT does not count one for a record that it had made itself and never committed', async () => {
+    const scene = new ClusterScene(31)
+    await scene.start()
+    const former = await scene.primary()
+    expect(await (await scene.client(former)).ask('SET', 'k', 'committed')).toBe(ok)
+    await scene.caughtUp()
+    const log = former.server!.shard!.log as MemoryLog
+    log.store.holdCommits()
+    ;(await scene.client(former)).send('SET', 'k', 'never committed')
+    // It tells the others of itself meanwhile.
+    await scene.pass(1000)
+    former.crash()
+    const next = await scene.primaryOtherThan(former)
+    const client = await scene.client(next)
+    while (next.server!.shard!.log.committed < log.appended) expect(await client.ask('SET', 'k', 'acknowledged')).toBe(ok)
+    expect(await client.ask('WAIT', '2', '3000')).toBe(':1\r\n')
   })
 
   it('so that the log is trimmed as far as all who live have checkpoints, and no further', async () => {

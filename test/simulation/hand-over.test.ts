@@ -1,5 +1,6 @@
 /** The lead goes from one node to another, as planned or not: clients lose nothing, wait for a moment, and are told where they are. */
 import { describe, expect, it } from 'vitest'
+import type { MemoryLog } from '../../wal/memory-log.ts'
 import { ClusterScene } from './cluster-scene.ts'
 
 const ok = '+OK\r\n'
@@ -50,6 +51,33 @@ describe('a planned hand-over', () => {
       await scene.primaryOtherThan(former)
       expect(former.server!.failStop.failure).toBeUndefined()
     }
+  })
+
+  it('of which nobody knows whether the log has it makes the primary a replica at once', async () => {
+    const scene = new ClusterScene(29)
+    await scene.start()
+    const former = await scene.primary()
+    const client = await scene.client(former)
+    expect(await client.ask('SET', 'k', 'v')).toBe(ok)
+    await scene.pass(1000)
+    const { roles, shard } = former.server!
+    const handOver = roles.handOver.bind(roles)
+    roles.handOver = (successor) => {
+      const handedOver = handOver(successor)
+      ;(shard!.log as MemoryLog).store.failNext(new Error('told to'))
+      return handedOver
+    }
+    const writer = await scene.client(former)
+    client.send('FAILOVER')
+    writer.send('SET', 'k', 'never acknowledged')
+    const startMs = scene.loop.nowMs
+    await scene.loop.run(() => roles.role === 'replica')
+    expect(scene.loop.nowMs - startMs).toBeLessThan(200)
+    const next = await scene.client(await scene.primary())
+    expect(await next.ask('SET', 'k', 'w')).toBe(ok)
+    await scene.caughtUp()
+    expect(await (await scene.client(former)).ask('GET', 'k')).toBe('$1\r\nw\r\n')
+    for (const { server } of scene.machines) expect(server!.failStop.failure).toBeUndefined()
   })
 
   it('is what a primary does that stops', async () => {

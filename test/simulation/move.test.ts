@@ -91,6 +91,19 @@ describe('a move between logs', () => {
     expect(await other.ask('GET', '3')).toBe('$18\r\nwritten with local\r\n')
   })
 
+  it('is advised to who has records of its own, with the reason why the shared log could not be asked for them', async () => {
+    const scene = new MovingScene(3)
+    await scene.use('local')
+    await scene.use('local', 'crash')
+    scene.values.log = 'etcd'
+    const advice = "has a log of its own, up to record 10, that is not in the shared one: 'moraine move --to etcd' moves it"
+    await expect(scene.startNode(scene.node)).rejects.toThrow(
+      `${advice}. Or is it there? The shared one could not be opened: the shared log has lost records`,
+    )
+    await scene.moves('etcd')
+    await scene.use('etcd')
+  })
+
   it('refuses while a node leads, and a log that another one uses', async () => {
     const scene = new MovingScene(2)
     await scene.use('local')

@@ -20,6 +20,25 @@ function reopened({ server }: Machine): Promise<string> {
   )
 }
 
+describe('a primary whose shared log refuses an entry', () => {
+  it('gives up the lead, says why, and can lead again when the log takes entries', async () => {
+    const scene = new ClusterScene(27, { nodes: 1 })
+    await scene.start()
+    const node = await scene.primary()
+    const client = await scene.client(node)
+    expect(await client.ask('SET', 'k', 'v')).toBe(ok)
+    logOf(node).store.failNext(new Error('etcd refuses: permission denied'))
+    client.send('SET', 'k', 'refused')
+    await scene.loop.run(() => node.server!.roles.role === 'replica')
+    expect(node.log.errors).toEqual([expect.stringContaining('permission denied')])
+    await scene.primary()
+    const again = await scene.client(node)
+    expect(await again.ask('GET', 'k')).toBe('$1\r\nv\r\n')
+    expect(await again.ask('SET', 'k', 'taken')).toBe(ok)
+    expect(node.server!.trouble).toBeUndefined()
+  })
+})
+
 describe('a primary whose data are opened anew', () => {
   it('waits for a commit no longer than until another one leads', async () => {
     const scene = new ClusterScene(21)
@@ -68,6 +87,19 @@ describe('a primary whose data are opened anew', () => {
       throw new Fenced('another process has claimed the log')
     }
     expect(await scene.settled(reopened(former))).toBe('opened')
+    expect(former.log.errors).toEqual([])
+    expect(await (await scene.client(await scene.primary())).ask('GET', 'k')).toBe('$1\r\nv\r\n')
+  })
+
+  it('has lost nothing when all of them are committed, and its lease runs out before they are closed', async () => {
+    const scene = new ClusterScene(23)
+    await scene.start()
+    const former = await scene.primary()
+    expect(await (await scene.client(former)).ask('SET', 'k', 'v')).toBe(ok)
+    const outcome = reopened(former)
+    former.server!.roles.demote('told to')
+    expect(await scene.settled(outcome)).toBe('opened')
+    await scene.pass(1000)
     expect(former.log.errors).toEqual([])
     expect(await (await scene.client(await scene.primary())).ask('GET', 'k')).toBe('$1\r\nv\r\n')
   })

@@ -1,5 +1,5 @@
 /** Replicas that cannot go on as they are: the log begins behind them, they do not know a record, or have another history than the log. */
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { ClusterScene } from './cluster-scene.ts'
 import type { Machine } from './machine.ts'
 
@@ -60,6 +60,31 @@ describe('a node that the log does not reach back to', () => {
     expect(await reader.ask('ZSCORE', 'scores', 'm9')).toBe('$2\r\n63\r\n')
   })
 
+  it('has the log kept for it until it has its copy and follows', async () => {
+    const scene = await trimmed(15)
+    const [first, second, third] = scene.machines as [Machine, Machine, Machine]
+    await scene.startNode(second)
+    await scene.caughtUp()
+    const begun = [first, second].map(({ server }) => vi.spyOn(server!.copies, 'begin'))
+    third.coldDelayMsMax = 500
+    third.diskMsMax = 500
+    third.begin()
+    const writer = await scene.client(first)
+    for (let i = 0; third.server === undefined && i < 60; i++) {
+      expect(await writer.ask('SET', `k${i % 60}`, `changed ${i}`)).toBe(ok)
+      for (const { server } of [first, second]) await scene.settled(server!.maintenance.checkpoint())
+      await scene.pass(1000)
+    }
+    third.coldDelayMsMax = undefined
+    third.diskMsMax = undefined
+    expect(begun.flatMap(({ mock }) => mock.calls)).toHaveLength(1)
+    await requireEqual(scene)
+    // It is not kept for ever.
+    for (const { server } of scene.machines) await scene.settled(server!.maintenance.checkpoint())
+    await scene.pass(90_000)
+    expect(scene.logDisk.first).toBe(scene.logDisk.committed + 1)
+  })
+
   it('starts from one, too, when the log is trimmed just as it begins to read it', async () => {
     for (let operations = 1; operations <= 12; operations++) {
       // With one copy, the primary trims nothing by itself.
@@ -106,6 +131,26 @@ describe('a node that the log does not reach back to', () => {
     replica.roles.connect(replica.shard!)
     await scene.pass(2000)
     await requireEqual(scene)
+  })
+})
+
+describe('a node that is being opened', () => {
+  it('can make a checkpoint of what came meanwhile, also when nothing comes afterwards', async () => {
+    for (let delayMs = 0; delayMs < 600; delayMs += 50) {
+      const scene = new ClusterScene(32, { nodes: 2 })
+      const [first, second] = scene.machines as [Machine, Machine]
+      await scene.startNode(first)
+      const client = await scene.client(await scene.primary())
+      expect(await client.ask('SET', 'k', 'before')).toBe(ok)
+      second.diskMsMax = 200
+      second.begin()
+      await scene.loop.run(() => second.openStores > 0)
+      await scene.pass(delayMs)
+      expect(await client.ask('SET', 'k', 'meanwhile')).toBe(ok)
+      await scene.loop.run(() => second.server !== undefined)
+      await scene.caughtUp()
+      expect((await scene.settled(second.server!.maintenance.checkpoint())).lsn).toBe(2)
+    }
   })
 })
 

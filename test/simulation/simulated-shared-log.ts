@@ -31,9 +31,10 @@ export async function openSimulatedLog(
   const untilMs = clock.monotonicMs() + patienceMs
   const isGivenUp = (): boolean => clock.monotonicMs() > untilMs
   const { outcome: entries } = await new Asking(link, clock).until(() => engine.entries.length, isGivenUp)
-  const { lastLsn = 0, leader } = engine.entries[entries - 1] ?? {}
+  const { lastLsn = 0, leader, header } = engine.entries[entries - 1] ?? {}
   if (lastLsn < knownCommitted) throw new Error('the shared log has lost records')
-  return new SharedLog(new SimulatedEntryStore(engine, link, clock, entries), clock, { tailSlot: entries, tailLsn: lastLsn, leader })
+  const end = { tailSlot: entries, tailLsn: lastLsn, endsWithin: header?.kind === 'part', leader }
+  return new SharedLog(new SimulatedEntryStore(engine, link, clock, entries), clock, end)
 }
 
 /** What came of a request that may have been sent several times. */

@@ -34,11 +34,11 @@ export async function openEtcdLog(options: EtcdLogOptions): Promise<SharedLog> {
   const keys = new LogKeys(prefix)
   const logId = await requireLogId(calls, keys, options, isGivenUp)
   const slots = await LogSlots.find(calls, keys, logId, isGivenUp)
-  const { tailSlot, tailLsn } = slots
+  const { tailSlot, tailLsn, endsWithin } = slots
   if (tailLsn < knownCommitted) {
     throw new LogCorrupt(`the log in etcd ends with record ${tailLsn}, but record ${knownCommitted} had been committed`, prefix, tailSlot)
   }
   const { pairs } = await calls.settled(range, { key: keys.epoch }, isGivenUp)
   const leader = pairs[0] === undefined ? undefined : decodeEpoch(pairs[0].value)
-  return new SharedLog(new EtcdEntryStore(options, calls, keys, slots), clock, { tailSlot, tailLsn, leader })
+  return new SharedLog(new EtcdEntryStore(options, calls, keys, slots), clock, { tailSlot, tailLsn, endsWithin, leader })
 }

@@ -28,6 +28,8 @@ export class LogSlots implements SlotLook {
   /** When the log was opened. */
   tailSlot = 0
   tailLsn = 0
+  /** Whether the last slot had a part of a record that was not complete there. */
+  endsWithin = false
   readonly #calls: EtcdCalls
   readonly #keys: LogKeys
   /** Revisions that were new at these times. */
@@ -47,15 +49,12 @@ export class LogSlots implements SlotLook {
   static async find(calls: EtcdCalls, keys: LogKeys, logId: bigint, isGivenUp: () => boolean): Promise<LogSlots> {
     const slots = new LogSlots(calls, keys, logId)
     slots.#isGivenUp = isGivenUp
-    await slots.refresh()
-    if ((await slots.first()) === undefined) {
-      slots.#isGivenUp = never
-      return slots
-    }
-    slots.tailSlot = await findTail(slots, slots.firstSlot)
-    const header = await slots.header(slots.tailSlot)
-    if (header !== undefined) slots.tailLsn = lastLsnOf(header)
+    const tail = await slots.#tail()
     slots.#isGivenUp = never
+    if (tail === undefined) return slots
+    slots.tailSlot = tail.slot
+    slots.tailLsn = lastLsnOf(tail.header)
+    slots.endsWithin = tail.header.kind === 'part'
     return slots
   }
 
@@ -78,26 +77,36 @@ export class LogSlots implements SlotLook {
     return new Set(pairs.flatMap(({ key }) => this.#keys.slotOf(key) ?? []))
   }
 
-  /** Looks where the log begins now. */
-  async refresh(): Promise<void> {
+  /** Looks where the log begins now. Resolves to whether it has a slot. */
+  async refresh(): Promise<boolean> {
     for (;;) {
       const first = await this.first()
-      if (first === undefined) return
+      if (first === undefined) return false
       const header = await this.header(first)
       // It may be trimmed at this very moment.
       if (header === undefined) continue
       this.firstSlot = first
       this.firstLsn = header.firstLsn
-      return
+      return true
     }
+  }
+
+  /** Looks where the log begins and ends now; undefined when it has no slot. */
+  async #tail(): Promise<{ readonly slot: number; readonly header: EntryHeader } | undefined> {
+    while (await this.refresh()) {
+      const slot = await findTail(this, this.firstSlot)
+      const header = await this.header(slot)
+      // Else it was trimmed where it was being searched.
+      if (header !== undefined) return { slot, header }
+    }
+    return undefined
   }
 
   /** The slot from which on to read for the records above `after`. Throws `LogTrimmed` when the next one is gone. */
   async of(after: number): Promise<number> {
-    await this.refresh()
+    const tail = await this.#tail()
     if (after + 1 < this.firstLsn) throw new LogTrimmed(after + 1, this.firstLsn)
-    if ((await this.first()) === undefined) return 1
-    return findRecord(this, this.firstSlot, await findTail(this, this.firstSlot), after)
+    return tail === undefined ? 1 : findRecord(this, this.firstSlot, tail.slot, after)
   }
 
   /** An entry of so many bytes has come to the log. */

@@ -67,5 +67,7 @@ export interface LogEnd {
   readonly tailSlot: number
   /** LSN of the last record that is complete there. */
   readonly tailLsn: number
+  /** Whether that slot has a part of a record that is not complete there. */
+  readonly endsWithin: boolean
   readonly leader: Leader | undefined
 }

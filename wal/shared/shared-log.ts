@@ -21,7 +21,7 @@ import { EntriesInFlight, SLOTS_IN_FLIGHT_MAX } from './entries-in-flight.ts'
 import { EntryAssembly } from './entry-assembly.ts'
 import type { Claimed, EntryStore, LogEnd } from './entry-store.ts'
 import { FormingEntries } from './forming-entries.ts'
-import type { LogEntry } from './log-entry.ts'
+import type { LogEntry, PlacedEntry } from './log-entry.ts'
 import { checksumOf, isSign, lastLsnOf, signEntry } from './log-entry.ts'
 
 /** Entries in flight before a further one waits to become full. */
@@ -51,6 +51,8 @@ export class SharedLog<Store extends EntryStore = EntryStore> implements Transac
   /** The last slot without a gap before it, as this process knows, and the last record that is complete there. */
   #tailSlot: number
   #tailLsn: number
+  /** Whether the last slot has a part of a record that is not complete there. */
+  #endsWithin: boolean
   /** When the running checksum was told last. */
   #toldMs = 0
   #renewing = false
@@ -62,11 +64,12 @@ export class SharedLog<Store extends EntryStore = EntryStore> implements Transac
   #idle: (() => void)[] = []
 
   /** A log that ends as `end` says. */
-  constructor(store: Store, clock: Clock, { tailSlot, tailLsn, leader }: LogEnd) {
+  constructor(store: Store, clock: Clock, { tailSlot, tailLsn, endsWithin, leader }: LogEnd) {
     this.store = store
     this.#clock = clock
     this.#tailSlot = tailSlot
     this.#tailLsn = tailLsn
+    this.#endsWithin = endsWithin
     this.#leader = leader
   }
 
@@ -126,6 +129,7 @@ export class SharedLog<Store extends EntryStore = EntryStore> implements Transac
     this.#appended = this.#tailLsn
     this.#forming.taken = checksum ?? checksumFrom(this.#tailLsn)
     this.#tailSlot = slot
+    this.#endsWithin = false
     this.#inFlight.begin(slot + 1)
     this.#released = false
     this.renewedMs = ledMs
@@ -165,13 +169,11 @@ export class SharedLog<Store extends EntryStore = EntryStore> implements Transac
     if (this.#failure !== undefined) throw this.#failure
     const slot = this.#tailSlot + 1
     const entry = signEntry('release', this.epoch, this.#appended + 1, this.#forming.taken)
-    const ledMs = await this.store.put(slot, entry, () => this.#isGivenUp, successor)
-    if (ledMs === undefined) {
-      this.#fail(fenced())
-      throw fenced()
-    }
+    const ledMs = await this.#put(slot, entry, successor)
+    if (ledMs === undefined) throw this.#failure ?? new LogFailed('the log is closed')
     this.#leader = { ...leader, released: successor }
     this.#tailSlot = slot
+    this.#endsWithin = false
     // From here on it reads as others do, and may claim again.
     this.epoch = 0
     this.#released = false
@@ -225,8 +227,7 @@ export class SharedLog<Store extends EntryStore = EntryStore> implements Transac
     const ends = signal === undefined ? this.#ended.signal : AbortSignal.any([signal, this.#ended.signal])
     const assembly = new EntryAssembly(after)
     try {
-      // Also what its leader has said since the log was opened: nobody can claim who has not read it.
-      const slot = after >= this.#tailLsn ? this.#tailSlot + 1 : await this.store.slotOf(after)
+      const slot = await this.#slotBehind(after)
       for await (const { entries, leader } of this.store.read(slot, ends)) {
         const records: LogRecord[] = []
         let checksum: RunningChecksum | undefined
@@ -234,7 +235,7 @@ export class SharedLog<Store extends EntryStore = EntryStore> implements Transac
         for (const entry of entries) {
           assembly.add(entry, records)
           checksum = checksumOf(entry) ?? checksum
-          this.#seen(entry.slot, assembly.lsn)
+          this.#seen(entry, assembly.lsn)
         }
         yield { records, leader: this.#leader, checksum }
       }
@@ -245,10 +246,20 @@ export class SharedLog<Store extends EntryStore = EntryStore> implements Transac
     }
   }
 
+  /**
+   * Where the reading of what lies behind a record begins. Never behind what this process has not read: its leader may have given signs since the
+   * log was opened, and nobody can claim who has not read them. What is there of a record that is not complete is read again, for it is no use without its first parts.
+   */
+  async #slotBehind(after: number): Promise<number> {
+    const next = this.#tailSlot + 1
+    return after >= this.#tailLsn && !this.#endsWithin ? next : Math.min(await this.store.slotOf(after), next)
+  }
+
   /** A reader has come so far. */
-  #seen(slot: number, lsn: number): void {
+  #seen({ slot, header }: PlacedEntry, lsn: number): void {
     if (this.epoch > 0 || slot <= this.#tailSlot) return
     this.#tailSlot = slot
+    this.#endsWithin = header.kind === 'part'
     if (lsn > this.#tailLsn) this.#tailLsn = lsn
   }
 
@@ -292,13 +303,19 @@ export class SharedLog<Store extends EntryStore = EntryStore> implements Transac
 
   /** Never rejects. */
   async #write(slot: number, entry: LogEntry): Promise<void> {
+    const ledMs = await this.#put(slot, entry)
+    if (ledMs !== undefined) this.#isThere(slot, ledMs)
+  }
+
+  /** As the store does, and undefined, too, when the log has failed, or does with this: nobody knows then what became of the entry. Never rejects. */
+  async #put(slot: number, entry: LogEntry, released?: Buffer): Promise<number | undefined> {
     try {
-      const ledMs = await this.store.put(slot, entry, () => this.#isGivenUp)
-      if (this.#failure !== undefined) return
+      const ledMs = await this.store.put(slot, entry, () => this.#isGivenUp, released)
       if (ledMs === undefined) this.#fail(fenced())
-      else this.#isThere(slot, ledMs)
+      return this.#failure === undefined ? ledMs : undefined
     } catch (failure) {
       if (!this.#isClosed) this.#fail(new LogFailed(`the log can commit no more: ${(failure as Error).message}`, { cause: failure }))
+      return undefined
     }
   }
 
@@ -316,6 +333,7 @@ export class SharedLog<Store extends EntryStore = EntryStore> implements Transac
   /** The entry is committed. */
   #book({ header, bytes, sentMs, ledMs = sentMs }: SentEntry): void {
     this.#tailSlot++
+    this.#endsWithin = header.kind === 'part'
     this.renewedMs = Math.max(this.renewedMs, ledMs)
     if (isSign(header)) {
       this.#renewing = false
