@@ -318,6 +318,8 @@ export class Tier implements KeyspaceObserver {
       entries.clearFlag(entry, valueDirtyFlag)
       keyspace.coldCount--
       this.#ageGhosts(value)
+      // The request may give it to another entry, and then it is not met again after it.
+      if (this.settings.demotes) this.residency.enter(value)
       this.#admitted.push(entry, epoch)
     }
   }

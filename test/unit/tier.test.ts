@@ -48,6 +48,24 @@ describe('the tier', () => {
     expect(await f.read('with a ttl')).toBe(`with a ttl ${text}`)
   })
 
+  it('makes cold again what its reader has given to another entry', async () => {
+    const f = new TieredKeyspace()
+    f.tier.room = () => 'none'
+    await f.cold('gets a ttl', 'moves')
+    for (const name of ['gets a ttl', 'moves']) {
+      const set = f.needs(name)
+      await f.tier.fetch(set)
+      f.tier.admit(set)
+      const entry = f.ref(name)
+      if (name === 'moves') f.move(name, 'has moved')
+      else f.change((mutator) => mutator.expire(entry, 9_000_000_000_000))
+      expect(f.ref(name)).not.toBe(entry)
+      f.tier.settle()
+    }
+    await f.cool()
+    expect([f.isCold('gets a ttl'), f.isCold('has moved'), f.tier.residency.count]).toEqual([true, true, 0])
+  })
+
   it('promotes on the second touch, and on the first where there is ample room', async () => {
     const f = new TieredKeyspace()
     let room: 'ample' | 'some' | 'none' = 'some'
