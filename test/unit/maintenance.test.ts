@@ -57,7 +57,14 @@ function fixture(maxmemoryBytes = 0, demotes = false, policy = 'noeviction', oth
   const primary = new Primary({ keyspace, mutator, log, tier }, random, limits)
   primary.tick(clock.wallMs())
   const compactor = new Compactor(keyspace)
-  const settings = { maxmemoryBytes, coolStartPercent: 70, dropPercent: 80, throttlePercent: 90, diskBytesMax: 0 }
+  const settings = {
+    maxmemoryBytes,
+    coolStartPercent: 70,
+    dropPercent: 80,
+    throttlePercent: 90,
+    diskBytesMax: 0,
+    evicts: policy !== 'noeviction',
+  }
   const budget = new MemoryBudget({
     settings,
     keyspace,
