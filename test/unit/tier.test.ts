@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { Arguments } from '../../engine/arguments.ts'
+import { wantValue } from '../../engine/cold-wants.ts'
 import { hashCommands } from '../../engine/commands/hash.ts'
 import { treeForm, valueDirtyFlag } from '../../engine/keyspace/entries.ts'
 import { requestWants } from '../../engine/request-wants.ts'
@@ -25,6 +26,29 @@ describe('the tier', () => {
       f.tier.settle()
       expect([f.isCold('a'), f.keyspace.coldCount]).toEqual([true, 1])
     }
+  })
+
+  it('counts what was read for a request until the rest of it has come, or cannot', async () => {
+    const f = new TieredKeyspace()
+    await f.cold('a', 'b')
+    const set = f.needs('a')
+    wantValue(f.keyspace, f.ref('b'), set)
+    const before = f.tier.memoryBytes
+    const withheld: (() => void)[] = []
+    const readTo = f.store.readTo.bind(f.store)
+    f.store.readTo = (id, done) => (id === set.items[0]?.id ? readTo(id, done) : void withheld.push(() => readTo(id, done)))
+    const read = f.tier.fetch(set)
+    for (let i = 0; i < 20; i++) await Promise.resolve()
+    expect(f.tier.memoryBytes).toBe(before + `a ${text}`.length)
+    for (const each of withheld.splice(0)) each()
+    await read
+    expect(f.tier.memoryBytes).toBe(before)
+    const failing = f.tier.fetch(set)
+    for (let i = 0; i < 20; i++) await Promise.resolve()
+    f.disk.contents.clear()
+    for (const each of withheld.splice(0)) each()
+    await expect(failing).rejects.toThrow('missing')
+    expect(f.tier.memoryBytes).toBe(before)
   })
 
   it('keeps what changed while its read was under way', async () => {
