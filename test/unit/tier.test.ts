@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { Arguments } from '../../engine/arguments.ts'
 import { wantValue } from '../../engine/cold-wants.ts'
 import { hashCommands } from '../../engine/commands/hash.ts'
@@ -8,6 +8,7 @@ import { HashTrees } from '../../engine/types/hash-tree.ts'
 import { PackedCursor } from '../../engine/types/packed-fields.ts'
 import { ColdSet } from '../../storage/cold-set.ts'
 import { noCatalog } from '../../storage/no-catalog.ts'
+import { ValueCodec } from '../../storage/value-codec.ts'
 import type { KeyState } from '../property/keyspace-check.ts'
 import { contentsOf } from '../property/keyspace-check.ts'
 import { TieredKeyspace, text } from './tiered-keyspace.ts'
@@ -109,6 +110,22 @@ describe('the tier', () => {
     await f.read('c')
     expect(f.isCold('c')).toBe(false)
     expect(f.tier.residency.count).toBe(2)
+  })
+
+  it('keeps a large value that cannot be encoded, which is nobody else’s failure, however late the log commits', async () => {
+    const f = new TieredKeyspace()
+    f.set('large', 'x'.repeat(200_000))
+    const unhandled = vi.fn()
+    process.on('unhandledRejection', unhandled)
+    const encode = vi.spyOn(ValueCodec.prototype, 'encodeLarge').mockRejectedValue(new Error('no memory'))
+    f.committed = () => new Promise((resolve) => setTimeout(resolve, 20))
+    await expect(f.writeOut.step(100)).rejects.toThrow('no memory')
+    process.off('unhandledRejection', unhandled)
+    encode.mockRestore()
+    expect([unhandled.mock.calls.length, f.tier.lag.any]).toEqual([0, true])
+    await f.cool()
+    expect(f.isCold('large')).toBe(true)
+    expect((await f.read('large')).length).toBe(200_000)
   })
 
   it('makes no value cold that has no copy', async () => {
