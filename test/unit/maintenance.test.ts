@@ -94,6 +94,7 @@ function fixture(maxmemoryBytes = 0, demotes = false, policy = 'noeviction', oth
     primary,
     budget,
     writeOut: demotes ? writeOut : undefined,
+    store,
     checkpointer: undefined,
   } as unknown as Shard
   const maintenance = new Maintenance(shard, clock, config, quiet)
