@@ -15,7 +15,7 @@ interface WorkedOn extends Pick<ShardState, 'keyspace' | 'tier'> {
   readonly primary: Primary
 }
 
-/** What becomes of the work, and who releases it, is the matter of whoever has added it. */
+/** What becomes of the work is the matter of whoever has added it, who releases it by `StagedWorkQueue.release` in any case: until then its memory is counted. */
 export interface StagedJob {
   readonly work: StagedWork
   /** Called in the turn in which all is done. */
@@ -48,6 +48,8 @@ export class StagedWorkQueue {
   /** Those that can go on. */
   #ready: StagedJob[] = []
   readonly #all = new Set<StagedJob>()
+  /** What takes memory: work that is under way, and what was done of work for those who have not used it yet. */
+  readonly #held = new Set<StagedWork>()
   /** Who waits for the end of a job. */
   readonly #waiting = new Map<StagedJob, Set<() => void>>()
   /** What is to be released within a record. */
@@ -70,7 +72,7 @@ export class StagedWorkQueue {
 
   get memoryBytes(): number {
     let bytes = 0
-    for (const { work } of this.#all) bytes += work.memoryBytes
+    for (const work of this.#held) bytes += work.memoryBytes
     return bytes
   }
 
@@ -85,6 +87,7 @@ export class StagedWorkQueue {
   /** Returns how to give the job up. */
   add(job: StagedJob): () => void {
     this.#all.add(job)
+    this.#held.add(job.work)
     this.#schedule(job)
     return () => this.#remove(job)
   }
@@ -121,9 +124,10 @@ export class StagedWorkQueue {
     return true
   }
 
-  /** Releases work that is of no more use: what is recorded in a later turn. */
+  /** Releases work that has been used or is of no more use: what is recorded in a later turn. */
   release(work: StagedWork): void {
     if (work.isRecorded !== true) {
+      this.#held.delete(work)
       work.release?.()
       return
     }
@@ -202,6 +206,7 @@ export class StagedWorkQueue {
       return
     }
     this.#releases.shift()
+    this.#held.delete(work)
     primary.change(() => work.release?.())
     this.onRecorded()
     if (this.#releases.length > 0) this.#scheduleSlice()

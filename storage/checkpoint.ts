@@ -116,6 +116,7 @@ export class Checkpointer {
     try {
       this.#throwIfGivenUp()
       if (this.#hasTwoEpochs) await this.#joinEpochs()
+      await this.#writeOut.recordManyDeletions()
       if (this.#mustRenew()) await this.#renewCatalog()
       await wholeRecords(this.#keyspace, this.#clock)
       // From here to the first await is the moment that the checkpoint is of.

@@ -1,7 +1,7 @@
 /**
  * One knob: `maxmemory` bounds everything that grows with data or load. Values, entries, indexes and the tier's lists are
- * counted as they are; clients' buffers and the log's as they report; the cold store's caches as its options say. What
- * the rest leaves for values has marks: where background cooling begins, where values are dropped, where writers wait.
+ * counted as they are; clients' buffers and the log's as they report; the cold store's caches as its options say; copies that are being
+ * made with all that they will come to. What the rest leaves for values has marks: where background cooling begins, where values are dropped, where writers wait.
  *
  * Keys cannot leave memory. When they fill it, the limit gives way to them by a tenth and 100 MB before writes are refused.
  * Values keep an eighth beside the keys while that takes no more than a tenth and 60 MB; then as much as is on its way to
@@ -19,6 +19,8 @@ export interface BudgetSettings {
   throttlePercent: number
   /** Bytes that the cold store may take on disk; 0: no limit. Beyond it nothing more is moved there. */
   diskBytesMax: number
+  /** Whether keys are deleted where values cannot be moved to disk. */
+  evicts: boolean
 }
 
 const sliceMs = 1
@@ -73,7 +75,8 @@ export class MemoryBudget {
   }
 
   measure(): number {
-    this.#used = this.#keyspace.memoryBytes + this.#tier.memoryBytes + this.#others()
+    const { memoryBytes, trees } = this.#keyspace
+    this.#used = memoryBytes + trees.roots.unowned.bytesToCome + this.#tier.memoryBytes + this.#others()
     if (this.#used > this.peakBytes) this.peakBytes = this.#used
     return this.#used
   }
@@ -125,11 +128,16 @@ export class MemoryBudget {
     return used < this.#mark((this.settings.dropPercent + this.settings.throttlePercent) / 2) ? 'some' : 'none'
   }
 
-  /** Whether so many bytes more have a place beside what cannot be moved to disk: where values would still keep their share. */
-  hasPlaceFor(bytes: number): boolean {
+  /**
+   * Whether so many bytes more have a place now beside what cannot be moved to disk: where values would still keep their share. `isKept`: keys may be evicted
+   * for them.
+   */
+  hasPlaceFor(bytes: number, isKept = false): boolean {
     if (!this.limited) return true
-    const { maxmemoryBytes } = this.settings
-    if (!this.#tier.settings.demotes || !this.hasDisk) return this.usedBytes + bytes <= maxmemoryBytes
+    const { maxmemoryBytes, evicts } = this.settings
+    // Others may have reserved memory in this turn.
+    this.measure()
+    if (!this.#tier.settings.demotes || !this.hasDisk) return (isKept && evicts) || this.usedBytes + bytes <= maxmemoryBytes
     return this.#fixedBytes + bytes <= maxmemoryBytes * (1 + overdraftShare) + valuesOverdraftBytes
   }
 
@@ -174,9 +182,10 @@ export class MemoryBudget {
     return arena.activeBytes > arena.liveBytes * slackShare + slackBytes
   }
 
-  /** All that cannot be moved to disk. */
+  /** All that cannot be moved to disk. Leaves of trees that no key has yet are among the values that could leave, and stay. */
   get #fixedBytes(): number {
-    return this.usedBytes - this.#tier.residency.bytes
+    const { unowned } = this.#keyspace.trees.roots
+    return this.usedBytes - Math.max(0, this.#tier.residency.bytes - unowned.residentBytes)
   }
 
   /** How far `maxmemory` gives way to keys. */

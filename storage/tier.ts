@@ -86,6 +86,8 @@ export class Tier implements KeyspaceObserver {
   readonly #store: ColdValues | undefined
   readonly #reader: ColdReader | undefined
   readonly #stamps: ColdStamps
+  /** Bytes of values that have been read for requests of which others are still to come. */
+  #heldBytes = 0
   /** Entries whose value was admitted for the request in hand, with the epoch at which each was last seen. */
   readonly #admitted: number[] = []
 
@@ -124,9 +126,9 @@ export class Tier implements KeyspaceObserver {
     await this.#reader?.quiet()
   }
 
-  /** Memory for the tier's own bookkeeping. */
+  /** Memory for the tier's own bookkeeping, and for what was read and has not come to its place. */
   get memoryBytes(): number {
-    return this.residency.memoryBytes + this.#stamps.bytes + this.lag.memoryBytes + this.staleIds.bytes
+    return this.#heldBytes + this.residency.memoryBytes + this.#stamps.bytes + this.lag.memoryBytes + this.staleIds.bytes
   }
 
   /** Whether a value is worth moving: smaller ones stay in memory, and in the catalog. */
@@ -208,15 +210,24 @@ export class Tier implements KeyspaceObserver {
     const { items } = set
     const values: (Buffer | undefined)[] = new Array(items.length).fill(undefined)
     let left = items.length
+    let heldBytes = 0
+    const end = (failure: Error | undefined): void => {
+      this.#heldBytes -= heldBytes
+      done(failure)
+    }
     set.values = values
     for (let i = 0; i < items.length; i++) {
       ;(this.#reader as ColdReader).read(items[i].id, (failure, bytes) => {
         if (left === 0) return
         values[i] = bytes
+        if (bytes !== undefined) {
+          heldBytes += bytes.length
+          this.#heldBytes += bytes.length
+        }
         if (failure !== undefined && this.#isCurrent(items[i])) {
           left = 0
-          done(failure as Error)
-        } else if (--left === 0) done(this.#refusal(values))
+          end(failure as Error)
+        } else if (--left === 0) end(this.#refusal(values))
       })
     }
   }
@@ -318,6 +329,8 @@ export class Tier implements KeyspaceObserver {
       entries.clearFlag(entry, valueDirtyFlag)
       keyspace.coldCount--
       this.#ageGhosts(value)
+      // The request may give it to another entry, and then it is not met again after it.
+      if (this.settings.demotes) this.residency.enter(value)
       this.#admitted.push(entry, epoch)
     }
   }

@@ -101,7 +101,10 @@ export class WriteBatch {
     } else if (length > LARGE_VALUE_BYTES) {
       // The bytes are read while the server goes on: a change must make a copy.
       values.share(value)
-      this.#large.push(this.#codec.encodeLarge(bytes, start, end).then((stored) => ({ id, bytes: stored })))
+      const encoding = this.#codec.encodeLarge(bytes, start, end).then((stored) => ({ id, bytes: stored }))
+      // Whoever writes the batch learns of a failure, be it much later or never.
+      encoding.catch(() => undefined)
+      this.#large.push(encoding)
     } else {
       this.#puts.push({ id, bytes: this.#codec.encode(bytes, start, end, this.#space, this.bytes) })
     }

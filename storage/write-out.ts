@@ -157,6 +157,19 @@ export class WriteOut implements FrozenVisitor {
     lag.tombstones.drain(this.catalog)
   }
 
+  /** Does so for most deletions if they are many, a part of them a turn. When it resolves all that is in memory belongs to complete records. */
+  async recordManyDeletions(): Promise<void> {
+    const { tombstones } = this.#lag
+    await wholeRecords(this.#keyspace, this.#clock)
+    for (let left = tombstones.parts; tombstones.parts > 1; ) {
+      // What has come meanwhile goes as well, or there would be no end to it.
+      tombstones.drain(this.catalog, 1 + Math.max(0, tombstones.parts - left))
+      left = tombstones.parts
+      await new Promise<void>((resolve) => this.#clock.afterTurn(resolve))
+      await wholeRecords(this.#keyspace, this.#clock)
+    }
+  }
+
   recordDatabases(): void {
     const { logical, logicalLsn, databases } = this.#keyspace
     const flushedLsns = Array.from({ length: databaseCount }, (_, i) => databases[i].flushedLsn)
@@ -193,7 +206,7 @@ export class WriteOut implements FrozenVisitor {
   async #collect(batch: WriteBatch, left: number, queue: RefQueue): Promise<number> {
     const { frozen } = this.#lag
     let looked = 0
-    await wholeRecords(this.#keyspace, this.#clock)
+    await this.recordManyDeletions()
     let until = this.#clock.monotonicMs() + sliceMs
     this.recordDeletions()
     for (let steps = 1; batch.bytes < this.#sizes.batchBytes && batch.count < this.#sizes.batchEntries; steps++) {

@@ -14,7 +14,7 @@ import { expireCommands } from './expire.ts'
 import { peek } from './look-up.ts'
 import { objectCommands } from './object.ts'
 import { scanCommands } from './scan.ts'
-import { stageCopy, stagedCopy } from './stage-copy.ts'
+import { stageCopy, stagedCopy, wantsCopied } from './stage-copy.ts'
 
 const deletes = {
   arity: -2,
@@ -110,6 +110,7 @@ export const keyCommands = {
     complexity: 'O(N) where N is the size of the value',
     syntax: 'source destination [DB destination-db] [REPLACE]',
     summary: 'Copies a value to another key.',
+    needs: wantsCopied,
     stages: stageCopy,
     handler: copy,
   },

@@ -16,6 +16,7 @@ import { Separator } from '../tree/separator.ts'
 import type { TreeImage } from '../tree/tree-image.ts'
 import type { Rest } from '../tree/tree-rest.ts'
 import { LeafRow } from '../tree/tree-shape.ts'
+import { copyBytesOf } from '../tree/tree-size.ts'
 import { visitElements } from '../types/list-leaf.ts'
 import type { ListType, Matches } from '../types/list-type.ts'
 import type { Search } from './list-matches.ts'
@@ -61,6 +62,8 @@ export class ListRemoval implements StagedWork {
   readonly #position = new Separator()
   /** Matches that stay before those that go, and how many go. */
   #matches: Matches = { skip: 0, count: 0 }
+  /** About how many go. */
+  #goes = 0
   #met = 0
   #removed = 0
 
@@ -96,6 +99,7 @@ export class ListRemoval implements StagedWork {
     if (entry === 0 || goes <= this.#atOnceMax || (this.#count !== 0 && !this.#isUnchanged(entry))) return false
     const skip = this.#count < 0 ? found - goes : 0
     this.#matches = { skip, count: this.#count === 0 ? 0 : goes }
+    this.#goes = goes
     return this.#restart(entry)
   }
 
@@ -125,13 +129,16 @@ export class ListRemoval implements StagedWork {
     return true
   }
 
-  /** Begins anew, with the list as it is now; false when that has been tried often enough. */
+  /** Begins anew, with the list as it is now; false when that has been tried often enough, or what stays has no place. */
   #restart(entry: number): boolean {
     const keyspace = this.#keyspace
+    const { trees, entries } = keyspace
     this.release()
-    if (this.#tries++ === triesMax) return false
-    this.#root = keyspace.trees.createTree(0, keyspace.nextCollectionId++, 0, packedHeaderBytes, 0)
-    this.#lsn = keyspace.entries.lsn(entry)
+    const length = entries.length(entry)
+    const bytes = Math.ceil((copyBytesOf(trees, entries.value(entry)) * Math.max(0, length - this.#goes)) / length)
+    if (this.#tries++ === triesMax || !keyspace.hasPlaceFor(bytes)) return false
+    this.#root = trees.createTree(0, keyspace.nextCollectionId++, 0, packedHeaderBytes, 0, bytes)
+    this.#lsn = entries.lsn(entry)
     this.#position.set(0)
     this.#met = 0
     this.#removed = 0

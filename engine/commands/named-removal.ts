@@ -48,6 +48,8 @@ class ArgumentNames implements Names {
 
 abstract class NamedRemoval implements RemovalPlan {
   readonly orderMask: number = 0
+  /** Nobody knows which names are there. */
+  readonly count = 0
   protected readonly named: NamedElements
   #isFilled = false
 

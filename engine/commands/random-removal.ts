@@ -31,6 +31,10 @@ export class RandomRemoval implements RemovalPlan {
     this.#lengthOf = (entry) => keyspace.entries.length(entry)
   }
 
+  get count(): number {
+    return this.wanted
+  }
+
   get memoryBytes(): number {
     return 2 * this.payload.bytes.length
   }

@@ -123,7 +123,8 @@ export class StagedAddition<Plan extends AdditionPlan = AdditionPlan> implements
     const { entries, trees } = keyspace
     const isTree = entry !== 0 && entries.isTree(entry)
     const mayBegin = entry === 0 || (entries.type(entry) === this.plan.type && keyspace.expiring.fieldsDue(entry) === 0)
-    const hasPlace = !isTree || keyspace.hasPlaceFor(copyBytesOf(trees, entries.value(entry)))
+    const copyBytes = isTree ? copyBytesOf(trees, entries.value(entry)) : 0
+    const hasPlace = !isTree || keyspace.hasPlaceFor(copyBytes)
     if (this.#tries++ === triesMax || !mayBegin || !hasPlace || (entry !== 0 && !isTree && !entries.isResident(entry))) {
       this.#isGivenUp = true
       return
@@ -132,7 +133,8 @@ export class StagedAddition<Plan extends AdditionPlan = AdditionPlan> implements
     this.#lsn = entry === 0 ? -1 : entries.lsn(entry)
     this.#isNew = !isTree
     if (isTree) {
-      this.#copy = new TreeRest(keyspace, entries.value(entry), { orderMask: this.plan.type === sortedSetType ? scoreRange : 0 })
+      const nothingLeaves = { orderMask: this.plan.type === sortedSetType ? scoreRange : 0 }
+      this.#copy = new TreeRest(keyspace, entries.value(entry), nothingLeaves, copyBytes)
       this.plan.beginWithCopy()
       this.#writeHead()
       return

@@ -18,6 +18,7 @@ import { slicedValueBytes } from '../staged-work.ts'
 import type { TreeImage } from '../tree/tree-image.ts'
 import type { Leaving, Rest } from '../tree/tree-rest.ts'
 import { TreeRest } from '../tree/tree-rest.ts'
+import { copyBytesOf } from '../tree/tree-size.ts'
 import type { CollectionType } from '../types/collection-type.ts'
 
 /** `cold`: something that tells what goes is. `little`: so few elements go that it is not worth it. */
@@ -30,6 +31,8 @@ export interface RemovalPlan extends Leaving {
   prepare(): boolean
   /** Begins with the collection of an entry as it is now. `wants` is told of what is cold. */
   begin(entry: number, wants?: ColdWants): Begun
+  /** Once that has begun: how many elements go for sure. */
+  readonly count: number
 }
 
 /** Bytes of leaves in one step. */
@@ -112,14 +115,22 @@ export class StagedRemoval<Plan extends RemovalPlan = RemovalPlan> implements St
     }
     const begun = this.#tries === triesMax ? 'little' : this.plan.begin(entry)
     if (begun === 'cold') return true
-    if (begun === 'little') {
+    const bytes = begun === 'begun' ? this.#bytesOfRest(entry) : 0
+    if (begun === 'little' || !this.#keyspace.hasPlaceFor(bytes)) {
       this.#isGivenUp = true
       return false
     }
     this.#tries++
     this.#lsn = entries.lsn(entry)
-    this.#rest = new TreeRest(this.#keyspace, root, this.plan)
+    this.#rest = new TreeRest(this.#keyspace, root, this.plan, bytes)
     return true
+  }
+
+  /** About how many bytes stay. */
+  #bytesOfRest(entry: number): number {
+    const { entries, trees } = this.#keyspace
+    const length = entries.length(entry)
+    return Math.ceil((copyBytesOf(trees, entries.value(entry)) * Math.max(0, length - this.plan.count)) / length)
   }
 
   #isUnchanged(entry: number): boolean {

@@ -58,8 +58,11 @@ export class Keyspace implements RefMatcher {
   recordState: 'whole' | 'inTheMaking' | 'givenUp' = 'whole'
   /** Set by the tier: for how many seconds, at least, a cold value with this stamp was not used. */
   coldIdleSeconds: (stamp: number) => number = () => 0
-  /** Set by the owner: whether so many bytes more have a place in memory. Who can do without a copy of a large value makes none then. */
-  hasPlaceFor: (bytes: number) => boolean = () => true
+  /**
+   * Set by the owner: whether so many bytes more have a place in memory beside all that is there or reserved. Who can do without a copy of a large value makes
+   * none then. `isKept`: the copy becomes a key's, so others may be evicted for it.
+   */
+  hasPlaceFor: (bytes: number, isKept?: boolean) => boolean = () => true
   /** As the execution has them: for those who say what a request wants. */
   limits: Readonly<EngineLimits> = defaultEngineLimits
   readonly cachePrefetch: CachePrefetch

@@ -38,14 +38,14 @@ export class TreeCopy implements StagedWork {
   readonly #to = new LeafRow()
   readonly #separator = new Separator()
 
-  /** Of an entry whose value is a tree. */
-  constructor(keyspace: Keyspace, entry: number) {
+  /** Of an entry whose value is a tree. Memory is reserved for `bytes`. */
+  constructor(keyspace: Keyspace, entry: number, bytes = 0) {
     const { trees, entries } = keyspace
     this.#keyspace = keyspace
     this.#handle = new TreeHandle(keyspace, entry)
     this.#passLsn = entries.lsn(entry)
     const seed = trees.roots.seed(entries.value(entry))
-    this.#root = trees.createTree(0, keyspace.nextCollectionId++, seed, packedHeaderBytes, 0)
+    this.#root = trees.createTree(0, keyspace.nextCollectionId++, seed, packedHeaderBytes, 0, bytes)
   }
 
   /** Its leaves lie in the arena, and are counted there. */
@@ -60,6 +60,7 @@ export class TreeCopy implements StagedWork {
     const root = entries.value(entry)
     const isThrough = this.#isRemovingSurplus ? this.#removeSurplus(root, sliceBytesMax) : this.#pass(root)
     if (isThrough) this.#passed(entries.lsn(entry))
+    if (this.#isComplete) this.#keyspace.trees.roots.unowned.made(this.#root)
     return !this.#isComplete
   }
 

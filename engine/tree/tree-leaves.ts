@@ -60,9 +60,13 @@ export class TreeLeaves {
     this.removal = new LeafRemoval(this.shape, values, this.slots, this.frozen, removed, observed)
   }
 
-  /** A tree with one empty leaf, which has room for `size` bytes. `entry` may be 0 and told later. */
-  createTree(entry: number, id: number, seed: number, size: number, lsn: number): number {
+  /**
+   * A tree with one empty leaf, which has room for `size` bytes. `entry` may be 0 and told later: until then memory is reserved for the `reserved` bytes
+   * that the leaves will come to.
+   */
+  createTree(entry: number, id: number, seed: number, size: number, lsn: number, reserved = 0): number {
     const root = this.createBare(entry, id, seed)
+    if (entry === 0) this.roots.unowned.begin(root, reserved)
     this.shape.first(root, this.#scratch)
     this.roots.addCold(root, -1)
     this.#fill(root, this.#scratch, size, lsn)

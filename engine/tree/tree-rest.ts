@@ -65,13 +65,13 @@ export class TreeRest {
   /** Starts and ends of what stays of a leaf. */
   readonly #runs: number[] = []
 
-  /** Of the tree with root block `source`. */
-  constructor(keyspace: Keyspace, source: number, leaving: Leaving | NothingLeaving) {
+  /** Of the tree with root block `source`. Memory is reserved for `bytes` that stay. */
+  constructor(keyspace: Keyspace, source: number, leaving: Leaving | NothingLeaving, bytes: number) {
     const { trees } = keyspace
     this.#keyspace = keyspace
     this.#leaving = 'goes' in leaving ? leaving : undefined
     this.#orderMask = leaving.orderMask
-    this.#root = trees.createTree(0, keyspace.nextCollectionId++, trees.roots.seed(source), packedHeaderBytes, 0)
+    this.#root = trees.createTree(0, keyspace.nextCollectionId++, trees.roots.seed(source), packedHeaderBytes, 0, bytes)
     this.#bytes = Buffer.allocUnsafe(trees.leafBytesMax)
   }
 
@@ -99,6 +99,7 @@ export class TreeRest {
     this.#finishLeaf()
     if (!isThrough) shape.separator(from, this.#position)
     arena.releaseReserved()
+    if (isThrough) trees.roots.unowned.made(this.#root)
     return isThrough
   }
 

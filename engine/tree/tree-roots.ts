@@ -9,12 +9,14 @@
  */
 import type { Arena } from '../memory/arena.ts'
 import { nodeKind } from '../memory/arena.ts'
+import { UnownedTrees } from './unowned-trees.ts'
 
 export const rootTag = 2
 const rootWords = 14
 const two32 = 2 ** 32
 
 export class TreeRoots {
+  readonly unowned = new UnownedTrees(this)
   readonly #arena: Arena
 
   constructor(arena: Arena) {
@@ -63,6 +65,7 @@ export class TreeRoots {
   }
 
   setOwner(root: number, entry: number): void {
+    this.unowned.end(root)
     this.#set(root, 0, entry)
   }
 

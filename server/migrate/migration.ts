@@ -93,15 +93,8 @@ export class Migration {
   async #send(keys: readonly Buffer[], replaces: boolean): Promise<Buffer[]> {
     const sent: SentKey[] = []
     for (const key of keys) {
-      const dumped = await this.#dump(key)
-      if (dumped === undefined) continue
-      const { dump, lsn, expireAt } = dumped
-      const ttl = expireAt === 0 ? 0 : Math.max(expireAt - this.#host.clock.wallMs(), 1)
-      const head = `*${replaces ? 5 : 4}\r\n$7\r\nRESTORE\r\n$${key.length}\r\n`
-      const middle = `\r\n$${String(ttl).length}\r\n${ttl}\r\n$${dump.bytes}\r\n`
-      const end = replaces ? '\r\n$7\r\nREPLACE\r\n' : '\r\n'
-      await this.#connection.write([Buffer.from(head), key, Buffer.from(middle), ...dump.pieces, Buffer.from(end)])
-      sent.push({ key, lsn })
+      const lsn = await this.#sendOne(key, replaces)
+      if (lsn !== undefined) sent.push({ key, lsn })
     }
     const changed: Buffer[] = []
     for (const each of sent) {
@@ -111,13 +104,30 @@ export class Migration {
     return changed
   }
 
-  #dump(key: Buffer): Promise<DumpedKey | undefined> {
-    const { shard, stagedWork } = this.#host
-    if (shard === undefined) return Promise.reject(new Error('another log takes the place of the one that served'))
+  /** Returns the LSN of the key's last change before it was sent; undefined when there is no such key. */
+  async #sendOne(key: Buffer, replaces: boolean): Promise<number | undefined> {
+    const { shard, stagedWork, clock } = this.#host
+    if (shard === undefined) throw new Error('another log takes the place of the one that served')
     const { keyspace } = shard
     const work = new KeyDump(keyspace, keyspace.logical[this.#request.from] as number, key)
+    try {
+      const dumped = await this.#dump(work)
+      if (dumped === undefined) return undefined
+      const { dump, lsn, expireAt } = dumped
+      const ttl = expireAt === 0 ? 0 : Math.max(expireAt - clock.wallMs(), 1)
+      const head = `*${replaces ? 5 : 4}\r\n$7\r\nRESTORE\r\n$${key.length}\r\n`
+      const middle = `\r\n$${String(ttl).length}\r\n${ttl}\r\n$${dump.bytes}\r\n`
+      const end = replaces ? '\r\n$7\r\nREPLACE\r\n' : '\r\n'
+      await this.#connection.write([Buffer.from(head), key, Buffer.from(middle), ...dump.pieces, Buffer.from(end)])
+      return lsn
+    } finally {
+      stagedWork.release(work)
+    }
+  }
+
+  #dump(work: KeyDump): Promise<DumpedKey | undefined> {
     return new Promise((resolve, reject) => {
-      stagedWork.add({
+      this.#host.stagedWork.add({
         work,
         done: () => resolve(this.#isExpired(work.find()) ? undefined : work.take()),
         failed: reject,

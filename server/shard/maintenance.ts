@@ -300,7 +300,7 @@ export class Maintenance {
   async #cool(): Promise<void> {
     const { checkpointer, writeOut, store, tier } = this.#shard
     try {
-      if (tier.lag.any) await writeOut?.step(entriesPerStep)
+      if (tier.lag.any || tier.lag.tombstones.bytes > 0) await writeOut?.step(entriesPerStep)
       else await store?.sync()
       if (checkpointer === undefined) {
         await writeOut?.deleteStaleValues()

@@ -124,7 +124,7 @@ async function openState(options: ShardOptions, opened: Close[]): Promise<ShardS
     return clientBytes() + mutator.interest.bytes + log.pendingBytes + (durable ? logBytes : 0) + (writeOut?.memoryBytes ?? 0)
   })
   tier.room = () => budget.room()
-  keyspace.hasPlaceFor = (bytes) => budget.hasPlaceFor(bytes)
+  keyspace.hasPlaceFor = (bytes, isKept) => budget.hasPlaceFor(bytes, isKept)
   const makeRoom = async (): Promise<void> => {
     while (budget.makeRoom() || (budget.isShort && (await (writeOut as WriteOut).step(4096)) > 0)) {
       await new Promise<void>((resolve) => clock.afterTurn(resolve))
@@ -202,6 +202,7 @@ export function budgetSettings(values: Values): MemoryBudget['settings'] {
     dropPercent: values['tier-drop-percent'],
     throttlePercent: values['tier-throttle-percent'],
     diskBytesMax: Number(values['tier-max-disk-bytes']),
+    evicts: values['maxmemory-policy'] !== 'noeviction',
   }
 }
 

@@ -32,6 +32,7 @@ const nothing = '–'
 /** What functions that name what a command wants come to. */
 const wants: Readonly<Record<string, string>> = {
   setWants: 'read for GET and IFEQ',
+  wantsCopied: 'read if a copy has a place',
   wantsCountedFields: 'its leaves',
   wantsDigits: 'read if it may be a number',
   wantsElements: 'its leaves',

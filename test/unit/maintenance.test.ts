@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { defaultEngineLimits } from '../../engine/engine-limits.ts'
 import { Compactor } from '../../engine/keyspace/compactor.ts'
 import { Keyspace } from '../../engine/keyspace/keyspace.ts'
@@ -57,7 +57,14 @@ function fixture(maxmemoryBytes = 0, demotes = false, policy = 'noeviction', oth
   const primary = new Primary({ keyspace, mutator, log, tier }, random, limits)
   primary.tick(clock.wallMs())
   const compactor = new Compactor(keyspace)
-  const settings = { maxmemoryBytes, coolStartPercent: 70, dropPercent: 80, throttlePercent: 90, diskBytesMax: 0 }
+  const settings = {
+    maxmemoryBytes,
+    coolStartPercent: 70,
+    dropPercent: 80,
+    throttlePercent: 90,
+    diskBytesMax: 0,
+    evicts: policy !== 'noeviction',
+  }
   const budget = new MemoryBudget({
     settings,
     keyspace,
@@ -87,6 +94,7 @@ function fixture(maxmemoryBytes = 0, demotes = false, policy = 'noeviction', oth
     primary,
     budget,
     writeOut: demotes ? writeOut : undefined,
+    store,
     checkpointer: undefined,
   } as unknown as Shard
   const maintenance = new Maintenance(shard, clock, config, quiet)
@@ -94,7 +102,7 @@ function fixture(maxmemoryBytes = 0, demotes = false, policy = 'noeviction', oth
     const key = Buffer.from(name)
     primary.change(() => mutator.putString(0, key, 0, key.length, Buffer.alloc(bytes, 120), 0, bytes, expireAt))
   }
-  return { clock, keyspace, tier, budget, maintenance, writeOut, put, primary }
+  return { clock, keyspace, tier, budget, maintenance, writeOut, store, put, primary }
 }
 
 describe('maintenance', () => {
@@ -120,6 +128,33 @@ describe('maintenance', () => {
     await maintenance.stop()
     for (let i = 0; i < 5; i++) clock.endTurn()
     expect([keyspace.size, clock.endTurn()]).toEqual([1000, 0])
+  })
+
+  it('records deletions that take much memory, though nothing else is to be written', async () => {
+    const { clock, tier, maintenance, writeOut, store, keyspace, primary, put } = fixture(1 << 30, true)
+    const name = (i: number): string => `${i} ${'k'.repeat(10_000)}`
+    for (let i = 0; i < 1800; i++) put(name(i), 1, 0)
+    const turns = async (count: number): Promise<void> => {
+      for (let i = 0; i < count; i++) {
+        clock.endTurn()
+        await new Promise<void>((resolve) => setImmediate(resolve))
+      }
+    }
+    while (tier.lag.any) {
+      const step = writeOut.step(1000)
+      await turns(200)
+      await step
+    }
+    primary.change((x) => {
+      for (let i = 0; i < 1800; i++) x.mutator.deleteEntry(keyspace.find(0, Buffer.from(name(i)), 0, name(i).length))
+    })
+    expect([tier.lag.any, tier.lag.tombstones.bytes > 16 << 20]).toEqual([false, true])
+    const synced = vi.spyOn(store, 'sync').mockImplementation(() => new Promise((resolve) => setImmediate(resolve)))
+    maintenance.start()
+    clock.advance(100)
+    await turns(400)
+    expect([tier.lag.tombstones.bytes, synced.mock.calls.length]).toEqual([0, 0])
+    await maintenance.stop()
   })
 
   it('evicts no more keys than memory needs, though they lie scattered', async () => {

@@ -1,5 +1,6 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { Arguments } from '../../engine/arguments.ts'
+import { wantValue } from '../../engine/cold-wants.ts'
 import { hashCommands } from '../../engine/commands/hash.ts'
 import { treeForm, valueDirtyFlag } from '../../engine/keyspace/entries.ts'
 import { requestWants } from '../../engine/request-wants.ts'
@@ -7,6 +8,7 @@ import { HashTrees } from '../../engine/types/hash-tree.ts'
 import { PackedCursor } from '../../engine/types/packed-fields.ts'
 import { ColdSet } from '../../storage/cold-set.ts'
 import { noCatalog } from '../../storage/no-catalog.ts'
+import { ValueCodec } from '../../storage/value-codec.ts'
 import type { KeyState } from '../property/keyspace-check.ts'
 import { contentsOf } from '../property/keyspace-check.ts'
 import { TieredKeyspace, text } from './tiered-keyspace.ts'
@@ -25,6 +27,29 @@ describe('the tier', () => {
       f.tier.settle()
       expect([f.isCold('a'), f.keyspace.coldCount]).toEqual([true, 1])
     }
+  })
+
+  it('counts what was read for a request until the rest of it has come, or cannot', async () => {
+    const f = new TieredKeyspace()
+    await f.cold('a', 'b')
+    const set = f.needs('a')
+    wantValue(f.keyspace, f.ref('b'), set)
+    const before = f.tier.memoryBytes
+    const withheld: (() => void)[] = []
+    const readTo = f.store.readTo.bind(f.store)
+    f.store.readTo = (id, done) => (id === set.items[0]?.id ? readTo(id, done) : void withheld.push(() => readTo(id, done)))
+    const read = f.tier.fetch(set)
+    for (let i = 0; i < 20; i++) await Promise.resolve()
+    expect(f.tier.memoryBytes).toBe(before + `a ${text}`.length)
+    for (const each of withheld.splice(0)) each()
+    await read
+    expect(f.tier.memoryBytes).toBe(before)
+    const failing = f.tier.fetch(set)
+    for (let i = 0; i < 20; i++) await Promise.resolve()
+    f.disk.contents.clear()
+    for (const each of withheld.splice(0)) each()
+    await expect(failing).rejects.toThrow('missing')
+    expect(f.tier.memoryBytes).toBe(before)
   })
 
   it('keeps what changed while its read was under way', async () => {
@@ -48,6 +73,24 @@ describe('the tier', () => {
     expect(await f.read('with a ttl')).toBe(`with a ttl ${text}`)
   })
 
+  it('makes cold again what its reader has given to another entry', async () => {
+    const f = new TieredKeyspace()
+    f.tier.room = () => 'none'
+    await f.cold('gets a ttl', 'moves')
+    for (const name of ['gets a ttl', 'moves']) {
+      const set = f.needs(name)
+      await f.tier.fetch(set)
+      f.tier.admit(set)
+      const entry = f.ref(name)
+      if (name === 'moves') f.move(name, 'has moved')
+      else f.change((mutator) => mutator.expire(entry, 9_000_000_000_000))
+      expect(f.ref(name)).not.toBe(entry)
+      f.tier.settle()
+    }
+    await f.cool()
+    expect([f.isCold('gets a ttl'), f.isCold('has moved'), f.tier.residency.count]).toEqual([true, true, 0])
+  })
+
   it('promotes on the second touch, and on the first where there is ample room', async () => {
     const f = new TieredKeyspace()
     let room: 'ample' | 'some' | 'none' = 'some'
@@ -67,6 +110,22 @@ describe('the tier', () => {
     await f.read('c')
     expect(f.isCold('c')).toBe(false)
     expect(f.tier.residency.count).toBe(2)
+  })
+
+  it('keeps a large value that cannot be encoded, which is nobody else’s failure, however late the log commits', async () => {
+    const f = new TieredKeyspace()
+    f.set('large', 'x'.repeat(200_000))
+    const unhandled = vi.fn()
+    process.on('unhandledRejection', unhandled)
+    const encode = vi.spyOn(ValueCodec.prototype, 'encodeLarge').mockRejectedValue(new Error('no memory'))
+    f.committed = () => new Promise((resolve) => setTimeout(resolve, 20))
+    await expect(f.writeOut.step(100)).rejects.toThrow('no memory')
+    process.off('unhandledRejection', unhandled)
+    encode.mockRestore()
+    expect([unhandled.mock.calls.length, f.tier.lag.any]).toEqual([0, true])
+    await f.cool()
+    expect(f.isCold('large')).toBe(true)
+    expect((await f.read('large')).length).toBe(200_000)
   })
 
   it('makes no value cold that has no copy', async () => {
