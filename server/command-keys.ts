@@ -11,18 +11,22 @@ export interface RequestKey {
 
 const changes = ['RW', 'access', 'update']
 
-/** Keys of the request that begins at argument `from`, in the order of the command's key specifications; undefined when it counts them wrongly. */
+/** Keys of the request that begins at argument `from`, in the order of the command's key specifications; undefined when it has not those it must have. */
 export function keysOf(command: Command, args: Arguments, from: number): RequestKey[] | undefined {
   const found: RequestKey[] = []
-  for (const { numberAt } of command.spec.keys.access) {
-    if (numberAt === undefined) continue
+  const none = command.spec.flags.includes('no_mandatory_keys') ? found : undefined
+  for (const { numberAt, keyword, first } of command.spec.keys.access) {
+    if (numberAt === undefined) {
+      if (keyword === undefined && from + first >= args.count) return none
+      continue
+    }
     const count = args.integer(from + numberAt)
-    if (count >= 1 && count < args.count - from - numberAt) continue
-    return command.spec.flags.includes('no_mandatory_keys') ? [] : undefined
+    if (!(count >= 1 && count < args.count - from - numberAt)) return none
   }
   eachKey(command.spec.keys, args, from, (index, { flags }) => {
     found.push({ index, flags: flags.includes('variable_flags') ? variableFlags(command, args, from, flags) : flags })
   })
+  if (found.length === 0) return none
   if (command.name === 'sort') addTarget(args, from, found)
   return command.name === 'migrate' ? migratedKeys(found) : found
 }

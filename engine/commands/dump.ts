@@ -11,7 +11,7 @@ import type { BuilderParts } from '../dump/dumped-type.ts'
 import { RestoreWork } from '../dump/restore-work.ts'
 import type { Execution } from '../execution.ts'
 import { largeValueBytes } from '../keyspace/values.ts'
-import { genericEvent } from '../messages.ts'
+import { genericEvent, newKeyEvent } from '../messages.ts'
 import type { ReplyWriter } from '../reply-writer.ts'
 import { sharedBytesMin } from '../reply-writer.ts'
 import type { StagedWork } from '../staged-work.ts'
@@ -177,7 +177,10 @@ function place(x: Execution, work: RestoreWork, options: RestoreOptions, ttl: bi
   let entry: number
   if (string !== undefined) {
     const adopts = string.end - string.start >= largeValueBytes
+    const replaced = x.find(1) !== 0
     entry = mutator.putString(x.db, key, ks, ke, string.bytes, string.start, string.end, expireAt, adopts)
+    // Redis deletes the key and adds it, also where a string takes the place of another value.
+    if (replaced) x.notify(newKeyEvent, 'new', 1)
   } else {
     const dump = { bytes: args.buffer, start: args.start(3), end: args.end(3) - footerBytes }
     entry = mutator.restore(x.db, key, ks, ke, work.take(), expireAt, dump)

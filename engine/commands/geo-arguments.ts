@@ -38,7 +38,7 @@ export function readCoordinates(args: Arguments, index: number): string | undefi
 
 function sixDecimals(n: number): string {
   if (!Number.isFinite(n)) return n > 0 ? 'inf' : '-inf'
-  return Math.abs(n) < plainEnd ? n.toFixed(6) : `${BigInt(n)}.000000`
+  return Math.abs(n) < plainEnd ? `${Object.is(n, -0) ? '-' : ''}${n.toFixed(6)}` : `${BigInt(n)}.000000`
 }
 
 /** GEOADD's request as the one of ZADD that it comes to, or the text of an error. */

@@ -27,6 +27,7 @@ import {
   writeEstimate,
 } from '../types/hyperloglog.ts'
 import { corrupt, eachRun, raiseTo, sparseBytesMax, unchanged, WorkingCopy } from '../types/hyperloglog-sparse.ts'
+import { shownInC } from './errors.ts'
 import { selfTest, stageSelfTest } from './hyperloglog-self-test.ts'
 import type { RaisedBeforehand } from './hyperloglog-work.ts'
 import { stageRaising } from './hyperloglog-work.ts'
@@ -322,7 +323,7 @@ function pfdebug(x: Execution): void {
   if (args.is(1, 'GETREG')) replyRegisters(x, entry)
   else if (args.is(1, 'DECODE')) replyRuns(x, entry)
   else if (args.is(1, 'ENCODING')) reply.status(wasSparse ? 'sparse' : 'dense')
-  else if (!args.is(1, 'TODENSE')) reply.error(`ERR Unknown PFDEBUG subcommand '${args.string(1, 'latin1')}'`)
+  else if (!args.is(1, 'TODENSE')) reply.error(`ERR Unknown PFDEBUG subcommand '${shownInC(args, 1)}'`)
   else if (makeDense(x, entry)) reply.integer(wasSparse ? 1 : 0)
 }
 

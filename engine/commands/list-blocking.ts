@@ -115,9 +115,9 @@ function moves(x: Execution, fromTail: boolean, toTail: boolean, timeoutAt: numb
 }
 
 function blmpop(x: Execution): void {
-  const timeoutMs = readTimeout(x, 1)
-  if (Number.isNaN(timeoutMs)) return
   const asked = readPop(x, 2)
-  if (asked === undefined || popsFirst(x, asked, true)) return
+  if (asked === undefined) return
+  const timeoutMs = readTimeout(x, 1)
+  if (Number.isNaN(timeoutMs) || popsFirst(x, asked, true)) return
   block(x, { keys: asked.keys, timeoutMs, timedOut })
 }

@@ -207,8 +207,8 @@ function store(x: Execution, combine: Combine, event: string): void {
 
 /** What SINTERCARD asks for, or the text of an error. */
 function cardinalityAsked(args: Arguments): { readonly end: number; readonly limit: number } | string {
-  const keys = args.integer(1)
-  if (!(keys >= 1 && keys <= 0x7fffffff)) return 'ERR numkeys should be greater than 0'
+  const keys = longOf(args, 1)
+  if (!(keys >= 1)) return 'ERR numkeys should be greater than 0'
   if (keys > args.count - 2) return "ERR Number of keys can't be greater than number of args"
   let limit = 0
   for (let i = keys + 2; i < args.count; i += 2) {

@@ -80,7 +80,7 @@ export function readRangeOptions(args: Arguments, key: number, fixed: FixedOptio
       limit = rankArgument(args, i + 2)
       if (Number.isNaN(offset) || Number.isNaN(limit)) return notAnInteger
       i += 2
-    } else if (fixed.reverse === undefined && args.is(i, 'REV')) reverse = true
+    } else if (reverse === undefined && args.is(i, 'REV')) reverse = true
     else if (kind === undefined && args.is(i, 'BYLEX')) kind = 'lex'
     else if (kind === undefined && args.is(i, 'BYSCORE')) kind = 'score'
     else return syntaxError

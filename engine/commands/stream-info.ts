@@ -148,14 +148,10 @@ function infoStream(x: Execution): void {
   const { args, reply } = x
   let count = shownByDefault
   const isFull = args.count > 3
-  if (args.count !== 3 && args.count !== 4 && args.count !== 6) {
-    unknownSubcommand(x)
-    return
-  }
   const entry = existing(x)
   if (entry === wrongType) return
   if (isFull) {
-    if (!args.is(3, 'FULL') || (args.count === 6 && !args.is(4, 'COUNT'))) {
+    if ((args.count !== 4 && args.count !== 6) || !args.is(3, 'FULL') || (args.count === 6 && !args.is(4, 'COUNT'))) {
       unknownSubcommand(x)
       return
     }
@@ -164,8 +160,6 @@ function infoStream(x: Execution): void {
       if (Number.isNaN(count)) return
       if (count < 0) count = shownByDefault
     }
-  }
-  if (isFull) {
     replyFull(x, entry, count)
     return
   }

@@ -97,11 +97,11 @@ function xpending(x: Execution): void {
   let minIdle = 0
   let count = 0
   if (!isSummary) {
+    if (args.count < 6 || args.count > 9) {
+      reply.error(syntaxError)
+      return
+    }
     if (args.is(3, 'IDLE')) {
-      if (args.count === 4) {
-        reply.error(syntaxError)
-        return
-      }
       minIdle = readCount(x, 4)
       if (Number.isNaN(minIdle)) return
       if (args.count < 8) {
@@ -109,10 +109,6 @@ function xpending(x: Execution): void {
         return
       }
       start = 5
-    }
-    if (args.count < start + 3 || args.count > start + 4) {
-      reply.error(syntaxError)
-      return
     }
     count = readCount(x, start + 2)
     if (Number.isNaN(count)) return

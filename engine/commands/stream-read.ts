@@ -77,6 +77,10 @@ function readRequest(x: Execution, isGroup: boolean): boolean {
   for (let i = 1; i < args.count && request.keysAt === 0; i++) {
     const more = args.count - i - 1
     if (more > 0 && args.is(i, 'BLOCK')) {
+      if (x.inScript) {
+        reply.error(`ERR ${shownInC(args, 0)} command is not allowed with BLOCK option from scripts`)
+        return false
+      }
       request.timeoutMs = readTimeoutMs(x, ++i)
       if (Number.isNaN(request.timeoutMs)) return false
     } else if (more > 0 && args.is(i, 'COUNT')) {

@@ -28,6 +28,8 @@ import type { BuilderParts, DumpedType, ValueBuilder } from './dumped-type.ts'
 
 const listpack = new ListpackWriter()
 const scoreText = Buffer.alloc(32)
+/** Redis writes whole scores up to here as integers. */
+const integerScoreMax = 2 ** 62
 
 export const dumpedSortedSet: DumpedType = {
   type: sortedSetType,
@@ -68,7 +70,8 @@ function writeListpack({ entries, values }: Keyspace, entry: number, out: RdbOut
   listpack.clear()
   visitPlaces(values.bytes(value), values.start(value), (bytes, start, end, score) => {
     listpack.add(bytes, start, end)
-    listpack.add(scoreText, 0, scoreText.write(formatDouble(score), 'latin1'))
+    if (Math.abs(score) <= integerScoreMax && Number.isInteger(score)) listpack.addBigInteger(BigInt(score))
+    else listpack.add(scoreText, 0, scoreText.write(formatDouble(score), 'latin1'))
   })
   listpack.finish()
   out.byte(zsetListpackValue)

@@ -12,6 +12,8 @@
 const literalMax = 32
 const distanceMax = 1 << 13
 const matchMax = (1 << 8) + (1 << 3)
+/** Redis compares so many bytes of a match in a row when more may follow, and then one more, be that the end or not. */
+const unrolled = 16
 const tableBits = 16
 const tableMask = (1 << tableBits) - 1
 const tableValueMax = 2 ** 32 - 1
@@ -63,7 +65,8 @@ export function compressLzf(from: Uint8Array, start: number, end: number, into: 
       continue
     }
     if (out - (literals === 0 ? 1 : 0) + 4 >= outEnd) return 0
-    const max = Math.min(end - in_ - 2, matchMax)
+    const longest = Math.min(end - in_ - 2, matchMax)
+    const max = longest === unrolled + 1 || longest === unrolled + 2 ? unrolled + 3 : longest
     let matched = 2
     do matched++
     while (matched < max && from[found + matched] === from[in_ + matched])

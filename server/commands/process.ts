@@ -49,6 +49,7 @@ function shutdown(session: Session): void {
   }
   if (bothWays || (aborts && (others || forced || saves !== undefined))) reply.error(syntaxError)
   else if (!aborts && server.isLoading) reply.error('LOADING Redis is loading the dataset in memory')
+  else if (!aborts && saves !== false && server.scripting.busyText !== undefined) reply.error(server.scripting.busyText)
   else if (!aborts) {
     const answer = session.inHand.defer('uncounted')
     server.shutdown.begin({ saves: saves ?? true, forced }, () => answer(() => reply.error('ERR Errors trying to SHUTDOWN. Check logs.')))

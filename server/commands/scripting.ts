@@ -1,6 +1,7 @@
 /** EVAL and its kin, and SCRIPT. */
 import type { KeySpec } from '../../engine/command.ts'
 import { keysCounted, noKeys } from '../../engine/command.ts'
+import { longOf } from '../../engine/commands/long-argument.ts'
 import type { Script } from '../scripting/script-cache.ts'
 import type { ScriptRights } from '../scripting/script-calls.ts'
 import type { Session, SessionCommand } from '../session.ts'
@@ -111,7 +112,7 @@ export const scriptingCommands = {
 
 /** How many keys there are, or -1 when the error is written. */
 export function keyCountOf({ args, reply }: Session, noNumber = 'ERR value is not an integer or out of range'): number {
-  const count = args.integer(2)
+  const count = longOf(args, 2)
   if (Number.isNaN(count)) reply.error(noNumber)
   else if (count > args.count - 3) reply.error("ERR Number of keys can't be greater than number of args")
   else if (count < 0) reply.error("ERR Number of keys can't be negative")

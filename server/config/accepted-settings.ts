@@ -82,7 +82,7 @@ const defragmentation = {
 }
 
 const replication = {
-  replicaof: only('', 'nodes that share a log follow whoever leads there'),
+  replicaof: { ...only('', 'nodes that share a log follow whoever leads there'), aliases: ['slaveof'] },
   'tls-port': only('0', 'connections are not encrypted'),
   'replica-serve-stale-data': yesNo(true, 'Replicas always answer reads.', { ...inert, aliases: ['slave-serve-stale-data'] }),
   'replica-read-only': yesNo(true, 'Replicas never take writes.', { ...inert, aliases: ['slave-read-only'] }),
@@ -107,8 +107,14 @@ const replication = {
   'repl-disable-tcp-nodelay': yesNo(false, 'Replicas follow the log, not a connection to the primary.', inert),
   'repl-backlog-size': memory(mib, 1n, int64Max, 'Replicas follow the log, not a connection to the primary.', inert),
   'repl-backlog-ttl': integer(3600, 0n, int64Max, 'Replicas follow the log, not a connection to the primary.', inert),
-  'min-replicas-to-write': integer(0, 0n, 0n, 'Replicas follow the log, not a connection to the primary.', inert),
-  'min-replicas-max-lag': integer(10, 0n, int32Max, 'Replicas follow the log, not a connection to the primary.', inert),
+  'min-replicas-to-write': integer(0, 0n, 0n, 'Replicas follow the log, not a connection to the primary.', {
+    ...inert,
+    aliases: ['min-slaves-to-write'],
+  }),
+  'min-replicas-max-lag': integer(10, 0n, int32Max, 'Replicas follow the log, not a connection to the primary.', {
+    ...inert,
+    aliases: ['min-slaves-max-lag'],
+  }),
 }
 
 /** Nodes know of each other by their log, there is one shard, and it has all slots. */

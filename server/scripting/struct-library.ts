@@ -137,6 +137,7 @@ function unpack(lua: Lua, state: number, format: Format): number {
   lua.checkString(state, 2)
   const data = lua.copy(state, 2)
   let at = Math.trunc(c.luaL_optnumber(state, 3, 1)) - 1
+  if (at === -1) lua.argumentError(state, 3, 'offset must be 1 or greater')
   let count = 0
   c.lua_settop(state, 2)
   while (format.next()) {

@@ -12,6 +12,9 @@ import { describeRequest, randomSession } from '../property/random-commands.ts'
 import { encodeRequest, formatInline, splitArguments } from './notation.ts'
 import { SocketTarget } from './socket-target.ts'
 
+/** What DUMP returns of the string 1. */
+const dumpOfOne = String.raw`"\x00\xc0\x01\n\x00&x\xe7\xb6\xd1\x01\x11\xfc"`
+const restored = `RESTORE k 0 ${dumpOfOne}`
 const timesOfThePast = 'times of the past'
 
 /** Sessions of requests; each begins on an empty server. `!` stands for time that passes: 15 ms. */
@@ -79,6 +82,10 @@ const sessions: readonly (readonly [title: string, requests: string])[] = [
     'SET a v PX 10|SET b v PX 10|SET c v PX 10|HSET h f v|PEXPIRE h 10|SET d v PX 10|SET e v PX 10|SET s v|!|GET a|SET b v|DEL c|HSET h f v|RENAME s d|MSET e 1',
   ],
   [timesOfThePast, 'SET k v EXAT 1|GET k|SET k v|SET k w PXAT 1|EXISTS k|SET n v EXAT 1 GET|GET n'],
+  [
+    'values restored',
+    `${restored}|${restored}|${restored} REPLACE|DEL k|${restored} REPLACE|RPUSH l a|RESTORE l 0 ${dumpOfOne} REPLACE|RESTORE l 1 ${dumpOfOne} REPLACE ABSTTL`,
+  ],
   ['names', 'SET a 1|RENAME a b|SET c 1|RENAME b c|RENAME c c|RENAMENX c d|SET e 1|RENAMENX d e|RENAME none x|HSET h f 1|RENAME h d'],
   ['copies', 'SET a 1 EX 100|COPY a b|COPY a b|COPY a b REPLACE|COPY a c DB 3|COPY a a|COPY none x|HSET h f 1|COPY h a REPLACE'],
   [

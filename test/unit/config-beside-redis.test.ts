@@ -66,6 +66,8 @@ describeWith([redisServer], 'configuration beside redis-server', () => {
 
   it('knows the same older names', () => {
     for (const name of shared()) for (const alias of settingOf(name).aliases) expect(known.has(alias)).toBe(true)
+    const older = [...known.keys()].filter((name) => (settingNames as readonly string[]).includes(name.replace('slave', 'replica')))
+    expect(older.filter((name) => findSetting(name) === undefined)).toEqual([])
   })
 
   it('answers CONFIG SET alike and ends with the same values', async () => {
