@@ -33,6 +33,8 @@ let opens = 0
 class RefusingEndpoints extends EtcdEndpoints {
   refuses = false
   unanswered = 0
+  /** So many transactions are refused by their token, after the endpoint has tried another one. */
+  badTokens = 0
   /** What the next call waits for. */
   held: Promise<void> | undefined
   /** Waited for by each call, before it is made. */
@@ -50,6 +52,10 @@ class RefusingEndpoints extends EtcdEndpoints {
     if ((method as unknown) === txn && this.unanswered > 0) {
       this.unanswered--
       return Promise.resolve({ kind: 'ambiguous', code: 4, message: 'told to' })
+    }
+    if ((method as unknown) === txn && this.badTokens > 0) {
+      this.badTokens--
+      return Promise.resolve({ kind: 'refused', why: 'badToken', code: 16, message: 'etcdserver: invalid auth token' })
     }
     if ((method as unknown) === txn) {
       this.sentMs = realClock.monotonicMs()
@@ -200,6 +206,17 @@ describeWith([etcdServer], 'the log in etcd', () => {
     await committed(log, appendText(log, 'goes on'))
     await log.close()
     await other.log.close()
+  })
+
+  it('goes on when tokens are refused several times, because users change, and fails when they always are', async () => {
+    const { log, endpoints: used } = await openAt(`/moraine-test/${++logs}`)
+    used.badTokens = 2
+    await log.claim(0, Buffer.from('test'))
+    used.badTokens = 3
+    await committed(log, appendText(log, 'x'))
+    used.badTokens = Number.POSITIVE_INFINITY
+    await expect(committed(log, appendText(log, 'y'))).rejects.toThrow('invalid auth token')
+    await log.close().catch(() => undefined)
   })
 
   it('counts the lease from the attempt that succeeded, however long etcd had no leader before', async () => {
