@@ -122,6 +122,7 @@ export class Roles {
   /** Serves from a shard: as its primary if nobody else can be, else as a replica. */
   connect(shard: Shard): void {
     const { leadership } = shard.log
+    this.#lease?.stop()
     this.#shard = shard
     if (leadership === undefined) {
       this.#lead(shard)
@@ -155,11 +156,21 @@ export class Roles {
   /** The shard serves no more. */
   async disconnect(): Promise<void> {
     this.#timer?.cancel()
+    const { leadership } = this.#shard?.log ?? {}
     // It is renewed no longer, and holds until it runs out: answers may be on their way.
-    this.#lease?.stop()
+    this.#lease?.letExpire(() => {
+      this.demote('the lease has run out while the shard was being closed')
+      // Whoever closes it waits for what is in flight.
+      leadership?.abandon()
+    })
     await this.#replica?.stop()
     this.#replica = undefined
     this.#shard = undefined
+  }
+
+  /** The shard that serves no more is closed. */
+  closed(): void {
+    this.#lease?.stop()
   }
 
   async stop(): Promise<void> {

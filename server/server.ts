@@ -391,6 +391,6 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
     await this.listener.close()
     await this.transfers.endAll()
     await this.copies.endAll()
-    if (shard !== undefined) await closeShard(shard)
+    if (shard !== undefined) await closeShard(shard).finally(() => this.roles.closed())
   }
 }

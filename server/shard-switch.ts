@@ -42,6 +42,8 @@ interface ShardOwner {
   /** Follows no other node any more. */
   readonly roles: {
     disconnect(): Promise<void>
+    /** What served is closed: nothing waits for its log any more. */
+    closed(): void
     /** Resolves when a primary leads again with the shard that was opened anew, or has closed its clients because another node does. */
     settled(): Promise<void>
     /** The shard could not be opened again. */
@@ -144,6 +146,7 @@ export class ShardSwitch {
     const server = this.#server
     try {
       await close()
+      server.roles.closed()
       const opened = await server.openShard()
       if (former !== undefined) carryCounts(former, opened)
       this.#serveFrom(opened, true)

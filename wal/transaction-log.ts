@@ -54,7 +54,7 @@ export interface TransactionLog {
    * Committed records with an LSN above `after`, in order, without gaps; then waits for what is committed next. Ends when `signal` aborts
    * and when the log is closed. Payloads are valid until the next step. Throws `LogTrimmed` when record `after + 1` has been trimmed.
    */
-  read(after: number, signal?: AbortSignal): AsyncIterable<LogBatch>
+  read(after: number, signal?: AbortSignal, purpose?: ReadPurpose): AsyncIterable<LogBatch>
   /** Drops records up to and including `upTo`; may keep more. */
   trim(upTo: number): Promise<void>
   setSyncPolicy(policy: SyncPolicy): void
@@ -64,6 +64,12 @@ export interface TransactionLog {
   /** Commits what was appended, then closes. */
   close(): Promise<void>
 }
+
+/**
+ * `follow`, unless told: this process reads, to have what others append, and by it knows how far they are. `copy`: it reads what it passes on to
+ * somebody else; in a log that is shared nothing of that counts as read here, by a claim for instance.
+ */
+export type ReadPurpose = 'follow' | 'copy'
 
 /** One step of a reader. Without records it says that the leader lives, or that another one leads. */
 export interface LogBatch {

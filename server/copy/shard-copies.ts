@@ -114,7 +114,7 @@ export class ShardCopies {
       throw new Error('the data are being opened anew')
     }
     const { generation, lsn, catalogBytes, endLsn } = kept
-    const records = shard.log.read(lsn)[Symbol.asyncIterator]()
+    const records = shard.log.read(lsn, undefined, 'copy')[Symbol.asyncIterator]()
     const copy: Copy = { kept, releaseLog: shard.logHolds.hold(lsn), records, given: lsn, timer: undefined }
     const id = ++this.#newest
     this.#copies.set(id, copy)

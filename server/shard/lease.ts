@@ -47,6 +47,14 @@ export class Lease {
     })
   }
 
+  /** Keeps it no longer. `onLost` is called when it has run out: what is in flight may make it last until then. */
+  letExpire(onLost: () => void): void {
+    this.#timer?.cancel()
+    const leftMs = this.#leadership.renewedMs + this.#leaseMs * safeShare - this.#clock.monotonicMs()
+    if (leftMs <= 0) onLost()
+    else this.#timer = this.#clock.after(leftMs, () => this.letExpire(onLost))
+  }
+
   stop(): void {
     this.#timer?.cancel()
   }

@@ -33,15 +33,19 @@ let opens = 0
 class RefusingEndpoints extends EtcdEndpoints {
   refuses = false
   unanswered = 0
+  /** So many transactions are refused by their token, after the endpoint has tried another one. */
+  badTokens = 0
   /** What the next call waits for. */
   held: Promise<void> | undefined
   /** Waited for by each call, before it is made. */
-  before: () => Promise<void> = () => Promise.resolve()
+  before: (method: unknown) => Promise<void> = () => Promise.resolve()
+  /** Sends a transaction again that it has sent before: the network has kept a second one for so long. */
+  late: (() => Promise<unknown>)[] = []
   /** When the last transaction was sent that reached etcd. */
   sentMs = 0
 
   override async call<Request, Reply>(method: EtcdMethod<Request, Reply>, request: Request, ms?: number): Promise<EtcdOutcome<Reply>> {
-    await this.before()
+    await this.before(method)
     const { held } = this
     this.held = undefined
     if (held !== undefined) return held.then(() => this.call(method, request, ms))
@@ -49,7 +53,14 @@ class RefusingEndpoints extends EtcdEndpoints {
       this.unanswered--
       return Promise.resolve({ kind: 'ambiguous', code: 4, message: 'told to' })
     }
-    if ((method as unknown) === txn) this.sentMs = realClock.monotonicMs()
+    if ((method as unknown) === txn && this.badTokens > 0) {
+      this.badTokens--
+      return Promise.resolve({ kind: 'refused', why: 'badToken', code: 16, message: 'etcdserver: invalid auth token' })
+    }
+    if ((method as unknown) === txn) {
+      this.sentMs = realClock.monotonicMs()
+      this.late.push(() => super.call(method, request, ms))
+    }
     if (!this.refuses || (method as unknown) !== txn) return super.call(method, request, ms)
     return Promise.resolve({ kind: 'refused', why: 'denied', code: 7, message: 'told to' })
   }
@@ -158,6 +169,54 @@ describeWith([etcdServer], 'the log in etcd', () => {
       await reader.close()
     }
     await log.close()
+  })
+
+  it('takes nothing that arrives when its slot has been trimmed', async () => {
+    const prefix = `/moraine-test/${++logs}`
+    const { log, endpoints: used } = await openAt(prefix)
+    await log.claim(0, Buffer.from('leader'))
+    for (let i = 0; i < 60; i++) await committed(log, appendText(log, 'x'))
+    const puts = used.late.slice(1, 30)
+    await log.trim(55)
+    expect(log.first).toBeGreaterThan(30)
+    for (const put of puts) await put()
+    await committed(log, appendText(log, 'goes on'))
+    const { log: next } = await openAt(prefix)
+    expect([next.committed, next.first]).toEqual([61, log.first])
+    await log.close()
+    await next.close()
+  })
+
+  it('is not claimed by a claim that arrives when its slot has been trimmed', async () => {
+    const prefix = `/moraine-test/${++logs}`
+    const { log } = await openAt(prefix)
+    await log.claim(0, Buffer.from('leader'))
+    await committed(log, appendText(log, 'x'))
+    const other = await openAt(prefix)
+    let release = (): void => undefined
+    const released = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    other.endpoints.before = (method) => (method === txn ? released : Promise.resolve())
+    const claimed = other.log.claim(1, Buffer.from('other')).catch((failure: Error) => failure)
+    for (let i = 0; i < 60; i++) await committed(log, appendText(log, 'x'))
+    await log.trim(55)
+    release()
+    expect(await claimed).toBeInstanceOf(TailMoved)
+    await committed(log, appendText(log, 'goes on'))
+    await log.close()
+    await other.log.close()
+  })
+
+  it('goes on when tokens are refused several times, because users change, and fails when they always are', async () => {
+    const { log, endpoints: used } = await openAt(`/moraine-test/${++logs}`)
+    used.badTokens = 2
+    await log.claim(0, Buffer.from('test'))
+    used.badTokens = 3
+    await committed(log, appendText(log, 'x'))
+    used.badTokens = Number.POSITIVE_INFINITY
+    await expect(committed(log, appendText(log, 'y'))).rejects.toThrow('invalid auth token')
+    await log.close().catch(() => undefined)
   })
 
   it('counts the lease from the attempt that succeeded, however long etcd had no leader before', async () => {

@@ -80,6 +80,19 @@ export function sharedLogSuite(name: string, make: () => Promise<SharedLogUnderT
       await expect(leadershipOf(deaf).claim(1, claimOf('deaf'))).rejects.toThrow(TailMoved)
     })
 
+    it('is refused to who has read for somebody else alone that the leader lives', async () => {
+      const leader = await lead()
+      await commits(leader, 'read')
+      const next = await open()
+      leadershipOf(leader).renew()
+      // Nothing but the sign of life tells one.
+      for await (const { checksum } of next.read(0, undefined, 'copy')) if (checksum !== undefined) break
+      await expect(leadershipOf(next).claim(1, claimOf('next'))).rejects.toThrow(TailMoved)
+      leadershipOf(leader).abandon()
+      await claimsAtLast(next, 1, 'next')
+      await commits(next, 'of the next')
+    })
+
     it('goes to who has read what its leader said between the opening and the reading', async () => {
       const leader = await lead()
       await commits(leader, 'read')

@@ -59,6 +59,52 @@ describe('a primary whose data are opened anew', () => {
     expect(await (await scene.client(former)).ask('GET', 'k')).toBe('$9\r\ncommitted\r\n')
   })
 
+  it('waits for a commit no longer than its lease when the log does not answer', async () => {
+    const scene = new ClusterScene(29, { nodes: 1 })
+    await scene.start()
+    const node = await scene.primary()
+    const client = await scene.client(node)
+    expect(await client.ask('SET', 'k', 'committed')).toBe(ok)
+    const log = logOf(node)
+    log.store.holdCommits()
+    client.send('SET', 'k', 'never committed')
+    await scene.loop.run(() => log.appended > log.committed)
+    let outcome = ''
+    void reopened(node).then((text) => {
+      outcome = text
+    })
+    await scene.pass(2100)
+    expect(outcome).toBe('the leadership was given up')
+    expect(await client.receive()).toBe('closed')
+    await scene.primary()
+    expect(await (await scene.client(node)).ask('GET', 'k')).toBe('$9\r\ncommitted\r\n')
+  })
+
+  it('waits for a sign of life on its way no longer than its lease, and not for one that is there', async () => {
+    const scene = new ClusterScene(30, { nodes: 1 })
+    await scene.start()
+    const node = await scene.primary()
+    const client = await scene.client(node)
+    expect(await client.ask('SET', 'k', 'v')).toBe(ok)
+    const log = logOf(node)
+    log.store.holdCommits()
+    log.renew()
+    let outcome = ''
+    void reopened(node).then((text) => {
+      outcome = text
+    })
+    await scene.pass(2100)
+    expect(outcome).toBe('opened')
+    await scene.primary()
+    expect(await (await scene.client(node)).ask('GET', 'k')).toBe('$1\r\nv\r\n')
+    const { changes } = node.server!.roles
+    const again = await scene.client(node)
+    expect(await scene.settled(reopened(node))).toBe('opened')
+    await scene.pass(5000)
+    expect(await again.ask('GET', 'k')).toBe('$1\r\nv\r\n')
+    expect(node.server!.roles.changes).toBe(changes + 1)
+  })
+
   it('and cannot be, because the log is out of reach, comes back by itself', async () => {
     const scene = new ClusterScene(22)
     await scene.start()
@@ -168,6 +214,22 @@ describe('a primary that loses the lead', () => {
     await former.stop()
     const next = await scene.primary()
     expect(await (await scene.client(next)).ask('GET', 'k')).toBe('$9\r\ncommitted\r\n')
+  })
+
+  it('while it stops waits for a sign of life on its way no longer than a lease', async () => {
+    const scene = new ClusterScene(31, { nodes: 1 })
+    await scene.start()
+    const former = await scene.primary()
+    expect(await (await scene.client(former)).ask('SET', 'k', 'v')).toBe(ok)
+    logOf(former).store.holdCommits()
+    logOf(former).renew()
+    let isStopped = false
+    void former.stop().then(() => {
+      isStopped = true
+    })
+    await scene.pass(3000)
+    expect(isStopped).toBe(true)
+    expect(former.openStores).toBe(0)
   })
 
   it('while it stops waits for its last commit no longer than a lease', async () => {

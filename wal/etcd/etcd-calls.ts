@@ -5,8 +5,10 @@ import type { EtcdMethod } from './etcd-method.ts'
 import type { EtcdOutcome, Refused } from './etcd-outcome.ts'
 
 const pauseMs = 50
-/** While etcd has no room, or too much to do. */
+/** While etcd has no room, or too much to do, or its users change. */
 const refusedPauseMs = 200
+/** Each time that etcd's users change it forgets what tokens it has given; whoever is refused more often in a row has another trouble. */
+const BAD_TOKENS_MAX = 10
 
 /** etcd refuses a call for good. */
 export class EtcdRefused extends Error {
@@ -42,14 +44,15 @@ export class EtcdCalls {
     isGivenUp: () => boolean,
     onAttempt: () => void = () => undefined,
   ): Promise<Reply> {
-    for (;;) {
+    for (let badTokens = 0; ; ) {
       onAttempt()
       const outcome: EtcdOutcome<Reply> = await this.endpoints.call(method, request)
       if (outcome.kind === 'answered') return outcome.reply
       if (this.#isClosed || isGivenUp()) throw new EtcdGivenUp(`etcd has not answered: ${outcome.message}`)
       if (outcome.kind === 'refused') {
         if (outcome.why === 'noSpace') this.onNoSpace()
-        if (!passes(outcome)) throw new EtcdRefused(outcome)
+        badTokens = outcome.why === 'badToken' ? badTokens + 1 : 0
+        if (!passes(outcome) || badTokens > BAD_TOKENS_MAX) throw new EtcdRefused(outcome)
         await this.pause(refusedPauseMs)
       } else if (this.endpoints.failures % this.endpoints.all.length === 0) await this.pause(pauseMs)
       if (this.#isClosed || isGivenUp()) throw new EtcdGivenUp(`etcd has not answered: ${outcome.message}`)
@@ -69,5 +72,5 @@ export class EtcdCalls {
 
 /** Refusals that end by themselves, or by somebody making room. */
 function passes({ why }: Refused): boolean {
-  return why === 'noSpace' || why === 'tooManyRequests' || why === 'notLeader'
+  return why === 'noSpace' || why === 'tooManyRequests' || why === 'notLeader' || why === 'badToken'
 }

@@ -2,11 +2,13 @@
  * The entries of a shared log in an etcd cluster (`docs/formats/etcd-log.md`, `docs/decisions/0020-etcd-log.md`): a key for each slot.
  * A put is a transaction: the slot is empty and the epoch is mine, then put. So a slot never changes, no leader of an earlier
  * epoch can write any more once another has claimed, and a put of which the outcome is unknown is sent again, the same bytes to the
- * same slot, until it is known.
+ * same slot, until it is known. An attempt may arrive when its slot has been filled and trimmed, which looks empty: so every transaction
+ * wants a slot before its own to be there, one that is trimmed sooner, and not while its own is empty.
  */
 import type { Random } from '../../engine/random.ts'
 import type { Clock } from '../../storage/clock.ts'
 import type { Members } from '../members.ts'
+import { SLOTS_IN_FLIGHT_MAX } from '../shared/entries-in-flight.ts'
 import type { Claimed, EntryBatch, EntryStore } from '../shared/entry-store.ts'
 import type { LogEntry, PlacedEntry } from '../shared/log-entry.ts'
 import { signEntry } from '../shared/log-entry.ts'
@@ -16,7 +18,7 @@ import type { EtcdCalls } from './etcd-calls.ts'
 import { EtcdGivenUp } from './etcd-calls.ts'
 import type { EtcdEndpoints } from './etcd-endpoints.ts'
 import { EtcdMembers } from './etcd-members.ts'
-import type { KeyValue, Operation, OperationReply, TxnReply, TxnRequest } from './kv-methods.ts'
+import type { Compare, KeyValue, Operation, OperationReply, TxnReply, TxnRequest } from './kv-methods.ts'
 import { prefixEnd, range, txn } from './kv-methods.ts'
 import type { EpochValue, LogKeys } from './log-keys.ts'
 import { decodeEpoch, encodeEpoch } from './log-keys.ts'
@@ -52,6 +54,8 @@ export class EtcdEntryStore implements EntryStore {
   #claimed: EpochValue | undefined
   /** The revision of the epoch's key since then: the fence of all that is put. */
   #epochRevision = 0
+  /** Where that claim lies. */
+  #claimedSlot = 0
   #isClosed = false
 
   constructor({ endpoints, clock, random }: EtcdPlace, calls: EtcdCalls, keys: LogKeys, slots: LogSlots) {
@@ -85,6 +89,7 @@ export class EtcdEntryStore implements EntryStore {
       compares: [
         { key, target: 'createRevision', is: 'equal', revision: 0 },
         { key: this.#keys.epoch, target: 'modRevision', is: 'equal', revision: this.#epochRevision },
+        this.#isThere(Math.max(this.#claimedSlot, slot - SLOTS_IN_FLIGHT_MAX)),
       ],
       success,
       failure: [{ kind: 'range', key }],
@@ -111,6 +116,7 @@ export class EtcdEntryStore implements EntryStore {
       compares: [
         { key: keys.epoch, target: 'modRevision', is: 'equal', revision: pairs[0]?.modRevision ?? 0 },
         { key, target: 'createRevision', is: 'equal', revision: 0 },
+        ...(slot > 1 ? [this.#isThere(slot - 1)] : []),
       ],
       success: [
         // What a former leader has sent behind a gap.
@@ -126,8 +132,13 @@ export class EtcdEntryStore implements EntryStore {
     const isMine = reply.succeeded || (found !== undefined && decodeEpoch(found.value).nonce === nonce)
     if (!isMine) return undefined
     this.#claimed = value
+    this.#claimedSlot = slot
     this.#epochRevision = found?.modRevision ?? reply.revision
     return { leader: value, ledMs }
+  }
+
+  #isThere(slot: number): Compare {
+    return { key: this.#keys.slot(slot), target: 'createRevision', is: 'greater', revision: 0 }
   }
 
   /** Most slots go a thousand at a time. */

@@ -1,8 +1,9 @@
 /**
  * Which slots a log in etcd has: its first and last, where a record lies, and how the head goes. Slots are removed with
- * DeleteRange, and etcd forgets their history with Compact, of a time that no reader can be behind. The last slot always
- * stays: by it a reader tells a log that was trimmed from a gap.
+ * DeleteRange, and etcd forgets their history with Compact, of a time that no reader can be behind. The last slots always
+ * stay: by the last one a reader tells a log that was trimmed from a gap, and a put wants to see one behind which no more slots than may be in flight are empty.
  */
+import { SLOTS_IN_FLIGHT_MAX } from '../shared/entries-in-flight.ts'
 import type { EntryHeader } from '../shared/log-entry.ts'
 import { lastLsnOf } from '../shared/log-entry.ts'
 import { LogTrimmed } from '../transaction-log.ts'
@@ -123,7 +124,8 @@ export class LogSlots implements SlotLook {
 
   /** Removes the slots that have nothing of a record above `upTo`. */
   async trim(upTo: number, tailSlot: number, nowMs: number, isGivenUp: () => boolean): Promise<void> {
-    const end = Math.min(await findRecord(this, this.firstSlot, tailSlot, upTo), tailSlot)
+    // The next slot to be filled is at most so far behind the first that stays.
+    const end = Math.min(await findRecord(this, this.firstSlot, tailSlot, upTo), tailSlot + 1 - SLOTS_IN_FLIGHT_MAX)
     while (this.firstSlot < end) {
       const next = Math.min(this.firstSlot + SLOTS_PER_DELETE, end)
       const request = { key: this.#keys.slot(this.firstSlot), end: this.#keys.slot(next) }

@@ -34,7 +34,7 @@ export interface EntryStore {
   claim(slot: number, after: number, claim: Buffer): Promise<Claimed | undefined>
   /** Removes the log, which ends with `tailSlot`, for good, with what processes tell of themselves, if nobody has claimed since it was claimed here. Resolves to whether it did. */
   end(tailSlot: number): Promise<boolean>
-  /** Removes slots that have nothing of a record above `upTo`; all stay from `tailSlot` on. */
+  /** Removes slots that have nothing of a record above `upTo`, the lowest first; `tailSlot` stays, and what lies so close before it that a put still needs it. */
   trim(upTo: number, tailSlot: number): Promise<void>
   /** The slot that has the first part of record `after` + 1, which is there. Rejects with `LogTrimmed` when it is there no more. */
   slotOf(after: number): Promise<number>

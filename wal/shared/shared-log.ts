@@ -5,7 +5,7 @@
  * Entries lie in dense slots. A leader sends each into the next one; several are in flight, and `committed` passes one when it is
  * there, and all before it are. A claim takes the slot behind the last that its process has read: so it wins only
  * if it knows everything, and what a former leader had sent behind a gap is gone. While another process leads, what is known here is what was there
- * when the log was opened, and what has been read since.
+ * when the log was opened, and what has been read since, to follow: a copy's reading may be ahead of what this process has heard of the leader.
  */
 import type { RecordReference } from '../../engine/mutation/record-buffer.ts'
 import type { Clock } from '../../storage/clock.ts'
@@ -14,7 +14,7 @@ import type { Leader, Leadership } from '../leadership.ts'
 import type { Members } from '../members.ts'
 import type { RunningChecksum } from '../running-checksum.ts'
 import { checksumFrom } from '../running-checksum.ts'
-import type { LogBatch, LogRecord, LogStats, SyncPolicy, TransactionLog } from '../transaction-log.ts'
+import type { LogBatch, LogRecord, LogStats, ReadPurpose, SyncPolicy, TransactionLog } from '../transaction-log.ts'
 import { Fenced, LogFailed, LogTrimmed, TailMoved } from '../transaction-log.ts'
 import type { SentEntry } from './entries-in-flight.ts'
 import { EntriesInFlight, SLOTS_IN_FLIGHT_MAX } from './entries-in-flight.ts'
@@ -223,7 +223,8 @@ export class SharedLog<Store extends EntryStore = EntryStore> implements Transac
     })
   }
 
-  async *read(after: number, signal?: AbortSignal): AsyncGenerator<LogBatch> {
+  async *read(after: number, signal?: AbortSignal, purpose: ReadPurpose = 'follow'): AsyncGenerator<LogBatch> {
+    const follows = purpose === 'follow'
     const ends = signal === undefined ? this.#ended.signal : AbortSignal.any([signal, this.#ended.signal])
     const assembly = new EntryAssembly(after)
     try {
@@ -231,11 +232,11 @@ export class SharedLog<Store extends EntryStore = EntryStore> implements Transac
       for await (const { entries, leader } of this.store.read(slot, ends)) {
         const records: LogRecord[] = []
         let checksum: RunningChecksum | undefined
-        if (leader !== undefined && leader.epoch >= (this.#leader?.epoch ?? 0)) this.#leader = leader
+        if (follows && leader !== undefined && leader.epoch >= (this.#leader?.epoch ?? 0)) this.#leader = leader
         for (const entry of entries) {
           assembly.add(entry, records)
           checksum = checksumOf(entry) ?? checksum
-          this.#seen(entry, assembly.lsn)
+          if (follows) this.#seen(entry, assembly.lsn)
         }
         yield { records, leader: this.#leader, checksum }
       }
@@ -255,7 +256,7 @@ export class SharedLog<Store extends EntryStore = EntryStore> implements Transac
     return after >= this.#tailLsn && !this.#endsWithin ? next : Math.min(await this.store.slotOf(after), next)
   }
 
-  /** A reader has come so far. */
+  /** Who follows has come so far. */
   #seen({ slot, header }: PlacedEntry, lsn: number): void {
     if (this.epoch > 0 || slot <= this.#tailSlot) return
     this.#tailSlot = slot
