@@ -116,7 +116,7 @@ function open(change: Partial<ReturnType<typeof defaultLimits>> = {}) {
     turn,
     pool,
     limits: { ...defaultLimits(), ...change },
-    counts: { inputBytes: 0, outputBytes: 0 },
+    counts: { inputBytes: 0, outputBytes: 0, copyBytes: 0, reads: 0, writes: 0 },
     open: () => handler,
     lackedMemory: (connection) => starved.push(connection),
     overflowed: () => undefined,
