@@ -1,4 +1,4 @@
-/** What monitoring tools read of redis-server is there to read of us: the names in INFO, and figures that move as they should. */
+/** What monitoring tools read of redis-server is there to read of us: the names in INFO and MEMORY STATS, and figures that move as they should. */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -61,6 +61,21 @@ describeWith([redisServer, builtMoraine], 'what is told beside redis-server', ()
       for (const name of fields.keys()) if (ours.get(title)?.has(name) !== true) missing.push(`${title}: ${name}`)
     }
     expect(missing).toEqual([])
+  })
+
+  it('has every name of MEMORY STATS', async () => {
+    const names = async (client: Redis): Promise<string[]> =>
+      ((await client.call('MEMORY', 'STATS')) as string[]).filter((_, i) => i % 2 === 0)
+    const ours = await names(moraine)
+    expect((await names(redis)).filter((name) => !ours.includes(name))).toEqual([])
+    const stats = (await call('MEMORY', 'STATS')) as unknown[]
+    const database = stats[stats.indexOf('db.0') + 1] as unknown[]
+    expect(database.filter((_, i) => i % 2 === 0)).toEqual([
+      'overhead.hashtable.main',
+      'overhead.hashtable.expires',
+      'overhead.hashtable.slot-to-keys',
+    ])
+    expect(database[1]).toBeGreaterThan(0)
   })
 
   it('counts scripts, functions and libraries', async () => {
