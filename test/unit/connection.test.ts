@@ -164,7 +164,7 @@ describe('Connection', () => {
     expect(pipe.writes).toEqual(['+PING\r\n+a b\r\n+PING 2\r\n'])
     expect(order).toEqual(['hook 0', 'second'])
     expect(pool.usedBytes).toBe(0)
-    expect(host.counts).toEqual({ inputBytes: pieces.join('').length, outputBytes: 22 })
+    expect(host.counts).toEqual({ inputBytes: pieces.join('').length, outputBytes: 22, copyBytes: 0, reads: pieces.length, writes: 1 })
   })
 
   it('holds back replies until the log has committed, and what follows them', async () => {
