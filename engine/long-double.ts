@@ -91,6 +91,16 @@ export function addLongDoubles(a: LongDouble, b: LongDouble): LongDouble | undef
   return result.exponent === Number.POSITIVE_INFINITY ? undefined : result
 }
 
+/** The product with an integer, rounded up to an integer; undefined when it is not finite. */
+export function ceiledProduct({ significand, exponent }: LongDouble, factor: bigint): bigint | undefined {
+  if (exponent === Number.POSITIVE_INFINITY) return undefined
+  const product = rounded(significand * factor, exponent, false)
+  if (product.exponent === Number.POSITIVE_INFINITY) return undefined
+  if (product.exponent >= 0) return product.significand << BigInt(product.exponent)
+  // A shift to the right rounds down, of negative numbers too.
+  return -(-product.significand >> BigInt(-product.exponent))
+}
+
 /** As printf's `%.17Lf` without the zeros at the end; for finite numbers. */
 export function formatLongDouble({ significand, exponent }: LongDouble): string {
   const magnitude = significand < 0n ? -significand : significand

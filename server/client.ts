@@ -24,6 +24,8 @@ export interface Client {
   readonly lastCommandName: string
   /** Its request waits for an event that only time or another client brings. */
   readonly blocked: boolean
+  /** It waits no longer than it has said. */
+  readonly timed: boolean
   readonly noEvict: boolean
   /** Arguments of the request in hand that neither MONITOR nor SLOWLOG shows. */
   readonly redacted: readonly number[]

@@ -66,6 +66,24 @@ const nothing: MemoryFigures = {
   arenaActiveBytes: 0,
 }
 
+export interface DatabaseFigures {
+  /** As clients know it. */
+  readonly number: number
+  /** Of the index of all keys, and of the list of those that expire. */
+  readonly indexBytes: number
+  readonly expiringBytes: number
+}
+
+/** Of the databases that have keys. */
+export function* databaseFigures({ shard }: ServerView): Generator<DatabaseFigures> {
+  if (shard === undefined) return
+  const { logical, databases } = shard.keyspace
+  for (const [number, db] of logical.entries()) {
+    const { index, expiring } = databases[db]
+    if (index.size > 0) yield { number, indexBytes: index.bytes, expiringBytes: expiring.bytes }
+  }
+}
+
 export interface ValuePlaces {
   /** In memory, and changed since the last write-out. */
   readonly hot: number

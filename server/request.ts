@@ -71,6 +71,8 @@ export class Request<Session = never> implements RefusableRequest {
   #countedFromMs = -1
   /** Whether it is tried, or something is read for that, while it is blocked. */
   #isTried = false
+  /** Whether a blocked request waits no longer than it has said. */
+  #isTimed = false
   /** While it is blocked. */
   #blocking: { readonly answer: Answer; readonly timedOut: () => void } | undefined
 
@@ -91,6 +93,11 @@ export class Request<Session = never> implements RefusableRequest {
   /** Whether it waits for what others do, or for time, and nobody has brought that yet. */
   get isBlocked(): boolean {
     return this.#blocking !== undefined
+  }
+
+  /** Whether its wait ends by itself. */
+  get isTimed(): boolean {
+    return this.isBlocked && this.#isTimed
   }
 
   /** Whether it waits for what other clients do: one who has said all it had to say gets no answer then. */
@@ -185,7 +192,8 @@ export class Request<Session = never> implements RefusableRequest {
     this.#waits('blocked', release)
     const answer = this.#answer(-1)
     this.#blocking = { answer, timedOut }
-    if (timeoutMs > 0) {
+    this.#isTimed = timeoutMs > 0
+    if (this.#isTimed) {
       const timer = this.#host.clock.after(Math.min(timeoutMs, timerMsMax), () => answer(timedOut))
       this.#cancel = () => {
         timer.cancel()

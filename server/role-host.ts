@@ -13,6 +13,7 @@ import type { SentinelEvents } from './sentinel/sentinel-events.ts'
 import type { Maintenance } from './shard/maintenance.ts'
 import type { Shard } from './shard/shard.ts'
 import type { ShardSwitch } from './shard-switch.ts'
+import type { ServerStats } from './stats.ts'
 
 /** The parts of the server that it is made of. */
 export interface RoleParts {
@@ -26,6 +27,7 @@ export interface RoleParts {
   readonly sentinelEvents: SentinelEvents
   readonly maintenance: Maintenance
   readonly turn: Turn
+  readonly stats: ServerStats
   readonly shardSwitch: ShardSwitch
   readonly isStopping: boolean
   readonly scripting: { drop(): void }
@@ -69,7 +71,8 @@ export function roleHost(server: RoleParts): RoleHost {
     get announced() {
       return announced(server)
     },
-    applied: (shard, lsn) => {
+    applied: (shard, lsn, bytes) => {
+      server.stats.replicationInputBytes += bytes
       shard.keyspace.committed(lsn)
       shard.waiters.committed(lsn)
       if (lsn > server.turn.committed) server.turn.released(lsn)

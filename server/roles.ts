@@ -57,8 +57,8 @@ export interface RoleHost {
   ledBy(primary: Claim): void
   /** The primary has given a sign of life. */
   signed(): void
-  /** A record that the primary has committed was applied. */
-  applied(shard: Shard, lsn: number): void
+  /** A record of so many bytes that the primary has committed was applied. */
+  applied(shard: Shard, lsn: number, bytes: number): void
   /** Closes all clients, and drops what a script of theirs has begun: what they were promised may not be kept. */
   closeClients(): void
   /** Tells the clients that wait for keys that there will be none here. */
@@ -261,7 +261,7 @@ export class Roles {
     replica.leader = leader
     this.primary = leader === undefined ? undefined : decodeClaim(leader.claim)
     if (this.primary !== undefined) host.ledBy(this.primary)
-    replica.onApplied = (lsn) => host.applied(shard, lsn)
+    replica.onApplied = (lsn, bytes) => host.applied(shard, lsn, bytes)
     replica.onLeader = (heard) => this.#hearOf(heard)
     replica.onSign = () => host.signed()
     replica.onOwnChange = () => host.restoreLibraries(shard)

@@ -10,6 +10,9 @@ export class Saves {
   running: SaveKind | undefined
   /** What begins when the running one has ended. */
   scheduled: SaveKind | undefined
+  /** Rewrites begun, and how many of the latest have failed one after the other. */
+  rewrites = 0
+  rewriteFailuresInARow = 0
   /** Set by the owner: makes a checkpoint. */
   checkpoint: () => Promise<unknown> = () => Promise.reject(new Error('there is no log'))
   readonly #clock: Clock
@@ -28,8 +31,13 @@ export class Saves {
   async run(kind: SaveKind): Promise<void> {
     this.running = kind
     this.#startedMs = this.#clock.monotonicMs()
+    if (kind === 'rewrite') this.rewrites++
     try {
       await this.checkpoint()
+      if (kind === 'rewrite') this.rewriteFailuresInARow = 0
+    } catch (failure) {
+      if (kind === 'rewrite') this.rewriteFailuresInARow++
+      throw failure
     } finally {
       this.running = undefined
       this.#runScheduled()

@@ -6,6 +6,7 @@ import type { ClientEviction } from './client-eviction.ts'
 import type { Announced } from './cluster/endpoint.ts'
 import type { CommandTable } from './command-table.ts'
 import type { Config } from './config/config.ts'
+import type { RdbTransfers } from './copy/rdb-transfers.ts'
 import type { Failover } from './failover.ts'
 import type { Gate } from './gate.ts'
 import type { LatencyMonitor } from './latency-monitor.ts'
@@ -17,6 +18,7 @@ import type { PubSub } from './pubsub/pubsub.ts'
 import type { Rates } from './rates.ts'
 import type { Roles } from './roles.ts'
 import type { Saves } from './saves.ts'
+import type { Scripting } from './scripting/scripting.ts'
 import type { Maintenance } from './shard/maintenance.ts'
 import type { Shard } from './shard/shard.ts'
 import type { ServerStats } from './stats.ts'
@@ -35,6 +37,8 @@ export interface ServerView {
   readonly pubsub: PubSub
   readonly tracking: ClientTracking
   readonly saves: Saves
+  readonly transfers: RdbTransfers
+  readonly scripting: Scripting
   readonly stats: ServerStats
   readonly rates: Rates
   readonly latency: LatencyMonitor

@@ -170,7 +170,13 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
       this.log.warn('A client does not read what waits for it; closed', { client: pipe.remoteAddress })
     this.addresses = new Addresses(this.listener)
     const { counts } = this.listener
-    this.rates = new Rates(ports.clock, () => [this.stats.commands, counts.inputBytes, counts.outputBytes])
+    this.rates = new Rates(ports.clock, () => [
+      this.stats.commands,
+      counts.inputBytes,
+      counts.outputBytes,
+      this.stats.replicationInputBytes,
+      counts.copyBytes,
+    ])
   }
 
   /** Resolves when the server serves. Rejects, with everything closed again, when it cannot. */
@@ -254,6 +260,10 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
     this.clientEviction.evicted = 0
     counts.inputBytes = 0
     counts.outputBytes = 0
+    counts.copyBytes = 0
+    counts.reads = 0
+    counts.writes = 0
+    this.transfers.begun = 0
     for (const command of this.commands.everyOne()) command.stats.reset()
     if (this.shard === undefined) return
     const { x } = this.shard.primary
@@ -261,7 +271,7 @@ export class Server implements SessionHost, ObservedServer, ConfiguredParts {
     x.misses = 0
     x.expired = 0
     x.expiredFields = 0
-    this.maintenance.evictedKeys = 0
+    this.maintenance.resetStats()
     this.gate.throttled = 0
   }
 

@@ -132,6 +132,10 @@ export class Session implements RequestHandler, RequestOwner, Client {
     return this.inHand.isReplyDeferred && this.inHand.state !== 'served'
   }
 
+  get timed(): boolean {
+    return this.inHand.isTimed
+  }
+
   get flags(): string {
     let flags = ''
     if (this.connection.isReplica) flags += 'S'

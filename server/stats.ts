@@ -7,6 +7,10 @@ export class ServerStats {
   commands = 0
   errors = 0
   coldReadFailures = 0
+  /** Of the records that a primary has committed and this node has applied. */
+  replicationInputBytes = 0
+  /** Clients that asked to go on where they had stopped, and got a copy of everything. */
+  continuationsRefused = 0
   readonly errorsByCode = new Map<string, number>()
   /** Durations of cold reads. */
   readonly coldReads = new CommandStats()
@@ -28,6 +32,8 @@ export class ServerStats {
     this.commands = 0
     this.errors = 0
     this.coldReadFailures = 0
+    this.replicationInputBytes = 0
+    this.continuationsRefused = 0
     this.errorsByCode.clear()
     this.coldReads.reset()
   }

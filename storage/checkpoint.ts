@@ -50,6 +50,9 @@ export class Checkpointer {
   /** When it ended, in ms since the epoch; 0 for never since the start. */
   lastWallMs = 0
   failure: Error | undefined
+  /** Keys that the checkpoint which runs is to write, and has written; 0 while none runs. */
+  keysToWrite = 0
+  keysWritten = 0
   #isGivenUp = false
   readonly #keyspace: Keyspace
   readonly #tier: Tier
@@ -156,6 +159,9 @@ export class Checkpointer {
       this.#tier.lag.endCheckpoint()
       this.#tier.staleIds.take(freed)
       throw failure
+    } finally {
+      this.keysToWrite = 0
+      this.keysWritten = 0
     }
   }
 
@@ -179,8 +185,10 @@ export class Checkpointer {
   async #writeAll(): Promise<void> {
     const { dirty, relocatedDirty } = this.#tier.lag
     let left = dirty.length
+    this.keysToWrite = left
     while (this.#writeOut.isUnderWay || (left > 0 && dirty.length > 0)) {
       left -= await this.#writeOut.step(left, dirty)
+      this.keysWritten = this.keysToWrite - Math.max(0, left)
       this.#throwIfGivenUp()
     }
     // Those of them that got another slot meanwhile have gone from one queue to the other, and the values of some have got other keys.

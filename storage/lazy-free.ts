@@ -9,6 +9,8 @@ import type { Keyspace } from '../engine/keyspace/keyspace.ts'
 const perStep = 64
 
 export class LazyFree {
+  /** Keys' values released so far. */
+  freed = 0
   readonly #keyspace: Keyspace
   /** Root blocks. */
   readonly #trees: number[] = []
@@ -46,7 +48,10 @@ export class LazyFree {
   step(): void {
     const next = this.#nextTree()
     if (next >= 0) {
-      if (this.#keyspace.trees.removal.releaseSome(this.#trees[next], perStep)) this.#trees.splice(next, 1)
+      if (this.#keyspace.trees.removal.releaseSome(this.#trees[next], perStep)) {
+        this.#trees.splice(next, 1)
+        this.freed++
+      }
       return
     }
     const flushed = this.#databases[0]
@@ -56,6 +61,7 @@ export class LazyFree {
     for (const ref of this.#found) {
       this.#onRelease(ref)
       this.#keyspace.releaseDetached(ref)
+      this.freed++
     }
     if (flushed.cursor !== 0) return
     flushed.database.index.clear()

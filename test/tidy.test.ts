@@ -17,6 +17,7 @@ const worldly: Readonly<Record<string, readonly string[]>> = {
   'server/logging.ts': ['process'],
   'server/figures.ts': ['process'],
   'server/info/server-sections.ts': ['process'],
+  'server/main-thread-cpu.ts': ['process'],
   'server/metrics/process-metrics.ts': ['process'],
   'server/network/tcp-network.ts': ['process'],
   'server/real-ports.ts': ['process'],

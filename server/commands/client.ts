@@ -1,5 +1,6 @@
 /** CLIENT: what the server knows about its clients, and what a client may ask for itself. There is one user. */
 import { noKeys } from '../../engine/command.ts'
+import { int64Max } from '../../engine/integer.ts'
 import type { Client } from '../client.ts'
 import type { ClientType } from '../client-list.ts'
 import { clientLine, clientType, typeOf } from '../client-list.ts'
@@ -330,7 +331,9 @@ function pause(session: Session): void {
   }
   const durationMs = timeoutMs(session, 2)
   if (durationMs === undefined) return
-  server.gate.pause(durationMs, args.count === 4 && args.is(3, 'WRITE') ? 'write' : 'all')
+  // A pause whose end is no int64 ends in the past, as in Redis.
+  const overflows = BigInt(Math.floor(server.clock.wallMs())) + (args.bigInteger(2) ?? 0n) > int64Max
+  server.gate.pause(overflows ? 0 : durationMs, args.count === 4 && args.is(3, 'WRITE') ? 'write' : 'all')
   reply.ok()
 }
 

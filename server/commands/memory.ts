@@ -1,7 +1,9 @@
 /** MEMORY: where the server's memory is. MEMORY USAGE looks at a key and is in `engine/commands/memory-usage.ts`. */
 import { noKeys } from '../../engine/command.ts'
-import type { MemoryFigures } from '../figures.ts'
-import { memoryFigures } from '../figures.ts'
+import type { ReplyWriter } from '../../engine/reply-writer.ts'
+import type { DatabaseFigures } from '../figures.ts'
+import { databaseFigures, memoryFigures } from '../figures.ts'
+import type { ServerView } from '../server-view.ts'
 import type { Session, SessionCommand } from '../session.ts'
 import { humanBytes, percentText } from '../text-lines.ts'
 import { container, replyHelp } from './requests.ts'
@@ -81,18 +83,34 @@ function purge({ server, reply }: Session): void {
 }
 
 function stats({ server, reply }: Session): void {
-  const memory = memoryFigures(server)
-  const figures = [...figuresOf(memory, server.shard?.keyspace.size ?? 0)]
+  const figures = [...figuresOf(server)]
   reply.map(figures.length)
   for (const [name, value, kind] of figures) {
     reply.text(name)
-    if (kind === 'share') reply.double(value)
+    if (kind === 'database') writeDatabase(reply, value)
+    else if (kind === 'share') reply.double(value)
     else reply.integer(value)
   }
 }
 
-/** The names that Redis has, where there is something to say, then Moraine's own. */
-function* figuresOf(memory: MemoryFigures, keys: number): Generator<readonly [name: string, value: number, kind?: 'share']> {
+function writeDatabase(reply: ReplyWriter, { indexBytes, expiringBytes }: DatabaseFigures): void {
+  reply.map(3)
+  reply.text('overhead.hashtable.main')
+  reply.integer(indexBytes)
+  reply.text('overhead.hashtable.expires')
+  reply.integer(expiringBytes)
+  // Keys are found by their slot without a table of their own.
+  reply.text('overhead.hashtable.slot-to-keys')
+  reply.integer(0)
+}
+
+type Figure = readonly [name: string, value: number, kind?: 'share'] | readonly [name: string, value: DatabaseFigures, kind: 'database']
+
+/** The names that Redis has, then Moraine's own. */
+function* figuresOf(server: ServerView): Generator<Figure> {
+  const memory = memoryFigures(server)
+  const { cache, libraries } = server.scripting
+  const keys = server.shard?.keyspace.size ?? 0
   const overhead = memory.usedBytes - memory.datasetBytes
   yield ['peak.allocated', memory.peakBytes]
   yield ['total.allocated', memory.usedBytes]
@@ -102,6 +120,9 @@ function* figuresOf(memory: MemoryFigures, keys: number): Generator<readonly [na
   yield ['clients.normal', memory.clientBytes]
   yield ['cluster.links', 0]
   yield ['aof.buffer', memory.logBytes]
+  yield ['lua.caches', cache.bytes]
+  yield ['functions.caches', libraries.bytes]
+  for (const database of databaseFigures(server)) yield [`db.${database.number}`, database, 'database']
   yield ['overhead.total', overhead]
   yield ['keys.count', keys]
   yield ['keys.bytes-per-key', keys === 0 ? 0 : Math.round((memory.keyspaceBytes + memory.tierBytes) / keys)]
@@ -113,6 +134,11 @@ function* figuresOf(memory: MemoryFigures, keys: number): Generator<readonly [na
   yield ['allocator.resident', memory.residentBytes]
   yield ['allocator-fragmentation.ratio', share(memory.arenaActiveBytes, memory.arenaLiveBytes), 'share']
   yield ['allocator-fragmentation.bytes', memory.arenaActiveBytes - memory.arenaLiveBytes]
+  yield ['allocator-rss.ratio', share(memory.residentBytes, memory.arenaActiveBytes), 'share']
+  yield ['allocator-rss.bytes', memory.residentBytes - memory.arenaActiveBytes]
+  // The allocator's part of what is resident is not told apart from the rest of the process.
+  yield ['rss-overhead.ratio', 1, 'share']
+  yield ['rss-overhead.bytes', 0]
   yield ['fragmentation', share(memory.residentBytes, memory.usedBytes), 'share']
   yield ['fragmentation.bytes', memory.residentBytes - memory.usedBytes]
   yield ['keyspace.bytes', memory.keyspaceBytes]

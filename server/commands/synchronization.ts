@@ -95,13 +95,14 @@ function takeWish(args: Arguments, i: number, replica: ReplicaWishes): string | 
 }
 
 function synchronize(session: Session, isPsync: boolean): void {
-  const { server, reply, connection, replica } = session
+  const { server, args, reply, connection, replica } = session
   const refusal = refusalOf(session)
   if (refusal !== undefined) {
     reply.error(refusal)
     return
   }
   const { keys, functions, eof } = replica
+  if (isPsync && !args.is(1, '?')) server.stats.continuationsRefused++
   const transfer = server.transfers.begin(connection, { keys, functions, eof, isPsync })
   connection.isReplica = true
   const answer = session.inHand.defer('uncounted', () => transfer.abandon())

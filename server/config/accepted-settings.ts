@@ -4,7 +4,7 @@
  */
 import { int64Max } from '../../engine/integer.ts'
 import { savePoints, watchdogPeriod } from './compound.ts'
-import { choice, int32Max, integer, memory, only, text, words, yesNo } from './setting.ts'
+import { choice, int32Max, integer, memory, only, text, uint32Max, words, yesNo } from './setting.ts'
 
 const inert = { effective: false } as const
 const inertAtStart = { when: 'start', effective: false } as const
@@ -25,6 +25,7 @@ const persistence = {
   'aof-load-truncated': yesNo(true, 'A torn end of the log is always cut.', inert),
   'aof-use-rdb-preamble': yesNo(true, 'The log has no preamble.', inert),
   'aof-rewrite-incremental-fsync': yesNo(true, 'The log is not rewritten.', inert),
+  'aof-disable-auto-gc': yesNo(false, 'The log has no files of former rewrites.', inert),
   'aof-timestamp-enabled': yesNo(false, 'Records have LSNs.', inert),
   'auto-aof-rewrite-percentage': integer(100, 0n, int32Max, 'The log is not rewritten: checkpoints trim it.', inert),
   'auto-aof-rewrite-min-size': memory(64 * mib, 0n, int64Max, 'The log is not rewritten: checkpoints trim it.', inert),
@@ -33,7 +34,7 @@ const persistence = {
   rdbchecksum: yesNo(true, 'Everything on disk has checksums.', inertAtStart),
   'rdb-del-sync-files': yesNo(false, 'There are no such files.', inert),
   'rdb-save-incremental-fsync': yesNo(true, 'There are no snapshots.', inert),
-  'sanitize-dump-payload': choice(['no', 'yes', 'clients'], 'no', 'There is no RESTORE.', inert),
+  'sanitize-dump-payload': choice(['no', 'yes', 'clients'], 'no', 'RESTORE always looks at all of what it is given.', inert),
 }
 
 const processes = {
@@ -43,6 +44,20 @@ const processes = {
   pidfile: text('', 'No file is written.', inertAtStart),
   supervised: choice(['upstart', 'systemd', 'auto', 'no'], 'no', 'Run it in the foreground under any supervisor.', inertAtStart),
   daemonize: only('no', 'run it in the foreground under a supervisor'),
+  'syslog-facility': choice(
+    ['user', 'local0', 'local1', 'local2', 'local3', 'local4', 'local5', 'local6', 'local7'],
+    'local0',
+    'Nothing goes to syslog.',
+    inertAtStart,
+  ),
+  'syslog-ident': text('redis', 'Nothing goes to syslog.', inertAtStart),
+  server_cpulist: text('', 'The system chooses processors.', inertAtStart),
+  bio_cpulist: text('', 'The system chooses processors.', inertAtStart),
+  aof_rewrite_cpulist: text('', 'The system chooses processors.', inertAtStart),
+  bgsave_cpulist: text('', 'The system chooses processors.', inertAtStart),
+  'ignore-warnings': text('', 'Nothing is refused because of a warning.', inert),
+  'bind-source-addr': text('', 'The system chooses the address of connections to other servers.', inert),
+  'socket-mark-id': integer(0, 0n, uint32Max, 'Connections have no mark.', inertAtStart),
   'syslog-enabled': only('no', 'logs go to standard output or logfile'),
   'oom-score-adj': choice(['no', 'yes', 'relative', 'absolute'], 'no', 'The score stays as it is.', inert),
   'oom-score-adj-values': words('0 200 800', 'The score stays as it is.', inert),
@@ -83,7 +98,6 @@ const defragmentation = {
 
 const replication = {
   replicaof: { ...only('', 'nodes that share a log follow whoever leads there'), aliases: ['slaveof'] },
-  'tls-port': only('0', 'connections are not encrypted'),
   'replica-serve-stale-data': yesNo(true, 'Replicas always answer reads.', { ...inert, aliases: ['slave-serve-stale-data'] }),
   'replica-read-only': yesNo(true, 'Replicas never take writes.', { ...inert, aliases: ['slave-read-only'] }),
   'replica-lazy-flush': yesNo(false, 'Replicas follow the log, not a connection to the primary.', {
@@ -104,6 +118,20 @@ const replication = {
     'Replicas follow the log, not a connection to the primary.',
     inert,
   ),
+  'repl-ping-replica-period': integer(10, 1n, int32Max, 'Replicas follow the log, not a connection to the primary.', {
+    ...inert,
+    aliases: ['repl-ping-slave-period'],
+  }),
+  masterauth: text('', 'Replicas follow the log, not a connection to the primary.', inert),
+  masteruser: text('', 'Replicas follow the log, not a connection to the primary.', inert),
+  'replica-announced': yesNo(true, 'Replicas are always announced.', inert),
+  'replica-ignore-disk-write-errors': yesNo(false, 'A replica whose disk fails goes on from memory.', inert),
+  'propagation-error-behavior': choice(
+    ['ignore', 'panic', 'panic-on-replicas'],
+    'ignore',
+    'A record that cannot be applied always ends the replica.',
+    inert,
+  ),
   'repl-disable-tcp-nodelay': yesNo(false, 'Replicas follow the log, not a connection to the primary.', inert),
   'repl-backlog-size': memory(mib, 1n, int64Max, 'Replicas follow the log, not a connection to the primary.', inert),
   'repl-backlog-ttl': integer(3600, 0n, int64Max, 'Replicas follow the log, not a connection to the primary.', inert),
@@ -115,6 +143,32 @@ const replication = {
     ...inert,
     aliases: ['min-slaves-max-lag'],
   }),
+}
+
+const notEncrypted = 'Connections are not encrypted.'
+
+/** Files and parameters may be named, as nothing is encrypted with them; encryption itself cannot be asked for. */
+const encryption = {
+  'tls-port': only('0', 'connections are not encrypted'),
+  'tls-replication': only('no', 'connections are not encrypted'),
+  'tls-cluster': only('no', 'connections are not encrypted'),
+  'tls-auth-clients': choice(['no', 'yes', 'optional'], 'yes', notEncrypted, inert),
+  'tls-cert-file': text('', notEncrypted, inert),
+  'tls-key-file': text('', notEncrypted, inert),
+  'tls-key-file-pass': text('', notEncrypted, inert),
+  'tls-client-cert-file': text('', notEncrypted, inert),
+  'tls-client-key-file': text('', notEncrypted, inert),
+  'tls-client-key-file-pass': text('', notEncrypted, inert),
+  'tls-dh-params-file': text('', notEncrypted, inert),
+  'tls-ca-cert-file': text('', notEncrypted, inert),
+  'tls-ca-cert-dir': text('', notEncrypted, inert),
+  'tls-protocols': text('', notEncrypted, inert),
+  'tls-ciphers': text('', notEncrypted, inert),
+  'tls-ciphersuites': text('', notEncrypted, inert),
+  'tls-prefer-server-ciphers': yesNo(false, notEncrypted, inert),
+  'tls-session-caching': yesNo(true, notEncrypted, inert),
+  'tls-session-cache-size': integer(20_480, 0n, int32Max, notEncrypted, inert),
+  'tls-session-cache-timeout': integer(300, 0n, int32Max, notEncrypted, inert),
 }
 
 /** Nodes know of each other by their log, there is one shard, and it has all slots. */
@@ -150,4 +204,13 @@ const hidden = {
   'watchdog-period': watchdogPeriod('There is no watchdog.', hiddenInert),
 }
 
-export const acceptedSettings = { ...thresholds, ...persistence, ...processes, ...defragmentation, ...replication, ...cluster, ...hidden }
+export const acceptedSettings = {
+  ...thresholds,
+  ...persistence,
+  ...processes,
+  ...defragmentation,
+  ...replication,
+  ...encryption,
+  ...cluster,
+  ...hidden,
+}

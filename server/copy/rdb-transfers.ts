@@ -41,6 +41,8 @@ export interface RdbWishes extends RdbContents {
 }
 
 export class RdbTransfers {
+  /** Transfers asked for. */
+  begun = 0
   readonly #host: TransferHost
   readonly #all = new Set<RdbTransfer>()
   /** When the last one that has begun, or waits, has ended. Never rejects. */
@@ -60,6 +62,7 @@ export class RdbTransfers {
   begin(connection: Connection, wishes: RdbWishes): RdbTransfer {
     const transfer = new RdbTransfer(this.#host, connection, wishes, this.#newest)
     this.#all.add(transfer)
+    this.begun++
     this.#newest = transfer.done.then(
       () => void this.#all.delete(transfer),
       () => void this.#all.delete(transfer),

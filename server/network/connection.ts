@@ -37,6 +37,11 @@ export interface RequestHandler {
 export interface TrafficCounts {
   inputBytes: number
   outputBytes: number
+  /** Of the bytes sent, those that were for clients that are sent a copy of the data. */
+  copyBytes: number
+  /** Times that something was read from a client, and written to one. */
+  reads: number
+  writes: number
 }
 
 /** What all connections share, and who wants to know when one is gone. */
@@ -251,6 +256,7 @@ export class Connection implements PipeOwner, TurnMember {
 
   onData(bytes: Buffer, start: number, end: number): void {
     this.#traffic.inputBytes += end - start
+    this.#traffic.reads++
     if (this.#closing || this.#closed) return
     this.#turn.begin()
     this.lastActiveMs = this.#turn.nowMs
@@ -390,6 +396,8 @@ export class Connection implements PipeOwner, TurnMember {
     const bytes = this.output.takeSendable(committed, views)
     if (bytes === 0) return true
     this.#traffic.outputBytes += bytes
+    this.#traffic.writes++
+    if (this.isReplica) this.#traffic.copyBytes += bytes
     const taken = this.pipe.write(views)
     views.length = 0
     return taken

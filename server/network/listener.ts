@@ -40,7 +40,7 @@ export interface ListenerCounts extends TrafficCounts {
 }
 
 export class Listener implements ConnectionHost {
-  readonly counts: ListenerCounts = { accepted: 0, rejected: 0, inputBytes: 0, outputBytes: 0 }
+  readonly counts: ListenerCounts = { accepted: 0, rejected: 0, inputBytes: 0, outputBytes: 0, copyBytes: 0, reads: 0, writes: 0 }
   /** Set by the owner. Told of a client that is closed because the system gives no memory for its request. */
   onMemoryRefused: (connection: Connection) => void = () => undefined
   /** Set by the owner. Told of a client that is closed because it does not read. */

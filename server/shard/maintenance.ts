@@ -10,6 +10,7 @@ import type { Clock, Timer } from '../../storage/clock.ts'
 import { ColdSet } from '../../storage/cold-set.ts'
 import type { Config } from '../config/config.ts'
 import type { Log } from '../logging.ts'
+import { ElapsedTime } from './elapsed-time.ts'
 import { isOperatingFailure } from './operating-failure.ts'
 import type { Shard } from './shard.ts'
 import { newestLsn } from './shard.ts'
@@ -41,6 +42,12 @@ export class Maintenance {
   /** Another node says what expires and what is evicted. */
   follows = false
   evictedKeys = 0
+  /** Time that slices of expiry have taken. */
+  expiryMs = 0
+  /** When memory has exceeded its limit. */
+  exceeded = new ElapsedTime()
+  /** Bytes of the log after the last checkpoint, or at the start. */
+  logBytesKept: number
   checkpoints = 0
   checkpointFailures = 0
   lastCheckpoint: CheckpointResult | undefined
@@ -58,6 +65,8 @@ export class Maintenance {
   #coolAgainAtMs = 0
   #checkpointAgainAtMs = 0
   #checkpointRetryMs = retryMs
+  /** In other shards; negative after a reset. */
+  #lazilyFreedBefore = 0
   #sliceScheduled = false
   #expiryScheduled = false
   #fetchesDue = false
@@ -75,6 +84,20 @@ export class Maintenance {
     this.trouble = new StorageTrouble(clock, log)
     this.#lastAttemptMs = clock.monotonicMs()
     this.#writtenAtCheckpoint = 0
+    this.logBytesKept = shard.log.stats().bytes
+  }
+
+  /** Values that were released a little at a time. */
+  get lazilyFreed(): number {
+    return this.#lazilyFreedBefore + this.#shard.tier.lazyFree.freed
+  }
+
+  /** CONFIG RESETSTAT. */
+  resetStats(): void {
+    this.evictedKeys = 0
+    this.expiryMs = 0
+    this.exceeded.reset(this.#clock.monotonicMs())
+    this.#lazilyFreedBefore = -this.#shard.tier.lazyFree.freed
   }
 
   /** Share of expired keys that are still there, as the last walk found it. */
@@ -90,6 +113,9 @@ export class Maintenance {
   continueFrom(former: Maintenance): void {
     this.activeExpiry = former.activeExpiry
     this.evictedKeys = former.evictedKeys
+    this.expiryMs = former.expiryMs
+    this.exceeded = former.exceeded
+    this.#lazilyFreedBefore = former.lazilyFreed
     this.checkpoints = former.checkpoints
     this.checkpointFailures = former.checkpointFailures
     this.lastCheckpoint = former.lastCheckpoint
@@ -184,7 +210,8 @@ export class Maintenance {
   #expire(): void {
     if (this.#stopped || !this.mayChange || this.follows) return
     const { primary } = this.#shard
-    const until = this.#clock.monotonicMs() + sliceMs
+    const fromMs = this.#clock.monotonicMs()
+    const until = fromMs + sliceMs
     let looked = 0
     let deleted = 0
     while (this.#clock.monotonicMs() < until) {
@@ -196,6 +223,7 @@ export class Maintenance {
       deleted += found
       if (found === 0 && !this.#expiry.fields.goesOn) break
     }
+    this.expiryMs += this.#clock.monotonicMs() - fromMs
     if (deleted > 0) this.onAppended()
     this.#fetchDueFields()
     if (deleted * 10 <= looked && !this.#expiry.fields.goesOn) return
@@ -237,6 +265,7 @@ export class Maintenance {
     while (lazyFree.any && this.#clock.monotonicMs() < until) lazyFree.step()
     const more = budget.makeRoom()
     if (budget.isExhausted) this.#evict()
+    this.exceeded.note(budget.isExhausted, this.#clock.monotonicMs())
     if (!budget.isShort || this.trouble.refuses) this.onRoom()
     this.#startNextJob()
     if ((more || lazyFree.any) && !this.#sliceScheduled) {
@@ -350,6 +379,7 @@ export class Maintenance {
       const result = await (this.#shard.checkpointer as NonNullable<Shard['checkpointer']>).run()
       this.checkpoints++
       this.#writtenAtCheckpoint = writtenBytes
+      this.logBytesKept = this.#shard.log.stats().bytes
       this.lastCheckpoint = result
       this.#checkpointRetryMs = retryMs
       this.trouble.worked()

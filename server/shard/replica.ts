@@ -5,7 +5,7 @@
  */
 import type { Clock } from '../../storage/clock.ts'
 import type { Leader } from '../../wal/leadership.ts'
-import type { LogBatch } from '../../wal/transaction-log.ts'
+import type { LogBatch, LogRecord } from '../../wal/transaction-log.ts'
 import { ReplaySlices } from './recovery.ts'
 import type { Shard } from './shard.ts'
 
@@ -16,8 +16,8 @@ export class Replica {
   /** Monotonic time at which the log was last heard to have a leader that lives; before, when the reading began. */
   heardMs: number
   leader: Leader | undefined
-  /** Set by the owner. Called after each record that was applied. */
-  onApplied: (lsn: number) => void = () => undefined
+  /** Set by the owner. Called after each record that was applied, with its length. */
+  onApplied: (lsn: number, bytes: number) => void = () => undefined
   /** Set by the owner. Called when the leader has given a sign of life, after what came before it was applied. */
   onSign: () => void = () => undefined
   /** Set by the owner. Called when what the server keeps for itself has changed. */
@@ -60,7 +60,7 @@ export class Replica {
         await this.#betweenRequests()
         const waiting = replay.apply(record)
         if (waiting !== undefined) await waiting
-        this.#applied(record.lsn)
+        this.#applied(record)
         if (this.#stopping.signal.aborted) return
         if (slices.isOver(record.lsn)) await slices.next()
       }
@@ -83,9 +83,9 @@ export class Replica {
   }
 
   /** Those who wait for keys, and those who have read them, hear of the change as on a primary. */
-  #applied(lsn: number): void {
+  #applied({ lsn, payload }: LogRecord): void {
     const { interest } = this.#shard.mutator
-    this.onApplied(lsn)
+    this.onApplied(lsn, payload.length)
     interest.listener?.recorded(lsn)
     if (interest.hasPending) interest.drain()
   }

@@ -41,6 +41,8 @@ const logBytes = 4 * 1024 * 1024
 export interface Shard extends ShardState {
   /** Its part in the shard. */
   readonly primary: Primary
+  /** Keys there were when it was opened. */
+  readonly recoveredKeys: number
 }
 
 export interface ShardOptions {
@@ -64,7 +66,7 @@ export async function openShard(options: ShardOptions): Promise<Shard> {
   const opened: Close[] = []
   try {
     const state = await openState(options, opened)
-    return { ...state, primary: new Primary(state, options.ports.random, options.limits) }
+    return { ...state, primary: new Primary(state, options.ports.random, options.limits), recoveredKeys: state.keyspace.size }
   } catch (failure) {
     await closeEach(opened.reverse()).catch(() => undefined)
     throw failure

@@ -12,7 +12,19 @@ import { describeWith, redisServer } from '../needs.ts'
 const runs = testRuns(500)
 
 /** Where we differ on purpose: what Redis can do at run time and we cannot, the machine's limits, or what is refused here. */
-const ours = new Set(['dir', 'port', 'bind', 'appendonly', 'maxclients', 'requirepass', 'tls-port', 'replicaof', 'min-replicas-to-write'])
+const ours = new Set([
+  'dir',
+  'port',
+  'bind',
+  'appendonly',
+  'maxclients',
+  'requirepass',
+  'tls-port',
+  'tls-replication',
+  'tls-cluster',
+  'replicaof',
+  'min-replicas-to-write',
+])
 // Redis checks these in ways that do not matter without their effect.
 const looser = new Set([
   'proc-title-template',
@@ -62,6 +74,10 @@ describeWith([redisServer], 'configuration beside redis-server', () => {
   it('has the same defaults, but for what is better here', () => {
     const differing = shared().filter((name) => known.has(name) && known.get(name) !== settingOf(name).format(settingOf(name).default))
     expect(differing.sort()).toEqual(['appendfsync'])
+  })
+
+  it('knows every setting of Redis', () => {
+    expect([...known.keys()].filter((name) => findSetting(name) === undefined)).toEqual([])
   })
 
   it('knows the same older names', () => {

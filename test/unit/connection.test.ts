@@ -116,7 +116,7 @@ function open(change: Partial<ReturnType<typeof defaultLimits>> = {}) {
     turn,
     pool,
     limits: { ...defaultLimits(), ...change },
-    counts: { inputBytes: 0, outputBytes: 0 },
+    counts: { inputBytes: 0, outputBytes: 0, copyBytes: 0, reads: 0, writes: 0 },
     open: () => handler,
     lackedMemory: (connection) => starved.push(connection),
     overflowed: () => undefined,
@@ -164,7 +164,7 @@ describe('Connection', () => {
     expect(pipe.writes).toEqual(['+PING\r\n+a b\r\n+PING 2\r\n'])
     expect(order).toEqual(['hook 0', 'second'])
     expect(pool.usedBytes).toBe(0)
-    expect(host.counts).toEqual({ inputBytes: pieces.join('').length, outputBytes: 22 })
+    expect(host.counts).toEqual({ inputBytes: pieces.join('').length, outputBytes: 22, copyBytes: 0, reads: pieces.length, writes: 1 })
   })
 
   it('holds back replies until the log has committed, and what follows them', async () => {
