@@ -198,7 +198,10 @@ const int32Min = -(int32Max + 1n)
 const hidden = {
   'key-load-delay': integer(0, int32Min, int32Max, 'Loading is not slowed down.', hiddenInert),
   'loading-process-events-interval-bytes': integer(2 * mib, 1024n, int32Max, 'Loading is done in slices of time.', hiddenInert),
-  'lua-enable-deprecated-api': yesNo(false, 'There are no scripts.', { ...hiddenInert, when: 'start' }),
+  'lua-enable-deprecated-api': yesNo(false, 'Deprecated functions of Lua that Redis took away are not there.', {
+    ...hiddenInert,
+    when: 'start',
+  }),
   'rdb-key-save-delay': integer(0, int32Min, int32Max, 'Checkpoints are not slowed down.', hiddenInert),
   'use-exit-on-panic': yesNo(false, 'A broken invariant always ends the process.', hiddenInert),
   'watchdog-period': watchdogPeriod('There is no watchdog.', hiddenInert),
