@@ -98,7 +98,7 @@ describeWith([builtMoraine], 'session commands', () => {
 
   it('forgets requests held back by a pause when their clients leave', async () => {
     const watcher = await open()
-    await watcher.run('CLIENT PAUSE 9223372036854775807 WRITE')
+    await watcher.run('CLIENT PAUSE 3600000 WRITE')
     const paused = await open()
     paused.send('SET held 1')
     await watcher.untilInfo('clients', 'paused_requests:1')
